@@ -1,0 +1,47 @@
+# `make` alone lists the targets. `make setup` needs only Python >= 3.11 and make.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test run demo bench lock
+
+PYTHON ?= $(shell for candidate in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { command -v "$$candidate"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+TEST_WORKERS ?= 2
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv and install the locked packages into it
+
+$(STAMP): requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; set PYTHON=/path/to/python" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	touch $(STAMP)
+
+check: $(STAMP) ## Lint, format, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## check, then every test
+	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+run: $(STAMP) ## Run the server with the embedded database in var/
+	$(BIN)/python -m server run
+
+demo: $(STAMP) ## Run the server filled with demo data
+	$(BIN)/python -m server demo
+
+bench: $(STAMP) ## Run the workloads and print their table
+	$(BIN)/python -m bench
+
+lock: ## Resolve the .in files into the hashed lock files (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--custom-compile-command "make lock" requirements-dev.in -o requirements-dev.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--custom-compile-command "make lock" -c requirements-dev.lock requirements.in -o requirements.lock

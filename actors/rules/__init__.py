@@ -1,0 +1,1 @@
+"""Pure rules that several actors share: money, pricing, slots, matching."""

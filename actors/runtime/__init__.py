@@ -1,0 +1,1 @@
+"""What runs the actors: mailboxes, activations, turns and the clock of the agenda."""

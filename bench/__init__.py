@@ -1,0 +1,1 @@
+"""The workloads that decide about speed, run against a live server."""

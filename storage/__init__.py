@@ -1,0 +1,1 @@
+"""What is kept: the commit, the journal and the queries, and the only code that knows the database drivers."""

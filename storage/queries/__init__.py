@@ -1,0 +1,1 @@
+"""Reads for views and facts, one file for each noun."""

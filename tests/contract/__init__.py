@@ -1,0 +1,1 @@
+"""What the wire promises: golden frames, documents and the permission matrix."""

@@ -1,0 +1,1 @@
+"""Parts against the real database and real connections."""

@@ -1,0 +1,1 @@
+"""Random histories and killed processes, after which every invariant is checked again."""

@@ -1,0 +1,1 @@
+"""Decisions and pure code, with neither I/O nor mocks."""
