@@ -1,1 +1,1 @@
-"""How the outside reaches Guildwire (HTTP, WebSocket, adapters), and the one place where the parts are wired together."""
+"""How Guildwire is reached (HTTP, WebSocket, adapters), and the one place where its parts are wired together."""
