@@ -1,0 +1,206 @@
+"""An embedded Postgres 18 from a wheel, so that the server runs with nothing else installed.
+
+`EmbeddedPostgres` supervises one cluster: it makes it, starts it, restarts it when its postmaster dies, and shuts it
+down. Nothing listens on TCP; a unix socket in a private directory is the only way in.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import structlog
+
+from storage import postmaster
+from storage.embedded_place import REACHABLE_ROOT, Place, settle
+from storage.postmaster import SUPERUSER, ClusterError, Postmaster
+
+log = structlog.get_logger(__name__)
+
+DATABASE = "guildwire"
+#: The database that initdb makes; for connections that create or drop others.
+MAINTENANCE_DATABASE = "postgres"
+
+#: For a machine of two cores and a few GB. Every commit is on disk before it is acknowledged.
+SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_connections": "100",
+    "shared_buffers": "256MB",
+    "wal_compression": "on",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # Statements and details of errors carry people's data, which does not belong in a log.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
+
+#: Long enough for the recovery of a full max_wal_size.
+READY_TIMEOUT_S = 180.0
+READY_POLL_S = 0.02
+CONNECT_TIMEOUT_S = 10.0
+LAUNCH_ATTEMPTS_MAX = 3
+RESTARTS_IN_A_ROW_MAX = 10
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 5.0
+#: A postmaster that lived this long was healthy: the count of restarts begins anew.
+HEALTHY_AFTER_S = 60.0
+
+
+class DatabaseLost(Exception):
+    """The embedded database died and could not be brought back."""
+
+
+class EmbeddedPostgres:
+    """One cluster in `data_dir`, kept running between `start` and `stop`."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        on_exit: Callable[[int], None] | None = None,
+        reachable_root: Path = REACHABLE_ROOT,
+    ) -> None:
+        """Describe the database; nothing is touched before `start`.
+
+        settings: server parameters that override SETTINGS.
+        on_exit: called with the return code each time the postmaster dies unasked, before its restart.
+        reachable_root: where copies go that the database's user can reach; matters only as root.
+        """
+        self._data_dir = data_dir
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._on_exit = on_exit
+        self._reachable_root = reachable_root
+        self._place: Place | None = None
+        self._socket_dir: Path | None = None
+        self._postmaster: Postmaster | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id; None while there is none."""
+        child = self._postmaster
+        return child.pid if child and not child.exited.done() else None
+
+    def dsn(self, database: str = DATABASE) -> str:
+        """Return the address of a database of this cluster; stable until `stop`, over restarts too."""
+        host = quote(str(self._require_socket_dir()), safe="")
+        return f"postgresql:///{quote(database)}?host={host}&user={SUPERUSER}"
+
+    async def start(self) -> str:
+        """Make the cluster if needed, start it, wait until it accepts connections, and return its DSN.
+
+        Replaces what a killed server left running. Raises: PlaceError, ClusterError; nothing runs then.
+        """
+        if self._place is not None:
+            raise RuntimeError("the embedded database is already started")
+        self._place = place = await asyncio.to_thread(settle, self._data_dir, reachable_root=self._reachable_root)
+        try:
+            await asyncio.to_thread(postmaster.init_cluster, place)
+            self._socket_dir = place.make_socket_dir()
+            await self._launch(place, attempts_max=LAUNCH_ATTEMPTS_MAX)
+            await self._create_database()
+        except BaseException:
+            await self.stop(immediate=True)
+            raise
+        self._supervisor = asyncio.create_task(self._supervise(place), name="embedded-postgres")
+        log.info("postgres.started", pid=self.pid, data_dir=str(place.home), uid=place.account.uid)
+        return self.dsn()
+
+    async def stop(self, *, immediate: bool = False) -> None:
+        """Shut the database down and release its directory; harmless when it is not running.
+
+        immediate: without a checkpoint, for data that nobody wants any more; the next start recovers.
+        """
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.wait([self._supervisor])
+        if self._postmaster is not None:
+            await self._postmaster.stop(immediate=immediate)
+        if self._place is not None:
+            await asyncio.to_thread(postmaster.clear_leftovers, self._place)
+            if self._socket_dir is not None:
+                self._place.drop_socket_dir(self._socket_dir)
+            self._place.release()
+        self._place = self._socket_dir = self._postmaster = self._supervisor = None
+
+    async def wait_lost(self) -> None:
+        """Return when the database was stopped on purpose. Raises: DatabaseLost when it died for good."""
+        if self._supervisor is not None:
+            await asyncio.wait([self._supervisor])
+            if not self._supervisor.cancelled():
+                await self._supervisor
+
+    async def _supervise(self, place: Place) -> None:
+        """Restart the postmaster whenever it dies, more slowly each time. Raises: DatabaseLost."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while self._postmaster is not None:
+            started_s = loop.time()
+            returncode = await self._postmaster.exited
+            log.error("postgres.died", returncode=returncode, said=postmaster.log_tail(place))
+            if self._on_exit is not None:
+                self._on_exit(returncode)
+            failures = 0 if loop.time() - started_s > HEALTHY_AFTER_S else failures + 1
+            await asyncio.sleep(_backoff_s(failures))
+            try:
+                await self._launch(place, attempts_max=RESTARTS_IN_A_ROW_MAX - failures)
+            except ClusterError as error:
+                log.critical("postgres.lost", restarts_max=RESTARTS_IN_A_ROW_MAX, error=str(error))
+                raise DatabaseLost(str(error)) from error
+            log.warning("postgres.restarted", pid=self.pid)
+
+    async def _launch(self, place: Place, *, attempts_max: int) -> None:
+        """Start a postmaster that accepts connections. Raises: ClusterError after so many attempts."""
+        for attempt in range(1, attempts_max + 1):
+            await asyncio.to_thread(postmaster.clear_leftovers, place)
+            postmaster.rotate_log(place)
+            self._postmaster = child = postmaster.spawn(place, self._require_socket_dir(), self._settings)
+            try:
+                return await self._wait_ready(place, child)
+            except ClusterError:
+                if attempt == attempts_max:
+                    raise
+                await asyncio.sleep(_backoff_s(attempt))
+        raise ClusterError(f"Postgres died {RESTARTS_IN_A_ROW_MAX} times in a row: {postmaster.log_tail(place)}")
+
+    async def _wait_ready(self, place: Place, child: Postmaster) -> None:
+        """Return once a session can be opened. Raises: ClusterError when the postmaster exits or takes too long."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                while not child.exited.done():
+                    try:
+                        session = await asyncpg.connect(self.dsn(MAINTENANCE_DATABASE), timeout=CONNECT_TIMEOUT_S)
+                    except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError):
+                        await asyncio.wait([child.exited], timeout=READY_POLL_S)
+                    else:
+                        return await session.close()
+        except TimeoutError:
+            await child.stop(immediate=True)
+            raise ClusterError(f"Postgres was not ready in {READY_TIMEOUT_S} s: {postmaster.log_tail(place)}") from None
+        raise ClusterError(f"Postgres exited with {child.exited.result()}: {postmaster.log_tail(place)}")
+
+    async def _create_database(self) -> None:
+        session = await asyncpg.connect(self.dsn(MAINTENANCE_DATABASE), timeout=CONNECT_TIMEOUT_S)
+        try:
+            if not await session.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
+                await session.execute(f'CREATE DATABASE "{DATABASE}"')
+        finally:
+            await session.close()
+
+    def _require_socket_dir(self) -> Path:
+        if self._socket_dir is None:
+            raise RuntimeError("the embedded database is not started")
+        return self._socket_dir
+
+
+def _backoff_s(failures: int) -> float:
+    """Return how long to wait after so many failures in a row; the first restart comes at once."""
+    return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** (failures - 2)) if failures > 1 else 0.0
