@@ -1,0 +1,89 @@
+"""A command on its way through the runtime, and what comes of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from protocol.catalogue import BY_TYPE, Command
+from protocol.effects import Emitted
+from protocol.errors import GuildwireError, Rejected
+from protocol.ids import SYSTEM, AgendaId, Ref
+from protocol.roles import Principal, Role
+
+_encoder = msgspec.json.Encoder()
+
+#: The server itself, for timers and messages.
+SYSTEM_PRINCIPAL = Principal(user_id=SYSTEM, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The answer to a command: its reply, or why not."""
+
+    to: Ref
+    #: The entity's version after the command.
+    version: int = 0
+    #: JSON of the reply; empty if there is an error.
+    reply: bytes = b""
+    #: The sender's inbox number of the last event that it caused; None if it caused none for them.
+    seq: int | None = None
+    #: Whether this is the stored answer to a retry.
+    replayed: bool = False
+    error: GuildwireError | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One command, who sent it under which id, and whom to tell.
+
+    ``done`` is called exactly once, and only after the commit (the output gate).
+    """
+
+    command: Command
+    to: Ref
+    principal: Principal
+    key: str
+    done: Callable[[Outcome], None]
+    #: Refuse unless the entity has this version.
+    if_version: int | None = None
+    #: The agenda row that this call consumes.
+    fired: AgendaId | None = None
+    #: Set when a claim failed: the next turn only records the refusal.
+    refusal: Rejected | None = None
+    reruns: int = 0
+    began: float = 0.0
+    #: Retries under the same id that arrived while this one was being decided.
+    twins: list["Call"] = field(default_factory=list)
+    _hash: bytes = b""
+
+    @property
+    def identity(self) -> tuple[UUID, str]:
+        """What makes a retry a retry."""
+        return self.principal.user_id, self.key
+
+    @property
+    def hash(self) -> bytes:
+        """16 bytes over the decoded command and its target; the same over every transport."""
+        if not self._hash:
+            declared = BY_TYPE[type(self.command)]
+            target = b"" if declared.creates else str(self.to).encode()
+            body = declared.name.encode() + b"\0" + target + b"\0" + _encoder.encode(self.command)
+            self._hash = blake2b(body, digest_size=16).digest()
+        return self._hash
+
+
+@dataclass(slots=True)
+class Published:
+    """One committed event on its way to the sessions of those who may see it."""
+
+    to: Ref
+    version: int
+    at: Any
+    cause: str
+    emitted: Emitted
+    #: One inbox number for each user of ``emitted.audience``.
+    seqs: list[int]

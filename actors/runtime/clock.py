@@ -1,0 +1,25 @@
+"""The server's clock. The domain's time may run ahead of the wall's, so that tests and demos can skip a day."""
+
+from datetime import UTC, datetime, timedelta
+
+
+class Clock:
+    """Now, as the actors see it: the wall clock plus an offset that only development moves."""
+
+    def __init__(self) -> None:
+        self._offset = timedelta(0)
+
+    @property
+    def offset(self) -> timedelta:
+        """How far it runs ahead of the wall clock."""
+        return self._offset
+
+    def now(self) -> datetime:
+        """The current instant, aware, in UTC."""
+        return datetime.now(UTC) + self._offset
+
+    def advance(self, by: timedelta) -> None:
+        """Move time forward; never back."""
+        if by < timedelta(0):
+            raise ValueError("time only moves forward")
+        self._offset += by

@@ -1,0 +1,36 @@
+"""The runtime's bounds, all in one place."""
+
+#: Commands that wait for one actor.
+MAILBOX_MAX = 256
+#: Decisions of one actor that are on their way to the database.
+PIPELINE_MAX = 64
+#: Times a command is decided again because its actor had moved on.
+RERUNS_MAX = 8
+#: Activations kept in memory; the least recently used idle ones go first.
+ACTIVATIONS_MAX = 20_000
+#: An activation idle for longer goes even when there is room.
+IDLE_S = 300.0
+#: How many questions one round of a batched look-up takes.
+LOOKUP_MAX = 256
+#: Rounds of one look-up under way at once.
+LOOKUPS_AT_ONCE = 2
+#: Commands under way in the whole process.
+IN_FLIGHT_MAX = 20_000
+#: How long a retry waits for the first of its id before it is told to come again.
+TWIN_WAIT_S = 2.0
+#: Tries of an agenda command that crashes its actor, before it is put in quarantine.
+CRASHES_MAX = 5
+#: An actor's state, as JSON; about 2 KB is the aim.
+STATE_BYTES_MAX = 32_768
+#: A person who is told to come again waits this long.
+RETRY_AFTER_S = 1.0
+
+#: The agenda: how far ahead the clock loads, how often it looks, how many rows at once.
+HORIZON_S = 120.0
+SCAN_EVERY_S = 30.0
+SWEEP_EVERY_S = 5.0
+SCAN_PAGE = 500
+#: Timers held in the clock at once; the rest stays in the database until the next scan.
+CLOCK_JOBS_MAX = 5_000
+#: A due row is left to whoever scheduled it for this long before a sweeper takes it.
+SWEEP_GRACE_S = 2.0

@@ -1,0 +1,51 @@
+"""Batched look-ups: questions asked while a round is under way share the next one."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+
+from actors.runtime.limits import LOOKUP_MAX, LOOKUPS_AT_ONCE, RETRY_AFTER_S
+from protocol.errors import GuildwireError, Unavailable
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+log = structlog.get_logger()
+
+
+class Lookup(Generic[Q, A]):
+    """Asks one kind of question, many at a time.
+
+    Args:
+        load: answers a round, one answer for each question, in order; an answer may be an error.
+    """
+
+    def __init__(self, name: str, load: Callable[[Sequence[Q]], Awaitable[Sequence[A | GuildwireError]]]) -> None:
+        self._name = name
+        self._load = load
+        self._waiting: deque[tuple[Q, Callable[[A | GuildwireError], None]]] = deque()
+        self._rounds: set[asyncio.Task[None]] = set()
+
+    def ask(self, question: Q, done: Callable[[A | GuildwireError], None]) -> None:
+        """Queue a question; ``done`` gets its answer, or the error that stands in its way."""
+        self._waiting.append((question, done))
+        if len(self._rounds) < LOOKUPS_AT_ONCE:
+            task = asyncio.get_running_loop().create_task(self._run())
+            self._rounds.add(task)
+            task.add_done_callback(self._rounds.discard)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            taken = [self._waiting.popleft() for _ in range(min(LOOKUP_MAX, len(self._waiting)))]
+            for (_, done), answer in zip(taken, await self._answers([question for question, _ in taken]), strict=True):
+                done(answer)
+
+    async def _answers(self, questions: list[Q]) -> Sequence[A | GuildwireError]:
+        try:
+            return await self._load(questions)
+        except Exception as error:
+            log.exception("lookup.failed", lookup=self._name, questions=len(questions), error=repr(error))
+            return [Unavailable(retry_after_s=RETRY_AFTER_S)] * len(questions)

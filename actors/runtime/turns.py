@@ -1,0 +1,489 @@
+"""Turns: one command at a time for each actor, decided on its cached state and made durable by the committer.
+
+    submit ─▶ mailbox ─▶ (facts) ─▶ decide ─▶ committer ─▶ settle ─▶ reply, events, follow-ups
+                 ▲                                │ stale, claim failed
+                 └────────── in order ◀───────────┘
+
+A turn may build on a decision whose commit is still under way, unless it needs facts: those wait until its actor is
+durable. Nothing of a turn is heard outside before its own commit. A decision that fails marks its activation as dead:
+what builds on it comes back as stale and is decided again, in order, on fresh state.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from random import SystemRandom
+from time import monotonic, perf_counter
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from actors.actor import Actor, Handler, Turn
+from actors.runtime.call import Call, Outcome, Published
+from actors.runtime.clock import Clock
+from actors.runtime.limits import (
+    ACTIVATIONS_MAX,
+    IDLE_S,
+    IN_FLIGHT_MAX,
+    MAILBOX_MAX,
+    PIPELINE_MAX,
+    RERUNS_MAX,
+    RETRY_AFTER_S,
+    STATE_BYTES_MAX,
+    TWIN_WAIT_S,
+)
+from actors.runtime.lookups import Lookup
+from protocol.catalogue import BY_TYPE, Command, Done
+from protocol.effects import CancelTimer, Decision, Effect, Logged, Send, SetTimer
+from protocol.errors import (
+    Busy,
+    CommandIdReused,
+    Fault,
+    GuildwireError,
+    InFlight,
+    Internal,
+    Rejected,
+    Unavailable,
+    VersionMismatch,
+    revive,
+)
+from protocol.ids import Kind, Ref, uuid7
+from protocol.roles import Principal
+from storage.actors import Answer, Stored
+from storage.commit import DUPLICATE, GONE, OK, STALE, Committed
+
+log = structlog.get_logger()
+_encoder = msgspec.json.Encoder()
+_DONE = _encoder.encode(Done())
+_random = SystemRandom()
+
+FactsLoader = Callable[[Sequence[tuple[Command, Principal, datetime]]], Awaitable[Sequence[Any]]]
+
+
+class Commits(Protocol):
+    """Where decisions become durable."""
+
+    def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None: ...
+
+
+@dataclass(slots=True)
+class Activation:
+    """An actor in memory: a cache of its row, and the commands that wait for it."""
+
+    to: Ref
+    mailbox: deque[Call] = field(default_factory=deque)
+    #: None until it is read; a Stored of version 0 for an actor that never was.
+    row: Stored | None = None
+    state: Any = None
+    #: Decisions under way to the database, oldest first.
+    pending: deque[Call] = field(default_factory=deque)
+    #: Reading its row, or the facts of the next command.
+    waiting: bool = False
+    #: A decision failed; what is pending will fail too, and then everything starts on fresh state.
+    dead: bool = False
+    #: Calls to decide again, in order.
+    again: list[Call] = field(default_factory=list)
+    used_at: float = 0.0
+
+    @property
+    def idle(self) -> bool:
+        return not (self.mailbox or self.pending or self.waiting or self.again)
+
+
+class Observer:
+    """Hears what the runtime does; operations turn it into metrics."""
+
+    def finished(self, call: Call, outcome: Outcome, seconds: float) -> None: ...
+
+    def rerun(self, call: Call, status: str) -> None: ...
+
+
+class Runtime:
+    """All the activations of this process.
+
+    Args:
+        actors: the actor class of each kind.
+        facts: the loader of each facts struct.
+        commits: where decisions go.
+        publish: hears of each committed event.
+        scheduled: hears of each committed timer effect, with the actor that it belongs to.
+    """
+
+    def __init__(
+        self,
+        *,
+        actors: Mapping[Kind, type[Actor[Any]]],
+        facts: Mapping[type[msgspec.Struct], FactsLoader],
+        commits: Commits,
+        load_states: Callable[[Sequence[Ref]], Awaitable[Sequence[Stored]]],
+        load_answers: Callable[[Sequence[tuple[UUID, str]]], Awaitable[Sequence[Answer | None]]],
+        clock: Clock,
+        publish: Callable[[Published], None] = lambda published: None,
+        scheduled: Callable[[Ref, SetTimer | CancelTimer], None] = lambda to, effect: None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._actors = actors
+        self._facts = {struct: Lookup(struct.__name__, load) for struct, load in facts.items()}
+        self._commits = commits
+        self._states: Lookup[Ref, Stored] = Lookup("states", load_states)
+        self._answers: Lookup[tuple[UUID, str], Answer | None] = Lookup("answers", load_answers)
+        self._decoders = {kind: msgspec.json.Decoder(cls.state_type) for kind, cls in actors.items()}
+        self._handlers: dict[type, Handler] = {c: h for cls in actors.values() for c, h in cls.handlers.items()}
+        self._activations: OrderedDict[Ref, Activation] = OrderedDict()
+        self._in_flight: dict[tuple[UUID, str], Call] = {}
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self.clock = clock
+        self.publish = publish
+        self.scheduled = scheduled
+        self.send: Callable[[Send, str], None] = lambda effect, cause: None
+        self.observer = observer or Observer()
+
+    # What the outside sees
+
+    @property
+    def activations(self) -> int:
+        """Actors in memory."""
+        return len(self._activations)
+
+    @property
+    def in_flight(self) -> int:
+        """Commands that have no answer yet."""
+        return len(self._in_flight)
+
+    @property
+    def mailbox_depth(self) -> int:
+        """Commands that wait for their turn."""
+        return sum(len(activation.mailbox) for activation in self._activations.values())
+
+    def new_id(self) -> UUID:
+        """A UUIDv7 of this moment."""
+        return uuid7(int(self.clock.now().timestamp() * 1000), _random.randbytes(10))
+
+    def submit(self, call: Call) -> None:
+        """Take a command in; its ``done`` is called once it is decided and durable, or has failed."""
+        call.began = perf_counter()
+        first = self._in_flight.get(call.identity)
+        if first is not None:
+            self._join(first, call)
+            return
+        activation = self._activate(call.to, fresh=BY_TYPE[type(call.command)].creates)
+        if len(activation.mailbox) >= MAILBOX_MAX or len(self._in_flight) >= IN_FLIGHT_MAX:
+            call.done(Outcome(call.to, error=Busy(queue="mailbox", retry_after_s=RETRY_AFTER_S)))
+            return
+        self._in_flight[call.identity] = call
+        self._quiet.clear()
+        activation.mailbox.append(call)
+        self._step(activation)
+
+    async def execute(self, call: Call) -> Outcome:
+        """Submit a command and wait for what comes of it."""
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        tell = call.done
+
+        def done(outcome: Outcome) -> None:
+            tell(outcome)
+            if not answer.done():
+                answer.set_result(outcome)
+
+        call.done = done
+        self.submit(call)
+        return await answer
+
+    async def drain(self) -> None:
+        """Wait until every command has its answer."""
+        await self._quiet.wait()
+
+    def passivate(self) -> int:
+        """Forget activations that nobody has used for a while; answers how many."""
+        horizon = monotonic() - IDLE_S
+        stale = [to for to, activation in self._activations.items() if activation.idle and activation.used_at < horizon]
+        for to in stale:
+            del self._activations[to]
+        return len(stale)
+
+    # Taking commands in
+
+    def _join(self, first: Call, call: Call) -> None:
+        """A retry of a command that is still being decided waits for it, within bounds."""
+        if first.hash != call.hash:
+            call.done(Outcome(call.to, error=CommandIdReused(id=call.key)))
+            return
+        tell = call.done
+
+        def give_up() -> None:
+            first.twins.remove(call)
+            tell(Outcome(call.to, error=InFlight(id=call.key, retry_after_s=RETRY_AFTER_S)))
+
+        timer = asyncio.get_running_loop().call_later(TWIN_WAIT_S, give_up)
+
+        def done(outcome: Outcome) -> None:
+            timer.cancel()
+            tell(outcome)
+
+        call.done = done
+        first.twins.append(call)
+
+    def _activate(self, to: Ref, *, fresh: bool) -> Activation:
+        activation = self._activations.get(to)
+        if activation is None:
+            activation = self._activations[to] = Activation(to, row=Stored(to) if fresh else None)
+            if len(self._activations) > ACTIVATIONS_MAX:
+                self._evict()
+        else:
+            self._activations.move_to_end(to)
+        activation.used_at = monotonic()
+        return activation
+
+    def _evict(self) -> None:
+        """Make room: the least recently used activation that is idle goes."""
+        for to, activation in self._activations.items():
+            if activation.idle:
+                del self._activations[to]
+                return
+
+    # One turn after another
+
+    def _step(self, activation: Activation) -> None:
+        """Run the turns that can run now."""
+        while activation.mailbox and not activation.waiting and not activation.dead:
+            if activation.row is None:
+                self._read(activation)
+                return
+            if len(activation.pending) >= PIPELINE_MAX:
+                return
+            handler = self._handlers[type(activation.mailbox[0].command)]
+            if handler.facts is not None and activation.mailbox[0].refusal is None:
+                if not activation.pending:
+                    self._ask_facts(activation, handler)
+                return
+            self._turn(activation, handler, activation.mailbox.popleft(), None)
+
+    def _read(self, activation: Activation) -> None:
+        activation.waiting = True
+
+        def read(row: Stored | GuildwireError) -> None:
+            activation.waiting = False
+            if isinstance(row, GuildwireError):
+                self._fail_all(activation, row)
+                return
+            try:
+                activation.state = self._decode(activation.to.kind, row)
+            except msgspec.MsgspecError as error:
+                log.exception("state.unreadable", actor=str(activation.to), error=str(error))
+                self._fail_all(activation, Internal(incident=str(activation.to)))
+                return
+            activation.row = row
+            self._step(activation)
+
+        self._states.ask(activation.to, read)
+
+    def _decode(self, kind: Kind, row: Stored) -> Any:
+        cls = self._actors[kind]
+        if row.schema > cls.schema:
+            raise msgspec.ValidationError(f"{kind} state has schema {row.schema}; this server knows {cls.schema}")
+        return None if row.state is None else self._decoders[kind].decode(row.state)
+
+    def _ask_facts(self, activation: Activation, handler: Handler) -> None:
+        assert handler.facts is not None
+        activation.waiting = True
+        call = activation.mailbox[0]
+
+        def loaded(facts: Any) -> None:
+            activation.waiting = False
+            activation.mailbox.popleft()
+            if isinstance(facts, Rejected):
+                call.refusal = facts
+                self._turn(activation, handler, call, None)
+            elif isinstance(facts, GuildwireError):
+                self._finish(call, Outcome(call.to, error=facts))
+            else:
+                self._turn(activation, handler, call, facts)
+            self._step(activation)
+
+        self._facts[handler.facts].ask((call.command, call.principal, self.clock.now()), loaded)
+
+    def _turn(self, activation: Activation, handler: Handler, call: Call, facts: Any) -> None:
+        """Decide one command and send the decision on its way."""
+        try:
+            actor, decision = self._decide(activation, handler, call, facts)
+        except Exception as error:
+            log.exception("turn.crashed", actor=str(call.to), command=call.key, type=type(call.command).__name__, error=repr(error))
+            self._finish(call, Outcome(call.to, error=Internal(incident=call.key)))
+            return
+        try:
+            self._commits.submit(decision, partial(self._settle, activation, actor, decision))
+        except Fault as fault:
+            self._finish(call, Outcome(call.to, error=fault))
+            return
+        activation.pending.append(call)
+        if decision.state is not None:
+            assert activation.row is not None
+            activation.row = Stored(call.to, decision.version, decision.stamp, decision.schema, decision.state)
+            activation.state = actor._state
+
+    def _decide(self, activation: Activation, handler: Handler, call: Call, facts: Any) -> tuple[Actor[Any], Decision]:
+        assert activation.row is not None
+        now = self.clock.now()
+        turn = Turn(now, call.principal, self.new_id)
+        actor = self._actors[call.to.kind](call.to.id, activation.state, turn)
+        row = activation.row
+        refusal: Rejected | None = call.refusal
+        reply = None
+        if refusal is None:
+            try:
+                if call.if_version is not None and call.if_version != row.version:
+                    raise VersionMismatch(version=row.version)
+                reply = handler.call(actor, call.command) if handler.facts is None else handler.call(actor, call.command, facts)
+            except Rejected as rejected:
+                assert not actor.emitted, f"{type(call.command).__name__} refused after it had emitted"
+                refusal = rejected
+        if refusal is not None:
+            actor = self._actors[call.to.kind](call.to.id, activation.state, turn)
+            answer = _encoder.encode({"code": refusal.code, "fields": refusal.fields})
+        else:
+            answer = _DONE if reply is None else _encoder.encode(reply)
+        return actor, self._decision(row, actor, call, now, answer, refusal is not None)
+
+    def _decision(
+        self, row: Stored, actor: Actor[Any], call: Call, now: datetime, answer: bytes, refused: bool
+    ) -> Decision:
+        state = None
+        effects: list[Effect] = actor.effects
+        if actor.emitted:
+            state = _encoder.encode(actor.state)
+            assert len(state) <= STATE_BYTES_MAX, f"{call.to} has a state of {len(state)} bytes"
+            for read_row in actor.rows():
+                actor.put(read_row)
+        return Decision(
+            to=call.to,
+            at=now,
+            principal=call.principal.user_id,
+            cause=call.key,
+            expected_version=row.version,
+            expected_stamp=row.stamp,
+            version=row.version + len(actor.emitted),
+            stamp=_random.getrandbits(63),
+            schema=actor.schema,
+            state=state,
+            emitted=actor.emitted,
+            effects=effects,
+            log=Logged(
+                call.principal.user_id, call.key, call.hash, BY_TYPE[type(call.command)].name, refused, answer
+            ),
+            fired=call.fired,
+        )
+
+    # What the commit says
+
+    def _settle(self, activation: Activation, actor: Actor[Any], decision: Decision, committed: Committed) -> None:
+        call = activation.pending.popleft()
+        if committed.status == OK:
+            self._release(call, decision, committed)
+        else:
+            self._undo(activation, call, committed)
+        if activation.dead and not activation.pending:
+            self._revive(activation)
+        self._step(activation)
+
+    def _undo(self, activation: Activation, call: Call, committed: Committed) -> None:
+        """A decision did not come to be: nothing that builds on it may."""
+        activation.dead = True
+        if committed.fault is not None:
+            self._finish(call, Outcome(call.to, error=committed.fault))
+        elif committed.status == DUPLICATE:
+            self._answer_again(call)
+        elif committed.status == GONE:
+            self._finish(call, Outcome(call.to, error=GoneFromAgenda()))
+        elif call.reruns >= RERUNS_MAX:
+            self._finish(call, Outcome(call.to, error=Busy(queue="reruns", retry_after_s=RETRY_AFTER_S)))
+        else:
+            call.reruns += 1
+            if committed.status != STALE:
+                refusal = committed.refusal
+                assert refusal is not None, f"no refusal is declared for {committed.status}"
+                call.refusal = refusal()
+            self.observer.rerun(call, committed.status)
+            activation.again.append(call)
+
+    def _revive(self, activation: Activation) -> None:
+        """Start again on fresh state, with the commands in their old order."""
+        activation.mailbox.extendleft(reversed(activation.again))
+        activation.again.clear()
+        activation.dead = False
+        activation.row = None
+        activation.state = None
+
+    def _answer_again(self, call: Call) -> None:
+        """The command was answered before: the stored answer is the answer."""
+
+        def answered(answer: Answer | GuildwireError | None) -> None:
+            if answer is None:
+                self._finish(call, Outcome(call.to, error=Unavailable(retry_after_s=RETRY_AFTER_S)))
+            elif isinstance(answer, GuildwireError):
+                self._finish(call, Outcome(call.to, error=answer))
+            elif answer.hash != call.hash:
+                self._finish(call, Outcome(call.to, error=CommandIdReused(id=call.key)))
+            else:
+                self._finish(call, _stored_outcome(answer))
+
+        self._answers.ask(call.identity, answered)
+
+    def _release(self, call: Call, decision: Decision, committed: Committed) -> None:
+        """Open the gate: the decision is durable, so now it may be heard."""
+        seq = None
+        at = 0
+        version = decision.version - len(decision.emitted)
+        for emitted in decision.emitted:
+            version += 1
+            count = len(emitted.audience)
+            seqs = list(committed.seqs[at : at + count])
+            at += count
+            if decision.principal in emitted.audience:
+                seq = seqs[emitted.audience.index(decision.principal)]
+            if count:
+                self.publish(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
+        for effect in decision.effects:
+            if type(effect) is Send:
+                self.send(effect, decision.cause)
+            elif type(effect) is SetTimer or type(effect) is CancelTimer:
+                self.scheduled(decision.to, effect)
+        assert decision.log is not None
+        if decision.log.refused:
+            refused = msgspec.json.decode(decision.log.reply)
+            error = call.refusal or revive(refused["code"], refused["fields"])
+            self._finish(call, Outcome(call.to, decision.version, error=error))
+        else:
+            self._finish(call, Outcome(call.to, decision.version, decision.log.reply, seq))
+
+    def _finish(self, call: Call, outcome: Outcome) -> None:
+        self._in_flight.pop(call.identity, None)
+        if not self._in_flight:
+            self._quiet.set()
+        self.observer.finished(call, outcome, perf_counter() - call.began)
+        call.done(outcome)
+        for twin in call.twins:
+            replayed = not isinstance(outcome.error, Fault)
+            twin.done(Outcome(outcome.to, outcome.version, outcome.reply, outcome.seq, replayed, outcome.error))
+
+    def _fail_all(self, activation: Activation, error: GuildwireError) -> None:
+        """The actor cannot be read: everybody who waits for it is told."""
+        calls, activation.mailbox = activation.mailbox, deque()
+        for call in calls:
+            self._finish(call, Outcome(call.to, error=error))
+
+
+class GoneFromAgenda(Rejected):
+    """The agenda row was cancelled, moved or consumed by somebody else; nobody waits for this answer."""
+
+
+def _stored_outcome(answer: Answer) -> Outcome:
+    if answer.refused:
+        refused = msgspec.json.decode(answer.reply)
+        return Outcome(answer.to, answer.version, replayed=True, error=revive(refused["code"], refused["fields"]))
+    return Outcome(answer.to, answer.version, answer.reply, answer.seq, replayed=True)

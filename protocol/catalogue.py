@@ -1,0 +1,204 @@
+"""The catalogue: every command, query and procedure is declared once, and everything else is derived from it.
+
+A declaration is a frozen msgspec struct under one of three decorators. From it come decoding and validation, the
+REST routes, the WebSocket command, the OpenAPI document and the permission matrix.
+
+    @command("booking.decline", actor=Kind.BOOKING, routes=("POST /bookings/{booking_id}/decline",), by={Role.STAFF})
+    class DeclineBooking(Command):
+        \"\"\"The assigned staff member refuses the job.\"\"\"
+        booking_id: BookingId
+        reason_code: DeclineReason
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from protocol.errors import Rejected
+from protocol.ids import Kind
+from protocol.roles import Role
+
+PAGE_LIMIT_MAX = 100
+PAGE_LIMIT_DEFAULT = 20
+
+
+class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A wish to change something, sent to one actor. Named in the imperative."""
+
+
+class Query(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A question; answered from the tables, never by an actor."""
+
+
+class Procedure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A REST call that the server itself carries out around commands (sign-in hashes, then opens a session)."""
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """Something shown to a client."""
+
+
+class Done(View):
+    """The empty answer: it is done."""
+
+
+class Mode(StrEnum):
+    """What a declaration is."""
+
+    COMMAND = "command"
+    QUERY = "query"
+    PROCEDURE = "procedure"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One REST route: ``POST /bookings/{booking_id}/decline``; path parameters are fields of the struct."""
+
+    method: str
+    path: str
+    #: A seed's own body shape (SPEC §1); its ``to_command`` makes the declared struct. None: the struct itself.
+    wire: type["Wire"] | None = None
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+
+class Wire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A body as a seed writes it, for a command that has another shape inside. Path parameters are fields too."""
+
+    def to_command(self) -> Command:
+        """Say the same as the declared command."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What the catalogue knows of one command, query or procedure."""
+
+    mode: Mode
+    name: str
+    type: type[Struct]
+    routes: tuple[Route, ...]
+    by: frozenset[Role]
+    reply: type[Struct]
+    #: Which kind of actor decides; None for queries and procedures.
+    actor: Kind | None = None
+    #: The field that names the actor; None: a new actor (``creates``) or the sender's own user actor.
+    key: str | None = None
+    creates: bool = False
+    status: int = 200
+    errors: tuple[type[Rejected], ...] = field(default=())
+
+    @property
+    def doc(self) -> str:
+        return (self.type.__doc__ or "").strip()
+
+
+#: name → declaration, and type → declaration.
+BY_NAME: dict[str, Declaration] = {}
+BY_TYPE: dict[type[Struct], Declaration] = {}
+
+T = TypeVar("T", bound=type[Struct])
+
+
+def command(
+    name: str,
+    *,
+    actor: Kind,
+    by: Iterable[Role],
+    routes: Iterable[str | Route] = (),
+    reply: type[Struct] = Done,
+    creates: bool = False,
+    status: int = 200,
+    errors: Iterable[type[Rejected]] = (),
+) -> Callable[[T], T]:
+    """Declare a command to one actor.
+
+    Args:
+        actor: the kind of actor. The field ``<kind>_id`` names it, unless the command ``creates`` it or lacks that
+            field: then it goes to the sender's own user actor.
+        by: the roles that may send it at all; the actor checks the object.
+        routes: ``"METHOD /path/{field}"``, the first one being the canonical one.
+        errors: the refusals worth documenting beside the general ones.
+    """
+
+    def declare(cls: T) -> T:
+        annotated = cls.__annotations__
+        key = f"{actor.value}_id"
+        _add(
+            Declaration(
+                mode=Mode.COMMAND,
+                name=name,
+                type=cls,
+                routes=_routes(routes),
+                by=frozenset(by),
+                reply=reply,
+                actor=actor,
+                key=None if creates or key not in annotated else key,
+                creates=creates,
+                status=status,
+                errors=tuple(errors),
+            )
+        )
+        return cls
+
+    return declare
+
+
+def query(name: str, *, by: Iterable[Role], view: type[Struct], routes: Iterable[str | Route] = ()) -> Callable[[T], T]:
+    """Declare a question and the view that answers it."""
+
+    def declare(cls: T) -> T:
+        _add(Declaration(mode=Mode.QUERY, name=name, type=cls, routes=_routes(routes), by=frozenset(by), reply=view))
+        return cls
+
+    return declare
+
+
+def procedure(
+    name: str,
+    *,
+    by: Iterable[Role],
+    reply: type[Struct],
+    routes: Iterable[str | Route],
+    status: int = 200,
+    errors: Iterable[type[Rejected]] = (),
+) -> Callable[[T], T]:
+    """Declare a REST call that the server carries out itself."""
+
+    def declare(cls: T) -> T:
+        _add(
+            Declaration(
+                mode=Mode.PROCEDURE,
+                name=name,
+                type=cls,
+                routes=_routes(routes),
+                by=frozenset(by),
+                reply=reply,
+                status=status,
+                errors=tuple(errors),
+            )
+        )
+        return cls
+
+    return declare
+
+
+def _routes(routes: Iterable[str | Route]) -> tuple[Route, ...]:
+    return tuple(route if isinstance(route, Route) else Route(*route.split(" ", 1)) for route in routes)
+
+
+def _add(declaration: Declaration) -> None:
+    if declaration.name in BY_NAME:
+        raise AssertionError(f"{declaration.name} is declared twice")
+    BY_NAME[declaration.name] = BY_TYPE[declaration.type] = declaration
+
+
+def name_of(cls: type[Any]) -> str:
+    """The wire name of a declared struct."""
+    return BY_TYPE[cls].name

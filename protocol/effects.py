@@ -1,0 +1,189 @@
+"""Effects: everything that a decision wants done, as data. The commit writes them all or none."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from msgspec import Struct
+
+from protocol.events import Event, Row
+from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
+
+
+class HoldStatus(StrEnum):
+    """What became of money promised to a payee. HELD is not paid yet; POSTED and VOIDED are final."""
+
+    HELD = "HELD"
+    FUNDED = "FUNDED"
+    PENDING_CLEARANCE = "PENDING_CLEARANCE"
+    POSTED = "POSTED"
+    VOIDED = "VOIDED"
+
+
+class ReserveSlot(Struct, frozen=True):
+    """Claim a staff member's time ``[starts_at, ends_at)``, buffers included."""
+
+    slot_id: UUID
+    staff_id: UserId
+    booking_id: BookingId
+    starts_at: datetime
+    ends_at: datetime
+
+
+class FreeSlot(Struct, frozen=True):
+    """Give claimed time back."""
+
+    slot_id: UUID
+
+
+class ClaimKey(Struct, frozen=True):
+    """Claim a name that only one may have."""
+
+    scope: str
+    key: str
+    owner: UUID
+
+
+class ReleaseKey(Struct, frozen=True):
+    """Give such a name back."""
+
+    scope: str
+    key: str
+
+
+class Transfer(Struct, frozen=True):
+    """Move an amount between two ledger accounts (named ``<what>/<owner>/<currency>``)."""
+
+    transfer_id: UUID
+    debit: str
+    credit: str
+    amount_minor: int
+    currency: str
+    reason: str
+
+
+class OpenHold(Struct, frozen=True):
+    """Promise an amount to a business; it is HELD and holds nothing until it is funded."""
+
+    hold_id: UUID
+    booking_id: BookingId
+    business_id: BusinessId
+    purpose: str
+    currency: str
+    amount_minor: int
+
+
+class MoveHold(Struct, frozen=True):
+    """Take a hold from one status to the next and change what is in it. Claims that it still has the first status."""
+
+    hold_id: UUID
+    was: HoldStatus
+    becomes: HoldStatus
+    delta_minor: int = 0
+
+
+class PutRow(Struct, frozen=True):
+    """Write a read row, replacing the one with its key."""
+
+    row: Row
+
+
+class DropRow(Struct, frozen=True):
+    """Delete the read row with this row's key; its other fields do not matter."""
+
+    table: str
+    key: dict[str, str]
+
+
+class SetTimer(Struct, frozen=True):
+    """Send the actor itself a command at ``due_at``; replaces its timer of that name."""
+
+    agenda_id: AgendaId
+    name: str
+    due_at: datetime
+    command: Struct
+    #: After this instant it is skipped, and recorded as skipped. None: fires however late.
+    expires_at: datetime | None = None
+
+
+class CancelTimer(Struct, frozen=True):
+    """Take a timer back; harmless if there is none."""
+
+    name: str
+
+
+class Send(Struct, frozen=True):
+    """Send another actor a one-way command after the commit, applied once."""
+
+    agenda_id: AgendaId
+    to: Ref
+    command: Struct
+
+
+Effect = (
+    ReserveSlot
+    | FreeSlot
+    | ClaimKey
+    | ReleaseKey
+    | Transfer
+    | OpenHold
+    | MoveHold
+    | PutRow
+    | DropRow
+    | SetTimer
+    | CancelTimer
+    | Send
+)
+
+
+class Emitted(Struct, frozen=True):
+    """An event, and the users whose inboxes it goes to."""
+
+    event: Event
+    audience: tuple[UserId, ...]
+    #: Free text that is shown with the event, but is not part of it.
+    content: Row | None = None
+
+
+class Logged(Struct, frozen=True):
+    """The entry in the command log: who sent what under which id, and the answer."""
+
+    principal: UserId
+    key: str
+    #: 16 bytes over the decoded command and its target.
+    hash: bytes
+    command: str
+    refused: bool
+    #: JSON: the reply's data, or ``{"code", "fields"}`` of the refusal.
+    reply: bytes
+
+
+class Decision(Struct, kw_only=True):
+    """All that one turn of one actor wants written, in one piece."""
+
+    to: Ref
+    at: datetime
+    principal: UserId
+    #: The command id that caused it.
+    cause: str
+    expected_version: int
+    expected_stamp: int
+    version: int
+    stamp: int
+    schema: int
+    #: JSON; None leaves the row as it is (a refusal, or nothing happened) but its version is checked all the same.
+    state: bytes | None
+    emitted: list[Emitted]
+    effects: list[Effect]
+    log: Logged | None
+    #: The agenda row that this turn consumes.
+    fired: AgendaId | None = None
+
+    @property
+    def claims(self) -> bool:
+        """Whether it must be the first of its actor in a batch, with nothing but plain writes behind it."""
+        return self.fired is not None or any(type(effect) not in _PLAIN for effect in self.effects)
+
+
+#: Effects that claim nothing: decisions of one actor that have only these may share a batch.
+_PLAIN = (PutRow, DropRow, Send)

@@ -1,0 +1,57 @@
+"""Identifiers: every id is a UUIDv7 made by the server, so that ids sort by the time of their making."""
+
+from enum import StrEnum
+from typing import NamedTuple, NewType
+from uuid import UUID
+
+UserId = NewType("UserId", UUID)
+BusinessId = NewType("BusinessId", UUID)
+ServiceId = NewType("ServiceId", UUID)
+BookingId = NewType("BookingId", UUID)
+ConversationId = NewType("ConversationId", UUID)
+MessageId = NewType("MessageId", UUID)
+PaymentId = NewType("PaymentId", UUID)
+SessionId = NewType("SessionId", UUID)
+AgendaId = NewType("AgendaId", UUID)
+
+#: The principal of everything that the server does by itself: timers, messages between actors.
+SYSTEM = UserId(UUID(int=0))
+
+
+class Kind(StrEnum):
+    """The kinds of actor."""
+
+    USER = "user"
+    BUSINESS = "business"
+    BOOKING = "booking"
+    CONVERSATION = "conversation"
+
+
+class Ref(NamedTuple):
+    """The address of one actor."""
+
+    kind: Kind
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}/{self.id}"
+
+
+def uuid7(unix_ms: int, random: bytes) -> UUID:
+    """Build a UUIDv7 (RFC 9562 §5.7) from milliseconds since 1970 and 10 random bytes."""
+    tail = int.from_bytes(random, "big")
+    value = (unix_ms & 0xFFFF_FFFF_FFFF) << 80
+    value |= 0x7000 << 64 | (tail >> 68) << 64
+    value |= 0x2 << 62 | (tail & 0x3FFF_FFFF_FFFF_FFFF)
+    return UUID(int=value)
+
+
+#: Letters of the human booking number: Crockford's base 32, without I, L, O and U.
+_NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def human_number(entity_id: UUID) -> str:
+    """Give an entity its short human number, like ``7K3M-9QZD``: 40 of the id's random bits."""
+    bits = entity_id.int & 0xFF_FFFF_FFFF
+    letters = "".join(_NUMBER_ALPHABET[(bits >> shift) & 31] for shift in range(35, -1, -5))
+    return f"{letters[:4]}-{letters[4:]}"

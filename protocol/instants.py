@@ -1,0 +1,147 @@
+"""Instants, and the hours of a week: aware UTC inside, local minutes and an IANA zone where a local day matters.
+
+InstantError (ValueError)
+├── InstantMalformed     not RFC 3339, or without an offset
+└── InstantOutOfRange    before ``INSTANT_MIN`` or past ``INSTANT_MAX``
+HoursInvalid (ValueError)    spans that overlap, run backwards or are too many
+UnknownZone (ValueError)     no zone of the IANA database
+"""
+
+from datetime import UTC, date, datetime
+from functools import cache, lru_cache
+from itertools import pairwise
+from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from msgspec import Meta, Struct, ValidationError, convert
+from msgspec.structs import force_setattr
+
+#: Bounds of every instant that is handled, far enough from the calendar's ends that sums with days never leave it.
+INSTANT_MIN = datetime(1970, 1, 1, tzinfo=UTC)
+INSTANT_MAX = datetime(2200, 1, 1, tzinfo=UTC)
+
+DAY_MINUTES = 24 * 60
+#: A span ends at the latest at the end of the day after the one that it opens on.
+CLOSES_MINUTE_MAX = 2 * DAY_MINUTES
+SPANS_PER_DAY_MAX = 12
+CLOSED_DATES_MAX = 1_000
+#: How many zones are kept loaded; the database has some 600 names.
+ZONES_MAX = 1_024
+
+#: A moment on the wire: RFC 3339 with an offset. Pass it through ``to_utc`` on its way in.
+Instant = Annotated[datetime, Meta(tz=True)]
+#: The name of an IANA zone, such as ``Europe/Berlin``. The length guards the wire; ``zone_info`` knows the names.
+ZoneName = Annotated[str, Meta(min_length=1, max_length=64, description="IANA time zone", examples=["Europe/Berlin"])]
+
+#: Names in the database's folder that are no places: the host's own zone, and "not set".
+_NOT_ZONES = frozenset({"Factory", "localtime"})
+
+
+class InstantError(ValueError):
+    """Not an instant that is handled. ``code`` says why."""
+
+    code: ClassVar[str] = "instant_error"
+
+
+class InstantMalformed(InstantError):
+    """Not RFC 3339, or without an offset."""
+
+    code = "instant_malformed"
+
+
+class InstantOutOfRange(InstantError):
+    """Before ``INSTANT_MIN`` or past ``INSTANT_MAX``."""
+
+    code = "instant_out_of_range"
+
+
+class HoursInvalid(ValueError):
+    """Spans that overlap, run backwards, or are too many."""
+
+    code: ClassVar[str] = "hours_invalid"
+
+
+class UnknownZone(ValueError):
+    """No zone of the IANA database."""
+
+    code: ClassVar[str] = "unknown_zone"
+
+
+class LocalSpan(Struct, frozen=True, order=True, array_like=True, forbid_unknown_fields=True):
+    """Open without a break, in minutes of wall clock time from the local midnight that begins the day.
+
+    ``[540, 1020]`` is nine to five; ``[1080, 1560]`` is six in the evening until two in the morning.
+    """
+
+    opens_minute: int
+    #: Half open: closed from this minute on. Past 1440 it lies on the next day.
+    closes_minute: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opens_minute < DAY_MINUTES:
+            raise HoursInvalid("a span opens at minute 0 to 1439 of its day")
+        if not self.opens_minute < self.closes_minute <= CLOSES_MINUTE_MAX:
+            raise HoursInvalid("a span closes after it opens, by the end of the next day")
+
+
+#: The spans of one weekday in order; the gaps between them are the breaks, none at all is a day off.
+DaySpans = Annotated[tuple[LocalSpan, ...], Meta(max_length=SPANS_PER_DAY_MAX)]
+
+
+class OpenHours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a business is open, or a staff member works: a week that repeats, without the closed dates.
+
+    A span belongs to the day that it opens on: a closed Saturday neither cuts Friday's night short nor opens Sunday's
+    first hours.
+    """
+
+    zone: ZoneName
+    #: Monday first, as in ``date.weekday()``.
+    week: tuple[DaySpans, DaySpans, DaySpans, DaySpans, DaySpans, DaySpans, DaySpans]
+    #: Holidays, or days off. Kept sorted and each once, so that equal hours have equal bytes.
+    closed_dates: Annotated[tuple[date, ...], Meta(max_length=CLOSED_DATES_MAX)] = ()
+
+    def __post_init__(self) -> None:
+        zone_info(self.zone)
+        for spans in self.week:
+            if len(spans) > SPANS_PER_DAY_MAX:
+                raise HoursInvalid(f"a day has at most {SPANS_PER_DAY_MAX} spans")
+            for before, after in pairwise(spans):
+                if after.opens_minute < before.closes_minute:
+                    raise HoursInvalid("the spans of a day are in order and do not overlap")
+        if len(self.closed_dates) > CLOSED_DATES_MAX:
+            raise HoursInvalid(f"at most {CLOSED_DATES_MAX} dates are closed")
+        force_setattr(self, "closed_dates", tuple(sorted(set(self.closed_dates))))
+
+
+@lru_cache(maxsize=ZONES_MAX)
+def zone_info(name: str) -> ZoneInfo:
+    """Give the zone of that name, loaded once. Raises: UnknownZone."""
+    if name not in zone_names():
+        raise UnknownZone(f"{name!r:.70} is not an IANA time zone")
+    return ZoneInfo(name)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Name every zone that is accepted; the first call reads the zone database, some 70 ms."""
+    return frozenset(available_timezones() - _NOT_ZONES)
+
+
+def to_utc(at: datetime) -> datetime:
+    """Turn an aware instant into UTC. Raises: InstantMalformed when naive, InstantOutOfRange."""
+    if at.tzinfo is None:
+        raise InstantMalformed("the instant lacks its offset from UTC")
+    # Aware instants compare across offsets without leaving the calendar, which a conversion could.
+    if not INSTANT_MIN <= at <= INSTANT_MAX:
+        raise InstantOutOfRange(f"instants lie between {INSTANT_MIN:%Y} and {INSTANT_MAX:%Y}")
+    return at.astimezone(UTC)
+
+
+def parse_instant(text: str) -> datetime:
+    """Read RFC 3339, like ``2026-03-29T09:30:00+02:00``, into UTC. Raises: InstantMalformed, InstantOutOfRange."""
+    try:
+        at = convert(text, Instant)
+    except ValidationError as error:
+        raise InstantMalformed("the instant is not RFC 3339 with an offset") from error
+    return to_utc(at)

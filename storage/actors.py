@@ -1,0 +1,75 @@
+"""Reading actors back: their rows, their journal, and the answers to their commands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from protocol.ids import Kind, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One actor's row; version 0 and no state for an actor that never was."""
+
+    to: Ref
+    version: int = 0
+    stamp: int = 0
+    schema: int = 1
+    #: JSON.
+    state: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One entry of the command log."""
+
+    to: Ref
+    version: int
+    hash: bytes
+    refused: bool
+    #: JSON.
+    reply: bytes
+    seq: int | None
+
+
+async def load_states(pool: "asyncpg.Pool[asyncpg.Record]", refs: Sequence[Ref]) -> list[Stored]:
+    """Read actors' rows, in the order asked for."""
+    rows = await pool.fetch(
+        "SELECT a.kind, a.id, a.version, a.stamp, a.schema, a.state::text AS state"
+        " FROM unnest($1::text[], $2::uuid[]) w(kind, id) JOIN actors a ON a.kind = w.kind AND a.id = w.id",
+        [ref.kind for ref in refs],
+        [ref.id for ref in refs],
+    )
+    found = {
+        (row["kind"], row["id"]): Stored(
+            Ref(Kind(row["kind"]), row["id"]), row["version"], row["stamp"], row["schema"], row["state"].encode()
+        )
+        for row in rows
+    }
+    return [found.get((ref.kind.value, ref.id)) or Stored(ref) for ref in refs]
+
+
+async def load_answers(
+    pool: "asyncpg.Pool[asyncpg.Record]", identities: Sequence[tuple[UUID, str]]
+) -> list[Answer | None]:
+    """Read stored answers by principal and command id, in the order asked for; None where there is none."""
+    rows = await pool.fetch(
+        "SELECT l.* FROM unnest($1::uuid[], $2::text[]) w(principal, key)"
+        " JOIN command_log l ON l.principal = w.principal AND l.key = w.key",
+        [principal for principal, _ in identities],
+        [key for _, key in identities],
+    )
+    found = {
+        (row["principal"], row["key"]): Answer(
+            Ref(Kind(row["kind"]), row["id"]),
+            row["version"],
+            row["hash"],
+            row["refused"],
+            row["reply"].encode(),
+            row["seq"],
+        )
+        for row in rows
+    }
+    return [found.get(identity) for identity in identities]
