@@ -43,7 +43,8 @@ SETTINGS: Mapping[str, str] = {
 
 #: Long enough for the recovery of a full max_wal_size.
 READY_TIMEOUT_S = 180.0
-READY_POLL_S = 0.02
+READY_POLL_FIRST_S = 0.01
+READY_POLL_MAX_S = 0.2
 CONNECT_TIMEOUT_S = 10.0
 LAUNCH_ATTEMPTS_MAX = 3
 RESTARTS_IN_A_ROW_MAX = 10
@@ -144,7 +145,8 @@ class EmbeddedPostgres:
         failures = 0
         while self._postmaster is not None:
             started_s = loop.time()
-            returncode = await self._postmaster.exited
+            await asyncio.wait([self._postmaster.exited])  # to await it itself would cancel it with this task
+            returncode = self._postmaster.exited.result()
             log.error("postgres.died", returncode=returncode, said=postmaster.log_tail(place))
             if self._on_exit is not None:
                 self._on_exit(returncode)
@@ -173,13 +175,15 @@ class EmbeddedPostgres:
 
     async def _wait_ready(self, place: Place, child: Postmaster) -> None:
         """Return once a session can be opened. Raises: ClusterError when the postmaster exits or takes too long."""
+        poll_s = READY_POLL_FIRST_S
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 while not child.exited.done():
                     try:
                         session = await asyncpg.connect(self.dsn(MAINTENANCE_DATABASE), timeout=CONNECT_TIMEOUT_S)
                     except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError):
-                        await asyncio.wait([child.exited], timeout=READY_POLL_S)
+                        await asyncio.wait([child.exited], timeout=poll_s)
+                        poll_s = min(READY_POLL_MAX_S, poll_s * 2)
                     else:
                         return await session.close()
         except TimeoutError:

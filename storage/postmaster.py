@@ -25,7 +25,7 @@ IMMEDIATE_STOP_TIMEOUT_S = 5.0
 #: Backends whose postmaster died leave by themselves, unless they are busy.
 ORPHAN_GRACE_S = 1.0
 LOG_BYTES_MAX = 10 * 1024 * 1024
-LOG_TAIL_BYTES = 4096
+LOG_TAIL_BYTES = 1024
 
 #: Access goes by the socket's directory, which is private to one system user; there is no TCP.
 PG_HBA = "local all all trust\n"

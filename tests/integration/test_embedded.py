@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from storage import embedded
 from storage.embedded import DatabaseLost, EmbeddedPostgres
@@ -97,6 +98,17 @@ async def test_a_stopped_database_leaves_no_process_and_no_pid_file(folder: Path
     assert pid is not None
     assert not psutil.pid_exists(pid)
     assert not (folder / "postgres/cluster/postmaster.pid").exists()
+
+
+async def test_a_stop_waits_for_a_clean_shutdown(folder: Path) -> None:
+    database = EmbeddedPostgres(folder / "postgres")
+    await database.start()
+
+    with capture_logs() as logs:
+        await database.stop()
+
+    assert logs == []
+    assert "database system is shut down" in (folder / "postgres/postgres.log").read_text()
 
 
 async def test_only_a_private_unix_socket_leads_in(postgres: EmbeddedPostgres) -> None:
