@@ -67,7 +67,7 @@ class UnknownZone(ValueError):
     code: ClassVar[str] = "unknown_zone"
 
 
-class LocalSpan(Struct, frozen=True, order=True, array_like=True, forbid_unknown_fields=True):
+class LocalSpan(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Open without a break, in minutes of wall clock time from the local midnight that begins the day.
 
     ``[540, 1020]`` is nine to five; ``[1080, 1560]`` is six in the evening until two in the morning.
