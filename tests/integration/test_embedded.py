@@ -27,13 +27,40 @@ SITE_PACKAGES = Path(asyncpg.__file__).parents[1]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the user that runs Postgres")
 
 
+@pytest.fixture(scope="module")
+def made_once() -> Iterator[Path]:
+    """A database that was started and stopped, to copy instead of making one for each test."""
+    path = make_folder()
+    asyncio.run(start_and_stop(path / "postgres"))
+    yield path / "postgres"
+    shutil.rmtree(path)
+
+
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory that every user can reach, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="guildwire-test-"))
-    path.chmod(0o755)
+def empty_folder() -> Iterator[Path]:
+    path = make_folder()
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def folder(empty_folder: Path, made_once: Path) -> Path:
+    """A directory with a stopped database in `postgres`."""
+    shutil.copytree(made_once, empty_folder / "postgres")
+    return empty_folder
+
+
+def make_folder() -> Path:
+    """Make a directory that every user can reach, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="guildwire-test-"))
+    path.chmod(0o755)
+    return path
+
+
+async def start_and_stop(data_dir: Path) -> None:
+    database = EmbeddedPostgres(data_dir)
+    await database.start()
+    await database.stop()
 
 
 @pytest.fixture
@@ -76,12 +103,12 @@ def kill(postgres: EmbeddedPostgres) -> psutil.Process:
     return process
 
 
-async def test_data_outlasts_a_stop_and_a_start(folder: Path) -> None:
-    first = EmbeddedPostgres(folder / "postgres")
+async def test_data_outlasts_a_stop_and_a_start(empty_folder: Path) -> None:
+    first = EmbeddedPostgres(empty_folder / "postgres")
     await keep_word(await first.start(), "kept")
     await first.stop()
 
-    second = EmbeddedPostgres(folder / "postgres")
+    second = EmbeddedPostgres(empty_folder / "postgres")
     word = await query(await second.start(), "SELECT word FROM kept")
     await second.stop()
 
@@ -102,7 +129,7 @@ async def test_a_stopped_database_leaves_no_process_and_no_pid_file(folder: Path
 
 async def test_a_stop_waits_for_a_clean_shutdown(folder: Path) -> None:
     database = EmbeddedPostgres(folder / "postgres")
-    await database.start()
+    await query(await database.start(), "SELECT 1")
 
     with capture_logs() as logs:
         await database.stop()
@@ -226,14 +253,14 @@ async def test_a_data_directory_has_one_supervisor(folder: Path, postgres: Embed
     assert await query(postgres.dsn(), "SELECT 1") == 1
 
 
-async def test_a_deep_data_directory_gets_its_socket_in_a_short_place(folder: Path) -> None:
-    database = EmbeddedPostgres(folder / ("d" * 60) / ("e" * 60) / "postgres")
+async def test_a_deep_data_directory_gets_its_socket_in_a_short_place(empty_folder: Path) -> None:
+    database = EmbeddedPostgres(empty_folder / ("d" * 60) / ("e" * 60) / "postgres")
     dsn = await database.start()
     socket_dir = Path(str(await query(dsn, "SHOW unix_socket_directories")))
     mode = socket_dir.stat().st_mode & 0o777
     await database.stop()
 
-    assert not socket_dir.is_relative_to(folder)
+    assert not socket_dir.is_relative_to(empty_folder)
     assert mode == 0o700
     assert not socket_dir.exists()
 
@@ -247,11 +274,11 @@ async def test_a_failed_start_says_why_and_leaves_nothing(folder: Path) -> None:
     await database.stop()
 
 
-async def test_a_cut_off_initdb_is_begun_anew(folder: Path) -> None:
-    (folder / "postgres/cluster.new").mkdir(parents=True)
-    (folder / "postgres/cluster.new/PG_VERSION").write_text("18")
+async def test_a_cut_off_initdb_is_begun_anew(empty_folder: Path) -> None:
+    (empty_folder / "postgres/cluster.new").mkdir(parents=True)
+    (empty_folder / "postgres/cluster.new/PG_VERSION").write_text("18")
 
-    database = EmbeddedPostgres(folder / "postgres")
+    database = EmbeddedPostgres(empty_folder / "postgres")
     answer = await query(await database.start(), "SELECT 1")
     await database.stop()
 
@@ -291,9 +318,9 @@ async def test_root_runs_postgres_as_someone_else(postgres: EmbeddedPostgres) ->
 
 
 @as_root
-async def test_data_that_its_user_cannot_reach_moves_and_leaves_a_link(folder: Path) -> None:
-    (folder / "closed").mkdir(mode=0o700)
-    wanted, reachable = folder / "closed/var/postgres", folder / "reachable"
+async def test_data_that_its_user_cannot_reach_moves_and_leaves_a_link(empty_folder: Path) -> None:
+    (empty_folder / "closed").mkdir(mode=0o700)
+    wanted, reachable = empty_folder / "closed/var/postgres", empty_folder / "reachable"
     first = EmbeddedPostgres(wanted, reachable_root=reachable)
     await keep_word(await first.start(), "kept")
     await first.stop()
@@ -310,6 +337,7 @@ async def test_data_that_its_user_cannot_reach_moves_and_leaves_a_link(folder: P
 async def test_a_cluster_that_became_unreachable_is_taken_along(folder: Path) -> None:
     clone, reachable = folder / "clone", folder / "reachable"
     clone.mkdir()
+    (folder / "postgres").rename(clone / "postgres")
     first = EmbeddedPostgres(clone / "postgres", reachable_root=reachable)
     await keep_word(await first.start(), "kept")
     await first.stop()
