@@ -1,0 +1,229 @@
+"""The agenda's clock: fires what is due, on time, and takes care that nothing due is ever forgotten.
+
+Every timer, message and retry is a row of the table ``agenda``, written and consumed inside commits. APScheduler is only
+the alarm clock for rows due soon; a row fires by sending its command, and the commit of that command deletes the row.
+Whoever comes second finds no row, and so has no effect. What is due now skips the clock.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome
+from actors.runtime.limits import (
+    CLOCK_JOBS_MAX,
+    CRASHES_MAX,
+    HORIZON_S,
+    SCAN_EVERY_S,
+    SCAN_PAGE,
+    SWEEP_EVERY_S,
+    SWEEP_GRACE_S,
+)
+from actors.runtime.turns import Runtime
+from protocol.catalogue import BY_NAME, name_of
+from protocol.effects import CancelTimer, Decision, Logged, Send, SetTimer
+from protocol.errors import Fault, Internal
+from protocol.ids import SYSTEM, AgendaId, Ref
+from storage.agenda import Due
+from storage.commit import Committed
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Crash:
+    times: int
+    again_at: datetime
+
+
+class Agenda:
+    """Timers and messages of this process.
+
+    Args:
+        load_due: rows due before an instant, in order, at most a page, after a given (due_at, id).
+        quarantine: takes a row away that crashed its actor too often.
+        observe_lateness: told how many seconds after its due time a row fired.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        submit: Callable[[Decision, Callable[[Committed], None]], None],
+        load_due: Callable[[datetime, tuple[datetime, AgendaId] | None], Awaitable[Sequence[Due]]],
+        quarantine: Callable[[AgendaId, str], Awaitable[None]],
+        observe_lateness: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self._runtime = runtime
+        self._submit = submit
+        self._load_due = load_due
+        self._quarantine = quarantine
+        self._observe_lateness = observe_lateness
+        self._scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True})
+        #: Rows that are being fired now.
+        self._firing: set[AgendaId] = set()
+        #: (actor, timer name) → the row that the clock holds for it.
+        self._timers: dict[tuple[Ref, str], AgendaId] = {}
+        self._crashes: dict[AgendaId, _Crash] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open = False
+
+    @property
+    def jobs(self) -> int:
+        """Timers that the clock holds."""
+        return len(self._timers)
+
+    async def start(self) -> None:
+        """Take over what is due, and begin to watch."""
+        self._open = True
+        self._scheduler.start()
+        for name, action, every_s in (("scan", self.scan, SCAN_EVERY_S), ("sweep", self.sweep, SWEEP_EVERY_S)):
+            self._scheduler.add_job(action, "interval", seconds=every_s, id=name, max_instances=1)
+        await self.sweep(grace_s=0.0)
+        await self.scan()
+
+    async def stop(self) -> None:
+        """Fire nothing any more; the rows stay for the next start."""
+        self._open = False
+        self._scheduler.shutdown(wait=False)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What the runtime tells
+
+    def scheduled(self, to: Ref, effect: SetTimer | CancelTimer) -> None:
+        """A timer was set or cancelled, durably."""
+        self._forget(to, effect.name)
+        if isinstance(effect, SetTimer) and self._open:
+            what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode(), "")
+            due = Due(effect.agenda_id, to, effect.name, effect.due_at, effect.expires_at, *what)
+            if effect.due_at <= self._runtime.clock.now() + timedelta(seconds=HORIZON_S):
+                self._set(due)
+
+    def send(self, effect: Send, cause: str) -> None:
+        """A message was written, durably: deliver it at once. Bound to ``Runtime.send``."""
+        if self._open:
+            what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode(), cause)
+            now = self._runtime.clock.now()
+            asyncio.get_running_loop().call_soon(self._fire, Due(effect.agenda_id, effect.to, None, now, None, *what))
+
+    async def time_moved(self) -> None:
+        """The clock was advanced: what the jobs wait for has other wall times now."""
+        for to, name in list(self._timers):
+            self._forget(to, name)
+        await self.sweep(grace_s=0.0)
+        await self.scan()
+
+    # Watching
+
+    async def scan(self) -> None:
+        """Load what is due within the horizon into the clock."""
+        horizon = self._runtime.clock.now() + timedelta(seconds=HORIZON_S)
+        async for due in self._pages(horizon):
+            if len(self._timers) >= CLOCK_JOBS_MAX:
+                return
+            if due.agenda_id not in self._firing and self._timers.get((due.to, due.name or "")) != due.agenda_id:
+                self._set(due)
+
+    async def sweep(self, grace_s: float = SWEEP_GRACE_S) -> None:
+        """Fire everything overdue, whoever was meant to."""
+        now = self._runtime.clock.now()
+        async for due in self._pages(now - timedelta(seconds=grace_s)):
+            crash = self._crashes.get(due.agenda_id)
+            if crash is None or crash.again_at <= now:
+                self._fire(due)
+
+    async def _pages(self, before: datetime) -> Any:
+        after = None
+        while self._open:
+            page = await self._load_due(before, after)
+            for due in page:
+                yield due
+            if len(page) < SCAN_PAGE:
+                return
+            after = (page[-1].due_at, page[-1].agenda_id)
+
+    # Firing
+
+    def _set(self, due: Due) -> None:
+        """Set the alarm clock for one row."""
+        key = (due.to, due.name or "")
+        wall = due.due_at - self._runtime.clock.offset
+
+        async def ring() -> None:
+            if self._timers.get(key) == due.agenda_id:
+                del self._timers[key]
+            self._fire(due)
+
+        self._timers[key] = due.agenda_id
+        self._scheduler.add_job(ring, "date", run_date=wall, id=str(due.agenda_id), replace_existing=True)
+
+    def _forget(self, to: Ref, name: str) -> None:
+        agenda_id = self._timers.pop((to, name), None)
+        if agenda_id is not None and self._scheduler.get_job(str(agenda_id)) is not None:
+            self._scheduler.remove_job(str(agenda_id))
+
+    def _fire(self, due: Due) -> None:
+        """Send a row's command; its commit consumes the row."""
+        if due.agenda_id in self._firing or not self._open:
+            return
+        self._firing.add(due.agenda_id)
+        now = self._runtime.clock.now()
+        self._observe_lateness(max(0.0, (now - due.due_at).total_seconds()))
+        if due.expires_at is not None and now >= due.expires_at:
+            self._skip(due, now)
+            return
+        command = msgspec.json.decode(due.payload, type=BY_NAME[due.command].type)
+
+        def done(outcome: Outcome) -> None:
+            self._fired(due, outcome)
+
+        key = str(due.agenda_id)
+        self._runtime.submit(Call(command, due.to, SYSTEM_PRINCIPAL, key, done, fired=due.agenda_id))  # type: ignore[arg-type]  # internal commands only
+
+    def _fired(self, due: Due, outcome: Outcome) -> None:
+        self._firing.discard(due.agenda_id)
+        if isinstance(outcome.error, Internal):
+            self._crashed(due, outcome.error)
+        elif isinstance(outcome.error, Fault):
+            log.info("agenda.postponed", action="sweep", actor=str(due.to), command=due.command, error=str(outcome.error))
+        else:
+            self._crashes.pop(due.agenda_id, None)
+
+    def _skip(self, due: Due, now: datetime) -> None:
+        """It is too late for this one by its own policy: consume the row and record that it was skipped."""
+        reply = msgspec.json.encode({"code": "skipped", "fields": {"due_at": due.due_at}})
+        decision = Decision(
+            to=due.to,
+            at=now,
+            principal=SYSTEM,
+            cause=str(due.agenda_id),
+            expected_version=0,
+            expected_stamp=0,
+            version=0,
+            stamp=0,
+            schema=1,
+            state=None,
+            emitted=[],
+            effects=[],
+            log=Logged(SYSTEM, str(due.agenda_id), bytes(16), due.command, True, reply),
+            fired=due.agenda_id,
+        )
+        self._submit(decision, lambda committed: self._firing.discard(due.agenda_id))
+
+    def _crashed(self, due: Due, error: Internal) -> None:
+        """It crashed its actor: try again later, and put it away after too many times."""
+        crash = self._crashes.setdefault(due.agenda_id, _Crash(0, due.due_at))
+        crash.times += 1
+        crash.again_at = self._runtime.clock.now() + timedelta(seconds=SWEEP_EVERY_S * 2**crash.times)
+        if crash.times >= CRASHES_MAX:
+            del self._crashes[due.agenda_id]
+            log.error("agenda.quarantined", action="quarantine", actor=str(due.to), command=due.command, row=str(due.agenda_id))
+            task = asyncio.get_running_loop().create_task(self._quarantine(due.agenda_id, str(error)))  # type: ignore[arg-type]  # a coroutine
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
