@@ -1,0 +1,206 @@
+"""Bookable time: one set of rules says which starts are free, refuses the others, and explains why (SPEC §3, §6).
+
+A job takes its staff member's time from its start, less the buffer before, to its end, plus the buffer after. The job
+itself lies inside the opening and the working hours; its buffers may reach past them.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from actors.rules.hours import Span, is_open, joined, open_spans
+from protocol.instants import INSTANT_MAX, INSTANT_MIN, OpenHours
+
+#: How far ahead a booking may start, unless the business says otherwise.
+AHEAD_MAX_DEFAULT = timedelta(days=365)
+#: A staff member whose job over-runs its estimate gets nothing that starts within this time from now.
+OVERRUN_MARGIN = timedelta(minutes=30)
+#: The longest job.
+DURATION_MAX = timedelta(days=31)
+BUFFER_MAX = timedelta(days=1)
+LEAD_TIME_MAX = timedelta(days=365)
+AHEAD_MAX = timedelta(days=3 * 366)
+#: The finest grid of bookable starts.
+STEP_MIN = timedelta(minutes=5)
+#: The most starts that one answer holds; the earliest ones are given.
+SLOTS_MAX = 2_000
+
+_NOTHING = timedelta()
+
+
+class SlotReason(StrEnum):
+    """Why a start cannot be booked; the first that applies, in this order."""
+
+    LEAD_TIME = "lead_time"
+    TOO_FAR_AHEAD = "too_far_ahead"
+    HOURS = "hours"
+    STAFF_OFF = "staff_off"
+    OVERRUN = "overrun"
+    BUSY = "busy"
+    BUFFER = "buffer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotTerms:
+    """What a service asks of a slot; a snapshot of the catalogue."""
+
+    duration: timedelta
+    buffer_before: timedelta = _NOTHING
+    buffer_after: timedelta = timedelta(minutes=15)
+    #: From now to the earliest start.
+    lead_time: timedelta = _NOTHING
+    ahead_max: timedelta = AHEAD_MAX_DEFAULT
+
+    def __post_init__(self) -> None:
+        if not _NOTHING < self.duration <= DURATION_MAX:
+            raise ValueError(f"a job takes time, and at most {DURATION_MAX.days} days")
+        if not (_NOTHING <= self.buffer_before <= BUFFER_MAX and _NOTHING <= self.buffer_after <= BUFFER_MAX):
+            raise ValueError(f"a buffer is at least 0 and at most {BUFFER_MAX.days} day")
+        if not (_NOTHING <= self.lead_time <= LEAD_TIME_MAX and _NOTHING <= self.ahead_max <= AHEAD_MAX):
+            raise ValueError("lead time and horizon are at least 0 and within their bounds")
+
+
+class Busy(NamedTuple):
+    """Time that a staff member has no more."""
+
+    #: Job and buffers: what is reserved.
+    held: Span
+    #: The job alone. The same as ``held`` where the block is no job, or its buffers are not known.
+    job: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diary:
+    """What a staff member's time is already given to."""
+
+    #: The opening hours of the business.
+    opening: OpenHours
+    #: The staff member's working hours and days off, in the business's zone; None: whenever the business is open.
+    working: OpenHours | None = None
+    #: Jobs and other blocks, in any order; without the booking that is being moved.
+    busy: Sequence[Busy] = ()
+    #: Whether a job is in progress past its estimate.
+    overrunning: bool = False
+
+
+def busy_for(start_at: datetime, terms: SlotTerms) -> Busy:
+    """Lay out the time that a job takes: ``[start − buffer_before, start + duration + buffer_after)``."""
+    end_at = start_at + terms.duration
+    return Busy(
+        held=Span(start_at - terms.buffer_before, end_at + terms.buffer_after),
+        job=Span(start_at, end_at),
+    )
+
+
+def why_not(start_at: datetime, terms: SlotTerms, diary: Diary, now: datetime) -> SlotReason | None:
+    """Say why a start cannot be booked with this staff member; None if it can.
+
+    The booking check and the explanation of a missing slot are this one function.
+    """
+    wanted = busy_for(start_at, terms)
+    return (
+        _too_soon_or_late(start_at, terms, now)
+        or _outside(wanted.job, diary)
+        or _overrun(start_at, diary, now)
+        or _collision(wanted, diary.busy)
+    )
+
+
+def free_slots(
+    terms: SlotTerms,
+    diary: Diary,
+    *,
+    step: timedelta,
+    range_: Span,
+    now: datetime,
+    limit: int = SLOTS_MAX,
+) -> list[datetime]:
+    """List the bookable starts within a range, earliest first: those of the grid for which ``why_not`` is None.
+
+    The grid starts anew at each opening of the business, so all of its staff share it.
+
+    Args:
+        step: the grid's width, at least STEP_MIN.
+        range_: where the starts lie, half open; with a duration added, at most RANGE_MAX long.
+        limit: the most starts to list, at most SLOTS_MAX.
+    """
+    if step < STEP_MIN or not 0 < limit <= SLOTS_MAX:
+        raise ValueError(f"a step is at least {STEP_MIN}, a limit 1 to {SLOTS_MAX}")
+    last_end_at = range_.to_at + terms.duration
+    openings = open_spans(diary.opening, range_.from_at, last_end_at)
+    starts = _between(_grid(openings, step, _bookable(terms, diary, range_, now)), _fitting(openings, terms))
+    if diary.working:
+        starts = _between(starts, _fitting(open_spans(diary.working, range_.from_at, last_end_at), terms))
+    return _between(starts, _gaps(diary.busy, terms))[:limit]
+
+
+def _too_soon_or_late(start_at: datetime, terms: SlotTerms, now: datetime) -> SlotReason | None:
+    if start_at < now + terms.lead_time:
+        return SlotReason.LEAD_TIME
+    return SlotReason.TOO_FAR_AHEAD if start_at > now + terms.ahead_max else None
+
+
+def _outside(job: Span, diary: Diary) -> SlotReason | None:
+    if not is_open(diary.opening, job.from_at, job.to_at):
+        return SlotReason.HOURS
+    if diary.working and not is_open(diary.working, job.from_at, job.to_at):
+        return SlotReason.STAFF_OFF
+    return None
+
+
+def _overrun(start_at: datetime, diary: Diary, now: datetime) -> SlotReason | None:
+    return SlotReason.OVERRUN if diary.overrunning and start_at < now + OVERRUN_MARGIN else None
+
+
+def _collision(wanted: Busy, busy: Sequence[Busy]) -> SlotReason | None:
+    if any(wanted.job.overlaps(block.job) for block in busy):
+        return SlotReason.BUSY
+    return SlotReason.BUFFER if any(wanted.held.overlaps(block.held) for block in busy) else None
+
+
+def _bookable(terms: SlotTerms, diary: Diary, range_: Span, now: datetime) -> Span:
+    """Narrow a range of starts to what lead time, horizon and over-run leave of it."""
+    earliest = max(range_.from_at, now + terms.lead_time)
+    if diary.overrunning:
+        earliest = max(earliest, now + OVERRUN_MARGIN)
+    # The horizon itself is still bookable, and spans are half open.
+    return Span(earliest, min(range_.to_at, now + terms.ahead_max + timedelta.resolution))
+
+
+def _grid(openings: Sequence[Span], step: timedelta, range_: Span) -> list[datetime]:
+    """Lay a grid of starts over each opening, as far as it lies in the range."""
+    starts: set[datetime] = set()
+    for span in openings:
+        skipped = max(range_.from_at - span.from_at, _NOTHING)
+        start_at = span.from_at - (-skipped // step) * step
+        end_at = min(span.to_at, range_.to_at)
+        while start_at < end_at:
+            starts.add(start_at)
+            start_at += step
+    return sorted(starts)
+
+
+def _fitting(spans: Iterable[Span], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
+    """Give the ranges of starts, both ends included, at which a job lies inside the spans."""
+    return ((span.from_at, span.to_at - terms.duration) for span in joined(spans))
+
+
+def _gaps(busy: Iterable[Busy], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
+    """Give the ranges of starts, both ends included, at which a job and its buffers collide with nothing."""
+    earliest = INSTANT_MIN
+    for taken in joined(sorted(block.held for block in busy)):
+        yield earliest, taken.from_at - terms.duration - terms.buffer_after
+        earliest = taken.to_at + terms.buffer_before
+    yield earliest, INSTANT_MAX
+
+
+def _between(starts: list[datetime], ranges: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
+    """Keep those sorted starts that lie in one of the ranges, which are in order, disjoint and include both ends."""
+    return [
+        start_at
+        for first_at, last_at in ranges
+        for start_at in starts[bisect_left(starts, first_at) : bisect_right(starts, last_at)]
+    ]
