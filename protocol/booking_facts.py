@@ -1,0 +1,86 @@
+"""What a booking decision needs to know of the catalogue and of the staff's time; loaded before the turn.
+
+Facts may be stale by commit time: two bookings for one slot are told apart by the claim on it, never by these.
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from protocol.ids import BookingId, BusinessId, ServiceId, UserId
+from protocol.instants import OpenHours
+from protocol.money import Currency
+
+#: What somebody without reviews is rated, of 5 (SPEC §2.4).
+RATING_PRIOR = 4.0
+
+
+class ServiceFacts(Struct, frozen=True, kw_only=True):
+    """One service as the catalogue has it now."""
+
+    id: ServiceId
+    business_id: BusinessId
+    title: str
+    price_minor: int
+    currency: Currency
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    is_active: bool
+
+
+class BusinessFacts(Struct, frozen=True, kw_only=True):
+    """The business that offers it."""
+
+    id: BusinessId
+    owner_id: UserId
+    zone: str
+    hours: OpenHours
+    lead_time_minutes: int
+    auto_approve: bool
+    commission_bp: int
+    is_active: bool
+
+
+class BusySpan(Struct, frozen=True):
+    """Time that a staff member has given to a booking, half open."""
+
+    booking_id: BookingId
+    #: What is reserved: job and buffers.
+    held_from_at: datetime
+    held_to_at: datetime
+    #: The job alone; the same as what is held where that is not known.
+    job_from_at: datetime
+    job_to_at: datetime
+
+
+class StaffFacts(Struct, frozen=True, kw_only=True):
+    """An active member of the business who offers the service."""
+
+    staff_id: UserId
+    is_owner: bool
+    #: The Bayesian mean of their reviews, 0 to 5.
+    rating: float
+    #: None: whenever the business is open.
+    working: OpenHours | None
+    #: What overlaps the range asked about, in order.
+    busy: tuple[BusySpan, ...]
+    #: Whether a job is in progress past its estimate.
+    overrunning: bool
+
+
+class BookingFacts(Struct, frozen=True, kw_only=True):
+    """All that a booking decision looks at."""
+
+    service: ServiceFacts
+    business: BusinessFacts
+    #: The staff member asked for, or, if none was, all of ``offering``. Empty: nobody (or not that one) offers it.
+    staff: tuple[StaffFacts, ...]
+    #: Every active member who offers the service, longest with the business first.
+    offering: tuple[UserId, ...]
+    #: Whether business and customer do not deal with each other any more.
+    blocked: bool
+
+    def others_offering(self, staff_id: UserId) -> int:
+        """Count the active members who offer the service beside this one: what the owner's premium hangs on."""
+        return sum(offered != staff_id for offered in self.offering)
