@@ -1,6 +1,6 @@
 """Deciding by hand: given what happened, when a command comes, then events, effects and a reply.
 
-    events, effects, reply = decide(BookingActor, [created], ApproveBooking(booking_id=ID), staff, NOW)
+``events, effects, reply = decide(BookingActor, [created], ApproveBooking(booking_id=ID), staff, NOW)``
 """
 
 from collections.abc import Callable, Sequence
