@@ -1,4 +1,4 @@
-"""Events: what happened, in the past tense. One declaration serves the state, the timeline, the apps and the integrators."""
+"""Events: what happened, in the past tense. One declaration serves state, timeline, apps and integrators."""
 
 import re
 from typing import ClassVar
@@ -19,9 +19,9 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     type: ClassVar[str]
     schema: ClassVar[int] = 1
-    #: The row class of the free text that is shown with it, as long as that row exists; found by the field ``content_id``
-    #: names.
+    #: The row class of the free text that is shown with it, as long as that row exists.
     content: ClassVar[type["Row"] | None] = None
+    #: The event's field that holds that row's id.
     content_id: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:

@@ -20,6 +20,8 @@ class Role(StrEnum):
 
 #: Everybody with an account.
 ANYONE = frozenset({Role.CUSTOMER, Role.STAFF, Role.EMPLOYEE, Role.OWNER, Role.ADMIN})
+#: Whoever buys.
+CUSTOMERS = frozenset({Role.CUSTOMER})
 #: Whoever works for a business.
 PROVIDERS = frozenset({Role.STAFF, Role.EMPLOYEE, Role.OWNER})
 #: No token needed.

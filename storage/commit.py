@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 import asyncpg
 import msgspec
 import structlog
 
+from protocol.catalogue import name_of
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -31,7 +32,6 @@ from protocol.effects import (
     SetTimer,
     Transfer,
 )
-from protocol.catalogue import name_of
 from protocol.errors import (
     Busy,
     EmailTaken,
@@ -86,7 +86,7 @@ class Columns:
     """The column arrays of one batch, in the order of ``commit_v1``'s parameters."""
 
     #: group → number of columns, in the order of the parameters behind the decisions' own.
-    GROUPS = {
+    GROUPS: ClassVar[dict[str, int]] = {
         "journal": 10,
         "inbox": 6,
         "rows": 5,
@@ -249,7 +249,7 @@ _WRITERS: dict[type, Callable[[Groups, int, Decision, Any], None]] = {
 }
 
 _ARGUMENTS = 17 + sum(Columns.GROUPS.values())
-_CALL = f"SELECT statuses, seqs FROM commit_v1({', '.join(f'${n}' for n in range(1, _ARGUMENTS + 1))})"  # noqa: S608
+_CALL = f"SELECT statuses, seqs FROM commit_v1({', '.join(f'${n}' for n in range(1, _ARGUMENTS + 1))})"
 
 #: The planner knows nothing of arrays; these keep every lookup an index lookup, however small the tables still are.
 CONNECTION_SETTINGS = {
@@ -405,35 +405,37 @@ class Committer:
         return [Committed("fault", fault=Internal(incident=decision.cause))]
 
     async def _claim_own(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
-        """After a lost connection, tell a command that this very batch had kept from one that somebody else answered."""
+        """After a lost connection: what this very batch had kept is ours, the rest are true duplicates."""
+        return [
+            Committed(OK, await self._seqs_of(decision))
+            if outcome.status == DUPLICATE and await self._kept(decision)
+            else outcome
+            for decision, outcome in zip(decisions, outcomes, strict=True)
+        ]
+
+    async def _kept(self, decision: Decision) -> bool:
         assert self._connection is not None
-        settled = []
-        for decision, outcome in zip(decisions, outcomes, strict=True):
-            if outcome.status == DUPLICATE and decision.log is not None:
-                kept = await self._connection.fetchval(
-                    "SELECT true FROM command_log WHERE principal = $1 AND key = $2"
-                    " AND kind = $3 AND id = $4 AND version = $5 AND at = $6",
-                    *(decision.log.principal, decision.log.key, *decision.to, decision.version, decision.at),
-                )
-                outcome = Committed(OK, await self._seqs_of(decision)) if kept else outcome
-            settled.append(outcome)
-        return settled
+        if decision.log is None:
+            return False
+        return bool(
+            await self._connection.fetchval(
+                "SELECT true FROM command_log WHERE principal = $1 AND key = $2"
+                " AND kind = $3 AND id = $4 AND version = $5 AND at = $6",
+                *(decision.log.principal, decision.log.key, *decision.to, decision.version, decision.at),
+            )
+        )
 
     async def _seqs_of(self, decision: Decision) -> list[int]:
         assert self._connection is not None
-        seqs = []
-        version = decision.version - len(decision.emitted)
-        for emitted in decision.emitted:
-            version += 1
-            for user_id in emitted.audience:
-                seqs.append(
-                    await self._connection.fetchval(
-                        "SELECT seq FROM inbox WHERE user_id = $1 AND kind = $2 AND id = $3 AND version = $4"
-                        " ORDER BY seq DESC LIMIT 1",
-                        *(user_id, *decision.to, version),
-                    )
-                )
-        return seqs
+        first = decision.version - len(decision.emitted) + 1
+        pairs = [(user_id, first + nth) for nth, emitted in enumerate(decision.emitted) for user_id in emitted.audience]
+        rows = await self._connection.fetch(
+            "SELECT (SELECT seq FROM inbox i WHERE i.user_id = w.user_id AND i.kind = $1 AND i.id = $2"
+            " AND i.version = w.version ORDER BY seq DESC LIMIT 1)"
+            " FROM unnest($3::uuid[], $4::bigint[]) WITH ORDINALITY w(user_id, version, nth) ORDER BY nth",
+            *(*decision.to, [user_id for user_id, _ in pairs], [version for _, version in pairs]),
+        )
+        return [row["seq"] for row in rows]
 
     async def _reconnect(self) -> None:
         self._connection = await self._connect()

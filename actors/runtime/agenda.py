@@ -1,8 +1,8 @@
 """The agenda's clock: fires what is due, on time, and takes care that nothing due is ever forgotten.
 
-Every timer, message and retry is a row of the table ``agenda``, written and consumed inside commits. APScheduler is only
-the alarm clock for rows due soon; a row fires by sending its command, and the commit of that command deletes the row.
-Whoever comes second finds no row, and so has no effect. What is due now skips the clock.
+Every timer, message and retry is a row of the table ``agenda``, written and consumed inside commits. APScheduler is
+only the alarm clock for rows due soon; a row fires by sending its command, and the commit of that command deletes the
+row. Whoever comes second finds no row, and so has no effect. What is due now skips the clock.
 """
 
 import asyncio
@@ -191,7 +191,9 @@ class Agenda:
         if isinstance(outcome.error, Internal):
             self._crashed(due, outcome.error)
         elif isinstance(outcome.error, Fault):
-            log.info("agenda.postponed", action="sweep", actor=str(due.to), command=due.command, error=str(outcome.error))
+            log.info(
+                "agenda.postponed", action="sweep", actor=str(due.to), command=due.command, error=str(outcome.error)
+            )
         else:
             self._crashes.pop(due.agenda_id, None)
 
@@ -223,7 +225,19 @@ class Agenda:
         crash.again_at = self._runtime.clock.now() + timedelta(seconds=SWEEP_EVERY_S * 2**crash.times)
         if crash.times >= CRASHES_MAX:
             del self._crashes[due.agenda_id]
-            log.error("agenda.quarantined", action="quarantine", actor=str(due.to), command=due.command, row=str(due.agenda_id))
-            task = asyncio.get_running_loop().create_task(self._quarantine(due.agenda_id, str(error)))  # type: ignore[arg-type]  # a coroutine
+            log.error(
+                "agenda.quarantined",
+                action="quarantine",
+                actor=str(due.to),
+                command=due.command,
+                row=str(due.agenda_id),
+            )
+            task = asyncio.get_running_loop().create_task(self._put_away(due.agenda_id, str(error)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _put_away(self, agenda_id: AgendaId, error: str) -> None:
+        try:
+            await self._quarantine(agenda_id, error)
+        except Exception:
+            log.exception("agenda.quarantine_failed", row=str(agenda_id))

@@ -5,7 +5,7 @@ MAILBOX_MAX = 256
 #: Decisions of one actor that are on their way to the database.
 PIPELINE_MAX = 64
 #: Times a command is decided again because its actor had moved on.
-RERUNS_MAX = 8
+RERUNS_MAX = 32
 #: Activations kept in memory; the least recently used idle ones go first.
 ACTIVATIONS_MAX = 20_000
 #: An activation idle for longer goes even when there is room.

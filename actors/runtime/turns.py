@@ -313,7 +313,13 @@ class Runtime:
         try:
             actor, decision = self._decide(activation, handler, call, facts)
         except Exception as error:
-            log.exception("turn.crashed", actor=str(call.to), command=call.key, type=type(call.command).__name__, error=repr(error))
+            log.exception(
+                "turn.crashed",
+                actor=str(call.to),
+                command=call.key,
+                type=type(call.command).__name__,
+                error=repr(error),
+            )
             self._finish(call, Outcome(call.to, error=Internal(incident=call.key)))
             return
         try:
@@ -339,7 +345,11 @@ class Runtime:
             try:
                 if call.if_version is not None and call.if_version != row.version:
                     raise VersionMismatch(version=row.version)
-                reply = handler.call(actor, call.command) if handler.facts is None else handler.call(actor, call.command, facts)
+                reply = (
+                    handler.call(actor, call.command)
+                    if handler.facts is None
+                    else handler.call(actor, call.command, facts)
+                )
             except Rejected as rejected:
                 assert not actor.emitted, f"{type(call.command).__name__} refused after it had emitted"
                 refusal = rejected
@@ -348,11 +358,17 @@ class Runtime:
             answer = _encoder.encode({"code": refusal.code, "fields": refusal.fields})
         else:
             answer = _DONE if reply is None else _encoder.encode(reply)
-        return actor, self._decision(row, actor, call, now, answer, refusal is not None)
+        log_entry = Logged(
+            principal=call.principal.user_id,
+            key=call.key,
+            hash=call.hash,
+            command=BY_TYPE[type(call.command)].name,
+            refused=refusal is not None,
+            reply=answer,
+        )
+        return actor, self._decision(row, actor, call, log_entry)
 
-    def _decision(
-        self, row: Stored, actor: Actor[Any], call: Call, now: datetime, answer: bytes, refused: bool
-    ) -> Decision:
+    def _decision(self, row: Stored, actor: Actor[Any], call: Call, entry: Logged) -> Decision:
         state = None
         effects: list[Effect] = actor.effects
         if actor.emitted:
@@ -362,7 +378,7 @@ class Runtime:
                 actor.put(read_row)
         return Decision(
             to=call.to,
-            at=now,
+            at=actor.now,
             principal=call.principal.user_id,
             cause=call.key,
             expected_version=row.version,
@@ -373,9 +389,7 @@ class Runtime:
             state=state,
             emitted=actor.emitted,
             effects=effects,
-            log=Logged(
-                call.principal.user_id, call.key, call.hash, BY_TYPE[type(call.command)].name, refused, answer
-            ),
+            log=Logged(call.principal.user_id, call.key, call.hash, BY_TYPE[type(call.command)].name, refused, answer),
             fired=call.fired,
         )
 
@@ -404,7 +418,7 @@ class Runtime:
             self._finish(call, Outcome(call.to, error=Busy(queue="reruns", retry_after_s=RETRY_AFTER_S)))
         else:
             call.reruns += 1
-            if committed.status != STALE:
+            if committed.status != STALE and self._handlers[type(call.command)].facts is None:
                 refusal = committed.refusal
                 assert refusal is not None, f"no refusal is declared for {committed.status}"
                 call.refusal = refusal()

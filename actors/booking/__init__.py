@@ -1,0 +1,1 @@
+"""Bookings: the actor, and its state."""

@@ -1,0 +1,533 @@
+"""A booking: one job for one customer, from the held slot to the released money.
+
+Owns its slot, its payment, its hold and its timers. Tells the customer, the staff member and the owner of each step,
+and opens the conversation of customer and staff member once it is confirmed.
+
+    PENDING ──paid and approved──▶ CONFIRMED ──start──▶ IN_PROGRESS ──complete──▶ COMPLETED
+       │ unpaid for 15 min ▶ EXPIRED (a late payment revives it)                  escrow: PENDING_CLEARANCE ▶ RELEASED
+       │ decline ▶ DECLINED ◀── decline ──┤                                       by the customer, or after 24 h
+       └ cancel ▶ CANCELLED ◀── cancel ───┘
+                     DECLINED ──cancel▶ CANCELLED, or unresolved at its start ▶ CANCELLED_BY_SYSTEM
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from typing import ClassVar
+
+from msgspec import Struct
+
+from actors.actor import Actor, handles
+from actors.booking.showing import booking_reply, booking_row, payment_row
+from actors.booking.state import TRANSITIONS, BookingState, S, after
+from actors.rules import ledger
+from actors.rules.commission import split_commission
+from actors.rules.hours import Span
+from actors.rules.pricing import price_snapshot
+from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, busy_for, why_not
+from actors.rules.zones import LocalTimeError, to_instant
+from protocol.booking.commands import (
+    ApproveBooking,
+    AutoRelease,
+    BookingReply,
+    CancelBooking,
+    CompleteBooking,
+    ConfirmRelease,
+    CreateBooking,
+    DeclineBooking,
+    ExpireBooking,
+    GiveUpBooking,
+    LapseApproval,
+    PayBooking,
+    PaymentReply,
+    RecordPayment,
+    RecordRefund,
+    RemindCustomer,
+    StartBooking,
+)
+from protocol.booking.events import (
+    BookingAbandoned,
+    BookingApproved,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingCreated,
+    BookingDeclined,
+    BookingExpired,
+    BookingPaid,
+    BookingRefunded,
+    BookingReleased,
+    BookingReminded,
+    BookingRevived,
+    BookingStarted,
+    PaymentRequested,
+    PaymentReturned,
+    PaymentUnplaced,
+)
+from protocol.booking.late_slot import LateSlot
+from protocol.booking.terms import (
+    DeclineReason,
+    PaymentStatus,
+    ReleaseCause,
+)
+from protocol.booking.views import BookingNotesRow
+from protocol.booking_facts import BookingFacts, BusySpan, StaffFacts
+from protocol.conversation import OpenConversation, Participant
+from protocol.effects import HoldStatus, MoveHold, OpenHold
+from protocol.errors import Forbidden, Invalid, NoStaffFree, NotFound, PairBlocked, SlotTaken, SlotUnavailable
+from protocol.events import Event, Row
+from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId, human_number
+from protocol.instants import to_utc
+from protocol.money import Money, major_number
+from protocol.roles import Role
+
+PAYMENT_WINDOW = timedelta(minutes=15)
+APPROVAL_WINDOW = timedelta(hours=24)
+RELEASE_AFTER = timedelta(hours=24)
+REMIND_BEFORE = timedelta(hours=1)
+
+#: Reasons of a decline that never weigh on the staff member's ranking (SPEC §2.8).
+UNCOUNTED = frozenset({DeclineReason.SAFETY, DeclineReason.UNWELL, DeclineReason.NO_ANSWER})
+
+
+class Booking(Actor[BookingState]):
+    """One booking."""
+
+    kind = Kind.BOOKING
+    state_type: ClassVar[type[Struct]] = BookingState
+
+    # Its life, step by step
+
+    @handles(CreateBooking, facts=BookingFacts)
+    def create(self, cmd: CreateBooking, facts: BookingFacts) -> BookingReply:
+        """Hold a slot for the customer.
+
+        Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree.
+        """
+        service, business = facts.service, facts.business
+        if not (service.is_active and business.is_active):
+            raise NotFound(entity="service", id=str(cmd.service_id))
+        if facts.blocked:
+            raise PairBlocked()
+        terms = SlotTerms(
+            duration=timedelta(minutes=service.duration_minutes),
+            buffer_before=timedelta(minutes=service.buffer_before_minutes),
+            buffer_after=timedelta(minutes=service.buffer_after_minutes),
+            lead_time=timedelta(minutes=business.lead_time_minutes),
+        )
+        starts_at = _asked_start(cmd, business.zone)
+        staff = self._choose_staff(cmd, facts, terms, starts_at)
+        held, job = busy_for(starts_at, terms)
+        price = price_snapshot(
+            Money(service.price_minor, service.currency),
+            staff_is_owner=staff.is_owner,
+            others_offering=facts.others_offering(staff.staff_id),
+        )
+        self.emit(
+            BookingCreated(
+                number=human_number(self.actor_id),
+                customer_id=self.principal.user_id,
+                business_id=business.id,
+                owner_id=business.owner_id,
+                staff_id=staff.staff_id,
+                service_id=service.id,
+                title=service.title,
+                starts_at=job.from_at,
+                ends_at=job.to_at,
+                busy_from=held.from_at,
+                busy_until=held.to_at,
+                zone=business.zone,
+                price=price,
+                commission_bp=business.commission_bp,
+                payment_method=cmd.payment_method,
+                hold_id=self.actor_id,
+                approve_by=min(self.now + APPROVAL_WINDOW, starts_at - terms.lead_time),
+                created_at=self.now,
+                approved=business.auto_approve,
+            )
+        )
+        self._hold_slot()
+        self._open_hold()
+        if cmd.notes or cmd.address or cmd.user_lat is not None:
+            self.put(
+                BookingNotesRow(
+                    booking_id=BookingId(self.actor_id),
+                    notes=cmd.notes,
+                    address=cmd.address,
+                    latitude=cmd.user_lat,
+                    longitude=cmd.user_long,
+                )
+            )
+        if price.total_minor == 0:
+            self._secure(PaymentId(self.new_id()))
+        else:
+            self.set_timer("expire", self.now + PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))
+        return self._reply()
+
+    @handles(PayBooking)
+    def pay(self, cmd: PayBooking) -> PaymentReply:
+        """Say where to pay; asked again, the same payment is the answer. Raises: WrongState."""
+        self._customer_only()
+        self.require(*TRANSITIONS[PayBooking])
+        price = self.state.price
+        if self.state.payment_status is not PaymentStatus.UNPAID:
+            raise Invalid(booking_id="is paid already")
+        if self.state.payment_id is None:
+            payment_id = PaymentId(self.new_id())
+            self.emit(
+                PaymentRequested(
+                    payment_id=payment_id, amount_minor=price.total_minor, currency=price.currency, at=self.now
+                ),
+                to=[self.state.customer_id],
+            )
+            self._put_payment("REQUESTED")
+        assert self.state.payment_id is not None
+        return PaymentReply(
+            payment_id=self.state.payment_id,
+            booking_id=self._id,
+            amount=major_number(price.total_minor, price.currency),
+            amount_minor=price.total_minor,
+            currency=price.currency,
+            checkout_path=f"/gateway/checkout/{self.state.payment_id}",
+        )
+
+    @handles(RecordPayment, facts=LateSlot)
+    def record_payment(self, cmd: RecordPayment, facts: LateSlot) -> None:
+        """Take the captured payment into escrow; a late one revives the booking if its time is still free (SPEC §3)."""
+        state = self.state
+        if state.payment_status is not PaymentStatus.UNPAID or cmd.payment_id != state.payment_id:
+            return  # the gateway says it again
+        fits = (cmd.amount_minor, cmd.currency) == (state.price.total_minor, state.price.currency)
+        late = state.status is S.EXPIRED
+        if late and fits and facts.free and state.starts_at > self.now:
+            self.emit(BookingRevived(hold_id=self.new_id()))
+            self._hold_slot()
+            self._open_hold()
+            self._secure(cmd.payment_id)
+        elif fits and state.status in (S.PENDING, S.DECLINED):
+            self._secure(cmd.payment_id)
+        else:
+            self._return_to_source(cmd)
+
+    @handles(RecordRefund)
+    def record_refund(self, cmd: RecordRefund) -> None:
+        """The gateway has sent a payment back to its source."""
+        if self.state.payment_status is not PaymentStatus.REFUNDING or cmd.payment_id != self.state.payment_id:
+            return
+        self.emit(
+            PaymentReturned(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency),
+            to=[self.state.customer_id],
+        )
+        self.transfer(
+            ledger.escrow(cmd.currency),
+            ledger.gateway_clearing(cmd.currency),
+            cmd.amount_minor,
+            cmd.currency,
+            "payment_returned",
+        )
+        self._put_payment("REFUNDED", cmd.amount_minor)
+
+    @handles(ApproveBooking)
+    def approve(self, cmd: ApproveBooking) -> BookingReply:
+        """Take the job. Raises: WrongState."""
+        self._provider_only()
+        self.require(*TRANSITIONS[ApproveBooking])
+        if self.state.approved:
+            raise Invalid(booking_id="is approved already")
+        self.emit(BookingApproved(by=self.principal.user_id))
+        self._confirm_if_ready()
+        return self._reply()
+
+    @handles(DeclineBooking)
+    def decline(self, cmd: DeclineBooking) -> BookingReply:
+        """Refuse the job and give its time back. Raises: WrongState."""
+        self._provider_only()
+        self.require(*TRANSITIONS[DeclineBooking])
+        if cmd.reason_code is DeclineReason.NO_ANSWER:
+            raise Invalid(reason_code="is only for the server to say")
+        self._decline(cmd.reason_code)
+        return self._reply()
+
+    @handles(CancelBooking)
+    def cancel(self, cmd: CancelBooking) -> BookingReply:
+        """Call it off before it starts; the customer gets everything back. Raises: WrongState."""
+        if self.principal.user_id != self.state.customer_id:
+            self._provider_only()
+        self.require(*TRANSITIONS[CancelBooking])
+        was = self.state.status
+        self.emit(BookingCancelled(by=self.principal.user_id))
+        if was is not S.DECLINED:
+            self.free(self.actor_id)
+        self._end_hold()
+        self._drop_timers()
+        return self._reply()
+
+    @handles(StartBooking)
+    def start(self, cmd: StartBooking) -> BookingReply:
+        """Begin the job. Raises: WrongState."""
+        self._provider_only()
+        self.require(*TRANSITIONS[StartBooking])
+        self.emit(BookingStarted(at=self.now))
+        self.cancel_timer("remind")
+        return self._reply()
+
+    @handles(CompleteBooking)
+    def complete(self, cmd: CompleteBooking) -> BookingReply:
+        """Finish the job; the money waits for the customer's word, 24 hours at most. Raises: WrongState."""
+        self._provider_only()
+        self.require(*TRANSITIONS[CompleteBooking])
+        release_at = self.now + RELEASE_AFTER
+        hold = self.state.hold
+        self.emit(BookingCompleted(at=self.now, release_at=release_at))
+        self.move_hold(MoveHold(self.state.hold_id, hold, HoldStatus.PENDING_CLEARANCE))
+        self.set_timer("release", release_at, AutoRelease(booking_id=self._id))
+        self.free(self.actor_id)
+        return self._reply()
+
+    @handles(ConfirmRelease)
+    def confirm_release(self, cmd: ConfirmRelease) -> BookingReply:
+        """Give the business its money now. Raises: WrongState, HoldSpent."""
+        self._customer_only()
+        self.require(*TRANSITIONS[ConfirmRelease])
+        if self.state.hold is not HoldStatus.PENDING_CLEARANCE:
+            raise Invalid(booking_id="is released already")
+        self._release(ReleaseCause.CUSTOMER)
+        self.cancel_timer("release")
+        return self._reply()
+
+    # Timers
+
+    @handles(ExpireBooking)
+    def expire(self, cmd: ExpireBooking) -> None:
+        """Nobody has paid: the slot is free. Raises: WrongState."""
+        self.require(*TRANSITIONS[ExpireBooking])
+        if self.state.payment_status is not PaymentStatus.UNPAID:
+            return
+        self.emit(BookingExpired())
+        self.free(self.actor_id)
+        self._end_hold()
+
+    @handles(LapseApproval)
+    def lapse(self, cmd: LapseApproval) -> None:
+        """Nobody has approved in time: as a decline that does not count. Raises: WrongState."""
+        self.require(*TRANSITIONS[LapseApproval])
+        self._decline(DeclineReason.NO_ANSWER)
+
+    @handles(GiveUpBooking)
+    def give_up(self, cmd: GiveUpBooking) -> None:
+        """Declined, and nobody has found another way: cancelled, refund in full. Raises: WrongState."""
+        self.require(*TRANSITIONS[GiveUpBooking])
+        self.emit(BookingAbandoned())
+        self._end_hold()
+
+    @handles(RemindCustomer)
+    def remind(self, cmd: RemindCustomer) -> None:
+        """One hour to go. Raises: WrongState."""
+        self.require(*TRANSITIONS[RemindCustomer])
+        self.emit(BookingReminded(starts_at=self.state.starts_at), to=[self.state.customer_id])
+
+    @handles(AutoRelease)
+    def auto_release(self, cmd: AutoRelease) -> None:
+        """24 hours have passed: the money goes to the business. Raises: WrongState, HoldSpent."""
+        self.require(*TRANSITIONS[AutoRelease])
+        if self.state.hold is HoldStatus.PENDING_CLEARANCE:
+            self._release(ReleaseCause.TIME)
+
+    # Guards
+
+    def _customer_only(self) -> None:
+        """Raises: NotFound to strangers, Forbidden to the other parties."""
+        user_id = self.principal.user_id
+        if user_id == self.state.customer_id:
+            return
+        self._known()
+        raise Forbidden(reason="customer_only")
+
+    def _provider_only(self) -> None:
+        """The assigned staff member, or a manager. Raises: NotFound to strangers, Forbidden to the customer."""
+        if self.principal.manages(self.state.business_id):
+            return
+        if self.principal.role is not Role.CUSTOMER and self.principal.user_id == self.state.staff_id:
+            return
+        self._known()
+        raise Forbidden(reason="provider_only")
+
+    def _known(self) -> None:
+        state = self.state
+        parties = (state.customer_id, state.staff_id, state.owner_id)
+        if self.principal.user_id not in parties and not self.principal.manages(state.business_id):
+            raise NotFound(entity="booking", id=str(self.actor_id))
+
+    # Steps that several commands share
+
+    def _choose_staff(
+        self, cmd: CreateBooking, facts: BookingFacts, terms: SlotTerms, starts_at: datetime
+    ) -> StaffFacts:
+        """The staff member asked for, or the best-rated free one."""
+        why = SlotReason.STAFF_OFF
+        for staff in sorted(facts.staff, key=lambda member: (-member.rating, member.staff_id)):
+            diary = Diary(
+                opening=facts.business.hours,
+                working=staff.working,
+                busy=[_busy(span) for span in staff.busy],
+                overrunning=staff.overrunning,
+            )
+            reason = why_not(starts_at, terms, diary, self.now)
+            if reason is None:
+                return staff
+            why = reason
+        if cmd.staff_id is None and why not in _NOBODY_HELPS:
+            raise NoStaffFree()
+        if why in (SlotReason.BUSY, SlotReason.BUFFER):
+            raise SlotTaken()
+        raise SlotUnavailable(reason=why.value)
+
+    def _hold_slot(self) -> None:
+        state = self.state
+        self.reserve(self.actor_id, state.staff_id, state.busy_from, state.busy_until)
+
+    def _open_hold(self) -> None:
+        state = self.state
+        total = state.price.total_minor
+        self.open_hold(OpenHold(state.hold_id, self._id, state.business_id, "service", state.price.currency, total))
+
+    def _secure(self, payment_id: PaymentId) -> None:
+        """The money is here: into escrow, and the first gate is open."""
+        price = self.state.price
+        self.emit(
+            BookingPaid(payment_id=payment_id, amount_minor=price.total_minor, currency=price.currency, at=self.now)
+        )
+        currency = price.currency
+        gateway, escrow = ledger.gateway_clearing(currency), ledger.escrow(currency)
+        self.transfer(gateway, escrow, price.total_minor, currency, "payment_captured")
+        self.move_hold(MoveHold(self.state.hold_id, HoldStatus.HELD, HoldStatus.FUNDED, price.total_minor))
+        if price.total_minor:
+            self._put_payment("CAPTURED")
+            self.cancel_timer("expire")
+        if self.state.status is S.PENDING and not self.state.approved:
+            self.set_timer("lapse", self.state.approve_by, LapseApproval(booking_id=self._id))
+        self._confirm_if_ready()
+
+    def _confirm_if_ready(self) -> None:
+        """Both gates, in either order (SPEC §2.2)."""
+        state = self.state
+        if not (state.status is S.PENDING and state.approved and state.payment_status is PaymentStatus.SECURED):
+            return
+        self.emit(BookingConfirmed())
+        self.cancel_timer("lapse")
+        remind_at = state.starts_at - REMIND_BEFORE
+        if remind_at > self.now:
+            self.set_timer("remind", remind_at, RemindCustomer(booking_id=self._id), expires_at=state.starts_at)
+        self.send(
+            Ref(Kind.CONVERSATION, self.actor_id),
+            OpenConversation(
+                conversation_id=ConversationId(self.actor_id),
+                booking_id=self._id,
+                business_id=state.business_id,
+                members=(
+                    Participant(user_id=state.customer_id, role=Role.CUSTOMER),
+                    Participant(user_id=state.staff_id, role=Role.STAFF),
+                ),
+            ),
+        )
+
+    def _decline(self, reason: DeclineReason) -> None:
+        state = self.state
+        by = self.principal.user_id
+        counted = by == state.staff_id and reason not in UNCOUNTED
+        self.emit(BookingDeclined(by=by, staff_id=state.staff_id, reason_code=reason, counted=counted))
+        self.free(self.actor_id)
+        for name in ("expire", "lapse", "remind"):
+            self.cancel_timer(name)
+        self.set_timer("give_up", state.starts_at, GiveUpBooking(booking_id=self._id))
+
+    def _release(self, cause: ReleaseCause) -> None:
+        """Escrow to the business, less commission (SPEC §4)."""
+        state = self.state
+        currency = state.price.currency
+        total = state.price.total_minor
+        split = split_commission(total, rate_bp=state.commission_bp)
+        self.emit(
+            BookingReleased(amount_minor=total, commission_minor=split.commission_minor, currency=currency, cause=cause)
+        )
+        self.move_hold(MoveHold(state.hold_id, HoldStatus.PENDING_CLEARANCE, HoldStatus.POSTED, -total))
+        escrow, wallet = ledger.escrow(currency), ledger.business_wallet(state.business_id, currency)
+        self.transfer(escrow, wallet, split.provider_minor, currency, "release")
+        self.transfer(escrow, ledger.platform_revenue(currency), split.commission_minor, currency, "commission")
+
+    def _end_hold(self) -> None:
+        """Nothing is promised any more; what was paid goes to the customer's wallet."""
+        state = self.state
+        paid = state.payment_status is PaymentStatus.SECURED
+        amount_minor = state.price.total_minor if paid else 0
+        was = HoldStatus.FUNDED if paid else HoldStatus.HELD
+        self.move_hold(MoveHold(state.hold_id, was, HoldStatus.VOIDED, -amount_minor))
+        if not paid:
+            return
+        currency = state.price.currency
+        self.emit(BookingRefunded(amount_minor=amount_minor, currency=currency))
+        wallet = ledger.customer_wallet(state.customer_id, currency)
+        self.transfer(ledger.escrow(currency), wallet, amount_minor, currency, "refund")
+
+    def _return_to_source(self, cmd: RecordPayment) -> None:
+        """Nothing to pay for any more: keep the money apart until the gateway has sent it back."""
+        self.emit(
+            PaymentUnplaced(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency),
+            to=[self.state.customer_id],
+        )
+        self.transfer(
+            ledger.gateway_clearing(cmd.currency),
+            ledger.escrow(cmd.currency),
+            cmd.amount_minor,
+            cmd.currency,
+            "payment_unplaced",
+        )
+        self._put_payment("REFUNDING", cmd.amount_minor)
+
+    def _drop_timers(self) -> None:
+        for name in ("expire", "lapse", "remind", "give_up"):
+            self.cancel_timer(name)
+
+    # What it shows
+
+    @property
+    def _id(self) -> BookingId:
+        return BookingId(self.actor_id)
+
+    def _reply(self) -> BookingReply:
+        return booking_reply(self._id, self.state)
+
+    def _put_payment(self, status: str, amount_minor: int | None = None) -> None:
+        self.put(payment_row(self._id, self.state, status, amount_minor))
+
+    def audience(self) -> Iterable[UserId]:
+        return (self.state.customer_id, self.state.staff_id, self.state.owner_id)
+
+    def rows(self) -> Iterable[Row]:
+        yield booking_row(self._id, self.state)
+
+    @staticmethod
+    def apply(state: BookingState | None, event: Event) -> BookingState:
+        return after(state, event)
+
+
+#: Reasons that hold for every staff member alike.
+_NOBODY_HELPS = frozenset({SlotReason.LEAD_TIME, SlotReason.TOO_FAR_AHEAD, SlotReason.HOURS})
+
+
+def _busy(span: BusySpan) -> Busy:
+    return Busy(Span(span.held_from_at, span.held_to_at), Span(span.job_from_at, span.job_to_at))
+
+
+def _asked_start(cmd: CreateBooking, zone: str) -> datetime:
+    """The start that the customer means. Raises: Invalid."""
+    if cmd.start_at is not None:
+        return to_utc(cmd.start_at)
+    if cmd.scheduled_date is None or cmd.scheduled_time is None:
+        raise Invalid(start_at="is missing; give it, or scheduled_date and scheduled_time")
+    try:
+        local = datetime.combine(date.fromisoformat(cmd.scheduled_date), time.fromisoformat(cmd.scheduled_time))
+        return to_instant(local, zone)
+    except LocalTimeError as error:
+        raise Invalid(scheduled_time=error.code) from error
+    except ValueError as error:
+        raise Invalid(scheduled_date=str(error)) from error

@@ -1,0 +1,181 @@
+"""What a booking remembers, and how events change it."""
+
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocol.booking.commands import (
+    ApproveBooking,
+    AutoRelease,
+    CancelBooking,
+    CompleteBooking,
+    ConfirmRelease,
+    DeclineBooking,
+    ExpireBooking,
+    GiveUpBooking,
+    LapseApproval,
+    PayBooking,
+    RemindCustomer,
+    StartBooking,
+)
+from protocol.booking.events import (
+    BookingAbandoned,
+    BookingApproved,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingCreated,
+    BookingDeclined,
+    BookingExpired,
+    BookingPaid,
+    BookingRefunded,
+    BookingReleased,
+    BookingReminded,
+    BookingRevived,
+    BookingStarted,
+    PaymentRequested,
+    PaymentReturned,
+    PaymentUnplaced,
+)
+from protocol.booking.terms import BookingStatus, DeclineReason, PaymentMethod, PaymentStatus
+from protocol.catalogue import Command
+from protocol.effects import HoldStatus
+from protocol.events import Event
+from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+from protocol.money import PriceSnapshot
+
+S = BookingStatus
+#: From which statuses each command may come.
+TRANSITIONS: dict[type[Command], frozenset[BookingStatus]] = {
+    PayBooking: frozenset({S.PENDING}),
+    ApproveBooking: frozenset({S.PENDING}),
+    DeclineBooking: frozenset({S.PENDING, S.CONFIRMED}),
+    CancelBooking: frozenset({S.PENDING, S.CONFIRMED, S.DECLINED}),
+    StartBooking: frozenset({S.CONFIRMED}),
+    CompleteBooking: frozenset({S.IN_PROGRESS}),
+    ConfirmRelease: frozenset({S.COMPLETED}),
+    ExpireBooking: frozenset({S.PENDING}),
+    LapseApproval: frozenset({S.PENDING}),
+    GiveUpBooking: frozenset({S.DECLINED}),
+    RemindCustomer: frozenset({S.CONFIRMED}),
+    AutoRelease: frozenset({S.COMPLETED}),
+}
+
+
+class BookingState(Struct, frozen=True, kw_only=True):
+    """What a booking needs to remember."""
+
+    number: str
+    status: BookingStatus
+    customer_id: UserId
+    business_id: BusinessId
+    owner_id: UserId
+    staff_id: UserId
+    service_id: ServiceId
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    #: The held time, buffers included.
+    busy_from: datetime
+    busy_until: datetime
+    zone: str
+    price: PriceSnapshot
+    commission_bp: int
+    payment_method: PaymentMethod
+    payment_status: PaymentStatus = PaymentStatus.UNPAID
+    payment_id: PaymentId | None = None
+    payment_requested_at: datetime | None = None
+    captured_at: datetime | None = None
+    hold_id: BookingId
+    hold: HoldStatus = HoldStatus.HELD
+    approved: bool = False
+    approve_by: datetime
+    reason_code: DeclineReason | None = None
+    actual_start_at: datetime | None = None
+    actual_end_at: datetime | None = None
+    created_at: datetime
+    version: int = 1
+
+
+def after(state: BookingState | None, event: Event) -> BookingState:
+    """The state after the event."""
+    if isinstance(event, BookingCreated):
+        return _born(event)
+    assert state is not None, f"{event.type} before booking.created"
+    return replace(_changed(state, event), version=state.version + 1)
+
+
+def _born(event: BookingCreated) -> BookingState:
+    return BookingState(
+        number=event.number,
+        status=S.PENDING,
+        customer_id=event.customer_id,
+        business_id=event.business_id,
+        owner_id=event.owner_id,
+        staff_id=event.staff_id,
+        service_id=event.service_id,
+        title=event.title,
+        starts_at=event.starts_at,
+        ends_at=event.ends_at,
+        busy_from=event.busy_from,
+        busy_until=event.busy_until,
+        zone=event.zone,
+        price=event.price,
+        commission_bp=event.commission_bp,
+        payment_method=event.payment_method,
+        hold_id=BookingId(event.hold_id),
+        approved=event.approved,
+        approve_by=event.approve_by,
+        created_at=event.created_at,
+    )
+
+
+def _changed(state: BookingState, event: Event) -> BookingState:  # noqa: PLR0911, PLR0912  # one arm an event
+    match event:
+        case PaymentRequested():
+            return replace(state, payment_id=event.payment_id, payment_requested_at=event.at)
+        case BookingPaid():
+            requested_at = state.payment_requested_at or event.at
+            return replace(
+                state,
+                payment_status=PaymentStatus.SECURED,
+                payment_id=event.payment_id,
+                payment_requested_at=requested_at,
+                captured_at=event.at,
+                hold=HoldStatus.FUNDED,
+            )
+        case BookingApproved():
+            return replace(state, approved=True)
+        case BookingConfirmed():
+            return replace(state, status=S.CONFIRMED)
+        case BookingDeclined():
+            return replace(state, status=S.DECLINED, approved=False, reason_code=event.reason_code)
+        case BookingCancelled():
+            return replace(state, status=S.CANCELLED, hold=_hold_at_end(state))
+        case BookingAbandoned():
+            return replace(state, status=S.CANCELLED_BY_SYSTEM, hold=_hold_at_end(state))
+        case BookingExpired():
+            return replace(state, status=S.EXPIRED, hold=HoldStatus.VOIDED)
+        case BookingRevived():
+            return replace(state, status=S.PENDING, hold=HoldStatus.HELD, hold_id=BookingId(event.hold_id))
+        case BookingStarted():
+            return replace(state, status=S.IN_PROGRESS, actual_start_at=event.at)
+        case BookingCompleted():
+            return replace(state, status=S.COMPLETED, actual_end_at=event.at, hold=HoldStatus.PENDING_CLEARANCE)
+        case BookingReleased():
+            return replace(state, hold=HoldStatus.POSTED)
+        case BookingRefunded():
+            return replace(state, hold=HoldStatus.VOIDED, payment_status=PaymentStatus.REFUNDED)
+        case PaymentUnplaced():
+            return replace(state, payment_status=PaymentStatus.REFUNDING)
+        case PaymentReturned():
+            return replace(state, payment_status=PaymentStatus.REFUNDED)
+        case BookingReminded():
+            return state
+    raise AssertionError(f"a booking does not know {event.type}")
+
+
+def _hold_at_end(state: BookingState) -> HoldStatus:
+    """A hold that was never paid ends with its booking; a paid one ends with the refund."""
+    return state.hold if state.payment_status is PaymentStatus.SECURED else HoldStatus.VOIDED

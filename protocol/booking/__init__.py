@@ -1,0 +1,1 @@
+"""Bookings: the terms, the commands, the events, the facts and the views."""

@@ -1,0 +1,284 @@
+"""What can be asked of a booking, in the order of its life."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from protocol.booking.terms import (
+    BookingStatus,
+    DeclineReason,
+    Latitude,
+    Longitude,
+    Notes,
+    PaymentMethod,
+    PaymentStatus,
+    Phase,
+)
+from protocol.catalogue import Command, Route, View, Wire, command
+from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, WrongState
+from protocol.ids import BookingId, Kind, PaymentId, ServiceId, UserId
+from protocol.instants import Instant
+from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
+
+
+class BookingReply(View, frozen=True, kw_only=True):
+    """A booking right after a command."""
+
+    booking_id: BookingId
+    number: str
+    status: BookingStatus
+    phase: Phase
+    staff_id: UserId
+    start_at: datetime
+    end_at: datetime
+    total_amount: float | int
+    total_amount_minor: int
+    currency: str
+    payment_status: PaymentStatus
+
+
+class PaymentReply(View, frozen=True, kw_only=True):
+    """What to pay, and where: the gateway shows its page under ``checkout_path``."""
+
+    payment_id: PaymentId
+    booking_id: BookingId
+    amount: float | int
+    amount_minor: int
+    currency: str
+    checkout_path: str
+
+
+@command(
+    "booking.create",
+    actor=Kind.BOOKING,
+    creates=True,
+    status=201,
+    by=CUSTOMERS,
+    routes=("POST /bookings/",),
+    reply=BookingReply,
+    errors=(SlotTaken, SlotUnavailable, NoStaffFree, PairBlocked),
+)
+class CreateBooking(Command, frozen=True, kw_only=True):
+    """Book a service at a time; the slot is held at once, for 15 minutes until it is paid.
+
+    The time is ``start_at``, or ``scheduled_date`` and ``scheduled_time`` on the business's clock. Without ``staff_id``
+    the best-rated free staff member gets the job.
+    """
+
+    service_id: ServiceId
+    start_at: Instant | None = None
+    scheduled_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    scheduled_time: Annotated[str, Meta(pattern=r"^\d{2}:\d{2}(:\d{2})?$")] | None = None
+    staff_id: UserId | None = None
+    payment_method: PaymentMethod = PaymentMethod.CARD
+    notes: Notes = ""
+    address: Annotated[str, Meta(max_length=500)] = ""
+    user_lat: Latitude | None = None
+    user_long: Longitude | None = None
+
+
+@command(
+    "booking.pay",
+    actor=Kind.BOOKING,
+    by=CUSTOMERS,
+    routes=("POST /bookings/{booking_id}/pay",),
+    reply=PaymentReply,
+    errors=(WrongState,),
+)
+class PayBooking(Command, frozen=True, kw_only=True):
+    """Ask for the payment page of a booking. The payment counts when the gateway confirms it."""
+
+    booking_id: BookingId
+
+
+class AcceptJob(Wire, frozen=True, kw_only=True):
+    """SkillBuddy's acceptance of a job request."""
+
+    id: BookingId
+
+    def to_command(self) -> "ApproveBooking":
+        return ApproveBooking(booking_id=self.id)
+
+
+@command(
+    "booking.approve",
+    actor=Kind.BOOKING,
+    by=PROVIDERS,
+    routes=("POST /bookings/{booking_id}/approve", Route("PUT", "/providers/jobs/{id}/accept/", AcceptJob)),
+    reply=BookingReply,
+    errors=(WrongState,),
+)
+class ApproveBooking(Command, frozen=True, kw_only=True):
+    """The assigned staff member, or a manager, takes the job. Confirmed once it is paid too."""
+
+    booking_id: BookingId
+
+
+class DeclineJob(Wire, frozen=True, kw_only=True):
+    """SkillBuddy's refusal of a job request."""
+
+    id: BookingId
+    reason_code: DeclineReason
+    note: Notes | None = None
+
+    def to_command(self) -> "DeclineBooking":
+        return DeclineBooking(booking_id=self.id, reason_code=self.reason_code, note=self.note)
+
+
+@command(
+    "booking.decline",
+    actor=Kind.BOOKING,
+    by=PROVIDERS,
+    routes=("POST /bookings/{booking_id}/decline", Route("PUT", "/providers/jobs/{id}/decline/", DeclineJob)),
+    reply=BookingReply,
+    errors=(WrongState, Invalid),
+)
+class DeclineBooking(Command, frozen=True, kw_only=True):
+    """The assigned staff member, or a manager, refuses the job. Its time is free again."""
+
+    booking_id: BookingId
+    reason_code: DeclineReason
+    note: Notes | None = None
+
+
+class ChangeStatus(Wire, frozen=True, kw_only=True):
+    """SkillBuddy's one route for all steps; takes a phase or a status (SPEC §1)."""
+
+    booking_id: BookingId
+    status: str
+
+    def to_command(self) -> Command:
+        """Raises: Invalid, for a status that nobody can set."""
+        step = _STEPS.get(self.status)
+        if step is None:
+            raise Invalid(status=f"must be one of {', '.join(_STEPS)}")
+        return step(booking_id=self.booking_id)
+
+
+@command(
+    "booking.cancel",
+    actor=Kind.BOOKING,
+    by=ANYONE,
+    routes=(
+        "POST /bookings/{booking_id}/cancel",
+        "PUT /bookings/{booking_id}/cancel/",
+        Route("PUT", "/bookings/{booking_id}/status/", ChangeStatus),
+    ),
+    reply=BookingReply,
+    errors=(WrongState,),
+)
+class CancelBooking(Command, frozen=True, kw_only=True):
+    """Customer or provider calls the booking off before it starts; what was paid goes to the customer's wallet."""
+
+    booking_id: BookingId
+    reason: Notes | None = None
+
+
+@command(
+    "booking.start",
+    actor=Kind.BOOKING,
+    by=PROVIDERS,
+    routes=("POST /bookings/{booking_id}/start",),
+    reply=BookingReply,
+    errors=(WrongState,),
+)
+class StartBooking(Command, frozen=True, kw_only=True):
+    """The job begins; its timer runs on the server."""
+
+    booking_id: BookingId
+
+
+@command(
+    "booking.complete",
+    actor=Kind.BOOKING,
+    by=PROVIDERS,
+    routes=("POST /bookings/{booking_id}/complete",),
+    reply=BookingReply,
+    errors=(WrongState,),
+)
+class CompleteBooking(Command, frozen=True, kw_only=True):
+    """The job is done; the money waits 24 hours for the customer's word (SPEC §2.1)."""
+
+    booking_id: BookingId
+
+
+@command(
+    "booking.confirm_release",
+    actor=Kind.BOOKING,
+    by=CUSTOMERS,
+    routes=("POST /bookings/{booking_id}/confirm-release",),
+    reply=BookingReply,
+    errors=(WrongState,),
+)
+class ConfirmRelease(Command, frozen=True, kw_only=True):
+    """The customer is content: the money goes to the business now, less commission."""
+
+    booking_id: BookingId
+
+
+#: What each status or phase asks for when it is set.
+_STEPS: dict[str, type[Command]] = {
+    "CONFIRMED": ApproveBooking,
+    "IN_PROGRESS": StartBooking,
+    "ongoing": StartBooking,
+    "COMPLETED": CompleteBooking,
+    "completed": CompleteBooking,
+    "CANCELLED": CancelBooking,
+    "cancelled": CancelBooking,
+}
+
+
+@command("booking.record_payment", actor=Kind.BOOKING, by=INTERNAL)
+class RecordPayment(Command, frozen=True, kw_only=True):
+    """The gateway has captured the payment, as its signed webhook says."""
+
+    booking_id: BookingId
+    payment_id: PaymentId
+    amount_minor: int
+    currency: str
+
+
+@command("booking.record_refund", actor=Kind.BOOKING, by=INTERNAL)
+class RecordRefund(Command, frozen=True, kw_only=True):
+    """The gateway has paid a late payment back to its source."""
+
+    booking_id: BookingId
+    payment_id: PaymentId
+    amount_minor: int
+    currency: str
+
+
+@command("booking.expire", actor=Kind.BOOKING, by=INTERNAL)
+class ExpireBooking(Command, frozen=True, kw_only=True):
+    """Timer: 15 minutes have passed without a payment."""
+
+    booking_id: BookingId
+
+
+@command("booking.lapse", actor=Kind.BOOKING, by=INTERNAL)
+class LapseApproval(Command, frozen=True, kw_only=True):
+    """Timer: paid, but nobody approved in time; goes as a decline that does not count."""
+
+    booking_id: BookingId
+
+
+@command("booking.give_up", actor=Kind.BOOKING, by=INTERNAL)
+class GiveUpBooking(Command, frozen=True, kw_only=True):
+    """Timer: declined and still unresolved at its start."""
+
+    booking_id: BookingId
+
+
+@command("booking.remind", actor=Kind.BOOKING, by=INTERNAL)
+class RemindCustomer(Command, frozen=True, kw_only=True):
+    """Timer: one hour to go."""
+
+    booking_id: BookingId
+
+
+@command("booking.auto_release", actor=Kind.BOOKING, by=INTERNAL)
+class AutoRelease(Command, frozen=True, kw_only=True):
+    """Timer: 24 hours after completion nobody has objected."""
+
+    booking_id: BookingId

@@ -1,0 +1,91 @@
+"""The words of a booking: statuses, phases, methods and reasons."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+Notes = Annotated[str, Meta(max_length=2000)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+
+
+class BookingStatus(StrEnum):
+    """Where a booking is in its life (SPEC §3)."""
+
+    PENDING = "PENDING"
+    CONFIRMED = "CONFIRMED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    DECLINED = "DECLINED"
+    CANCELLED = "CANCELLED"
+    CANCELLED_BY_SYSTEM = "CANCELLED_BY_SYSTEM"
+    EXPIRED = "EXPIRED"
+
+
+class Phase(StrEnum):
+    """The four phases that SkillBuddy shows (seed 002 phase 3)."""
+
+    UPCOMING = "upcoming"
+    ONGOING = "ongoing"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+PHASES: dict[BookingStatus, Phase] = {
+    BookingStatus.PENDING: Phase.UPCOMING,
+    BookingStatus.CONFIRMED: Phase.UPCOMING,
+    BookingStatus.DECLINED: Phase.UPCOMING,
+    BookingStatus.IN_PROGRESS: Phase.ONGOING,
+    BookingStatus.COMPLETED: Phase.COMPLETED,
+    BookingStatus.CANCELLED: Phase.CANCELLED,
+    BookingStatus.CANCELLED_BY_SYSTEM: Phase.CANCELLED,
+    BookingStatus.EXPIRED: Phase.CANCELLED,
+}
+
+
+class PaymentStatus(StrEnum):
+    """What is known of the customer's payment."""
+
+    UNPAID = "UNPAID"
+    SECURED = "SECURED"
+    REFUNDING = "REFUNDING"
+    REFUNDED = "REFUNDED"
+
+
+class PaymentMethod(StrEnum):
+    """How the customer pays (seed 002 phase 4)."""
+
+    CARD = "card"
+
+
+class DeclineReason(StrEnum):
+    """Why a staff member refuses a job (SPEC §2.8)."""
+
+    SCHEDULE_CONFLICT = "SCHEDULE_CONFLICT"
+    TOO_FAR = "TOO_FAR"
+    UNWELL = "UNWELL"
+    SAFETY = "SAFETY"
+    SKILL_MISMATCH = "SKILL_MISMATCH"
+    EQUIPMENT = "EQUIPMENT"
+    OTHER = "OTHER"
+    #: Nobody answered in time; only the server says so.
+    NO_ANSWER = "NO_ANSWER"
+
+
+class EscrowStatus(StrEnum):
+    """Where the money of a booking is (seed 003 §5)."""
+
+    #: Promised, and in escrow once it is paid.
+    HELD = "HELD"
+    PENDING_CLEARANCE = "PENDING_CLEARANCE"
+    RELEASED = "RELEASED"
+    #: Nothing is held any more: never paid, or refunded.
+    VOIDED = "VOIDED"
+
+
+class ReleaseCause(StrEnum):
+    """Why the money went to the business."""
+
+    CUSTOMER = "customer"
+    TIME = "time"

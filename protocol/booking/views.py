@@ -1,0 +1,194 @@
+"""How a booking is kept in the read tables, asked for, and shown."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from protocol.booking.terms import BookingStatus, DeclineReason, EscrowStatus, PaymentMethod, PaymentStatus, Phase
+from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Query, View, query
+from protocol.events import Row
+from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+from protocol.roles import ANYONE, PROVIDERS
+
+# Read rows
+
+
+class BookingRow(Row, frozen=True, kw_only=True):
+    """A booking as lists and dashboards see it."""
+
+    table: ClassVar[str] = "bookings"
+    key: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: BookingId
+    number: str
+    status: BookingStatus
+    customer_id: UserId
+    business_id: BusinessId
+    staff_id: UserId
+    service_id: ServiceId
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    zone: str
+    total_amount_minor: int
+    currency: str
+    payment_method: PaymentMethod
+    payment_status: PaymentStatus
+    escrow_status: EscrowStatus
+    approved: bool
+    reason_code: DeclineReason | None
+    actual_start_at: datetime | None
+    actual_end_at: datetime | None
+    created_at: datetime
+    version: int
+
+
+class BookingNotesRow(Row, frozen=True, kw_only=True):
+    """The customer's own words and whereabouts; erasable."""
+
+    table: ClassVar[str] = "booking_notes"
+    key: ClassVar[tuple[str, ...]] = ("booking_id",)
+
+    booking_id: BookingId
+    notes: str
+    address: str
+    latitude: float | None
+    longitude: float | None
+
+
+class PaymentRow(Row, frozen=True, kw_only=True):
+    """One payment at the gateway."""
+
+    table: ClassVar[str] = "payments"
+    key: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: PaymentId
+    booking_id: BookingId
+    customer_id: UserId
+    business_id: BusinessId
+    method: PaymentMethod
+    amount_minor: int
+    currency: str
+    status: str
+    requested_at: datetime
+    captured_at: datetime | None
+
+
+# Queries
+
+
+class CustomerContact(View, frozen=True, kw_only=True):
+    """How to reach the customer and where to go; shown to the provider only while the job is on (SPEC §3)."""
+
+    name: str
+    phone_number: str | None
+    email: str
+    address: str
+    latitude: float | None
+    longitude: float | None
+
+
+class BookingView(View, frozen=True, kw_only=True):
+    """A booking as its parties see it."""
+
+    id: BookingId
+    number: str
+    status: BookingStatus
+    phase: Phase
+    customer_id: UserId
+    #: The business's id and the staff member's: seed 002's one provider is both.
+    business_id: BusinessId
+    provider_id: UserId
+    staff_id: UserId
+    service_id: ServiceId
+    title: str
+    start_at: datetime
+    end_at: datetime
+    scheduled_date: str
+    scheduled_time: str
+    zone: str
+    total_amount: float | int
+    total_amount_minor: int
+    currency: str
+    payment_method: PaymentMethod
+    payment_status: PaymentStatus
+    escrow_status: EscrowStatus
+    approved: bool
+    reason_code: DeclineReason | None
+    actual_start_time: datetime | None
+    actual_end_time: datetime | None
+    #: Minutes worked; None until completed.
+    duration_minutes: int | None
+    created_at: datetime
+    version: int
+
+
+class BookingDetail(BookingView, frozen=True, kw_only=True):
+    """One booking whole."""
+
+    #: The customer's notes; None for whoever may not see them.
+    notes: str | None
+    customer_contact: CustomerContact | None
+    as_of: str
+
+
+class BookingPage(View, frozen=True, kw_only=True):
+    """A page of bookings, latest start first."""
+
+    items: list[BookingView]
+    #: None: this was the last page.
+    next_cursor: str | None
+    as_of: str
+
+
+class TimelineEntry(View, frozen=True, kw_only=True):
+    """One thing that happened, in human terms."""
+
+    version: int
+    at: datetime
+    type: str
+    text: str
+    #: Who did it: a user id, or None for the server.
+    by: UserId | None
+
+
+class Timeline(View, frozen=True, kw_only=True):
+    """A booking's story so far."""
+
+    booking_id: BookingId
+    number: str
+    entries: list[TimelineEntry]
+
+
+@query("booking.get", by=ANYONE, view=BookingDetail, routes=("GET /bookings/{booking_id}/",))
+class GetBooking(Query, frozen=True, kw_only=True):
+    """One booking, to its parties."""
+
+    booking_id: BookingId
+
+
+@query("booking.list", by=ANYONE, view=BookingPage, routes=("GET /bookings/",))
+class ListBookings(Query, frozen=True, kw_only=True):
+    """My bookings in the active role: as customer, as staff, or of the business."""
+
+    #: A status or a phase; None: all.
+    status: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    cursor: str | None = None
+
+
+@query("booking.jobs", by=PROVIDERS, view=BookingPage, routes=("GET /providers/jobs/",))
+class ListJobs(Query, frozen=True, kw_only=True):
+    """Job requests: what waits for the provider's approval, or has another status if asked for."""
+
+    status: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    cursor: str | None = None
+
+
+@query("booking.timeline", by=ANYONE, view=Timeline, routes=("GET /bookings/{booking_id}/timeline",))
+class GetTimeline(Query, frozen=True, kw_only=True):
+    """The journal in human terms, to whoever may see the booking."""
+
+    booking_id: BookingId
