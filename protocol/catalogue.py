@@ -12,7 +12,7 @@ REST routes, the WebSocket command, the OpenAPI document and the permission matr
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -42,7 +42,7 @@ class View(Struct, frozen=True, kw_only=True):
     """Something shown to a client."""
 
 
-class Done(View):
+class Done(View, frozen=True):
     """The empty answer: it is done."""
 
 
@@ -76,6 +76,10 @@ class Wire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         raise NotImplementedError
 
 
+StructType = type[Struct]
+Refusals = tuple[type[Rejected], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """What the catalogue knows of one command, query or procedure."""
@@ -85,14 +89,14 @@ class Declaration:
     type: type[Struct]
     routes: tuple[Route, ...]
     by: frozenset[Role]
-    reply: type[Struct]
+    reply: StructType
     #: Which kind of actor decides; None for queries and procedures.
     actor: Kind | None = None
     #: The field that names the actor; None: a new actor (``creates``) or the sender's own user actor.
     key: str | None = None
     creates: bool = False
     status: int = 200
-    errors: tuple[type[Rejected], ...] = field(default=())
+    errors: Refusals = ()
 
     @property
     def doc(self) -> str:
@@ -190,7 +194,12 @@ def procedure(
 
 
 def _routes(routes: Iterable[str | Route]) -> tuple[Route, ...]:
-    return tuple(route if isinstance(route, Route) else Route(*route.split(" ", 1)) for route in routes)
+    return tuple(route if isinstance(route, Route) else _route(route) for route in routes)
+
+
+def _route(text: str) -> Route:
+    method, path = text.split(" ", 1)
+    return Route(method, path)
 
 
 def _add(declaration: Declaration) -> None:

@@ -7,6 +7,16 @@ from msgspec import Struct
 
 _CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
 
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One row of a read table, written whole in the commit of the decision that it follows from."""
+
+    table: ClassVar[str]
+    key: ClassVar[tuple[str, ...]]
+
+
+RowType = type[Row]
+
 #: type → class.
 EVENTS: dict[str, type["Event"]] = {}
 
@@ -20,7 +30,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     type: ClassVar[str]
     schema: ClassVar[int] = 1
     #: The row class of the free text that is shown with it, as long as that row exists.
-    content: ClassVar[type["Row"] | None] = None
+    content: ClassVar[RowType | None] = None
     #: The event's field that holds that row's id.
     content_id: ClassVar[str] = ""
 
@@ -28,10 +38,3 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         noun, *rest = _CAMEL.sub("_", cls.__name__).lower().split("_")
         cls.type = f"{noun}.{'_'.join(rest)}"
         EVENTS[cls.type] = cls
-
-
-class Row(Struct, frozen=True, kw_only=True):
-    """One row of a read table, written whole in the commit of the decision that it follows from."""
-
-    table: ClassVar[str]
-    key: ClassVar[tuple[str, ...]]

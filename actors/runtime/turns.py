@@ -389,7 +389,7 @@ class Runtime:
             state=state,
             emitted=actor.emitted,
             effects=effects,
-            log=Logged(call.principal.user_id, call.key, call.hash, BY_TYPE[type(call.command)].name, refused, answer),
+            log=entry,
             fired=call.fired,
         )
 
