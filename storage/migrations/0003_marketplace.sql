@@ -125,31 +125,32 @@ CREATE INDEX payments_customer ON payments (customer_id, requested_at DESC, id D
 CREATE INDEX payments_refunding ON payments (requested_at) WHERE status = 'REFUNDING';
 
 CREATE TABLE conversations (
-    id              uuid        PRIMARY KEY,
-    kind            text        NOT NULL,
-    booking_id      uuid,
-    business_id     uuid,
-    closes_at       timestamptz,
-    last_message_id uuid,
-    last_message_at timestamptz,
-    created_at      timestamptz NOT NULL,
-    version         bigint      NOT NULL
-) WITH (fillfactor = 70);
+    id          uuid        PRIMARY KEY,
+    kind        text        NOT NULL,
+    booking_id  uuid,
+    business_id uuid,
+    closes_at   timestamptz,
+    created_at  timestamptz NOT NULL
+);
 CREATE INDEX conversations_booking ON conversations (booking_id);
 -- role: what the member is in this thread, since each role sees only its own kinds of thread.
+-- active_at: the last message's time, moved at most once a minute, so that a message need not touch its thread's rows.
 CREATE TABLE conversation_members (
-    conversation_id uuid NOT NULL,
-    user_id         uuid NOT NULL,
-    role            text NOT NULL,
+    conversation_id uuid        NOT NULL,
+    user_id         uuid        NOT NULL,
+    role            text        NOT NULL,
+    active_at       timestamptz NOT NULL,
     PRIMARY KEY (conversation_id, user_id)
 );
-CREATE INDEX conversation_members_user ON conversation_members (user_id);
+CREATE INDEX conversation_members_listed ON conversation_members (user_id, role, active_at DESC, conversation_id DESC);
 CREATE TABLE messages (
     id              uuid        PRIMARY KEY,
     conversation_id uuid        NOT NULL,
     sender_id       uuid        NOT NULL,
     text            text        NOT NULL,
-    sent_at         timestamptz NOT NULL
+    sent_at         timestamptz NOT NULL,
+    edited_at       timestamptz,
+    deleted_at      timestamptz
 );
 CREATE INDEX messages_conversation ON messages (conversation_id, id DESC);
 -- How far each person has read; ids sort by time.
