@@ -130,13 +130,15 @@ class Columns:
                 entry and entry.command,
                 entry and entry.refused,
                 entry and entry.reply.decode(),
+                self._add_events(idx, decision),
             )
         )
-        self._add_events(idx, decision)
         for effect in decision.effects:
             _WRITERS[type(effect)](self.groups, idx, decision, effect)
 
-    def _add_events(self, idx: int, decision: Decision) -> None:
+    def _add_events(self, idx: int, decision: Decision) -> int | None:
+        """Append journal and inbox rows; answers the position of the sender's own last inbox row."""
+        own = None
         kind, actor_id = decision.to
         journal, inbox = self.groups["journal"], self.groups["inbox"]
         version = decision.version - len(decision.emitted)
@@ -160,6 +162,9 @@ class Columns:
             )
             for user_id in emitted.audience:
                 inbox.append((idx, user_id, kind, actor_id, version, decision.at))
+                if user_id == decision.principal:
+                    own = len(inbox)
+        return own
 
     def parameters(self) -> list[Sequence[Any]]:
         """The arguments of ``commit_v1``."""
@@ -248,7 +253,7 @@ _WRITERS: dict[type, Callable[[Groups, int, Decision, Any], None]] = {
     Send: _send,
 }
 
-_ARGUMENTS = 17 + sum(Columns.GROUPS.values())
+_ARGUMENTS = 18 + sum(Columns.GROUPS.values())
 _CALL = f"SELECT statuses, seqs FROM commit_v1({', '.join(f'${n}' for n in range(1, _ARGUMENTS + 1))})"
 
 #: The planner knows nothing of arrays; these keep every lookup an index lookup, however small the tables still are.

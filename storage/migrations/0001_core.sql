@@ -148,7 +148,7 @@ CREATE INDEX holds_booking ON holds (booking_id);
 CREATE INDEX holds_business ON holds (business_id, status);
 
 -- Read rows (bookings, messages, …) are written by decisions as JSON objects. This makes a table's writers:
--- put_<table>(jsonb array of rows) upserts by primary key, drop_<table>(jsonb array of keys) deletes.
+-- put_<table>(JSON array of rows) upserts by primary key, drop_<table>(JSON array of keys) deletes.
 CREATE FUNCTION make_row_writers(tab text) RETURNS void LANGUAGE plpgsql AS $make$
 DECLARE
     all_columns text;
@@ -167,17 +167,17 @@ BEGIN
       FROM pg_attribute a WHERE attrelid = tab::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey));
     EXECUTE format(
-        'CREATE OR REPLACE FUNCTION %I(data jsonb) RETURNS void LANGUAGE plpgsql AS $body$
+        'CREATE OR REPLACE FUNCTION %I(data json) RETURNS void LANGUAGE plpgsql AS $body$
          BEGIN
-             INSERT INTO %I (%s) SELECT %s FROM jsonb_populate_recordset(NULL::%I, data) ORDER BY %s
+             INSERT INTO %I (%s) SELECT %s FROM json_populate_recordset(NULL::%I, data) ORDER BY %s
              ON CONFLICT (%s) DO %s;
          END $body$',
         'put_' || tab, tab, all_columns, all_columns, tab, key_columns, key_columns,
         coalesce('UPDATE SET ' || set_columns, 'NOTHING'));
     EXECUTE format(
-        'CREATE OR REPLACE FUNCTION %I(data jsonb) RETURNS void LANGUAGE plpgsql AS $body$
+        'CREATE OR REPLACE FUNCTION %I(data json) RETURNS void LANGUAGE plpgsql AS $body$
          BEGIN
-             DELETE FROM %I t USING jsonb_populate_recordset(NULL::%I, data) k WHERE %s;
+             DELETE FROM %I t USING json_populate_recordset(NULL::%I, data) k WHERE %s;
          END $body$',
         'drop_' || tab, tab, tab, key_match);
 END $make$;

@@ -8,6 +8,9 @@
 -- statuses[i]: 'ok'; 'duplicate' (the command id is logged already); 'stale' (version or stamp moved on, or builds on a
 -- failed decision); 'gone' (the fired agenda row is not there any more); else the name of the constraint that refused it.
 -- seqs[k]: the inbox number given to the k-th inbox element; NULL if its decision failed.
+--
+-- Joins of one array with another are avoided (they are quadratic without hashing): positions and row counts serve instead,
+-- and only a count that falls short is looked into.
 
 CREATE FUNCTION commit_mark(statuses text[], chain int[], guilty int[], why text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(CASE
@@ -21,7 +24,7 @@ $$;
 CREATE FUNCTION commit_v1(
     d_chain int[], d_kind text[], d_id uuid[], d_expected bigint[], d_expected_stamp bigint[], d_version bigint[], d_stamp bigint[],
     d_schema smallint[], d_state text[], d_at timestamptz[], d_fired uuid[],
-    d_principal uuid[], d_key text[], d_hash bytea[], d_command text[], d_refused boolean[], d_reply text[],
+    d_principal uuid[], d_key text[], d_hash bytea[], d_command text[], d_refused boolean[], d_reply text[], d_own int[],
     j_idx int[], j_kind text[], j_id uuid[], j_version bigint[], j_type text[], j_schema smallint[], j_data text[],
     j_at timestamptz[], j_principal uuid[], j_cause text[],
     i_idx int[], i_user uuid[], i_kind text[], i_id uuid[], i_version bigint[], i_at timestamptz[],
@@ -41,12 +44,19 @@ CREATE FUNCTION commit_v1(
     OUT statuses text[], OUT seqs bigint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    n       int := cardinality(d_kind);
-    alive   boolean[] := array_fill(true, ARRAY[n]);
-    guilty  int[];
-    why     text;
-    written record;
-    rounds  int := 0;
+    n          int := cardinality(d_kind);
+    alive      boolean[];
+    is_last    boolean[];
+    chained    boolean := EXISTS (SELECT FROM unnest(d_chain) WITH ORDINALITY d(chain, idx) WHERE d.chain <> d.idx);
+    everyone   boolean;
+    guilty     int[];
+    why        text;
+    wanted     int;
+    written    int;
+    ids        uuid[];
+    lasts      bigint[];
+    part       record;
+    rounds     int := 0;
     ROUNDS_MAX CONSTANT int := 64;
 BEGIN
     statuses := array_fill('ok'::text, ARRAY[n]);
@@ -59,64 +69,86 @@ BEGIN
         statuses := commit_mark(statuses, d_chain, guilty, 'duplicate');
     END IF;
     IF EXISTS (SELECT FROM unnest(d_expected) e WHERE e > 0) THEN
-        WITH heads AS (
-            SELECT h.* FROM unnest(d_chain, d_kind, d_id, d_expected, d_expected_stamp)
-                   WITH ORDINALITY h(chain, kind, id, expected, stamp, idx)
-             WHERE h.chain = h.idx AND h.expected > 0),
-        locked AS (
-            SELECT a.kind, a.id, a.version, a.stamp FROM heads h JOIN actors a ON a.kind = h.kind AND a.id = h.id
-             ORDER BY a.kind, a.id FOR NO KEY UPDATE OF a)
-        SELECT array_agg(h.idx::int) INTO guilty
-          FROM heads h LEFT JOIN locked l ON l.kind = h.kind AND l.id = h.id
-         WHERE l.version IS DISTINCT FROM h.expected OR l.stamp IS DISTINCT FROM h.stamp;
+        SELECT array_agg(x.idx) FILTER (WHERE x.version <> x.is_version OR x.stamp <> x.is_stamp), count(*)
+          INTO guilty, written FROM (
+            SELECT h.idx::int, h.version, h.stamp, a.version AS is_version, a.stamp AS is_stamp
+              FROM unnest(d_chain, d_kind, d_id, d_expected, d_expected_stamp)
+                   WITH ORDINALITY h(chain, kind, id, version, stamp, idx)
+              JOIN actors a ON a.kind = h.kind AND a.id = h.id
+             WHERE h.chain = h.idx AND h.version > 0
+             ORDER BY a.kind, a.id FOR NO KEY UPDATE OF a) x;
+        SELECT count(*) INTO wanted FROM unnest(d_chain, d_expected) WITH ORDINALITY h(chain, expected, idx)
+         WHERE h.chain = h.idx AND h.expected > 0;
+        IF written < wanted THEN
+            SELECT guilty || array_agg(h.idx::int) INTO guilty
+              FROM unnest(d_chain, d_kind, d_id, d_expected) WITH ORDINALITY h(chain, kind, id, expected, idx)
+             WHERE h.chain = h.idx AND h.expected > 0
+               AND NOT EXISTS (SELECT FROM actors a WHERE a.kind = h.kind AND a.id = h.id);
+        END IF;
         IF guilty IS NOT NULL THEN
             statuses := commit_mark(statuses, d_chain, guilty, 'stale');
         END IF;
     END IF;
 
     LOOP
+        everyone := NOT EXISTS (SELECT FROM unnest(statuses) s WHERE s <> 'ok');
+        IF NOT everyone AND NOT 'ok' = ANY (statuses) THEN
+            EXIT;
+        END IF;
         SELECT array_agg(s = 'ok' ORDER BY o) INTO alive FROM unnest(statuses) WITH ORDINALITY x(s, o);
+        is_last := alive;
+        IF chained THEN
+            SELECT array_agg(alive[d.idx] AND d.idx = d.last ORDER BY d.idx) INTO is_last FROM (
+                SELECT idx, max(idx) FILTER (WHERE alive[idx] AND state IS NOT NULL) OVER (PARTITION BY chain) AS last
+                  FROM unnest(d_chain, d_state) WITH ORDINALITY d(chain, state, idx)) d;
+            is_last := array_replace(is_last, NULL, false);
+        END IF;
         guilty := NULL;
         BEGIN
             -- Claims.
             IF cardinality(d_fired) > 0 THEN
-                WITH wanted AS (
-                    SELECT f.id, f.idx FROM unnest(d_fired) WITH ORDINALITY f(id, idx) WHERE f.id IS NOT NULL AND alive[f.idx]),
-                locked AS (
-                    SELECT a.id FROM wanted w JOIN agenda a ON a.id = w.id ORDER BY a.id FOR UPDATE OF a),
-                fired AS (DELETE FROM agenda a USING locked l WHERE a.id = l.id RETURNING a.id)
-                SELECT array_agg(w.idx::int), 'gone' INTO guilty, why
-                  FROM wanted w LEFT JOIN fired f ON f.id = w.id WHERE f.id IS NULL;
+                SELECT array_agg(x.id) INTO ids FROM (
+                    SELECT a.id FROM unnest(d_fired) WITH ORDINALITY f(id, idx) JOIN agenda a ON a.id = f.id
+                     WHERE alive[f.idx] ORDER BY a.id FOR UPDATE OF a) x;
+                SELECT array_agg(f.idx::int), 'gone' INTO guilty, why
+                  FROM unnest(d_fired) WITH ORDINALITY f(id, idx)
+                 WHERE f.id IS NOT NULL AND alive[f.idx] AND (ids IS NULL OR f.id <> ALL (ids));
                 IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
+                DELETE FROM agenda WHERE id = ANY (ids);
             END IF;
             IF cardinality(sf_idx) > 0 THEN
                 DELETE FROM slots s USING unnest(sf_idx, sf_id) f(idx, id) WHERE s.id = f.id AND alive[f.idx];
             END IF;
             IF cardinality(s_idx) > 0 THEN
-                WITH wanted AS (
-                    SELECT w.* FROM unnest(s_idx, s_id, s_staff, s_booking, s_starts, s_ends)
-                           w(idx, id, staff_id, booking_id, starts, ends) WHERE alive[w.idx]),
-                taken AS (
-                    INSERT INTO slots (id, staff_id, booking_id, during)
-                    SELECT id, staff_id, booking_id, tstzrange(starts, ends) FROM wanted ORDER BY staff_id, starts, idx
-                    ON CONFLICT DO NOTHING RETURNING id)
-                SELECT array_agg(w.idx), 'slots_no_overlap' INTO guilty, why
-                  FROM wanted w LEFT JOIN taken t ON t.id = w.id WHERE t.id IS NULL;
-                IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
+                SELECT count(*) INTO wanted FROM unnest(s_idx) i WHERE alive[i];
+                INSERT INTO slots (id, staff_id, booking_id, during)
+                SELECT w.id, w.staff_id, w.booking_id, tstzrange(w.starts, w.ends)
+                  FROM unnest(s_idx, s_id, s_staff, s_booking, s_starts, s_ends)
+                       w(idx, id, staff_id, booking_id, starts, ends)
+                 WHERE alive[w.idx] ORDER BY w.staff_id, w.starts, w.idx
+                ON CONFLICT DO NOTHING;
+                GET DIAGNOSTICS written = ROW_COUNT;
+                IF written < wanted THEN
+                    SELECT array_agg(w.idx), 'slots_no_overlap' INTO guilty, why
+                      FROM unnest(s_idx, s_id, s_booking) w(idx, id, booking_id)
+                      LEFT JOIN slots s ON s.id = w.id AND s.booking_id = w.booking_id
+                     WHERE alive[w.idx] AND s.id IS NULL;
+                    RAISE SQLSTATE 'GW001';
+                END IF;
             END IF;
             IF cardinality(uf_idx) > 0 THEN
                 DELETE FROM unique_keys k USING unnest(uf_idx, uf_scope, uf_key) f(idx, scope, key)
                  WHERE k.scope = f.scope AND k.key = f.key AND alive[f.idx];
             END IF;
             IF cardinality(u_idx) > 0 THEN
-                WITH wanted AS (
-                    SELECT w.* FROM unnest(u_idx, u_scope, u_key, u_owner) w(idx, scope, key, owner) WHERE alive[w.idx]),
-                taken AS (
-                    INSERT INTO unique_keys (scope, key, owner) SELECT scope, key, owner FROM wanted ORDER BY scope, key, idx
-                    ON CONFLICT DO NOTHING RETURNING scope, key, owner)
-                SELECT array_agg(w.idx), 'unique_' || min(w.scope) INTO guilty, why
-                  FROM wanted w LEFT JOIN taken t ON t.scope = w.scope AND t.key = w.key AND t.owner = w.owner
-                 WHERE t.key IS NULL;
+                INSERT INTO unique_keys (scope, key, owner)
+                SELECT u.scope, u.key, u.owner FROM unnest(u_idx, u_scope, u_key, u_owner) u(idx, scope, key, owner)
+                 WHERE alive[u.idx] ORDER BY u.scope, u.key, u.idx
+                ON CONFLICT DO NOTHING;
+                SELECT array_agg(u.idx), 'unique_' || min(u.scope) INTO guilty, why
+                  FROM unnest(u_idx, u_scope, u_key, u_owner) u(idx, scope, key, owner)
+                  JOIN unique_keys k ON k.scope = u.scope AND k.key = u.key
+                 WHERE alive[u.idx] AND k.owner <> u.owner;
                 IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
             END IF;
             IF cardinality(h_idx) > 0 THEN
@@ -126,39 +158,42 @@ BEGIN
                        h(idx, id, booking, business, purpose, currency, amount, at) WHERE alive[h.idx];
             END IF;
             IF cardinality(m_idx) > 0 THEN
-                WITH wanted AS (
-                    SELECT w.* FROM unnest(m_idx, m_id, m_from, m_to, m_delta) w(idx, id, was, becomes, delta) WHERE alive[w.idx]),
-                moved AS (
+                SELECT count(*) INTO wanted FROM unnest(m_idx) i WHERE alive[i];
+                WITH moved AS (
                     UPDATE holds h SET status = w.becomes, remaining_minor = h.remaining_minor + w.delta
-                      FROM wanted w WHERE h.id = w.id AND h.status = w.was AND h.remaining_minor + w.delta >= 0
+                      FROM unnest(m_idx, m_id, m_from, m_to, m_delta) w(idx, id, was, becomes, delta)
+                     WHERE alive[w.idx] AND h.id = w.id AND h.status = w.was AND h.remaining_minor + w.delta >= 0
                     RETURNING h.id)
-                SELECT array_agg(w.idx), 'holds_once' INTO guilty, why
-                  FROM wanted w LEFT JOIN moved d ON d.id = w.id WHERE d.id IS NULL;
-                IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
+                SELECT array_agg(id) INTO ids FROM moved;
+                IF coalesce(cardinality(ids), 0) < wanted THEN
+                    SELECT array_agg(w.idx), 'holds_once' INTO guilty, why
+                      FROM unnest(m_idx, m_id) w(idx, id) WHERE alive[w.idx] AND (ids IS NULL OR w.id <> ALL (ids));
+                    RAISE SQLSTATE 'GW001';
+                END IF;
             END IF;
             IF cardinality(t_idx) > 0 THEN
-                -- A wallet is folded to its sum and its lowest running prefix: the order inside a batch counts.
-                WITH moves AS (
-                    SELECT m.account, t.idx, m.delta, t.ord * 2 + m.side AS ord
-                      FROM unnest(t_idx, t_debit, t_credit, t_amount) WITH ORDINALITY t(idx, debit, credit, amount, ord)
-                     CROSS JOIN LATERAL (VALUES (t.debit, -t.amount, 0), (t.credit, t.amount, 1)) m(account, delta, side)
-                     WHERE alive[t.idx] AND m.account NOT LIKE 'system.%'),
-                fresh AS (
-                    INSERT INTO balances AS b (account, balance_minor) SELECT DISTINCT account, 0 FROM moves ORDER BY account
-                    ON CONFLICT (account) DO UPDATE SET balance_minor = b.balance_minor RETURNING account, balance_minor),
-                running AS (
-                    SELECT m.account, m.idx, f.balance_minor + sum(m.delta) OVER (PARTITION BY m.account ORDER BY m.ord) AS balance
-                      FROM moves m JOIN fresh f ON f.account = m.account)
-                SELECT array_agg(DISTINCT short.idx), 'balances_funded' INTO guilty, why
-                  FROM (SELECT account, min(idx) AS idx FROM running WHERE balance < 0 GROUP BY account) short;
+                -- Wallets are locked in order, then folded to a sum and the lowest running prefix: the order in a batch counts.
+                INSERT INTO balances AS b (account, balance_minor)
+                SELECT DISTINCT m.account, 0 FROM unnest(t_idx, t_debit, t_credit) t(idx, debit, credit)
+                 CROSS JOIN LATERAL (VALUES (t.debit), (t.credit)) m(account)
+                 WHERE alive[t.idx] AND m.account NOT LIKE 'system.%' ORDER BY m.account
+                ON CONFLICT (account) DO UPDATE SET balance_minor = b.balance_minor;
+                SELECT array_agg(DISTINCT short.idx), 'balances_funded' INTO guilty, why FROM (
+                    SELECT min(r.idx) AS idx FROM (
+                        SELECT m.account, t.idx, b.balance_minor
+                               + sum(m.delta) OVER (PARTITION BY m.account ORDER BY t.ord, m.side) AS balance
+                          FROM unnest(t_idx, t_debit, t_credit, t_amount) WITH ORDINALITY t(idx, debit, credit, amount, ord)
+                         CROSS JOIN LATERAL (VALUES (t.debit, -t.amount, 0), (t.credit, t.amount, 1)) m(account, delta, side)
+                          JOIN balances b ON b.account = m.account
+                         WHERE alive[t.idx] AND m.account NOT LIKE 'system.%') r
+                     WHERE r.balance < 0 GROUP BY r.account) short;
                 IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
-                WITH moves AS (
-                    SELECT m.account, m.delta
+                UPDATE balances b SET balance_minor = b.balance_minor + f.delta FROM (
+                    SELECT m.account, sum(m.delta) AS delta
                       FROM unnest(t_idx, t_debit, t_credit, t_amount) t(idx, debit, credit, amount)
                      CROSS JOIN LATERAL (VALUES (t.debit, -t.amount), (t.credit, t.amount)) m(account, delta)
-                     WHERE alive[t.idx] AND m.account NOT LIKE 'system.%'),
-                folded AS (SELECT account, sum(delta) AS delta FROM moves GROUP BY account)
-                UPDATE balances b SET balance_minor = b.balance_minor + f.delta FROM folded f WHERE b.account = f.account;
+                     WHERE alive[t.idx] AND m.account NOT LIKE 'system.%' GROUP BY m.account) f
+                 WHERE b.account = f.account;
                 INSERT INTO transfers (id, debit, credit, amount_minor, currency, reason, kind, subject_id, at)
                 SELECT t.id, t.debit, t.credit, t.amount, t.currency, t.reason, t.kind, t.subject, t.at
                   FROM unnest(t_idx, t_id, t_debit, t_credit, t_amount, t_currency, t_reason, t_kind, t_subject, t_at)
@@ -166,27 +201,28 @@ BEGIN
             END IF;
 
             -- State: an actor's last decision of the batch wins.
-            WITH last AS (
-                SELECT DISTINCT ON (d.chain) d.*
-                  FROM unnest(d_chain, d_kind, d_id, d_version, d_stamp, d_schema, d_state)
-                       WITH ORDINALITY d(chain, kind, id, version, stamp, schema, state, idx)
-                 WHERE alive[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] > 0
-                 ORDER BY d.chain, d.idx DESC)
-            UPDATE actors a SET version = l.version, stamp = l.stamp, schema = l.schema, state = l.state::jsonb
-              FROM last l WHERE a.kind = l.kind AND a.id = l.id;
-            WITH born AS (
-                SELECT DISTINCT ON (d.chain) d.*
-                  FROM unnest(d_chain, d_kind, d_id, d_version, d_stamp, d_schema, d_state)
-                       WITH ORDINALITY d(chain, kind, id, version, stamp, schema, state, idx)
-                 WHERE alive[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] = 0
-                 ORDER BY d.chain, d.idx DESC),
-            made AS (
+            UPDATE actors a SET version = d.version, stamp = d.stamp, schema = d.schema, state = d.state::jsonb
+              FROM unnest(d_kind, d_id, d_expected, d_version, d_stamp, d_schema, d_state, d_chain)
+                   WITH ORDINALITY d(kind, id, expected, version, stamp, schema, state, chain, idx)
+             WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] > 0 AND a.kind = d.kind AND a.id = d.id;
+            SELECT count(*) INTO wanted FROM unnest(d_state, d_chain) WITH ORDINALITY d(state, chain, idx)
+             WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] = 0;
+            IF wanted > 0 THEN
                 INSERT INTO actors (kind, id, version, stamp, schema, state)
-                SELECT kind, id, version, stamp, schema, state::jsonb FROM born ORDER BY kind, id
-                ON CONFLICT DO NOTHING RETURNING kind, id)
-            SELECT array_agg(b.chain), 'stale' INTO guilty, why
-              FROM born b LEFT JOIN made m ON m.kind = b.kind AND m.id = b.id WHERE m.id IS NULL;
-            IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
+                SELECT d.kind, d.id, d.version, d.stamp, d.schema, d.state::jsonb
+                  FROM unnest(d_kind, d_id, d_version, d_stamp, d_schema, d_state, d_chain)
+                       WITH ORDINALITY d(kind, id, version, stamp, schema, state, chain, idx)
+                 WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] = 0 ORDER BY d.kind, d.id
+                ON CONFLICT DO NOTHING;
+                GET DIAGNOSTICS written = ROW_COUNT;
+                IF written < wanted THEN
+                    SELECT array_agg(d.chain), 'stale' INTO guilty, why
+                      FROM unnest(d_kind, d_id, d_stamp, d_state, d_chain) WITH ORDINALITY d(kind, id, stamp, state, chain, idx)
+                      JOIN actors a ON a.kind = d.kind AND a.id = d.id
+                     WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] = 0 AND a.stamp <> d.stamp;
+                    RAISE SQLSTATE 'GW001';
+                END IF;
+            END IF;
 
             IF cardinality(j_idx) > 0 THEN
                 INSERT INTO journal (kind, id, version, type, schema, data, at, principal, cause)
@@ -195,16 +231,17 @@ BEGIN
                        j(idx, kind, id, version, type, schema, data, at, principal, cause) WHERE alive[j.idx];
             END IF;
             IF cardinality(r_idx) > 0 THEN
-                FOR written IN
-                    SELECT last.tab, last.gone, jsonb_agg(last.row::jsonb) AS data FROM (
-                        SELECT DISTINCT ON (r.tab, r.key) r.*
+                FOR part IN
+                    SELECT last.tab, last.gone, ('[' || string_agg(last.row, ',') || ']')::json AS data FROM (
+                        SELECT r.tab, r.gone, r.row, r.ord, max(r.ord) OVER (PARTITION BY r.tab, r.key) AS newest
                           FROM unnest(r_idx, r_table, r_key, r_drop, r_row) WITH ORDINALITY r(idx, tab, key, gone, row, ord)
-                         WHERE alive[r.idx] ORDER BY r.tab, r.key, r.ord DESC) last
+                         WHERE alive[r.idx]) last
+                     WHERE last.ord = last.newest
                      GROUP BY last.tab, last.gone
                      ORDER BY last.tab, last.gone
                 LOOP
-                    EXECUTE format('SELECT %I($1)', CASE WHEN written.gone THEN 'drop_' ELSE 'put_' END || written.tab)
-                      USING written.data;
+                    EXECUTE format('SELECT %I($1)', CASE WHEN part.gone THEN 'drop_' ELSE 'put_' END || part.tab)
+                      USING part.data;
                 END LOOP;
             END IF;
             IF cardinality(c_idx) > 0 THEN
@@ -220,39 +257,46 @@ BEGIN
 
             -- The rows that everybody shares come last, in order, so that their locks are short.
             IF cardinality(i_idx) > 0 THEN
-                WITH wanted AS (
-                    SELECT i.*, row_number() OVER (PARTITION BY i.user_id ORDER BY i.ord) AS nth,
-                           count(*) OVER (PARTITION BY i.user_id) AS total
+                WITH bumped AS (
+                    INSERT INTO inbox_counters AS c (user_id, seq)
+                    SELECT i.user_id, count(*) FROM unnest(i_idx, i_user) i(idx, user_id)
+                     WHERE alive[i.idx] GROUP BY i.user_id ORDER BY i.user_id
+                    ON CONFLICT (user_id) DO UPDATE SET seq = c.seq + excluded.seq RETURNING user_id, seq)
+                SELECT array_agg(seq ORDER BY user_id) INTO lasts FROM bumped;
+                WITH ranked AS (
+                    SELECT i.*, dense_rank() OVER (ORDER BY i.user_id) AS nth_user,
+                           row_number() OVER (PARTITION BY i.user_id ORDER BY i.ord DESC) AS from_last
                       FROM unnest(i_idx, i_user, i_kind, i_id, i_version, i_at)
                            WITH ORDINALITY i(idx, user_id, kind, id, version, at, ord)
                      WHERE alive[i.idx]),
-                bumped AS (
-                    INSERT INTO inbox_counters AS c (user_id, seq)
-                    SELECT user_id, count(*) FROM wanted GROUP BY user_id ORDER BY user_id
-                    ON CONFLICT (user_id) DO UPDATE SET seq = c.seq + excluded.seq RETURNING user_id, seq),
-                numbered AS (
-                    SELECT w.*, b.seq - w.total + w.nth AS seq FROM wanted w JOIN bumped b ON b.user_id = w.user_id),
                 put AS (
                     INSERT INTO inbox (user_id, seq, kind, id, version, at)
-                    SELECT user_id, seq, kind, id, version, at FROM numbered)
-                SELECT array_agg(m.seq ORDER BY o.ord) INTO seqs
-                  FROM generate_subscripts(i_idx, 1) o(ord) LEFT JOIN numbered m ON m.ord = o.ord;
+                    SELECT user_id, lasts[nth_user] - from_last + 1, kind, id, version, at FROM ranked)
+                SELECT array_agg(lasts[nth_user] - from_last + 1 ORDER BY ord) INTO seqs FROM ranked;
+                IF NOT everyone THEN
+                    SELECT array_agg(CASE WHEN alive[x.idx] THEN seqs[x.nth] END ORDER BY x.ord) INTO seqs FROM (
+                        SELECT i.idx, i.ord, count(*) FILTER (WHERE alive[i.idx]) OVER (ORDER BY i.ord) AS nth
+                          FROM unnest(i_idx) WITH ORDINALITY i(idx, ord)) x;
+                END IF;
             END IF;
-            WITH wanted AS (
-                SELECT d.* FROM unnest(d_principal, d_key, d_hash, d_command, d_kind, d_id, d_version, d_refused, d_reply, d_at)
-                       WITH ORDINALITY d(principal, key, hash, command, kind, id, version, refused, reply, at, idx)
-                 WHERE d.key IS NOT NULL AND alive[d.idx]),
-            own AS (
-                SELECT i.idx, max(i.seq) AS seq FROM unnest(i_idx, i_user, seqs) i(idx, user_id, seq)
-                  JOIN wanted w ON w.idx = i.idx AND w.principal = i.user_id GROUP BY i.idx),
-            logged AS (
-                INSERT INTO command_log (principal, key, hash, command, kind, id, version, refused, reply, seq, at)
-                SELECT w.principal, w.key, w.hash, w.command, w.kind, w.id, w.version, w.refused, w.reply, own.seq, w.at
-                  FROM wanted w LEFT JOIN own ON own.idx = w.idx ORDER BY w.principal, w.key
-                ON CONFLICT DO NOTHING RETURNING principal, key)
-            SELECT array_agg(w.idx::int), 'duplicate' INTO guilty, why
-              FROM wanted w LEFT JOIN logged l ON l.principal = w.principal AND l.key = w.key WHERE l.key IS NULL;
-            IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
+            SELECT count(*) INTO wanted FROM unnest(d_key) WITH ORDINALITY d(key, idx) WHERE d.key IS NOT NULL AND alive[d.idx];
+            INSERT INTO command_log (principal, key, hash, command, kind, id, version, refused, reply, seq, at)
+            SELECT d.principal, d.key, d.hash, d.command, d.kind, d.id, d.version, d.refused, d.reply, seqs[d.own], d.at
+              FROM unnest(d_principal, d_key, d_hash, d_command, d_kind, d_id, d_version, d_refused, d_reply, d_own, d_at)
+                   WITH ORDINALITY d(principal, key, hash, command, kind, id, version, refused, reply, own, at, idx)
+             WHERE d.key IS NOT NULL AND alive[d.idx] ORDER BY d.principal, d.key, d.idx
+            ON CONFLICT DO NOTHING;
+            GET DIAGNOSTICS written = ROW_COUNT;
+            IF written < wanted THEN
+                SELECT array_agg(d.idx::int), 'duplicate' INTO guilty, why FROM (
+                    SELECT d.*, row_number() OVER (PARTITION BY d.principal, d.key ORDER BY d.idx) AS nth
+                      FROM unnest(d_principal, d_key, d_kind, d_id, d_version, d_at)
+                           WITH ORDINALITY d(principal, key, kind, id, version, at, idx)
+                     WHERE d.key IS NOT NULL AND alive[d.idx]) d
+                  JOIN command_log l ON l.principal = d.principal AND l.key = d.key
+                 WHERE d.nth > 1 OR (l.kind, l.id, l.version, l.at) IS DISTINCT FROM (d.kind, d.id, d.version, d.at);
+                RAISE SQLSTATE 'GW001';
+            END IF;
             EXIT;
         EXCEPTION WHEN SQLSTATE 'GW001' THEN
             statuses := commit_mark(statuses, d_chain, guilty, why);
@@ -262,6 +306,5 @@ BEGIN
                 RAISE EXCEPTION 'a batch of % did not settle in % rounds', n, rounds;
             END IF;
         END;
-        EXIT WHEN NOT 'ok' = ANY (statuses);
     END LOOP;
 END $$;
