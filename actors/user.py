@@ -1,0 +1,406 @@
+"""One user: the roles that they have, and the sessions that they are signed in with.
+
+Owns roles and memberships, sessions with the hashes of their refresh tokens, and what is verified. Contact data and
+the password's hash are rows that it writes and does not keep. Businesses tell it who works for them (GrantRole,
+RevokeRole); it tells nobody but the user's own devices.
+
+A session:            rotate                        the token before the current one, in its grace: rotate
+                     ┌──────┐
+    open ──▶ OPEN ───┴──────┘ ── sign out ──▶ ended
+              │ └── revoked by the user, displaced by newer ones, a token presented twice ──▶ revoked
+              └── not rotated in its lifetime ──▶ expired, and forgotten at the next sign-in
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.actor import Actor, handles
+from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
+from protocol.events import Event, Row
+from protocol.ids import BusinessId, Kind, SessionId, UserId
+from protocol.roles import PROVIDERS, Role
+from protocol.user import (
+    MEMBERSHIPS_MAX,
+    REFRESH_GRACE_S,
+    SESSIONS_MAX,
+    Acting,
+    Credentials,
+    EndSession,
+    GrantRole,
+    Membership,
+    OpenSession,
+    Person,
+    RehashPassword,
+    RevokeReason,
+    RevokeRole,
+    RevokeSession,
+    RevokeSessions,
+    RoleGranted,
+    RoleRevoked,
+    RoleSwitched,
+    Rotated,
+    RotateSession,
+    SessionEnded,
+    SessionGrant,
+    SessionOpened,
+    SessionRefreshed,
+    SessionRevoked,
+    SignUp,
+    SwitchRole,
+    UserRow,
+    UserSession,
+    UserSignedUp,
+    email_key,
+)
+
+#: What somebody acts as who never chose: the most that they may.
+PRECEDENCE = (Role.ADMIN, Role.OWNER, Role.EMPLOYEE, Role.STAFF, Role.CUSTOMER)
+
+
+class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One device that the user is signed in on."""
+
+    session_id: SessionId
+    device: str
+    acting: Acting
+    #: SHA-256 of the refresh token in force; None for the moment in which the session opens.
+    refresh_hash: bytes | None = None
+    #: SHA-256 of the one before it, good for REFRESH_GRACE_S more from ``refreshed_at``; None: it is the first.
+    previous_hash: bytes | None = None
+    opened_at: datetime
+    #: When the token in force took its predecessor's place.
+    refreshed_at: datetime
+    expires_at: datetime
+
+
+class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that decisions about a user rest on."""
+
+    memberships: tuple[Membership, ...]
+    sessions: tuple[Session, ...] = ()
+    #: What was chosen last, on any device; None: nothing yet.
+    chosen: Acting | None = None
+    roles_version: int = 0
+    password_version: int = 1
+    is_email_verified: bool = False
+    is_phone_verified: bool = False
+    created_at: datetime
+    last_login_at: datetime | None = None
+
+    def session(self, session_id: SessionId | None) -> Session | None:
+        """The session of that id, unless it is over."""
+        return next((one for one in self.sessions if one.session_id == session_id), None)
+
+    def membership(self, acting: Acting) -> Membership | None:
+        """The membership that lets the user act so."""
+        return next((one for one in self.memberships if one.acting == acting), None)
+
+    @property
+    def usual(self) -> Acting:
+        """What the user acts as at first: what they chose last, else the most that they may."""
+        if self.chosen is not None and self.membership(self.chosen):
+            return self.chosen
+        return min(self.memberships, key=lambda one: PRECEDENCE.index(one.role)).acting
+
+
+class User(Actor[UserState]):
+    """Roles and sessions of one user."""
+
+    kind: ClassVar[Kind] = Kind.USER
+    state_type: ClassVar[type[Struct]] = UserState
+
+    @property
+    def user_id(self) -> UserId:
+        return UserId(self.actor_id)
+
+    # The account
+
+    @handles(SignUp)
+    def sign_up(self, command: SignUp) -> None:
+        """The account comes into being. Refused by the claim: EmailTaken."""
+        assert not self.exists, f"user {self.actor_id} signs up again"
+        self.claim_key("email", email_key(command.email))
+        self.emit(
+            UserSignedUp(
+                is_email_verified=command.is_email_verified, is_phone_verified=command.is_phone_verified, at=self.now
+            )
+        )
+        self.put(
+            Person(
+                user_id=self.user_id,
+                email=command.email,
+                name=command.name,
+                phone_number=command.phone_number,
+                profile_image_url=command.profile_image_url,
+                language=command.language,
+            )
+        )
+        if command.password_hash is not None:
+            self._put_password(command.password_hash, self.state.password_version)
+
+    @handles(RehashPassword)
+    def rehash_password(self, command: RehashPassword) -> None:
+        """The same password gets a hash of today's strength."""
+        if command.password_version == self.state.password_version:
+            self._put_password(command.password_hash, command.password_version)
+
+    # Sessions
+
+    @handles(OpenSession)
+    def open_session(self, command: OpenSession) -> SessionGrant:
+        """The user signs in on a device; where too many are signed in, the one quiet for longest goes."""
+        live = [one for one in self.state.sessions if one.expires_at > self.now]
+        if len(live) >= SESSIONS_MAX:
+            self._revoke(min(live, key=lambda one: one.refreshed_at), RevokeReason.DISPLACED)
+        acting = self.state.usual
+        expires_at = self.now + timedelta(seconds=command.lifetime_s)
+        self.emit(
+            SessionOpened(
+                session_id=command.session_id,
+                device=command.device,
+                role=acting.role,
+                business_id=acting.business_id,
+                expires_at=expires_at,
+                at=self.now,
+            )
+        )
+        self._refresh(command.session_id, command.refresh_hash, expires_at)
+        return self._grant(command.session_id)
+
+    @handles(RotateSession)
+    def rotate_session(self, command: RotateSession) -> Rotated:
+        """A refresh token is exchanged for the next one; one that is not due any more ends the session.
+
+        Raises: Unauthenticated.
+        """
+        session = self.state.session(command.session_id)
+        if session is None:
+            raise Unauthenticated(reason="revoked")
+        if session.expires_at <= self.now:
+            raise Unauthenticated(reason="expired")
+        in_grace = self.now < session.refreshed_at + timedelta(seconds=REFRESH_GRACE_S)
+        reply_lost = in_grace and command.presented_hash == session.previous_hash
+        if not reply_lost and command.presented_hash != session.refresh_hash:
+            self._revoke(session, RevokeReason.REUSE)
+            return Rotated(grant=None)
+        expires_at = self.now + timedelta(seconds=command.lifetime_s)
+        self._refresh(command.session_id, command.refresh_hash, expires_at, reply_lost=reply_lost)
+        return Rotated(grant=self._grant(command.session_id))
+
+    @handles(EndSession)
+    def end_session(self, command: EndSession) -> None:
+        """The user signs out on this device; twice is harmless."""
+        if session := self.state.session(self.principal.session_id):
+            self.emit(SessionEnded(session_id=session.session_id, at=self.now))
+
+    @handles(RevokeSession)
+    def revoke_session(self, command: RevokeSession) -> None:
+        """The user signs out one device from another. Raises: NotFound."""
+        session = self.state.session(command.session_id)
+        if session is None:
+            raise NotFound(entity="session", id=str(command.session_id))
+        self._revoke(session, RevokeReason.BY_USER)
+
+    @handles(RevokeSessions)
+    def revoke_sessions(self, command: RevokeSessions) -> None:
+        """The user signs out all other devices."""
+        for session in self.state.sessions:
+            if session.session_id != self.principal.session_id:
+                self._revoke(session, RevokeReason.BY_USER)
+
+    # Roles
+
+    @handles(GrantRole)
+    def grant_role(self, command: GrantRole) -> None:
+        """A business (or the operator) lets the user act as something. Raises: Invalid, LimitReached."""
+        wanted = Membership(command.role, command.business_id, command.manager or command.role is Role.OWNER)
+        if command.role not in {*PROVIDERS, Role.ADMIN}:
+            raise Invalid(role="not_granted")
+        if (command.role in PROVIDERS) != (command.business_id is not None):
+            raise Invalid(business_id="does_not_fit_role")
+        has = self.state.membership(wanted.acting)
+        if has == wanted:
+            return
+        if has is None and len(self.state.memberships) >= MEMBERSHIPS_MAX:
+            raise LimitReached(limit="memberships")
+        narrowed = has is not None and has.manager
+        self.emit(
+            RoleGranted(
+                role=wanted.role,
+                business_id=wanted.business_id,
+                manager=wanted.manager,
+                roles_version=self.state.roles_version + narrowed,
+            )
+        )
+
+    @handles(RevokeRole)
+    def revoke_role(self, command: RevokeRole) -> None:
+        """A role is taken back. Raises: Forbidden for the customer's, which everybody keeps."""
+        if command.role is Role.CUSTOMER:
+            raise Forbidden(reason="everybody_is_customer")
+        if self.state.membership(Acting(command.role, command.business_id)):
+            version = self.state.roles_version + 1
+            self.emit(RoleRevoked(role=command.role, business_id=command.business_id, roles_version=version))
+
+    @handles(SwitchRole)
+    def switch_role(self, command: SwitchRole) -> SessionGrant:
+        """The user acts as something else on one device. Raises: Unauthenticated, Forbidden, Invalid."""
+        session = self.state.session(command.session_id)
+        if session is None:
+            raise Unauthenticated(reason="revoked")
+        acting = self._acting_of(command.role, command.business_id)
+        if acting != session.acting or acting != self.state.chosen:
+            self.emit(RoleSwitched(session_id=session.session_id, role=acting.role, business_id=acting.business_id))
+        return self._grant(session.session_id)
+
+    # What handlers share
+
+    def _put_password(self, password_hash: str, password_version: int) -> None:
+        self.put(Credentials(user_id=self.user_id, password_hash=password_hash, password_version=password_version))
+
+    def _refresh(
+        self, session_id: SessionId, refresh_hash: bytes, expires_at: datetime, *, reply_lost: bool = False
+    ) -> None:
+        self.emit(
+            SessionRefreshed(
+                session_id=session_id,
+                refresh_hash=refresh_hash,
+                reply_lost=reply_lost,
+                expires_at=expires_at,
+                at=self.now,
+            ),
+            to=(),
+        )
+
+    def _revoke(self, session: Session, reason: RevokeReason) -> None:
+        self.emit(SessionRevoked(session_id=session.session_id, reason=reason, at=self.now))
+
+    def _acting_of(self, role: Role, business_id: BusinessId | None) -> Acting:
+        """Which membership somebody means who names a role and perhaps a business."""
+        held = [one.acting for one in self.state.memberships if one.role is role]
+        if business_id is not None:
+            held = [one for one in held if one.business_id == business_id]
+        if not held:
+            raise Forbidden(reason="role_not_held")
+        if len(held) > 1:
+            raise Invalid(business_id="needed_to_tell_apart")
+        return held[0]
+
+    def _grant(self, session_id: SessionId) -> SessionGrant:
+        session = self.state.session(session_id)
+        assert session is not None
+        membership = self.state.membership(session.acting)
+        assert membership is not None, f"session {session_id} acts as what its user is not"
+        return SessionGrant(
+            session_id=session_id,
+            role=membership.role,
+            roles=tuple(sorted({one.role for one in self.state.memberships})),
+            business_id=membership.business_id,
+            manager=membership.manager,
+            roles_version=self.state.roles_version,
+        )
+
+    # What follows from the state
+
+    def audience(self) -> Iterable[UserId]:
+        return (self.user_id,)
+
+    def rows(self) -> Iterable[Row]:
+        state = self.state
+        sessions = [
+            UserSession(
+                session_id=one.session_id,
+                device=one.device,
+                opened_at=one.opened_at,
+                refreshed_at=one.refreshed_at,
+                expires_at=one.expires_at,
+            )
+            for one in state.sessions
+        ]
+        yield UserRow(
+            user_id=self.user_id,
+            is_email_verified=state.is_email_verified,
+            is_phone_verified=state.is_phone_verified,
+            memberships=state.memberships,
+            sessions=tuple(sessions),
+            created_at=state.created_at,
+            last_login_at=state.last_login_at,
+        )
+
+    @staticmethod
+    def apply(state: Any, event: Event) -> Any:
+        match event:
+            case UserSignedUp():
+                return UserState(
+                    memberships=(Membership(Role.CUSTOMER),),
+                    is_email_verified=event.is_email_verified,
+                    is_phone_verified=event.is_phone_verified,
+                    created_at=event.at,
+                )
+            case SessionOpened() | SessionRefreshed() | SessionEnded() | SessionRevoked():
+                return _with_session_event(state, event)
+            case RoleGranted():
+                granted = Membership(event.role, event.business_id, event.manager)
+                return _with_role(state, granted, event.roles_version)
+            case RoleRevoked():
+                return _without_role(state, event)
+            case RoleSwitched():
+                acting = Acting(event.role, event.business_id)
+                return replace(_with_session(state, event.session_id, acting=acting), chosen=acting)
+        raise AssertionError(f"a user does not know {event.type}")
+
+
+def _with_session_event(
+    state: UserState, event: SessionOpened | SessionRefreshed | SessionEnded | SessionRevoked
+) -> UserState:
+    match event:
+        case SessionOpened():
+            session = Session(
+                session_id=event.session_id,
+                device=event.device,
+                acting=Acting(event.role, event.business_id),
+                opened_at=event.at,
+                refreshed_at=event.at,
+                expires_at=event.expires_at,
+            )
+            live = tuple(one for one in state.sessions if one.expires_at > event.at)
+            return replace(state, sessions=(*live, session), last_login_at=event.at)
+        case SessionRefreshed():
+            if event.reply_lost:
+                changes: dict[str, Any] = {}
+            else:
+                before = state.session(event.session_id)
+                assert before is not None
+                changes = {"previous_hash": before.refresh_hash, "refreshed_at": event.at}
+            return _with_session(
+                state, event.session_id, refresh_hash=event.refresh_hash, expires_at=event.expires_at, **changes
+            )
+        case SessionEnded() | SessionRevoked():
+            left = tuple(one for one in state.sessions if one.session_id != event.session_id)
+            return replace(state, sessions=left)
+
+
+def _with_session(state: UserState, session_id: SessionId, **changes: Any) -> UserState:
+    changed = [replace(one, **changes) if one.session_id == session_id else one for one in state.sessions]
+    return replace(state, sessions=tuple(changed))
+
+
+def _with_role(state: UserState, granted: Membership, roles_version: int) -> UserState:
+    others = tuple(one for one in state.memberships if one.acting != granted.acting)
+    return replace(state, memberships=(*others, granted), roles_version=roles_version)
+
+
+def _without_role(state: UserState, event: RoleRevoked) -> UserState:
+    """Whoever acted so acts as a customer from now on, which everybody is."""
+    gone = Acting(event.role, event.business_id)
+    return replace(
+        state,
+        memberships=tuple(one for one in state.memberships if one.acting != gone),
+        sessions=tuple(replace(one, acting=Acting()) if one.acting == gone else one for one in state.sessions),
+        chosen=None if state.chosen == gone else state.chosen,
+        roles_version=event.roles_version,
+    )

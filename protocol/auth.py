@@ -1,0 +1,80 @@
+"""Signing up, in and on: what a client sends to get its tokens (seed 002 phase 1, seed 003 §1)."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from protocol.catalogue import Procedure, View, procedure
+from protocol.errors import EmailTaken, Forbidden, LimitReached, Unauthenticated
+from protocol.ids import BusinessId
+from protocol.roles import ANYONE, PUBLIC, Role
+from protocol.user import EMAIL_MAX, Confidential, Device, Language, PersonName, UserView
+
+#: Characters of a password; the lower bound is checked with the other rules, so that the refusal names its reason.
+PASSWORD_MIN = 8
+PASSWORD_MAX = 128
+#: A phone number as somebody may write it, with spaces and brackets.
+PHONE_MAX = 32
+REFRESH_TOKEN_MAX = 256
+
+Email = Annotated[str, Meta(max_length=EMAIL_MAX, examples=["ada@example.com"])]
+Password = Annotated[str, Meta(max_length=PASSWORD_MAX, description=f"{PASSWORD_MIN} to {PASSWORD_MAX} characters")]
+Phone = Annotated[str, Meta(max_length=PHONE_MAX, description="International, with +", examples=["+49 30 901820"])]
+
+
+class Tokens(Confidential, View, frozen=True, kw_only=True):
+    """An access token, the refresh token that gets the next one, and whose they are."""
+
+    access_token: str
+    #: None when the one that the client has stays in force.
+    refresh_token: str | None
+    token_type: str = "Bearer"
+    #: Seconds until the access token expires.
+    expires_in_s: int
+    user: UserView
+
+
+@procedure(
+    "auth.sign_up",
+    by=PUBLIC,
+    reply=Tokens,
+    routes=("POST /auth/signup/",),
+    status=201,
+    errors=(EmailTaken, LimitReached),
+)
+class Register(Confidential, Procedure, frozen=True, kw_only=True):
+    """Make an account and sign in. Everybody begins as a customer; other roles come from businesses."""
+
+    email: Email
+    password: Password
+    name: PersonName
+    phone_number: Phone | None = None
+    language: Language = "en"
+    device: Device = "other"
+
+
+@procedure(
+    "auth.sign_in", by=PUBLIC, reply=Tokens, routes=("POST /auth/signin/",), errors=(Unauthenticated, LimitReached)
+)
+class SignIn(Confidential, Procedure, frozen=True, kw_only=True):
+    """Sign in by e-mail and password. Acts as what the user acted as last, else as the most that they may."""
+
+    email: Email
+    password: Password
+    device: Device = "other"
+
+
+@procedure("auth.refresh", by=PUBLIC, reply=Tokens, routes=("POST /auth/refresh/",), errors=(Unauthenticated,))
+class Refresh(Confidential, Procedure, frozen=True, kw_only=True):
+    """Get new tokens for a refresh token, which is good for one time: a second use ends the session."""
+
+    refresh_token: Annotated[str, Meta(max_length=REFRESH_TOKEN_MAX)]
+
+
+@procedure("auth.switch_role", by=ANYONE, reply=Tokens, routes=("POST /auth/switch-role/",), errors=(Forbidden,))
+class ActAs(Procedure, frozen=True, kw_only=True):
+    """Act in another of my roles, or for another of my businesses, from now on and on this device."""
+
+    role: Role
+    #: May be left out when the role is held for one business only.
+    business_id: BusinessId | None = None
