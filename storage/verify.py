@@ -1,0 +1,221 @@
+"""Proof of the books: what must hold over the whole database, as one query each that finds what breaks it.
+
+All checks read one snapshot, so they can run while the server works.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import msgspec
+
+from protocol.ids import Kind, Ref
+from storage.database import Connection, Pool
+
+#: Offenders shown for each check.
+SAMPLES_MAX = 10
+#: Actors whose journals are read at once.
+REPLAY_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One invariant. ``sql`` gives a line of text for each row that breaks it."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check and what it found; nothing is good."""
+
+    name: str
+    broken: int
+    samples: tuple[str, ...]
+
+
+CHECKS = (
+    Check(
+        "every wallet's balance is the sum of its transfers",
+        """
+        WITH moves AS (
+            SELECT credit AS account, amount_minor AS delta FROM transfers
+            UNION ALL SELECT debit, -amount_minor FROM transfers),
+        sums AS (SELECT account, sum(delta) AS total FROM moves WHERE account NOT LIKE 'system.%' GROUP BY account)
+        SELECT coalesce(s.account, b.account) || ': balance ' || coalesce(b.balance_minor, 0)
+               || ', transfers ' || coalesce(s.total, 0)
+          FROM sums s FULL JOIN balances b ON b.account = s.account
+         WHERE coalesce(b.balance_minor, 0) <> coalesce(s.total, 0)
+        """,
+    ),
+    Check(
+        "all accounts of a currency sum to zero",
+        """
+        WITH moves AS (
+            SELECT currency, credit AS account, amount_minor AS delta FROM transfers
+            UNION ALL SELECT currency, debit, -amount_minor FROM transfers)
+        SELECT currency || ': ' || sum(delta) FROM moves GROUP BY currency HAVING sum(delta) <> 0
+        """,
+    ),
+    Check(
+        "escrow holds what the holds hold, and the payments on their way back",
+        """
+        WITH escrow AS (
+            SELECT currency, sum(CASE WHEN credit LIKE 'system.escrow/%' THEN amount_minor ELSE 0 END
+                               - CASE WHEN debit LIKE 'system.escrow/%' THEN amount_minor ELSE 0 END) AS minor
+              FROM transfers GROUP BY currency),
+        held AS (
+            SELECT currency, sum(minor) AS minor FROM (
+                SELECT currency, remaining_minor AS minor FROM holds
+                UNION ALL SELECT currency, amount_minor FROM payments WHERE status = 'REFUNDING') x GROUP BY currency)
+        SELECT coalesce(e.currency, h.currency) || ': escrow ' || coalesce(e.minor, 0)
+               || ', holds ' || coalesce(h.minor, 0)
+          FROM escrow e FULL JOIN held h ON h.currency = e.currency WHERE coalesce(e.minor, 0) <> coalesce(h.minor, 0)
+        """,
+    ),
+    Check(
+        "a funded hold holds its whole amount, any other nothing",
+        """
+        SELECT id || ': ' || status || ', ' || remaining_minor || ' of ' || amount_minor FROM holds
+         WHERE remaining_minor <> CASE WHEN status IN ('FUNDED', 'PENDING_CLEARANCE') THEN amount_minor ELSE 0 END
+        """,
+    ),
+    Check(
+        "a hold is resolved once: what a booking paid out is what it took in",
+        """
+        SELECT t.id || ': ' || t.paid || ' payouts, ' || t.taken || ' captures' FROM (
+            SELECT subject_id AS id, count(*) FILTER (WHERE reason IN ('release', 'refund')) AS paid,
+                   count(*) FILTER (WHERE reason = 'payment_captured') AS taken
+              FROM transfers WHERE kind = 'booking' GROUP BY subject_id) t
+         WHERE t.paid > t.taken
+        """,
+    ),
+    Check(
+        "each user's inbox is contiguous up to its counter",
+        """
+        SELECT coalesce(c.user_id, i.user_id) || ': counter ' || coalesce(c.seq, 0) || ', rows ' || coalesce(i.rows, 0)
+               || ' from ' || coalesce(i.first, 0) || ' to ' || coalesce(i.last, 0)
+          FROM inbox_counters c
+          FULL JOIN (SELECT user_id, count(*) AS rows, min(seq) AS first, max(seq) AS last
+                       FROM inbox GROUP BY user_id) i
+            ON i.user_id = c.user_id
+         WHERE i.last IS DISTINCT FROM c.seq OR i.rows IS DISTINCT FROM i.last - i.first + 1
+        """,
+    ),
+    Check(
+        "every inbox entry points to its event",
+        """
+        SELECT i.user_id || ' #' || i.seq FROM inbox i
+         WHERE NOT EXISTS (SELECT FROM journal j WHERE j.kind = i.kind AND j.id = i.id AND j.version = i.version)
+        """,
+    ),
+    Check(
+        "every actor's journal is contiguous up to its version",
+        """
+        SELECT coalesce(a.kind, j.kind) || '/' || coalesce(a.id, j.id) || ': version ' || coalesce(a.version, 0)
+               || ', events ' || coalesce(j.events, 0) || ', last ' || coalesce(j.last, 0)
+          FROM actors a
+          FULL JOIN (SELECT kind, id, count(*) AS events, max(version) AS last FROM journal GROUP BY kind, id) j
+            ON j.kind = a.kind AND j.id = a.id
+         WHERE a.version IS DISTINCT FROM j.events OR a.version IS DISTINCT FROM j.last
+        """,
+    ),
+    Check(
+        "no answered command speaks of a version that never was",
+        """
+        SELECT l.principal || ' ' || l.key || ': ' || l.kind || '/' || l.id || ' version ' || l.version
+          FROM command_log l LEFT JOIN actors a ON a.kind = l.kind AND a.id = l.id
+         WHERE l.version > coalesce(a.version, 0)
+        """,
+    ),
+    Check(
+        "a booking's read row says what its actor says",
+        """
+        SELECT coalesce(a.id, b.id) || ': actor ' || coalesce(a.version, 0)
+               || ' ' || coalesce(a.state ->> 'status', '-') || ', row ' || coalesce(b.version, 0) || ' ' || coalesce(b.status, '-')
+          FROM (SELECT * FROM actors WHERE kind = 'booking') a FULL JOIN bookings b ON b.id = a.id
+         WHERE b.version IS DISTINCT FROM a.version OR b.status IS DISTINCT FROM a.state ->> 'status'
+            OR b.staff_id::text IS DISTINCT FROM a.state ->> 'staff_id'
+        """,
+    ),
+    Check(
+        "a booking holds its staff member's time while it is on, and never else",
+        """
+        SELECT coalesce(b.id, s.booking_id) || ': ' || coalesce(b.status, 'no booking') || ', '
+               || coalesce(s.during::text, 'no slot')
+          FROM bookings b FULL JOIN slots s ON s.booking_id = b.id
+         WHERE (b.status IN ('PENDING', 'CONFIRMED', 'IN_PROGRESS')) IS DISTINCT FROM (s.id IS NOT NULL)
+            OR (s.id IS NOT NULL AND s.staff_id <> b.staff_id)
+        """,
+    ),
+    Check(
+        "what must happen later is in the agenda",
+        """
+        SELECT b.id || ': ' || b.status || ' has no timer ' || t.name
+          FROM bookings b
+          CROSS JOIN LATERAL (VALUES
+              ('expire', b.status = 'PENDING' AND b.payment_status = 'UNPAID'),
+              ('lapse', b.status = 'PENDING' AND b.payment_status = 'SECURED' AND NOT b.approved),
+              ('give_up', b.status = 'DECLINED'),
+              ('release', b.escrow_status = 'PENDING_CLEARANCE')) t(name, due)
+         WHERE t.due
+           AND NOT EXISTS (SELECT FROM agenda a WHERE a.kind = 'booking' AND a.actor_id = b.id AND a.name = t.name)
+        """,
+    ),
+)
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """One unchanging view of the database."""
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        yield connection  # type: ignore[misc]  # a pool hands out a proxy of the connection
+
+
+async def run_check(connection: Connection, check: Check) -> Finding:
+    """Look for what breaks one invariant."""
+    rows = await connection.fetch(check.sql)
+    return Finding(check.name, len(rows), tuple(str(row[0]) for row in rows[:SAMPLES_MAX]))
+
+
+class JournalEntry(msgspec.Struct, frozen=True):
+    """One event as it is kept; ``data`` is its JSON."""
+
+    version: int
+    type: str
+    schema: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """An actor's kept state and all its events, to hold against each other."""
+
+    to: Ref
+    #: JSON.
+    state: str
+    schema: int
+    events: tuple[JournalEntry, ...]
+
+
+async def lives(connection: Connection) -> AsyncIterator[Life]:
+    """Every actor with its journal, a page at a time."""
+    after = ("", None)
+    while True:
+        rows = await connection.fetch(
+            "SELECT a.kind, a.id, a.state::text AS state, a.schema,"
+            " (SELECT jsonb_agg(jsonb_build_array(j.version, j.type, j.schema, j.data::text) ORDER BY j.version)::text"
+            "    FROM journal j WHERE j.kind = a.kind AND j.id = a.id) AS events"
+            " FROM actors a WHERE $2::uuid IS NULL OR (a.kind, a.id) > ($1, $2) ORDER BY a.kind, a.id LIMIT $3",
+            *after,
+            REPLAY_PAGE,
+        )
+        for row in rows:
+            events = msgspec.json.decode(row["events"] or "[]", type=list[tuple[int, str, int, str]])
+            entries = tuple(JournalEntry(*event) for event in events)
+            yield Life(Ref(Kind(row["kind"]), row["id"]), row["state"], row["schema"], entries)
+        if len(rows) < REPLAY_PAGE:
+            return
+        after = (rows[-1]["kind"], rows[-1]["id"])
