@@ -65,8 +65,8 @@ ACTIVE_STEP = timedelta(minutes=1)
 #: From when on a booking has a thread.
 TALKING = frozenset({BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS, BookingStatus.COMPLETED})
 
-#: Control characters but tab and line ends, and halves of surrogate pairs.
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+#: Control characters but tab and line feed, and halves of surrogate pairs.
+_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 #: Something to see: neither blank nor of no width nor only a change of direction.
 _VISIBLE = re.compile(r"[^\s\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
@@ -351,7 +351,7 @@ class Conversation(Actor[ConversationState]):
 def _with_members(state: ConversationState, event: ConversationMembersChanged) -> ConversationState:
     members = {user_id: role for user_id, role in state.members.items() if user_id not in event.left}
     members.update({member.user_id: member.role for member in event.joined})
-    reads = {user_id: mark for user_id, mark in state.reads.items() if user_id in members}
+    reads = {user_id: mark for user_id, mark in state.reads.items() if user_id not in event.left}
     return replace(state, members=members, reads=reads)
 
 
@@ -369,7 +369,7 @@ def _row(message_id: MessageId, written: WrittenMessage) -> MessageRow:
 
 def _require_text(text: str) -> None:
     """Refuse what nobody could see, and what no message needs. Raises: Invalid."""
-    if _FORBIDDEN.search(text):
-        raise Invalid(text="has control characters")
+    if _UNFIT.search(text):
+        raise Invalid(text="control_character")
     if not _VISIBLE.search(text):
-        raise Invalid(text="is blank")
+        raise Invalid(text="blank")
