@@ -11,20 +11,19 @@ and opens the conversation of customer and staff member once it is confirmed.
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 from msgspec import Struct
 
 from actors.actor import Actor, handles
+from actors.booking.placing import asked_start, choose_staff, slot_terms
 from actors.booking.showing import booking_reply, booking_row, payment_row
 from actors.booking.state import TRANSITIONS, BookingState, S, after
 from actors.rules import ledger
 from actors.rules.commission import split_commission
-from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
-from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, busy_for, why_not
-from actors.rules.zones import LocalTimeError, to_instant
+from actors.rules.slots import busy_for
 from protocol.booking.commands import (
     ApproveBooking,
     AutoRelease,
@@ -64,24 +63,21 @@ from protocol.booking.events import (
     PaymentUnplaced,
 )
 from protocol.booking.late_slot import LateSlot
-from protocol.booking.terms import (
-    DeclineReason,
-    PaymentStatus,
-    ReleaseCause,
-)
+from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause
 from protocol.booking.views import BookingNotesRow
-from protocol.booking_facts import BookingFacts, BusySpan, StaffFacts
+from protocol.booking_facts import BookingFacts
 from protocol.conversation import OpenConversation, Participant
 from protocol.effects import HoldStatus, MoveHold, OpenHold
-from protocol.errors import Forbidden, Invalid, NoStaffFree, NotFound, PairBlocked, SlotTaken, SlotUnavailable
+from protocol.errors import Forbidden, Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
 from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId, human_number
-from protocol.instants import to_utc
 from protocol.money import Money, major_number
 from protocol.roles import Role
 
 PAYMENT_WINDOW = timedelta(minutes=15)
 APPROVAL_WINDOW = timedelta(hours=24)
+#: Whoever pays late in that window leaves the provider at least so long to answer, up to the start itself.
+APPROVAL_MIN = timedelta(minutes=15)
 RELEASE_AFTER = timedelta(hours=24)
 REMIND_BEFORE = timedelta(hours=1)
 
@@ -108,14 +104,9 @@ class Booking(Actor[BookingState]):
             raise NotFound(entity="service", id=str(cmd.service_id))
         if facts.blocked:
             raise PairBlocked()
-        terms = SlotTerms(
-            duration=timedelta(minutes=service.duration_minutes),
-            buffer_before=timedelta(minutes=service.buffer_before_minutes),
-            buffer_after=timedelta(minutes=service.buffer_after_minutes),
-            lead_time=timedelta(minutes=business.lead_time_minutes),
-        )
-        starts_at = _asked_start(cmd, business.zone)
-        staff = self._choose_staff(cmd, facts, terms, starts_at)
+        terms = slot_terms(facts)
+        starts_at = asked_start(cmd, business.zone)
+        staff = choose_staff(facts, terms, starts_at, self.now, asked_for=cmd.staff_id)
         held, job = busy_for(starts_at, terms)
         price = price_snapshot(
             Money(service.price_minor, service.currency),
@@ -170,7 +161,7 @@ class Booking(Actor[BookingState]):
         self.require(*TRANSITIONS[PayBooking])
         price = self.state.price
         if self.state.payment_status is not PaymentStatus.UNPAID:
-            raise Invalid(booking_id="is paid already")
+            raise WrongState(status=self.state.status.value, reason=f"payment_{self.state.payment_status.lower()}")
         if self.state.payment_id is None:
             payment_id = PaymentId(self.new_id())
             self.emit(
@@ -232,7 +223,7 @@ class Booking(Actor[BookingState]):
         self._provider_only()
         self.require(*TRANSITIONS[ApproveBooking])
         if self.state.approved:
-            raise Invalid(booking_id="is approved already")
+            raise WrongState(status=self.state.status.value, reason="already_approved")
         self.emit(BookingApproved(by=self.principal.user_id))
         self._confirm_if_ready()
         return self._reply()
@@ -243,7 +234,7 @@ class Booking(Actor[BookingState]):
         self._provider_only()
         self.require(*TRANSITIONS[DeclineBooking])
         if cmd.reason_code is DeclineReason.NO_ANSWER:
-            raise Invalid(reason_code="is only for the server to say")
+            raise Invalid(reason_code="unknown_value")
         self._decline(cmd.reason_code)
         return self._reply()
 
@@ -289,7 +280,7 @@ class Booking(Actor[BookingState]):
         self._customer_only()
         self.require(*TRANSITIONS[ConfirmRelease])
         if self.state.hold is not HoldStatus.PENDING_CLEARANCE:
-            raise Invalid(booking_id="is released already")
+            raise WrongState(status=self.state.status.value, reason="already_released")
         self._release(ReleaseCause.CUSTOMER)
         self.cancel_timer("release")
         return self._reply()
@@ -298,9 +289,9 @@ class Booking(Actor[BookingState]):
 
     @handles(ExpireBooking)
     def expire(self, cmd: ExpireBooking) -> None:
-        """Nobody has paid: the slot is free. Raises: WrongState."""
+        """Nobody has paid, or not the right amount: the slot is free. Raises: WrongState."""
         self.require(*TRANSITIONS[ExpireBooking])
-        if self.state.payment_status is not PaymentStatus.UNPAID:
+        if self.state.payment_status is PaymentStatus.SECURED:
             return
         self.emit(BookingExpired())
         self.free(self.actor_id)
@@ -346,7 +337,8 @@ class Booking(Actor[BookingState]):
         """The assigned staff member, or a manager. Raises: NotFound to strangers, Forbidden to the customer."""
         if self.principal.manages(self.state.business_id):
             return
-        if self.principal.role is not Role.CUSTOMER and self.principal.user_id == self.state.staff_id:
+        acts_for = self.principal.business_id == self.state.business_id
+        if acts_for and self.principal.user_id == self.state.staff_id:
             return
         self._known()
         raise Forbidden(reason="provider_only")
@@ -358,28 +350,6 @@ class Booking(Actor[BookingState]):
             raise NotFound(entity="booking", id=str(self.actor_id))
 
     # Steps that several commands share
-
-    def _choose_staff(
-        self, cmd: CreateBooking, facts: BookingFacts, terms: SlotTerms, starts_at: datetime
-    ) -> StaffFacts:
-        """The staff member asked for, or the best-rated free one."""
-        why = SlotReason.STAFF_OFF
-        for staff in sorted(facts.staff, key=lambda member: (-member.rating, member.staff_id)):
-            diary = Diary(
-                opening=facts.business.hours,
-                working=staff.working,
-                busy=[_busy(span) for span in staff.busy],
-                overrunning=staff.overrunning,
-            )
-            reason = why_not(starts_at, terms, diary, self.now)
-            if reason is None:
-                return staff
-            why = reason
-        if cmd.staff_id is None and why not in _NOBODY_HELPS:
-            raise NoStaffFree()
-        if why in (SlotReason.BUSY, SlotReason.BUFFER):
-            raise SlotTaken()
-        raise SlotUnavailable(reason=why.value)
 
     def _hold_slot(self) -> None:
         state = self.state
@@ -403,9 +373,15 @@ class Booking(Actor[BookingState]):
         if price.total_minor:
             self._put_payment("CAPTURED")
             self.cancel_timer("expire")
-        if self.state.status is S.PENDING and not self.state.approved:
-            self.set_timer("lapse", self.state.approve_by, LapseApproval(booking_id=self._id))
+        self._await_approval()
         self._confirm_if_ready()
+
+    def _await_approval(self) -> None:
+        """Paid and not approved: somebody must answer in time."""
+        state = self.state
+        if state.status is S.PENDING and not state.approved:
+            due_at = min(max(state.approve_by, self.now + APPROVAL_MIN), state.starts_at)
+            self.set_timer("lapse", due_at, LapseApproval(booking_id=self._id))
 
     def _confirm_if_ready(self) -> None:
         """Both gates, in either order (SPEC §2.2)."""
@@ -508,26 +484,3 @@ class Booking(Actor[BookingState]):
     @staticmethod
     def apply(state: BookingState | None, event: Event) -> BookingState:
         return after(state, event)
-
-
-#: Reasons that hold for every staff member alike.
-_NOBODY_HELPS = frozenset({SlotReason.LEAD_TIME, SlotReason.TOO_FAR_AHEAD, SlotReason.HOURS})
-
-
-def _busy(span: BusySpan) -> Busy:
-    return Busy(Span(span.held_from_at, span.held_to_at), Span(span.job_from_at, span.job_to_at))
-
-
-def _asked_start(cmd: CreateBooking, zone: str) -> datetime:
-    """The start that the customer means. Raises: Invalid."""
-    if cmd.start_at is not None:
-        return to_utc(cmd.start_at)
-    if cmd.scheduled_date is None or cmd.scheduled_time is None:
-        raise Invalid(start_at="is missing; give it, or scheduled_date and scheduled_time")
-    try:
-        local = datetime.combine(date.fromisoformat(cmd.scheduled_date), time.fromisoformat(cmd.scheduled_time))
-        return to_instant(local, zone)
-    except LocalTimeError as error:
-        raise Invalid(scheduled_time=error.code) from error
-    except ValueError as error:
-        raise Invalid(scheduled_date=str(error)) from error

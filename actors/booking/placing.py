@@ -1,0 +1,87 @@
+"""Placing a new booking: when the customer means it to start, and who does it."""
+
+from datetime import date, datetime, time, timedelta
+
+from actors.rules.hours import Span
+from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, why_not
+from actors.rules.zones import LocalTimeError, to_instant
+from protocol.booking.commands import CreateBooking
+from protocol.booking_facts import BookingFacts, BusySpan, StaffFacts
+from protocol.errors import Invalid, NoStaffFree, SlotTaken, SlotUnavailable
+from protocol.ids import UserId
+from protocol.instants import InstantError, to_utc
+
+#: Reasons that hold for every staff member alike.
+_NOBODY_HELPS = frozenset({SlotReason.LEAD_TIME, SlotReason.TOO_FAR_AHEAD, SlotReason.HOURS})
+
+
+def slot_terms(facts: BookingFacts) -> SlotTerms:
+    """What the service and its business ask of a slot."""
+    service = facts.service
+    return SlotTerms(
+        duration=timedelta(minutes=service.duration_minutes),
+        buffer_before=timedelta(minutes=service.buffer_before_minutes),
+        buffer_after=timedelta(minutes=service.buffer_after_minutes),
+        lead_time=timedelta(minutes=facts.business.lead_time_minutes),
+    )
+
+
+def asked_start(cmd: CreateBooking, zone: str) -> datetime:
+    """The start that the customer means. Raises: Invalid."""
+    if cmd.start_at is not None:
+        try:
+            return to_utc(cmd.start_at)
+        except InstantError as error:
+            raise Invalid(start_at=error.code) from error
+    day, clock = cmd.scheduled_date, cmd.scheduled_time
+    if day is None and clock is None:
+        raise Invalid(start_at="missing")
+    if day is None:
+        raise Invalid(scheduled_date="missing")
+    if clock is None:
+        raise Invalid(scheduled_time="missing")
+    return _local_start(day, clock, zone)
+
+
+def _local_start(day: str, clock: str, zone: str) -> datetime:
+    """The instant at which the business's wall clock shows that. Raises: Invalid."""
+    try:
+        on = date.fromisoformat(day)
+    except ValueError as error:
+        raise Invalid(scheduled_date="bad_format") from error
+    try:
+        return to_instant(datetime.combine(on, time.fromisoformat(clock)), zone)
+    except (LocalTimeError, InstantError) as error:
+        raise Invalid(scheduled_time=error.code) from error
+    except ValueError as error:
+        raise Invalid(scheduled_time="bad_format") from error
+
+
+def choose_staff(
+    facts: BookingFacts, terms: SlotTerms, starts_at: datetime, now: datetime, *, asked_for: UserId | None
+) -> StaffFacts:
+    """The staff member asked for, or the best-rated free one; of equals the owner, who costs more, comes last.
+
+    Raises: NoStaffFree, SlotTaken, SlotUnavailable.
+    """
+    why = SlotReason.STAFF_OFF
+    for staff in sorted(facts.staff, key=lambda member: (-member.rating, member.is_owner, member.staff_id)):
+        diary = Diary(
+            opening=facts.business.hours,
+            working=staff.working,
+            busy=[_busy(span) for span in staff.busy],
+            overrunning=staff.overrunning,
+        )
+        reason = why_not(starts_at, terms, diary, now)
+        if reason is None:
+            return staff
+        why = reason
+    if asked_for is None and why not in _NOBODY_HELPS:
+        raise NoStaffFree()
+    if why in (SlotReason.BUSY, SlotReason.BUFFER):
+        raise SlotTaken()
+    raise SlotUnavailable(reason=why.value)
+
+
+def _busy(span: BusySpan) -> Busy:
+    return Busy(Span(span.held_from_at, span.held_to_at), Span(span.job_from_at, span.job_to_at))

@@ -1,0 +1,37 @@
+"""Payments at a gateway: what it tells us, what we ask of it, and what the customer sees of it."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from protocol.ids import PaymentId, UserId
+
+#: The principal of everything that a payment gateway says in a verified webhook.
+GATEWAY = UserId(UUID(int=1))
+
+
+class PaymentCaptured(Struct, frozen=True, kw_only=True):
+    """The customer's money is with the gateway."""
+
+    payment_id: PaymentId
+    amount_minor: int
+    currency: str
+
+
+class PaymentSentBack(Struct, frozen=True, kw_only=True):
+    """The gateway has returned the money to the customer's card."""
+
+    payment_id: PaymentId
+    amount_minor: int
+    currency: str
+
+
+class GatewayEvent(Struct, frozen=True, kw_only=True):
+    """One verified webhook, in our words."""
+
+    #: The gateway's own id of it: a repetition has the same one.
+    id: str
+    #: The gateway's own name of what happened.
+    type: str
+    #: None: something that we have no use for.
+    what: PaymentCaptured | PaymentSentBack | None
