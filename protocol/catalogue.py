@@ -14,13 +14,14 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from msgspec import Struct
 
-from protocol.errors import Rejected
+from protocol.errors import Forbidden, Rejected
 from protocol.ids import Kind
-from protocol.roles import Role
+from protocol.roles import Principal, Role
 
 PAGE_LIMIT_MAX = 100
 PAGE_LIMIT_DEFAULT = 20
@@ -92,7 +93,7 @@ class Declaration:
     reply: StructType
     #: Which kind of actor decides; None for queries and procedures.
     actor: Kind | None = None
-    #: The field that names the actor; None: a new actor (``creates``) or the sender's own user actor.
+    #: The field that names the actor; None: see ``addressee``.
     key: str | None = None
     creates: bool = False
     status: int = 200
@@ -101,6 +102,21 @@ class Declaration:
     @property
     def doc(self) -> str:
         return (self.type.__doc__ or "").strip()
+
+    def addressee(self, command: Struct, principal: Principal) -> UUID | None:
+        """Say which actor decides a command: the one that it names, else the sender's own; None: a new one.
+
+        The sender's own business is the acting one. Raises: Forbidden, for somebody who acts for none.
+        """
+        if self.creates:
+            return None
+        if self.key is not None:
+            return cast(UUID, getattr(command, self.key))
+        if self.actor is Kind.BUSINESS:
+            if principal.business_id is None:
+                raise Forbidden(reason="no_business")
+            return principal.business_id
+        return principal.user_id
 
 
 #: name → declaration, and type → declaration.
@@ -125,7 +141,7 @@ def command(
 
     Args:
         actor: the kind of actor. The field ``<kind>_id`` names it, unless the command ``creates`` it or lacks that
-            field: then it goes to the sender's own user actor.
+            field: then it goes to the sender's own user actor, or acting business.
         by: the roles that may send it at all; the actor checks the object.
         routes: ``"METHOD /path/{field}"``, the first one being the canonical one.
         errors: the refusals worth documenting beside the general ones.
