@@ -1,0 +1,152 @@
+"""The REST side of the client: every command, query and procedure of the catalogue by its first route."""
+
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Self
+from uuid import uuid4
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from protocol.auth import Refresh, Register, SignIn, Tokens
+from protocol.catalogue import BY_TYPE, Declaration, Mode, Procedure, Query
+from protocol.errors import GuildwireError, Unavailable, revive
+
+TIMEOUT_S = 30.0
+#: A token is renewed when this much of its life is left.
+RENEW_BEFORE_S = 30.0
+
+
+@dataclass(slots=True)
+class SignedIn:
+    """Somebody's tokens, and until when the access token holds (on the monotonic clock)."""
+
+    tokens: Tokens
+    until_s: float
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> Self:
+        return cls(tokens, monotonic() + tokens.expires_in_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the declared reply, the entity's version, whether it is the stored answer to a retry."""
+
+    reply: Any
+    version: int | None = None
+    seq: int | None = None
+    replayed: bool = False
+
+
+@dataclass
+class Rest:
+    """One person at one server.
+
+    Every call raises the protocol's own errors: ``SlotTaken``, ``Invalid``, ``Unavailable`` …
+    """
+
+    url: str
+    signed_in: SignedIn | None = None
+    _http: aiohttp.ClientSession | None = field(default=None, repr=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def sign_up(self, email: str, password: str, name: str) -> Tokens:
+        """Make an account and use it from now on."""
+        return await self._sign(Register(email=email, password=password, name=name))
+
+    async def sign_in(self, email: str, password: str) -> Tokens:
+        """Sign in, and act as that person from now on."""
+        return await self._sign(SignIn(email=email, password=password))
+
+    async def token(self) -> str:
+        """An access token that still holds for a while; renewed if need be. Raises: Unauthenticated."""
+        assert self.signed_in is not None, "sign in first"
+        if self.signed_in.until_s - monotonic() < RENEW_BEFORE_S:
+            refresh_token = self.signed_in.tokens.refresh_token
+            assert refresh_token is not None
+            await self._sign(Refresh(refresh_token=refresh_token))
+        return self.signed_in.tokens.access_token
+
+    async def call(self, what: Struct, *, key: str | None = None, if_version: int | None = None) -> Answer:
+        """Send a command, ask a query or run a procedure.
+
+        Args:
+            key: the command's id; the same key with the same command has its effect once.
+        """
+        declared = BY_TYPE[type(what)]
+        headers = {}
+        if declared.by and self.signed_in is not None:
+            headers["Authorization"] = f"Bearer {await self.token()}"
+        if declared.mode is Mode.COMMAND:
+            headers["Idempotency-Key"] = key or str(uuid4())
+        if if_version is not None:
+            headers["If-Match"] = f'"{if_version}"'
+        method, path, body = _request(declared, what)
+        return await self._exchange(method, path, body, headers, declared)
+
+    async def _sign(self, procedure: Procedure) -> Tokens:
+        tokens: Tokens = (await self.call(procedure)).reply
+        if tokens.refresh_token is None and self.signed_in is not None:
+            tokens = msgspec.structs.replace(tokens, refresh_token=self.signed_in.tokens.refresh_token)
+        self.signed_in = SignedIn.of(tokens)
+        return tokens
+
+    async def _exchange(
+        self, method: str, path: str, body: dict[str, Any], headers: dict[str, str], declared: Declaration
+    ) -> Answer:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        asked = {name: _text(value) for name, value in body.items()} if method == "GET" else None
+        sent = None if method == "GET" else msgspec.json.encode(body)
+        headers = headers if sent is None else {**headers, "Content-Type": "application/json"}
+        try:
+            async with self._http.request(method, self.url + path, params=asked, data=sent, headers=headers) as answer:
+                raw = await answer.read()
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            raise Unavailable(reason=repr(error), retry_after_s=1.0) from error
+        if answer.status >= 400:
+            raise _error(raw, answer.status)
+        version = answer.headers.get("ETag")
+        return Answer(
+            msgspec.json.decode(raw, type=declared.reply),
+            version=int(version.strip('"')) if version else None,
+            replayed=answer.headers.get("Idempotency-Replayed") == "true",
+        )
+
+
+def _request(declared: Declaration, what: Struct) -> tuple[str, str, dict[str, Any]]:
+    """The method, the path with its parameters in place, and the fields that are left for body or query string."""
+    route = declared.routes[0]
+    fields: dict[str, Any] = msgspec.to_builtins(what)
+    path = route.path
+    for name in route.params:
+        path = path.replace(f"{{{name}}}", str(fields.pop(name)))
+    if isinstance(what, Query):
+        fields = {name: value for name, value in fields.items() if value is not None}
+    return route.method, path, fields
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _error(raw: bytes, status: int) -> GuildwireError:
+    """The protocol's error that a problem document stands for."""
+    try:
+        problem = msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return Unavailable(status=status, retry_after_s=1.0)
+    return revive(problem.get("code", "unavailable"), problem.get("fields") or {})

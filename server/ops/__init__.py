@@ -1,0 +1,1 @@
+"""What operators look at: health, metrics, logs, the doctor's report and the proof of the books."""

@@ -1,0 +1,50 @@
+"""``/health``: the process lives. ``/ready``: it can do its work. For load balancers and operators."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+import msgspec
+from aiohttp import web
+
+from storage.database import Pool
+
+#: How long the database may take to answer before the server is not ready.
+DATABASE_TIMEOUT_S = 2.0
+
+
+class Health:
+    """What the server says of itself.
+
+    Args:
+        draining: whether it is about to stop.
+    """
+
+    def __init__(self, pool: Pool, version: str, draining: Callable[[], bool]) -> None:
+        self._pool = pool
+        self._version = version
+        self._draining = draining
+        self._began = monotonic()
+
+    async def health(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The process answers; nothing more is asked."""
+        return _json({"status": "ok", "version": self._version, "uptime_s": round(monotonic() - self._began, 1)})
+
+    async def ready(self, request: web.BaseRequest) -> web.StreamResponse:
+        """200 while commands can be decided, 503 with the reason while not."""
+        checks = {"database": await self._database(), "draining": "yes" if self._draining() else "no"}
+        fine = checks["database"] == "ok" and not self._draining()
+        return _json({"status": "ready" if fine else "not_ready", "checks": checks}, status=200 if fine else 503)
+
+    async def _database(self) -> str:
+        try:
+            async with asyncio.timeout(DATABASE_TIMEOUT_S):
+                await self._pool.fetchval("SELECT 1")
+        except Exception as error:
+            return type(error).__name__
+        return "ok"
+
+
+def _json(data: object, status: int = 200) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=msgspec.json.encode(data), status=status, content_type="application/json", headers=headers)
