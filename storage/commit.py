@@ -258,6 +258,9 @@ _CALL = f"SELECT statuses, seqs FROM commit_v1({', '.join(f'${n}' for n in range
 
 #: The planner knows nothing of arrays; these keep every lookup an index lookup, however small the tables still are.
 CONNECTION_SETTINGS = {
+    "application_name": "guildwire-committer",
+    "timezone": "UTC",
+    "jit": "off",
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -267,6 +270,18 @@ CONNECTION_SETTINGS = {
 }
 
 Connect = Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
+
+#: Bounds of the committer's own waiting; the server's statement timeout is shorter.
+CONNECT_TIMEOUT_S = 5.0
+CALL_TIMEOUT_S = 15.0
+
+
+async def connect_committer(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """Open a connection that only commits."""
+    return await asyncpg.connect(
+        dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=CALL_TIMEOUT_S, server_settings=CONNECTION_SETTINGS
+    )
+
 
 #: SQLSTATEs after which the same batch may simply be called again: nothing of it was kept.
 _TRY_AGAIN = ("40P01", "40001", "55P03", "57014")

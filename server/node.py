@@ -1,0 +1,148 @@
+"""One node without its edges: the database, the committers, the actors' runtime and the agenda, wired together.
+
+The server puts its transports around it; the command line and the demo data use it as it is.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from actors.actor import Actor
+from actors.booking.actor import Booking
+from actors.business import Business
+from actors.conversation import Conversation
+from actors.runtime.agenda import Agenda
+from actors.runtime.call import Published
+from actors.runtime.clock import Clock
+from actors.runtime.limits import SCAN_PAGE
+from actors.runtime.turns import Runtime
+from actors.user import User
+from protocol.effects import Decision
+from protocol.ids import Kind
+from server.config import Config
+from server.facts import fact_loaders
+from server.ops.metrics import Metrics
+from storage.actors import load_answers, load_states
+from storage.agenda import load_due, quarantine
+from storage.commit import Committed, Committer, connect_committer
+from storage.database import Pool, connect_pool
+from storage.embedded import EmbeddedPostgres
+from storage.migrate import migrate
+from storage.queries.booking_facts import Catalogue
+
+ACTORS: dict[Kind, type[Actor[Any]]] = {
+    Kind.USER: User,
+    Kind.BUSINESS: Business,
+    Kind.BOOKING: Booking,
+    Kind.CONVERSATION: Conversation,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Committers:
+    """Several committers; an actor always goes to the same one, so that its decisions keep their order."""
+
+    all: tuple[Committer, ...]
+
+    @property
+    def queued(self) -> int:
+        """Decisions that wait for their batch."""
+        return sum(committer.queued for committer in self.all)
+
+    def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None:
+        """Queue a decision. Raises: Busy."""
+        self.all[hash(decision.to) % len(self.all)].submit(decision, done)
+
+
+@dataclass(slots=True)
+class Node:
+    """What the edges need. ``listeners`` hear of each committed event, in the order of their commits."""
+
+    dsn: str
+    pool: Pool
+    runtime: Runtime
+    committers: Committers
+    agenda: Agenda
+    clock: Clock
+    catalogue: Catalogue
+    metrics: Metrics
+    listeners: list[Callable[[Published], None]] = field(default_factory=list)
+
+    def publish(self, published: Published) -> None:
+        """Tell everybody on this node of a committed event."""
+        for listener in self.listeners:
+            listener(published)
+
+    async def advance(self, by: timedelta) -> None:
+        """Let the domain's time pass at once: whatever falls due until then fires."""
+        self.clock.advance(by)
+        await self.agenda.time_moved()
+
+
+@asynccontextmanager
+async def open_database(config: Config) -> AsyncIterator[str]:
+    """Give the DSN of a migrated database; the embedded one runs for as long as this does."""
+    async with AsyncExitStack() as stack:
+        dsn = config.database.url
+        if not dsn:
+            postgres = EmbeddedPostgres(Path(config.server.data_dir) / "postgres")
+            stack.push_async_callback(postgres.stop)
+            dsn = await postgres.start()
+        await migrate(dsn)
+        yield dsn
+
+
+@asynccontextmanager
+async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
+    """Start a node on a migrated database; at the end it decides what it has taken in, and stops."""
+    async with AsyncExitStack() as stack:
+        metrics, clock = Metrics(), Clock()
+        pool = await connect_pool(dsn, size_max=config.database.pool_max)
+        stack.push_async_callback(pool.close)
+        committers = await _open_committers(stack, dsn, config.database.committers, metrics)
+        catalogue = Catalogue(pool)
+        runtime = Runtime(
+            actors=ACTORS,
+            facts=fact_loaders(pool, catalogue),
+            commits=committers,
+            load_states=partial(load_states, pool),
+            load_answers=partial(load_answers, pool),
+            clock=clock,
+            observer=metrics,
+        )
+        agenda = Agenda(
+            runtime,
+            submit=committers.submit,
+            load_due=lambda before, after: load_due(pool, before, after, SCAN_PAGE),
+            quarantine=partial(quarantine, pool),
+            observe_lateness=metrics.late,
+        )
+        node = Node(dsn, pool, runtime, committers, agenda, clock, catalogue, metrics, [catalogue.on_event])
+        runtime.publish, runtime.send, runtime.scheduled = node.publish, agenda.send, agenda.scheduled
+        _watch(node)
+        stack.push_async_callback(runtime.drain)
+        stack.push_async_callback(agenda.stop)
+        await agenda.start()
+        yield node
+
+
+async def _open_committers(stack: AsyncExitStack, dsn: str, count: int, metrics: Metrics) -> Committers:
+    committers = tuple(Committer(partial(connect_committer, dsn), metrics.batch) for _ in range(count))
+    for committer in committers:
+        await committer.start()
+        stack.push_async_callback(committer.stop)
+    return Committers(committers)
+
+
+def _watch(node: Node) -> None:
+    """Show the node's depths on /metrics."""
+    gauge = node.metrics.gauge
+    gauge("activations", "Actors in memory", lambda: node.runtime.activations)
+    gauge("commands_in_flight", "Commands that have no answer yet", lambda: node.runtime.in_flight)
+    gauge("mailbox_depth", "Commands that wait for their actor's turn", lambda: node.runtime.mailbox_depth)
+    gauge("commit_queue", "Decisions that wait for their batch", lambda: node.committers.queued)
+    gauge("agenda_jobs", "Timers that the clock holds", lambda: node.agenda.jobs)
