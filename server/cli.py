@@ -1,0 +1,76 @@
+"""The command line: run the server, play the demo, prove the books, look for what is wrong with an installation."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+import uvloop
+from rich.console import Console
+
+from server.config import Config, ConfigError, load_config
+from server.ops.logs import configure_logs
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+console = Console()
+T = TypeVar("T")
+
+CONFIG_FILE = "config.toml"
+ConfigPath = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration file; config.toml in this folder if there is one.")
+]
+
+
+@app.command()
+def run(config: ConfigPath = None) -> None:
+    """Serve, until SIGINT or SIGTERM; then finish what is under way."""
+    from server.bootstrap import serve  # noqa: PLC0415  # the other commands start faster without it
+
+    _main(config, lambda settings: serve(settings, console))
+
+
+@app.command()
+def demo(
+    url: Annotated[str, typer.Option(help="A running server in development mode; empty: one of its own.")] = "",
+) -> None:
+    """Play one booking from sign-in to released money, with three live clients, and prove the books."""
+    from server.demo.story import play  # noqa: PLC0415
+
+    configure_logs("warning", "auto")
+    raise typer.Exit(uvloop.run(play(url, console)))
+
+
+@app.command()
+def verify(config: ConfigPath = None) -> None:
+    """Prove that the books balance and every state is what its journal tells; exit code 1 if not."""
+    from server.ops.commands import run_verify  # noqa: PLC0415
+
+    raise typer.Exit(_main(config, lambda settings: run_verify(settings, console)))
+
+
+@app.command()
+def doctor(config: ConfigPath = None) -> None:
+    """Check configuration, folders, keys, database and port; exit code 1 if something would keep it from running."""
+    from server.ops.doctor import run_doctor  # noqa: PLC0415
+
+    raise typer.Exit(_main(config, lambda settings: run_doctor(settings, console)))
+
+
+def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:
+    """Load the configuration and run the action under it."""
+    if path is None and Path(CONFIG_FILE).exists():
+        path = Path(CONFIG_FILE)
+    try:
+        config = load_config(path, os.environ)
+    except ConfigError as error:
+        console.print(f"[red]configuration:[/] {error}")
+        raise typer.Exit(2) from None
+    configure_logs(config.log.level, config.log.format)
+
+    async def body() -> T:
+        return await action(config)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(body())

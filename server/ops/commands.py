@@ -1,0 +1,32 @@
+"""``server verify``: the proof of the books, as a table."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from server.config import Config
+from server.node import ACTORS, open_database
+from server.ops.verify import verify
+from server.running import find_running
+from storage.database import connect_pool
+
+
+async def run_verify(config: Config, console: Console) -> int:
+    """Check a database and show what was found; answers the exit code."""
+    async with AsyncExitStack() as stack:
+        running = find_running(Path(config.server.data_dir))
+        dsn = running.dsn if running else await stack.enter_async_context(open_database(config))
+        pool = await connect_pool(dsn, size_max=2)
+        stack.push_async_callback(pool.close)
+        table = Table("invariant", "broken", box=None, header_style="bold")
+        broken = 0
+        async for finding in verify(pool, ACTORS):
+            broken += finding.broken
+            table.add_row(finding.name, "[green]0[/]" if not finding.broken else f"[red]{finding.broken}[/]")
+            for sample in finding.samples:
+                table.add_row(f"    {sample}", "")
+    console.print(table)
+    console.print("[green]the books are proved[/]" if not broken else f"[red]{broken} broken[/]")
+    return 1 if broken else 0

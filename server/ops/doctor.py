@@ -1,0 +1,102 @@
+"""``server doctor``: what an installation lacks, before it shows at night."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from server.config import Config
+from storage.database import connect_pool
+
+DISK_FREE_MIN_BYTES = 1024**3
+CLOCK_SKEW_MAX_S = 2.0
+POSTGRES_VERSION_MIN = 150_000
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One look at one thing. ``fatal`` ones keep the server from running, or from being safe."""
+
+    name: str
+    fine: bool
+    says: str
+    fatal: bool = True
+
+
+async def run_doctor(config: Config, console: Console) -> int:
+    """Look at everything and tell; answers the exit code."""
+    worst = 0
+    async for found in examine(config):
+        mark = "[green]ok  [/]" if found.fine else "[red]bad [/]" if found.fatal else "[yellow]note[/]"
+        console.print(f"{mark} {found.name}: {found.says}")
+        if not found.fine and found.fatal:
+            worst = 1
+    return worst
+
+
+async def examine(config: Config) -> AsyncIterator[Diagnosis]:
+    """Everything worth a look, one after the other."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Diagnosis("python", sys.version_info >= (3, 11), version)
+    yield _data_dir(Path(config.server.data_dir))
+    yield _keys(Path(config.server.data_dir) / "keys")
+    yield _port(config.server.host, config.server.port)
+    yield _development(config)
+    if config.database.url:
+        async for found in _database(config.database.url):
+            yield found
+    else:
+        yield Diagnosis("database", True, "embedded Postgres in the data folder")
+
+
+def _data_dir(path: Path) -> Diagnosis:
+    place = path if path.exists() else path.absolute().parent
+    if not os.access(place, os.W_OK):
+        return Diagnosis("data folder", False, f"{path} cannot be written")
+    free = shutil.disk_usage(place).free
+    return Diagnosis("data folder", free >= DISK_FREE_MIN_BYTES, f"{path}, {free / 1024**3:.1f} GiB free")
+
+
+def _keys(path: Path) -> Diagnosis:
+    if not path.exists():
+        return Diagnosis("signing keys", True, "made at first start")
+    loose = [key.name for key in path.iterdir() if key.stat().st_mode & 0o077]
+    return Diagnosis("signing keys", not loose, f"others can read {', '.join(loose)}" if loose else f"{path}")
+
+
+def _port(host: str, port: int) -> Diagnosis:
+    with socket.socket() as probe:
+        taken = port != 0 and probe.connect_ex((host, port)) == 0
+    return Diagnosis("port", not taken, f"{host}:{port} is {'taken (is a server running?)' if taken else 'free'}")
+
+
+def _development(config: Config) -> Diagnosis:
+    says = "on: sandbox gateway and demo accounts" if config.dev.enabled else "off"
+    return Diagnosis("development mode", not config.dev.enabled, says, fatal=False)
+
+
+async def _database(url: str) -> AsyncIterator[Diagnosis]:
+    try:
+        pool = await connect_pool(url, size_min=1, size_max=1, startup_wait_s=5.0)
+    except Exception as error:
+        yield Diagnosis("database", False, f"{type(error).__name__}: {error}")
+        return
+    try:
+        number = int(await pool.fetchval("SHOW server_version_num"))
+        yield Diagnosis("database", number >= POSTGRES_VERSION_MIN, f"Postgres {number // 10_000}.{number % 10_000}")
+        for name in ("fsync", "full_page_writes"):
+            setting = await pool.fetchval(f"SHOW {name}")
+            yield Diagnosis(name, setting == "on", setting)
+        behind = datetime.now(UTC) - await pool.fetchval("SELECT clock_timestamp()")
+        skew_s = abs(behind.total_seconds())
+        yield Diagnosis("clock", skew_s <= CLOCK_SKEW_MAX_S, f"{skew_s:.2f} s from the database's")
+        has = await pool.fetchval("SELECT count(*) FROM pg_available_extensions WHERE name = 'btree_gist'")
+        yield Diagnosis("btree_gist", bool(has), "available" if has else "missing: install postgresql-contrib")
+    finally:
+        await pool.close()
