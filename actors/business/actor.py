@@ -1,0 +1,467 @@
+"""A business: its settings, its hours, its people and what they offer.
+
+Owns the members with their rights, the catalogue of services and who does them, opening and working hours, and the list
+of customers that it does not serve. Tells its owner and managers of each change, the people concerned too, and a user
+actor which roles its person has here. Bookings keep what was agreed: they read the catalogue, and never hear from it.
+
+    register ──▶ active ◀── update is_active ──▶ inactive (nothing of it can be booked or found)
+
+    a member:   add ──▶ works here ◀─ update ─▶ … ── remove ──▶ gone (may be added again); the owner stays
+    a service:  create ──▶ on offer ◀─ update is_active ── off the market ◀── deactivate
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict, replace
+
+from actors.actor import Actor, handles
+from actors.business.editing import Check, business_row, changes, service_reply, service_row
+from actors.business.state import BusinessState, Member, after
+from actors.rules.commission import COMMISSION_BP_DEFAULT
+from protocol.business import (
+    MEMBERS_MAX,
+    AddMember,
+    AlreadyMember,
+    BlockCustomer,
+    BlockedPairRow,
+    BusinessAvailabilityChanged,
+    BusinessCustomerBlocked,
+    BusinessCustomerUnblocked,
+    BusinessHoursChanged,
+    BusinessMemberAdded,
+    BusinessMemberChanged,
+    BusinessMemberRemoved,
+    BusinessRecord,
+    BusinessRegistered,
+    BusinessReply,
+    BusinessRow,
+    BusinessUpdated,
+    MemberRecord,
+    MemberReply,
+    MemberRow,
+    OwnerStays,
+    RegisterBusiness,
+    RemoveMember,
+    SetAvailability,
+    SetOpeningHours,
+    UnblockCustomer,
+    UpdateBusiness,
+    UpdateMember,
+)
+from protocol.errors import Forbidden, LimitReached, NotFound
+from protocol.events import Event
+from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
+from protocol.instants import OpenHours
+from protocol.roles import Role
+from protocol.service import (
+    SERVICES_MAX,
+    CreateService,
+    DeactivateService,
+    ServiceCreated,
+    ServiceDeactivated,
+    ServiceRecord,
+    ServiceReply,
+    ServiceRow,
+    ServiceStaffChanged,
+    ServiceStaffRow,
+    ServiceUpdated,
+    SetServiceStaff,
+    UpdateService,
+)
+from protocol.user import GrantRole, RevokeRole
+
+#: What ``UpdateBusiness`` changes in the row just as it is said.
+_SETTINGS = (
+    *("name", "category_id", "description", "city", "zone", "latitude", "longitude"),
+    *("lead_time_minutes", "auto_approve", "is_active"),
+)
+#: The same of ``UpdateService``.
+_SERVICE_SETTINGS = (
+    *("category_id", "title", "description", "credits_required", "duration_minutes"),
+    *("buffer_before_minutes", "buffer_after_minutes", "images", "is_active"),
+)
+
+R = TypeVar("R", BusinessRow, MemberRow)
+
+
+class Business(Actor[BusinessState]):
+    """One business."""
+
+    kind = Kind.BUSINESS
+    state_type: ClassVar[type[Struct]] = BusinessState
+
+    # Settings
+
+    @handles(RegisterBusiness)
+    def register(self, cmd: RegisterBusiness) -> BusinessReply:
+        """Open the business; the sender owns it. Raises: Invalid."""
+        check = Check()
+        check.not_blank(name=cmd.name, city=cmd.city)
+        check.category(cmd.category_id)
+        check.zone(cmd.zone)
+        check.currency(cmd.currency)
+        check.place(cmd.latitude, cmd.longitude)
+        hours = check.hours("hours", cmd.hours, cmd.zone)
+        check.done()
+        assert hours is not None, "checked"
+        owner_id = self.principal.user_id
+        self.emit(
+            BusinessRegistered(
+                owner_id=owner_id,
+                serves=cmd.owner_serves,
+                category=cmd.category_id,
+                zone=cmd.zone,
+                currency=cmd.currency,
+                commission_bp=COMMISSION_BP_DEFAULT,
+            )
+        )
+        self.put(business_row(cmd, self._id, owner_id, hours, self.now))
+        self._put_member(owner_id, bio="", working=None)
+        self._grant(owner_id)
+        return self._reply()
+
+    @handles(UpdateBusiness, facts=BusinessRecord)
+    def update(self, cmd: UpdateBusiness, facts: BusinessRecord) -> BusinessReply:
+        """Change settings. Raises: Invalid, Forbidden."""
+        if self.principal.role is not Role.ADMIN:
+            self._managers_only()
+        row = _own(facts.row)
+        changed = changes(cmd, row, _SETTINGS)
+        updated = replace(row, **changed)
+        check = Check()
+        check.not_blank(name=cmd.name, city=cmd.city)
+        check.category(cmd.category_id)
+        check.zone(cmd.zone)
+        check.currency(cmd.currency, self.state.currency)
+        check.place(updated.latitude, updated.longitude)
+        check.done()
+        if changed:
+            updated = replace(updated, hours=replace(row.hours, zone=updated.zone))
+            self.emit(BusinessUpdated(fields=tuple(changed), zone=updated.zone, is_active=updated.is_active))
+            self.put(updated)
+            self._move_clocks(updated.zone, facts.members)
+        return self._reply()
+
+    @handles(SetOpeningHours, facts=BusinessRecord)
+    def set_opening_hours(self, cmd: SetOpeningHours, facts: BusinessRecord) -> BusinessReply:
+        """Open at other times. Raises: Invalid, Forbidden."""
+        self._managers_only()
+        check = Check()
+        hours = check.hours("hours", cmd.hours, self.state.zone)
+        check.done()
+        assert hours is not None, "checked"
+        self.emit(BusinessHoursChanged(), to=self.state.members)
+        self.put(replace(_own(facts.row), hours=hours))
+        return self._reply()
+
+    # People
+
+    @handles(AddMember, facts=MemberRecord)
+    def add_member(self, cmd: AddMember, facts: MemberRecord) -> MemberReply:
+        """Let a user work here. Raises: Invalid, Forbidden, NotFound, AlreadyMember, LimitReached."""
+        self._managers_only()
+        check = Check()
+        role = Role(cmd.role)
+        check.manager_right(role, cmd.manager)
+        working = check.hours("working", cmd.working, self.state.zone)
+        check.done()
+        if cmd.manager:
+            self._owner_only()
+        if not facts.user_exists:
+            raise NotFound(entity="user", id=str(cmd.user_id))
+        if cmd.user_id in self.state.members:
+            raise AlreadyMember(user_id=str(cmd.user_id))
+        if len(self.state.members) >= MEMBERS_MAX:
+            raise LimitReached(limit="members", max=MEMBERS_MAX)
+        serves = role is Role.STAFF
+        self._tell(BusinessMemberAdded(user_id=cmd.user_id, role=role, manager=cmd.manager, serves=serves), cmd.user_id)
+        self._put_member(cmd.user_id, bio=cmd.bio, working=working)
+        self._grant(cmd.user_id)
+        return self._member_reply(cmd.user_id)
+
+    @handles(UpdateMember, facts=MemberRecord)
+    def update_member(self, cmd: UpdateMember, facts: MemberRecord) -> MemberReply:
+        """Change somebody's role, rights or text. Raises: Invalid, Forbidden, NotFound, OwnerStays."""
+        was = self._member(cmd.user_id)
+        becomes = self._becomes(cmd, was)
+        if becomes != was or cmd.user_id != self.principal.user_id:
+            self._managers_only()
+        if becomes.manager != was.manager or (was.manager and cmd.user_id != self.principal.user_id):
+            self._owner_only()
+        row = _own(facts.row)
+        bio = row.bio if isinstance(cmd.bio, UnsetType) else cmd.bio
+        if becomes == was and bio == row.bio:
+            return self._member_reply(cmd.user_id)
+        rights = asdict(becomes)
+        self._tell(BusinessMemberChanged(user_id=cmd.user_id, **rights), cmd.user_id)
+        self.put(replace(row, bio=bio, **rights))
+        if was.serves and not becomes.serves:
+            self._end_offers(cmd.user_id, facts.service_ids)
+        if becomes.role is not was.role:
+            self._revoke(cmd.user_id, was.role)
+        if (becomes.role, becomes.manager) != (was.role, was.manager):
+            self._grant(cmd.user_id)
+        return self._member_reply(cmd.user_id)
+
+    @handles(RemoveMember, facts=MemberRecord)
+    def remove_member(self, cmd: RemoveMember, facts: MemberRecord) -> BusinessReply:
+        """End somebody's work here, or one's own. Raises: Forbidden, NotFound, OwnerStays."""
+        member = self._member(cmd.user_id)
+        if cmd.user_id != self.principal.user_id:
+            self._managers_only()
+            if member.manager:
+                self._owner_only()
+        if cmd.user_id == self.state.owner_id:
+            raise OwnerStays()
+        self._tell(BusinessMemberRemoved(user_id=cmd.user_id), cmd.user_id)
+        self.put(replace(_own(facts.row), active=False, manager=False))
+        self._end_offers(cmd.user_id, facts.service_ids)
+        self._revoke(cmd.user_id, member.role)
+        return self._reply()
+
+    @handles(SetAvailability, facts=MemberRecord)
+    def set_availability(self, cmd: SetAvailability, facts: MemberRecord) -> MemberReply:
+        """Work at other times. Raises: Invalid, Forbidden, NotFound."""
+        user_id = cmd.staff_id or self.principal.user_id
+        self._member(user_id)
+        if user_id != self.principal.user_id:
+            self._managers_only()
+        check = Check()
+        working = check.hours("working", cmd.working, self.state.zone)
+        check.done()
+        self._tell(BusinessAvailabilityChanged(user_id=user_id), user_id)
+        self.put(replace(_own(facts.row), working=working))
+        return self._member_reply(user_id)
+
+    # Services
+
+    @handles(CreateService)
+    def create_service(self, cmd: CreateService) -> ServiceReply:
+        """Offer something more. Raises: Invalid, Forbidden, LimitReached."""
+        self._managers_only()
+        serving = self.state.serving()
+        staff_ids = tuple(dict.fromkeys(serving if cmd.staff_ids is None else cmd.staff_ids))
+        check = Check()
+        check.not_blank(title=cmd.title)
+        check.category(cmd.category_id)
+        check.currency(cmd.currency, self.state.currency)
+        price = check.price(cmd.price, self.state.currency)
+        check.staff(staff_ids, serving)
+        check.done()
+        if self.state.services >= SERVICES_MAX:
+            raise LimitReached(limit="services", max=SERVICES_MAX)
+        row = service_row(cmd, ServiceId(self.new_id()), self._id, price, self.now)
+        event = ServiceCreated(
+            service_id=row.id,
+            category=row.category,
+            price_minor=row.price_minor,
+            currency=row.currency,
+            duration_minutes=row.duration_minutes,
+            staff_ids=staff_ids,
+        )
+        self._tell(event, *staff_ids)
+        self.put(row)
+        for staff_id in staff_ids:
+            self.put(ServiceStaffRow(service_id=row.id, staff_id=staff_id))
+        return service_reply(row, staff_ids)
+
+    @handles(UpdateService, facts=ServiceRecord)
+    def update_service(self, cmd: UpdateService, facts: ServiceRecord) -> ServiceReply:
+        """Change a service. Raises: Invalid, Forbidden, NotFound."""
+        self._managers_only()
+        row = self._own_service(cmd.service_id, facts)
+        changed = changes(cmd, row, _SERVICE_SETTINGS)
+        check = Check()
+        check.not_blank(title=cmd.title)
+        check.category(cmd.category_id)
+        check.currency(cmd.currency, self.state.currency)
+        if not isinstance(cmd.price, UnsetType):
+            price_minor = check.price(cmd.price, self.state.currency).amount_minor
+            if price_minor != row.price_minor:
+                changed["price_minor"] = price_minor
+        check.done()
+        if changed:
+            row = replace(row, **changed)
+            event = ServiceUpdated(
+                service_id=row.id,
+                fields=tuple(changed),
+                price_minor=row.price_minor,
+                duration_minutes=row.duration_minutes,
+                is_active=row.is_active,
+            )
+            self._tell(event, *facts.staff_ids)
+            self.put(row)
+        return service_reply(row, facts.staff_ids)
+
+    @handles(DeactivateService, facts=ServiceRecord)
+    def deactivate_service(self, cmd: DeactivateService, facts: ServiceRecord) -> ServiceReply:
+        """Take a service off the market; again is harmless. Raises: Forbidden, NotFound."""
+        self._managers_only()
+        row = self._own_service(cmd.service_id, facts)
+        if row.is_active:
+            row = replace(row, is_active=False)
+            self._tell(ServiceDeactivated(service_id=row.id), *facts.staff_ids)
+            self.put(row)
+        return service_reply(row, facts.staff_ids)
+
+    @handles(SetServiceStaff, facts=ServiceRecord)
+    def set_service_staff(self, cmd: SetServiceStaff, facts: ServiceRecord) -> ServiceReply:
+        """Say who does a service. Raises: Invalid, Forbidden, NotFound."""
+        self._managers_only()
+        row = self._own_service(cmd.service_id, facts)
+        staff_ids = tuple(dict.fromkeys(cmd.staff_ids))
+        check = Check()
+        check.staff(staff_ids, self.state.serving())
+        check.done()
+        added = tuple(staff_id for staff_id in staff_ids if staff_id not in facts.staff_ids)
+        removed = tuple(staff_id for staff_id in facts.staff_ids if staff_id not in staff_ids)
+        if added or removed:
+            self._tell(ServiceStaffChanged(service_id=row.id, added=added, removed=removed), *added, *removed)
+        for staff_id in added:
+            self.put(ServiceStaffRow(service_id=row.id, staff_id=staff_id))
+        for staff_id in removed:
+            self.drop("service_staff", service_id=row.id, staff_id=staff_id)
+        return service_reply(row, staff_ids)
+
+    # Customers
+
+    @handles(BlockCustomer)
+    def block_customer(self, cmd: BlockCustomer) -> None:
+        """Deal with a customer no more. Raises: Forbidden."""
+        self._managers_only()
+        self.emit(BusinessCustomerBlocked(customer_id=cmd.customer_id))
+        self.put(BlockedPairRow(business_id=self._id, customer_id=cmd.customer_id, blocked_at=self.now))
+
+    @handles(UnblockCustomer)
+    def unblock_customer(self, cmd: UnblockCustomer) -> None:
+        """Deal with a customer again. Raises: Forbidden."""
+        self._managers_only()
+        self.emit(BusinessCustomerUnblocked(customer_id=cmd.customer_id))
+        self.drop("blocked_pairs", business_id=self._id, customer_id=cmd.customer_id)
+
+    # Guards
+
+    def _managers_only(self) -> None:
+        """The sender manages this business, and acts for it. Raises: NotFound, Forbidden."""
+        member = self.state.members.get(self.principal.user_id)
+        if member is None or not member.manager or self.principal.business_id != self._id:
+            raise Forbidden(reason="managers_only")
+
+    def _owner_only(self) -> None:
+        """Raises: Forbidden."""
+        if self.principal.user_id != self.state.owner_id:
+            raise Forbidden(reason="owner_only")
+
+    def _member(self, user_id: UserId) -> Member:
+        """Somebody who works here, for a sender who does so too. Raises: NotFound, Forbidden."""
+        if self.principal.user_id not in self.state.members:
+            raise Forbidden(reason="members_only")
+        member = self.state.members.get(user_id)
+        if member is None:
+            raise NotFound(entity="member", id=str(user_id))
+        return member
+
+    def _becomes(self, cmd: UpdateMember, was: Member) -> Member:
+        """What a member would be afterwards. Raises: Invalid, OwnerStays."""
+        role = was.role if isinstance(cmd.role, UnsetType) else Role(cmd.role)
+        if cmd.user_id == self.state.owner_id:
+            if role is not Role.OWNER or cmd.manager is False:
+                raise OwnerStays()
+            return Member(role, True, was.serves if isinstance(cmd.serves, UnsetType) else cmd.serves)
+        kept = was.manager and role is was.role
+        manager = kept if isinstance(cmd.manager, UnsetType) else cmd.manager
+        check = Check()
+        check.manager_right(role, manager)
+        serves = role is Role.STAFF
+        if cmd.serves not in (UNSET, serves):
+            check.wrong("serves", "follows_role")
+        check.done()
+        return Member(role, manager, serves)
+
+    def _own_service(self, service_id: ServiceId, facts: ServiceRecord) -> ServiceRow:
+        """Raises: NotFound."""
+        if facts.row is None or facts.row.business_id != self._id:
+            raise NotFound(entity="service", id=str(service_id))
+        return facts.row
+
+    # Effects
+
+    def _tell(self, event: Event, *concerned: UserId) -> None:
+        """Let the event have happened, and let the managers and the people concerned hear of it."""
+        self.emit(event, to=[*self.state.managers(), *concerned])
+
+    def _put_member(self, user_id: UserId, *, bio: str, working: OpenHours | None) -> None:
+        """Write the row of somebody who has just come."""
+        member = self.state.members[user_id]
+        self.put(
+            MemberRow(
+                business_id=self._id,
+                user_id=user_id,
+                role=member.role,
+                manager=member.manager,
+                serves=member.serves,
+                active=True,
+                bio=bio,
+                working=working,
+                joined_at=self.now,
+            )
+        )
+
+    def _move_clocks(self, zone: str, members: Iterable[MemberRow]) -> None:
+        """Working hours are in the zone of the business."""
+        for member in members:
+            if member.working is not None and member.working.zone != zone:
+                self.put(replace(member, working=replace(member.working, zone=zone)))
+
+    def _end_offers(self, user_id: UserId, service_ids: Iterable[ServiceId]) -> None:
+        for service_id in service_ids:
+            self.drop("service_staff", service_id=service_id, staff_id=user_id)
+
+    def _grant(self, user_id: UserId) -> None:
+        """Tell the user actor what its person is here."""
+        member = self.state.members[user_id]
+        grant = GrantRole(user_id=user_id, role=member.role, business_id=self._id, manager=member.manager)
+        self.send(Ref(Kind.USER, user_id), grant)
+
+    def _revoke(self, user_id: UserId, role: Role) -> None:
+        self.send(Ref(Kind.USER, user_id), RevokeRole(user_id=user_id, role=role, business_id=self._id))
+
+    # What follows from the state
+
+    @property
+    def _id(self) -> BusinessId:
+        return BusinessId(self.actor_id)
+
+    def _reply(self) -> BusinessReply:
+        state = self.state
+        return BusinessReply(
+            business_id=self._id,
+            owner_id=state.owner_id,
+            zone=state.zone,
+            currency=state.currency,
+            is_active=state.is_active,
+        )
+
+    def _member_reply(self, user_id: UserId) -> MemberReply:
+        member = self.state.members[user_id]
+        return MemberReply(
+            business_id=self._id,
+            user_id=user_id,
+            role=member.role,
+            manager=member.manager,
+            serves=member.serves,
+        )
+
+    def audience(self) -> Iterable[UserId]:
+        """The owner and the managers."""
+        return self.state.managers()
+
+    apply = staticmethod(after)
+
+
+def _own(row: R | None) -> R:
+    """A row of the actor's own: written with the state, so it is there whenever the state says so."""
+    assert row is not None, "the state knows what has no row"
+    return row

@@ -1,0 +1,74 @@
+"""What a business remembers for its decisions; everything else is in its rows."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocol.business import (
+    BusinessMemberAdded,
+    BusinessMemberChanged,
+    BusinessMemberRemoved,
+    BusinessRegistered,
+    BusinessUpdated,
+)
+from protocol.events import Event
+from protocol.ids import UserId
+from protocol.money import Currency
+from protocol.roles import Role
+from protocol.service import ServiceCreated
+
+
+class Member(Struct, frozen=True, array_like=True):
+    """Somebody who works there now."""
+
+    role: Role
+    manager: bool
+    #: Does jobs.
+    serves: bool
+
+
+class BusinessState(Struct, frozen=True, kw_only=True):
+    """A business: some 60 bytes a member, and nothing that grows with services or customers."""
+
+    owner_id: UserId
+    zone: str
+    #: Fixed for good: prices, holds and wallets are in it.
+    currency: Currency
+    commission_bp: int
+    is_active: bool = True
+    members: dict[UserId, Member]
+    #: How many services it ever made; they stay, inactive ones too.
+    services: int = 0
+
+    def managers(self) -> list[UserId]:
+        """The owner, and the employees with the manager right."""
+        return [user_id for user_id, member in self.members.items() if member.manager]
+
+    def serving(self) -> list[UserId]:
+        """Those who do jobs, longest there first."""
+        return [user_id for user_id, member in self.members.items() if member.serves]
+
+
+def after(state: BusinessState | None, event: Event) -> BusinessState:
+    """The state after the event; pure."""
+    if isinstance(event, BusinessRegistered):
+        return BusinessState(
+            owner_id=event.owner_id,
+            zone=event.zone,
+            currency=event.currency,
+            commission_bp=event.commission_bp,
+            members={event.owner_id: Member(Role.OWNER, True, event.serves)},
+        )
+    assert state is not None, f"{event.type} came before the business was registered"
+    match event:
+        case BusinessUpdated():
+            return replace(state, zone=event.zone, is_active=event.is_active)
+        case BusinessMemberAdded() | BusinessMemberChanged():
+            member = Member(event.role, event.manager, event.serves)
+            return replace(state, members={**state.members, event.user_id: member})
+        case BusinessMemberRemoved():
+            left = {user_id: member for user_id, member in state.members.items() if user_id != event.user_id}
+            return replace(state, members=left)
+        case ServiceCreated():
+            return replace(state, services=state.services + 1)
+        case _:
+            return state
