@@ -1,0 +1,110 @@
+"""The bounds of the HTTP transport, and the rate limits that it shares with the WebSocket."""
+
+import math
+from collections.abc import Callable
+from time import monotonic
+
+from msgspec import Struct
+
+from protocol.errors import LimitReached
+from protocol.ids import UserId
+
+#: A command's body.
+BODY_BYTES_MAX = 64 * 1024
+#: How long a client may take to send a body that did not come with its headers.
+BODY_TIMEOUT_S = 20.0
+#: The request line, and one header line.
+LINE_BYTES_MAX = 8_190
+HEADERS_MAX = 64
+#: Fields of a query string.
+QUERY_FIELDS_MAX = 64
+#: A connection that asks nothing is closed after this; longer than common proxies keep theirs.
+KEEP_ALIVE_S = 75.0
+#: How long the rest of a refused body is read away before the connection is closed.
+LINGER_S = 5.0
+#: A command id, the same over REST and WebSocket.
+COMMAND_ID_MAX = 128
+#: A request id or trace context that is echoed.
+TRACE_HEADER_MAX = 128
+#: A field name of the client's own making, as far as an error repeats it.
+ECHO_MAX = 100
+#: Addresses or users that one rate limit remembers.
+RATE_KEYS_MAX = 50_000
+#: Forwarding hops of a request that are looked at.
+HOPS_MAX = 16
+
+
+class Rate(Struct, frozen=True, forbid_unknown_fields=True):
+    """So many a second on average, and a burst on top after a pause."""
+
+    per_s: float
+    burst: int
+
+    def __post_init__(self) -> None:
+        if not (self.per_s > 0 and self.burst >= 1):
+            raise ValueError("a rate needs per_s > 0 and burst >= 1")
+
+
+class RateLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rates of one node. Loopback addresses are not limited by address, unless they forward for somebody."""
+
+    #: Requests of one address, whatever they ask.
+    requests_per_address: Rate = Rate(200, 800)
+    #: Calls without an account that change something (sign-in, sign-up, reset) from one address.
+    public_per_address: Rate = Rate(5, 60)
+    #: Commands and procedures of one user, REST and WebSocket together.
+    commands_per_user: Rate = Rate(100, 400)
+    #: Queries of one user.
+    queries_per_user: Rate = Rate(100, 400)
+
+
+class RateLimiter:
+    """A token bucket for each key, in a table that never outgrows ``keys_max``.
+
+    A bucket is one number: the time at which it is full again. The key that was quiet for longest makes room.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rate: Rate,
+        *,
+        keys_max: int = RATE_KEYS_MAX,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self.name = name
+        self._token_s = 1.0 / rate.per_s
+        self._depth_s = rate.burst * self._token_s
+        self._keys_max = keys_max
+        self._now = now
+        self._full_at: dict[object, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._full_at)
+
+    def take(self, key: object) -> None:
+        """Take one token from the key's bucket. Raises: LimitReached."""
+        now = self._now()
+        full_at = max(self._full_at.pop(key, now), now)
+        wait_s = full_at + self._token_s - now - self._depth_s
+        if wait_s > 1e-9:
+            self._full_at[key] = full_at
+            raise LimitReached(limit=self.name, retry_after_s=math.ceil(wait_s * 1000) / 1000)
+        if len(self._full_at) >= self._keys_max:
+            del self._full_at[next(iter(self._full_at))]
+        self._full_at[key] = full_at + self._token_s
+
+
+class Limiters:
+    """The rate limits in force on this node; the gateway shares ``commands`` and ``queries`` with REST."""
+
+    def __init__(self, rates: RateLimits | None = None, *, now: Callable[[], float] = monotonic) -> None:
+        rates = rates or RateLimits()
+        self.requests = RateLimiter("requests_per_address", rates.requests_per_address, now=now)
+        self.public = RateLimiter("public_per_address", rates.public_per_address, now=now)
+        self.commands = RateLimiter("commands_per_user", rates.commands_per_user, now=now)
+        self.queries = RateLimiter("queries_per_user", rates.queries_per_user, now=now)
+
+    def command(self, user_id: UserId) -> None:
+        """Count one command of a user, over any transport. Raises: LimitReached."""
+        self.commands.take(user_id)

@@ -1,0 +1,101 @@
+"""JSON schemas of the catalogue's structs, with the ``#:`` line above each field as its description."""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import fields
+
+REF = "#/components/schemas/{name}"
+
+
+class Schemas:
+    """The schema components of some structs and of all that they hold.
+
+    Args:
+        notes_from: struct → the struct whose source says what its fields mean, for structs made while running.
+    """
+
+    def __init__(self, structs: Iterable[type[Struct]], notes_from: dict[type[Struct], type[Struct]]) -> None:
+        known = list(dict.fromkeys(_reached(list(structs))))
+        refs, self.components = msgspec.json.schema_components(known, ref_template=REF, schema_hook=lambda _: {})
+        self._names = {kind: ref["$ref"].rpartition("/")[2] for kind, ref in zip(known, refs, strict=True)}
+        for kind, name in self._names.items():
+            _describe(self.components[name], kind, field_notes(notes_from.get(kind, kind)))
+
+    def ref(self, struct: type[Struct]) -> dict[str, Any]:
+        """Point to a struct's component."""
+        return {"$ref": REF.format(name=self._names[struct])}
+
+    def field(self, struct: type[Struct], wire_name: str) -> dict[str, Any]:
+        """Copy the schema of one field."""
+        return dict(self.components[self._names[struct]]["properties"][wire_name])
+
+
+def _reached(structs: list[type[Struct]]) -> Iterable[type[Struct]]:
+    """Go through the structs and every struct inside."""
+    seen: set[type[Struct]] = set()
+    open_ends: list[Any] = list(msgspec.inspect.multi_type_info(structs))
+    while open_ends:
+        info = open_ends.pop()
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls in seen:
+                continue
+            seen.add(info.cls)
+            yield info.cls
+        if isinstance(info, msgspec.inspect.Type | msgspec.inspect.Field):
+            for name in info.__struct_fields__:
+                part = getattr(info, name)
+                open_ends.extend(part if isinstance(part, tuple) else (part,))
+
+
+def _describe(schema: dict[str, Any], kind: type[Struct], notes: dict[str, str]) -> None:
+    if "description" in schema:
+        schema["description"] = inspect.cleandoc(schema["description"])
+    properties = schema.get("properties", {})
+    for info in fields(kind):
+        if info.name in notes and info.encode_name in properties:
+            properties[info.encode_name].setdefault("description", notes[info.name])
+
+
+def field_notes(struct: type[Struct]) -> dict[str, str]:
+    """Read the ``#:`` comments above a struct's fields, inherited ones included; none where there is no source."""
+    notes: dict[str, str] = {}
+    for cls in reversed(struct.__mro__):
+        if issubclass(cls, Struct):
+            notes |= _module_notes(cls.__module__).get(cls.__name__, {})
+    return notes
+
+
+@cache
+def _module_notes(module: str) -> dict[str, dict[str, str]]:
+    """class → field → its comment, for one module."""
+    try:
+        source = inspect.getsource(sys.modules[module])
+    except (OSError, TypeError, KeyError):
+        return {}
+    lines = source.splitlines()
+    return {
+        node.name: {
+            item.target.id: note
+            for item in node.body
+            if isinstance(item, ast.AnnAssign)
+            and isinstance(item.target, ast.Name)
+            and (note := _note_above(lines, item.lineno - 1))
+        }
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+def _note_above(lines: list[str], at: int) -> str:
+    note: list[str] = []
+    while at > 0 and lines[at - 1].lstrip().startswith("#:"):
+        at -= 1
+        note.insert(0, lines[at].lstrip().removeprefix("#:").strip())
+    return " ".join(note)
