@@ -285,17 +285,19 @@ async def test_a_cut_off_initdb_is_begun_anew(empty_folder: Path) -> None:
     assert answer == 1
 
 
-async def test_a_database_that_cannot_come_back_is_reported_lost(
-    folder: Path, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_database_that_cannot_come_back_is_reported_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "RESTARTS_IN_A_ROW_MAX", 2)
+    # Shared memory in files of its own goes away with the folder; no restart will clean it up.
+    database = EmbeddedPostgres(folder / "postgres", settings={"dynamic_shared_memory_type": "mmap"})
+    await database.start()
     (folder / "postgres/cluster/global/pg_control").unlink()
 
-    kill(postgres)
+    kill(database)
 
     with pytest.raises(DatabaseLost):
         async with asyncio.timeout(TIMEOUT_S):
-            await postgres.wait_lost()
+            await database.wait_lost()
+    await database.stop()
 
 
 async def test_waiting_for_the_loss_ends_with_a_stop_on_purpose(folder: Path) -> None:
