@@ -201,8 +201,9 @@ class Booking(Actor[BookingState]):
 
     @handles(RecordRefund)
     def record_refund(self, cmd: RecordRefund) -> None:
-        """The gateway has sent a payment back to its source."""
-        if self.state.payment_status is not PaymentStatus.REFUNDING or cmd.payment_id != self.state.payment_id:
+        """The gateway has sent a payment back to its source: all of what was unplaced, or it is none of ours."""
+        sent_back = Money(cmd.amount_minor, cmd.currency)
+        if cmd.payment_id != self.state.payment_id or sent_back != self.state.unplaced:
             return
         self.emit(
             PaymentReturned(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency),
@@ -215,7 +216,7 @@ class Booking(Actor[BookingState]):
             cmd.currency,
             "payment_returned",
         )
-        self._put_payment("REFUNDED", cmd.amount_minor)
+        self._put_payment("REFUNDED", sent_back)
 
     @handles(ApproveBooking)
     def approve(self, cmd: ApproveBooking) -> BookingReply:
@@ -457,7 +458,7 @@ class Booking(Actor[BookingState]):
             cmd.currency,
             "payment_unplaced",
         )
-        self._put_payment("REFUNDING", cmd.amount_minor)
+        self._put_payment("REFUNDING", self.state.unplaced)
 
     def _drop_timers(self) -> None:
         for name in ("expire", "lapse", "remind", "give_up"):
@@ -472,8 +473,8 @@ class Booking(Actor[BookingState]):
     def _reply(self) -> BookingReply:
         return booking_reply(self._id, self.state)
 
-    def _put_payment(self, status: str, amount_minor: int | None = None) -> None:
-        self.put(payment_row(self._id, self.state, status, amount_minor))
+    def _put_payment(self, status: str, amount: Money | None = None) -> None:
+        self.put(payment_row(self._id, self.state, status, amount))
 
     def audience(self) -> Iterable[UserId]:
         return (self.state.customer_id, self.state.staff_id, self.state.owner_id)

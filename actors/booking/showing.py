@@ -6,7 +6,7 @@ from protocol.booking.terms import PHASES, EscrowStatus
 from protocol.booking.views import BookingRow, PaymentRow
 from protocol.effects import HoldStatus
 from protocol.ids import BookingId
-from protocol.money import major_number
+from protocol.money import Money, major_number
 
 _ESCROW = {
     HoldStatus.HELD: EscrowStatus.HELD,
@@ -63,8 +63,8 @@ def booking_row(booking_id: BookingId, state: BookingState) -> BookingRow:
     )
 
 
-def payment_row(booking_id: BookingId, state: BookingState, status: str, amount_minor: int | None) -> PaymentRow:
-    """The booking's payment; ``amount_minor`` if another amount came than was asked for."""
+def payment_row(booking_id: BookingId, state: BookingState, status: str, amount: Money | None) -> PaymentRow:
+    """The booking's payment; ``amount`` if it may be another one than was asked for."""
     assert state.payment_id is not None
     assert state.payment_requested_at is not None
     return PaymentRow(
@@ -73,8 +73,8 @@ def payment_row(booking_id: BookingId, state: BookingState, status: str, amount_
         customer_id=state.customer_id,
         business_id=state.business_id,
         method=state.payment_method,
-        amount_minor=state.price.total_minor if amount_minor is None else amount_minor,
-        currency=state.price.currency,
+        amount_minor=state.price.total_minor if amount is None else amount.amount_minor,
+        currency=state.price.currency if amount is None else amount.currency,
         status=status,
         requested_at=state.payment_requested_at,
         captured_at=state.captured_at,

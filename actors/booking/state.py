@@ -43,7 +43,7 @@ from protocol.catalogue import Command
 from protocol.effects import HoldStatus
 from protocol.events import Event
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
-from protocol.money import PriceSnapshot
+from protocol.money import Money, PriceSnapshot
 
 S = BookingStatus
 #: From which statuses each command may come.
@@ -87,6 +87,8 @@ class BookingState(Struct, frozen=True, kw_only=True):
     payment_id: PaymentId | None = None
     payment_requested_at: datetime | None = None
     captured_at: datetime | None = None
+    #: What came for nothing and is on its way back to its source.
+    unplaced: Money | None = None
     hold_id: BookingId
     hold: HoldStatus = HoldStatus.HELD
     approved: bool = False
@@ -168,9 +170,10 @@ def _changed(state: BookingState, event: Event) -> BookingState:  # noqa: PLR091
         case BookingRefunded():
             return replace(state, hold=HoldStatus.VOIDED, payment_status=PaymentStatus.REFUNDED)
         case PaymentUnplaced():
-            return replace(state, payment_status=PaymentStatus.REFUNDING)
+            unplaced = Money(event.amount_minor, event.currency)
+            return replace(state, payment_status=PaymentStatus.REFUNDING, unplaced=unplaced)
         case PaymentReturned():
-            return replace(state, payment_status=PaymentStatus.REFUNDED)
+            return replace(state, payment_status=PaymentStatus.REFUNDED, unplaced=None)
         case BookingReminded():
             return state
     raise AssertionError(f"a booking does not know {event.type}")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from actors.actor import Turn
 from actors.booking.actor import APPROVAL_MIN, UNCOUNTED, Booking
@@ -373,7 +374,8 @@ def test_a_wrong_amount_goes_back_to_its_source(amount_minor: int, currency: str
     escrow = ledger.escrow(currency)
     assert moved(effects) == [(ledger.gateway_clearing(currency), escrow, amount_minor)]
     assert of(effects, MoveHold) == []
-    assert rows(effects, PaymentRow)[0].status == "REFUNDING"
+    (row,) = rows(effects, PaymentRow)
+    assert (row.status, row.amount_minor, row.currency) == ("REFUNDING", amount_minor, currency)
 
 
 def test_a_wrong_amount_keeps_the_slot_no_longer_than_no_payment() -> None:
@@ -473,6 +475,15 @@ def test_what_the_gateway_has_sent_back_leaves_escrow() -> None:
     assert types(events) == [PaymentReturned]
     assert moved(effects) == [(ESCROW, GATEWAY, PRICE_MINOR)]
     assert rows(effects, PaymentRow)[0].status == "REFUNDED"
+
+
+@pytest.mark.parametrize(("amount_minor", "currency"), [(4_999, "EUR"), (5_001, "EUR"), (5_000, "USD")])
+def test_a_refund_of_another_amount_is_none_of_ours(amount_minor: int, currency: str) -> None:
+    unplaced, refund = _returning()
+
+    decided = when(unplaced, replace(refund, amount_minor=amount_minor, currency=currency), GATEWAY_SAYS, START)
+
+    assert (decided.events, decided.effects) == ([], [])
 
 
 def test_a_refund_counts_once_and_only_when_one_is_due() -> None:

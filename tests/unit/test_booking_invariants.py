@@ -137,9 +137,9 @@ class OneBooking(RuleBasedStateMachine):
         self.decide(data.draw(st.sampled_from(self.webhooks)), given.GATEWAY_SAYS, self.late_slot())
 
     @precondition(lambda self: self.unplaced)
-    @rule()
-    def gateway_sends_back(self) -> None:
-        self.webhook(RecordRefund, self.state.payment_id, self.unplaced)
+    @rule(too_little=st.sampled_from((0, 0, 1)))
+    def gateway_sends_back(self, too_little: int) -> None:
+        self.webhook(RecordRefund, self.state.payment_id, max(1, self.unplaced - too_little))
 
     @rule(minutes=st.sampled_from((1, 14, 15, 30, 60, 24 * 60)))
     def time_passes(self, minutes: int) -> None:
