@@ -233,7 +233,7 @@ class User(Actor[UserState]):
                 role=wanted.role,
                 business_id=wanted.business_id,
                 manager=wanted.manager,
-                roles_version=self.state.roles_version + narrowed,
+                roles_version=self.state.roles_version + 1 if narrowed else None,
             )
         )
 
@@ -389,9 +389,10 @@ def _with_session(state: UserState, session_id: SessionId, **changes: Any) -> Us
     return replace(state, sessions=tuple(changed))
 
 
-def _with_role(state: UserState, granted: Membership, roles_version: int) -> UserState:
+def _with_role(state: UserState, granted: Membership, roles_version: int | None) -> UserState:
     others = tuple(one for one in state.memberships if one.acting != granted.acting)
-    return replace(state, memberships=(*others, granted), roles_version=roles_version)
+    version = state.roles_version if roles_version is None else roles_version
+    return replace(state, memberships=(*others, granted), roles_version=version)
 
 
 def _without_role(state: UserState, event: RoleRevoked) -> UserState:

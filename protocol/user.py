@@ -188,8 +188,8 @@ class RoleGranted(Event, frozen=True, kw_only=True):
     role: Role
     business_id: BusinessId | None = None
     manager: bool = False
-    #: Higher than before when the manager right was taken.
-    roles_version: int
+    #: Set when the manager right was taken: access tokens of an earlier one hold no longer.
+    roles_version: int | None = None
 
 
 class RoleRevoked(Event, frozen=True, kw_only=True):
@@ -248,6 +248,8 @@ class UserView(View, frozen=True, kw_only=True):
     role: Role
     business_id: BusinessId | None
     manager: bool
+    #: ``epoch:seq`` of the user's inbox at the moment of reading.
+    as_of: str
 
 
 class SessionView(View, frozen=True, kw_only=True):
@@ -266,6 +268,7 @@ class SessionList(View, frozen=True, kw_only=True):
     """Where the user is signed in, the latest used first."""
 
     sessions: tuple[SessionView, ...]
+    as_of: str
 
 
 # Queries

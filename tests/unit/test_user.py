@@ -110,7 +110,7 @@ def rotate(presented: int, fresh: int, session_id: SessionId = PHONE) -> RotateS
 
 
 def granted(role: Role, business_id: BusinessId | None, *, manager: bool = False) -> RoleGranted:
-    return RoleGranted(role=role, business_id=business_id, manager=manager, roles_version=0)
+    return RoleGranted(role=role, business_id=business_id, manager=manager)
 
 
 def rows(effects: list[Effect], kind: type[Any]) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Who is who: passwords, tokens and sessions, around the user actor."""

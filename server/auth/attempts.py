@@ -1,0 +1,25 @@
+"""Failed sign-ins are limited by address and account together: nobody can lock somebody else out from afar."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from protocol.user import email_key
+from server.auth.limits import SIGN_IN_ATTEMPTS, SIGN_IN_KEYS_MAX
+from server.http.limits import Rate, RateLimiter
+
+
+class Attempts(RateLimiter):
+    """Counts each attempt before its password is looked at, and forgets them when one succeeds."""
+
+    def __init__(
+        self, rate: Rate = SIGN_IN_ATTEMPTS, *, keys_max: int = SIGN_IN_KEYS_MAX, now: Callable[[], float] = monotonic
+    ) -> None:
+        super().__init__("sign_in_attempts", rate, keys_max=keys_max, now=now)
+
+    def begin(self, address: str, email: str) -> None:
+        """Count one attempt. Raises: LimitReached."""
+        self.take((address, email_key(email)))
+
+    def succeeded(self, address: str, email: str) -> None:
+        """Forget the attempts from there to that account."""
+        self._full_at.pop((address, email_key(email)), None)

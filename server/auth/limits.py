@@ -1,0 +1,28 @@
+"""The bounds of signing up and in, all in one place."""
+
+from server.http.limits import Rate
+
+#: Longer tokens are not looked at.
+TOKEN_BYTES_MAX = 4_096
+#: Verified tokens that are remembered, about 1 KB each.
+TOKENS_CACHED_MAX = 20_000
+#: Sessions, and users, of which something was taken within the lifetime of an access token.
+REVOCATIONS_MAX = 50_000
+
+#: Threads that hash passwords; argon2 lets go of the interpreter's lock.
+HASH_THREADS = 2
+#: Passwords that are being hashed or wait for it; more are told to come again.
+HASHES_MAX = 32
+HASH_RETRY_AFTER_S = 1.0
+#: Argon2id's memory in KiB, passes and lanes: OWASP's first choice, some 20 ms.
+ARGON2_MEMORY_KIB = 19_456
+ARGON2_PASSES = 2
+ARGON2_LANES = 1
+
+#: Failed sign-ins to one account from one address: a burst, then one every 90 s.
+SIGN_IN_ATTEMPTS = Rate(per_s=1 / 90, burst=10)
+#: Pairs of address and account of which attempts are remembered.
+SIGN_IN_KEYS_MAX = 50_000
+
+#: Accounts that are made at once when many are made.
+BULK_AT_ONCE = 256
