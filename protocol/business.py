@@ -458,6 +458,8 @@ class AvailabilityView(View, frozen=True, kw_only=True):
     #: None: whenever the business is open.
     working: OpenHours | None
     hours: OpenHours
+    #: ``epoch:seq`` of the asking user's inbox at the moment of reading.
+    as_of: str
 
 
 @query("business.get", by=PUBLIC, view=BusinessView, routes=("GET /providers/{business_id}/",))

@@ -8,11 +8,15 @@ from msgspec import Struct
 
 from protocol.booking.commands import CreateBooking
 from protocol.booking_facts import BookingFacts
+from protocol.business import BusinessRecord, MemberRecord, SetAvailability
 from protocol.catalogue import Command
 from protocol.instants import to_utc
 from protocol.roles import Principal
+from protocol.service import ServiceRecord
 from storage.database import Pool
 from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
+from storage.queries.business import MemberAsk, load_business_records, load_member_records
+from storage.queries.service import load_service_records
 
 Ask = tuple[Command, Principal, datetime]
 Loader = Callable[[Sequence[Ask]], Awaitable[Sequence[Any]]]
@@ -27,7 +31,32 @@ def fact_loaders(pool: Pool, catalogue: Catalogue) -> Mapping[type[Struct], Load
     async def load_booking_facts(asks: Sequence[Ask]) -> Sequence[Any]:
         return await booking_facts(pool, catalogue, [_booking_ask(*ask) for ask in asks])
 
-    return {BookingFacts: load_booking_facts}
+    async def load_business(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_business_records(pool, [_field(command, "business_id") for command, _, _ in asks])
+
+    async def load_member(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_member_records(pool, [_member_ask(command, principal) for command, principal, _ in asks])
+
+    async def load_service(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_service_records(pool, [_field(command, "service_id") for command, _, _ in asks])
+
+    return {
+        BookingFacts: load_booking_facts,
+        BusinessRecord: load_business,
+        MemberRecord: load_member,
+        ServiceRecord: load_service,
+    }
+
+
+def _field(command: Command, name: str) -> Any:
+    """The id that every command with these facts has."""
+    return getattr(command, name)
+
+
+def _member_ask(command: Command, principal: Principal) -> MemberAsk:
+    if isinstance(command, SetAvailability):
+        return MemberAsk(principal.business_id, command.staff_id or principal.user_id)
+    return MemberAsk(_field(command, "business_id"), _field(command, "user_id"))
 
 
 def _booking_ask(command: Command, principal: Principal, now: datetime) -> BookingAsk:

@@ -26,6 +26,16 @@ def slot_terms(facts: BookingFacts) -> SlotTerms:
     )
 
 
+def diary_of(staff: StaffFacts, facts: BookingFacts) -> Diary:
+    """What a staff member's time is already given to."""
+    return Diary(
+        opening=facts.business.hours,
+        working=staff.working,
+        busy=[_busy(span) for span in staff.busy],
+        overrunning=staff.overrunning,
+    )
+
+
 def asked_start(cmd: CreateBooking, zone: str) -> datetime:
     """The start that the customer means. Raises: Invalid."""
     if cmd.start_at is not None:
@@ -66,13 +76,7 @@ def choose_staff(
     """
     why = SlotReason.STAFF_OFF
     for staff in sorted(facts.staff, key=lambda member: (-member.rating, member.is_owner, member.staff_id)):
-        diary = Diary(
-            opening=facts.business.hours,
-            working=staff.working,
-            busy=[_busy(span) for span in staff.busy],
-            overrunning=staff.overrunning,
-        )
-        reason = why_not(starts_at, terms, diary, now)
+        reason = why_not(starts_at, terms, diary_of(staff, facts), now)
         if reason is None:
             return staff
         why = reason

@@ -55,6 +55,7 @@ CREATE TABLE services (
 );
 CREATE INDEX services_business ON services (business_id, created_at, id);
 CREATE INDEX services_category ON services (category, created_at, id);
+CREATE INDEX services_newest ON services (created_at, id);
 
 CREATE TABLE service_staff (
     service_id uuid NOT NULL,

@@ -1,0 +1,195 @@
+"""Free slots: when a service can be booked, with whom, at which price, and why not (SPEC §6).
+
+The same rules that decide a booking answer here, on the same facts; only the claim on the slot is not made.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+
+from actors.booking.placing import diary_of, slot_terms
+from actors.rules.hours import Span
+from actors.rules.pricing import price_snapshot
+from actors.rules.slots import SLOTS_MAX, Diary, SlotTerms, free_slots, why_not
+from actors.rules.zones import first_instant
+from protocol.booking_facts import BookingFacts, StaffFacts
+from protocol.errors import Invalid, NotFound
+from protocol.ids import UserId
+from protocol.instants import INSTANT_MAX, INSTANT_MIN, InstantError, parse_instant
+from protocol.money import Money, major_number
+from protocol.roles import Principal, Role
+from protocol.service import (
+    EXPLAINED_DAYS_MAX,
+    SLOT_RANGE_DAYS_DEFAULT,
+    SLOT_RANGE_DAYS_MAX,
+    Explanation,
+    FindSlots,
+    Slot,
+    SlotsView,
+    StaffSlots,
+)
+from storage.database import Pool
+from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
+
+#: The grid of starts, from each opening on.
+STEP = timedelta(minutes=15)
+#: Starts of all staff members together in one answer, and the same where each is explained.
+STARTS_MAX = 5_000
+EXPLANATIONS_MAX = 5_000
+#: Local days are up to an hour longer than 24 when the clocks change.
+_CLOCK_CHANGE = timedelta(hours=1)
+_DATE_CHARS = len("2026-03-29")
+
+
+class SlotFinder:
+    """Answers ``FindSlots``.
+
+    Args:
+        now: the domain's clock.
+    """
+
+    def __init__(self, catalogue: Catalogue, now: Callable[[], datetime]) -> None:
+        self._catalogue = catalogue
+        self._now = now
+
+    async def __call__(self, pool: Pool, query: FindSlots, principal: Principal | None) -> SlotsView:
+        """Raises: NotFound, Invalid."""
+        offer = (await self._catalogue.offers([query.service_id])).get(query.service_id)
+        if offer is None or not (offer.service.is_active and offer.business.is_active):
+            raise NotFound(entity="service", id=str(query.service_id))
+        now = self._now()
+        range_ = _range(query, offer.business.zone, now)
+        customer_id = principal.user_id if principal and principal.role is Role.CUSTOMER else None
+        ask = BookingAsk(query.service_id, query.staff_id, customer_id, range_.from_at, range_.to_at, now)
+        (facts,) = await booking_facts(pool, self._catalogue, [ask])
+        if isinstance(facts, NotFound):
+            raise facts
+        if query.staff_id is not None and not facts.staff:
+            raise NotFound(entity="staff", id=str(query.staff_id))
+        return show_slots(facts, range_, now, explain=query.explain)
+
+
+def show_slots(facts: BookingFacts, range_: Span, now: datetime, *, explain: bool) -> SlotsView:
+    """Work out the slots of a range; pure."""
+    terms = slot_terms(facts)
+    diaries = {staff.staff_id: diary_of(staff, facts) for staff in facts.staff}
+    free, truncated = _free(terms, {} if facts.blocked else diaries, range_, now)
+    explanations: list[Explanation] = []
+    if explain:
+        explanations, cut = _explained(terms, diaries, range_, now, blocked=facts.blocked)
+        truncated = truncated or cut
+    return SlotsView(
+        service_id=facts.service.id,
+        business_id=facts.business.id,
+        zone=facts.business.zone,
+        currency=facts.service.currency,
+        duration_minutes=facts.service.duration_minutes,
+        step_minutes=STEP // timedelta(minutes=1),
+        from_at=range_.from_at,
+        to_at=range_.to_at,
+        slots=tuple(_joined(free, terms.duration)),
+        staff=tuple([_staff_slots(staff, facts, free.get(staff.staff_id, ())) for staff in facts.staff]),
+        truncated=truncated,
+        explanations=tuple(explanations),
+    )
+
+
+# What is asked
+
+
+def _range(query: FindSlots, zone: str, now: datetime) -> Span:
+    """Read the range asked for. Raises: Invalid."""
+    from_at = now if query.from_ is None else _bound("from", query.from_, zone)
+    days_max = EXPLAINED_DAYS_MAX if query.explain else SLOT_RANGE_DAYS_MAX
+    if query.to is None:
+        to_at = from_at + timedelta(days=min(SLOT_RANGE_DAYS_DEFAULT, days_max))
+    else:
+        to_at = _bound("to", query.to, zone, days_later=1)
+    if not from_at < to_at:
+        raise Invalid(to="not_after_from")
+    if to_at > from_at + timedelta(days=days_max) + _CLOCK_CHANGE:
+        raise Invalid(to="range_too_long")
+    return Span(from_at, to_at)
+
+
+def _bound(field: str, text: str, zone: str, days_later: int = 0) -> datetime:
+    """Read an instant, or the beginning of a local date, or of one some days later. Raises: Invalid."""
+    try:
+        if len(text) != _DATE_CHARS:
+            return parse_instant(text)
+        day = date.fromisoformat(text)
+    except InstantError as error:
+        raise Invalid(**{field: error.code}) from error
+    except ValueError as error:
+        raise Invalid(**{field: "bad_format"}) from error
+    if not INSTANT_MIN.date() < day < INSTANT_MAX.date() - timedelta(days=days_later):
+        raise Invalid(**{field: "out_of_range"})
+    return first_instant(datetime.combine(day + timedelta(days=days_later), time()), zone)
+
+
+# What is free
+
+
+def _free(
+    terms: SlotTerms, diaries: dict[UserId, Diary], range_: Span, now: datetime
+) -> tuple[dict[UserId, list[datetime]], bool]:
+    """List everybody's free starts, and whether there are more: then all are complete up to the same start."""
+    limit = min(SLOTS_MAX, STARTS_MAX // max(1, len(diaries)))
+    free = {
+        staff_id: free_slots(terms, diary, step=STEP, range_=range_, now=now, limit=limit)
+        for staff_id, diary in diaries.items()
+    }
+    full = [starts[-1] for starts in free.values() if len(starts) == limit]
+    if not full:
+        return free, False
+    last_at = min(full)
+    return {staff_id: [at for at in starts if at <= last_at] for staff_id, starts in free.items()}, True
+
+
+def _joined(free: dict[UserId, list[datetime]], duration: timedelta) -> Iterable[Slot]:
+    """Put everybody's starts together, earliest first."""
+    staff_at: dict[datetime, list[UserId]] = {}
+    for staff_id, starts in free.items():
+        for start_at in starts:
+            staff_at.setdefault(start_at, []).append(staff_id)
+    return (
+        Slot(start_at=start_at, end_at=start_at + duration, staff_ids=tuple(staff_at[start_at]))
+        for start_at in sorted(staff_at)
+    )
+
+
+def _staff_slots(staff: StaffFacts, facts: BookingFacts, starts: Sequence[datetime]) -> StaffSlots:
+    price = price_snapshot(
+        Money(facts.service.price_minor, facts.service.currency),
+        staff_is_owner=staff.is_owner,
+        others_offering=facts.others_offering(staff.staff_id),
+    )
+    return StaffSlots(
+        staff_id=staff.staff_id,
+        is_owner=staff.is_owner,
+        total_amount=major_number(price.total_minor, price.currency),
+        total_amount_minor=price.total_minor,
+        starts=tuple(starts),
+    )
+
+
+# Why not
+
+
+def _explained(
+    terms: SlotTerms, diaries: dict[UserId, Diary], range_: Span, now: datetime, *, blocked: bool
+) -> tuple[list[Explanation], bool]:
+    """Say of every start of the grid, and of the range's own first instant, why it cannot be booked."""
+    if not diaries:
+        return [], False
+    opening = next(iter(diaries.values())).opening
+    anything = SlotTerms(duration=STEP, buffer_after=timedelta())
+    grid = free_slots(anything, Diary(opening=opening), step=STEP, range_=range_, now=range_.from_at)
+    starts = sorted({range_.from_at, *grid})
+    shown = starts[: max(1, EXPLANATIONS_MAX // len(diaries))]
+    explanations = []
+    for start_at in shown:
+        for staff_id, diary in diaries.items():
+            reason = why_not(start_at, terms, diary, now)
+            said = "blocked" if blocked else reason.value if reason else None
+            explanations.append(Explanation(start_at=start_at, staff_id=staff_id, reason=said))  # type: ignore[arg-type]  # the reasons are SlotReason's
+    return explanations, len(shown) < len(starts)

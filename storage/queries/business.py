@@ -1,0 +1,181 @@
+"""Reading businesses: what everybody may see of them, and the rows that their own decisions are made on."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from protocol.booking_facts import RATING_PRIOR
+from protocol.business import (
+    AvailabilityView,
+    BusinessRecord,
+    BusinessRow,
+    BusinessView,
+    GetAvailability,
+    GetBusiness,
+    ListStaff,
+    MemberRecord,
+    MemberRow,
+    StaffList,
+    StaffView,
+)
+from protocol.errors import Forbidden, NotFound, Unauthenticated
+from protocol.ids import BusinessId, Kind, UserId
+from protocol.roles import Principal, Role
+from storage.database import Pool
+from storage.queries.booking_facts import decode_hours
+
+_business = msgspec.json.Decoder(BusinessRow)
+_members = msgspec.json.Decoder(tuple[MemberRow, ...])
+_member = msgspec.json.Decoder(MemberRow)
+
+
+# What everybody may see
+
+
+async def get_business(pool: Pool, query: GetBusiness, principal: Principal | None) -> BusinessView:
+    """Show one business; an inactive one only to those who act for it, and to admins. Raises: NotFound."""
+    row = await pool.fetchrow(
+        "SELECT b.*, (SELECT array_agg(m.user_id) = ARRAY[b.owner_id] FROM members m"
+        " WHERE m.business_id = b.id AND m.active AND m.serves) AS solo FROM businesses b WHERE b.id = $1",
+        query.business_id,
+    )
+    if row is None or not (row["is_active"] or sees_all_of(query.business_id, principal)):
+        raise NotFound(entity=Kind.BUSINESS.value, id=str(query.business_id))
+    return BusinessView(
+        id=row["id"],
+        owner_id=row["owner_id"],
+        name=row["name"],
+        category_id=row["category"],
+        description=row["description"],
+        city=row["city"],
+        zone=row["zone"],
+        currency=row["currency"],
+        latitude=row["latitude"],
+        longitude=row["longitude"],
+        hours=decode_hours(row["hours"]),
+        lead_time_minutes=row["lead_time_minutes"],
+        is_active=row["is_active"],
+        account_type="individual" if row["solo"] else "business",
+        created_at=row["created_at"],
+    )
+
+
+def sees_all_of(business_id: BusinessId, principal: Principal | None) -> bool:
+    """Whether somebody sees what is off the market too: whoever acts for the business, and admins."""
+    return principal is not None and (principal.business_id == business_id or principal.role is Role.ADMIN)
+
+
+_STAFF = """
+SELECT m.user_id, m.bio, m.user_id = b.owner_id AS is_owner, coalesce(p.name, '') AS name, p.profile_image_url,
+       ARRAY(SELECT s.id FROM service_staff o JOIN services s ON s.id = o.service_id
+              WHERE o.staff_id = m.user_id AND s.business_id = m.business_id AND s.is_active
+              ORDER BY s.created_at, s.id) AS service_ids
+  FROM businesses b
+  LEFT JOIN members m ON m.business_id = b.id AND m.active AND m.serves
+  LEFT JOIN people p ON p.user_id = m.user_id
+ WHERE b.id = $1 AND (b.is_active OR $2)
+ ORDER BY m.joined_at, m.user_id
+"""
+
+
+async def list_staff(pool: Pool, query: ListStaff, principal: Principal | None) -> StaffList:
+    """Show who does jobs for a business. Raises: NotFound."""
+    rows = await pool.fetch(_STAFF, query.business_id, sees_all_of(query.business_id, principal))
+    if not rows:
+        raise NotFound(entity=Kind.BUSINESS.value, id=str(query.business_id))
+    staff = [
+        StaffView(
+            staff_id=row["user_id"],
+            name=row["name"],
+            profile_image_url=row["profile_image_url"],
+            is_owner=row["is_owner"],
+            bio=row["bio"],
+            rating=RATING_PRIOR,
+            service_ids=tuple(row["service_ids"]),
+        )
+        for row in rows
+        if row["user_id"] is not None
+    ]
+    return StaffList(business_id=query.business_id, items=tuple(staff))
+
+
+_AVAILABILITY = """
+SELECT m.working, b.hours, b.zone,
+       inbox_epoch() || ':' || coalesce((SELECT seq FROM inbox_counters WHERE user_id = $3), 0) AS as_of
+  FROM members m JOIN businesses b ON b.id = m.business_id
+ WHERE m.business_id = $1 AND m.user_id = $2 AND m.active
+"""
+
+
+async def get_availability(pool: Pool, query: GetAvailability, principal: Principal | None) -> AvailabilityView:
+    """Show when somebody works. Raises: Unauthenticated, Forbidden, NotFound."""
+    if principal is None:
+        raise Unauthenticated(reason="missing_token")
+    business_id = principal.business_id
+    if business_id is None:
+        raise Forbidden(reason="no_business")
+    staff_id = query.staff_id or principal.user_id
+    if staff_id != principal.user_id and not principal.manages(business_id):
+        raise Forbidden(reason="managers_only")
+    row = await pool.fetchrow(_AVAILABILITY, business_id, staff_id, principal.user_id)
+    if row is None:
+        raise NotFound(entity="member", id=str(staff_id))
+    return AvailabilityView(
+        business_id=business_id,
+        staff_id=staff_id,
+        zone=row["zone"],
+        working=decode_hours(row["working"]) if row["working"] else None,
+        hours=decode_hours(row["hours"]),
+        as_of=row["as_of"],
+    )
+
+
+# What its own decisions are made on
+
+
+class MemberAsk(NamedTuple):
+    """Which user, seen from which business; None for a sender who acts for none."""
+
+    business_id: BusinessId | None
+    user_id: UserId
+
+
+async def load_business_records(pool: Pool, business_ids: Sequence[BusinessId]) -> list[BusinessRecord]:
+    """Read businesses' own rows, and their members', in the order asked for."""
+    rows = await pool.fetch(
+        "SELECT b.id, to_jsonb(b)::text AS business,"
+        " (SELECT coalesce(jsonb_agg(m), '[]')::text FROM members m WHERE m.business_id = b.id AND m.active) AS members"
+        " FROM businesses b WHERE b.id = ANY ($1)",
+        business_ids,
+    )
+    found = {row["id"]: _business_record(row) for row in rows}
+    return [found.get(business_id) or BusinessRecord(row=None, members=()) for business_id in business_ids]
+
+
+def _business_record(row: asyncpg.Record) -> BusinessRecord:
+    return BusinessRecord(row=_business.decode(row["business"]), members=_members.decode(row["members"]))
+
+
+_MEMBERS = """
+SELECT EXISTS (SELECT FROM users u WHERE u.user_id = w.user_id) AS user_exists, to_jsonb(m)::text AS member,
+       ARRAY(SELECT s.id FROM service_staff o JOIN services s ON s.id = o.service_id
+              WHERE o.staff_id = w.user_id AND s.business_id = w.business_id) AS service_ids
+  FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY w(business_id, user_id, ord)
+  LEFT JOIN members m ON m.business_id = w.business_id AND m.user_id = w.user_id
+ ORDER BY w.ord
+"""
+
+
+async def load_member_records(pool: Pool, asks: Sequence[MemberAsk]) -> list[MemberRecord]:
+    """Read users as their businesses see them, in the order asked for."""
+    rows = await pool.fetch(_MEMBERS, [ask.business_id for ask in asks], [ask.user_id for ask in asks])
+    return [
+        MemberRecord(
+            user_exists=row["user_exists"],
+            row=_member.decode(row["member"]) if row["member"] else None,
+            service_ids=tuple(row["service_ids"]),
+        )
+        for row in rows
+    ]
