@@ -66,7 +66,8 @@ from protocol.booking.late_slot import LateSlot
 from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause
 from protocol.booking.views import BookingNotesRow
 from protocol.booking_facts import BookingFacts
-from protocol.conversation import OpenConversation, Participant
+from protocol.catalogue import Command
+from protocol.conversation import CloseConversation, OpenConversation, Participant, ReplaceMember
 from protocol.effects import HoldStatus, MoveHold, OpenHold
 from protocol.errors import Forbidden, Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
@@ -250,6 +251,7 @@ class Booking(Actor[BookingState]):
         if was is not S.DECLINED:
             self.free(self.actor_id)
         self._end_hold()
+        self._end_thread()
         self._drop_timers()
         return self._reply()
 
@@ -270,6 +272,7 @@ class Booking(Actor[BookingState]):
         release_at = self.now + RELEASE_AFTER
         hold = self.state.hold
         self.emit(BookingCompleted(at=self.now, release_at=release_at))
+        self._end_thread()
         self.move_hold(MoveHold(self.state.hold_id, hold, HoldStatus.PENDING_CLEARANCE))
         self.set_timer("release", release_at, AutoRelease(booking_id=self._id))
         self.free(self.actor_id)
@@ -297,6 +300,7 @@ class Booking(Actor[BookingState]):
         self.emit(BookingExpired())
         self.free(self.actor_id)
         self._end_hold()
+        self._end_thread()
 
     @handles(LapseApproval)
     def lapse(self, cmd: LapseApproval) -> None:
@@ -310,6 +314,7 @@ class Booking(Actor[BookingState]):
         self.require(*TRANSITIONS[GiveUpBooking])
         self.emit(BookingAbandoned())
         self._end_hold()
+        self._end_thread()
 
     @handles(RemindCustomer)
     def remind(self, cmd: RemindCustomer) -> None:
@@ -394,24 +399,31 @@ class Booking(Actor[BookingState]):
         remind_at = state.starts_at - REMIND_BEFORE
         if remind_at > self.now:
             self.set_timer("remind", remind_at, RemindCustomer(booking_id=self._id), expires_at=state.starts_at)
-        self.send(
-            Ref(Kind.CONVERSATION, self.actor_id),
+        self._tell_thread(
             OpenConversation(
-                conversation_id=ConversationId(self.actor_id),
+                conversation_id=self._thread_id,
                 booking_id=self._id,
                 business_id=state.business_id,
                 members=(
                     Participant(user_id=state.customer_id, role=Role.CUSTOMER),
                     Participant(user_id=state.staff_id, role=Role.STAFF),
                 ),
-            ),
+            )
         )
+
+    def _tell_thread(self, command: Command) -> None:
+        """Let the booking's conversation follow; refused there, without harm, if nobody has opened one."""
+        self.send(Ref(Kind.CONVERSATION, self.actor_id), command)
+
+    def _end_thread(self) -> None:
+        self._tell_thread(CloseConversation(conversation_id=self._thread_id, ended_at=self.now))
 
     def _decline(self, reason: DeclineReason) -> None:
         state = self.state
         by = self.principal.user_id
         counted = by == state.staff_id and reason not in UNCOUNTED
         self.emit(BookingDeclined(by=by, staff_id=state.staff_id, reason_code=reason, counted=counted))
+        self._tell_thread(ReplaceMember(conversation_id=self._thread_id, leaves=state.staff_id))
         self.free(self.actor_id)
         for name in ("expire", "lapse", "remind"):
             self.cancel_timer(name)
@@ -469,6 +481,10 @@ class Booking(Actor[BookingState]):
     @property
     def _id(self) -> BookingId:
         return BookingId(self.actor_id)
+
+    @property
+    def _thread_id(self) -> ConversationId:
+        return ConversationId(self.actor_id)
 
     def _reply(self) -> BookingReply:
         return booking_reply(self._id, self.state)
