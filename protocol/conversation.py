@@ -19,6 +19,8 @@ TEXT_CHARS_MAX = 4000
 READ_ONLY_AFTER = timedelta(hours=48)
 #: Unread messages are counted among the newest so many; a client shows "99+".
 UNREAD_MAX = 100
+#: Of the last message, a thread in a list shows so much.
+PREVIEW_CHARS_MAX = 200
 
 #: What is written, as typed. Counted in code points.
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
@@ -401,6 +403,7 @@ class ConversationView(View, frozen=True, kw_only=True):
     #: None: not about a job.
     job_context: JobContext | None
     members: list[MemberView]
+    #: With the first ``PREVIEW_CHARS_MAX`` characters of its text; None: nobody has said anything.
     last_message: MessageView | None
     #: Other people's messages behind the reader's mark, among the newest ``UNREAD_MAX``.
     unread_count: int
@@ -416,7 +419,7 @@ class ConversationDetail(ConversationView, frozen=True, kw_only=True):
 
 
 class ConversationPage(View, frozen=True, kw_only=True):
-    """A page of threads, the liveliest first; which page a thread is on is exact to the minute."""
+    """A page of threads, the latest message first; on which page a thread is, is exact to the minute."""
 
     items: list[ConversationView]
     #: None: this was the last page.

@@ -13,6 +13,8 @@ import msgspec
 from protocol.errors import Invalid
 from protocol.instants import to_utc
 
+#: Where the inbox of the reader $1 ends, as ``epoch:seq``, in the statement's own snapshot.
+AS_OF = "inbox_epoch() || ':' || coalesce((SELECT seq FROM inbox_counters WHERE user_id = $1), 0) AS as_of"
 #: A cursor that is longer was not made here.
 CURSOR_CHARS_MAX = 512
 

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 from msgspec import Struct
 
 from actors.actor import Actor
@@ -27,7 +26,7 @@ from protocol.ids import Kind, Ref
 from protocol.roles import Principal
 from storage.actors import load_answers, load_states
 from storage.agenda import load_due, quarantine
-from storage.commit import CONNECTION_SETTINGS, Committer
+from storage.commit import Committer, connect_committer
 from storage.database import Pool
 
 #: How long ``at_rest`` waits for messages between actors.
@@ -68,10 +67,7 @@ class Node:
         return await self.runtime.execute(call)
 
     def _addressee(self, command: Command, principal: Principal) -> UUID:
-        declared = BY_TYPE[type(command)]
-        if declared.creates:
-            return self.runtime.new_id()
-        return principal.user_id if declared.key is None else getattr(command, declared.key)
+        return BY_TYPE[type(command)].addressee(command, principal) or self.runtime.new_id()
 
     async def advance(self, by: timedelta) -> None:
         """Let time pass: everything that falls due until then fires."""
@@ -96,7 +92,7 @@ async def make_runtime(
     facts: Mapping[type[Struct], FactsLoader],
 ) -> AsyncIterator[Node]:
     """Start a node on the database, with these actors and the loaders of the facts that they ask for."""
-    committer = Committer(partial(asyncpg.connect, dsn, server_settings=CONNECTION_SETTINGS))
+    committer = Committer(partial(connect_committer, dsn))
     await committer.start()
     heard: list[Published] = []
     clock = Clock()

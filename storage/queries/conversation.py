@@ -1,0 +1,239 @@
+"""Reading conversations: whose threads they are, what was said, and the facts of a thread's decisions.
+
+Every question is answered by one statement, so that ``as_of`` and what is shown are of one snapshot, and to members
+only: somebody else's thread is not found, like one that never was.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from protocol.booking.terms import BookingStatus
+from protocol.catalogue import Command
+from protocol.conversation import (
+    PREVIEW_CHARS_MAX,
+    UNREAD_MAX,
+    BookingParties,
+    ConversationDetail,
+    ConversationKind,
+    ConversationPage,
+    ConversationView,
+    DeleteMessage,
+    EditMessage,
+    GetConversation,
+    JobContext,
+    ListConversations,
+    ListMessages,
+    MemberView,
+    MessagePage,
+    MessageView,
+    OpenBookingConversation,
+    WrittenMessage,
+    roles_seen,
+)
+from protocol.errors import NotFound
+from protocol.ids import ConversationId, Kind, MessageId
+from protocol.instants import Instant
+from protocol.roles import Principal, Role
+from storage.database import Pool
+from storage.queries.page import AS_OF, Cursor
+
+#: What a facts loader is asked: the command, who sends it, and when.
+Ask = tuple[Command, Principal, datetime]
+
+_members = msgspec.json.Decoder(list[MemberView])
+_threads = Cursor(tuple[Instant, UUID])
+_messages = Cursor(tuple[UUID])
+
+# Threads. $1 is the reader, $2 as what they must be in a thread to see it now.
+
+#: A page of the reader's threads, each role's from its own stretch of the index, behind ($3, $4).
+_LISTED = """
+SELECT m.* FROM unnest($2::text[]) r(role) CROSS JOIN LATERAL (
+    SELECT conversation_id, role, active_at FROM conversation_members
+     WHERE user_id = $1 AND role = r.role AND (active_at, conversation_id)
+           < (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+     ORDER BY active_at DESC, conversation_id DESC LIMIT $5) m
+ ORDER BY m.active_at DESC, m.conversation_id DESC LIMIT $5
+"""
+_ONE = """
+SELECT conversation_id, role, active_at FROM conversation_members
+ WHERE conversation_id = $3 AND user_id = $1 AND role = ANY ($2::text[])
+"""
+_THREADS = f"""
+WITH mine AS MATERIALIZED ({{mine}})
+SELECT a.as_of, mine.role, mine.active_at, c.id, c.kind, c.business_id, c.closes_at, c.created_at,
+       b.id AS job_id, b.title AS job_title, b.starts_at AS job_time, b.status AS job_status,
+       l.id AS message_id, l.sender_id, left(l.text, {PREVIEW_CHARS_MAX}) AS text, l.sent_at, l.edited_at, l.deleted_at,
+       u.unread_count, w.members
+  FROM (SELECT {AS_OF}) a
+  LEFT JOIN (mine JOIN conversations c ON c.id = mine.conversation_id) ON true
+  LEFT JOIN bookings b ON b.id = c.booking_id
+  LEFT JOIN LATERAL (
+      SELECT id, sender_id, text, sent_at, edited_at, deleted_at FROM messages
+       WHERE conversation_id = c.id ORDER BY id DESC LIMIT 1) l ON true
+  LEFT JOIN read_marks r ON r.conversation_id = c.id AND r.user_id = $1
+  LEFT JOIN LATERAL (
+      SELECT count(*) FILTER (WHERE n.sender_id <> $1 AND n.deleted_at IS NULL) AS unread_count FROM (
+          SELECT sender_id, deleted_at FROM messages
+           WHERE conversation_id = c.id AND id > coalesce(r.message_id, '00000000-0000-0000-0000-000000000000'::uuid)
+           ORDER BY id DESC LIMIT {UNREAD_MAX}) n) u ON true
+  LEFT JOIN LATERAL (
+      SELECT jsonb_agg(jsonb_build_object('user_id', m.user_id, 'name', coalesce(p.name, ''), 'role', m.role,
+                                          'read_message_id', k.message_id) ORDER BY m.role, m.user_id) AS members
+        FROM conversation_members m
+        LEFT JOIN people p ON p.user_id = m.user_id
+        LEFT JOIN read_marks k ON k.conversation_id = m.conversation_id AND k.user_id = m.user_id
+       WHERE m.conversation_id = c.id) w ON true
+ ORDER BY mine.active_at DESC, mine.conversation_id DESC
+"""
+THREADS_LISTED = _THREADS.format(mine=_LISTED)
+THREADS_ONE = _THREADS.format(mine=_ONE)
+
+
+async def list_conversations(pool: Pool, query: ListConversations, principal: Principal) -> ConversationPage:
+    """Show a page of the reader's threads in the active role. Raises: Invalid."""
+    after_at, after_id = _threads.read(query.cursor) or (None, None)
+    found = await pool.fetch(
+        THREADS_LISTED, principal.user_id, sorted(roles_seen(principal)), after_at, after_id, query.limit + 1
+    )
+    threads = [row for row in found if row["id"] is not None]
+    shown, next_cursor = _threads.page(threads, query.limit, lambda row: (row["active_at"], row["id"]))
+    items = sorted([_view(row) for row in shown], key=_spoken_at, reverse=True)
+    return ConversationPage(items=items, next_cursor=next_cursor, as_of=found[0]["as_of"])
+
+
+async def get_conversation(pool: Pool, query: GetConversation, principal: Principal) -> ConversationDetail:
+    """Show one of the reader's threads. Raises: NotFound."""
+    (row,) = await pool.fetch(THREADS_ONE, principal.user_id, sorted(roles_seen(principal)), query.conversation_id)
+    if row["id"] is None:
+        raise _no_thread(query.conversation_id)
+    return ConversationDetail(**msgspec.structs.asdict(_view(row)), as_of=row["as_of"])
+
+
+def _view(row: asyncpg.Record) -> ConversationView:
+    job = row["job_id"] and JobContext(
+        job_id=row["job_id"],
+        job_title=row["job_title"],
+        job_time=row["job_time"],
+        status=BookingStatus(row["job_status"]),
+    )
+    return ConversationView(
+        id=row["id"],
+        kind=ConversationKind(row["kind"]),
+        role=Role(row["role"]),
+        business_id=row["business_id"],
+        job_context=job,
+        members=_members.decode(row["members"]),
+        last_message=row["message_id"] and _message(row, row["message_id"], row["id"]),
+        unread_count=row["unread_count"],
+        closes_at=row["closes_at"],
+        created_at=row["created_at"],
+    )
+
+
+def _spoken_at(view: ConversationView) -> datetime:
+    return view.created_at if view.last_message is None else view.last_message.sent_at
+
+
+# Messages
+
+MESSAGES = f"""
+SELECT {AS_OF}, m.*
+  FROM conversation_members c LEFT JOIN LATERAL (
+      SELECT id, sender_id, text, sent_at, edited_at, deleted_at FROM messages
+       WHERE conversation_id = c.conversation_id AND id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+       ORDER BY id DESC LIMIT $5) m ON true
+ WHERE c.conversation_id = $3 AND c.user_id = $1 AND c.role = ANY ($2::text[])
+ ORDER BY m.id DESC
+"""
+
+
+async def list_messages(pool: Pool, query: ListMessages, principal: Principal) -> MessagePage:
+    """Show what was said in one of the reader's threads, newest first. Raises: NotFound, Invalid."""
+    (before,) = _messages.read(query.cursor) or (None,)
+    found = await pool.fetch(
+        MESSAGES, principal.user_id, sorted(roles_seen(principal)), query.conversation_id, before, query.limit + 1
+    )
+    if not found:
+        raise _no_thread(query.conversation_id)
+    rows = [row for row in found if row["id"] is not None]
+    shown, next_cursor = _messages.page(rows, query.limit, lambda row: (row["id"],))
+    items = [_message(row, row["id"], query.conversation_id) for row in shown]
+    return MessagePage(items=items, next_cursor=next_cursor, as_of=found[0]["as_of"])
+
+
+def _message(row: asyncpg.Record, message_id: MessageId, conversation_id: ConversationId) -> MessageView:
+    return MessageView(
+        id=message_id,
+        conversation_id=conversation_id,
+        sender_id=row["sender_id"],
+        text=row["text"],
+        sent_at=row["sent_at"],
+        edited_at=row["edited_at"],
+        deleted_at=row["deleted_at"],
+    )
+
+
+def _no_thread(conversation_id: ConversationId) -> NotFound:
+    return NotFound(entity=Kind.CONVERSATION.value, id=str(conversation_id))
+
+
+# Rights
+
+TALKS_IN = """
+SELECT conversation_id FROM conversation_members
+ WHERE conversation_id = ANY ($3::uuid[]) AND user_id = $1 AND role = ANY ($2::text[])
+"""
+
+
+async def talks_in(pool: Pool, principal: Principal, conversation_ids: Collection[UUID]) -> set[UUID]:
+    """Say in which of these threads somebody is a member in the active role: there they may hear and show typing."""
+    rows = await pool.fetch(TALKS_IN, principal.user_id, sorted(roles_seen(principal)), list(conversation_ids))
+    return {row["conversation_id"] for row in rows}
+
+
+# Facts
+
+BOOKING_PARTIES = """
+SELECT b.customer_id, b.staff_id, b.business_id, b.status, b.actual_end_at, p.customer_id IS NOT NULL AS blocked
+  FROM unnest($1::uuid[]) WITH ORDINALITY w(id, ord)
+  LEFT JOIN bookings b ON b.id = w.id
+  LEFT JOIN blocked_pairs p ON p.business_id = b.business_id AND p.customer_id = b.customer_id
+ ORDER BY w.ord
+"""
+WRITTEN_MESSAGES = """
+SELECT m.conversation_id, m.sender_id, m.text, m.sent_at, m.edited_at, m.deleted_at
+  FROM unnest($1::uuid[]) WITH ORDINALITY w(id, ord) LEFT JOIN messages m ON m.id = w.id
+ ORDER BY w.ord
+"""
+
+
+async def load_booking_parties(pool: Pool, asks: Sequence[Ask]) -> list[BookingParties | NotFound]:
+    """Say whose bookings these are, in order; a booking that never was is not found."""
+    ids = [command.conversation_id for command, _, _ in asks if isinstance(command, OpenBookingConversation)]
+    return [
+        NotFound(entity=Kind.BOOKING.value, id=str(booking_id))
+        if row["customer_id"] is None
+        else BookingParties(
+            customer_id=row["customer_id"],
+            staff_id=row["staff_id"],
+            business_id=row["business_id"],
+            status=BookingStatus(row["status"]),
+            ended_at=row["actual_end_at"],
+            blocked=row["blocked"],
+        )
+        for booking_id, row in zip(ids, await pool.fetch(BOOKING_PARTIES, ids), strict=True)
+    ]
+
+
+async def load_written_messages(pool: Pool, asks: Sequence[Ask]) -> list[WrittenMessage | NotFound]:
+    """Read messages that are to be changed, in order; one that never was is not found."""
+    ids = [command.message_id for command, _, _ in asks if isinstance(command, EditMessage | DeleteMessage)]
+    return [
+        NotFound(entity="message", id=str(message_id)) if row["sender_id"] is None else WrittenMessage(**dict(row))
+        for message_id, row in zip(ids, await pool.fetch(WRITTEN_MESSAGES, ids), strict=True)
+    ]
