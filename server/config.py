@@ -3,19 +3,26 @@
 Validated at start: an unknown key or a value that does not fit is refused with its name.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
 
 PREFIX = "GUILDWIRE_"
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+#: At the end of a variable: the value is in the file that it names.
+FILE_SUFFIX = "_file"
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[int, Meta(ge=1)]
+HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$")]
+PostgresUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://.*)?$")]
+
+_UNKNOWN_FIELD = re.compile("Object contains unknown field `(.*)`")
 
 
 class ConfigError(Exception):
@@ -34,7 +41,7 @@ class ServerConfig(Section, frozen=True, kw_only=True):
     port: Port = 8080
     data_dir: str = "var"
     #: How the outside reaches the server; empty: http://host:port.
-    public_url: str = ""
+    public_url: HttpUrl = ""
     #: Origins whose scripts may call and connect; ``*`` for all. The server's own address always may.
     allowed_origins: tuple[str, ...] = ()
     #: Networks whose X-Forwarded-For is believed.
@@ -46,10 +53,16 @@ class ServerConfig(Section, frozen=True, kw_only=True):
 class DatabaseConfig(Section, frozen=True, kw_only=True):
     """[database]: which Postgres; the embedded one if no URL is given."""
 
-    url: str = ""
+    url: PostgresUrl = ""
     pool_max: Annotated[int, Meta(ge=2, le=100)] = 10
     #: Connections that commit; 1 serves most, chat gains from 2.
     committers: Annotated[int, Meta(ge=1, le=8)] = 1
+
+
+class RedisConfig(Section, frozen=True, kw_only=True):
+    """[redis]: the bus between several nodes. One process serves alone and needs none."""
+
+    url: str = ""
 
 
 class AuthConfig(Section, frozen=True, kw_only=True):
@@ -95,6 +108,7 @@ class Config(Section, frozen=True, kw_only=True):
 
     server: ServerConfig = ServerConfig()
     database: DatabaseConfig = DatabaseConfig()
+    redis: RedisConfig = RedisConfig()
     auth: AuthConfig = AuthConfig()
     payments: PaymentsConfig = PaymentsConfig()
     limits: LimitsConfig = LimitsConfig()
@@ -111,19 +125,14 @@ class Config(Section, frozen=True, kw_only=True):
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """Read and check the configuration. Raises: ConfigError."""
+    """Read and check the configuration: defaults, then the file, then the environment. Raises: ConfigError."""
     tables = _read(path)
-    for name, value in environ.items():
-        if name.startswith(PREFIX) and "__" in name:
-            _override(tables, name, value)
+    variables = _override(tables, environ)
     try:
         config = msgspec.convert(tables, Config, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(_named(str(error))) from error
-    if config.dev.enabled and config.server.host not in LOOPBACK_HOSTS and not config.dev.allow_non_loopback:
-        raise ConfigError(
-            f"dev.enabled: not on {config.server.host}, which others can reach; see dev.allow_non_loopback"
-        )
+        raise ConfigError(_explain(str(error), variables)) from error
+    _check(config)
     return config
 
 
@@ -131,37 +140,80 @@ def _read(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _override(tables: dict[str, Any], name: str, value: str) -> None:
-    """Put one environment variable in its place."""
-    section, key = name.removeprefix(PREFIX).lower().split("__", 1)
-    if key.endswith("_file"):
-        key = key.removesuffix("_file")
-        try:
-            value = Path(value).read_text().strip()
-        except OSError as error:
-            raise ConfigError(f"{name}: {value}: {error.strerror}") from error
-    field = _field_type(section, key)
-    parsed: Any = [part.strip() for part in value.split(",") if part.strip()] if field == "list" else value
-    tables.setdefault(section, {})[key] = parsed
+def _override(tables: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Put the environment's values into the tables; return which variable set which key."""
+    variables: dict[str, str] = {}
+    for name, text in environ.items():
+        if not (name.startswith(PREFIX) and "__" in name):
+            continue
+        section, key = name.removeprefix(PREFIX).lower().split("__", 1)
+        value = _read_secret(name, text) if key.endswith(FILE_SUFFIX) else text
+        key = key.removesuffix(FILE_SUFFIX)
+        if f"{section}.{key}" in variables:
+            raise ConfigError(f"{section}.{key}: both {variables[f'{section}.{key}']} and {name} are set")
+        variables[f"{section}.{key}"] = name
+        table = tables.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{section}: is a section, not a value")
+        table[key] = _split(value) if _is_list(section, key) else value
+    return variables
 
 
-def _field_type(section: str, key: str) -> str:
-    """Whether the key holds a list (comma-separated in the environment)."""
+def _read_secret(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{name}: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{name}: {path} is not UTF-8 text") from error
+
+
+def _is_list(section: str, key: str) -> bool:
+    """Whether the key holds a list, which the environment writes with commas."""
     sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
-    fields = (
-        {field.name: field.type for field in msgspec.structs.fields(sections[section])} if section in sections else {}
-    )
-    return "list" if "tuple" in str(fields.get(key, "")) else "value"
+    fields = msgspec.structs.fields(sections[section]) if section in sections else ()
+    return any(field.name == key and get_origin(field.type) is tuple for field in fields)
 
 
-def _named(message: str) -> str:
-    """msgspec says ``… - at `$.server.port` ``; operators want ``server.port: …``."""
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _explain(message: str, variables: Mapping[str, str]) -> str:
+    """Turn msgspec's ``… - at `$.server.port` `` into ``server.port: …``, with the variable that set it, if one did."""
     text, _, at = message.partition(" - at `$.")
-    return f"{at.rstrip('`')}: {text}" if at else text
+    key = at.rstrip("`").partition("[")[0]
+    if unknown := _UNKNOWN_FIELD.fullmatch(text):
+        key, text = f"{key}.{unknown[1]}".lstrip("."), "there is no such key" if key else "there is no such section"
+    variable = f" ({variables[key]})" if key in variables else ""
+    return f"{key}{variable}: {text}"
+
+
+def _check(config: Config) -> None:
+    """Check what a single key's type cannot say."""
+    for proxy in config.server.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as error:
+            raise ConfigError(f"server.trusted_proxies: {error}") from error
+    if config.auth.refresh_token_s <= config.auth.access_token_s:
+        raise ConfigError("auth.refresh_token_s: must be longer than auth.access_token_s")
+    if config.dev.enabled and not _is_loopback(config.server.host) and not config.dev.allow_non_loopback:
+        raise ConfigError(
+            f"dev.enabled: not on {config.server.host or 'all addresses'}, which others can reach;"
+            " set dev.enabled = false, or dev.allow_non_loopback = true if that is meant"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
