@@ -10,12 +10,14 @@ from protocol.booking.commands import CreateBooking
 from protocol.booking_facts import BookingFacts
 from protocol.business import BusinessRecord, MemberRecord, SetAvailability
 from protocol.catalogue import Command
+from protocol.conversation import BookingParties, WrittenMessage
 from protocol.instants import to_utc
 from protocol.roles import Principal
 from protocol.service import ServiceRecord
 from storage.database import Pool
 from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
 from storage.queries.business import MemberAsk, load_business_records, load_member_records
+from storage.queries.conversation import load_booking_parties, load_written_messages
 from storage.queries.service import load_service_records
 
 Ask = tuple[Command, Principal, datetime]
@@ -40,11 +42,19 @@ def fact_loaders(pool: Pool, catalogue: Catalogue) -> Mapping[type[Struct], Load
     async def load_service(asks: Sequence[Ask]) -> Sequence[Any]:
         return await load_service_records(pool, [_field(command, "service_id") for command, _, _ in asks])
 
+    async def load_parties(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_booking_parties(pool, [_field(command, "conversation_id") for command, _, _ in asks])
+
+    async def load_written(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_written_messages(pool, [_field(command, "message_id") for command, _, _ in asks])
+
     return {
         BookingFacts: load_booking_facts,
         BusinessRecord: load_business,
         MemberRecord: load_member,
         ServiceRecord: load_service,
+        BookingParties: load_parties,
+        WrittenMessage: load_written,
     }
 
 

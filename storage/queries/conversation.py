@@ -12,7 +12,6 @@ import asyncpg
 import msgspec
 
 from protocol.booking.terms import BookingStatus
-from protocol.catalogue import Command
 from protocol.conversation import (
     PREVIEW_CHARS_MAX,
     UNREAD_MAX,
@@ -21,8 +20,6 @@ from protocol.conversation import (
     ConversationKind,
     ConversationPage,
     ConversationView,
-    DeleteMessage,
-    EditMessage,
     GetConversation,
     JobContext,
     ListConversations,
@@ -30,7 +27,6 @@ from protocol.conversation import (
     MemberView,
     MessagePage,
     MessageView,
-    OpenBookingConversation,
     WrittenMessage,
     roles_seen,
 )
@@ -40,9 +36,6 @@ from protocol.instants import Instant
 from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
-
-#: What a facts loader is asked: the command, who sends it, and when.
-Ask = tuple[Command, Principal, datetime]
 
 _members = msgspec.json.Decoder(list[MemberView])
 _threads = Cursor(tuple[Instant, UUID])
@@ -212,9 +205,8 @@ SELECT m.conversation_id, m.sender_id, m.text, m.sent_at, m.edited_at, m.deleted
 """
 
 
-async def load_booking_parties(pool: Pool, asks: Sequence[Ask]) -> list[BookingParties | NotFound]:
+async def load_booking_parties(pool: Pool, booking_ids: Sequence[UUID]) -> list[BookingParties | NotFound]:
     """Say whose bookings these are, in order; a booking that never was is not found."""
-    ids = [command.conversation_id for command, _, _ in asks if isinstance(command, OpenBookingConversation)]
     return [
         NotFound(entity=Kind.BOOKING.value, id=str(booking_id))
         if row["customer_id"] is None
@@ -226,14 +218,13 @@ async def load_booking_parties(pool: Pool, asks: Sequence[Ask]) -> list[BookingP
             ended_at=row["actual_end_at"],
             blocked=row["blocked"],
         )
-        for booking_id, row in zip(ids, await pool.fetch(BOOKING_PARTIES, ids), strict=True)
+        for booking_id, row in zip(booking_ids, await pool.fetch(BOOKING_PARTIES, booking_ids), strict=True)
     ]
 
 
-async def load_written_messages(pool: Pool, asks: Sequence[Ask]) -> list[WrittenMessage | NotFound]:
+async def load_written_messages(pool: Pool, message_ids: Sequence[UUID]) -> list[WrittenMessage | NotFound]:
     """Read messages that are to be changed, in order; one that never was is not found."""
-    ids = [command.message_id for command, _, _ in asks if isinstance(command, EditMessage | DeleteMessage)]
     return [
         NotFound(entity="message", id=str(message_id)) if row["sender_id"] is None else WrittenMessage(**dict(row))
-        for message_id, row in zip(ids, await pool.fetch(WRITTEN_MESSAGES, ids), strict=True)
+        for message_id, row in zip(message_ids, await pool.fetch(WRITTEN_MESSAGES, message_ids), strict=True)
     ]

@@ -3,21 +3,17 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
-from msgspec import Struct
 
 from actors.conversation import Conversation
-from actors.runtime.turns import FactsLoader
 from protocol.booking.terms import BookingStatus
 from protocol.conversation import (
     PREVIEW_CHARS_MAX,
     READ_ONLY_AFTER,
     UNREAD_MAX,
-    BookingParties,
     CloseConversation,
     ConversationKind,
     ConversationPage,
@@ -34,13 +30,14 @@ from protocol.conversation import (
     Participant,
     PostMessage,
     ReplaceMember,
-    WrittenMessage,
 )
 from protocol.errors import ConversationClosed, Invalid, NotFound, PairBlocked, WrongState
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.roles import Principal, Role
+from server.facts import fact_loaders
 from storage.database import Pool
 from storage.inbox import position
+from storage.queries.booking_facts import Catalogue
 from storage.queries.conversation import (
     BOOKING_PARTIES,
     MESSAGES,
@@ -51,8 +48,6 @@ from storage.queries.conversation import (
     get_conversation,
     list_conversations,
     list_messages,
-    load_booking_parties,
-    load_written_messages,
     talks_in,
 )
 from tests.support.runtime import Node, make_runtime
@@ -80,10 +75,7 @@ def thread(number: int) -> ConversationId:
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    facts: dict[type[Struct], FactsLoader] = {
-        BookingParties: partial(load_booking_parties, pool),
-        WrittenMessage: partial(load_written_messages, pool),
-    }
+    facts = fact_loaders(pool, Catalogue(pool))
     async with make_runtime(database_dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
         yield node
 
