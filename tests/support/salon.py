@@ -1,0 +1,136 @@
+"""A hair salon in Berlin on a real database: its owner, two who cut, a customer, and one service, open nine to five.
+
+The time is Saturday, 1 June 2030; the Monday after it is ``MONDAY``.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from actors.booking.actor import Booking
+from actors.business import Business
+from actors.conversation import Conversation
+from actors.rules.zones import to_instant
+from actors.runtime.call import Outcome, Published
+from actors.user import User
+from protocol.business import AddMember, MemberRole, RegisterBusiness, Week
+from protocol.catalogue import Command, Query
+from protocol.ids import BusinessId, Kind, ServiceId, UserId
+from protocol.instants import LocalSpan
+from protocol.roles import Principal, Role
+from protocol.service import CreateService, FindSlots, SlotsView
+from protocol.user import SignUp
+from server.facts import fact_loaders
+from server.queries.slots import SlotFinder
+from storage.database import Pool
+from storage.queries.booking_facts import Catalogue
+from tests.support.runtime import Node, make_runtime
+
+ZONE = "Europe/Berlin"
+NOW = datetime(2030, 6, 1, 10, tzinfo=UTC)
+MONDAY = date(2030, 6, 3)
+NINE_TO_FIVE = (LocalSpan(540, 1020),)
+WITH_A_BREAK = (LocalSpan(540, 720), LocalSpan(780, 1020))
+WEEK = Week(week=(*(WITH_A_BREAK,) * 5, (), ()))
+
+
+def berlin(clock: str, day: date = MONDAY) -> datetime:
+    """The instant at which the salon's clock shows that."""
+    return to_instant(datetime.fromisoformat(f"{day}T{clock}"), ZONE)
+
+
+@dataclass
+class Salon:
+    """The salon's people, and how to speak to it."""
+
+    node: Node
+    pool: Pool
+    catalogue: Catalogue
+    business_id: BusinessId
+    owner: Principal
+    sam: Principal
+    stela: Principal
+    customer: Principal
+    cut: ServiceId
+
+    async def do(self, command: Command, principal: Principal | None = None, **options: Any) -> Outcome:
+        """Send a command, by default as the owner, and wait until the messages that it causes are handled."""
+        outcome = await self.node.send(command, principal or self.owner, **options)
+        await self.node.at_rest()
+        return outcome
+
+    async def slots(self, principal: Principal | None = None, **asked: Any) -> SlotsView:
+        """Look for slots of the cut."""
+        finder = SlotFinder(self.catalogue, self.node.clock.now)
+        asked = {"service_id": self.cut, **asked}
+        return await finder(self.pool, FindSlots(**asked), principal)
+
+    async def ask(self, handler: Any, query: Query, principal: Principal | None = None) -> Any:
+        """Ask a query."""
+        return await handler(self.pool, query, principal)
+
+
+async def sign_up(node: Node, name: str) -> Principal:
+    """Make an account; its holder acts as a customer."""
+    outcome = await node.send(SignUp(email=f"{name.lower()}@salon.test", name=name))
+    assert outcome.error is None
+    return Principal(user_id=UserId(outcome.to.id), role=Role.CUSTOMER, roles=frozenset({Role.CUSTOMER}))
+
+
+def acting(person: Principal, role: Role, business_id: BusinessId, *, manager: bool = False) -> Principal:
+    """The same person, acting for a business."""
+    return Principal(
+        user_id=person.user_id,
+        role=role,
+        roles=person.roles | {role},
+        business_id=business_id,
+        manager=manager,
+    )
+
+
+@asynccontextmanager
+async def open_salon(dsn: str, pool: Pool) -> AsyncIterator[Salon]:
+    """Open it on an empty database, through its own commands."""
+    catalogue = Catalogue(pool)
+    actors = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking, Kind.CONVERSATION: Conversation}
+    async with make_runtime(dsn, pool, actors, fact_loaders(pool, catalogue)) as node:
+
+        def publish(published: Published) -> None:
+            node.heard.append(published)
+            catalogue.on_event(published)
+
+        node.runtime.publish = publish
+        await node.advance(NOW - node.clock.now())
+        olga, sam, stela, carla = [await sign_up(node, name) for name in ("Olga", "Sam", "Stela", "Carla")]
+        register = RegisterBusiness(
+            name="Salon Olga", category_id="hair", city="Berlin", zone=ZONE, currency="EUR", hours=WEEK
+        )
+        business_id = BusinessId((await node.send(register, olga)).to.id)
+        owner = acting(olga, Role.OWNER, business_id, manager=True)
+        for person in (sam, stela):
+            added = AddMember(business_id=business_id, user_id=person.user_id, role=MemberRole.STAFF)
+            assert (await node.send(added, owner)).error is None
+        salon = Salon(
+            node,
+            pool,
+            catalogue,
+            business_id,
+            owner,
+            acting(sam, Role.STAFF, business_id),
+            acting(stela, Role.STAFF, business_id),
+            carla,
+            await offer(node, owner),
+        )
+        await node.at_rest()
+        yield salon
+
+
+async def offer(node: Node, owner: Principal, **changes: Any) -> ServiceId:
+    """Make one more service: by default a cut of an hour for 50 euros, done by everybody."""
+    said = {"category_id": "hair", "title": "Cut", "price": 50, "duration_minutes": 60, **changes}
+    outcome = await node.send(CreateService(**said), owner)
+    assert outcome.error is None, outcome.error
+    row = await node.pool.fetchval("SELECT id FROM services WHERE business_id = $1 ORDER BY id DESC", outcome.to.id)
+    return ServiceId(row)
