@@ -5,6 +5,7 @@ No password and no token ever gets into a command: the actor sees hashes, and an
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -34,7 +35,7 @@ from server.auth.refresh import make_refresh_token, parse_refresh_token
 from server.auth.tokens import TokenService
 from server.http.context import RequestContext
 from storage.database import Pool
-from storage.queries.user import StoredPassword, find_password, load_user
+from storage.queries.user import StoredPassword, find_password, load_taken_away, load_user
 
 S = TypeVar("S", bound=Struct)
 
@@ -74,6 +75,11 @@ class Accounts:
             Refresh: self.refresh,
             ActAs: self.act_as,
         }
+
+    async def start(self) -> None:
+        """Hear what was taken away lately; to be awaited once events are heard, and before anybody is let in."""
+        since = self._runtime.clock.now() - timedelta(seconds=self._tokens.lifetime_s)
+        self._tokens.restore(await load_taken_away(self._pool, since))
 
     async def register(self, procedure: Register, context: RequestContext) -> Tokens:
         """Make an account and sign in. Raises: Invalid, EmailTaken, Busy.
