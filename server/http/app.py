@@ -232,7 +232,7 @@ class HttpApp:
                 continue
             kind: Any = declaration.type
             if declaration.mode is Mode.COMMAND:
-                _check_command(declaration)
+                assert declaration.by, f"{declaration.name}: a command has a sender; let a procedure send it"
                 sendable[declaration.name] = declaration
             elif declaration.mode is Mode.QUERY:
                 assert kind in queries, f"nothing answers the query {declaration.name}"
@@ -268,13 +268,6 @@ class HttpApp:
     @cached_property
     def _openapi_json(self) -> bytes:
         return msgspec.json.encode(self.openapi)
-
-
-def _check_command(declaration: Declaration) -> None:
-    """Refuse at start what could not work later."""
-    assert declaration.by, f"{declaration.name}: a command has a sender; make it a procedure that sends one"
-    own = declaration.creates or declaration.key is not None or declaration.actor in (Kind.USER, Kind.BUSINESS)
-    assert own, f"{declaration.name}: nothing says which {declaration.actor} it goes to"
 
 
 def _locations(declarations: Iterable[Declaration]) -> dict[Kind, str]:

@@ -16,7 +16,7 @@ from msgspec.structs import FieldInfo, fields
 
 from protocol.catalogue import Route, Wire
 from protocol.errors import Invalid, Malformed, Rejected
-from server.http.guards import Unfit, check, guard, invalid, join
+from server.http.guards import TEXT_PROBLEMS, Unfit, check, guard, invalid, join
 from server.http.limits import COMMAND_ID_MAX, QUERY_FIELDS_MAX
 
 #: Path parameters by position, as they stand in the URL.
@@ -59,7 +59,8 @@ def _diagnosis(body: bytes, message: str, prefix: str) -> Rejected:
     try:
         check(json.loads(body, strict=False))
     except Unfit as unfit:
-        return invalid({join(prefix, unfit.path): unfit.problem})
+        if unfit.problem in TEXT_PROBLEMS:
+            return invalid({join(prefix, unfit.path): unfit.problem})
     except (ValueError, RecursionError):
         pass
     error = Malformed(reason="not_json")
@@ -138,22 +139,28 @@ class BodyDecoder:
 
     def __call__(self, body: bytes, params: Params, prefix: str = "") -> Any:
         """Raises: Malformed, Invalid."""
-        if self._params:
-            body = self._completed(body, params)
-        return _unwired(decode_json(self._decode, body, prefix))
+        if not self._params:
+            return _unwired(decode_json(self._decode, body, prefix))
+        for name, _ in self._params:
+            if name in body:
+                # Perhaps only in some text: the struct without parameters tells.
+                decode_json(self._decode_alone, body, prefix)
+        try:
+            value = decode_json(self._decode, self._completed(body, params), prefix)
+        except Rejected:
+            # What is wrong with the body itself comes first.
+            decode_json(self._decode_alone, body, prefix)
+            raise
+        return _unwired(value)
 
     def _completed(self, body: bytes, params: Params) -> bytes:
         """Put the path's parameters behind the members of the body's object."""
-        if body[-1:] != b"}":
-            body = body.rstrip(_JSON_SPACE)
-        suspect = body[-1:] != b"}"
+        body = body.rstrip(_JSON_SPACE)
+        if not body.endswith(b"}"):
+            return body
         added = b""
         for (name, write), raw in zip(self._params, params, strict=True):
-            suspect = suspect or name in body
             added += b"," + name + b":" + write(raw)
-        if suspect:
-            # No object, or one that may repeat a parameter: both are refused by the struct without them.
-            decode_json(self._decode_alone, body)
         head = body[:-1].rstrip(_JSON_SPACE)
         return head + (added[1:] if head.endswith(b"{") else added) + b"}"
 

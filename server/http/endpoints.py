@@ -93,9 +93,9 @@ class Gate:
         principal = self.principal(request)
         self.allow(principal, declaration)
         if declaration.mode is Mode.QUERY:
-            self.limiters.queries.take(principal.user_id)
+            self.limiters.query(principal.user_id)
         else:
-            self.limiters.commands.take(principal.user_id)
+            self.limiters.command(principal.user_id)
         return principal
 
     def allow(self, principal: Principal, declaration: Declaration) -> None:
@@ -117,7 +117,7 @@ class Gate:
 
 
 def target_of(declaration: Declaration, command: Command, principal: Principal, new_id: Callable[[], UUID]) -> Ref:
-    """Address a command: a new actor, the one that its key field names, or the sender's own. Raises: Forbidden."""
+    """Address a command; a new actor gets its id here. Raises: Forbidden."""
     assert declaration.actor is not None
     return Ref(declaration.actor, declaration.addressee(command, principal) or new_id())
 
@@ -158,7 +158,7 @@ class Commands:
 
         async def answer(request: BaseRequest, params: Params) -> StreamResponse:
             principal = self._gate.principal(request)
-            self._gate.limiters.commands.take(principal.user_id)
+            self._gate.limiters.command(principal.user_id)
             envelope = decode_json(decode, await read_json(request))
             if envelope.name not in bodies:
                 raise invalid({"name": "unknown_command"})

@@ -27,6 +27,9 @@ DECIMAL_PLACES_MAX = 40
 _UNFIT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+TEXT_PROBLEMS = ("control_character", "lone_surrogate")
+
+
 class Unfit(Exception):
     """A value that does not fit; ``path`` grows as the error leaves the structure."""
 
@@ -84,7 +87,7 @@ def join(prefix: str, path: str) -> str:
 def _text(value: str) -> None:
     # Asking for printable text is one pass in C; only odd text is looked at closely.
     if not value.isprintable() and (found := _UNFIT_TEXT.search(value)):
-        raise Unfit("lone_surrogate" if found[0] >= "\ud800" else "control_character")
+        raise Unfit(TEXT_PROBLEMS[found[0] >= "\ud800"])
 
 
 def _int(value: int) -> None:

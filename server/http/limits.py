@@ -108,3 +108,7 @@ class Limiters:
     def command(self, user_id: UserId) -> None:
         """Count one command of a user, over any transport. Raises: LimitReached."""
         self.commands.take(user_id)
+
+    def query(self, user_id: UserId) -> None:
+        """Count one query of a user, over any transport. Raises: LimitReached."""
+        self.queries.take(user_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
@@ -79,7 +80,7 @@ def build_document(
     for path, item in (paths or {}).items():
         items[path] |= item
     nouns = sorted({_noun(declaration) for declaration in routed})
-    return {
+    document = {
         "openapi": OPENAPI_VERSION,
         "info": {"title": "Guildwire", "version": version, "description": _ABOUT},
         "servers": [{"url": "/"}],
@@ -96,6 +97,9 @@ def build_document(
             },
         },
     }
+    # Defaults come as tuples and sets; in JSON they are lists.
+    plain: Json = msgspec.json.decode(msgspec.json.encode(document))
+    return plain
 
 
 class _Writer:
@@ -183,7 +187,12 @@ class _Writer:
         if note := schema.pop("description", ""):
             described["description"] = note
         if schema.get("default", ...) is None:
+            # Left out is the only null that a URL knows.
             del schema["default"]
+            options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
+            if len(options) == 1:
+                del schema["anyOf"]
+                schema |= options[0]
         return described | {"schema": schema}
 
     def _body(self, declaration: Declaration, route: Route) -> Json | None:
