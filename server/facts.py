@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
 from protocol.booking.commands import CreateBooking
+from protocol.booking.late_slot import LateSlot
 from protocol.booking_facts import BookingFacts
 from protocol.business import BusinessRecord, MemberRecord, SetAvailability
 from protocol.catalogue import Command
@@ -15,6 +17,7 @@ from protocol.instants import to_utc
 from protocol.roles import Principal
 from protocol.service import ServiceRecord
 from storage.database import Pool
+from storage.queries.booking import late_slots
 from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
 from storage.queries.business import MemberAsk, load_business_records, load_member_records
 from storage.queries.conversation import load_booking_parties, load_written_messages
@@ -50,6 +53,7 @@ def fact_loaders(pool: Pool, catalogue: Catalogue) -> Mapping[type[Struct], Load
 
     return {
         BookingFacts: load_booking_facts,
+        LateSlot: partial(late_slots, pool),
         BusinessRecord: load_business,
         MemberRecord: load_member,
         ServiceRecord: load_service,

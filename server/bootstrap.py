@@ -1,0 +1,170 @@
+"""The composition root: puts the transports around a node, runs it, and lets it end in good order."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from rich.console import Console
+
+from protocol.instants import zone_names
+from server.auth.keys import load_keys
+from server.auth.passwords import Passwords
+from server.auth.procedures import Accounts
+from server.auth.tokens import TokenService
+from server.config import Config
+from server.gateway.hub import Hub
+from server.gateway.limits import Limits
+from server.greeting import greet, make_demo_data
+from server.http.app import HttpApp
+from server.http.cors import Cors
+from server.http.endpoints import PlainHandler
+from server.http.limits import Limiters, Rate, RateLimits
+from server.node import Node, open_database, open_node
+from server.ops.dev import MovableClock
+from server.ops.gateway_metrics import watch_gateway
+from server.ops.health import Health
+from server.queries.handlers import query_handlers
+from server.running import Running, leave_note, take_note_away
+from storage.database import OUTAGES
+
+log = structlog.get_logger()
+
+#: Requests and sockets that are still open when this has passed at a stop are cut.
+SHUTDOWN_MARGIN_S = 5.0
+#: How many seconds' worth of a rate may come at once.
+BURST_S = 4.0
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that listens."""
+
+    node: Node
+    hub: Hub
+    url: str
+
+
+async def serve(config: Config, console: Console) -> None:
+    """Run the server until SIGINT or SIGTERM, then let it end in good order."""
+    data_dir = Path(config.server.data_dir)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with console.status("starting the database"):
+        database = open_database(config)
+        dsn = await database.__aenter__()
+    try:
+        async with open_server(config, dsn) as server:
+            if config.dev.enabled and config.dev.demo_data:
+                await make_demo_data(server.node, console)
+            leave_note(data_dir, Running(url=server.url, dsn=dsn, pid=os.getpid()))
+            greet(server.url, config, console)
+            await stop.wait()
+            take_note_away(data_dir)
+            console.print("stopping: what is under way is finished first")
+    finally:
+        await database.__aexit__(None, None, None)
+    console.print("stopped")
+
+
+@asynccontextmanager
+async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
+    """Serve a migrated database on the configured address; at the end every client is told, every command finished."""
+    zone_names()  # read once, not in the first booking
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(open_node(dsn, config))
+        limiters = Limiters(_rates(config))
+        tokens = TokenService(load_keys(Path(config.server.data_dir) / "keys"), lifetime_s=config.auth.access_token_s)
+        node.listeners.append(tokens.on_event)
+        passwords = Passwords()
+        stack.callback(passwords.close)
+        accounts = Accounts(node.runtime, node.pool, tokens, passwords, session_s=config.auth.refresh_token_s)
+        await accounts.start()
+        queries = query_handlers(node)
+        hub = Hub(
+            pool=node.pool,
+            verify=tokens.read,
+            submit=node.runtime.submit,
+            new_id=node.runtime.new_id,
+            queries=queries,
+            limiters=limiters,
+            limits=Limits(connections_per_user_max=config.limits.connections_per_user, drain_s=config.server.drain_s),
+            origin_allowed=_origin_check(config),
+        )
+        node.listeners.append(hub.publish)
+        tokens.on_revoked, tokens.on_outdated = hub.revoke, hub.outdate
+        await hub.start()
+        stack.push_async_callback(hub.stop)
+        watch_gateway(node.metrics, hub)
+        app = HttpApp(
+            runtime=node.runtime,
+            queries=queries,
+            procedures=accounts.procedures,
+            authenticate=tokens.verify,
+            pool=node.pool,
+            extra=_plain_routes(config, node, hub),
+            limiters=limiters,
+            allowed_origins=config.server.allowed_origins,
+            trusted_proxies=config.server.trusted_proxies,
+            version=VERSION,
+            outages=OUTAGES,
+        )
+        runner = app.runner(shutdown_timeout_s=config.server.drain_s + SHUTDOWN_MARGIN_S)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, config.server.host, config.server.port).start()
+        stack.push_async_callback(hub.drain)
+        yield Server(node, hub, _url(config, runner))
+
+
+def _plain_routes(config: Config, node: Node, hub: Hub) -> Mapping[tuple[str, str], PlainHandler]:
+    """What is served beside the catalogue."""
+    health = Health(node.pool, VERSION, lambda: hub.draining)
+
+    async def metrics(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=node.metrics.render(), headers={"Content-Type": node.metrics.content_type})
+
+    routes: dict[tuple[str, str], PlainHandler] = {
+        ("GET", "/health"): health.health,
+        ("GET", "/ready"): health.ready,
+        ("GET", "/metrics"): metrics,
+        ("GET", "/v1/socket"): hub.handle,
+    }
+    if config.dev.enabled:
+        clock = MovableClock(node)
+        routes |= {("GET", "/dev/clock"): clock.show, ("POST", "/dev/clock"): clock.advance}
+    return routes
+
+
+def _rates(config: Config) -> RateLimits:
+    """The configured rates, with bursts of four seconds' worth."""
+
+    def rate(per_s: float) -> Rate:
+        return Rate(per_s, max(1, round(per_s * BURST_S)))
+
+    limits = config.limits
+    return RateLimits(
+        requests_per_address=rate(limits.requests_per_address_per_s),
+        commands_per_user=rate(limits.commands_per_s),
+        queries_per_user=rate(limits.queries_per_s),
+    )
+
+
+def _origin_check(config: Config) -> Callable[[str], bool]:
+    cors = Cors(config.server.allowed_origins)
+    return cors.allows
+
+
+def _url(config: Config, runner: web.ServerRunner) -> str:
+    """How the outside reaches the server, with the port that it really got."""
+    if config.server.public_url:
+        return config.server.public_url.rstrip("/")
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,43 @@
+"""Endpoints of development mode: a clock that can be moved."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from protocol.errors import Invalid, Malformed
+from server.node import Node
+
+ADVANCE_MAX_S = 400 * 24 * 3600
+
+
+class Advance(Struct, frozen=True, forbid_unknown_fields=True):
+    """How far to move the domain's clock."""
+
+    advance_s: Annotated[float, Meta(ge=0, le=ADVANCE_MAX_S)]
+
+
+class MovableClock:
+    """``GET /dev/clock`` tells the domain's time; ``POST`` with ``{"advance_s": 86400}`` lets a day pass at once."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def show(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What time the actors think it is."""
+        clock = self._node.clock
+        body = {"now": clock.now(), "offset_s": clock.offset.total_seconds()}
+        return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+    async def advance(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Let time pass: everything that falls due fires. Raises: Malformed, Invalid."""
+        try:
+            asked = msgspec.json.decode(await request.read(), type=Advance)
+        except msgspec.ValidationError as error:
+            raise Invalid(advance_s=str(error)) from error
+        except msgspec.DecodeError as error:
+            raise Malformed(reason="not_json") from error
+        await self._node.advance(timedelta(seconds=asked.advance_s))
+        return await self.show(request)

@@ -1,0 +1,45 @@
+"""Which function answers which query."""
+
+from collections.abc import Mapping
+
+from protocol.booking.views import GetBooking, GetTimeline, ListBookings, ListJobs
+from protocol.business import GetAvailability, GetBusiness, ListStaff
+from protocol.catalogue import Query
+from protocol.conversation import GetConversation, ListConversations, ListMessages
+from protocol.service import FindSlots, GetService, ListCategories, ListServices
+from protocol.user import CurrentUser, Sessions
+from protocol.wallet import GetBalance, GetStatement
+from server.http.endpoints import QueryHandler
+from server.node import Node
+from server.queries.slots import SlotFinder
+from server.queries.timeline import timeline
+from storage.queries.booking import get_booking, list_bookings, list_jobs
+from storage.queries.business import get_availability, get_business, list_staff
+from storage.queries.conversation import get_conversation, list_conversations, list_messages
+from storage.queries.service import get_service, list_categories, list_services
+from storage.queries.user import current_user, list_sessions
+from storage.queries.wallet import get_balance, get_statement
+
+
+def query_handlers(node: Node) -> Mapping[type[Query], QueryHandler]:
+    """Bind each query to what answers it."""
+    return {
+        CurrentUser: current_user,
+        Sessions: list_sessions,
+        GetBusiness: get_business,
+        ListStaff: list_staff,
+        GetAvailability: get_availability,
+        ListServices: list_services,
+        GetService: get_service,
+        ListCategories: list_categories,
+        FindSlots: SlotFinder(node.catalogue, node.clock.now),
+        GetBooking: get_booking,
+        ListBookings: list_bookings,
+        ListJobs: list_jobs,
+        GetTimeline: timeline,
+        ListConversations: list_conversations,
+        GetConversation: get_conversation,
+        ListMessages: list_messages,
+        GetBalance: get_balance,
+        GetStatement: get_statement,
+    }
