@@ -5,6 +5,8 @@ Those of the system may go either way; wallets never below 0.
 
 from uuid import UUID
 
+from protocol.wallet import Purse, accounts_of
+
 
 def gateway_clearing(currency: str) -> str:
     """What the payment gateway has of ours."""
@@ -23,9 +25,9 @@ def platform_revenue(currency: str) -> str:
 
 def business_wallet(business_id: UUID, currency: str) -> str:
     """What a business can withdraw."""
-    return f"business.wallet/{business_id}/{currency}"
+    return accounts_of(Purse.BUSINESS, business_id) + currency
 
 
 def customer_wallet(user_id: UUID, currency: str) -> str:
     """What a customer got back and can spend or withdraw."""
-    return f"customer.wallet/{user_id}/{currency}"
+    return accounts_of(Purse.CUSTOMER, user_id) + currency
