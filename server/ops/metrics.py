@@ -1,6 +1,6 @@
 """Metrics in Prometheus's text format; counted where things happen, read by ``GET /metrics``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -63,7 +63,7 @@ class Metrics(Observer):
         """Add a figure that is read when somebody looks."""
         Gauge(f"guildwire_{name}", help_text, registry=self.registry).set_function(read)
 
-    def count(self, name: str, help_text: str, read: Callable[[], dict[str, float]], label: str) -> None:
+    def count(self, name: str, help_text: str, read: Callable[[], Mapping[str, float]], label: str) -> None:
         """Add figures by one label, read when somebody looks."""
         gauge = Gauge(f"guildwire_{name}", help_text, [label], registry=self.registry)
         self._readers.append(lambda: _set_all(gauge, read()))
@@ -101,6 +101,6 @@ class Metrics(Observer):
         return generate_latest(self.registry)
 
 
-def _set_all(gauge: Gauge, values: dict[str, float]) -> None:
+def _set_all(gauge: Gauge, values: Mapping[str, float]) -> None:
     for label, value in values.items():
         gauge.labels(label).set(value)

@@ -7,6 +7,7 @@ from protocol.business import GetAvailability, GetBusiness, ListStaff
 from protocol.catalogue import Query
 from protocol.conversation import GetConversation, ListConversations, ListMessages
 from protocol.service import FindSlots, GetService, ListCategories, ListServices
+from protocol.snapshot import GetSnapshot
 from protocol.user import CurrentUser, Sessions
 from protocol.wallet import GetBalance, GetStatement
 from server.http.endpoints import QueryHandler
@@ -17,6 +18,7 @@ from storage.queries.booking import get_booking, list_bookings, list_jobs
 from storage.queries.business import get_availability, get_business, list_staff
 from storage.queries.conversation import get_conversation, list_conversations, list_messages
 from storage.queries.service import get_service, list_categories, list_services
+from storage.queries.snapshot import get_snapshot
 from storage.queries.user import current_user, list_sessions
 from storage.queries.wallet import get_balance, get_statement
 
@@ -40,6 +42,7 @@ def query_handlers(node: Node) -> Mapping[type[Query], QueryHandler]:
         ListConversations: list_conversations,
         GetConversation: get_conversation,
         ListMessages: list_messages,
+        GetSnapshot: get_snapshot,
         GetBalance: get_balance,
         GetStatement: get_statement,
     }
