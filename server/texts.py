@@ -81,6 +81,7 @@ ENGLISH = Texts(
         "offset_missing": "lacks its offset from UTC",
         "offset_not_allowed": "must not have an offset from UTC",
         "control_character": "holds a control character",
+        "blank": "holds nothing to see",
         "lone_surrogate": "holds half a surrogate pair",
         "repeated": "is given more than once",
         "mismatch": "differs from what was said elsewhere",

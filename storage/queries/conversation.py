@@ -4,7 +4,7 @@ Every question is answered by one statement, so that ``as_of`` and what is shown
 only: somebody else's thread is not found, like one that never was.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -173,20 +173,6 @@ def _message(row: asyncpg.Record, message_id: MessageId, conversation_id: Conver
 
 def _no_thread(conversation_id: ConversationId) -> NotFound:
     return NotFound(entity=Kind.CONVERSATION.value, id=str(conversation_id))
-
-
-# Rights
-
-TALKS_IN = """
-SELECT conversation_id FROM conversation_members
- WHERE conversation_id = ANY ($3::uuid[]) AND user_id = $1 AND role = ANY ($2::text[])
-"""
-
-
-async def talks_in(pool: Pool, principal: Principal, conversation_ids: Collection[UUID]) -> set[UUID]:
-    """Say in which of these threads somebody is a member in the active role: there they may hear and show typing."""
-    rows = await pool.fetch(TALKS_IN, principal.user_id, sorted(roles_seen(principal)), list(conversation_ids))
-    return {row["conversation_id"] for row in rows}
 
 
 # Facts
