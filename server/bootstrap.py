@@ -25,7 +25,7 @@ from server.http.app import HttpApp
 from server.http.cors import Cors
 from server.http.endpoints import PlainHandler
 from server.http.limits import Limiters, Rate, RateLimits
-from server.node import Node, open_database, open_node
+from server.node import Database, Node, open_database, open_node
 from server.ops.dev import MovableClock
 from server.ops.gateway_metrics import watch_gateway
 from server.ops.health import Health
@@ -51,27 +51,35 @@ class Server:
     url: str
 
 
-async def serve(config: Config, console: Console) -> None:
-    """Run the server until SIGINT or SIGTERM, then let it end in good order."""
+async def serve(config: Config, console: Console) -> int:
+    """Run the server until SIGINT or SIGTERM, then let it end in good order; answers the exit code."""
     data_dir = Path(config.server.data_dir)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with console.status("starting the database"):
-        database = open_database(config)
-        dsn = await database.__aenter__()
-    try:
-        async with open_server(config, dsn) as server:
-            if config.dev.enabled and config.dev.demo_data:
-                await make_demo_data(server.node, console)
-            leave_note(data_dir, Running(url=server.url, dsn=dsn, pid=os.getpid()))
-            greet(server.url, config, console)
-            await stop.wait()
-            take_note_away(data_dir)
-            console.print("stopping: what is under way is finished first")
-    finally:
-        await database.__aexit__(None, None, None)
+    async with open_database(config) as database, open_server(config, database.dsn) as server:
+        if config.dev.enabled and config.dev.demo_data:
+            await make_demo_data(server.node, console)
+        leave_note(data_dir, Running(url=server.url, dsn=database.dsn, pid=os.getpid()))
+        greet(server.url, config, console)
+        lost = await _until(stop, database)
+        take_note_away(data_dir)
+        console.print("stopping: what is under way is finished first")
     console.print("stopped")
+    return 1 if lost else 0
+
+
+async def _until(stop: asyncio.Event, database: Database) -> bool:
+    """Wait for the signal to stop; answers whether the database was lost instead."""
+    stopping, losing = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(database.lost())
+    await asyncio.wait([stopping, losing], return_when=asyncio.FIRST_COMPLETED)
+    lost = losing.done() and not stopping.done()
+    for task in (stopping, losing):
+        task.cancel()
+    await asyncio.gather(stopping, losing, return_exceptions=True)
+    if lost:
+        log.critical("server.database_lost", action="stop")
+    return lost
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ def run(config: ConfigPath = None) -> None:
     """Serve, until SIGINT or SIGTERM; then finish what is under way."""
     from server.bootstrap import serve  # noqa: PLC0415  # the other commands start faster without it
 
-    _main(config, lambda settings: serve(settings, console))
+    raise typer.Exit(_main(config, lambda settings: serve(settings, console)))
 
 
 @app.command()
@@ -60,6 +60,8 @@ def doctor(config: ConfigPath = None) -> None:
 
 def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:
     """Load the configuration and run the action under it."""
+    from server.node import STARTUP_ERRORS  # noqa: PLC0415
+
     if path is None and Path(CONFIG_FILE).exists():
         path = Path(CONFIG_FILE)
     try:
@@ -72,5 +74,9 @@ def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:
     async def body() -> T:
         return await action(config)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(body())
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(body())
+    except STARTUP_ERRORS as error:
+        console.print(f"[red]{type(error).__name__}:[/] {error}")
+        raise typer.Exit(2) from None

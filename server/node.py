@@ -3,7 +3,8 @@
 The server puts its transports around it; the command line and the demo data use it as it is.
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,16 +24,22 @@ from actors.runtime.turns import Runtime
 from actors.user import User
 from protocol.effects import Decision
 from protocol.ids import Kind
+from server.auth.keys import UnusableKey
 from server.config import Config
 from server.facts import fact_loaders
 from server.ops.metrics import Metrics
 from storage.actors import load_answers, load_states
 from storage.agenda import load_due, quarantine
 from storage.commit import Committed, Committer, connect_committer
-from storage.database import Pool, connect_pool
+from storage.database import DatabaseUnreachable, Pool, connect_pool
 from storage.embedded import EmbeddedPostgres
-from storage.migrate import migrate
+from storage.embedded_place import PlaceError
+from storage.migrate import MigrationError, migrate
+from storage.postmaster import ClusterError
 from storage.queries.booking_facts import Catalogue
+
+#: What keeps a server from starting and is no bug; its message is meant for the operator.
+STARTUP_ERRORS = (ClusterError, DatabaseUnreachable, MigrationError, OSError, PlaceError, UnusableKey)
 
 ACTORS: dict[Kind, type[Actor[Any]]] = {
     Kind.USER: User,
@@ -83,17 +90,29 @@ class Node:
         await self.agenda.time_moved()
 
 
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database. ``lost`` raises DatabaseLost when the embedded one is gone for good, else never returns."""
+
+    dsn: str
+    lost: Callable[[], Awaitable[None]]
+
+
 @asynccontextmanager
-async def open_database(config: Config) -> AsyncIterator[str]:
-    """Give the DSN of a migrated database; the embedded one runs for as long as this does."""
+async def open_database(config: Config) -> AsyncIterator[Database]:
+    """Give a migrated database; the embedded one runs for as long as this does."""
     async with AsyncExitStack() as stack:
-        dsn = config.database.url
+        dsn, lost = config.database.url, _never
         if not dsn:
             postgres = EmbeddedPostgres(Path(config.server.data_dir) / "postgres")
             stack.push_async_callback(postgres.stop)
-            dsn = await postgres.start()
+            dsn, lost = await postgres.start(), postgres.wait_lost
         await migrate(dsn)
-        yield dsn
+        yield Database(dsn, lost)
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
 
 
 @asynccontextmanager

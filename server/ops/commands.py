@@ -17,7 +17,7 @@ async def run_verify(config: Config, console: Console) -> int:
     """Check a database and show what was found; answers the exit code."""
     async with AsyncExitStack() as stack:
         running = find_running(Path(config.server.data_dir))
-        dsn = running.dsn if running else await stack.enter_async_context(open_database(config))
+        dsn = running.dsn if running else (await stack.enter_async_context(open_database(config))).dsn
         pool = await connect_pool(dsn, size_max=2)
         stack.push_async_callback(pool.close)
         table = Table("invariant", "broken", box=None, header_style="bold")
