@@ -12,7 +12,6 @@ what builds on it comes back as stale and is decided again, in order, on fresh s
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from random import SystemRandom
@@ -24,6 +23,7 @@ import msgspec
 import structlog
 
 from actors.actor import Actor, Handler, Turn
+from actors.runtime.activation import Activation
 from actors.runtime.call import Call, Outcome, Published
 from actors.runtime.clock import Clock
 from actors.runtime.limits import (
@@ -69,30 +69,6 @@ class Commits(Protocol):
     """Where decisions become durable."""
 
     def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None: ...
-
-
-@dataclass(slots=True)
-class Activation:
-    """An actor in memory: a cache of its row, and the commands that wait for it."""
-
-    to: Ref
-    mailbox: deque[Call] = field(default_factory=deque)
-    #: None until it is read; a Stored of version 0 for an actor that never was.
-    row: Stored | None = None
-    state: Any = None
-    #: Decisions under way to the database, oldest first.
-    pending: deque[Call] = field(default_factory=deque)
-    #: Reading its row, or the facts of the next command.
-    waiting: bool = False
-    #: A decision failed; what is pending will fail too, and then everything starts on fresh state.
-    dead: bool = False
-    #: Calls to decide again, in order.
-    again: list[Call] = field(default_factory=list)
-    used_at: float = 0.0
-
-    @property
-    def idle(self) -> bool:
-        return not (self.mailbox or self.pending or self.waiting or self.again)
 
 
 class Observer:
