@@ -1,0 +1,383 @@
+"""The hub: all live sessions of this node, and the ways to them: events, signals, revocations, the end.
+
+Wiring, in ``server``::
+
+    hub = Hub(pool=…, verify=tokens.read, submit=runtime.submit, new_id=runtime.new_id, queries=QUERIES, limiters=…)
+    runtime.publish = hub.publish            # or one of several listeners
+    tokens.on_revoked, tokens.on_outdated = hub.revoke, hub.outdate
+    GET /v1/socket → hub.handle
+    await hub.start() … await hub.drain() … await hub.stop()
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from aiohttp.web import BaseRequest, StreamResponse, WebSocketResponse
+from msgspec import Struct
+
+from actors.runtime.call import Call, Published
+from protocol.catalogue import Query
+from protocol.errors import Unavailable
+from protocol.frames import AckState, CloseCode, OpenOutcome, SignalState
+from protocol.ids import SessionId, UserId
+from protocol.roles import Principal
+from server.gateway.acks import Acks
+from server.gateway.codec import CODECS, JSON
+from server.gateway.handshake import check_origin, choose_codec
+from server.gateway.limits import Limits
+from server.gateway.ports import Ports, Verified
+from server.gateway.presence import Presence
+from server.gateway.rendering import EventBody, render_ephemeral, render_published
+from server.gateway.replay import InboxLog
+from server.gateway.requests import Rates
+from server.gateway.rights import may_hear
+from server.gateway.session import Session
+from server.gateway.socket import Socket
+from server.gateway.topics import Topic, TopicKind
+from server.http.guards import invalid
+from server.http.limits import Limiters
+from storage.bus import Bus, LocalBus
+from storage.database import Pool
+from storage.inbox import write_acks
+
+log = structlog.get_logger()
+
+RETRY_AFTER_S = 1.0
+HOUSEKEEPING_EVERY_S = 1.0
+#: Users whose inboxes are looked at in one statement.
+HEAL_USERS = 1_000
+TYPING, ONLINE = "conversation.typing", "user.presence"
+
+QueryHandler = Callable[[Any, Any, Any], Awaitable[Struct | StreamResponse]]
+
+
+class Hub:
+    """All the sockets of this process.
+
+    Args:
+        verify: token → what it stands for, at once. Raises Unauthenticated.
+        submit: takes commands; ``Runtime.submit``.
+        queries: query → ``async (pool, query, principal) -> view``, as for REST.
+        limiters: the rates of users, shared with REST.
+        origin_allowed: which other origins' pages may connect.
+        wall: seconds since 1970, on the clock that tokens expire by.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        verify: Callable[[str], Verified],
+        submit: Callable[[Call], None],
+        new_id: Callable[[], UUID],
+        queries: Mapping[type[Query], QueryHandler],
+        limiters: Limiters,
+        bus: Bus[EventBody] | None = None,
+        limits: Limits | None = None,
+        origin_allowed: Callable[[str], bool] = lambda origin: False,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits or Limits()
+        #: Sessions by how they opened, and sockets by why they ended (a close code's name, or ``client``).
+        self.opened_total: Counter[str] = Counter()
+        self.closed_total: Counter[str] = Counter()
+        self._pool = pool
+        self._queries = queries
+        self._rates = Rates(limiters.commands.take, limiters.queries.take)
+        self._bus: Bus[EventBody] = bus or LocalBus()
+        self._origin_allowed = origin_allowed
+        self._wall = wall
+        self._log = InboxLog(pool, self.limits)
+        self._ports = Ports(
+            verify=verify,
+            submit=submit,
+            new_id=new_id,
+            answer=self._answer,
+            log=self._log,
+            may_hear=partial(may_hear, pool),
+        )
+        self._acks = Acks(partial(write_acks, pool), self.limits.acks_max)
+        self._presence = Presence(self.limits.presence_grace_s)
+        self._sockets: set[Socket] = set()
+        self._by_user: dict[UserId, list[Socket]] = {}
+        self._watchers: defaultdict[str, set[Socket]] = defaultdict(set)
+        self._dirty: list[Socket] = []
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    # Its life
+
+    async def start(self) -> None:
+        """Begin to hear signals and to keep house."""
+        self._loop = asyncio.get_running_loop()
+        self._bus.listen(self._signalled)
+        self._housekeeping = self._loop.create_task(self._keep_house(), name="gateway housekeeping")
+
+    async def drain(self) -> None:
+        """Let every client go: no new ones, those here get their answers and a goodbye; returns once all are gone."""
+        self._draining = True
+        for socket in self._sockets:
+            socket.drain(random.random() * self.limits.reconnect_spread_s)
+        await self._empty.wait()
+
+    async def stop(self) -> None:
+        """Write the last acks. Call it behind ``drain``."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.gather(self._housekeeping, return_exceptions=True)
+        await self._acks.flush()
+
+    async def handle(self, request: BaseRequest) -> StreamResponse:
+        """Serve ``GET /v1/socket``. Raises: Unavailable, Forbidden, Malformed before the handshake."""
+        if self._draining:
+            raise Unavailable(retry_after_s=RETRY_AFTER_S)
+        check_origin(request, self._origin_allowed)
+        codec = choose_codec(request)
+        response = WebSocketResponse(
+            protocols=CODECS,
+            autoclose=False,
+            compress=False,
+            decode_text=False,
+            max_msg_size=self.limits.frame_bytes_max + 1,
+            timeout=self.limits.close_s,
+        )
+        writer = await response.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return response
+        session = Session(
+            session_id=self._ports.new_id(),
+            codec=codec or JSON,
+            limits=self.limits,
+            rates=self._rates,
+            jitter=random.random(),
+            now=self._loop.time(),
+        )
+        socket = Socket(
+            session=session,
+            codec=codec or JSON,
+            response=response,
+            writer=writer,
+            transport=transport,
+            ports=self._ports,
+            hub=self,
+            limits=self.limits,
+            wall=self._wall,
+        )
+        if codec is None:
+            socket.close(CloseCode.VERSION)
+        await self._serve(socket)
+        return response
+
+    async def _serve(self, socket: Socket) -> None:
+        self._sockets.add(socket)
+        self._empty.clear()
+        try:
+            await socket.run()
+        finally:
+            self._sockets.discard(socket)
+            self._leave(socket)
+            self.closed_total["client" if socket.close_code is None else socket.close_code.reason] += 1
+            if not self._sockets:
+                self._empty.set()
+
+    # Figures
+
+    @property
+    def draining(self) -> bool:
+        """Whether new connections are refused."""
+        return self._draining
+
+    @property
+    def sockets(self) -> int:
+        """Connections."""
+        return len(self._sockets)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._draining
+
+    @property
+    def users(self) -> int:
+        """People with a connection."""
+        return len(self._by_user)
+
+    @property
+    def queue_bytes(self) -> int:
+        """What waits for all clients together."""
+        return sum(socket.outgoing.backlog_bytes for socket in self._sockets)
+
+    # Events
+
+    def publish(self, published: Published) -> None:
+        """Send a committed event to the sessions of its audience, on every node."""
+        body = EventBody(partial(render_published, published))
+        self._bus.publish(published.emitted.audience, published.seqs, body)
+
+    def _deliver(self, user_id: UserId, seq: int, body: EventBody) -> None:
+        """Hear of an event of somebody who is here."""
+        now = self._loop.time()
+        for socket in self._by_user.get(user_id, ()):
+            codec = socket.codec
+            socket.event(seq, codec.event(seq, body.of(codec)), now)
+
+    # Signals
+
+    def tell(self, topic: Topic, about: UserId, state: SignalState) -> None:
+        """Send a signal to everybody else who hears the topic."""
+        data = {"user_id": about, "state": state}
+        self._bus.signal(str(topic), about, render_ephemeral(TYPING, topic.entity, self._now(), data))
+
+    def _tell_presence(self, user_id: UserId) -> None:
+        topic = Topic(TopicKind.PRESENCE, user_id)
+        self._bus.signal(str(topic), user_id, self._presence_body(topic))
+
+    def _presence_body(self, topic: Topic) -> bytes:
+        data = {"online": self._presence.online(UserId(topic.id))}
+        return render_ephemeral(ONLINE, topic.entity, self._now(), data)
+
+    def _signalled(self, topic: str, about: UserId, body: bytes) -> None:
+        for socket in self._watchers.get(topic, ()):
+            principal = socket.session.principal
+            if principal is not None and principal.user_id != about:
+                socket.whisper((topic, about), socket.codec.event(None, socket.codec.body(body)))
+
+    def watch(self, socket: Socket, topic: Topic) -> None:
+        """Send a topic's signals to this socket from now on, its present state first."""
+        self._watchers[str(topic)].add(socket)
+        socket.topics.add(topic)
+        if topic.kind is TopicKind.PRESENCE:
+            body = socket.codec.body(self._presence_body(topic))
+            socket.whisper((str(topic), UserId(topic.id)), socket.codec.event(None, body))
+
+    def unwatch(self, socket: Socket, topic: Topic) -> None:
+        """Send them no more."""
+        socket.topics.discard(topic)
+        watchers = self._watchers.get(str(topic))
+        if watchers is not None:
+            watchers.discard(socket)
+            if not watchers:
+                del self._watchers[str(topic)]
+
+    # Sessions
+
+    def join(self, socket: Socket, user_id: UserId) -> None:
+        """Send the user's events to this socket from now on. Of too many connections the oldest ends."""
+        mine = self._by_user.get(user_id)
+        if mine is None:
+            mine = self._by_user[user_id] = []
+            self._bus.subscribe(user_id, self._deliver)
+        elif len(mine) >= self.limits.connections_per_user_max:
+            oldest = next((other for other in mine if other.close_code is None), None)
+            if oldest is not None:
+                oldest.close(CloseCode.REPLACED)
+        mine.append(socket)
+        if self._presence.joined(user_id):
+            self._tell_presence(user_id)
+
+    def opened(self, outcome: OpenOutcome) -> None:
+        """Count a session that has opened."""
+        self.opened_total[outcome.value] += 1
+
+    def _leave(self, socket: Socket) -> None:
+        for topic in tuple(socket.topics):
+            self.unwatch(socket, topic)
+        principal = socket.session.principal
+        if principal is None:
+            return
+        mine = self._by_user.get(principal.user_id, [])
+        if socket in mine:
+            mine.remove(socket)
+            self._presence.left(principal.user_id, self._loop.time())
+        if not mine and self._by_user.pop(principal.user_id, None) is not None:
+            self._bus.unsubscribe(principal.user_id, self._deliver)
+
+    def revoke(self, session_id: SessionId) -> None:
+        """A sign-in was revoked: its sockets end for good."""
+        for socket in self._sockets:
+            principal = socket.session.principal
+            if principal is not None and principal.session_id == session_id:
+                socket.close(CloseCode.REVOKED)
+
+    def outdate(self, user_id: UserId) -> None:
+        """Somebody's rights have changed: their sockets come back with new tokens."""
+        for socket in self._by_user.get(user_id, ()):
+            socket.close(CloseCode.TOKEN_EXPIRED)
+
+    def acknowledge(self, user_id: UserId, device: str, seq: int, state: AckState) -> None:
+        """Keep how far a device has got."""
+        self._acks.add(user_id, device, seq, state)
+
+    # Writing
+
+    def flush_soon(self, socket: Socket) -> None:
+        """Let the socket write at the end of this loop tick, once."""
+        if not socket.dirty:
+            socket.dirty = True
+            if not self._dirty:
+                self._loop.call_soon(self._flush)
+            self._dirty.append(socket)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for socket in dirty:
+            try:
+                socket.flush()
+            except Exception as error:
+                log.exception("gateway.flush_failed", action="cut", error=repr(error))
+                socket.cut()
+
+    # Queries
+
+    async def _answer(self, query: Query, principal: Principal) -> Struct:
+        handler = self._queries.get(type(query))
+        view = None if handler is None else await handler(self._pool, query, principal)
+        if not isinstance(view, Struct):
+            raise invalid({"name": "rest_only"})
+        return view
+
+    # Housekeeping
+
+    async def _keep_house(self) -> None:
+        limits = self.limits
+        due = {self._expire_presence: 0.0, self._acks.flush: limits.ack_every_s, self.heal: limits.heal_every_s}
+        next_at = {task: self._loop.time() + every_s for task, every_s in due.items()}
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_EVERY_S)
+            for task, every_s in due.items():
+                if self._loop.time() >= next_at[task]:
+                    next_at[task] = self._loop.time() + every_s
+                    try:
+                        await task()
+                    except Exception as error:
+                        log.exception("gateway.housekeeping_failed", action="try_later", error=repr(error))
+
+    async def _expire_presence(self) -> None:
+        for user_id in self._presence.expire(self._loop.time()):
+            self._tell_presence(user_id)
+
+    async def heal(self) -> None:
+        """Compare every session with its log: what the bus lost is read, and a changed epoch ends the session."""
+        users = list(self._by_user)
+        for at in range(0, len(users), HEAL_USERS):
+            some = users[at : at + HEAL_USERS]
+            for user_id, head in zip(some, await self._log.positions(some), strict=True):
+                for socket in self._by_user.get(user_id, ()):
+                    if socket.session.epoch in ("", head.epoch):
+                        socket.heard(head.seq)
+                    else:
+                        socket.close(CloseCode.RESYNC)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._wall(), UTC)

@@ -1,0 +1,228 @@
+"""The inbox: each user's own numbered stream of events, read back with their rights checked again.
+
+A row only points to its event. What it looked like when it was sent is made again from the journal and from the row of
+free text that belongs to it, so what was erased since is gone from here too.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import Raw
+
+from protocol.events import EVENTS, Event, Row
+from protocol.frames import Position
+from protocol.ids import Kind, Ref, UserId
+from storage.database import Connection, Pool
+
+log = structlog.get_logger(__name__)
+
+#: Users whose old rows go in one statement, and statements of one call.
+TRIM_USERS = 500
+TRIM_STATEMENTS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of one user's inbox."""
+
+    seq: int
+    to: Ref
+    version: int
+    at: datetime
+    cause: str
+    type: str
+    #: The event, or its JSON if this server knows no such event; None: the user may not see it any more.
+    event: Event | Raw | None
+    #: The free text that belongs to it; None if there is none, or not any more.
+    content: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """How far one device has got."""
+
+    user_id: UserId
+    device: str
+    delivered: int
+    seen: int
+
+
+# Positions
+
+
+async def position(conn: Connection | Pool, user_id: UserId) -> str:
+    """Say where a user's inbox ends, as ``epoch:seq``, in the snapshot of the connection's transaction."""
+    (found,) = await load_positions(conn, [user_id])
+    return str(found)
+
+
+async def load_positions(conn: Connection | Pool, user_ids: Sequence[UserId]) -> list[Position]:
+    """Say where these users' inboxes end, in the order asked for."""
+    rows = await conn.fetch(
+        "SELECT e.epoch, coalesce(c.seq, 0) AS seq FROM (SELECT inbox_epoch() AS epoch) e"
+        " CROSS JOIN unnest($1::uuid[]) WITH ORDINALITY w(user_id, ord)"
+        " LEFT JOIN inbox_counters c ON c.user_id = w.user_id ORDER BY w.ord",
+        user_ids,
+    )
+    return [Position(row["epoch"], row["seq"]) for row in rows]
+
+
+# Events
+
+
+async def read_page(pool: Pool, user_id: UserId, after: int, rows_max: int) -> list[Entry]:
+    """Read a user's events behind a number, at most ``rows_max``, in order."""
+    rows = await pool.fetch(
+        "SELECT i.seq, i.kind, i.id, i.version, i.at, j.type, j.data::text AS data, j.cause"
+        " FROM inbox i LEFT JOIN journal j ON j.kind = i.kind AND j.id = i.id AND j.version = i.version"
+        " WHERE i.user_id = $1 AND i.seq > $2 ORDER BY i.seq LIMIT $3",
+        user_id,
+        after,
+        rows_max,
+    )
+    refs = [Ref(Kind(row["kind"]), row["id"]) for row in rows]
+    visible = await may_see(pool, user_id, set(refs))
+    events = [
+        _event(row["type"], row["data"]) if to in visible and row["type"] is not None else None
+        for row, to in zip(rows, refs, strict=True)
+    ]
+    contents = await _load_contents(pool, events)
+    return [
+        Entry(
+            row["seq"],
+            to,
+            row["version"],
+            row["at"],
+            row["cause"] or "",
+            row["type"] or "",
+            event,
+            contents.get(_content_of(event)),
+        )
+        for row, to, event in zip(rows, refs, events, strict=True)
+    ]
+
+
+def _event(name: str, data: str) -> Event | Raw:
+    cls = EVENTS.get(name)
+    if cls is not None:
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.ValidationError as error:
+            log.warning("inbox.event_unreadable", action="pass_on", type=name, error=str(error))
+    return Raw(data.encode())
+
+
+#: Which row of free text: its class and its id.
+_Content = tuple[type[Row], UUID]
+
+
+def _content_of(event: Event | Raw | None) -> _Content | None:
+    if isinstance(event, Event) and event.content is not None:
+        return event.content, getattr(event, event.content_id)
+    return None
+
+
+async def _load_contents(pool: Pool, events: Collection[Event | Raw | None]) -> dict[_Content | None, Row]:
+    """Read the free text that belongs to events, one statement a table."""
+    wanted: defaultdict[type[Row], set[UUID]] = defaultdict(set)
+    for event in events:
+        content = _content_of(event)
+        if content is not None:
+            wanted[content[0]].add(content[1])
+    found: dict[_Content | None, Row] = {}
+    for cls, ids in wanted.items():
+        (key,) = cls.key
+        rows = await pool.fetch(
+            f"SELECT t.{key} AS id, row_to_json(t)::text AS row FROM {cls.table} t WHERE t.{key} = ANY($1::uuid[])",
+            list(ids),
+        )
+        for row in rows:
+            found[cls, row["id"]] = msgspec.json.decode(row["row"], type=cls)
+    return found
+
+
+# Rights
+
+#: Kind → the entities of $N that user $1 may see. A user sees itself; every other kind needs its line here.
+_VISIBLE = {
+    Kind.BOOKING: "SELECT b.id FROM bookings b WHERE b.id = ANY({ids}) AND (b.customer_id = $1 OR b.staff_id = $1"
+    " OR EXISTS (SELECT FROM members m WHERE m.business_id = b.business_id AND m.user_id = $1"
+    " AND m.manager AND m.active))",
+    Kind.CONVERSATION: "SELECT c.conversation_id FROM conversation_members c"
+    " WHERE c.conversation_id = ANY({ids}) AND c.user_id = $1",
+    Kind.BUSINESS: "SELECT m.business_id FROM members m"
+    " WHERE m.business_id = ANY({ids}) AND m.user_id = $1 AND m.active",
+}
+
+
+async def may_see(pool: Connection | Pool, user_id: UserId, refs: Collection[Ref]) -> set[Ref]:
+    """Say which of these entities a user may see now. A kind without a rule is not seen at all."""
+    visible = {ref for ref in refs if ref.kind is Kind.USER and ref.id == user_id}
+    wanted: defaultdict[Kind, list[UUID]] = defaultdict(list)
+    for ref in refs:
+        if ref.kind in _VISIBLE:
+            wanted[ref.kind].append(ref.id)
+    if wanted:
+        kinds = sorted(wanted)
+        union = " UNION ALL ".join(
+            f"SELECT '{kind.value}' AS kind, v.* FROM ({_VISIBLE[kind].format(ids=f'${n}::uuid[]')}) v(id)"
+            for n, kind in enumerate(kinds, start=2)
+        )
+        rows = await pool.fetch(union, user_id, *[wanted[kind] for kind in kinds])
+        visible.update(Ref(Kind(row["kind"]), row["id"]) for row in rows)
+    return visible
+
+
+async def may_meet(pool: Connection | Pool, user_id: UserId, others: Collection[UserId]) -> set[UserId]:
+    """Say of which people a user may know whether they are online: who shares a thread or a business, and itself."""
+    rows = await pool.fetch(
+        "SELECT o.id FROM unnest($2::uuid[]) o(id) WHERE o.id = $1"
+        " OR EXISTS (SELECT FROM conversation_members a JOIN conversation_members b USING (conversation_id)"
+        "            WHERE a.user_id = $1 AND b.user_id = o.id)"
+        " OR EXISTS (SELECT FROM members a JOIN members b USING (business_id)"
+        "            WHERE a.user_id = $1 AND a.active AND b.user_id = o.id AND b.active)",
+        user_id,
+        list(others),
+    )
+    return {row["id"] for row in rows}
+
+
+# Acks and retention
+
+
+async def write_acks(pool: Pool, acks: Sequence[Acked]) -> None:
+    """Keep how far devices have got; never moves back."""
+    await pool.execute(
+        "INSERT INTO inbox_acks AS a (user_id, device, delivered, seen, at)"
+        " SELECT w.user_id, w.device, w.delivered, w.seen, now()"
+        " FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) w(user_id, device, delivered, seen)"
+        " ORDER BY w.user_id, w.device"
+        " ON CONFLICT (user_id, device) DO UPDATE SET delivered = greatest(a.delivered, excluded.delivered),"
+        " seen = greatest(a.seen, excluded.seen), at = excluded.at",
+        [ack.user_id for ack in acks],
+        [ack.device for ack in acks],
+        [ack.delivered for ack in acks],
+        [ack.seen for ack in acks],
+    )
+
+
+async def trim(pool: Pool, before: datetime) -> int:
+    """Forget inbox rows older than an instant, and answer how many. What is left of each inbox stays contiguous."""
+    trimmed = 0
+    for _ in range(TRIM_STATEMENTS_MAX):
+        status = await pool.execute(
+            "WITH old AS (SELECT user_id, max(seq) AS seq FROM inbox WHERE at < $1 GROUP BY user_id LIMIT $2)"
+            " DELETE FROM inbox i USING old WHERE i.user_id = old.user_id AND i.seq <= old.seq",
+            before,
+            TRIM_USERS,
+        )
+        deleted = int(status.rpartition(" ")[2])
+        if not deleted:
+            break
+        trimmed += deleted
+    return trimmed
