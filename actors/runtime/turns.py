@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from random import SystemRandom
+from random import Random
 from time import monotonic, perf_counter
 from typing import Any, Protocol
 from uuid import UUID
@@ -60,7 +60,8 @@ from storage.commit import DUPLICATE, GONE, OK, STALE, Committed
 log = structlog.get_logger()
 _encoder = msgspec.json.Encoder()
 _DONE = _encoder.encode(Done())
-_random = SystemRandom()
+#: Seeded from the system's entropy: ids and stamps must differ, not be secret.
+_random = Random()
 
 FactsLoader = Callable[[Sequence[tuple[Command, Principal, datetime]]], Awaitable[Sequence[Any]]]
 
