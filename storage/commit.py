@@ -52,6 +52,8 @@ RETRY_AFTER_S = 1.0
 
 #: Statuses of commit_v1 that are not a constraint's name.
 OK, DUPLICATE, STALE, GONE = "ok", "duplicate", "stale", "gone"
+#: Refused for the sake of a decision that was refused in its turn: to be committed again. Never leaves this file.
+AGAIN = "again"
 
 #: What a refused claim means to whoever sent the command.
 REFUSALS: dict[str, type[Rejected]] = {
@@ -133,8 +135,14 @@ class Columns:
                 self._add_events(idx, decision),
             )
         )
+        timers: dict[str, SetTimer | CancelTimer] = {}
         for effect in decision.effects:
-            _WRITERS[type(effect)](self.groups, idx, decision, effect)
+            if isinstance(effect, SetTimer | CancelTimer):
+                timers[effect.name] = effect
+            else:
+                _WRITERS[type(effect)](self.groups, idx, decision, effect)
+        for timer in timers.values():
+            _WRITERS[type(timer)](self.groups, idx, decision, timer)
 
     def _add_events(self, idx: int, decision: Decision) -> int | None:
         """Append journal and inbox rows; answers the position of the sender's own last inbox row."""
@@ -361,19 +369,25 @@ class Committer:
             self._idle.set()
 
     def _take(self) -> list[tuple[Decision, Done]]:
-        """The next batch: in order, but of one actor only the first decision may have claims."""
+        """The next batch: in order, but of one actor only the first decision may have claims.
+
+        One that does not build on the actor's decision before it comes first in a later batch, where its version is
+        checked against the database.
+        """
         batch: list[tuple[Decision, Done]] = []
         later: list[tuple[Decision, Done]] = []
-        taken: set[Any] = set()
+        taken: dict[Any, tuple[int, int]] = {}
         held_back: set[Any] = set()
         while self._queue and len(batch) < BATCH_MAX:
             item = self._queue.popleft()
-            to = item[0].to
-            if to in held_back or (to in taken and item[0].claims):
+            decision = item[0]
+            to = decision.to
+            basis = decision.expected_version, decision.expected_stamp
+            if to in held_back or (to in taken and (taken[to] != basis or decision.claims)):
                 held_back.add(to)
                 later.append(item)
             else:
-                taken.add(to)
+                taken[to] = basis if decision.state is None else (decision.version, decision.stamp)
                 batch.append(item)
         self._queue.extendleft(reversed(later))
         return batch
@@ -385,19 +399,35 @@ class Committer:
             try:
                 if self._connection is None or self._connection.is_closed():
                     await self._reconnect()
+            except Exception as error:
+                log.warning("commit.not_connected", action="retry", attempt=attempt, error=repr(error))
+                await asyncio.sleep(RETRY_DELAY_S * 2**attempt)
+                continue
+            try:
                 outcomes = await self._commit(decisions)
-                return await self._claim_own(decisions, outcomes) if unknown else outcomes
+                if unknown:
+                    outcomes = await self._claim_own(decisions, outcomes)
+                return await self._once_more(decisions, outcomes)
             except _UNKNOWN as error:
                 unknown = True
                 log.warning("commit.connection_lost", action="retry", attempt=attempt, error=repr(error))
-                await self._drop_connection()
-            except asyncpg.PostgresError as error:
-                if error.sqlstate not in _TRY_AGAIN:
+                self._drop_connection()
+            except Exception as error:
+                if getattr(error, "sqlstate", None) not in _TRY_AGAIN:
                     return await self._single_out(decisions, error)
-                log.info("commit.retried", action="retry", attempt=attempt, sqlstate=error.sqlstate)
+                log.info("commit.retried", action="retry", attempt=attempt, error=repr(error))
             await asyncio.sleep(RETRY_DELAY_S * 2**attempt)
         fault = Unavailable(retry_after_s=RETRY_AFTER_S)
         return [Committed("fault", fault=fault) for _ in decisions]
+
+    async def _once_more(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
+        """Settle those that were refused for the sake of one that was refused itself; each pass leaves fewer."""
+        doubted = [nth for nth, outcome in enumerate(outcomes) if outcome.status == AGAIN]
+        if doubted:
+            settled = await self._settle([decisions[nth] for nth in doubted])
+            for nth, outcome in zip(doubted, settled, strict=True):
+                outcomes[nth] = outcome
+        return outcomes
 
     async def _commit(self, decisions: list[Decision]) -> list[Committed]:
         columns = Columns()
@@ -413,22 +443,21 @@ class Committer:
             at += count
         return outcomes
 
-    async def _single_out(self, decisions: list[Decision], error: asyncpg.PostgresError) -> list[Committed]:
+    async def _single_out(self, decisions: list[Decision], error: Exception) -> list[Committed]:
         """The database refuses the batch for a reason that no claim foresaw: find the one that it is about."""
         if len(decisions) > 1:
             log.warning("commit.singled_out", action="one_by_one", size=len(decisions), error=str(error))
             return [(await self._settle([decision]))[0] for decision in decisions]
         (decision,) = decisions
-        log.error(
-            "commit.refused", to=str(decision.to), cause=decision.cause, sqlstate=error.sqlstate, error=str(error)
-        )
+        sqlstate = getattr(error, "sqlstate", None)
+        log.error("commit.refused", to=str(decision.to), cause=decision.cause, sqlstate=sqlstate, error=repr(error))
         return [Committed("fault", fault=Internal(incident=decision.cause))]
 
     async def _claim_own(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
-        """After a lost connection: what this very batch had kept is ours, the rest are true duplicates."""
+        """After a lost connection: what this very batch had kept is ours, whatever stood in its way the second time."""
         return [
             Committed(OK, await self._seqs_of(decision))
-            if outcome.status == DUPLICATE and await self._kept(decision)
+            if outcome.status != OK and await self._kept(decision)
             else outcome
             for decision, outcome in zip(decisions, outcomes, strict=True)
         ]
@@ -461,7 +490,7 @@ class Committer:
         self._connection = await self._connect()
         self._call = await self._connection.prepare(_CALL)
 
-    async def _drop_connection(self) -> None:
+    def _drop_connection(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
         self._connection = None

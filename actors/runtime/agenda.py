@@ -205,7 +205,7 @@ class Agenda:
             at=now,
             principal=SYSTEM,
             cause=str(due.agenda_id),
-            expected_version=0,
+            expected_version=-1,  # whatever it is: nothing of the actor changes
             expected_stamp=0,
             version=0,
             stamp=0,

@@ -6,7 +6,8 @@
 -- has claims (slots, holds, timers …), which the batch's maker sees to.
 --
 -- statuses[i]: 'ok'; 'duplicate' (the command id is logged already); 'stale' (version or stamp moved on, or builds on a
--- failed decision); 'gone' (the fired agenda row is not there any more); else the name of the constraint that refused it.
+-- failed decision); 'gone' (the fired agenda row is not there any more); the name of the constraint that refused it; 'again'
+-- (refused before another one was refused that may have stood in its way: to be called again).
 -- seqs[k]: the inbox number given to the k-th inbox element; NULL if its decision failed.
 --
 -- Joins of one array with another are avoided (they are quadratic without hashing): positions and row counts serve instead,
@@ -20,6 +21,46 @@ CREATE FUNCTION commit_mark(statuses text[], chain int[], guilty int[], why text
                ELSE 'ok' END ORDER BY s.idx)
       FROM unnest(statuses, chain) WITH ORDINALITY s(status, chain, idx)
 $$;
+
+-- Of several that failed a claim: those whose failing cannot come from each other, as they hold nothing else of the kind;
+-- the first, if there are none.
+CREATE FUNCTION commit_sure(guilty int[], claims int[]) RETURNS int[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(array_agg(c.idx) FILTER (WHERE c.held = 1), ARRAY[min(c.idx)])
+      FROM (SELECT idx, count(*) AS held FROM unnest(claims) x(idx) WHERE idx = ANY (guilty) GROUP BY idx) c
+$$;
+
+-- The decisions whose transfers a wallet cannot pay, one after another: what a refused one would have moved does not count
+-- for those behind it. The wallets' rows are there and locked.
+CREATE FUNCTION commit_short(alive boolean[], idxs int[], debits text[], credits text[], amounts bigint[]) RETURNS int[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    kept   jsonb;
+    trial  jsonb;
+    at_idx int := 0;
+    guilty int[] := '{}';
+    move   record;
+BEGIN
+    SELECT jsonb_object_agg(account, balance_minor) INTO kept FROM balances WHERE account = ANY (debits || credits);
+    trial := kept;
+    FOR move IN
+        SELECT t.idx, m.account, m.delta
+          FROM unnest(idxs, debits, credits, amounts) WITH ORDINALITY t(idx, debit, credit, amount, ord)
+         CROSS JOIN LATERAL (VALUES (t.debit, -t.amount, 0), (t.credit, t.amount, 1)) m(account, delta, side)
+         WHERE alive[t.idx] AND m.account NOT LIKE 'system.%' ORDER BY t.ord, m.side
+    LOOP
+        CONTINUE WHEN move.idx = ANY (guilty);
+        IF move.idx <> at_idx THEN
+            kept := trial;
+            at_idx := move.idx;
+        END IF;
+        trial := jsonb_set(trial, ARRAY[move.account], to_jsonb((trial ->> move.account)::bigint + move.delta));
+        IF (trial ->> move.account)::bigint < 0 THEN
+            guilty := guilty || move.idx;
+            trial := kept;
+        END IF;
+    END LOOP;
+    RETURN guilty;
+END $$;
 
 CREATE FUNCTION commit_v1(
     d_chain int[], d_kind text[], d_id uuid[], d_expected bigint[], d_expected_stamp bigint[], d_version bigint[], d_stamp bigint[],
@@ -90,6 +131,16 @@ BEGIN
         END IF;
     END IF;
 
+    IF 0 = ANY (d_expected) THEN
+        SELECT array_agg(h.idx::int) INTO guilty
+          FROM unnest(d_chain, d_kind, d_id, d_expected) WITH ORDINALITY h(chain, kind, id, expected, idx)
+          JOIN actors a ON a.kind = h.kind AND a.id = h.id
+         WHERE h.chain = h.idx AND h.expected = 0;
+        IF guilty IS NOT NULL THEN
+            statuses := commit_mark(statuses, d_chain, guilty, 'stale');
+        END IF;
+    END IF;
+
     LOOP
         everyone := NOT EXISTS (SELECT FROM unnest(statuses) s WHERE s <> 'ok');
         IF NOT everyone AND NOT 'ok' = ANY (statuses) THEN
@@ -110,9 +161,10 @@ BEGIN
                 SELECT array_agg(x.id) INTO ids FROM (
                     SELECT a.id FROM unnest(d_fired) WITH ORDINALITY f(id, idx) JOIN agenda a ON a.id = f.id
                      WHERE alive[f.idx] ORDER BY a.id FOR UPDATE OF a) x;
-                SELECT array_agg(f.idx::int), 'gone' INTO guilty, why
-                  FROM unnest(d_fired) WITH ORDINALITY f(id, idx)
-                 WHERE f.id IS NOT NULL AND alive[f.idx] AND (ids IS NULL OR f.id <> ALL (ids));
+                SELECT array_agg(f.idx::int), 'gone' INTO guilty, why FROM (
+                    SELECT f.id, f.idx, row_number() OVER (PARTITION BY f.id ORDER BY f.idx) AS nth
+                      FROM unnest(d_fired) WITH ORDINALITY f(id, idx) WHERE f.id IS NOT NULL AND alive[f.idx]) f
+                 WHERE f.nth > 1 OR ids IS NULL OR f.id <> ALL (ids);
                 IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
                 DELETE FROM agenda WHERE id = ANY (ids);
             END IF;
@@ -133,6 +185,7 @@ BEGIN
                       FROM unnest(s_idx, s_id, s_booking) w(idx, id, booking_id)
                       LEFT JOIN slots s ON s.id = w.id AND s.booking_id = w.booking_id
                      WHERE alive[w.idx] AND s.id IS NULL;
+                    guilty := commit_sure(guilty, s_idx);
                     RAISE SQLSTATE 'GW001';
                 END IF;
             END IF;
@@ -145,11 +198,14 @@ BEGIN
                 SELECT u.scope, u.key, u.owner FROM unnest(u_idx, u_scope, u_key, u_owner) u(idx, scope, key, owner)
                  WHERE alive[u.idx] ORDER BY u.scope, u.key, u.idx
                 ON CONFLICT DO NOTHING;
-                SELECT array_agg(u.idx), 'unique_' || min(u.scope) INTO guilty, why
+                SELECT array_agg(u.idx), 'unique_' || u.scope INTO guilty, why
                   FROM unnest(u_idx, u_scope, u_key, u_owner) u(idx, scope, key, owner)
                   JOIN unique_keys k ON k.scope = u.scope AND k.key = u.key
-                 WHERE alive[u.idx] AND k.owner <> u.owner;
-                IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
+                 WHERE alive[u.idx] AND k.owner <> u.owner GROUP BY u.scope ORDER BY u.scope LIMIT 1;
+                IF guilty IS NOT NULL THEN
+                    guilty := commit_sure(guilty, u_idx);
+                    RAISE SQLSTATE 'GW001';
+                END IF;
             END IF;
             IF cardinality(h_idx) > 0 THEN
                 INSERT INTO holds (id, booking_id, business_id, purpose, currency, amount_minor, remaining_minor, status, at)
@@ -158,18 +214,27 @@ BEGIN
                        h(idx, id, booking, business, purpose, currency, amount, at) WHERE alive[h.idx];
             END IF;
             IF cardinality(m_idx) > 0 THEN
-                SELECT count(*) INTO wanted FROM unnest(m_idx) i WHERE alive[i];
-                WITH moved AS (
-                    UPDATE holds h SET status = w.becomes, remaining_minor = h.remaining_minor + w.delta
-                      FROM unnest(m_idx, m_id, m_from, m_to, m_delta) w(idx, id, was, becomes, delta)
-                     WHERE alive[w.idx] AND h.id = w.id AND h.status = w.was AND h.remaining_minor + w.delta >= 0
-                    RETURNING h.id)
-                SELECT array_agg(id) INTO ids FROM moved;
-                IF coalesce(cardinality(ids), 0) < wanted THEN
+                -- A hold that moves more than once moves step by step.
+                SELECT max(steps) INTO wanted FROM (
+                    SELECT count(*) AS steps FROM unnest(m_idx, m_id) m(idx, id) WHERE alive[m.idx] GROUP BY m.id) x;
+                FOR step IN 1..coalesce(wanted, 0) LOOP
+                    WITH moves AS MATERIALIZED (
+                        SELECT * FROM (
+                            SELECT m.*, row_number() OVER (PARTITION BY m.id ORDER BY m.ord) AS nth
+                              FROM unnest(m_idx, m_id, m_from, m_to, m_delta)
+                                   WITH ORDINALITY m(idx, id, was, becomes, delta, ord) WHERE alive[m.idx]) x
+                         WHERE x.nth = step),
+                    moved AS (
+                        UPDATE holds h SET status = w.becomes, remaining_minor = h.remaining_minor + w.delta
+                          FROM moves w WHERE h.id = w.id AND h.status = w.was AND h.remaining_minor + w.delta >= 0
+                        RETURNING h.id)
                     SELECT array_agg(w.idx), 'holds_once' INTO guilty, why
-                      FROM unnest(m_idx, m_id) w(idx, id) WHERE alive[w.idx] AND (ids IS NULL OR w.id <> ALL (ids));
-                    RAISE SQLSTATE 'GW001';
-                END IF;
+                      FROM moves w WHERE NOT EXISTS (SELECT FROM moved d WHERE d.id = w.id);
+                    IF guilty IS NOT NULL THEN
+                        guilty := commit_sure(guilty, m_idx);
+                        RAISE SQLSTATE 'GW001';
+                    END IF;
+                END LOOP;
             END IF;
             IF cardinality(t_idx) > 0 THEN
                 -- Wallets are locked in order, then folded to a sum and the lowest running prefix: the order in a batch counts.
@@ -187,7 +252,10 @@ BEGIN
                           JOIN balances b ON b.account = m.account
                          WHERE alive[t.idx] AND m.account NOT LIKE 'system.%') r
                      WHERE r.balance < 0 GROUP BY r.account) short;
-                IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
+                IF guilty IS NOT NULL THEN
+                    guilty := commit_short(alive, t_idx, t_debit, t_credit, t_amount);
+                    RAISE SQLSTATE 'GW001';
+                END IF;
                 UPDATE balances b SET balance_minor = b.balance_minor + f.delta FROM (
                     SELECT m.account, sum(m.delta) AS delta
                       FROM unnest(t_idx, t_debit, t_credit, t_amount) t(idx, debit, credit, amount)
@@ -299,6 +367,8 @@ BEGIN
             END IF;
             EXIT;
         EXCEPTION WHEN SQLSTATE 'GW001' THEN
+            SELECT array_agg(CASE WHEN s IN ('ok', 'duplicate', 'stale') THEN s ELSE 'again' END ORDER BY o) INTO statuses
+              FROM unnest(statuses) WITH ORDINALITY x(s, o);
             statuses := commit_mark(statuses, d_chain, guilty, why);
             seqs := NULL;
             rounds := rounds + 1;
