@@ -40,6 +40,11 @@ SHUTDOWN_MARGIN_S = 5.0
 #: How many seconds' worth of a rate may come at once.
 BURST_S = 4.0
 VERSION = "0.1.0"
+#: Shown on the entrance page beside the documentation.
+LINKS = {
+    "/ready": ("Health", "Whether the server can do its work"),
+    "/metrics": ("Metrics", "Figures for Prometheus"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,
             version=VERSION,
+            links=LINKS,
             outages=OUTAGES,
         )
         runner = app.runner(shutdown_timeout_s=config.server.drain_s + SHUTDOWN_MARGIN_S)
