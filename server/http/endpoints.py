@@ -38,7 +38,7 @@ from server.http.guards import invalid
 from server.http.limits import Limiters
 from server.texts import language_of
 
-QueryHandler = Callable[[Any, Any, Principal | None], Awaitable[Struct | StreamResponse]]
+QueryHandler = Callable[[Any, Any, Any], Awaitable[Struct | StreamResponse]]
 ProcedureHandler = Callable[[Any, RequestContext], Awaitable[Struct | StreamResponse]]
 PlainHandler = Callable[[BaseRequest], Awaitable[StreamResponse]]
 Endpoint = Callable[[BaseRequest, Params], Awaitable[StreamResponse]]

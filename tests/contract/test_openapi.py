@@ -1,0 +1,140 @@
+"""The OpenAPI document: valid, complete, and the same as what is served."""
+
+import importlib
+import pkgutil
+from collections import Counter
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+import protocol
+from protocol.catalogue import BY_NAME, Declaration, Mode
+from server.http.endpoints import is_internal
+from server.http.openapi import ENVELOPE_PATH, build_document
+from server.http.routing import Router, shape_of
+from tests.support.gadgets import declared_gadgets
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+for module in pkgutil.walk_packages(protocol.__path__, "protocol."):
+    importlib.import_module(module.name)
+
+
+def gadgets() -> list[Declaration]:
+    with declared_gadgets():
+        return [declaration for name, declaration in BY_NAME.items() if name.startswith("gadget.")]
+
+
+@pytest.fixture(params=["catalogue", "gadgets"])
+def declarations(request: pytest.FixtureRequest) -> list[Declaration]:
+    return list(BY_NAME.values()) if request.param == "catalogue" else gadgets()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, item[method]) for path, item in document["paths"].items() for method in METHODS if method in item
+    ]
+
+
+def test_the_document_is_valid(declarations: list[Declaration]) -> None:
+    errors = OpenAPIV31SpecValidator(build_document(declarations, version="1")).iter_errors()
+
+    assert [error.message for error in errors] == []
+
+
+def test_every_operation_has_a_name_of_its_own_and_a_summary(declarations: list[Declaration]) -> None:
+    described = operations(build_document(declarations, version="1"))
+    names = Counter(operation["operationId"] for _, _, operation in described)
+
+    assert [name for name, count in names.items() if count > 1] == []
+    assert [operation["operationId"] for _, _, operation in described if not operation["summary"]] == []
+
+
+def test_every_route_is_described_and_nothing_else(declarations: list[Declaration]) -> None:
+    document = build_document(declarations, version="1")
+    described = {(method, shape_of(path)) for method, path, _ in operations(document)}
+    declared = {
+        (route.method.lower(), shape_of(route.path)) for declaration in declarations for route in declaration.routes
+    }
+
+    assert described == declared | {("post", shape_of(ENVELOPE_PATH))}
+
+
+def test_no_two_routes_are_the_same(declarations: list[Declaration]) -> None:
+    router: Router[str] = Router()
+    for declaration in declarations:
+        for route in declaration.routes:
+            router.add(route.method, route.path, declaration.name)
+
+
+def test_every_parameter_of_a_path_is_described(declarations: list[Declaration]) -> None:
+    for _, path, operation in operations(build_document(declarations, version="1")):
+        inside = {part[1:-1] for part in path.split("/") if part.startswith("{")}
+        described = {p["name"] for p in operation["parameters"] if p.get("in") == "path"}
+        assert described == inside, path
+
+
+def test_internal_commands_are_nowhere(declarations: list[Declaration]) -> None:
+    document = build_document(declarations, version="1")
+    envelope = document["paths"][ENVELOPE_PATH]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    names = set(envelope["allOf"][1]["properties"]["name"]["enum"])
+    commands = [declaration for declaration in declarations if declaration.mode is Mode.COMMAND]
+
+    assert names == {declaration.name for declaration in commands if not is_internal(declaration)}
+    assert all(not declaration.routes for declaration in commands if is_internal(declaration))
+
+
+def test_a_declaration_becomes_an_operation() -> None:
+    document = build_document(gadgets(), version="1")
+    make = document["paths"]["/gadgets/"]["post"]
+    body = document["components"]["schemas"]["MakeGadget"]
+
+    assert make["operationId"] == "gadget.make"
+    assert make["summary"] == "Make a gadget."
+    assert make["description"].startswith("It has a label, and parts if you like.")
+    assert make["tags"] == ["gadget"]
+    assert make["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/MakeGadget"}
+    assert make["responses"]["201"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/GadgetMade"
+    }
+    assert {"400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} <= make["responses"].keys()
+    assert body["properties"]["label"] == {
+        "type": "string",
+        "maxLength": 40,
+        "description": "What is written on it.",
+    }
+    assert body["required"] == ["label"]
+
+
+def test_a_further_route_has_its_own_body_and_name() -> None:
+    document = build_document(gadgets(), version="1")
+    renames = document["paths"]["/gadget-names/{gadget_id}/"]["put"]
+    reference = renames["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    body = document["components"]["schemas"][reference.rpartition("/")[2]]
+
+    assert renames["operationId"] == "gadget.rename.2"
+    assert list(body["properties"]) == ["newLabel"]
+
+
+def test_queries_have_parameters_and_public_operations_need_no_token() -> None:
+    document = build_document(gadgets(), version="1")
+    listing = document["paths"]["/gadgets/"]["get"]
+    by_name = {parameter["name"]: parameter for parameter in listing["parameters"]}
+
+    assert by_name["howMany"]["description"] == "How many at most."
+    assert by_name["near"]["schema"] == {"type": "number"}
+    assert by_name["tags"]["schema"]["type"] == "array"
+    assert not any(parameter["required"] for parameter in by_name.values())
+    assert {} in listing["security"]
+    assert "401" not in listing["responses"]
+    assert "security" not in document["paths"]["/gadgets/{booking_id}"]["get"]
+
+
+def test_declared_refusals_are_described_beside_the_general_ones() -> None:
+    document = build_document(gadgets(), version="1")
+    reference = document["paths"]["/gadgets/{booking_id}"]["delete"]["responses"]["409"]["$ref"]
+    refusal = document["components"]["responses"][reference.rpartition("/")[2]]
+
+    assert "`wrong_state`: The entity's status does not allow the command." in refusal["description"]
+    assert "application/problem+json" in refusal["content"]
