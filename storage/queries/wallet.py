@@ -48,8 +48,8 @@ TIPS_WALLET = _PERSONS.format(main_currency=_OWN)
 BUSINESS_WALLET = f"""
 WITH mine AS MATERIALIZED ({_MINE}),
 revenue AS (
-    SELECT m.currency, sum(t.amount_minor) AS minor
-      FROM mine m JOIN transfers t ON t.credit = m.account AND t.reason = 'release' GROUP BY m.currency),
+    SELECT m.currency, t.minor FROM mine m CROSS JOIN LATERAL (
+        SELECT sum(amount_minor) AS minor FROM transfers WHERE credit = m.account AND reason = 'release') t),
 pending AS (
     SELECT currency, sum(remaining_minor) AS minor FROM holds
      WHERE business_id = $3 AND status IN ('FUNDED', 'PENDING_CLEARANCE') GROUP BY currency)
