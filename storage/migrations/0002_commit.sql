@@ -356,7 +356,8 @@ BEGIN
             ON CONFLICT DO NOTHING;
             GET DIAGNOSTICS written = ROW_COUNT;
             IF written < wanted THEN
-                SELECT array_agg(d.idx::int), 'duplicate' INTO guilty, why FROM (
+                -- Logged meanwhile, or twice in this batch: who is called again finds out.
+                SELECT array_agg(d.idx::int), 'again' INTO guilty, why FROM (
                     SELECT d.*, row_number() OVER (PARTITION BY d.principal, d.key ORDER BY d.idx) AS nth
                       FROM unnest(d_principal, d_key, d_kind, d_id, d_version, d_at)
                            WITH ORDINALITY d(principal, key, kind, id, version, at, idx)

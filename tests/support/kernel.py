@@ -52,12 +52,13 @@ def hidden(cls: E) -> E:
 @contextmanager
 def declared() -> Iterator[None]:
     """Put the sample commands into the catalogue."""
-    for declaration in _declared:
+    added = [declaration for declaration in _declared if declaration.name not in BY_NAME]
+    for declaration in added:
         BY_NAME[declaration.name] = BY_TYPE[declaration.type] = declaration
     try:
         yield
     finally:
-        for declaration in _declared:
+        for declaration in added:
             del BY_NAME[declaration.name], BY_TYPE[declaration.type]
 
 

@@ -1,7 +1,7 @@
 """The commit as a sequential model: one decision after another, on dictionaries.
 
-``apply`` says what becomes of a decision and keeps it if it is sound. Inside one decision everything is given back
-before anything is taken, as in the database.
+``apply`` says what becomes of a decision and keeps it if it is sound. Inside one decision everything is given back and
+opened before anything is taken, as in the database.
 """
 
 from collections.abc import Sequence
@@ -49,15 +49,15 @@ class Model:
     agenda: dict[UUID, tuple[Ref, str | None]] = field(default_factory=dict)
     rows: dict[tuple[UUID, str], int] = field(default_factory=dict)
 
-    def apply(self, decision: Decision, *, given_back: bool = False) -> str:
+    def apply(self, decision: Decision, *, prepared: bool = False) -> str:
         """Keep the decision if it is sound; answers its status, as the commit does.
 
         Args:
-            given_back: what it frees was freed before.
+            prepared: it was ``prepare``d before.
         """
         trial = deepcopy(self)
-        if not given_back:
-            trial._free(decision)
+        if not prepared:
+            trial.prepare([decision])
         status = trial._guards(decision) or trial._claims(decision)
         if status is None:
             trial._writes(decision)
@@ -68,10 +68,19 @@ class Model:
         """What would become of the decision; nothing is kept."""
         return deepcopy(self).apply(decision)
 
-    def give_back(self, decisions: Sequence[Decision]) -> None:
-        """Free what these give back: a batch gives back before it takes."""
+    def prepare(self, decisions: Sequence[Decision]) -> None:
+        """Give back and open what these do: a batch does so before it takes anything."""
         for decision in decisions:
-            self._free(decision)
+            for effect in decision.effects:
+                match effect:
+                    case FreeSlot():
+                        self.slots.pop(effect.slot_id, None)
+                    case ReleaseKey():
+                        self.keys.pop((effect.scope, effect.key), None)
+                    case OpenHold():
+                        self.holds[effect.hold_id] = ("HELD", 0)
+                    case _:
+                        pass
 
     def _guards(self, decision: Decision) -> str | None:
         if decision.log is not None and (decision.principal, decision.log.key) in self.log:
@@ -83,21 +92,11 @@ class Model:
             return GONE
         return None
 
-    def _free(self, decision: Decision) -> None:
-        for effect in decision.effects:
-            match effect:
-                case FreeSlot():
-                    self.slots.pop(effect.slot_id, None)
-                case ReleaseKey():
-                    self.keys.pop((effect.scope, effect.key), None)
-                case _:
-                    pass
-
     def _claims(self, decision: Decision) -> str | None:
         return (
             self._reserve([effect for effect in decision.effects if isinstance(effect, ReserveSlot)])
             or self._claim([effect for effect in decision.effects if isinstance(effect, ClaimKey)])
-            or self._hold([effect for effect in decision.effects if isinstance(effect, OpenHold | MoveHold)])
+            or self._move([effect for effect in decision.effects if isinstance(effect, MoveHold)])
             or self._pay([effect for effect in decision.effects if isinstance(effect, Transfer)])
         )
 
@@ -119,18 +118,15 @@ class Model:
                 return f"unique_{claim.scope}"
         return None
 
-    def _hold(self, wanted: list[OpenHold | MoveHold]) -> str | None:
-        for effect in wanted:
-            if isinstance(effect, OpenHold):
-                self.holds[effect.hold_id] = ("HELD", 0)
+    def _move(self, wanted: list[MoveHold]) -> str | None:
         for move in wanted:
-            if isinstance(move, MoveHold):
-                status, remaining = self.holds.get(move.hold_id, ("", 0))
-                if status != move.was or remaining + move.delta_minor < 0:
-                    return "holds_once"
-                self.holds[move.hold_id] = (move.becomes.value, remaining + move.delta_minor)
-                if move.becomes in _EMPTY and remaining + move.delta_minor:
-                    return "fault"
+            status, remaining = self.holds.get(move.hold_id, ("", 0))
+            left = remaining + move.delta_minor
+            if status != move.was or left < 0:
+                return "holds_once"
+            if move.becomes in _EMPTY and left:
+                return "fault"
+            self.holds[move.hold_id] = (move.becomes.value, left)
         return None
 
     def _pay(self, wanted: list[Transfer]) -> str | None:
