@@ -264,6 +264,15 @@ _WRITERS: dict[type, Callable[[Groups, int, Decision, Any], None]] = {
 _ARGUMENTS = 18 + sum(Columns.GROUPS.values())
 _CALL = f"SELECT statuses, seqs FROM commit_v1({', '.join(f'${n}' for n in range(1, _ARGUMENTS + 1))})"
 
+
+def _arguments(decisions: Sequence[Decision]) -> list[Sequence[Any]]:
+    """The arguments of the call that commits these. Raises whatever encoding them raises."""
+    columns = Columns()
+    for decision in decisions:
+        columns.add(decision)
+    return columns.parameters()
+
+
 #: The planner knows nothing of arrays; these keep every lookup an index lookup, however small the tables still are.
 CONNECTION_SETTINGS = {
     "application_name": "guildwire-committer",
@@ -292,15 +301,9 @@ async def connect_committer(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
 
 
 #: SQLSTATEs after which the same batch may simply be called again: nothing of it was kept.
-_TRY_AGAIN = ("40P01", "40001", "55P03", "57014")
-#: After these (or a broken connection) nobody knows whether the batch was kept.
-_UNKNOWN = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
+_TRY_AGAIN = ("40P01", "40001", "55P03", "53000", "53100", "53200", "53300", "53400")
+#: After these nobody knows whether the batch was kept; nor after anything that is not the server's own word.
+_UNKNOWN = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
 class Committer:
@@ -394,6 +397,10 @@ class Committer:
 
     async def _settle(self, decisions: list[Decision]) -> list[Committed]:
         """Commit a batch, whatever it takes within the named bounds."""
+        try:
+            arguments = _arguments(decisions)
+        except Exception as error:
+            return await self._single_out(decisions, error)
         unknown = False
         for attempt in range(RETRIES_MAX):
             try:
@@ -404,18 +411,19 @@ class Committer:
                 await asyncio.sleep(RETRY_DELAY_S * 2**attempt)
                 continue
             try:
-                outcomes = await self._commit(decisions)
+                outcomes = await self._commit(decisions, arguments)
                 if unknown:
                     outcomes = await self._claim_own(decisions, outcomes)
                 return await self._once_more(decisions, outcomes)
-            except _UNKNOWN as error:
-                unknown = True
-                log.warning("commit.connection_lost", action="retry", attempt=attempt, error=repr(error))
-                self._drop_connection()
             except Exception as error:
-                if getattr(error, "sqlstate", None) not in _TRY_AGAIN:
+                if not isinstance(error, asyncpg.PostgresError) or isinstance(error, _UNKNOWN):
+                    unknown = True
+                    log.warning("commit.connection_lost", action="retry", attempt=attempt, error=repr(error))
+                    self._drop_connection()
+                elif error.sqlstate in _TRY_AGAIN:
+                    log.info("commit.retried", action="retry", attempt=attempt, error=repr(error))
+                else:
                     return await self._single_out(decisions, error)
-                log.info("commit.retried", action="retry", attempt=attempt, error=repr(error))
             await asyncio.sleep(RETRY_DELAY_S * 2**attempt)
         fault = Unavailable(retry_after_s=RETRY_AFTER_S)
         return [Committed("fault", fault=fault) for _ in decisions]
@@ -429,11 +437,8 @@ class Committer:
                 outcomes[nth] = outcome
         return outcomes
 
-    async def _commit(self, decisions: list[Decision]) -> list[Committed]:
-        columns = Columns()
-        for decision in decisions:
-            columns.add(decision)
-        (record,) = await self._call.fetch(*columns.parameters())
+    async def _commit(self, decisions: list[Decision], arguments: Sequence[Any]) -> list[Committed]:
+        (record,) = await self._call.fetch(*arguments)
         statuses, seqs = record
         outcomes = []
         at = 0

@@ -1,11 +1,12 @@
 """Whatever is committed in batches could have been committed one decision after another (DESIGN §5)."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -180,8 +181,8 @@ class Watched(Committer):
 
     calls: list[tuple[list[Decision], list[Committed]]]
 
-    async def _commit(self, decisions: list[Decision]) -> list[Committed]:
-        outcomes = await super()._commit(decisions)
+    async def _commit(self, decisions: list[Decision], arguments: Sequence[Any]) -> list[Committed]:
+        outcomes = await super()._commit(decisions, arguments)
         self.calls.append((decisions, list(outcomes)))
         return outcomes
 

@@ -110,7 +110,7 @@ async def until_blocked(pool: Pool, sessions: int) -> None:
             pass
 
 
-@pytest.mark.parametrize("sqlstate", ["40P01", "40001", "55P03"])
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001", "55P03", "53100"])
 async def test_a_batch_refused_for_the_moment_is_called_again(database_dsn: str, pool: Pool, sqlstate: str) -> None:
     await pool.execute(
         f"""
