@@ -1,5 +1,6 @@
 """The few pages that the server itself shows: the entrance, the documentation, and what a problem's code means."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from hashlib import blake2b
@@ -23,9 +24,13 @@ PAGE_POLICY = (
 #: How long a browser may use a page's parts without asking.
 ASSET_MAX_AGE_S = 300
 
+_CODE = re.compile(r"``(.+?)``")
 _ASSETS = {
     "docs.css": "text/css; charset=utf-8",
     "docs.js": "text/javascript; charset=utf-8",
+    "dom.js": "text/javascript; charset=utf-8",
+    "schema.js": "text/javascript; charset=utf-8",
+    "try.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 
@@ -62,9 +67,9 @@ async def problem_page(request: BaseRequest) -> StreamResponse:
         raise NotFound(entity="problem")
     text = LANGUAGES[FALLBACK].errors.get(code)
     title = text.title if text else code.replace("_", " ").capitalize()
-    about = (error.__doc__ or "").strip()
+    about = _CODE.sub(r"<code>\1</code>", escape((error.__doc__ or "").strip()))
     page = _template("problem.html").substitute(
-        code=escape(code), status=int(error.status), title=escape(title), about=escape(about)
+        code=escape(code), status=int(error.status), title=escape(title), about=about
     )
     return _page(page.encode())
 

@@ -59,8 +59,20 @@ def _describe(schema: dict[str, Any], kind: type[Struct], notes: dict[str, str])
         schema["description"] = inspect.cleandoc(schema["description"])
     properties = schema.get("properties", {})
     for info in fields(kind):
-        if info.name in notes and info.encode_name in properties:
-            properties[info.encode_name].setdefault("description", notes[info.name])
+        if info.encode_name in properties:
+            _mark_instant(properties[info.encode_name], info.type)
+            if info.name in notes:
+                properties[info.encode_name].setdefault("description", notes[info.name])
+
+
+def _mark_instant(schema: dict[str, Any], kind: Any) -> None:
+    """Name the format of instants: every one of ours has an offset (see ``guards``), declared or not."""
+    info = msgspec.inspect.type_info(kind)
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    if any(isinstance(one, msgspec.inspect.DateTimeType) for one in kinds):
+        for option in (schema, *schema.get("anyOf", ())):
+            if option.get("type") == "string":
+                option.setdefault("format", "date-time")
 
 
 def field_notes(struct: type[Struct]) -> dict[str, str]:
