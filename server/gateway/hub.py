@@ -135,7 +135,7 @@ class Hub:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.gather(self._housekeeping, return_exceptions=True)
-        await self._acks.flush()
+        await self.flush_acks()
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Serve ``GET /v1/socket``. Raises: Unavailable, Forbidden, Malformed before the handshake."""
@@ -192,11 +192,6 @@ class Hub:
                 self._empty.set()
 
     # Figures
-
-    @property
-    def draining(self) -> bool:
-        """Whether new connections are refused."""
-        return self._draining
 
     @property
     def sockets(self) -> int:
@@ -319,6 +314,10 @@ class Hub:
         """Keep how far a device has got."""
         self._acks.add(user_id, device, seq, state)
 
+    async def flush_acks(self) -> None:
+        """Write what was acknowledged."""
+        await self._acks.flush()
+
     # Writing
 
     def flush_soon(self, socket: Socket) -> None:
@@ -351,7 +350,7 @@ class Hub:
 
     async def _keep_house(self) -> None:
         limits = self.limits
-        due = {self._expire_presence: 0.0, self._acks.flush: limits.ack_every_s, self.heal: limits.heal_every_s}
+        due = {self._expire_presence: 0.0, self.flush_acks: limits.ack_every_s, self.heal: limits.heal_every_s}
         next_at = {task: self._loop.time() + every_s for task, every_s in due.items()}
         while True:
             await asyncio.sleep(HOUSEKEEPING_EVERY_S)

@@ -93,6 +93,7 @@ class Socket:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._doing = False
+        self._releasing = False
 
     async def run(self) -> None:
         """Read until the connection ends."""
@@ -140,11 +141,13 @@ class Socket:
         if not self.outgoing.hold(key, frame):
             self.session.sends.append(frame)
             self._hub.flush_soon(self)
-        elif self.outgoing.held == 1:
+        elif not self._releasing:
+            self._releasing = True
             self._spawn(self._release())
 
     async def _release(self) -> None:
         await self._writer.drain()
+        self._releasing = False
         self.outgoing.release()
         self._hub.flush_soon(self)
 

@@ -1,0 +1,214 @@
+"""The real gateway on a real runtime, database and port, and clients that speak its protocol frame by frame.
+
+async with make_gateway(node) as gateway, gateway.client(ADA) as ada:
+    await ada.send(frame="command", id="1", name="conversation.post", data=…)
+    reply = await ada.reply("1")
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp.web import TCPSite
+from msgspec import Struct
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from protocol.catalogue import Query
+from protocol.errors import Unauthenticated
+from protocol.frames import SUBPROTOCOL_JSON
+from protocol.ids import SessionId, UserId
+from protocol.roles import Principal, Role
+from server.gateway.hub import Hub, QueryHandler
+from server.gateway.limits import Limits
+from server.http.app import HttpApp
+from server.http.limits import Limiters, Rate, RateLimits
+from tests.support.runtime import Node
+
+#: Everything here answers in milliseconds; a test that waits longer has failed.
+TIMEOUT_S = 20
+UNLIMITED = Rate(100_000.0, 100_000)
+
+
+class Token(Struct, frozen=True):
+    """A token that holds."""
+
+    principal: Principal
+    expires_at: float
+
+
+def acting(user_id: UserId, role: Role = Role.CUSTOMER) -> Principal:
+    """Somebody in one role, with a sign-in of their own."""
+    return Principal(user_id=user_id, role=role, roles=frozenset({role}), session_id=SessionId(user_id))
+
+
+class Client:
+    """One WebSocket, and the frames that came over it."""
+
+    def __init__(self, line: ClientConnection) -> None:
+        self.line = line
+        self.welcome: dict[str, Any] = {}
+        #: Every message as it came, and the events among them.
+        self.raw: list[bytes] = []
+        self.events: list[dict[str, Any]] = []
+
+    async def send(self, **frame: Any) -> None:
+        """Send a frame."""
+        await self.line.send(msgspec.json.encode(frame), text=True)
+
+    async def take(self) -> dict[str, Any]:
+        """The next frame. Raises: ConnectionClosed."""
+        async with asyncio.timeout(TIMEOUT_S):
+            data = await self.line.recv(decode=False)
+        self.raw.append(data)
+        frame: dict[str, Any] = msgspec.json.decode(data)
+        if frame["frame"] == "event":
+            self.events.append(frame)
+        return frame
+
+    async def until(self, kind: str, **having: Any) -> dict[str, Any]:
+        """Take frames until one is of this kind and has these fields."""
+        while True:
+            frame = await self.take()
+            if frame["frame"] == kind and all(frame.get(name) == value for name, value in having.items()):
+                return frame
+
+    async def answer(self, frame_id: str) -> dict[str, Any]:
+        """Take frames until the one that answers this id."""
+        while True:
+            frame = await self.take()
+            if frame["frame"] in ("reply", "error") and frame.get("id") == frame_id:
+                return frame
+
+    async def event(self, seq: int) -> dict[str, Any]:
+        """Take frames until this event has come."""
+        while not self.events or self.events[-1].get("seq", 0) < seq:
+            await self.take()
+        return self.events[-1]
+
+    async def end(self) -> tuple[int, str]:
+        """Take frames until the server closes; answers why."""
+        with pytest.raises(ConnectionClosed) as closed:
+            await self.until("nothing")
+        assert closed.value.rcvd is not None, "the line was cut"
+        return closed.value.rcvd.code, closed.value.rcvd.reason
+
+    @property
+    def seqs(self) -> list[int]:
+        """The numbers of the events so far."""
+        return [event["seq"] for event in self.events if "seq" in event]
+
+    @property
+    def since(self) -> str:
+        """Where to resume."""
+        return f"{self.welcome['epoch']}:{self.seqs[-1] if self.seqs else self.welcome['seq']}"
+
+
+class Gateway:
+    """A hub behind a port."""
+
+    def __init__(self, node: Node, hub: Hub, url: str, tokens: dict[str, Token]) -> None:
+        self.node = node
+        self.hub = hub
+        self.url = url
+        self.tokens = tokens
+
+    def token(self, principal: Principal, lasts_s: float = 3600.0) -> str:
+        """Make a token."""
+        token = f"token-{len(self.tokens)}"
+        self.tokens[token] = Token(principal, time.time() + lasts_s)
+        return token
+
+    @asynccontextmanager
+    async def line(self, **options: Any) -> AsyncIterator[ClientConnection]:
+        """Connect, and say nothing."""
+        options = {"subprotocols": [Subprotocol(SUBPROTOCOL_JSON)], "compression": None, **options}
+        url = f"ws{self.url.removeprefix('http')}/v1/socket"
+        async with connect(url, ping_interval=None, close_timeout=1, **options) as line:
+            yield line
+
+    @asynccontextmanager
+    async def client(
+        self, principal: Principal, since: str | None = None, device: str | None = None, **options: Any
+    ) -> AsyncIterator[Client]:
+        """Connect, say hello, and be welcome."""
+        async with self.line(**options) as line:
+            client = Client(line)
+            hello = {"token": self.token(principal), "since": since, "device": device}
+            await client.send(frame="hello", **{name: value for name, value in hello.items() if value is not None})
+            client.welcome = await client.take()
+            assert client.welcome["frame"] == "welcome", client.welcome
+            yield client
+
+
+def small_receive_buffer(url: str) -> socket.socket:
+    """A connected socket whose kernel buffer is soon full."""
+    host, port = url.removeprefix("http://").split(":")
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect((host, int(port)))
+    raw.setblocking(False)
+    return raw
+
+
+@asynccontextmanager
+async def make_gateway(
+    node: Node,
+    *,
+    limits: Limits | None = None,
+    queries: dict[type[Query], QueryHandler] | None = None,
+    rates: RateLimits | None = None,
+    allowed_origins: tuple[str, ...] = (),
+) -> AsyncIterator[Gateway]:
+    """Serve a node's users over WebSocket and REST."""
+    tokens: dict[str, Token] = {}
+
+    def verify(token: str) -> Token:
+        if token not in tokens:
+            raise Unauthenticated(reason="invalid")
+        if tokens[token].expires_at <= time.time():
+            raise Unauthenticated(reason="expired")
+        return tokens[token]
+
+    limiters = Limiters(rates or RateLimits(commands_per_user=UNLIMITED, queries_per_user=UNLIMITED))
+    hub = Hub(
+        pool=node.pool,
+        verify=verify,
+        submit=node.runtime.submit,
+        new_id=node.runtime.new_id,
+        queries=queries or {},
+        limiters=limiters,
+        limits=limits or Limits(close_s=2.0),
+        origin_allowed=lambda origin: origin in allowed_origins,
+    )
+    app = HttpApp(
+        runtime=node.runtime,
+        queries={},
+        procedures={},
+        authenticate=lambda token: verify(token).principal,
+        pool=node.pool,
+        extra={("GET", "/v1/socket"): hub.handle},
+        limiters=limiters,
+        declarations=[],
+    )
+    heard = node.runtime.publish
+    node.runtime.publish = hub.publish
+    await hub.start()
+    runner = app.runner(shutdown_timeout_s=1.0)
+    await runner.setup()
+    await TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    try:
+        yield Gateway(node, hub, f"http://{host}:{port}", tokens)
+    finally:
+        async with asyncio.timeout(TIMEOUT_S):
+            await hub.drain()
+        await runner.cleanup()
+        await hub.stop()
+        node.runtime.publish = heard
