@@ -44,7 +44,7 @@ from server.http.exchange import EXCHANGE, Exchange
 from server.http.limits import HEADERS_MAX, KEEP_ALIVE_S, LINE_BYTES_MAX, LINGER_S, TRACE_HEADER_MAX, Limiters
 from server.http.openapi import ENVELOPE_PATH, build_document
 from server.http.pages import docs_pages, entrance_page, problem_page
-from server.http.problems import MethodNotAllowed, problem_response
+from server.http.problems import MethodNotAllowed, error_of, problem_response
 from server.http.routing import Router, param_names
 from server.texts import language_of
 
@@ -140,8 +140,11 @@ class HttpApp:
             endpoint, params = self._find(request, exchange)
             response = await endpoint(request, params)
         except HTTPException as answer:
-            self._mark(request, answer)
-            raise
+            refusal = error_of(answer)
+            if refusal is None:
+                self._mark(request, answer)
+                raise
+            response = self._problem(request, refusal, request_id)
         except Exception as error:
             response = self._problem(request, error, request_id)
         if not response.prepared:

@@ -6,17 +6,20 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from aiohttp.web import Response
+from aiohttp.web import HTTPException, Response
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from protocol.errors import GuildwireError, Rejected, Unauthenticated
+from protocol.errors import Forbidden, GuildwireError, Malformed, NotFound, Rejected, Unauthenticated
+from server.http.bodies import BodyTooLarge
 from server.texts import error_text
 
 MEDIA_TYPE = "application/problem+json"
 REALM = "guildwire"
 #: Fields of an error that are shown.
 FIELDS_MAX = 64
+
+_OF_STATUS: dict[int, type[GuildwireError]] = {400: Malformed, 403: Forbidden, 404: NotFound, 413: BodyTooLarge}
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
@@ -69,6 +72,17 @@ def problem_response(error: GuildwireError, *, request_id: str, language: str, r
     if replayed:
         headers["Idempotency-Replayed"] = "true"
     return Response(status=status, body=_encoder.encode(body), headers=headers)
+
+
+def error_of(refusal: HTTPException) -> GuildwireError | None:
+    """Find our error for one that aiohttp raised in a plain handler; None for a redirect and the like."""
+    kind = _OF_STATUS.get(refusal.status)
+    if kind is None:
+        return None
+    error = kind()
+    if refusal.text:
+        error.add_note(refusal.text)
+    return error
 
 
 def _challenge(fields: dict[str, Any]) -> str:

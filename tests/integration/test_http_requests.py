@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from aiohttp.web import BaseRequest, Response, StreamResponse, TCPSite
+from aiohttp.web import BaseRequest, HTTPFound, Response, StreamResponse, TCPSite, WebSocketResponse
 from structlog.testing import capture_logs
 
 from protocol.errors import GuildwireError
+from server.http import bodies
 from server.http.bodies import read_body
 from server.http.exchange import EXCHANGE
 from server.http.limits import BODY_BYTES_MAX, Limiters, Rate, RateLimits
@@ -584,3 +585,35 @@ async def test_an_error_of_a_plain_handler_is_a_problem_too(database_dsn: str, p
             answer = await http.send("GET", "/refuse")
 
     assert answer.problem["fields"] == {"what": "x"}
+
+
+async def test_what_aiohttp_raises_is_a_problem_too_unless_it_is_a_redirect(database_dsn: str, pool: Pool) -> None:
+    async def upgrade(request: BaseRequest) -> StreamResponse:
+        socket = WebSocketResponse()
+        await socket.prepare(request)
+        return socket
+
+    async def move(request: BaseRequest) -> StreamResponse:
+        raise HTTPFound("/elsewhere")
+
+    extra = {("GET", "/upgrade"): upgrade, ("GET", "/move"): move}
+    async with gadget_server(database_dsn, pool, extra=extra) as http:
+        refused = await http.send("GET", "/upgrade")
+        moved = await http.send("GET", "/move")
+
+    assert refused.problem["code"] == "malformed"
+    assert "WebSocket" in refused.problem["detail"]
+    assert moved.status == 302
+    assert moved.headers["Location"] == "/elsewhere"
+    assert moved.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_body_that_does_not_come_in_time_is_given_up(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.05)
+    head = b"POST /gadgets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer customer\r\nContent-Length: 9\r\n\r\n{"
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+    writer.write(head)
+    status = await reader.readline()
+    writer.close()
+
+    assert status.split()[1] == b"408"
