@@ -1,11 +1,16 @@
 """Fixtures of the whole test suite: a real database for each test that asks for one."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from storage.database import Pool, connect_pool
 from tests.support.postgres import TestPostgres
+
+if TYPE_CHECKING:
+    from tests.support.server import Site
 
 _postgres = pytest.StashKey[TestPostgres]()
 
@@ -46,3 +51,12 @@ async def pool(database_dsn: str) -> AsyncIterator[Pool]:
     pool = await connect_pool(database_dsn, size_min=1, size_max=5)
     yield pool
     await pool.close()
+
+
+@pytest.fixture
+async def server(database_dsn: str, tmp_path: Path) -> "AsyncIterator[Site]":
+    """The whole server on a fresh database, in development mode, without demo data."""
+    from tests.support.server import make_config, open_site  # tests of the core do without it
+
+    async with open_site(database_dsn, make_config(tmp_path)) as site:
+        yield site

@@ -1,0 +1,288 @@
+"""The whole server on a real database and a free port, and people who use it as anybody would.
+
+async def test_…(server: Site):
+    market = await server.market(staff=3)
+    ada = await server.person("Ada")
+    booked = await ada.call(CreateBooking(service_id=market.service_id, start_at=market.soon))
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from argon2 import PasswordHasher
+from msgspec import Struct
+
+from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from protocol.booking.commands import PaymentReply, RecordPayment
+from protocol.business import AddMember, MemberRole, RegisterBusiness, Week
+from protocol.catalogue import BY_TYPE, Command
+from protocol.errors import GuildwireError
+from protocol.ids import BusinessId, Ref, ServiceId, UserId
+from protocol.instants import LocalSpan
+from protocol.payment import GATEWAY
+from protocol.roles import Principal, Role
+from protocol.service import CreateService, ListServices
+from protocol.user import GrantRole, UserView
+from server.auth import passwords
+from server.auth.bulk import NewAccount, make_accounts
+from server.bootstrap import Server, open_server
+from server.client import Client, Event, Rest
+from server.config import AuthConfig, Config, DevConfig, LimitsConfig, ServerConfig
+from server.node import ACTORS
+from server.ops.verify import verify
+
+#: Everything here answers in milliseconds; who waits longer has failed.
+TIMEOUT_S = 30
+PASSWORD = "a good enough secret"
+#: Hashing is slow on purpose; how slow is no rule that is proved here.
+CHEAP = {"ARGON2_MEMORY_KIB": 8, "ARGON2_PASSES": 1, "ARGON2_LANES": 1}
+GATEWAY_SAYS = Principal(user_id=GATEWAY, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
+ALWAYS = Week(week=((LocalSpan(0, 24 * 60),),) * 7)
+#: Sign-ins under way at once.
+SIGN_INS_AT_ONCE = 8
+
+
+@dataclass(eq=False)
+class Person:
+    """Somebody with an account, signed in; with a phone once they are ``live``."""
+
+    rest: Rest
+    #: None until they are live.
+    client: Client | None = None
+    #: Every event that was taken from the phone so far.
+    heard: list[Event] = field(default_factory=list)
+
+    @property
+    def me(self) -> UserView:
+        """Who they are, and what they act as."""
+        assert self.rest.signed_in is not None
+        return self.rest.signed_in.tokens.user
+
+    @property
+    def id(self) -> UserId:
+        """Their user id."""
+        return self.me.id
+
+    @property
+    def phone(self) -> Client:
+        """Their live connection."""
+        assert self.client is not None, "not live"
+        return self.client
+
+    @property
+    def principal(self) -> Principal:
+        """What their token stands for."""
+        me = self.me
+        return Principal(
+            user_id=me.id,
+            role=me.role,
+            roles=frozenset(me.roles),
+            business_id=me.business_id,
+            manager=me.manager,
+        )
+
+    async def call(self, what: Struct, **options: Any) -> Any:
+        """Send a command or ask a query over REST; gives the reply."""
+        return (await self.rest.call(what, **options)).reply
+
+    async def send(self, command: Command, **options: Any) -> Any:
+        """Send a command over the socket; gives the reply."""
+        async with asyncio.timeout(TIMEOUT_S):
+            return (await self.phone.send(command, **options)).reply
+
+    async def hears(self, type_: str, entity: Ref | str | None = None) -> Event:
+        """Take events until one has that type, and is about that entity."""
+        async with asyncio.timeout(TIMEOUT_S):
+            async for event in self.phone.events():
+                self.heard.append(event)
+                if event.type == type_ and entity in (None, event.entity):
+                    return event
+        raise AssertionError("events never end")
+
+    async def hears_all(self, seq: int) -> list[Event]:
+        """Take events up to a number; gives all that were ever taken."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while not any(event.seq == seq for event in reversed(self.heard)):
+                self.heard.append(await anext(self.phone.events()))
+        return self.heard
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One business, open day and night, and the one service that it offers."""
+
+    business_id: BusinessId
+    service_id: ServiceId
+    owner: Person
+    staff: list[Person]
+
+    @property
+    def soon(self) -> datetime:
+        """A full hour some way ahead, beyond every window and reminder."""
+        return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=3)
+
+
+class Site:
+    """A running server, and the people around it."""
+
+    def __init__(self, server: Server, stack: AsyncExitStack) -> None:
+        self.server = server
+        self.node = server.node
+        self.url = server.url
+        self._stack = stack
+        self._hash = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+    async def person(self, name: str = "Somebody", *, live: bool = False) -> Person:
+        """Make an account and sign in."""
+        (person,) = await self.people(name, live=live)
+        return person
+
+    async def people(self, *names: str, live: bool = False) -> list[Person]:
+        """Make accounts and sign in to each."""
+        accounts = [NewAccount(email=f"{uuid4().hex}@people.test", name=name) for name in names]
+        await make_accounts(self.node.runtime, accounts, self._hash)
+        turns = asyncio.Semaphore(SIGN_INS_AT_ONCE)
+
+        async def sign_in(account: NewAccount) -> Person:
+            async with turns:
+                return await self.sign_in(account.email, live=live)
+
+        return await asyncio.gather(*map(sign_in, accounts))
+
+    async def sign_in(self, email: str, *, live: bool = False) -> Person:
+        """Sign in on one more device."""
+        person = Person(await self._stack.enter_async_context(Rest(self.url)))
+        await person.rest.sign_in(email, PASSWORD)
+        if live:
+            await self.connect(person)
+        return person
+
+    async def connect(self, *people: Person, since: str | None = None) -> None:
+        """Let people hear what happens from now on, or from a position on."""
+        for person in people:
+            assert person.client is None, "live already"
+            person.client = await self._stack.enter_async_context(Client(person.rest, since=since))
+
+    async def admin(self) -> Person:
+        """Somebody with the role of an admin, acting as that."""
+        person = await self.person("Admin")
+        await self.system(GrantRole(user_id=person.id, role=Role.ADMIN))
+        return await self.sign_in(person.me.email)
+
+    async def market(self, *, staff: int = 1, price: float = 50, owner_serves: bool = False, **service: Any) -> Market:
+        """Open a business with an owner, some staff and one service of an hour."""
+        owner, *workers = await self.people("Olga Owner", *[f"Staff {number}" for number in range(staff)])
+        register = RegisterBusiness(
+            name="Workshop",
+            category_id="repair",
+            city="Berlin",
+            zone="Europe/Berlin",
+            currency="EUR",
+            hours=ALWAYS,
+            owner_serves=owner_serves,
+        )
+        business_id = (await owner.call(register)).business_id
+        await self.at_rest()
+        owner = await self.sign_in(owner.me.email)
+        for worker in workers:
+            await owner.call(AddMember(business_id=business_id, user_id=worker.id, role=MemberRole.STAFF))
+        said = {"category_id": "repair", "title": "Repair", "price": price, "duration_minutes": 60, **service}
+        await owner.call(CreateService(**said))
+        await self.at_rest()
+        page = await owner.call(ListServices(business_id=business_id))
+        workers = [await self.sign_in(worker.me.email) for worker in workers]
+        return Market(business_id, page.items[0].id, owner, workers)
+
+    async def employ(self, market: Market, *, manager: bool = False) -> Person:
+        """Let somebody work for the business as an employee."""
+        person = await self.person("Emil Employee")
+        await market.owner.call(
+            AddMember(business_id=market.business_id, user_id=person.id, role=MemberRole.EMPLOYEE, manager=manager)
+        )
+        await self.at_rest()
+        return await self.sign_in(person.me.email)
+
+    async def system(self, command: Command, principal: Principal = SYSTEM_PRINCIPAL, **options: Any) -> Any:
+        """Send a command that only the server itself sends; raises its refusal."""
+        declared = BY_TYPE[type(command)]
+        assert declared.actor is not None
+        to = Ref(declared.actor, declared.addressee(command, principal) or self.node.runtime.new_id())
+        call = Call(command, to, principal, options.get("key") or str(uuid4()), lambda outcome: None)
+        outcome = await self.node.runtime.execute(call)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
+
+    async def captured(self, payment: PaymentReply) -> None:
+        """What a verified webhook of the gateway does, without the gateway."""
+        command = RecordPayment(
+            booking_id=payment.booking_id,
+            payment_id=payment.payment_id,
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+        )
+        await self.system(command, GATEWAY_SAYS)
+
+    async def advance(self, by: timedelta) -> None:
+        """Let time pass, as anybody may in development, and wait until everything that fell due was handled."""
+        body = {"advance_s": by.total_seconds()}
+        async with aiohttp.ClientSession() as http, http.post(self.url + "/dev/clock", json=body) as answer:
+            answer.raise_for_status()
+        await self.at_rest()
+
+    async def at_rest(self) -> None:
+        """Wait until every message between actors, and every timer that is due, was handled."""
+        due = "SELECT EXISTS (SELECT FROM agenda WHERE due_at <= $1)"
+        async with asyncio.timeout(TIMEOUT_S):
+            await self.node.runtime.drain()
+            while await self.node.pool.fetchval(due, self.node.clock.now()):
+                await self.node.runtime.drain()
+
+    async def prove(self) -> None:
+        """Run every check of ``server verify``; none may find anything."""
+        await self.at_rest()
+        broken = [finding async for finding in verify(self.node.pool, ACTORS) if finding.broken]
+        assert not broken, broken
+
+
+async def outcome_of(answer: Any) -> Any:
+    """What comes of a call: its reply or answer, or the error that it was refused with."""
+    try:
+        return await answer
+    except GuildwireError as error:
+        return error
+
+
+def codes_of(outcomes: Sequence[Any]) -> list[str]:
+    """``ok`` or the error's code, in order."""
+    return [outcome.code if isinstance(outcome, GuildwireError) else "ok" for outcome in outcomes]
+
+
+def make_config(data_dir: Path, **sections: Any) -> Config:
+    """Development mode on a free port, without demo data; a whole section may be given instead."""
+    said: dict[str, Any] = {
+        "server": ServerConfig(port=0, data_dir=str(data_dir), drain_s=1),
+        "auth": AuthConfig(),
+        "dev": DevConfig(enabled=True, demo_data=False),
+        "limits": LimitsConfig(),
+        **sections,
+    }
+    return Config(**said)
+
+
+@asynccontextmanager
+async def open_site(dsn: str, config: Config) -> AsyncIterator[Site]:
+    """Serve a migrated database until the end; everybody leaves before the server stops."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, cheap in CHEAP.items():
+            patch.setattr(passwords, name, cheap)
+        async with open_server(config, dsn) as server, AsyncExitStack() as stack:
+            yield Site(server, stack)
