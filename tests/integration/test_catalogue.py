@@ -270,6 +270,44 @@ class TestServices:
         assert (await salon.ask(list_categories, ListCategories(lang="xx"))).items[0].name == "Hair"
 
 
+class Explained:
+    """A pool that answers with the plan of a query instead of its rows."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.plan = ""
+
+    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
+        rows = await self._pool.fetch(f"EXPLAIN {query}", *arguments)
+        self.plan = "\n".join(row[0] for row in rows)
+        return []
+
+
+async def test_each_list_order_is_an_index_s(salon: Salon) -> None:
+    await salon.pool.execute(
+        "INSERT INTO businesses SELECT gen_random_uuid(), owner_id, name, category, description, city, zone, currency,"
+        " latitude, longitude, hours, 0, 0, false, true, created_at FROM businesses, generate_series(1, 200)"
+    )
+    await salon.pool.execute(
+        "INSERT INTO services SELECT gen_random_uuid(), b.id, (ARRAY['hair', 'nails', 'pets'])[1 + n % 3], 'A', 'B', n,"
+        " 'EUR', 1, 60, 0, 15, '[]', true, now() - n * interval '1 hour' FROM businesses b, generate_series(1, 50) n"
+    )
+    await salon.pool.execute("ANALYZE")
+    page: ServicePage = await salon.ask(list_services, ListServices(limit=1))
+    asked: dict[str, dict[str, Any]] = {
+        "services_newest": {},
+        "services_category": {"category": "pets"},
+        "services_business": {"business_id": salon.business_id},
+    }
+
+    for index, filters in asked.items():
+        explained = Explained(salon.pool)
+        query = ListServices(cursor=page.next_cursor, **filters)
+        await list_services(cast(Pool, explained), query, None)
+        assert f"Index Scan Backward using {index}" in explained.plan
+        assert "Sort" not in explained.plan
+
+
 class SlowReads:
     """A pool whose first answer is on its way for as long as the test likes."""
 
