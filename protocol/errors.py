@@ -17,7 +17,6 @@ GuildwireError
 import re
 from typing import Any, ClassVar
 
-
 _CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
 
 

@@ -39,6 +39,16 @@ APPLICATION_NAME = "guildwire"
 _NOT_YET = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 
 
+#: What a read raises while the database is away: a reason to come again later, not a bug.
+OUTAGES = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
 class DatabaseUnreachable(Exception):
     """No connection to the database came about in time."""
 

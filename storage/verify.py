@@ -133,7 +133,8 @@ CHECKS = (
         "a booking's read row says what its actor says",
         """
         SELECT coalesce(a.id, b.id) || ': actor ' || coalesce(a.version, 0)
-               || ' ' || coalesce(a.state ->> 'status', '-') || ', row ' || coalesce(b.version, 0) || ' ' || coalesce(b.status, '-')
+               || ' ' || coalesce(a.state ->> 'status', '-')
+               || ', row ' || coalesce(b.version, 0) || ' ' || coalesce(b.status, '-')
           FROM (SELECT * FROM actors WHERE kind = 'booking') a FULL JOIN bookings b ON b.id = a.id
          WHERE b.version IS DISTINCT FROM a.version OR b.status IS DISTINCT FROM a.state ->> 'status'
             OR b.staff_id::text IS DISTINCT FROM a.state ->> 'staff_id'

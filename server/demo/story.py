@@ -1,0 +1,218 @@
+"""``server demo``: one booking from sign-in to released money, told by three live clients as it happens.
+
+Speaks to the server only through its public interface, like three phones would.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from protocol.booking.commands import (
+    ApproveBooking,
+    CompleteBooking,
+    ConfirmRelease,
+    CreateBooking,
+    PayBooking,
+    PaymentReply,
+    StartBooking,
+)
+from protocol.booking.views import GetTimeline, Timeline
+from protocol.conversation import MarkRead, PostMessage
+from protocol.ids import BookingId, ConversationId, MessageId
+from protocol.service import FindSlots, ListServices, ServicePage, SlotsView
+from protocol.user import CurrentUser, UserView
+from protocol.wallet import GetBalance
+from server.client import Client, Event, Rest
+from server.demo.accounts import CUSTOMER_EMAIL, DEMO_PASSWORD, OWNER_EMAIL, STAFF_EMAIL
+from server.running import find_running
+
+#: How long the server may take to come up, and one step of the story to be heard.
+START_TIMEOUT_S = 120
+STEP_TIMEOUT_S = 30
+
+
+@dataclass
+class Person:
+    """Somebody with a phone."""
+
+    name: str
+    colour: str
+    rest: Rest
+    client: Client
+
+    async def hears(self, console: Console, type_: str, entity: str) -> Event:
+        """Wait for an event of the booking, telling all that comes on the way."""
+        async with asyncio.timeout(STEP_TIMEOUT_S):
+            async for event in self.client.events():
+                console.print(f"  [{self.colour}]{self.name:9}[/] ⟵ #{event.seq:<4} {event.type}")
+                if event.type == type_ and event.entity == entity:
+                    return event
+        raise AssertionError("unreachable")
+
+
+async def play(url: str, console: Console) -> int:
+    """Play the story on a running server, or on one of its own; answers the exit code."""
+    async with AsyncExitStack() as stack:
+        own = None
+        if not url:
+            own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guildwire-demo-")))
+            url = await stack.enter_async_context(own_server(own, console))
+        people = [
+            await stack.enter_async_context(_person(url, *who))
+            for who in (
+                ("customer", "cyan", CUSTOMER_EMAIL),
+                ("staff", "green", STAFF_EMAIL),
+                ("owner", "yellow", OWNER_EMAIL),
+            )
+        ]
+        await _story(url, *people, console=console)
+        return await _prove(own, console)
+
+
+async def _story(url: str, customer: Person, staff: Person, owner: Person, *, console: Console) -> None:
+    say = console.print
+    booking_id = await _book(customer, staff, console)
+    entity = f"booking/{booking_id}"
+    await staff.hears(console, "booking.created", entity)
+
+    payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
+    say(f"[cyan]customer[/] pays {payment.amount} {payment.currency} at the sandbox gateway")
+    await _pay(url + payment.checkout_path)
+    await staff.hears(console, "booking.paid", entity)
+
+    say("[green]staff[/] approves")
+    await staff.client.send(ApproveBooking(booking_id=booking_id))
+    await customer.hears(console, "booking.confirmed", entity)
+    await _chat(customer, staff, ConversationId(booking_id), console)
+
+    say("[green]staff[/] starts and completes the job")
+    await staff.client.send(StartBooking(booking_id=booking_id))
+    await staff.client.send(CompleteBooking(booking_id=booking_id))
+    completed = await customer.hears(console, "booking.completed", entity)
+    say(f"  the money is in clearance until {completed.data['release_at']}")
+
+    say("[cyan]customer[/] confirms")
+    await customer.client.send(ConfirmRelease(booking_id=booking_id))
+    await owner.hears(console, "booking.released", entity)
+    await _release_by_time(url, customer, staff, owner, console)
+
+    say("\n[bold]the owner's wallet[/]", (await owner.rest.call(GetBalance())).reply)
+    timeline: Timeline = (await customer.rest.call(GetTimeline(booking_id=booking_id))).reply
+    say(f"\n[bold]the timeline of {timeline.number}[/]")
+    for entry in timeline.entries:
+        say(f"  {entry.at:%H:%M:%S}  {entry.text}")
+
+
+async def _book(customer: Person, staff: Person, console: Console) -> BookingId:
+    """Find the staff member's first free slot, and take it."""
+    me: UserView = (await staff.rest.call(CurrentUser())).reply
+    services: ServicePage = (await customer.rest.call(ListServices(business_id=me.business_id, limit=50))).reply
+    for service in services.items:
+        slots: SlotsView = (await customer.rest.call(FindSlots(service_id=service.id, staff_id=me.id))).reply
+        if slots.slots:
+            start_at = slots.slots[0].start_at
+            break
+    else:
+        raise AssertionError("the demo staff member has no free slot")
+    console.print(f"[cyan]customer[/] books {service.title!r} of {service.business_name} at {start_at}")
+    command = CreateBooking(
+        service_id=service.id, staff_id=me.id, start_at=start_at, notes="Second floor, please ring."
+    )
+    reply = (await customer.client.send(command)).reply
+    console.print(f"  held: {reply.number}, {reply.total_amount} {reply.currency}, {reply.status}")
+    return BookingId(reply.booking_id)
+
+
+async def _chat(customer: Person, staff: Person, conversation_id: ConversationId, console: Console) -> None:
+    console.print("they talk")
+    entity = f"conversation/{conversation_id}"
+    await staff.hears(console, "conversation.opened", entity)
+    await customer.client.send(PostMessage(conversation_id=conversation_id, text="Hello! Is there a parking space?"))
+    heard = await staff.hears(console, "message.posted", entity)
+    console.print(f"    “{heard.data['content']['text']}”")
+    message_id = MessageId(heard.data["message_id"])
+    await staff.client.send(MarkRead(conversation_id=conversation_id, message_id=message_id))
+    await customer.hears(console, "messages.read", entity)
+    await staff.client.send(PostMessage(conversation_id=conversation_id, text="Yes, right behind the house."))
+    heard = await customer.hears(console, "message.posted", entity)
+    console.print(f"    “{heard.data['content']['text']}”")
+
+
+async def _release_by_time(url: str, customer: Person, staff: Person, owner: Person, console: Console) -> None:
+    """A second job, whose customer says nothing: 24 hours later the money moves by itself."""
+    console.print("\na second job, and nobody confirms")
+    booking_id = await _book(customer, staff, console)
+    entity = f"booking/{booking_id}"
+    payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
+    await _pay(url + payment.checkout_path)
+    await staff.hears(console, "booking.paid", entity)
+    for command in (ApproveBooking, StartBooking, CompleteBooking):
+        await staff.client.send(command(booking_id=booking_id))
+    console.print("the clock moves on by 24 hours")
+    await _advance(url, timedelta(hours=24))
+    await owner.hears(console, "booking.released", entity)
+
+
+async def _pay(checkout_url: str) -> None:
+    async with aiohttp.ClientSession() as http, http.post(checkout_url + "/pay") as answer:
+        answer.raise_for_status()
+
+
+async def _advance(url: str, by: timedelta) -> None:
+    body = {"advance_s": by.total_seconds()}
+    async with aiohttp.ClientSession() as http, http.post(url + "/dev/clock", json=body) as answer:
+        answer.raise_for_status()
+
+
+@asynccontextmanager
+async def _person(url: str, name: str, colour: str, email: str) -> AsyncIterator[Person]:
+    async with Rest(url) as rest:
+        await rest.sign_in(email, DEMO_PASSWORD)
+        async with Client(rest, device=f"demo-{name}") as client:
+            yield Person(name, colour, rest, client)
+
+
+@asynccontextmanager
+async def own_server(data_dir: Path, console: Console) -> AsyncIterator[str]:
+    """Run a server of its own on a free port, with everything in a folder that goes afterwards."""
+    console.print("starting a server of its own …")
+    environ = os.environ | _environment(data_dir)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "run", env=environ, stdout=-3)
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while (running := find_running(data_dir)) is None:
+                if process.returncode is not None:
+                    raise RuntimeError(f"the server ended with {process.returncode}")
+                await asyncio.sleep(0.1)
+        yield running.url
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+def _environment(data_dir: Path) -> dict[str, str]:
+    settings: dict[str, Any] = {
+        "SERVER__DATA_DIR": data_dir,
+        "SERVER__HOST": "127.0.0.1",
+        "SERVER__PORT": 0,
+        "DEV__ENABLED": "true",
+        "LOG__LEVEL": "warning",
+    }
+    return {f"GUILDWIRE_{name}": str(value) for name, value in settings.items()}
+
+
+async def _prove(data_dir: Path | None, console: Console) -> int:
+    environ = os.environ | (_environment(data_dir) if data_dir else {})
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "verify", env=environ)
+    return await process.wait()
