@@ -126,6 +126,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             limiters=limiters,
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,
+            https=config.public_url.startswith("https"),
             version=VERSION,
             links=LINKS,
             outages=OUTAGES,

@@ -78,7 +78,7 @@ async def connect_pool(
 
 
 async def _keep(connection: Connection) -> None:
-    """Give a connection back as it is: no reader leaves settings, locks or listeners behind, and asking costs 0.1 ms."""
+    """Give a connection back as it is: no reader leaves anything behind in it, and to make sure costs 0.1 ms."""
 
 
 async def connect(dsn: str, *, startup_wait_s: float = STARTUP_WAIT_S) -> Connection:
