@@ -40,12 +40,19 @@ class Lookup(Generic[Q, A]):
     async def _run(self) -> None:
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(LOOKUP_MAX, len(self._waiting)))]
-            for (_, done), answer in zip(taken, await self._answers([question for question, _ in taken]), strict=True):
-                done(answer)
+            answers = await self._answers([question for question, _ in taken])
+            for (_, done), answer in zip(taken, answers, strict=True):
+                try:
+                    done(answer)
+                except Exception:
+                    log.exception("lookup.listener_crashed", lookup=self._name)
 
     async def _answers(self, questions: list[Q]) -> Sequence[A | GuildwireError]:
         try:
-            return await self._load(questions)
+            answers = await self._load(questions)
+            if len(answers) != len(questions):
+                raise ValueError(f"{len(questions)} questions, {len(answers)} answers")
+            return answers
         except Exception as error:
             log.exception("lookup.failed", lookup=self._name, questions=len(questions), error=repr(error))
             return [Unavailable(retry_after_s=RETRY_AFTER_S)] * len(questions)

@@ -36,6 +36,7 @@ from actors.runtime.limits import (
     RETRY_AFTER_S,
     STATE_BYTES_MAX,
     TWIN_WAIT_S,
+    TWINS_MAX,
 )
 from actors.runtime.lookups import Lookup
 from protocol.catalogue import BY_TYPE, Command, Done
@@ -192,10 +193,14 @@ class Runtime:
             call.done(Outcome(call.to, error=CommandIdReused(id=call.key)))
             return
         tell = call.done
+        later = Outcome(call.to, error=InFlight(id=call.key, retry_after_s=RETRY_AFTER_S))
+        if len(first.twins) >= TWINS_MAX:
+            tell(later)
+            return
 
         def give_up() -> None:
             first.twins.remove(call)
-            tell(Outcome(call.to, error=InFlight(id=call.key, retry_after_s=RETRY_AFTER_S)))
+            tell(later)
 
         timer = asyncio.get_running_loop().call_later(TWIN_WAIT_S, give_up)
 
@@ -211,16 +216,16 @@ class Runtime:
         if activation is None:
             activation = self._activations[to] = Activation(to, row=Stored(to) if fresh else None)
             if len(self._activations) > ACTIVATIONS_MAX:
-                self._evict()
+                self._evict(to)
         else:
             self._activations.move_to_end(to)
         activation.used_at = monotonic()
         return activation
 
-    def _evict(self) -> None:
+    def _evict(self, wanted: Ref) -> None:
         """Make room: the least recently used activation that is idle goes."""
         for to, activation in self._activations.items():
-            if activation.idle:
+            if activation.idle and to != wanted:
                 del self._activations[to]
                 return
 
@@ -249,8 +254,12 @@ class Runtime:
             if isinstance(row, GuildwireError):
                 self._fail_all(activation, row)
                 return
+            if row.schema > self._actors[row.to.kind].schema:
+                log.error("state.newer", actor=str(activation.to), schema=row.schema)
+                self._fail_all(activation, Unavailable(retry_after_s=RETRY_AFTER_S))
+                return
             try:
-                activation.state = self._decode(activation.to.kind, row)
+                activation.state = None if row.state is None else self._decoders[row.to.kind].decode(row.state)
             except msgspec.MsgspecError as error:
                 log.exception("state.unreadable", actor=str(activation.to), error=str(error))
                 self._fail_all(activation, Internal(incident=str(activation.to)))
@@ -259,12 +268,6 @@ class Runtime:
             self._step(activation)
 
         self._states.ask(activation.to, read)
-
-    def _decode(self, kind: Kind, row: Stored) -> Any:
-        cls = self._actors[kind]
-        if row.schema > cls.schema:
-            raise msgspec.ValidationError(f"{kind} state has schema {row.schema}; this server knows {cls.schema}")
-        return None if row.state is None else self._decoders[kind].decode(row.state)
 
     def _ask_facts(self, activation: Activation, handler: Handler) -> None:
         assert handler.facts is not None
@@ -384,7 +387,7 @@ class Runtime:
 
     def _undo(self, activation: Activation, call: Call, committed: Committed) -> None:
         """A decision did not come to be: nothing that builds on it may."""
-        activation.dead = True
+        charged, activation.dead = not activation.dead, True
         if committed.fault is not None:
             self._finish(call, Outcome(call.to, error=committed.fault))
         elif committed.status == DUPLICATE:
@@ -394,7 +397,7 @@ class Runtime:
         elif call.reruns >= RERUNS_MAX:
             self._finish(call, Outcome(call.to, error=Busy(queue="reruns", retry_after_s=RETRY_AFTER_S)))
         else:
-            call.reruns += 1
+            call.reruns += charged  # who only stands behind it is not to blame
             if committed.status != STALE and self._handlers[type(call.command)].facts is None:
                 refusal = committed.refusal
                 assert refusal is not None, f"no refusal is declared for {committed.status}"
@@ -430,6 +433,7 @@ class Runtime:
         seq = None
         at = 0
         version = decision.version - len(decision.emitted)
+        events = []
         for emitted in decision.emitted:
             version += 1
             count = len(emitted.audience)
@@ -438,12 +442,11 @@ class Runtime:
             if decision.principal in emitted.audience:
                 seq = seqs[emitted.audience.index(decision.principal)]
             if count:
-                self.publish(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
-        for effect in decision.effects:
-            if type(effect) is Send:
-                self.send(effect, decision.cause)
-            elif type(effect) is SetTimer or type(effect) is CancelTimer:
-                self.scheduled(decision.to, effect)
+                events.append(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
+        try:
+            self._announce(decision, events)
+        except Exception:
+            log.exception("listener.crashed", actor=str(decision.to), cause=decision.cause)
         assert decision.log is not None
         if decision.log.refused:
             refused = msgspec.json.decode(decision.log.reply)
@@ -452,15 +455,33 @@ class Runtime:
         else:
             self._finish(call, Outcome(call.to, decision.version, decision.log.reply, seq))
 
+    def _announce(self, decision: Decision, events: Sequence[Published]) -> None:
+        """Tell the sessions and the agenda. Raises whatever they raise; they find what they miss in the database."""
+        for event in events:
+            self.publish(event)
+        for effect in decision.effects:
+            if type(effect) is Send:
+                self.send(effect, decision.cause)
+            elif type(effect) is SetTimer or type(effect) is CancelTimer:
+                self.scheduled(decision.to, effect)
+
     def _finish(self, call: Call, outcome: Outcome) -> None:
         self._in_flight.pop(call.identity, None)
         if not self._in_flight:
             self._quiet.set()
-        self.observer.finished(call, outcome, perf_counter() - call.began)
-        call.done(outcome)
+        self._tell(call, outcome)
         for twin in call.twins:
             replayed = not isinstance(outcome.error, Fault)
-            twin.done(Outcome(outcome.to, outcome.version, outcome.reply, outcome.seq, replayed, outcome.error))
+            again = Outcome(outcome.to, outcome.version, outcome.reply, outcome.seq, replayed, outcome.error)
+            self._tell(twin, again)
+
+    def _tell(self, call: Call, outcome: Outcome) -> None:
+        """Give somebody their answer; a crash of theirs is nobody else's."""
+        try:
+            call.done(outcome)
+            self.observer.finished(call, outcome, perf_counter() - call.began)
+        except Exception:
+            log.exception("listener.crashed", actor=str(call.to), command=call.key)
 
     def _fail_all(self, activation: Activation, error: GuildwireError) -> None:
         """The actor cannot be read: everybody who waits for it is told."""

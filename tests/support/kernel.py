@@ -22,7 +22,7 @@ from storage.commit import Committed, Committer, connect_committer
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 #: Whatever a test waits for takes less, or the test fails.
-HANG_S = 60
+HANG_S = 30
 
 C = TypeVar("C", bound=type[Command])
 E = TypeVar("E", bound=type[Event])

@@ -1,0 +1,376 @@
+"""Tiny actors for the tests of the runtime: a counter, an account with a wallet, and one that holds somebody's time."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from msgspec import Struct
+
+from actors.actor import Actor, handles
+from actors.runtime.call import Call, Outcome
+from actors.runtime.clock import Clock
+from actors.runtime.turns import Commits, Runtime
+from protocol.catalogue import BY_TYPE, Command
+from protocol.effects import Decision
+from protocol.errors import Fault, NoStaffFree, WrongState
+from protocol.events import Event
+from protocol.ids import Kind, Ref, SessionId, UserId
+from protocol.roles import Principal, Role
+from storage.actors import Stored, load_answers, load_states
+from storage.commit import OK, Committed, Committer
+from storage.database import Pool
+from tests.support.kernel import NOW, hidden, sample
+
+BANK = "system.bank/EUR"
+
+
+def person(nth: int = 1) -> Principal:
+    """Somebody with an account."""
+    return Principal(
+        user_id=UserId(UUID(int=0xA000 + nth)),
+        role=Role.CUSTOMER,
+        roles=frozenset({Role.CUSTOMER}),
+        session_id=SessionId(UUID(int=0xB000 + nth)),
+    )
+
+
+# A counter, which never goes below zero
+
+
+class Known(Struct, frozen=True):
+    """Facts: how much to add."""
+
+    amount: int
+
+
+class CounterState(Struct, frozen=True):
+    value: int
+
+
+@hidden
+class CounterMoved(Event, frozen=True):
+    """The counter has another value."""
+
+    by: UserId
+    value: int
+
+
+class Counted(Struct, frozen=True):
+    """The reply: the value now."""
+
+    value: int
+
+
+@sample("counter.add", Kind.BOOKING)
+class Add(Command, frozen=True):
+    """Add to the counter; it is refused below zero."""
+
+    booking_id: UUID
+    amount: int = 1
+
+
+@sample("counter.add_known", Kind.BOOKING)
+class AddKnown(Command, frozen=True):
+    """Add what the facts say."""
+
+    booking_id: UUID
+
+
+@sample("counter.look", Kind.BOOKING)
+class Look(Command, frozen=True):
+    """Say the value; nothing happens."""
+
+    booking_id: UUID
+
+
+@sample("counter.crash", Kind.BOOKING)
+class Crash(Command, frozen=True):
+    """A bug."""
+
+    booking_id: UUID
+
+
+@sample("counter.open", Kind.BOOKING, creates=True)
+class OpenCounter(Command, frozen=True):
+    """Make a counter."""
+
+    value: int = 0
+
+
+@sample("counter.add_later", Kind.BOOKING)
+class AddLater(Command, frozen=True):
+    """Add something after a while, unless it is too late by then."""
+
+    booking_id: UUID
+    after_s: float
+    amount: int = 1
+    expires_after_s: float | None = None
+    command: str = "add"
+
+
+@sample("counter.forget", Kind.BOOKING)
+class Forget(Command, frozen=True):
+    """Take the timer back."""
+
+    booking_id: UUID
+
+
+@sample("counter.tell", Kind.BOOKING)
+class Tell(Command, frozen=True):
+    """Let another counter add something."""
+
+    booking_id: UUID
+    other_id: UUID
+    amount: int = 1
+
+
+class Counter(Actor[CounterState]):
+    """Counts."""
+
+    kind = Kind.BOOKING
+    state_type: ClassVar[type[Struct]] = CounterState
+
+    @handles(Add)
+    def add(self, cmd: Add) -> Counted:
+        return self._move(cmd.amount)
+
+    @handles(AddKnown, facts=Known)
+    def add_known(self, cmd: AddKnown, facts: Known) -> Counted:
+        return self._move(facts.amount)
+
+    @handles(Look)
+    def look(self, cmd: Look) -> Counted:
+        return Counted(self.value)
+
+    @handles(Crash)
+    def crash(self, cmd: Crash) -> None:
+        self.emit(CounterMoved(by=self.principal.user_id, value=-1))
+        raise ZeroDivisionError("a bug")
+
+    @handles(OpenCounter)
+    def open(self, cmd: OpenCounter) -> Counted:
+        return self._move(cmd.value)
+
+    @handles(AddLater)
+    def add_later(self, cmd: AddLater) -> None:
+        due_at = self.now + timedelta(seconds=cmd.after_s)
+        expires_at = None if cmd.expires_after_s is None else self.now + timedelta(seconds=cmd.expires_after_s)
+        command = (
+            Crash(booking_id=self.actor_id)
+            if cmd.command == "crash"
+            else Add(booking_id=self.actor_id, amount=cmd.amount)
+        )
+        self.set_timer("later", due_at, command, expires_at=expires_at)
+        self._move(0)
+
+    @handles(Forget)
+    def forget(self, cmd: Forget) -> None:
+        self.cancel_timer("later")
+        self._move(0)
+
+    @handles(Tell)
+    def tell(self, cmd: Tell) -> None:
+        self.send(Ref(Kind.BOOKING, cmd.other_id), Add(booking_id=cmd.other_id, amount=cmd.amount))
+        self._move(0)
+
+    @property
+    def value(self) -> int:
+        return self.state.value if self.exists else 0
+
+    def _move(self, amount: int) -> Counted:
+        if self.value + amount < 0:
+            raise WrongState(status=str(self.value))
+        self.emit(CounterMoved(by=self.principal.user_id, value=self.value + amount))
+        return Counted(self.value)
+
+    @staticmethod
+    def apply(state: Any, event: Event) -> CounterState:
+        assert isinstance(event, CounterMoved)
+        return CounterState(event.value)
+
+    def audience(self) -> Sequence[UserId]:
+        return (self.principal.user_id,)
+
+
+# An account, whose wallet only the database knows
+
+
+class AccountState(Struct, frozen=True):
+    payments: int
+
+
+@hidden
+class AccountPaid(Event, frozen=True):
+    """Money has moved."""
+
+    payments: int
+
+
+@sample("account.pay", Kind.USER)
+class Pay(Command, frozen=True):
+    """Pay in or, with a negative amount, out."""
+
+    amount: int
+
+
+class Account(Actor[AccountState]):
+    """Pays without looking into its wallet."""
+
+    kind = Kind.USER
+    state_type: ClassVar[type[Struct]] = AccountState
+
+    @handles(Pay)
+    def pay(self, cmd: Pay) -> Counted:
+        payments = self.state.payments + 1 if self.exists else 1
+        self.emit(AccountPaid(payments=payments), to=[UserId(self.actor_id)])
+        wallet = f"wallet/{self.actor_id}/EUR"
+        accounts = (BANK, wallet) if cmd.amount > 0 else (wallet, BANK)
+        self.transfer(*accounts, abs(cmd.amount), "EUR", "sample")
+        return Counted(payments)
+
+    @staticmethod
+    def apply(state: Any, event: Event) -> AccountState:
+        assert isinstance(event, AccountPaid)
+        return AccountState(event.payments)
+
+
+# One that holds the time of the first candidate who has it
+
+
+class Candidates(Struct, frozen=True):
+    """Facts: who seems to be free."""
+
+    free: tuple[UserId, ...]
+
+
+class HolderState(Struct, frozen=True):
+    staff_id: UserId
+
+
+@hidden
+class HolderChose(Event, frozen=True):
+    """Somebody's time is held."""
+
+    staff_id: UserId
+
+
+@sample("holder.hold", Kind.CONVERSATION, creates=True)
+class Hold(Command, frozen=True):
+    """Hold an hour of whoever is free."""
+
+    hour: int = 0
+
+
+class Holder(Actor[HolderState]):
+    """Holds time."""
+
+    kind = Kind.CONVERSATION
+    state_type: ClassVar[type[Struct]] = HolderState
+
+    @handles(Hold, facts=Candidates)
+    def hold(self, cmd: Hold, facts: Candidates) -> HolderState:
+        if not facts.free:
+            raise NoStaffFree()
+        starts_at = NOW + timedelta(hours=cmd.hour)
+        self.emit(HolderChose(staff_id=facts.free[0]), to=[facts.free[0]])
+        self.reserve(self.actor_id, facts.free[0], starts_at, starts_at + timedelta(hours=1))
+        return HolderState(facts.free[0])
+
+    @staticmethod
+    def apply(state: Any, event: Event) -> HolderState:
+        assert isinstance(event, HolderChose)
+        return HolderState(event.staff_id)
+
+
+ACTORS: dict[Kind, type[Actor[Any]]] = {actor.kind: actor for actor in (Counter, Account, Holder)}
+
+Ask = tuple[Command, Principal, datetime]
+Loader = Callable[[Sequence[Ask]], Awaitable[Sequence[Any]]]
+
+
+async def know_one(asks: Sequence[Ask]) -> list[Known]:
+    """Facts that are always the same."""
+    return [Known(1) for _ in asks]
+
+
+async def know_nobody(asks: Sequence[Ask]) -> list[Candidates]:
+    """Nobody is free."""
+    return [Candidates(()) for _ in asks]
+
+
+def free_staff(pool: Pool, staff: Sequence[UserId]) -> Loader:
+    """Load who of these has no slot that hour."""
+
+    async def load(asks: Sequence[Ask]) -> list[Candidates]:
+        rows = await pool.fetch("SELECT staff_id, lower(during) AS starts_at FROM slots")
+        busy = {(row["staff_id"], row["starts_at"]) for row in rows}
+        hours = [NOW + timedelta(hours=command.hour) for command, _, _ in asks if isinstance(command, Hold)]
+        return [Candidates(tuple(member for member in staff if (member, hour) not in busy)) for hour in hours]
+
+    return load
+
+
+def make_samples_runtime(
+    pool: Pool | None, commits: Commits, facts: Mapping[type[Struct], Loader] | None = None, **options: Any
+) -> Runtime:
+    """A runtime of the sample actors; without a pool no actor has ever been."""
+    states = partial(load_states, pool) if pool else nothing_stored
+    return Runtime(
+        actors=ACTORS,
+        facts={Known: know_one, Candidates: know_nobody, **(facts or {})},
+        commits=commits,
+        load_states=options.pop("load_states", states),
+        load_answers=partial(load_answers, pool),  # type: ignore[arg-type]  # not asked without a database
+        clock=options.pop("clock", Clock()),
+        **options,
+    )
+
+
+def make_call(
+    command: Command,
+    principal: Principal | None = None,
+    *,
+    key: str | None = None,
+    done: Callable[[Outcome], None] = lambda outcome: None,
+    if_version: int | None = None,
+) -> Call:
+    """A call as the edges make it."""
+    principal = principal or person()
+    declared = BY_TYPE[type(command)]
+    assert declared.actor is not None
+    to = Ref(declared.actor, declared.addressee(command, principal) or uuid4())
+    return Call(command, to, principal, key or str(uuid4()), done, if_version=if_version)
+
+
+async def nothing_stored(refs: Sequence[Ref]) -> list[Stored]:
+    """A database in which no actor has ever been."""
+    return [Stored(ref) for ref in refs]
+
+
+class Gate:
+    """Stands before the committer, or in its place, and lets decisions and answers through when it is told to."""
+
+    def __init__(self, committer: Committer | None = None) -> None:
+        self._committer = committer
+        #: What was submitted, and whom to tell; oldest first.
+        self.held: list[tuple[Decision, Callable[[Committed], None]]] = []
+
+    def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None:
+        """Hold it."""
+        self.held.append((decision, done))
+
+    def answer(self, *statuses: str, fault: Fault | None = None) -> None:
+        """Answer the oldest decisions with these, without any database."""
+        for status in statuses:
+            decision, done = self.held.pop(0)
+            seqs = [1] * sum(len(emitted.audience) for emitted in decision.emitted) if status == OK else ()
+            done(Committed(status, seqs, fault))
+
+    def let_through(self) -> None:
+        """Hand everything that is held to the committer."""
+        assert self._committer is not None
+        held, self.held = self.held, []
+        for decision, done in held:
+            self._committer.submit(decision, done)
