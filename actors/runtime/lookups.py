@@ -33,9 +33,7 @@ class Lookup(Generic[Q, A]):
         """Queue a question; ``done`` gets its answer, or the error that stands in its way."""
         self._waiting.append((question, done))
         if len(self._rounds) < LOOKUPS_AT_ONCE:
-            task = asyncio.get_running_loop().create_task(self._run())
-            self._rounds.add(task)
-            task.add_done_callback(self._rounds.discard)
+            self._rounds.add(asyncio.get_running_loop().create_task(self._run()))
 
     async def _run(self) -> None:
         while self._waiting:
@@ -46,6 +44,10 @@ class Lookup(Generic[Q, A]):
                     done(answer)
                 except Exception:
                     log.exception("lookup.listener_crashed", lookup=self._name)
+        # In the same step as the last look at the queue: whoever asks from now on starts a round of their own.
+        task = asyncio.current_task()
+        assert task is not None
+        self._rounds.discard(task)
 
     async def _answers(self, questions: list[Q]) -> Sequence[A | GuildwireError]:
         try:
