@@ -70,8 +70,8 @@ class Call:
         """16 bytes over the decoded command and its target; the same over every transport."""
         if not self._hash:
             declared = BY_TYPE[type(self.command)]
-            target = b"" if declared.creates else str(self.to).encode()
-            body = declared.name.encode() + b"\0" + target + b"\0" + _encoder.encode(self.command)
+            target = b"" if declared.creates else self.to.id.bytes
+            body = b"%b\0%b\0%b" % (declared.name.encode(), target, _encoder.encode(self.command))
             self._hash = blake2b(body, digest_size=16).digest()
         return self._hash
 

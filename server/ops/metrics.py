@@ -1,9 +1,13 @@
 """Metrics in Prometheus's text format; counted where things happen, read by ``GET /metrics``."""
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 from actors.runtime.call import Call, Outcome
 from actors.runtime.turns import Observer
@@ -16,48 +20,46 @@ LATENESS_BUCKETS_S = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class Metrics(Observer):
+class Tally:
+    """A histogram that costs a fraction of a microsecond to fill: one thread, no locks, summed up when it is read."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one observation."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def show(self, family: HistogramMetricFamily, labels: Sequence[str] = ()) -> None:
+        """Add it to a metric, the buckets cumulative as Prometheus wants them."""
+        total = 0
+        buckets: list[tuple[str, float]] = []
+        for bound, count in zip([*map(str, self._bounds), "+Inf"], self._counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric(labels, buckets, self._sum)
+
+
+class Metrics(Observer, Collector):
     """All the figures of one process."""
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._commands = Counter(
-            "guildwire_commands",
-            "Commands, by what came of them: ok, replayed or the error's code",
-            ["command", "outcome"],
-            registry=self.registry,
-        )
-        self._latency = Histogram(
-            "guildwire_command_seconds",
-            "From a command's arrival to its durable answer",
-            ["command"],
-            buckets=LATENCY_BUCKETS_S,
-            registry=self.registry,
-        )
-        self._reruns = Counter(
-            "guildwire_turn_reruns",
-            "Turns decided again: their state had moved on, or a claim was lost",
-            ["reason"],
-            registry=self.registry,
-        )
-        self._batch_size = Histogram(
-            "guildwire_commit_batch_size", "Decisions in one commit", buckets=BATCH_BUCKETS, registry=self.registry
-        )
-        self._batch_seconds = Histogram(
-            "guildwire_commit_seconds", "Duration of one commit", buckets=LATENCY_BUCKETS_S, registry=self.registry
-        )
-        self._lateness = Histogram(
-            "guildwire_agenda_lateness_seconds",
-            "From when a timer or message was due to when it fired",
-            buckets=LATENESS_BUCKETS_S,
-            registry=self.registry,
-        )
-        #: Labels bound once: finding them anew costs more than counting.
-        self._counters: dict[tuple[type[Command], str], Counter] = {}
-        self._histograms: dict[type[Command], Histogram] = {}
+        self._outcomes: Counter[tuple[type[Command], str]] = Counter()
+        self._latency: defaultdict[type[Command], Tally] = defaultdict(lambda: Tally(LATENCY_BUCKETS_S))
+        self._reruns: Counter[str] = Counter()
+        self._batch_size = Tally(BATCH_BUCKETS)
+        self._batch_seconds = Tally(LATENCY_BUCKETS_S)
+        self._lateness = Tally(LATENESS_BUCKETS_S)
         self._readers: list[Callable[[], None]] = []
+        self.registry.register(self)
 
     def gauge(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Add a figure that is read when somebody looks."""
@@ -72,27 +74,50 @@ class Metrics(Observer):
         """A command has its answer."""
         kind = type(call.command)
         result = outcome.error.code if outcome.error is not None else "replayed" if outcome.replayed else "ok"
-        counter = self._counters.get((kind, result))
-        if counter is None:
-            counter = self._counters[kind, result] = self._commands.labels(BY_TYPE[kind].name, result)
-        counter.inc()
-        histogram = self._histograms.get(kind)
-        if histogram is None:
-            histogram = self._histograms[kind] = self._latency.labels(BY_TYPE[kind].name)
-        histogram.observe(seconds)
+        self._outcomes[kind, result] += 1
+        self._latency[kind].add(seconds)
 
     def rerun(self, call: Call, status: str) -> None:
         """A command is decided once more."""
-        self._reruns.labels(status).inc()
+        self._reruns[status] += 1
 
     def batch(self, size: int, seconds: float) -> None:
         """A batch is durable."""
-        self._batch_size.observe(size)
-        self._batch_seconds.observe(seconds)
+        self._batch_size.add(size)
+        self._batch_seconds.add(seconds)
 
     def late(self, seconds: float) -> None:
         """A row of the agenda has fired."""
-        self._lateness.observe(seconds)
+        self._lateness.add(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus sees of all that was counted here."""
+        commands = CounterMetricFamily(
+            "guildwire_commands",
+            "Commands, by what came of them: ok, replayed or the error's code",
+            labels=["command", "outcome"],
+        )
+        for (kind, result), count in self._outcomes.items():
+            commands.add_metric([BY_TYPE[kind].name, result], count)
+        yield commands
+        text = "From a command's arrival to its durable answer"
+        latency = HistogramMetricFamily("guildwire_command_seconds", text, labels=["command"])
+        for kind, tally in self._latency.items():
+            tally.show(latency, [BY_TYPE[kind].name])
+        yield latency
+        text = "Turns decided again: their state had moved on, or a claim was lost"
+        reruns = CounterMetricFamily("guildwire_turn_reruns", text, labels=["reason"])
+        for reason, count in self._reruns.items():
+            reruns.add_metric([reason], count)
+        yield reruns
+        for name, help_text, tally in (
+            ("commit_batch_size", "Decisions in one commit", self._batch_size),
+            ("commit_seconds", "Duration of one commit", self._batch_seconds),
+            ("agenda_lateness_seconds", "From when a timer or message was due to when it fired", self._lateness),
+        ):
+            family = HistogramMetricFamily(f"guildwire_{name}", help_text)
+            tally.show(family)
+            yield family
 
     def render(self) -> bytes:
         """The page for Prometheus."""
