@@ -19,6 +19,7 @@ from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome
 from actors.runtime.limits import (
     CLOCK_JOBS_MAX,
     CRASHES_MAX,
+    FIRING_MAX,
     HORIZON_S,
     SCAN_EVERY_S,
     SCAN_PAGE,
@@ -68,6 +69,7 @@ class Agenda:
         self._scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True})
         #: Rows that are being fired now.
         self._firing: set[AgendaId] = set()
+        self._room = asyncio.Event()
         #: (actor, timer name) → the row that the clock holds for it.
         self._timers: dict[tuple[Ref, str], AgendaId] = {}
         self._crashes: dict[AgendaId, _Crash] = {}
@@ -102,7 +104,8 @@ class Agenda:
         if isinstance(effect, SetTimer) and self._open:
             what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode(), "")
             due = Due(effect.agenda_id, to, effect.name, effect.due_at, effect.expires_at, *what)
-            if effect.due_at <= self._runtime.clock.now() + timedelta(seconds=HORIZON_S):
+            near = effect.due_at <= self._runtime.clock.now() + timedelta(seconds=HORIZON_S)
+            if near and len(self._timers) < CLOCK_JOBS_MAX:
                 self._set(due)
 
     def send(self, effect: Send, cause: str) -> None:
@@ -134,9 +137,10 @@ class Agenda:
         """Fire everything overdue, whoever was meant to."""
         now = self._runtime.clock.now()
         async for due in self._pages(now - timedelta(seconds=grace_s)):
-            crash = self._crashes.get(due.agenda_id)
-            if crash is None or crash.again_at <= now:
-                self._fire(due)
+            while len(self._firing) >= FIRING_MAX:
+                self._room.clear()
+                await self._room.wait()
+            self._fire(due)
 
     async def _pages(self, before: datetime) -> Any:
         after = None
@@ -170,15 +174,21 @@ class Agenda:
 
     def _fire(self, due: Due) -> None:
         """Send a row's command; its commit consumes the row."""
-        if due.agenda_id in self._firing or not self._open:
+        now = self._runtime.clock.now()
+        crash = self._crashes.get(due.agenda_id)
+        if due.agenda_id in self._firing or not self._open or (crash is not None and crash.again_at > now):
             return
         self._firing.add(due.agenda_id)
-        now = self._runtime.clock.now()
         self._observe_lateness(max(0.0, (now - due.due_at).total_seconds()))
         if due.expires_at is not None and now >= due.expires_at:
             self._skip(due, now)
             return
-        command = msgspec.json.decode(due.payload, type=BY_NAME[due.command].type)
+        try:
+            command = msgspec.json.decode(due.payload, type=BY_NAME[due.command].type)
+        except (KeyError, msgspec.MsgspecError) as error:
+            log.error("agenda.unreadable", actor=str(due.to), command=due.command, error=repr(error))
+            self._fired(due, Outcome(due.to, error=Internal(incident=str(due.agenda_id))))
+            return
 
         def done(outcome: Outcome) -> None:
             self._fired(due, outcome)
@@ -186,8 +196,12 @@ class Agenda:
         key = str(due.agenda_id)
         self._runtime.submit(Call(command, due.to, SYSTEM_PRINCIPAL, key, done, fired=due.agenda_id))  # type: ignore[arg-type]  # internal commands only
 
-    def _fired(self, due: Due, outcome: Outcome) -> None:
+    def _release(self, due: Due) -> None:
         self._firing.discard(due.agenda_id)
+        self._room.set()
+
+    def _fired(self, due: Due, outcome: Outcome) -> None:
+        self._release(due)
         if isinstance(outcome.error, Internal):
             self._crashed(due, outcome.error)
         elif isinstance(outcome.error, Fault):
@@ -216,7 +230,10 @@ class Agenda:
             log=Logged(SYSTEM, str(due.agenda_id), bytes(16), due.command, True, reply),
             fired=due.agenda_id,
         )
-        self._submit(decision, lambda committed: self._firing.discard(due.agenda_id))
+        try:
+            self._submit(decision, lambda committed: self._release(due))
+        except Fault:
+            self._release(due)
 
     def _crashed(self, due: Due, error: Internal) -> None:
         """It crashed its actor: try again later, and put it away after too many times."""

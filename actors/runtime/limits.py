@@ -34,5 +34,7 @@ SWEEP_EVERY_S = 5.0
 SCAN_PAGE = 500
 #: Timers held in the clock at once; the rest stays in the database until the next scan.
 CLOCK_JOBS_MAX = 5_000
+#: Rows that are fired at once; the sweeper waits with the others.
+FIRING_MAX = 1_000
 #: A due row is left to whoever scheduled it for this long before a sweeper takes it.
 SWEEP_GRACE_S = 2.0
