@@ -15,8 +15,8 @@ CREATE INDEX inbox_at ON inbox USING brin (at);
 
 -- The epoch changes with the database's identity, its timeline (a point-in-time restore, a failover) and the database
 -- inside of the cluster (a dump that is restored beside the old one). Numbers of another epoch mean nothing.
+-- Every view asks for it, hence one expression, which is inlined: 25 µs; as a join it was 50.
 CREATE FUNCTION inbox_epoch() RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT left(md5(s.system_identifier || '/' || c.timeline_id || '/' || d.oid), 12)
-      FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d
-     WHERE d.datname = current_database()
+    SELECT left(md5((pg_control_system()).system_identifier || '/' || (pg_control_checkpoint()).timeline_id
+                    || '/' || split_part(pg_relation_filepath('inbox_counters'), '/', -2)), 12)
 $$;
