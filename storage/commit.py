@@ -89,15 +89,15 @@ class Columns:
 
     #: group → number of columns, in the order of the parameters behind the decisions' own.
     GROUPS: ClassVar[dict[str, int]] = {
-        "journal": 10,
-        "inbox": 6,
+        "journal": 7,
+        "inbox": 4,
         "rows": 5,
         "slots_freed": 2,
         "slots": 6,
         "keys_released": 3,
         "keys": 4,
-        "transfers": 10,
-        "holds": 8,
+        "transfers": 8,
+        "holds": 7,
         "holds_moved": 5,
         "timers_cancelled": 4,
         "agenda": 10,
@@ -147,29 +147,16 @@ class Columns:
     def _add_events(self, idx: int, decision: Decision) -> int | None:
         """Append journal and inbox rows; answers the position of the sender's own last inbox row."""
         own = None
-        kind, actor_id = decision.to
+        kind = decision.to.kind
         journal, inbox = self.groups["journal"], self.groups["inbox"]
         version = decision.version - len(decision.emitted)
         for emitted in decision.emitted:
             version += 1
             event = emitted.event
             data = msgspec.json.encode(event).decode()
-            journal.append(
-                (
-                    idx,
-                    kind,
-                    actor_id,
-                    version,
-                    event.type,
-                    event.schema,
-                    data,
-                    decision.at,
-                    decision.principal,
-                    decision.cause,
-                )
-            )
+            journal.append((idx, kind, version, event.type, event.schema, data, decision.cause))
             for user_id in emitted.audience:
-                inbox.append((idx, user_id, kind, actor_id, version, decision.at))
+                inbox.append((idx, user_id, kind, version))
                 if user_id == decision.principal:
                     own = len(inbox)
         return own
@@ -218,12 +205,12 @@ def _release_key(groups: Groups, idx: int, decision: Decision, effect: ReleaseKe
 
 def _transfer(groups: Groups, idx: int, decision: Decision, effect: Transfer) -> None:
     what = (effect.transfer_id, effect.debit, effect.credit, effect.amount_minor, effect.currency, effect.reason)
-    groups["transfers"].append((idx, *what, *decision.to, decision.at))
+    groups["transfers"].append((idx, *what, decision.to.kind))
 
 
 def _open_hold(groups: Groups, idx: int, decision: Decision, effect: OpenHold) -> None:
     what = (effect.hold_id, effect.booking_id, effect.business_id, effect.purpose, effect.currency, effect.amount_minor)
-    groups["holds"].append((idx, *what, decision.at))
+    groups["holds"].append((idx, *what))
 
 
 def _move_hold(groups: Groups, idx: int, decision: Decision, effect: MoveHold) -> None:

@@ -10,7 +10,8 @@
 -- (refused before another one was refused that may have stood in its way: to be called again).
 -- seqs[k]: the inbox number given to the k-th inbox element; NULL if its decision failed.
 --
--- Joins of one array with another are avoided (they are quadratic without hashing): positions and row counts serve instead,
+-- Joins of one array with another are avoided (they are quadratic without hashing): positions and row counts serve instead
+-- (fixed-width arrays such as `d_at` are subscripted in constant time),
 -- and only a count that falls short is looked into.
 
 CREATE FUNCTION commit_mark(statuses text[], chain int[], guilty int[], why text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
@@ -66,18 +67,16 @@ CREATE FUNCTION commit_v1(
     d_chain int[], d_kind text[], d_id uuid[], d_expected bigint[], d_expected_stamp bigint[], d_version bigint[], d_stamp bigint[],
     d_schema smallint[], d_state text[], d_at timestamptz[], d_fired uuid[],
     d_principal uuid[], d_key text[], d_hash bytea[], d_command text[], d_refused boolean[], d_reply text[], d_own int[],
-    j_idx int[], j_kind text[], j_id uuid[], j_version bigint[], j_type text[], j_schema smallint[], j_data text[],
-    j_at timestamptz[], j_principal uuid[], j_cause text[],
-    i_idx int[], i_user uuid[], i_kind text[], i_id uuid[], i_version bigint[], i_at timestamptz[],
+    j_idx int[], j_kind text[], j_version bigint[], j_type text[], j_schema smallint[], j_data text[], j_cause text[],
+    i_idx int[], i_user uuid[], i_kind text[], i_version bigint[],
     r_idx int[], r_table text[], r_key text[], r_drop boolean[], r_row text[],
     sf_idx int[], sf_id uuid[],
     s_idx int[], s_id uuid[], s_staff uuid[], s_booking uuid[], s_starts timestamptz[], s_ends timestamptz[],
     uf_idx int[], uf_scope text[], uf_key text[],
     u_idx int[], u_scope text[], u_key text[], u_owner uuid[],
     t_idx int[], t_id uuid[], t_debit text[], t_credit text[], t_amount bigint[], t_currency text[], t_reason text[],
-    t_kind text[], t_subject uuid[], t_at timestamptz[],
+    t_kind text[],
     h_idx int[], h_id uuid[], h_booking uuid[], h_business uuid[], h_purpose text[], h_currency text[], h_amount bigint[],
-    h_at timestamptz[],
     m_idx int[], m_id uuid[], m_from text[], m_to text[], m_delta bigint[],
     c_idx int[], c_kind text[], c_id uuid[], c_name text[],
     a_idx int[], a_id uuid[], a_kind text[], a_actor uuid[], a_name text[], a_due timestamptz[], a_expires timestamptz[],
@@ -209,9 +208,9 @@ BEGIN
             END IF;
             IF cardinality(h_idx) > 0 THEN
                 INSERT INTO holds (id, booking_id, business_id, purpose, currency, amount_minor, remaining_minor, status, at)
-                SELECT h.id, h.booking, h.business, h.purpose, h.currency, h.amount, 0, 'HELD', h.at
-                  FROM unnest(h_idx, h_id, h_booking, h_business, h_purpose, h_currency, h_amount, h_at)
-                       h(idx, id, booking, business, purpose, currency, amount, at) WHERE alive[h.idx];
+                SELECT h.id, h.booking, h.business, h.purpose, h.currency, h.amount, 0, 'HELD', d_at[h.idx]
+                  FROM unnest(h_idx, h_id, h_booking, h_business, h_purpose, h_currency, h_amount)
+                       h(idx, id, booking, business, purpose, currency, amount) WHERE alive[h.idx];
             END IF;
             IF cardinality(m_idx) > 0 THEN
                 -- A hold that moves more than once moves step by step.
@@ -263,9 +262,9 @@ BEGIN
                      WHERE alive[t.idx] AND m.account NOT LIKE 'system.%' GROUP BY m.account) f
                  WHERE b.account = f.account;
                 INSERT INTO transfers (id, debit, credit, amount_minor, currency, reason, kind, subject_id, at)
-                SELECT t.id, t.debit, t.credit, t.amount, t.currency, t.reason, t.kind, t.subject, t.at
-                  FROM unnest(t_idx, t_id, t_debit, t_credit, t_amount, t_currency, t_reason, t_kind, t_subject, t_at)
-                       t(idx, id, debit, credit, amount, currency, reason, kind, subject, at) WHERE alive[t.idx];
+                SELECT t.id, t.debit, t.credit, t.amount, t.currency, t.reason, t.kind, d_id[t.idx], d_at[t.idx]
+                  FROM unnest(t_idx, t_id, t_debit, t_credit, t_amount, t_currency, t_reason, t_kind)
+                       t(idx, id, debit, credit, amount, currency, reason, kind) WHERE alive[t.idx];
             END IF;
 
             -- State: an actor's last decision of the batch wins.
@@ -294,9 +293,9 @@ BEGIN
 
             IF cardinality(j_idx) > 0 THEN
                 INSERT INTO journal (kind, id, version, type, schema, data, at, principal, cause)
-                SELECT j.kind, j.id, j.version, j.type, j.schema, j.data::jsonb, j.at, j.principal, j.cause
-                  FROM unnest(j_idx, j_kind, j_id, j_version, j_type, j_schema, j_data, j_at, j_principal, j_cause)
-                       j(idx, kind, id, version, type, schema, data, at, principal, cause) WHERE alive[j.idx];
+                SELECT j.kind, d_id[j.idx], j.version, j.type, j.schema, j.data::jsonb, d_at[j.idx], d_principal[j.idx], j.cause
+                  FROM unnest(j_idx, j_kind, j_version, j_type, j_schema, j_data, j_cause)
+                       j(idx, kind, version, type, schema, data, cause) WHERE alive[j.idx];
             END IF;
             IF cardinality(r_idx) > 0 THEN
                 FOR part IN
@@ -334,12 +333,11 @@ BEGIN
                 WITH ranked AS (
                     SELECT i.*, dense_rank() OVER (ORDER BY i.user_id) AS nth_user,
                            row_number() OVER (PARTITION BY i.user_id ORDER BY i.ord DESC) AS from_last
-                      FROM unnest(i_idx, i_user, i_kind, i_id, i_version, i_at)
-                           WITH ORDINALITY i(idx, user_id, kind, id, version, at, ord)
+                      FROM unnest(i_idx, i_user, i_kind, i_version) WITH ORDINALITY i(idx, user_id, kind, version, ord)
                      WHERE alive[i.idx]),
                 put AS (
                     INSERT INTO inbox (user_id, seq, kind, id, version, at)
-                    SELECT user_id, lasts[nth_user] - from_last + 1, kind, id, version, at FROM ranked)
+                    SELECT user_id, lasts[nth_user] - from_last + 1, kind, d_id[idx], version, d_at[idx] FROM ranked)
                 SELECT array_agg(lasts[nth_user] - from_last + 1 ORDER BY ord) INTO seqs FROM ranked;
                 IF NOT everyone THEN
                     SELECT array_agg(CASE WHEN alive[x.idx] THEN seqs[x.nth] END ORDER BY x.ord) INTO seqs FROM (
