@@ -1,6 +1,7 @@
 """The composition root: puts the transports around a node, runs it, and lets it end in good order."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -39,6 +40,8 @@ log = structlog.get_logger()
 SHUTDOWN_MARGIN_S = 5.0
 #: How many seconds' worth of a rate may come at once.
 BURST_S = 4.0
+#: Allocations between two looks of the garbage collector.
+GC_ALLOCATIONS = 50_000
 VERSION = "0.1.0"
 #: Shown on the entrance page beside the documentation.
 LINKS = {
@@ -72,6 +75,16 @@ async def serve(config: Config, console: Console) -> int:
         console.print("stopping: what is under way is finished first")
     console.print("stopped")
     return 1 if lost else 0
+
+
+def _spare_the_collector() -> None:
+    """What is here now stays: let the garbage collector look only at what comes, and less often.
+
+    Messages and their decisions die young and without cycles; looking for some took a tenth of a message's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, 20, 50)
 
 
 async def _until(stop: asyncio.Event, database: Database) -> bool:
