@@ -1,4 +1,4 @@
-"""Payments at a gateway: what it tells us, what we ask of it, and what the customer sees of it."""
+"""Payments at a gateway: what its verified webhooks tell us, in our words."""
 
 from uuid import UUID
 
@@ -19,7 +19,7 @@ class PaymentCaptured(Struct, frozen=True, kw_only=True):
 
 
 class PaymentSentBack(Struct, frozen=True, kw_only=True):
-    """The gateway has returned the money to the customer's card."""
+    """The gateway has returned the money to where it came from."""
 
     payment_id: PaymentId
     amount_minor: int
@@ -27,11 +27,13 @@ class PaymentSentBack(Struct, frozen=True, kw_only=True):
 
 
 class GatewayEvent(Struct, frozen=True, kw_only=True):
-    """One verified webhook, in our words."""
+    """One verified webhook."""
 
     #: The gateway's own id of it: a repetition has the same one.
     id: str
     #: The gateway's own name of what happened.
     type: str
-    #: None: something that we have no use for.
+    #: None: nothing that we can use; ``problem`` says why.
     what: PaymentCaptured | PaymentSentBack | None
+    #: ``unknown_type``, or ``malformed`` where a known type holds something else than it should.
+    problem: str = ""

@@ -1,0 +1,133 @@
+"""Payments put together. In development mode the gateway is the sandbox, reached by HTTP like any other."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_urlsafe
+
+import structlog
+from aiohttp import ClientSession
+
+from actors.runtime.call import Published
+from protocol.ids import BookingId, PaymentId
+from server.http.endpoints import PlainHandler
+from server.outbound.payments import Refunds, SandboxGateway
+from server.sandbox.gateway import Sandbox
+from server.sandbox.wire import WEBHOOK_PATH
+from server.webhooks.payments import Executor, PaymentWebhooks
+from storage.database import Pool
+from storage.queries.payment import find_payment, forget_odd_events, keep_odd_event, load_refunding
+
+#: How long events that changed nothing are kept, and how often the older ones are deleted.
+KEEP_ODD = timedelta(days=90)
+FORGET_EVERY_S = 24 * 3600.0
+_SECRET_FILE = "sandbox-webhook.secret"
+
+log = structlog.get_logger(__name__)
+
+
+class SandboxPayments:
+    """The sandbox gateway, our adapter to it, and the routes of both."""
+
+    def __init__(
+        self,
+        http: ClientSession,
+        pool: Pool,
+        runtime: Executor,
+        *,
+        now: Callable[[], datetime],
+        webhook_secrets: tuple[str, ...],
+    ) -> None:
+        self._pool = pool
+        self._url = ""
+        self._forgetting: asyncio.Task[None] | None = None
+        api_key = sha256(b"api key " + webhook_secrets[0].encode()).hexdigest()
+        self.sandbox = Sandbox(
+            http,
+            lambda: self._url,
+            partial(find_payment, pool),
+            secret=webhook_secrets[0],
+            api_key=api_key,
+            now=now,
+        )
+        gateway = SandboxGateway(http, lambda: self._url, api_key=api_key, webhook_secrets=webhook_secrets)
+        self._refunds = Refunds(gateway, partial(load_refunding, pool))
+        self._webhooks = PaymentWebhooks(gateway, runtime, self._find_booking, partial(keep_odd_event, pool))
+
+    @property
+    def routes(self) -> Mapping[tuple[str, str], PlainHandler]:
+        """What is served: the gateway's pages, and our own ear for it."""
+        return {**self.sandbox.routes, ("POST", WEBHOOK_PATH): self._webhooks.handle}
+
+    def on_event(self, published: Published) -> None:
+        """Hear of each committed event."""
+        self._refunds.on_event(published)
+
+    def start(self, url: str) -> None:
+        """The server listens at that address: go to work."""
+        self._url = url
+        self._refunds.start()
+        self._forgetting = asyncio.create_task(self._forget(), name="forget odd events")
+
+    async def stop(self) -> None:
+        """Stop asking and telling."""
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+            await asyncio.gather(self._forgetting, return_exceptions=True)
+        await self._refunds.stop()
+        await self.sandbox.stop()
+
+    async def _find_booking(self, payment_id: PaymentId) -> BookingId | None:
+        payment = await find_payment(self._pool, payment_id)
+        return None if payment is None else payment.booking_id
+
+    async def _forget(self) -> None:
+        while True:
+            try:
+                await forget_odd_events(self._pool, datetime.now(UTC) - KEEP_ODD)
+            except Exception:
+                log.exception("payments.not_forgotten", action="tomorrow")
+            await asyncio.sleep(FORGET_EVERY_S)
+
+
+@asynccontextmanager
+async def open_sandbox_payments(
+    pool: Pool,
+    runtime: Executor,
+    *,
+    now: Callable[[], datetime],
+    keys_dir: Path,
+    webhook_secrets: tuple[str, ...] = (),
+) -> AsyncIterator[SandboxPayments]:
+    """Open them; ``start`` once the server listens, and let ``on_event`` hear of each event.
+
+    Args:
+        now: the domain's clock.
+        webhook_secrets: newest first; with none, one is made at the first start and kept in ``keys_dir``.
+    """
+    async with ClientSession() as http:
+        secrets = webhook_secrets or (_kept_secret(keys_dir / _SECRET_FILE),)
+        payments = SandboxPayments(http, pool, runtime, now=now, webhook_secrets=secrets)
+        try:
+            yield payments
+        finally:
+            await payments.stop()
+
+
+def _kept_secret(path: Path) -> str:
+    """Read the secret, making it if there is none: whole or not at all, and only its owner may read it."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".secret-")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"whsec_{token_urlsafe(32)}")
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        os.unlink(draft)
+    return path.read_text()
