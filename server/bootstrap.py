@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from server.node import Database, Node, open_database, open_node
 from server.ops.dev import MovableClock
 from server.ops.gateway_metrics import watch_gateway
 from server.ops.health import Health
+from server.payments import SandboxPayments, open_sandbox_payments
 from server.queries.handlers import query_handlers
 from server.running import Running, leave_note, take_note_away
 from storage.database import OUTAGES
@@ -129,13 +130,14 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         await hub.start()
         stack.push_async_callback(hub.stop)
         watch_gateway(node.metrics, hub)
+        payments = await _open_payments(stack, config, node)
         app = HttpApp(
             runtime=node.runtime,
             queries=queries,
             procedures=accounts.procedures,
             authenticate=tokens.verify,
             pool=node.pool,
-            extra=_plain_routes(config, node, hub),
+            extra={**_plain_routes(config, node, hub), **(payments.routes if payments else {})},
             limiters=limiters,
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,
@@ -149,10 +151,30 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, config.server.host, config.server.port).start()
         stack.push_async_callback(hub.drain)
-        yield Server(node, hub, _url(config, runner))
+        url = _url(config, runner)
+        if payments is not None:
+            payments.start(url)
+        yield Server(node, hub, url)
 
 
-def _plain_routes(config: Config, node: Node, hub: Hub) -> Mapping[tuple[str, str], PlainHandler]:
+async def _open_payments(stack: AsyncExitStack, config: Config, node: Node) -> SandboxPayments | None:
+    """The payment gateway: the sandbox in development, none yet otherwise."""
+    if not config.dev.enabled:
+        return None
+    payments = await stack.enter_async_context(
+        open_sandbox_payments(
+            node.pool,
+            node.runtime,
+            now=node.clock.now,
+            keys_dir=Path(config.server.data_dir) / "keys",
+            webhook_secrets=config.payments.webhook_secrets,
+        )
+    )
+    node.listeners.append(payments.on_event)
+    return payments
+
+
+def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str], PlainHandler]:
     """What is served beside the catalogue."""
     health = Health(node.pool, VERSION, lambda: hub.draining)
 

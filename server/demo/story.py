@@ -31,7 +31,7 @@ from protocol.conversation import MarkRead, PostMessage
 from protocol.ids import BookingId, ConversationId, MessageId
 from protocol.service import FindSlots, ListServices, ServicePage, SlotsView
 from protocol.user import CurrentUser, UserView
-from protocol.wallet import GetBalance
+from protocol.wallet import GetBalance, WalletBalance
 from server.client import Client, Event, Rest
 from server.demo.accounts import CUSTOMER_EMAIL, DEMO_PASSWORD, OWNER_EMAIL, STAFF_EMAIL
 from server.running import find_running
@@ -106,7 +106,8 @@ async def _story(url: str, customer: Person, staff: Person, owner: Person, *, co
     await owner.hears(console, "booking.released", entity)
     await _release_by_time(url, customer, staff, owner, console)
 
-    say("\n[bold]the owner's wallet[/]", (await owner.rest.call(GetBalance())).reply)
+    wallet: WalletBalance = (await owner.rest.call(GetBalance())).reply
+    say(f"\n[bold]the owner's wallet[/]  {wallet.available_payout} {wallet.currency}, less 10 % commission")
     timeline: Timeline = (await customer.rest.call(GetTimeline(booking_id=booking_id))).reply
     say(f"\n[bold]the timeline of {timeline.number}[/]")
     for entry in timeline.entries:
