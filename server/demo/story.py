@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ async def play(url: str, console: Console) -> int:
         own = None
         if not url:
             own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guildwire-demo-")))
+            own.chmod(0o755)  # as root, the database runs as another user
             url = await stack.enter_async_context(own_server(own, console))
         people = [
             await stack.enter_async_context(_person(url, *who))
@@ -80,7 +82,7 @@ async def play(url: str, console: Console) -> int:
 
 
 async def _story(url: str, customer: Person, staff: Person, owner: Person, *, console: Console) -> None:
-    say = console.print
+    say = partial(console.print, soft_wrap=True)
     booking_id = await _book(customer, staff, console)
     entity = f"booking/{booking_id}"
     await staff.hears(console, "booking.created", entity)
