@@ -137,8 +137,7 @@ class Booking(Actor[BookingState]):
                 approved=business.auto_approve,
             )
         )
-        self._hold_slot()
-        self._open_hold()
+        self._hold()
         if cmd.notes or cmd.address or cmd.user_lat is not None:
             self.put(
                 BookingNotesRow(
@@ -192,8 +191,7 @@ class Booking(Actor[BookingState]):
         late = state.status is S.EXPIRED
         if late and fits and facts.free and state.starts_at > self.now:
             self.emit(BookingRevived(hold_id=self.new_id()))
-            self._hold_slot()
-            self._open_hold()
+            self._hold()
             self._secure(cmd.payment_id)
         elif fits and state.status in (S.PENDING, S.DECLINED):
             self._secure(cmd.payment_id)
@@ -357,12 +355,10 @@ class Booking(Actor[BookingState]):
 
     # Steps that several commands share
 
-    def _hold_slot(self) -> None:
+    def _hold(self) -> None:
+        """Claim the time, and promise the price."""
         state = self.state
         self.reserve(self.actor_id, state.staff_id, state.busy_from, state.busy_until)
-
-    def _open_hold(self) -> None:
-        state = self.state
         total = state.price.total_minor
         self.open_hold(OpenHold(state.hold_id, self._id, state.business_id, "service", state.price.currency, total))
 
