@@ -16,6 +16,7 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 SUBPROTOCOL_JSON = "guildwire.v1.json"
+SUBPROTOCOL_MSGPACK = "guildwire.v1.msgpack"
 
 #: A command's or query's id, chosen by the client: printable ASCII without spaces. ``$`` alone would let a newline by.
 FrameId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$(?!\n)")]

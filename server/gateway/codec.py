@@ -4,19 +4,29 @@ Inside, everything is JSON: replies come from the command log as JSON, and an ev
 codec that speaks something else transcodes at this edge, a body once for all of its readers.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import DecodeError, Raw, Struct, ValidationError
 
-from protocol.frames import SUBPROTOCOL_JSON, Inbound, NotAFrame, Ping, Pong, ReplyFrame, ServerFrame, Undecodable
+from protocol.frames import (
+    SUBPROTOCOL_JSON,
+    SUBPROTOCOL_MSGPACK,
+    Inbound,
+    NotAFrame,
+    Ping,
+    Pong,
+    ReplyFrame,
+    ServerFrame,
+    Undecodable,
+)
 from server.http.decoding import decode_json, misfit
 from server.http.guards import guard, invalid
 
 S = TypeVar("S", bound=Struct)
 
-TEXT = 0x1
-NOTHING = b"{}"
+TEXT, BINARY = 0x1, 0x2
 
 
 class Codec(Protocol):
@@ -61,39 +71,38 @@ class _Answerable(Struct):
     id: str | None = None
 
 
-class JsonCodec:
-    """``guildwire.v1.json``: text messages, one JSON object each."""
+class _Decoding:
+    """Reads frames and what they carry, with one of msgspec's decoders for each type."""
 
-    subprotocol = SUBPROTOCOL_JSON
-    opcode = TEXT
-
-    def __init__(self) -> None:
-        self._frames: msgspec.json.Decoder[Inbound] = msgspec.json.Decoder(Inbound)
-        self._answerable = msgspec.json.Decoder(_Answerable)
-        self._fields: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
-        self._decoders: dict[type[Struct], msgspec.json.Decoder[Any]] = {}
-        self._encode = msgspec.json.Encoder().encode
+    def __init__(self, decoder: Callable[[Any], Any], nothing: bytes) -> None:
+        self._decoder = decoder
+        self._nothing = nothing
+        self._frames = decoder(Inbound).decode
+        self._answerable = decoder(_Answerable).decode
+        self._fields = decoder(dict[str, Any]).decode
+        self._data: dict[type[Struct], Callable[[bytes], Any]] = {}
 
     def decode(self, data: bytes) -> Inbound:
         """Read a frame. Raises: Undecodable, NotAFrame."""
         try:
-            return self._frames.decode(data)
+            frame: Inbound = self._frames(data)
         except ValidationError as error:
             raise NotAFrame(self._id_of(data), misfit(error).fields) from error
         except (DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Undecodable(str(error)) from error
+        return frame
 
     def decode_data(self, data: Raw, into: type[S]) -> S:
         """Read what a frame carries. Raises: Invalid, Malformed."""
-        decoder = self._decoders.get(into)
-        if decoder is None:
-            decoder = self._decoders[into] = msgspec.json.Decoder(into)
-        found: S = decode_json(decoder.decode, bytes(data) if data else NOTHING, "data")
+        decode = self._data.get(into)
+        if decode is None:
+            decode = self._data[into] = self._decoder(into).decode
+        found: S = decode_json(decode, bytes(data) if data else self._nothing, "data")
         return found
 
     def decode_addressed(self, data: Raw, into: type[S], key: str, address: str) -> S:
         """Read what a frame carries, with one field given by the frame itself. Raises: Invalid, Malformed."""
-        fields = decode_json(self._fields.decode, bytes(data) if data else NOTHING, "data")
+        fields = decode_json(self._fields, bytes(data) if data else self._nothing, "data")
         if fields.setdefault(key, address) != address:
             raise invalid({f"data.{key}": "mismatch"})
         try:
@@ -102,6 +111,24 @@ class JsonCodec:
             raise misfit(error, "data") from None
         guard(found, "data")
         return found
+
+    def _id_of(self, data: bytes) -> str | None:
+        try:
+            found: _Answerable = self._answerable(data)
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return found.id
+
+
+class JsonCodec(_Decoding):
+    """``guildwire.v1.json``: text messages, one JSON object each."""
+
+    subprotocol = SUBPROTOCOL_JSON
+    opcode = TEXT
+
+    def __init__(self) -> None:
+        super().__init__(msgspec.json.Decoder, b"{}")
+        self._encode = msgspec.json.Encoder().encode
 
     def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
         """Write a frame."""
@@ -119,13 +146,43 @@ class JsonCodec:
         """Write an event frame around a body."""
         return b'{"frame":"event",' + body if seq is None else b'{"frame":"event","seq":%d,%b' % (seq, body)
 
-    def _id_of(self, data: bytes) -> str | None:
-        try:
-            return self._answerable.decode(data).id
-        except (DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+
+class MsgpackCodec(_Decoding):
+    """``guildwire.v1.msgpack``: binary messages, one MessagePack map each, of the same fields and values as in JSON."""
+
+    subprotocol = SUBPROTOCOL_MSGPACK
+    opcode = BINARY
+
+    def __init__(self) -> None:
+        super().__init__(msgspec.msgpack.Decoder, b"\x80")
+
+    def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
+        """Write a frame."""
+        return _packed(JSON.encode(frame))
+
+    def reply(self, frame_id: str, data: bytes, version: int, seq: int | None, replayed: bool) -> bytes:
+        """Write the reply to a command; ``data`` is JSON."""
+        return _packed(JSON.reply(frame_id, data, version, seq, replayed))
+
+    def body(self, body: bytes) -> bytes:
+        """The fields as a map; its first byte counts them."""
+        return _packed(body)
+
+    def event(self, seq: int | None, body: bytes) -> bytes:
+        """Write an event frame around a body."""
+        head = {"frame": "event"} if seq is None else {"frame": "event", "seq": seq}
+        return bytes((body[0] + len(head),)) + _packed_map(head) + body[1:]
 
 
-JSON = JsonCodec()
+def _packed(data: bytes) -> bytes:
+    return msgspec.msgpack.encode(msgspec.json.decode(data))
+
+
+def _packed_map(fields: dict[str, Any]) -> bytes:
+    """Keys and values of a small map, without its header."""
+    return msgspec.msgpack.encode(fields)[1:]
+
+
+JSON, MSGPACK = JsonCodec(), MsgpackCodec()
 #: subprotocol → codec.
-CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (JSON,)}
+CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (JSON, MSGPACK)}

@@ -51,7 +51,6 @@ from storage.inbox import write_acks
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 1.0
-HOUSEKEEPING_EVERY_S = 1.0
 #: Users whose inboxes are looked at in one statement.
 HEAL_USERS = 1_000
 TYPING, ONLINE = "conversation.typing", "user.presence"
@@ -353,7 +352,7 @@ class Hub:
         due = {self._expire_presence: 0.0, self.flush_acks: limits.ack_every_s, self.heal: limits.heal_every_s}
         next_at = {task: self._loop.time() + every_s for task, every_s in due.items()}
         while True:
-            await asyncio.sleep(HOUSEKEEPING_EVERY_S)
+            await asyncio.sleep(limits.housekeeping_every_s)
             for task, every_s in due.items():
                 if self._loop.time() >= next_at[task]:
                     next_at[task] = self._loop.time() + every_s

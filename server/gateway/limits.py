@@ -59,7 +59,8 @@ class Limits:
     #: Reads of the log that do not bring the missing event, before the session gives up.
     gap_reads_max: int = 3
 
-    #: How often acks are written, the log's heads compared, and presences let go.
+    #: How often presences are let go; how often acks are written, and sessions compared with the log, at the earliest.
+    housekeeping_every_s: float = 1.0
     ack_every_s: float = 2.0
     acks_max: int = 20_000
     heal_every_s: float = 25.0

@@ -399,7 +399,7 @@ class Session:
 
     def _due_ping(self, now: float) -> None:
         self._send(_PING)
-        self._wake(Alarm.PONG, now + self._limits.pong_s)
+        self._alarms.setdefault(Alarm.PONG, now + self._limits.pong_s)
         self._wake(Alarm.PING, now + self._heartbeat_s)
 
     def _due_gap(self, now: float) -> None:

@@ -39,9 +39,16 @@ from protocol.frames import (
     Welcome,
 )
 from protocol.ids import Kind, Ref, UserId
-from server.gateway.codec import JSON
+from server.gateway.codec import JSON, MSGPACK
 from server.gateway.rendering import render_ephemeral
 from server.gateway.requests import error_frame
+
+
+class Text(msgspec.Struct, forbid_unknown_fields=True):
+    """What the sample frames carry."""
+
+    text: str
+
 
 GOLDEN = Path(__file__).parent / "golden" / "frames"
 ENTITY = Ref(Kind.CONVERSATION, UUID("01890000-0000-7000-8000-0000000000c0"))
@@ -158,6 +165,35 @@ def test_an_event_built_from_parts_is_the_event_of_the_struct() -> None:
     )
 
     assert JSON.event(42, JSON.body(body)) == JSON.encode(event)
+
+
+@pytest.mark.parametrize("name", INBOUND)
+def test_messagepack_reads_the_same_as_json(name: str) -> None:
+    packed = msgspec.msgpack.encode(json.loads(golden(f"in_{name}")))
+
+    frame, expected = MSGPACK.decode(packed), INBOUND[name]
+
+    assert type(frame) is type(expected)
+    if isinstance(frame, CommandFrame | QueryFrame):
+        assert MSGPACK.decode_data(frame.data, Text) == Text(text="Grüße")
+    else:
+        assert frame == expected
+
+
+def test_messagepack_writes_the_same_as_json() -> None:
+    body = b'{"type":"a.b","entity":"user/x","at":"2026-03-29T09:30:00Z","data":{"n":[1,null,"x"]}}'
+    written = [
+        [
+            codec.encode(Ping()),
+            codec.encode(error_frame("c", LimitReached(limit="x"))),
+            codec.reply("c", b'{"a":1}', 7, 42, True),
+            codec.event(2**40, codec.body(body)),
+            codec.event(None, codec.body(body)),
+        ]
+        for codec in (JSON, MSGPACK)
+    ]
+
+    assert [msgspec.json.decode(data) for data in written[0]] == [msgspec.msgpack.decode(data) for data in written[1]]
 
 
 def _comparable(frame: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
@@ -113,6 +114,20 @@ async def test_a_wrong_token_closes_for_good(gateway: Gateway) -> None:
 
 
 # Commands and queries
+
+
+async def test_messagepack_carries_commands_and_events_too(gateway: Gateway) -> None:
+    async with (
+        gateway.client(bob) as other,
+        gateway.line(subprotocols=[Subprotocol("guildwire.v1.msgpack")]) as line,
+    ):
+        await line.send(msgspec.msgpack.encode({"frame": "hello", "token": gateway.token(ada)}))
+        await line.send(msgspec.msgpack.encode(post("c1", "Grüß dich")))
+        frames = [msgspec.msgpack.decode(await line.recv()) for _ in range(3)]
+        event = await other.event(2)
+
+    assert [frame["frame"] for frame in frames] == ["welcome", "event", "reply"]
+    assert frames[1] == event
 
 
 async def test_a_command_is_answered_and_its_event_reaches_every_member(gateway: Gateway) -> None:
@@ -373,7 +388,7 @@ async def test_typing_reaches_the_others_of_the_thread_and_nobody_else(gateway: 
 
 async def test_presence_is_told_at_once_and_when_it_changes(node: Node) -> None:
     topic = f"presence/{BOB}"
-    limits = Limits(presence_grace_s=0.0)
+    limits = Limits(presence_grace_s=0.0, housekeeping_every_s=0.01)
     async with make_gateway(node, limits=limits) as gateway, gateway.client(ada) as customer:
         await customer.send(frame="subscribe", id="s", topic=topic)
         states = [(await customer.until("event"))["data"]]

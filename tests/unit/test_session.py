@@ -513,6 +513,15 @@ def test_a_ping_that_nobody_answers_closes() -> None:
     assert driver.closed == "no_pong"
 
 
+def test_a_later_ping_does_not_give_the_earlier_one_more_time() -> None:
+    driver = Driver(limits=Limits(heartbeat_s=4.0, pong_s=10.0))
+    driver.opens()
+
+    driver.waits(14)
+
+    assert driver.closed == "no_pong"
+
+
 @pytest.mark.parametrize("frame", [{"frame": "pong"}, {"frame": "ping"}, {"frame": "ack", "seq": 0, "state": "seen"}])
 def test_any_frame_answers_a_ping(frame: dict[str, Any]) -> None:
     driver = Driver()
