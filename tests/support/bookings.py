@@ -21,6 +21,7 @@ from protocol.booking.commands import (
     GiveUpBooking,
     PayBooking,
     RecordPayment,
+    RecordRefund,
     StartBooking,
 )
 from protocol.booking.late_slot import LateSlot
@@ -32,7 +33,7 @@ from protocol.ids import SYSTEM, BookingId, BusinessId, PaymentId, ServiceId, Us
 from protocol.instants import LocalSpan, OpenHours
 from protocol.payment import GATEWAY
 from protocol.roles import Principal, Role
-from tests.support.actors import ACTOR_ID, decide, replay
+from tests.support.actors import ACTOR_ID, Decided, decide, replay
 
 S = BookingStatus
 
@@ -189,3 +190,20 @@ def at(status: BookingStatus) -> list[Event]:  # noqa: PLR0911  # one way a stat
             return then(at(S.DECLINED), GIVE_UP, SERVER, START)
         case S.EXPIRED:
             return then(asked_to_pay(), EXPIRE, SERVER, NOW + timedelta(minutes=15))
+
+
+def when(
+    events: Sequence[Event], command: Command, who: Principal, now: datetime = NOW, knowing: Any = None
+) -> Decided:
+    """Decide one command on a booking to which these things happened."""
+    return decide(Booking, events, command, who, now, knowing)
+
+
+def unplaced() -> tuple[list[Event], RecordRefund]:
+    """A booking whose payment came for nothing, and what the gateway says once it has sent it back."""
+    expired = at(S.EXPIRED)
+    payment = captured(expired)
+    events = then(expired, payment, GATEWAY_SAYS, START, TAKEN)
+    return events, RecordRefund(
+        booking_id=ID, payment_id=payment.payment_id, amount_minor=payment.amount_minor, currency="EUR"
+    )

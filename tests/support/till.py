@@ -1,0 +1,139 @@
+"""The salon with a till: the sandbox gateway and its webhooks over real HTTP, beside the real runtime."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import time
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from actors.runtime.call import Call, Outcome, Published
+from protocol.booking.commands import CreateBooking, PayBooking, PaymentReply
+from protocol.errors import Fault
+from protocol.ids import BookingId
+from server.http.app import HttpApp
+from server.payments import SandboxPayments, open_sandbox_payments
+from server.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
+from server.webhooks.signature import sign
+from storage.database import Pool
+from tests.support.http_server import Answer, Http, authenticate, serve
+from tests.support.salon import Salon, berlin, open_salon
+
+SECRETS = ("whsec_new", "whsec_old")
+TIMEOUT_S = 20
+
+
+class Flaky:
+    """The runtime, which fails as often as it is told before it works."""
+
+    def __init__(self, salon: Salon) -> None:
+        self._runtime = salon.node.runtime
+        self.faults: list[Fault] = []
+
+    async def execute(self, call: Call) -> Outcome:
+        return Outcome(call.to, error=self.faults.pop()) if self.faults else await self._runtime.execute(call)
+
+    def new_id(self) -> Any:
+        return self._runtime.new_id()
+
+
+@dataclass
+class Shop:
+    """The salon with a till."""
+
+    salon: Salon
+    payments: SandboxPayments
+    runtime: Flaky
+    http: Http
+    heard: list[Published] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def book(self, clock: str = "09:00") -> BookingId:
+        command = CreateBooking(service_id=self.salon.cut, start_at=berlin(clock), staff_id=self.salon.sam.user_id)
+        outcome = await self.salon.do(command, self.salon.customer)
+        assert outcome.error is None, outcome.error
+        return BookingId(outcome.to.id)
+
+    async def asked_to_pay(self, booking_id: BookingId) -> PaymentReply:
+        outcome = await self.salon.do(PayBooking(booking_id=booking_id), self.salon.customer)
+        return msgspec.json.decode(outcome.reply, type=PaymentReply)
+
+    async def pay(self, booking_id: BookingId, query: str = "", **form: str) -> Answer:
+        """Pay on the gateway's page."""
+        reply = await self.asked_to_pay(booking_id)
+        return await self.http.send("POST", f"{reply.checkout_path}/pay{query}", data=form or None)
+
+    async def told(self, **changes: Any) -> Answer:
+        """Send a webhook, as the gateway would unless told otherwise."""
+        event = {"id": f"evt_{uuid4().hex}", "type": "payment.captured", "created": int(time()), "data": None}
+        event |= {name: value for name, value in changes.items() if name in event}
+        body = changes.get("body") or msgspec.json.encode(event)
+        signature = sign(body, changes.get("secret", SECRETS[0]), int(time()) + changes.get("skew_s", 0))
+        headers = {SIGNATURE_HEADER: signature} | changes.get("headers", {})
+        return await self.http.send("POST", WEBHOOK_PATH, data=body, headers=headers)
+
+    async def about(self, booking_id: BookingId, amount_minor: int = 5_000, currency: str = "EUR") -> dict[str, Any]:
+        """What a webhook says of the booking's payment."""
+        reply = await self.asked_to_pay(booking_id)
+        return {"payment_id": str(reply.payment_id), "amount": amount_minor, "currency": currency}
+
+    async def hears(self, kind: type) -> None:
+        """Wait until such an event was published."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while not any(isinstance(one.emitted.event, kind) for one in self.heard):
+                self.news.clear()
+                await self.news.wait()
+
+    async def status(self, booking_id: BookingId) -> tuple[str, str]:
+        """The booking's status, and its payment's."""
+        row = await self.salon.pool.fetchrow("SELECT status, payment_status FROM bookings WHERE id = $1", booking_id)
+        assert row is not None
+        return row["status"], row["payment_status"]
+
+    async def moved(self) -> list[tuple[str, int]]:
+        """Every transfer so far: why, and how much."""
+        rows = await self.salon.pool.fetch("SELECT reason, amount_minor FROM transfers ORDER BY at, id")
+        return [(row["reason"], row["amount_minor"]) for row in rows]
+
+    async def odd(self) -> list[tuple[str, str]]:
+        """Every event that was kept: its type, and its problem."""
+        rows = await self.salon.pool.fetch("SELECT type, problem FROM gateway_events ORDER BY received_at")
+        return [(row["type"], row["problem"]) for row in rows]
+
+
+@asynccontextmanager
+async def open_shop(dsn: str, pool: Pool, keys_dir: Path) -> AsyncIterator[Shop]:
+    """Open the salon, its gateway, and the server that both are reached at; the gateway is in a hurry."""
+    async with open_salon(dsn, pool) as salon:
+        runtime = Flaky(salon)
+        opened = open_sandbox_payments(
+            pool, runtime, now=salon.node.clock.now, keys_dir=keys_dir, webhook_secrets=SECRETS
+        )
+        async with opened as payments:
+            payments.sandbox._slow_s = payments.sandbox._wait_first_s = payments.sandbox._late_look_s = 0.01
+            app = HttpApp(
+                runtime=runtime,
+                queries={},
+                procedures={},
+                authenticate=authenticate,
+                pool=pool,
+                extra=payments.routes,
+                declarations=(),
+            )
+            async with serve(app) as http:
+                shop = Shop(salon, payments, runtime, http)
+                publish = salon.node.runtime.publish
+
+                def tell(published: Published) -> None:
+                    publish(published)
+                    payments.on_event(published)
+                    shop.heard.append(published)
+                    shop.news.set()
+
+                salon.node.runtime.publish = tell
+                payments.start(f"http://127.0.0.1:{http.port}")
+                yield shop
