@@ -1,0 +1,128 @@
+"""W1's client: some connections that book, one durable booking a request, the next one when the last is answered."""
+
+import asyncio
+from array import array
+from time import perf_counter
+from typing import cast
+from urllib.parse import urlsplit
+
+import msgspec
+import uvloop
+from msgspec import Struct
+
+from bench.client import Tally, Window, address_of, read_plan, report
+
+CONNECT_TIMEOUT_S = 10.0
+#: Neighbouring requests ask for times this many steps apart, so that they fall all over the calendar.
+STRIDE = 2_741
+
+_CREATED = b"HTTP/1.1 201 "
+_LENGTH = b"Content-Length: "
+
+
+class BookPlan(Struct, frozen=True, kw_only=True):
+    """Who books what, and when."""
+
+    url: str
+    warmup_s: float
+    seconds: float
+    connections: int
+    #: Access tokens of customers.
+    tokens: list[str]
+    #: (service, staff member) pairs.
+    offers: list[tuple[str, str]]
+    #: Starts that do not touch each other; no offer gets one of them twice.
+    starts: list[str]
+    #: Makes this run's command ids different from every other's.
+    run: str
+
+
+class Requests:
+    """Makes every request of the run, each one for time that nobody else asks for."""
+
+    def __init__(self, plan: BookPlan) -> None:
+        host = urlsplit(plan.url).netloc
+        body = b'{"service_id":"%s","staff_id":"%s","start_at":"%s"}'
+        length = len(body % tuple(part.encode() for part in (*plan.offers[0], plan.starts[0])))
+        self._heads = [
+            (
+                f"POST /bookings/ HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {length}\r\nIdempotency-Key: {plan.run}-"
+            ).encode()
+            for token in plan.tokens
+        ]
+        self._bodies = [(body % (service.encode(), staff.encode(), b"|")).split(b"|") for service, staff in plan.offers]
+        self._starts = [start.encode() for start in plan.starts]
+        self._made = 0
+
+    def make(self) -> bytes:
+        """The next request. Raises: IndexError when there is no free time left."""
+        n = self._made
+        self._made = n + 1
+        turn, offer = divmod(n, len(self._bodies))
+        if turn >= len(self._starts):
+            raise IndexError("every time of every offer was booked: add staff, or measure for less long")
+        before, after = self._bodies[offer]
+        start = self._starts[turn * STRIDE % len(self._starts)]
+        return b"%b%d\r\n\r\n%b%b%b" % (self._heads[n % len(self._heads)], n, before, start, after)
+
+
+class Booker(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, requests: Requests, window: Window) -> None:
+        self._requests = requests
+        self._window = window
+        self._latencies: array[float] = window.latencies
+        self._held = b""
+        self._asked_at = 0.0
+        self.waits = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def ask(self) -> None:
+        """Send the next request."""
+        self.waits = True
+        self._asked_at = perf_counter()
+        self._transport.write(self._requests.make())
+
+    def data_received(self, data: bytes) -> None:
+        if self._held:
+            data = self._held + data
+        head = data.find(b"\r\n\r\n")
+        at = data.find(_LENGTH, 0, head)
+        if head < 0 or len(data) < head + 4 + int(data[at + len(_LENGTH) : data.find(b"\r", at)]):
+            self._held = data
+            return
+        self._held = b""
+        self.waits = False
+        if data.startswith(_CREATED):
+            self._latencies.append(perf_counter() - self._asked_at)
+        else:
+            self._window.failed(data[head + 4 :][:200].decode(errors="replace"))
+        if self._window.asking:
+            self.ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._window.asking:
+            self._window.failed(f"connection lost: {exc}")
+
+
+async def book(plan: BookPlan) -> Tally:
+    """Run the plan."""
+    window, requests, address = Window(plan.warmup_s, plan.seconds), Requests(plan), address_of(plan.url)
+    loop = asyncio.get_running_loop()
+    bookers = []
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        for _ in range(plan.connections):
+            made = await loop.create_connection(lambda: Booker(requests, window), *address)
+            bookers.append(made[1])
+    for booker in bookers:
+        booker.ask()
+    await window.run(idle=lambda: not any(booker.waits for booker in bookers))
+    return window.tally()
+
+
+if __name__ == "__main__":
+    report(uvloop.run(book(msgspec.json.decode(read_plan(), type=BookPlan))))

@@ -1,0 +1,170 @@
+"""What the workloads run against: a Postgres on a real disk, a server in a process of its own, and what each spends."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from server.config import PREFIX
+from server.running import Running, find_running
+from storage.embedded import EmbeddedPostgres
+
+ROOT = Path(__file__).parent.parent
+#: Survives a reboot, so it is a disk; /tmp may be memory.
+DISK = Path("/var/tmp")
+MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
+
+#: As in production, but for the rates, which are made for people.
+SERVER_SETTINGS = {
+    "GUILDWIRE_SERVER__PORT": "0",
+    "GUILDWIRE_DEV__ENABLED": "false",
+    "GUILDWIRE_DEV__DEMO_DATA": "false",
+    "GUILDWIRE_LOG__LEVEL": "warning",
+    "GUILDWIRE_LIMITS__COMMANDS_PER_S": "1000000",
+}
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 30.0
+POLL_S = 0.05
+LOG_TAIL_BYTES = 2_000
+
+
+class NoDisk(Exception):
+    """Figures of a database in memory would be about another machine."""
+
+
+class ServerFailed(Exception):
+    """The server did not come up, or died; the message is the end of its log."""
+
+
+@asynccontextmanager
+async def temporary_dir(parent: Path) -> AsyncIterator[Path]:
+    """Make a directory on a disk that the database's user can enter, and remove it in the end. Raises: NoDisk."""
+    made = Path(tempfile.mkdtemp(prefix="guildwire-bench-", dir=parent))
+    try:
+        mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
+        kind = next(mounts[path] for path in [made, *made.resolve().parents] if path in mounts)
+        if kind in MEMORY_FILE_SYSTEMS:
+            raise NoDisk(f"{parent} is memory ({kind}); name a directory on a disk with --dir")
+        made.chmod(0o755)
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@asynccontextmanager
+async def open_postgres(home: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """Run a fresh cluster with the settings that the server gives its own."""
+    postgres = EmbeddedPostgres(home / "postgres")
+    try:
+        await postgres.start()
+        yield postgres
+    finally:
+        await postgres.stop(immediate=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A server that listens."""
+
+    running: Running
+    process: subprocess.Popen[bytes]
+
+
+@asynccontextmanager
+async def open_server(
+    home: Path, dsn: str, settings: Mapping[str, str], launcher: tuple[str, ...] = ("server",)
+) -> AsyncIterator[ServerProcess]:
+    """Start the server as an operator would, and stop it in good order. Raises: ServerFailed.
+
+    Args:
+        settings: more of its environment.
+        launcher: the module that runs it, with arguments that go before its own.
+    """
+    data_dir, log_path = home / "server", home / "server.log"
+    place = {"GUILDWIRE_DATABASE__URL": dsn, "GUILDWIRE_SERVER__DATA_DIR": str(data_dir)}
+    process = _spawn_server(home, log_path, launcher, {**SERVER_SETTINGS, **place, **settings})
+    try:
+        yield ServerProcess(await _wait_up(process, data_dir, log_path), process)
+        if process.poll() is not None:
+            raise ServerFailed(_tail(log_path))
+    finally:
+        await _stop(process)
+
+
+def _spawn_server(
+    home: Path, log_path: Path, launcher: tuple[str, ...], settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start it in a folder without config.toml, with nothing of this process's own configuration."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    with open(log_path, "wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", *launcher, "run"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=home,
+            env={**environment, "PYTHONPATH": str(ROOT), **settings},
+        )
+
+
+async def _wait_up(process: subprocess.Popen[bytes], data_dir: Path, log_path: Path) -> Running:
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+    while asyncio.get_running_loop().time() < deadline and process.poll() is None:
+        running = find_running(data_dir)
+        if running is not None:
+            return running
+        await asyncio.sleep(POLL_S)
+    raise ServerFailed(_tail(log_path))
+
+
+async def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.to_thread(process.wait, STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        await asyncio.to_thread(process.wait)
+
+
+def _tail(path: Path) -> str:
+    return path.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Processor time so far, user and system together."""
+
+    postgres_s: float
+    server_s: float
+
+    def since(self, before: "Spent") -> "Spent":
+        """What was spent after that."""
+        return Spent(self.postgres_s - before.postgres_s, self.server_s - before.server_s)
+
+
+def spent(postmaster_pid: int, server_pid: int | None = None) -> Spent:
+    """Read what Postgres, all its processes that are or were, and the server have spent."""
+    postmaster = psutil.Process(postmaster_pid)
+    own = postmaster.cpu_times()
+    postgres_s = own.user + own.system + own.children_user + own.children_system
+    for child in postmaster.children(recursive=True):
+        try:
+            times = child.cpu_times()
+        except psutil.NoSuchProcess:
+            continue  # counted with the next reading, among those that were
+        postgres_s += times.user + times.system
+    if server_pid is None:
+        return Spent(postgres_s, 0.0)
+    server = psutil.Process(server_pid).cpu_times()
+    return Spent(postgres_s, server.user + server.system)

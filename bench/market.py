@@ -1,0 +1,161 @@
+"""The marketplace that the workloads are run on: made by the same commands as any other, before the server starts."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from msgspec import Struct
+
+from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from protocol.business import AddMember, MemberRole, RegisterBusiness, Week
+from protocol.catalogue import BY_TYPE, Command
+from protocol.conversation import OpenConversation, Participant
+from protocol.ids import BookingId, BusinessId, ConversationId, Ref, SessionId, UserId
+from protocol.instants import LocalSpan
+from protocol.roles import Principal, Role
+from protocol.service import CreateService
+from protocol.user import SessionGrant
+from server.auth.bulk import NewAccount, make_accounts
+from server.auth.tokens import TokenService
+from server.node import Node
+from storage.queries.demo import has_messages_under_way
+
+BUSINESSES = 5
+STAFF_EACH = 10
+CUSTOMERS = 200
+CONVERSATIONS = 100
+#: The day that staff are booked for, from the day after tomorrow on, inside what may be booked ahead.
+DAYS = 360
+#: A job of half an hour with its buffers fits between two starts.
+STEP = timedelta(hours=1)
+JOB_MINUTES, BUFFER_MINUTES = 30, 15
+
+ALWAYS = Week(week=((LocalSpan(0, 24 * 60),),) * 7)
+#: Nobody signs in by password here.
+NO_PASSWORD = "$argon2id$v=19$m=8,t=1,p=1$bm8gc2FsdCBhdCBhbGw$bm8gcGFzc3dvcmQgYXQgYWxs"
+
+
+class Offer(NamedTuple):
+    """A service, and the only one who does it."""
+
+    service_id: UUID
+    staff_id: UserId
+
+
+class Market(Struct, frozen=True, kw_only=True):
+    """What is there to work with."""
+
+    #: Access tokens.
+    customers: list[str]
+    offers: list[Offer]
+    #: Conversation, and the access tokens of its customer and its staff member.
+    pairs: list[tuple[ConversationId, str, str]]
+
+
+def starts(now: datetime) -> list[str]:
+    """When jobs may begin."""
+    first = (now + timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
+    return [(first + STEP * n).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(int(timedelta(days=DAYS) / STEP))]
+
+
+async def make_market(node: Node, tokens: TokenService) -> Market:
+    """Make it, and let everybody be signed in."""
+    making = _Making(node)
+    people = await making.people(BUSINESSES * (1 + STAFF_EACH) + CUSTOMERS + CONVERSATIONS)
+    customers = [people.pop() for _ in range(CUSTOMERS)]
+    writers = [people.pop() for _ in range(CONVERSATIONS)]
+    offers: list[Offer] = []
+    for number in range(BUSINESSES):
+        owner_id, staff = people.pop(), [people.pop() for _ in range(STAFF_EACH)]
+        offers += await making.business(number, owner_id, staff)
+    #: Neighbouring requests go to different businesses.
+    offers = [offer for n in range(STAFF_EACH) for offer in offers[n::STAFF_EACH]]
+    threads = [await making.thread(customers[n], writers[n]) for n in range(CONVERSATIONS)]
+    await making.rest()
+
+    def token(user_id: UserId, role: Role) -> str:
+        grant = SessionGrant(
+            session_id=SessionId(uuid4()), role=role, roles=(role,), business_id=None, manager=False, roles_version=0
+        )
+        return tokens.issue(user_id, grant)
+
+    return Market(
+        customers=[token(user_id, Role.CUSTOMER) for user_id in customers],
+        offers=offers,
+        pairs=[
+            (thread, token(customers[n], Role.CUSTOMER), token(writers[n], Role.STAFF))
+            for n, thread in enumerate(threads)
+        ],
+    )
+
+
+class _Making:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def people(self, count: int) -> list[UserId]:
+        accounts = [NewAccount(email=f"person{n}@bench.test", name=f"Person {n}") for n in range(count)]
+        return await make_accounts(self._node.runtime, accounts, NO_PASSWORD)
+
+    async def business(self, number: int, owner_id: UserId, staff: Sequence[UserId]) -> list[Offer]:
+        """Open a business in which each of the staff does a service of their own."""
+        register = RegisterBusiness(
+            name=f"Workshop {number}",
+            category_id="repair",
+            city="Berlin",
+            zone="Europe/Berlin",
+            currency="EUR",
+            hours=ALWAYS,
+            owner_serves=False,
+        )
+        business_id = BusinessId((await self._send(register, _acting(owner_id, Role.CUSTOMER))).id)
+        owner = _acting(owner_id, Role.OWNER, business_id)
+        for user_id in staff:
+            await self._send(AddMember(business_id=business_id, user_id=user_id, role=MemberRole.STAFF), owner)
+            service = CreateService(
+                category_id="repair",
+                title="Repair",
+                price=50,
+                duration_minutes=JOB_MINUTES,
+                buffer_after_minutes=BUFFER_MINUTES,
+                staff_ids=(user_id,),
+            )
+            await self._send(service, owner)
+        rows = await self._node.pool.fetch(
+            "SELECT o.service_id, o.staff_id FROM service_staff o JOIN services s ON s.id = o.service_id"
+            " WHERE s.business_id = $1",
+            business_id,
+        )
+        return [Offer(row["service_id"], row["staff_id"]) for row in rows]
+
+    async def thread(self, customer_id: UserId, staff_id: UserId) -> ConversationId:
+        """Let two people talk, as they can once a booking of theirs is confirmed."""
+        thread_id = ConversationId(self._node.runtime.new_id())
+        members = (
+            Participant(user_id=customer_id, role=Role.CUSTOMER),
+            Participant(user_id=staff_id, role=Role.STAFF),
+        )
+        opened = OpenConversation(conversation_id=thread_id, booking_id=BookingId(thread_id), members=members)
+        await self._send(opened, SYSTEM_PRINCIPAL)
+        return thread_id
+
+    async def rest(self) -> None:
+        """Wait until what the actors tell each other has arrived."""
+        runtime = self._node.runtime
+        while await has_messages_under_way(self._node.pool, runtime.clock.now()):
+            await runtime.drain()
+
+    async def _send(self, command: Command, principal: Principal) -> Ref:
+        runtime, declared = self._node.runtime, BY_TYPE[type(command)]
+        assert declared.actor is not None, f"{declared.name} is no command"
+        to = Ref(declared.actor, declared.addressee(command, principal) or runtime.new_id())
+        outcome = await runtime.execute(Call(command, to, principal, str(uuid4()), lambda outcome: None))
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.to
+
+
+def _acting(user_id: UserId, role: Role, business_id: BusinessId | None = None) -> Principal:
+    manager = business_id is not None
+    return Principal(user_id=user_id, role=role, roles=frozenset({role}), business_id=business_id, manager=manager)

@@ -1,0 +1,37 @@
+"""What one run of a workload measured, and what all runs together are set against."""
+
+from dataclasses import dataclass
+from statistics import median
+
+#: Workload → how many of its requests there are to be for each transaction of pgbench: now, and later.
+TARGETS = {"W1 book": (0.4, 0.55), "W2 chat": (2.0, 2.5)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One run."""
+
+    name: str
+    #: Requests a second.
+    rate: float
+    p50_s: float
+    #: None: not told.
+    p99_s: float | None
+    #: Processor time for each request, user and system.
+    server_s: float
+    postgres_s: float
+    client_s: float
+    #: Decisions in a commit on average.
+    batch: float | None
+    #: What did not go as it should, and how often.
+    wrong: dict[str, int]
+
+    @property
+    def cpu_s(self) -> float:
+        """What one request costs in all: on busy cores, the bound of the rate."""
+        return self.server_s + self.postgres_s + self.client_s
+
+
+def yardstick_of(runs: list[Measured]) -> float:
+    """The median of pgbench's rates."""
+    return median(run.rate for run in runs if run.name == "pgbench")
