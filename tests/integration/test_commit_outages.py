@@ -21,6 +21,7 @@ from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 from tests.support.kernel import HANG_S, NOW, ROWS_DDL, booking, commit, make_decision, running, statuses
 from tests.support.model import Model, read_model
+from tests.support.process import readable_directory
 from tests.support.proxy import Cut, Proxy, proxied
 
 ANNA, BEN = UserId(uuid4()), UserId(uuid4())
@@ -153,9 +154,15 @@ async def test_a_database_that_stays_away_is_unavailable(database_dsn: str, pool
 
 
 @pytest.fixture
-async def own_postgres(tmp_path: Path) -> AsyncIterator[tuple[EmbeddedPostgres, str]]:
+async def own_postgres() -> AsyncIterator[tuple[EmbeddedPostgres, str]]:
     """A database server that may be killed."""
-    server = EmbeddedPostgres(tmp_path / "postgres", settings={"shared_buffers": "32MB"})
+    with readable_directory() as directory:
+        async with started(EmbeddedPostgres(directory / "postgres", settings={"shared_buffers": "32MB"})) as both:
+            yield both
+
+
+@contextlib.asynccontextmanager
+async def started(server: EmbeddedPostgres) -> AsyncIterator[tuple[EmbeddedPostgres, str]]:
     dsn = await server.start()
     try:
         await migrate(dsn)
