@@ -20,8 +20,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from protocol.catalogue import BY_TYPE, Command, Query
-from protocol.errors import Fault, GuildwireError, Internal, revive
-from protocol.frames import SUBPROTOCOL_JSON, OpenOutcome
+from protocol.errors import CommandIdReused, Fault, GuildwireError, Internal, LimitReached, revive
+from protocol.frames import SUBPROTOCOL_JSON, CloseCode, OpenOutcome
 from server.client.rest import Answer, Rest
 
 #: Seconds: the first wait before reconnecting, and the longest; the actual wait is random up to it.
@@ -63,6 +63,8 @@ class _Waiting:
     frame: bytes
     reply: type[Struct] | None
     answer: asyncio.Future[Answer]
+    #: How many wait for it: the same command may be sent again while it has no answer.
+    senders: int = 0
     #: How often a fault has been the answer.
     faults: int = 0
 
@@ -92,6 +94,10 @@ class Client:
         self._socket: ClientConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._failed: BaseException | None = None
+        #: What the last hello showed.
+        self._token = ""
+        #: How long the server has asked to wait before the next connection.
+        self._after_s = 0.0
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="guildwire client")
@@ -187,11 +193,14 @@ class Client:
                     code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "lost")
                     if code >= FINAL_CODE:
                         raise Closed(code, reason) from closed
+                    if code == CloseCode.TOKEN_EXPIRED:
+                        self.rest.distrust(self._token)
                     backoff_s = BACKOFF_FIRST_S if self._socket is not None else backoff_s
-                except (OSError, InvalidHandshake, TimeoutError):
-                    pass
+                except (OSError, InvalidHandshake, TimeoutError, Fault, LimitReached):
+                    pass  # nobody there, or nobody who could renew the token now
                 self._socket = None
-                await asyncio.sleep(random.uniform(0, backoff_s))
+                after_s, self._after_s = self._after_s, 0.0
+                await asyncio.sleep(max(after_s, random.uniform(0, backoff_s)))
                 backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
         except (Closed, GuildwireError) as error:
             await self._fail(error)
@@ -206,7 +215,8 @@ class Client:
             max_size=FRAME_BYTES_MAX,
             ping_interval=None,
         ) as socket:
-            hello = {"frame": "hello", "token": await self.rest.token(), "device": self.device}
+            self._token = await self.rest.token()
+            hello = {"frame": "hello", "token": self._token, "device": self.device}
             if self.since is not None:
                 hello["since"] = self.since
             await socket.send(msgspec.json.encode(hello), text=True)
@@ -226,6 +236,8 @@ class Client:
                 await socket.send(b'{"frame":"pong"}', text=True)
             case "welcome":
                 await self._welcome(socket, frame)
+            case "bye":
+                self._after_s = frame.get("after_s", 0.0)
 
     async def _welcome(self, socket: ClientConnection, frame: dict[str, Any]) -> None:
         outcome = OpenOutcome(frame["outcome"])
@@ -285,15 +297,22 @@ class Client:
         if self._failed is not None:
             raise self._failed
         raw = msgspec.json.encode({**frame, "id": id_})
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[id_] = _Waiting(raw, reply, answer)
-        if self._socket is not None:
-            with suppress(ConnectionClosed):  # it goes out again with the next connection
-                await self._socket.send(raw, text=True)
+        waiting = self._waiting.get(id_)
+        if waiting is None:
+            answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            waiting = self._waiting[id_] = _Waiting(raw, reply, answer)
+        elif waiting.frame != raw:
+            raise CommandIdReused(id=id_)
+        waiting.senders += 1
         try:
-            return await answer
+            if waiting.senders == 1 and self._socket is not None:
+                with suppress(ConnectionClosed):  # it goes out again with the next connection
+                    await self._socket.send(raw, text=True)
+            return await asyncio.shield(waiting.answer)
         finally:
-            self._waiting.pop(id_, None)
+            waiting.senders -= 1
+            if not waiting.senders and self._waiting.get(id_) is waiting:
+                del self._waiting[id_]
 
     async def _fail(self, error: BaseException) -> None:
         async with self._changed:

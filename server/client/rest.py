@@ -1,5 +1,6 @@
 """The REST side of the client: every command, query and procedure of the catalogue by its first route."""
 
+import asyncio
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Self
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from protocol.auth import Refresh, Register, SignIn, Tokens
 from protocol.catalogue import BY_TYPE, Declaration, Mode, Procedure, Query
-from protocol.errors import GuildwireError, Unavailable, revive
+from protocol.errors import GuildwireError, Unauthenticated, Unavailable, revive
 
 TIMEOUT_S = 30.0
 #: A token is renewed when this much of its life is left.
@@ -50,6 +51,8 @@ class Rest:
     url: str
     signed_in: SignedIn | None = None
     _http: aiohttp.ClientSession | None = field(default=None, repr=False)
+    #: A refresh token is good for one time: whoever finds it in use waits for the new one.
+    _renewing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,10 +78,17 @@ class Rest:
         """An access token that still holds for a while; renewed if need be. Raises: Unauthenticated."""
         assert self.signed_in is not None, "sign in first"
         if self.signed_in.until_s - monotonic() < RENEW_BEFORE_S:
-            refresh_token = self.signed_in.tokens.refresh_token
-            assert refresh_token is not None
-            await self._sign(Refresh(refresh_token=refresh_token))
+            async with self._renewing:
+                if self.signed_in.until_s - monotonic() < RENEW_BEFORE_S:
+                    refresh_token = self.signed_in.tokens.refresh_token
+                    assert refresh_token is not None
+                    await self._sign(Refresh(refresh_token=refresh_token))
         return self.signed_in.tokens.access_token
+
+    def distrust(self, access_token: str) -> None:
+        """The server does not take this token any more, as after a change of rights: the next one is a new one."""
+        if self.signed_in is not None and self.signed_in.tokens.access_token == access_token:
+            self.signed_in.until_s = monotonic()
 
     async def call(self, what: Struct, *, key: str | None = None, if_version: int | None = None) -> Answer:
         """Send a command, ask a query or run a procedure.
@@ -88,14 +98,20 @@ class Rest:
         """
         declared = BY_TYPE[type(what)]
         headers = {}
-        if declared.by and self.signed_in is not None:
-            headers["Authorization"] = f"Bearer {await self.token()}"
         if declared.mode is Mode.COMMAND:
             headers["Idempotency-Key"] = key or str(uuid4())
         if if_version is not None:
             headers["If-Match"] = f'"{if_version}"'
-        method, path, body = _request(declared, what)
-        return await self._exchange(method, path, body, headers, declared)
+        if not declared.by or self.signed_in is None:
+            return await self._exchange(declared, what, headers)
+        token = await self.token()
+        try:
+            return await self._exchange(declared, what, headers, token)
+        except Unauthenticated as error:
+            if error.fields.get("reason") != "expired":
+                raise
+        self.distrust(token)
+        return await self._exchange(declared, what, headers, await self.token())
 
     async def _sign(self, procedure: Procedure) -> Tokens:
         tokens: Tokens = (await self.call(procedure)).reply
@@ -105,10 +121,13 @@ class Rest:
         return tokens
 
     async def _exchange(
-        self, method: str, path: str, body: dict[str, Any], headers: dict[str, str], declared: Declaration
+        self, declared: Declaration, what: Struct, headers: dict[str, str], token: str | None = None
     ) -> Answer:
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        method, path, body = _request(declared, what)
+        if token is not None:
+            headers = {**headers, "Authorization": f"Bearer {token}"}
         asked = {name: _text(value) for name, value in body.items()} if method == "GET" else None
         sent = None if method == "GET" else msgspec.json.encode(body)
         headers = headers if sent is None else {**headers, "Content-Type": "application/json"}

@@ -24,7 +24,7 @@ from protocol.errors import NoStaffFree, SlotTaken, WrongState
 from protocol.ids import BookingId
 from protocol.service import FindSlots
 from protocol.wallet import GetBalance
-from tests.support.server import Market, Person, Site, codes_of, outcome_of
+from tests.support.server import Person, Site, codes_of, outcome_of
 
 ASKERS = 64
 #: Minutes behind the hour; a job of 60 with 15 behind it collides with each of them, with the last two by its buffer.
@@ -59,28 +59,6 @@ async def later(number: int, call: Awaitable[Any]) -> Any:
 def by_own_transport(person: Person, command: Command, **options: Any) -> Awaitable[Any]:
     """Over the socket for whoever is live, else over REST."""
     return person.call(command, **options) if person.client is None else person.send(command, **options)
-
-
-async def booked(market: Market, customer: Person, hours: int = 0) -> BookingId:
-    """A new booking that is not paid."""
-    start_at = market.soon + timedelta(hours=hours)
-    return (await customer.call(CreateBooking(service_id=market.service_id, start_at=start_at))).booking_id
-
-
-async def confirmed(server: Site, market: Market, customer: Person, hours: int = 0) -> BookingId:
-    """A booking that is paid and approved."""
-    booking_id = await booked(market, customer, hours)
-    await server.captured(await customer.call(PayBooking(booking_id=booking_id)))
-    await market.staff[0].call(ApproveBooking(booking_id=booking_id))
-    return booking_id
-
-
-async def completed(server: Site, market: Market, customer: Person, hours: int = 0) -> BookingId:
-    """A booking that waits for its release."""
-    booking_id = await confirmed(server, market, customer, hours)
-    await market.staff[0].call(StartBooking(booking_id=booking_id))
-    await market.staff[0].call(CompleteBooking(booking_id=booking_id))
-    return booking_id
 
 
 async def story(person: Person, booking_id: BookingId) -> list[str]:
@@ -119,7 +97,7 @@ async def test_one_of_64_gets_the_slot_and_the_others_hear_that_it_is_taken(serv
 async def test_a_start_that_only_the_buffer_forbids_is_taken_too(server: Site) -> None:
     market = await server.market(staff=1)
     first, second = await server.people("First", "Second")
-    await booked(market, first)
+    await server.booked(market, first)
 
     behind = CreateBooking(service_id=market.service_id, start_at=market.soon + timedelta(minutes=70))
     with pytest.raises(NoStaffFree):
@@ -159,7 +137,7 @@ async def test_approve_against_cancel_always_ends_cancelled_and_refunded(server:
     (staff,) = market.staff
     ada = await server.person("Ada")
     await server.connect(ada, staff)
-    booking_ids = [await booked(market, ada, hours=2 * number) for number in range(ROUNDS)]
+    booking_ids = [await server.booked(market, ada, hours=2 * number) for number in range(ROUNDS)]
     for booking_id in booking_ids:
         await server.captured(await ada.call(PayBooking(booking_id=booking_id)))
 
@@ -188,7 +166,7 @@ async def test_a_job_is_completed_once(server: Site) -> None:
     (staff,) = market.staff
     ada = await server.person("Ada")
     await server.connect(staff)
-    booking_ids = [await confirmed(server, market, ada, hours=2 * number) for number in range(ROUNDS)]
+    booking_ids = [await server.confirmed(market, ada, hours=2 * number) for number in range(ROUNDS)]
     for booking_id in booking_ids:
         await staff.call(StartBooking(booking_id=booking_id))
 
@@ -212,7 +190,7 @@ async def test_a_job_is_completed_once(server: Site) -> None:
 async def test_a_payment_at_the_moment_of_expiry_keeps_the_slot_or_brings_it_back(server: Site) -> None:
     market = await server.market()
     ada = await server.person("Ada")
-    booking_ids = [await booked(market, ada, hours=2 * number) for number in range(ROUNDS)]
+    booking_ids = [await server.booked(market, ada, hours=2 * number) for number in range(ROUNDS)]
     payments = [await ada.call(PayBooking(booking_id=booking_id)) for booking_id in booking_ids]
 
     await asyncio.gather(
@@ -232,7 +210,7 @@ async def test_a_payment_at_the_moment_of_expiry_keeps_the_slot_or_brings_it_bac
 async def test_a_late_payment_against_a_new_customer_never_gives_the_time_twice(server: Site) -> None:
     market = await server.market()
     ada, bob = await server.people("Ada", "Bob")
-    booking_ids = [await booked(market, ada, hours=2 * number) for number in range(ROUNDS)]
+    booking_ids = [await server.booked(market, ada, hours=2 * number) for number in range(ROUNDS)]
     payments = [await ada.call(PayBooking(booking_id=booking_id)) for booking_id in booking_ids]
     await server.advance(timedelta(minutes=15))
 
@@ -240,14 +218,15 @@ async def test_a_late_payment_against_a_new_customer_never_gives_the_time_twice(
         [
             call
             for number, payment in enumerate(payments)
-            for call in (later(number, server.captured(payment)), booked(market, bob, hours=2 * number))
+            for call in (later(number, server.captured(payment)), server.booked(market, bob, hours=2 * number))
         ]
     )
 
     for booking_id, other in zip(booking_ids, codes_of(outcomes[1::2]), strict=True):
         view = await ada.call(GetBooking(booking_id=booking_id))
         if other == "ok":
-            assert (view.status, view.payment_status) == (BookingStatus.EXPIRED, PaymentStatus.REFUNDING)
+            assert view.status is BookingStatus.EXPIRED
+            assert view.payment_status in (PaymentStatus.REFUNDING, PaymentStatus.REFUNDED)
         else:
             assert other == NoStaffFree.code
             assert (view.status, view.payment_status) == (BookingStatus.PENDING, PaymentStatus.SECURED)
@@ -257,7 +236,7 @@ async def test_a_late_payment_against_a_new_customer_never_gives_the_time_twice(
 async def test_the_customers_word_and_the_24_hours_release_the_money_once(server: Site) -> None:
     market = await server.market()
     ada = await server.person("Ada", live=True)
-    booking_ids = [await completed(server, market, ada, hours=2 * number) for number in range(ROUNDS)]
+    booking_ids = [await server.completed(market, ada, hours=2 * number) for number in range(ROUNDS)]
 
     _, *outcomes = await at_once(
         [

@@ -16,16 +16,26 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import msgspec
 import pytest
 from argon2 import PasswordHasher
 from msgspec import Struct
+from multidict import CIMultiDictProxy
 
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call
-from protocol.booking.commands import PaymentReply, RecordPayment
+from protocol.booking.commands import (
+    ApproveBooking,
+    CompleteBooking,
+    CreateBooking,
+    PayBooking,
+    PaymentReply,
+    RecordPayment,
+    StartBooking,
+)
 from protocol.business import AddMember, MemberRole, RegisterBusiness, Week
 from protocol.catalogue import BY_TYPE, Command
 from protocol.errors import GuildwireError
-from protocol.ids import BusinessId, Ref, ServiceId, UserId
+from protocol.ids import BookingId, BusinessId, Ref, ServiceId, UserId
 from protocol.instants import LocalSpan
 from protocol.payment import GATEWAY
 from protocol.roles import Principal, Role
@@ -116,6 +126,19 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response, read whole."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+@dataclass(frozen=True, slots=True)
 class Market:
     """One business, open day and night, and the one service that it offers."""
 
@@ -133,11 +156,12 @@ class Market:
 class Site:
     """A running server, and the people around it."""
 
-    def __init__(self, server: Server, stack: AsyncExitStack) -> None:
+    def __init__(self, server: Server, stack: AsyncExitStack, http: aiohttp.ClientSession) -> None:
         self.server = server
         self.node = server.node
         self.url = server.url
         self._stack = stack
+        self._http = http
         self._hash = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
     async def person(self, name: str = "Somebody", *, live: bool = False) -> Person:
@@ -170,6 +194,15 @@ class Site:
         for person in people:
             assert person.client is None, "live already"
             person.client = await self._stack.enter_async_context(Client(person.rest, since=since))
+
+    async def request(
+        self, method: str, path: str, person: Person | None = None, body: Any = None, **headers: str
+    ) -> Response:
+        """One HTTP request as a program without our client sends it."""
+        if person is not None:
+            headers["Authorization"] = f"Bearer {await person.rest.token()}"
+        async with self._http.request(method, self.url + path, json=body, headers=headers) as answer:
+            return Response(answer.status, answer.headers, await answer.read())
 
     async def admin(self) -> Person:
         """Somebody with the role of an admin, acting as that."""
@@ -221,6 +254,26 @@ class Site:
             raise outcome.error
         return outcome
 
+    async def booked(self, market: Market, customer: Person, hours: int = 0) -> BookingId:
+        """A new booking that is not paid, so many hours behind the market's ``soon``."""
+        start_at = market.soon + timedelta(hours=hours)
+        return (await customer.call(CreateBooking(service_id=market.service_id, start_at=start_at))).booking_id
+
+    async def confirmed(self, market: Market, customer: Person, hours: int = 0) -> BookingId:
+        """A booking that is paid and approved, and its thread open."""
+        booking_id = await self.booked(market, customer, hours)
+        await self.captured(await customer.call(PayBooking(booking_id=booking_id)))
+        await market.owner.call(ApproveBooking(booking_id=booking_id))
+        await self.at_rest()
+        return booking_id
+
+    async def completed(self, market: Market, customer: Person, hours: int = 0) -> BookingId:
+        """A booking that waits for its release."""
+        booking_id = await self.confirmed(market, customer, hours)
+        await market.owner.call(StartBooking(booking_id=booking_id))
+        await market.owner.call(CompleteBooking(booking_id=booking_id))
+        return booking_id
+
     async def captured(self, payment: PaymentReply) -> None:
         """What a verified webhook of the gateway does, without the gateway."""
         command = RecordPayment(
@@ -234,8 +287,8 @@ class Site:
     async def advance(self, by: timedelta) -> None:
         """Let time pass, as anybody may in development, and wait until everything that fell due was handled."""
         body = {"advance_s": by.total_seconds()}
-        async with aiohttp.ClientSession() as http, http.post(self.url + "/dev/clock", json=body) as answer:
-            answer.raise_for_status()
+        answer = await self.request("POST", "/dev/clock", body=body)
+        assert answer.status == 200, answer.body
         await self.at_rest()
 
     async def at_rest(self) -> None:
@@ -285,4 +338,4 @@ async def open_site(dsn: str, config: Config) -> AsyncIterator[Site]:
         for name, cheap in CHEAP.items():
             patch.setattr(passwords, name, cheap)
         async with open_server(config, dsn) as server, AsyncExitStack() as stack:
-            yield Site(server, stack)
+            yield Site(server, stack, await stack.enter_async_context(aiohttp.ClientSession()))
