@@ -169,6 +169,16 @@ def test_what_cannot_be_resumed_is_reset(since: str, log: list[int], head: int) 
     assert driver.happens(head + 1) == [head + 1]
 
 
+@pytest.mark.parametrize("since", ["other:2", f"{EPOCH}:4", f"{EPOCH}:9"])
+def test_a_number_of_another_history_is_never_looked_up_in_this_one(since: str) -> None:
+    driver = Driver(log=[1, 2, 3])
+
+    driver.starts(since=since)
+
+    assert driver.wants(ReadPage) == []
+    assert driver.takes()[0]["outcome"] == "reset"
+
+
 def test_what_happens_while_the_session_opens_is_not_lost() -> None:
     driver = Driver(log=[1, 2, 3])
     driver.says(frame="hello", token="t")
