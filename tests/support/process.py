@@ -38,6 +38,7 @@ class ServerProcess:
         self.port = _free_port()
         self._environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GUILDWIRE_")},
+            "PYTHONPATH": str(ROOT),
             "GUILDWIRE_SERVER__PORT": str(self.port),
             "GUILDWIRE_SERVER__DATA_DIR": str(data_dir),
             "GUILDWIRE_LOG__LEVEL": "warning",
@@ -60,7 +61,7 @@ class ServerProcess:
         with (self.data_dir / "server.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "server", "run"),
-                cwd=ROOT,
+                cwd=self.data_dir,  # away from any config.toml
                 env=self._environ,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
