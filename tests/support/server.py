@@ -274,6 +274,14 @@ class Site:
         await market.owner.call(CompleteBooking(booking_id=booking_id))
         return booking_id
 
+    async def pay(self, customer: Person, booking_id: BookingId, *options: str) -> PaymentReply:
+        """Pay at the sandbox gateway, as its page does; it tells the server by its own webhook."""
+        payment: PaymentReply = await customer.call(PayBooking(booking_id=booking_id))
+        query = "".join(f"?{option}=on" if not at else f"&{option}=on" for at, option in enumerate(options))
+        answer = await self.request("POST", f"{payment.checkout_path}/pay{query}")
+        assert answer.status == 200, answer.body  # the page that it leads back to
+        return payment
+
     async def captured(self, payment: PaymentReply) -> None:
         """What a verified webhook of the gateway does, without the gateway."""
         command = RecordPayment(
