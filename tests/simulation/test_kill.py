@@ -23,7 +23,7 @@ from protocol.conversation import PostMessage
 from protocol.errors import Fault
 from protocol.ids import ConversationId, ServiceId
 from server.client import Client, Rest
-from server.client.rest import SignedIn
+from server.client.rest import Answer, SignedIn
 from server.config import LimitsConfig
 from server.node import ACTORS, open_database
 from server.ops.verify import verify
@@ -33,7 +33,8 @@ from tests.support.process import ServerProcess, readable_directory, server_proc
 from tests.support.server import make_config, open_site
 
 SERVER_ROUNDS = int(os.environ.get("GUILDWIRE_ROUNDS", "3"))
-DATABASE_ROUNDS = int(os.environ.get("GUILDWIRE_ROUNDS", "2"))
+#: More in a row, and its supervisor rightly gives it up.
+DATABASE_ROUNDS = min(3, SERVER_ROUNDS)
 #: Answers between two kills.
 ANSWERS_A_ROUND = 150
 BOOKERS = 6
@@ -95,12 +96,17 @@ class Load:
 
 
 async def insist(rest: Rest, command: Struct) -> Any:
-    """Send a command under one id until it is answered."""
+    """Send a command over REST under one id until it is answered."""
     key = str(uuid4())
+    return await until_answered(lambda: rest.call(command, key=key))
+
+
+async def until_answered(send: Callable[[], Awaitable[Answer]]) -> Any:
+    """Send again after each fault; gives the reply."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
-                return (await rest.call(command, key=key)).reply
+                return (await send()).reply
             except Fault:
                 await asyncio.sleep(RETRY_S)
 
@@ -122,9 +128,9 @@ async def talk(load: Load, thread_id: ConversationId, client: Client) -> None:
     """Post one message after another over a socket that comes back by itself."""
     posted = load.posted.setdefault(thread_id, [])
     while not load.stop.is_set():
-        async with asyncio.timeout(PATIENCE_S):
-            answer = await client.send(PostMessage(conversation_id=thread_id, text=f"number {len(posted)}"))
-        posted.append(answer.reply.message_id)
+        command, key = PostMessage(conversation_id=thread_id, text=f"number {len(posted)}"), str(uuid4())
+        reply = await until_answered(lambda command=command, key=key: client.send(command, id=key))
+        posted.append(reply.message_id)
         await load.told()
 
 
