@@ -63,8 +63,8 @@ from protocol.booking.events import (
     PaymentUnplaced,
 )
 from protocol.booking.late_slot import LateSlot
-from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause
-from protocol.booking.views import BookingNotesRow
+from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause, RemarkAbout, RemarkAudience
+from protocol.booking.views import BookingNotesRow, RemarkRow
 from protocol.booking_facts import BookingFacts
 from protocol.catalogue import Command
 from protocol.conversation import CloseConversation, OpenConversation, Participant, ReplaceMember
@@ -236,6 +236,7 @@ class Booking(Actor[BookingState]):
         if cmd.reason_code is DeclineReason.NO_ANSWER:
             raise Invalid(reason_code="unknown_value")
         self._decline(cmd.reason_code)
+        self._remark(RemarkAbout.DECLINE, RemarkAudience.BUSINESS, cmd.note)
         return self._reply()
 
     @handles(CancelBooking)
@@ -248,9 +249,9 @@ class Booking(Actor[BookingState]):
         self.emit(BookingCancelled(by=self.principal.user_id))
         if was is not S.DECLINED:
             self.free(self.actor_id)
-        self._end_hold()
-        self._end_thread()
+        self._wind_up()
         self._drop_timers()
+        self._remark(RemarkAbout.CANCEL, RemarkAudience.PARTIES, cmd.reason)
         return self._reply()
 
     @handles(StartBooking)
@@ -297,8 +298,7 @@ class Booking(Actor[BookingState]):
             return
         self.emit(BookingExpired())
         self.free(self.actor_id)
-        self._end_hold()
-        self._end_thread()
+        self._wind_up()
 
     @handles(LapseApproval)
     def lapse(self, cmd: LapseApproval) -> None:
@@ -311,8 +311,7 @@ class Booking(Actor[BookingState]):
         """Declined, and nobody has found another way: cancelled, refund in full. Raises: WrongState."""
         self.require(*TRANSITIONS[GiveUpBooking])
         self.emit(BookingAbandoned())
-        self._end_hold()
-        self._end_thread()
+        self._wind_up()
 
     @handles(RemindCustomer)
     def remind(self, cmd: RemindCustomer) -> None:
@@ -407,6 +406,21 @@ class Booking(Actor[BookingState]):
             )
         )
 
+    def _remark(self, about: RemarkAbout, audience: RemarkAudience, text: str | None) -> None:
+        """Keep what the sender wrote to a step, where it can be erased."""
+        if text:
+            self.put(
+                RemarkRow(
+                    id=self.new_id(),
+                    booking_id=self._id,
+                    author_id=self.principal.user_id,
+                    about=about,
+                    audience=audience,
+                    text=text,
+                    written_at=self.now,
+                )
+            )
+
     def _tell_thread(self, command: Command) -> None:
         """Let the booking's conversation follow; refused there, without harm, if nobody has opened one."""
         self.send(Ref(Kind.CONVERSATION, self.actor_id), command)
@@ -439,8 +453,9 @@ class Booking(Actor[BookingState]):
         self.transfer(escrow, wallet, split.provider_minor, currency, "release")
         self.transfer(escrow, ledger.platform_revenue(currency), split.commission_minor, currency, "commission")
 
-    def _end_hold(self) -> None:
-        """Nothing is promised any more; what was paid goes to the customer's wallet."""
+    def _wind_up(self) -> None:
+        """Nothing is promised any more: what was paid goes to the customer's wallet, and the thread ends."""
+        self._end_thread()
         state = self.state
         paid = state.payment_status is PaymentStatus.SECURED
         amount_minor = state.price.total_minor if paid else 0

@@ -84,6 +84,21 @@ class EscrowStatus(StrEnum):
     VOIDED = "VOIDED"
 
 
+class RemarkAbout(StrEnum):
+    """What somebody gave words to."""
+
+    DECLINE = "decline"
+    CANCEL = "cancel"
+
+
+class RemarkAudience(StrEnum):
+    """Who may read a remark, beside whoever wrote it."""
+
+    PARTIES = "parties"
+    #: Managers of the business only.
+    BUSINESS = "business"
+
+
 class ReleaseCause(StrEnum):
     """Why the money went to the business."""
 

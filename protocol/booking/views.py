@@ -2,10 +2,20 @@
 
 from datetime import datetime
 from typing import Annotated, ClassVar
+from uuid import UUID
 
 from msgspec import Meta
 
-from protocol.booking.terms import BookingStatus, DeclineReason, EscrowStatus, PaymentMethod, PaymentStatus, Phase
+from protocol.booking.terms import (
+    BookingStatus,
+    DeclineReason,
+    EscrowStatus,
+    PaymentMethod,
+    PaymentStatus,
+    Phase,
+    RemarkAbout,
+    RemarkAudience,
+)
 from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Query, View, query
 from protocol.events import Row
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
@@ -55,6 +65,21 @@ class BookingNotesRow(Row, frozen=True, kw_only=True):
     address: str
     latitude: float | None
     longitude: float | None
+
+
+class RemarkRow(Row, frozen=True, kw_only=True):
+    """What somebody wrote when they declined or called off a booking; erasable."""
+
+    table: ClassVar[str] = "booking_remarks"
+    key: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: UUID
+    booking_id: BookingId
+    author_id: UserId
+    about: RemarkAbout
+    audience: RemarkAudience
+    text: str
+    written_at: datetime
 
 
 class PaymentRow(Row, frozen=True, kw_only=True):
@@ -124,12 +149,23 @@ class BookingView(View, frozen=True, kw_only=True):
     version: int
 
 
+class Remark(View, frozen=True, kw_only=True):
+    """Somebody's words to a decline or a cancellation."""
+
+    author_id: UserId
+    about: RemarkAbout
+    text: str
+    written_at: datetime
+
+
 class BookingDetail(BookingView, frozen=True, kw_only=True):
     """One booking whole."""
 
     #: The customer's notes; None for whoever may not see them.
     notes: str | None
     customer_contact: CustomerContact | None
+    #: Oldest first; those that the reader may see.
+    remarks: list[Remark]
     as_of: str
 
 

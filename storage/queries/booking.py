@@ -25,6 +25,7 @@ from protocol.booking.views import (
     GetTimeline,
     ListBookings,
     ListJobs,
+    Remark,
 )
 from protocol.catalogue import Command
 from protocol.errors import Forbidden, Invalid, NotFound
@@ -96,16 +97,28 @@ SELECT {AS_OF}, {_COLUMNS}, n.notes, n.address, n.latitude, n.longitude, p.name,
 """
 
 
+_REMARKS = """
+SELECT coalesce(jsonb_agg(jsonb_build_object('author_id', r.author_id, 'about', r.about, 'text', r.text,
+                                             'written_at', r.written_at) ORDER BY r.id), '[]')::text
+  FROM booking_remarks r
+ WHERE r.booking_id = $1 AND (r.audience = 'parties' OR r.author_id = $2 OR $3)
+"""
+_remarks = msgspec.json.Decoder(list[Remark])
+
+
 async def get_booking(pool: Pool, query: GetBooking, principal: Principal) -> BookingDetail:
     """Show a booking to one of its parties. Raises: NotFound."""
     row = await pool.fetchrow(_ONE, principal.user_id, query.booking_id)
     if row is None or not _is_party(row, principal):
         raise NotFound(entity="booking", id=str(query.booking_id))
     private = _may_contact(row, principal)
+    manages = principal.manages(row["business_id"])
+    remarks = await pool.fetchval(_REMARKS, query.booking_id, principal.user_id, manages)
     return BookingDetail(
         **_fields(row),
         notes=row["notes"] if private else None,
         customer_contact=_contact(row) if private else None,
+        remarks=_remarks.decode(remarks),
         as_of=row["as_of"],
     )
 

@@ -13,10 +13,11 @@ from protocol.booking.commands import (
     CancelBooking,
     CompleteBooking,
     ConfirmRelease,
+    DeclineBooking,
     RecordPayment,
 )
 from protocol.booking.late_slot import LateSlot
-from protocol.booking.terms import BookingStatus
+from protocol.booking.terms import BookingStatus, DeclineReason
 from protocol.booking.views import (
     BookingDetail,
     BookingPage,
@@ -71,6 +72,19 @@ class TestOneBooking:
         await done(salon, CompleteBooking(booking_id=booking_id), salon.sam)
 
         assert (await detail(salon, booking_id, salon.customer)).duration_minutes == 42
+
+    async def test_what_was_written_to_a_step_is_shown_to_whom_it_is_meant_for(self, salon: Salon) -> None:
+        declined, cancelled = await book(salon, "10:00"), await book(salon, "14:00")
+        note = DeclineBooking(booking_id=declined, reason_code=DeclineReason.OTHER, note="My van is broken.")
+        await done(salon, note, salon.sam)
+        await done(salon, CancelBooking(booking_id=cancelled, reason="Found the key."), salon.customer)
+
+        async def texts(booking_id: BookingId, who: Principal) -> list[str]:
+            return [remark.text for remark in (await detail(salon, booking_id, who)).remarks]
+
+        assert await texts(declined, salon.sam) == await texts(declined, salon.owner) == ["My van is broken."]
+        assert await texts(declined, salon.customer) == []
+        assert await texts(cancelled, salon.customer) == await texts(cancelled, salon.sam) == ["Found the key."]
 
     async def test_only_its_parties_see_it(self, salon: Salon) -> None:
         booking_id = await book(salon)
