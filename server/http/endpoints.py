@@ -16,7 +16,7 @@ from msgspec import Raw, Struct
 from multidict import CIMultiDict
 
 from actors.runtime.call import Call, Outcome
-from protocol.catalogue import Command, Declaration, Mode, Procedure, Query, Route
+from protocol.catalogue import BY_TYPE, Command, Declaration, Mode, Procedure, Query, Route
 from protocol.errors import Forbidden, Unauthenticated
 from protocol.ids import Kind, Ref
 from protocol.roles import INTERNAL, Principal
@@ -144,6 +144,8 @@ class Commands:
             key = command_id(headers.get("Idempotency-Key"))
             if_version = expected_version(headers.get("If-Match"))
             command = decode(await read_json(request), params)
+            if route.wire is not None:  # which may stand for another command than the declared one
+                self._gate.allow(principal, BY_TYPE[type(command)])
             return await self._send(declaration, command, principal, key, if_version)
 
         return answer

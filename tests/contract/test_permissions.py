@@ -1,0 +1,222 @@
+"""Who may send what at all, written by hand and held against both transports (SPEC §1, DESIGN §3).
+
+This is the gate in front of everything: it looks at the active role alone. What an actor or a query says of the very
+object comes behind it, and has its own tests.
+"""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+import server.bootstrap  # noqa: F401  # whatever is served is declared by now
+from protocol.catalogue import BY_NAME, Declaration, Mode, Route
+from protocol.frames import SUBPROTOCOL_JSON
+from protocol.roles import Role
+from server.config import LimitsConfig
+from tests.support import gateway
+from tests.support.server import Person, Response, Site, make_config, open_site
+
+#: ok: let through. 401: no token. 403: not in this role. never: the server's own, whoever asks.
+TABLE = """
+declaration                    nobody   customer staff    employee owner    admin
+auth.current_user              401      ok       ok       ok       ok       ok
+auth.refresh                   ok       ok       ok       ok       ok       ok
+auth.revoke_session            401      ok       ok       ok       ok       ok
+auth.revoke_sessions           401      ok       ok       ok       ok       ok
+auth.sessions                  401      ok       ok       ok       ok       ok
+auth.sign_in                   ok       ok       ok       ok       ok       ok
+auth.sign_out                  401      ok       ok       ok       ok       ok
+auth.sign_up                   ok       ok       ok       ok       ok       ok
+auth.switch_role               401      ok       ok       ok       ok       ok
+booking.approve                401      403      ok       ok       ok       403
+booking.auto_release           never    never    never    never    never    never
+booking.cancel                 401      ok       ok       ok       ok       ok
+booking.complete               401      403      ok       ok       ok       403
+booking.confirm_release        401      ok       403      403      403      403
+booking.create                 401      ok       403      403      403      403
+booking.decline                401      403      ok       ok       ok       403
+booking.expire                 never    never    never    never    never    never
+booking.get                    401      ok       ok       ok       ok       ok
+booking.give_up                never    never    never    never    never    never
+booking.jobs                   401      403      ok       ok       ok       403
+booking.lapse                  never    never    never    never    never    never
+booking.list                   401      ok       ok       ok       ok       ok
+booking.pay                    401      ok       403      403      403      403
+booking.record_payment         never    never    never    never    never    never
+booking.record_refund          never    never    never    never    never    never
+booking.remind                 never    never    never    never    never    never
+booking.start                  401      403      ok       ok       ok       403
+booking.timeline               401      ok       ok       ok       ok       ok
+business.add_member            401      403      ok       ok       ok       403
+business.availability          401      403      ok       ok       ok       403
+business.block_customer        401      403      ok       ok       ok       403
+business.get                   ok       ok       ok       ok       ok       ok
+business.register              401      ok       ok       ok       ok       ok
+business.remove_member         401      403      ok       ok       ok       403
+business.set_availability      401      403      ok       ok       ok       403
+business.set_hours             401      403      ok       ok       ok       403
+business.staff                 ok       ok       ok       ok       ok       ok
+business.unblock_customer      401      403      ok       ok       ok       403
+business.update                401      403      ok       ok       ok       ok
+business.update_member         401      403      ok       ok       ok       403
+conversation.close             never    never    never    never    never    never
+conversation.delete            401      ok       ok       ok       ok       ok
+conversation.edit              401      ok       ok       ok       ok       ok
+conversation.get               401      ok       ok       ok       ok       ok
+conversation.keep_open         never    never    never    never    never    never
+conversation.list              401      ok       ok       ok       ok       ok
+conversation.mark_read         401      ok       ok       ok       ok       ok
+conversation.messages          401      ok       ok       ok       ok       ok
+conversation.open              never    never    never    never    never    never
+conversation.open_for_booking  401      ok       ok       ok       ok       ok
+conversation.post              401      ok       ok       ok       ok       ok
+conversation.replace_member    never    never    never    never    never    never
+service.categories             ok       ok       ok       ok       ok       ok
+service.create                 401      403      ok       ok       ok       403
+service.deactivate             401      403      ok       ok       ok       ok
+service.get                    ok       ok       ok       ok       ok       ok
+service.list                   ok       ok       ok       ok       ok       ok
+service.set_staff              401      403      ok       ok       ok       403
+service.slots                  ok       ok       ok       ok       ok       ok
+service.update                 401      403      ok       ok       ok       403
+snapshot.get                   401      ok       ok       ok       ok       ok
+user.grant_role                never    never    never    never    never    never
+user.open_session              never    never    never    never    never    never
+user.rehash_password           never    never    never    never    never    never
+user.revoke_role               never    never    never    never    never    never
+user.rotate_session            never    never    never    never    never    never
+user.sign_up                   never    never    never    never    never    never
+user.switch_role               never    never    never    never    never    never
+wallet.balance                 401      ok       ok       ok       ok       403
+wallet.statement               401      ok       ok       ok       ok       403
+"""
+
+_HEAD, *_LINES = [line.split() for line in TABLE.strip().splitlines()]
+ROLES = _HEAD[1:]
+#: declaration → role → cell.
+ROWS: dict[str, dict[str, str]] = {name: dict(zip(ROLES, cells, strict=True)) for name, *cells in _LINES}
+
+#: Nothing declared has it, so whoever is let through hears of it, and nothing happens.
+UNKNOWN = "no_such_field"
+UNLIMITED = LimitsConfig(commands_per_s=10_000, queries_per_s=10_000)
+
+
+def test_every_declaration_has_its_row() -> None:
+    assert sorted(ROWS) == sorted(BY_NAME)
+    assert len(ROWS) == len(_LINES), "a declaration has two rows"
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_both_transports_let_through_whom_the_table_names(database_dsn: str, tmp_path: Path, role: str) -> None:
+    async with open_site(database_dsn, make_config(tmp_path, limits=UNLIMITED)) as site:
+        person = await somebody(site, role)
+        wrong = [found for declared in BY_NAME.values() for found in await over_rest(site, person, declared, role)]
+        if person is not None:
+            wrong += await over_socket(site, person, role)
+
+    assert wrong == []
+
+
+async def test_a_step_that_is_set_by_its_status_needs_the_role_of_the_step(server: Site) -> None:
+    customer = await server.person("Carla")
+    admin = await server.admin()
+    for person in (customer, admin):
+        for status in ("CONFIRMED", "IN_PROGRESS", "ongoing", "COMPLETED", "completed"):
+            answer = await server.request("PUT", f"/bookings/{uuid4()}/status/", person, {"status": status})
+            assert verdict(answer) == "403", status
+        answer = await server.request("PUT", f"/bookings/{uuid4()}/status/", person, {"status": "cancelled"})
+        assert answer.status == 404
+
+
+async def somebody(site: Site, role: str) -> Person | None:
+    """Somebody acting in the role, for a business where the role has one; None for nobody."""
+    match role:
+        case "nobody":
+            return None
+        case "customer":
+            person = await site.person("Carla")
+        case "admin":
+            person = await site.admin()
+        case "employee":
+            person = await site.employ(await site.market())
+        case _:
+            market = await site.market()
+            person = market.owner if role == "owner" else market.staff[0]
+    assert person.me.role is Role(role)
+    return person
+
+
+async def over_rest(site: Site, person: Person | None, declared: Declaration, role: str) -> list[str]:
+    """Try every route of a declaration; gives what is not as the table says."""
+    cell = ROWS.get(declared.name, {}).get(role)
+    wrong = []
+    for route in declared.routes:
+        answer = await try_route(site, person, route)
+        if verdict(answer) != cell:
+            wrong.append(f"{route.method} {route.path}: {answer.status} {answer.body!r}, not {cell}")
+    if declared.mode is Mode.COMMAND:
+        envelope = {"name": declared.name, "data": {UNKNOWN: 1}}
+        answer = await site.request("POST", "/v1/commands", person, envelope)
+        expected = "401" if person is None else cell
+        if verdict(answer) != expected:
+            wrong.append(f"/v1/commands {declared.name}: {answer.status} {answer.body!r}, not {expected}")
+    return wrong
+
+
+async def try_route(site: Site, person: Person | None, route: Route) -> Response:
+    """Send a request that nobody could fulfil."""
+    path = route.path
+    for name in route.params:
+        path = path.replace(f"{{{name}}}", str(uuid4()))
+    if route.method == "GET":
+        return await site.request("GET", f"{path}?{UNKNOWN}=1", person)
+    return await site.request(route.method, path, person, {UNKNOWN: 1})
+
+
+def verdict(answer: Response) -> str:
+    """The cell that an answer means."""
+    problem = answer.json
+    return verdict_of(problem["code"], problem.get("fields", {}))
+
+
+def verdict_of(code: str, fields: dict[str, Any]) -> str:
+    """The cell that a refusal means; its code if it means none."""
+    if code == "unauthenticated":
+        return "401"
+    if code == "forbidden" and fields.get("reason") == "role":
+        return "403"
+    if code == "invalid" and fields.get("name") == "unknown_command":
+        return "never"
+    if code == "invalid" and "unknown_field" in fields.values():
+        return "ok"
+    return code
+
+
+async def over_socket(site: Site, person: Person, role: str) -> list[str]:
+    """Try every declaration as a frame; gives what is not as the table says."""
+    wrong = []
+    url = "ws" + site.url.removeprefix("http") + "/v1/socket"
+    async with connect(url, subprotocols=[Subprotocol(SUBPROTOCOL_JSON)], compression=None) as line:
+        client = gateway.Client(line)
+        await client.send(frame="hello", token=await person.rest.token())
+        await client.until("welcome")
+        for declared in BY_NAME.values():
+            kind = "query" if declared.mode is Mode.QUERY else "command"
+            await client.send(frame=kind, id=declared.name, name=declared.name, data={UNKNOWN: 1})
+            answer = await client.answer(declared.name)
+            expected = socket_cell(declared, role)
+            if verdict_of(answer["code"], answer["fields"]) != expected:
+                wrong.append(f"{kind} {declared.name}: {answer}, not {expected}")
+    return wrong
+
+
+def socket_cell(declared: Declaration, role: str) -> str | None:
+    """Procedures are for REST alone; the server's own commands are refused by role."""
+    if declared.mode is Mode.PROCEDURE:
+        return "never"
+    cell = ROWS.get(declared.name, {}).get(role)
+    return "403" if cell == "never" else cell
