@@ -35,6 +35,8 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.05
 LOG_TAIL_BYTES = 2_000
+#: Of processor times, until no process ended between two of them.
+READINGS_MAX = 10
 
 
 class NoDisk(Exception):
@@ -147,24 +149,38 @@ class Spent:
 
     postgres_s: float
     server_s: float
+    #: Of everything on this machine.
+    all_s: float
 
     def since(self, before: "Spent") -> "Spent":
         """What was spent after that."""
-        return Spent(self.postgres_s - before.postgres_s, self.server_s - before.server_s)
+        return Spent(self.postgres_s - before.postgres_s, self.server_s - before.server_s, self.all_s - before.all_s)
 
 
 def spent(postmaster_pid: int, server_pid: int | None = None) -> Spent:
     """Read what Postgres, all its processes that are or were, and the server have spent."""
-    postmaster = psutil.Process(postmaster_pid)
-    own = postmaster.cpu_times()
-    postgres_s = own.user + own.system + own.children_user + own.children_system
-    for child in postmaster.children(recursive=True):
-        try:
-            times = child.cpu_times()
-        except psutil.NoSuchProcess:
-            continue  # counted with the next reading, among those that were
-        postgres_s += times.user + times.system
+    machine = psutil.cpu_times()
+    all_s = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
+    postgres_s = _postgres_s(psutil.Process(postmaster_pid))
     if server_pid is None:
-        return Spent(postgres_s, 0.0)
+        return Spent(postgres_s, 0.0, all_s)
     server = psutil.Process(server_pid).cpu_times()
-    return Spent(postgres_s, server.user + server.system)
+    return Spent(postgres_s, server.user + server.system, all_s)
+
+
+def _postgres_s(postmaster: psutil.Process) -> float:
+    """Add up the postmaster, its children that ended, and those that live; read again if one ended meanwhile."""
+    total_s = 0.0
+    for _ in range(READINGS_MAX):
+        before = postmaster.cpu_times()
+        total_s = before.user + before.system + before.children_user + before.children_system
+        for child in postmaster.children(recursive=True):
+            try:
+                times = child.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total_s += times.user + times.system
+        after = postmaster.cpu_times()
+        if (before.children_user, before.children_system) == (after.children_user, after.children_system):
+            break
+    return total_s

@@ -23,13 +23,10 @@ class Measured:
     client_s: float
     #: Decisions in a commit on average.
     batch: float | None
+    #: Cores that were busy with something that is not measured here.
+    strangers: float
     #: What did not go as it should, and how often.
     wrong: dict[str, int]
-
-    @property
-    def cpu_s(self) -> float:
-        """What one request costs in all: on busy cores, the bound of the rate."""
-        return self.server_s + self.postgres_s + self.client_s
 
 
 def yardstick_of(runs: list[Measured]) -> float:

@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 _FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- /figures -->)", re.DOTALL)
 
 #: Processor time, user and system, is for one request.
-HEADINGS = ("workload", "per s", "× pgbench", "p50 ms", "p99 ms", "µs server", "Postgres", "client", "batch")
+HEADINGS = ("workload", "per s", "× pgbench", "p50 ms", "p99 ms", "µs server", "Postgres", "client", "batch", "others")
 
 
 def figures(runs: list[Measured]) -> Table:
@@ -51,6 +51,7 @@ def _rows(runs: list[Measured]) -> list[tuple[str, ...]]:
             f"{run.postgres_s * 1e6:.0f}",
             f"{run.client_s * 1e6:.0f}",
             "" if run.batch is None else f"{run.batch:.0f}",
+            f"{run.strangers:.1f}",
         )
         for run in runs
     ]

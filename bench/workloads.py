@@ -103,6 +103,7 @@ def _measured(name: str, tally: Tally, used: Spent, batches: tuple[float, float]
         postgres_s=used.postgres_s / done,
         client_s=tally.cpu_s / done,
         batch=batches[0] / max(1.0, batches[1]),
+        strangers=max(0.0, used.all_s - used.postgres_s - used.server_s - tally.cpu_s) / tally.seconds,
         wrong=tally.wrong,
     )
 

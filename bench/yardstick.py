@@ -21,6 +21,8 @@ INIT_TIMEOUT_S = 120.0
 #: Over the time that it was told to run.
 MARGIN_S = 30.0
 WARMUP_S = 2
+#: What backends need to end when their clients have.
+SETTLE_S = 0.2
 
 _TPS = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 _LATENCY = re.compile(r"^latency average = ([\d.]+) ms", re.MULTILINE)
@@ -50,6 +52,7 @@ class Yardstick:
         before, own_before = spent(self._postgres.pid), _children_s()
         load = (f"--client={CLIENTS}", f"--jobs={THREADS}", "--protocol=prepared", "--no-vacuum")
         said = await self._run(seconds + MARGIN_S, *load, f"--time={seconds}")
+        await asyncio.sleep(SETTLE_S)
         used, own = spent(self._postgres.pid).since(before), _children_s() - own_before
         done = int(_read(_DONE, said))
         return Measured(
@@ -61,6 +64,7 @@ class Yardstick:
             postgres_s=used.postgres_s / done,
             client_s=own / done,
             batch=None,
+            strangers=max(0.0, used.all_s - used.postgres_s - own) / seconds,
             wrong={},
         )
 
