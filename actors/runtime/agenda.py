@@ -8,7 +8,7 @@ row. Whoever comes second finds no row, and so has no effect. What is due now sk
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -70,6 +70,8 @@ class Agenda:
         #: Rows that are being fired now.
         self._firing: set[AgendaId] = set()
         self._room = asyncio.Event()
+        #: Whether something due soon found the clock full.
+        self._left_out = False
         #: (actor, timer name) → the row that the clock holds for it.
         self._timers: dict[tuple[Ref, str], AgendaId] = {}
         self._crashes: dict[AgendaId, _Crash] = {}
@@ -104,8 +106,7 @@ class Agenda:
         if isinstance(effect, SetTimer) and self._open:
             what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode(), "")
             due = Due(effect.agenda_id, to, effect.name, effect.due_at, effect.expires_at, *what)
-            near = effect.due_at <= self._runtime.clock.now() + timedelta(seconds=HORIZON_S)
-            if near and len(self._timers) < CLOCK_JOBS_MAX:
+            if effect.due_at <= self._runtime.clock.now() + timedelta(seconds=HORIZON_S):
                 self._set(due)
 
     def send(self, effect: Send, cause: str) -> None:
@@ -128,10 +129,11 @@ class Agenda:
         """Load what is due within the horizon into the clock."""
         horizon = self._runtime.clock.now() + timedelta(seconds=HORIZON_S)
         async for due in self._pages(horizon):
-            if len(self._timers) >= CLOCK_JOBS_MAX:
+            if due.agenda_id in self._firing or self._timers.get((due.to, due.name or "")) == due.agenda_id:
+                continue
+            self._set(due)
+            if self._left_out:
                 return
-            if due.agenda_id not in self._firing and self._timers.get((due.to, due.name or "")) != due.agenda_id:
-                self._set(due)
 
     async def sweep(self, grace_s: float = SWEEP_GRACE_S) -> None:
         """Fire everything overdue, whoever was meant to."""
@@ -155,7 +157,10 @@ class Agenda:
     # Firing
 
     def _set(self, due: Due) -> None:
-        """Set the alarm clock for one row."""
+        """Set the alarm clock for one row, if there is room; else it is left to the next scan."""
+        if len(self._timers) >= CLOCK_JOBS_MAX:
+            self._left_out = True
+            return
         key = (due.to, due.name or "")
         wall = due.due_at - self._runtime.clock.offset
 
@@ -163,6 +168,9 @@ class Agenda:
             if self._timers.get(key) == due.agenda_id:
                 del self._timers[key]
             self._fire(due)
+            if self._left_out and len(self._timers) <= CLOCK_JOBS_MAX // 2:
+                self._left_out = False
+                self._scheduler.modify_job("scan", next_run_time=datetime.now(UTC))
 
         self._timers[key] = due.agenda_id
         self._scheduler.add_job(ring, "date", run_date=wall, id=str(due.agenda_id), replace_existing=True)

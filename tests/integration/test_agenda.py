@@ -333,3 +333,21 @@ async def test_the_clock_holds_only_so_many_timers(node: Node, monkeypatch: pyte
 
     assert [await value(node, counter) for counter in counters] == [1] * len(counters)
     assert (await node.send(Look(booking_id=counters[0]))).error is None
+
+
+async def test_what_found_the_clock_full_is_loaded_as_soon_as_there_is_room(
+    start: Callable[[], AbstractAsyncContextManager[Node]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agenda_module, "CLOCK_JOBS_MAX", 4)
+    monkeypatch.setattr(agenda_module, "SCAN_EVERY_S", 10 * HANG_S)
+    monkeypatch.setattr(agenda_module, "SWEEP_EVERY_S", 10 * HANG_S)
+    counters = [uuid4() for _ in range(12)]
+    async with start() as node:
+        for nth, counter in enumerate(counters):
+            await send(node, AddLater(booking_id=counter, after_s=0.2 + 0.02 * nth))
+        async with asyncio.timeout(HANG_S):
+            while await rows(node.pool):
+                await asyncio.sleep(0.01)
+        await node.runtime.drain()
+
+        assert [await value(node, counter) for counter in counters] == [1] * len(counters)

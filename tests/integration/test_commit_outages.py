@@ -131,6 +131,21 @@ async def test_a_batch_refused_for_the_moment_is_called_again(database_dsn: str,
     assert await pool.fetchval("SELECT count(*) FROM journal") == 3
 
 
+async def test_a_batch_that_loses_a_deadlock_is_called_again(database_dsn: str, pool: Pool) -> None:
+    first, second = sorted((make_decision(booking()) for _ in range(2)), key=lambda decision: decision.to.id)
+    async with running(database_dsn) as committer, pool.acquire() as rival:
+        await commit(committer, first, second)
+        async with rival.transaction():
+            await rival.execute("SELECT FROM actors WHERE id = $1 FOR UPDATE", second.to.id)
+            answer = asyncio.create_task(
+                commit(committer, make_decision(second.to, second), make_decision(first.to, first))
+            )
+            await until_blocked(pool, 1)
+            await rival.execute("SELECT FROM actors WHERE id = $1 FOR UPDATE", first.to.id)  # its turn comes first
+
+        assert statuses(await answer) == [OK, OK]
+
+
 async def test_a_database_that_stays_away_is_unavailable(database_dsn: str, pool: Pool) -> None:
     reachable = True
 
