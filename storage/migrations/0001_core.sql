@@ -92,7 +92,6 @@ CREATE TABLE slots (
     during     tstzrange NOT NULL CHECK (NOT isempty(during) AND lower_inc(during) AND NOT upper_inc(during)),
     CONSTRAINT slots_no_overlap EXCLUDE USING gist (staff_id WITH =, during WITH &&)
 );
-CREATE INDEX slots_booking ON slots (booking_id);
 
 -- Names that only one may have: e-mail addresses, phone numbers.
 CREATE TABLE unique_keys (
@@ -117,7 +116,6 @@ CREATE TABLE transfers (
 );
 CREATE INDEX transfers_debit ON transfers (debit, at);
 CREATE INDEX transfers_credit ON transfers (credit, at);
-CREATE INDEX transfers_subject ON transfers (subject_id);
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% rows are never changed', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
@@ -144,7 +142,6 @@ CREATE TABLE holds (
     at              timestamptz NOT NULL,
     CHECK (status NOT IN ('HELD', 'POSTED', 'VOIDED') OR remaining_minor = 0)
 );
-CREATE INDEX holds_booking ON holds (booking_id);
 CREATE INDEX holds_business ON holds (business_id, status);
 
 -- Read rows (bookings, messages, …) are written by decisions as JSON objects. This makes a table's writers:

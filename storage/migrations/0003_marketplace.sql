@@ -133,7 +133,6 @@ CREATE TABLE conversations (
     closes_at   timestamptz,
     created_at  timestamptz NOT NULL
 );
-CREATE INDEX conversations_booking ON conversations (booking_id);
 -- role: what the member is in this thread, since each role sees only its own kinds of thread.
 -- active_at: the last message's time, moved at most once a minute, so that a message need not touch its thread's rows.
 CREATE TABLE conversation_members (
