@@ -350,6 +350,11 @@ class Committer:
                 began = perf_counter()
                 outcomes = await self._settle([decision for decision, _ in batch])
                 self._observe(len(batch), perf_counter() - began)
+                if isinstance(outcomes[0].fault, Unavailable):
+                    # Nobody else waits as long as this batch has waited for a database that is not there.
+                    batch += self._queue
+                    outcomes += [outcomes[0]] * len(self._queue)
+                    self._queue.clear()
                 for (decision, done), outcome in zip(batch, outcomes, strict=True):
                     try:
                         done(outcome)

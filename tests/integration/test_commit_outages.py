@@ -15,7 +15,7 @@ import pytest
 from protocol.effects import Decision, ReserveSlot
 from protocol.errors import Unavailable
 from protocol.ids import BookingId, UserId
-from storage.commit import OK, STALE, Committed, Committer, connect_committer
+from storage.commit import BATCH_MAX, OK, RETRIES_MAX, STALE, Committed, Committer, connect_committer
 from storage.database import Pool, connect, connect_pool
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
@@ -147,9 +147,11 @@ async def test_a_batch_that_loses_a_deadlock_is_called_again(database_dsn: str, 
 
 
 async def test_a_database_that_stays_away_is_unavailable(database_dsn: str, pool: Pool) -> None:
-    reachable = True
+    reachable, tries = True, 0
 
     async def connect_while_reachable() -> object:
+        nonlocal tries
+        tries += 1
         if not reachable:
             raise OSError("no route")
         return await connect_committer(database_dsn)
@@ -161,8 +163,9 @@ async def test_a_database_that_stays_away_is_unavailable(database_dsn: str, pool
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%committer'"
         )
 
-        (outcome,) = await commit(committer, make_decision(booking()))
-        assert isinstance(outcome.fault, Unavailable)
+        outcomes = await commit(committer, *[make_decision(booking()) for _ in range(5 * BATCH_MAX)])
+        assert {type(outcome.fault) for outcome in outcomes} == {Unavailable}
+        assert tries <= 1 + RETRIES_MAX  # whoever waits behind the first batch does not wait for as long again
 
         reachable = True
         assert statuses(await commit(committer, make_decision(booking()))) == [OK]
