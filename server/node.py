@@ -19,7 +19,7 @@ from actors.conversation import Conversation
 from actors.runtime.agenda import Agenda
 from actors.runtime.call import Published
 from actors.runtime.clock import Clock
-from actors.runtime.limits import SCAN_PAGE
+from actors.runtime.limits import PASSIVATE_EVERY_S, SCAN_PAGE
 from actors.runtime.turns import Runtime
 from actors.user import User
 from protocol.effects import Decision
@@ -146,6 +146,7 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
         stack.push_async_callback(runtime.drain)
         stack.push_async_callback(agenda.stop)
         await agenda.start()
+        agenda.every("passivate", PASSIVATE_EVERY_S, runtime.passivate)
         yield node
 
 

@@ -87,8 +87,8 @@ class Agenda:
         """Take over what is due, and begin to watch."""
         self._open = True
         self._scheduler.start()
-        for name, action, every_s in (("scan", self.scan, SCAN_EVERY_S), ("sweep", self.sweep, SWEEP_EVERY_S)):
-            self._scheduler.add_job(action, "interval", seconds=every_s, id=name, max_instances=1)
+        self.every("scan", SCAN_EVERY_S, self.scan)
+        self.every("sweep", SWEEP_EVERY_S, self.sweep)
         await self.sweep(grace_s=0.0)
         await self.scan()
 
@@ -97,6 +97,10 @@ class Agenda:
         self._open = False
         self._scheduler.shutdown(wait=False)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
+        """Do something now and then, never twice at once; nothing that must not be missed."""
+        self._scheduler.add_job(action, "interval", seconds=seconds, id=name, max_instances=1)
 
     # What the runtime tells
 

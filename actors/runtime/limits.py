@@ -10,6 +10,8 @@ RERUNS_MAX = 32
 ACTIVATIONS_MAX = 20_000
 #: An activation idle for longer goes even when there is room.
 IDLE_S = 300.0
+#: How often they are looked for.
+PASSIVATE_EVERY_S = 60.0
 #: How many questions one round of a batched look-up takes.
 LOOKUP_MAX = 256
 #: Rounds of one look-up under way at once.

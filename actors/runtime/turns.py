@@ -177,7 +177,7 @@ class Runtime:
         """Wait until every command has its answer."""
         await self._quiet.wait()
 
-    def passivate(self) -> int:
+    async def passivate(self) -> int:
         """Forget activations that nobody has used for a while; answers how many."""
         horizon = monotonic() - IDLE_S
         stale = [to for to, activation in self._activations.items() if activation.idle and activation.used_at < horizon]

@@ -439,7 +439,7 @@ async def test_actors_that_nobody_asks_are_forgotten(monkeypatch: pytest.MonkeyP
     counter = uuid4()
     await send(runtime, Add(booking_id=counter))
 
-    assert (runtime.passivate(), runtime.activations) == (1, 0)
+    assert (await runtime.passivate(), runtime.activations) == (1, 0)
     assert value(await send(runtime, Add(booking_id=counter))) == 2
 
 
