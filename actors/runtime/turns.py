@@ -190,7 +190,7 @@ class Runtime:
     def _join(self, first: Call, call: Call) -> None:
         """A retry of a command that is still being decided waits for it, within bounds."""
         if first.hash != call.hash:
-            call.done(Outcome(call.to, error=CommandIdReused(id=call.key)))
+            self._refuse_reuse(call)
             return
         tell = call.done
         later = Outcome(call.to, error=InFlight(id=call.key, retry_after_s=RETRY_AFTER_S))
@@ -412,6 +412,19 @@ class Runtime:
         activation.dead = False
         activation.row = None
         activation.state = None
+
+    def _refuse_reuse(self, call: Call) -> None:
+        """Something else is under way under this id; unless that is the misuse, and this the command of old."""
+
+        def answered(answer: Answer | GuildwireError | None) -> None:
+            if isinstance(answer, Answer) and answer.hash == call.hash:
+                self._tell(call, _stored_outcome(answer))
+            elif isinstance(answer, GuildwireError):
+                self._tell(call, Outcome(call.to, error=answer))
+            else:
+                self._tell(call, Outcome(call.to, error=CommandIdReused(id=call.key)))
+
+        self._answers.ask(call.identity, answered)
 
     def _answer_again(self, call: Call) -> None:
         """The command was answered before: the stored answer is the answer."""

@@ -252,8 +252,21 @@ async def test_a_retry_in_flight_for_something_else_is_refused() -> None:
     runtime = make_samples_runtime(None, gate)
     runtime.submit(make_call(Add(booking_id=counter), key="one"))
     runtime.submit(make_call(Add(booking_id=counter, amount=2), key="one", done=outcomes.append))
+    await settled()
 
     assert [type(outcome.error) for outcome in outcomes] == [CommandIdReused]
+
+
+async def test_who_misuses_an_id_keeps_nobody_from_its_answer(runtime: Runtime) -> None:
+    counter = uuid4()
+    first = await send(runtime, Add(booking_id=counter), key="one")
+
+    misuse, retry = await asyncio.gather(
+        send(runtime, Add(booking_id=counter, amount=2), key="one"), send(runtime, Add(booking_id=counter), key="one")
+    )
+
+    assert isinstance(misuse.error, CommandIdReused)
+    assert (retry.reply, retry.replayed) == (first.reply, True)
 
 
 async def test_a_retry_in_flight_waits_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from protocol.errors import Fault, NoStaffFree, WrongState
 from protocol.events import Event
 from protocol.ids import Kind, Ref, SessionId, UserId
 from protocol.roles import Principal, Role
-from storage.actors import Stored, load_answers, load_states
+from storage.actors import Answer, Stored, load_answers, load_states
 from storage.commit import OK, Committed, Committer
 from storage.database import Pool
 from tests.support.kernel import NOW, hidden, sample
@@ -322,7 +322,7 @@ def make_samples_runtime(
         facts={Known: know_one, Candidates: know_nobody, **(facts or {})},
         commits=commits,
         load_states=options.pop("load_states", states),
-        load_answers=partial(load_answers, pool),  # type: ignore[arg-type]  # not asked without a database
+        load_answers=partial(load_answers, pool) if pool else nothing_answered,
         clock=options.pop("clock", Clock()),
         **options,
     )
@@ -347,6 +347,11 @@ def make_call(
 async def nothing_stored(refs: Sequence[Ref]) -> list[Stored]:
     """A database in which no actor has ever been."""
     return [Stored(ref) for ref in refs]
+
+
+async def nothing_answered(identities: Sequence[tuple[UUID, str]]) -> list[Answer | None]:
+    """A database in which nothing was ever answered."""
+    return [None for _ in identities]
 
 
 class Gate:
