@@ -173,7 +173,7 @@ class Conversation(Actor[ConversationState]):
     def delete(self, cmd: DeleteMessage, facts: WrittenMessage) -> MessageReply:
         """Take back one's own message. Raises: NotFound, ConversationClosed."""
         self._require_own(cmd.message_id, facts)
-        self.emit(MessageDeleted(message_id=cmd.message_id))
+        self.emit(MessageDeleted(message_id=cmd.message_id, sender_id=self.principal.user_id))
         self.put(_row(cmd.message_id, replace(facts, text="", deleted_at=self.now)))
         return MessageReply(message_id=cmd.message_id, sent_at=facts.sent_at)
 

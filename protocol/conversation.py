@@ -305,6 +305,8 @@ class MessageDeleted(Event, frozen=True, kw_only=True):
     """The sender took it back."""
 
     message_id: MessageId
+    #: Whether it counted as unread depends on whose it was.
+    sender_id: UserId
 
 
 class MessagesRead(Event, frozen=True, kw_only=True):

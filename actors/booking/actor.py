@@ -167,8 +167,7 @@ class Booking(Actor[BookingState]):
             self.emit(
                 PaymentRequested(
                     payment_id=payment_id, amount_minor=price.total_minor, currency=price.currency, at=self.now
-                ),
-                to=[self.state.customer_id],
+                )
             )
             self._put_payment("REQUESTED")
         assert self.state.payment_id is not None
@@ -204,10 +203,7 @@ class Booking(Actor[BookingState]):
         sent_back = Money(cmd.amount_minor, cmd.currency)
         if cmd.payment_id != self.state.payment_id or sent_back != self.state.unplaced:
             return
-        self.emit(
-            PaymentReturned(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency),
-            to=[self.state.customer_id],
-        )
+        self.emit(PaymentReturned(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency))
         self.transfer(
             ledger.escrow(cmd.currency),
             ledger.gateway_clearing(cmd.currency),
@@ -317,7 +313,7 @@ class Booking(Actor[BookingState]):
     def remind(self, cmd: RemindCustomer) -> None:
         """One hour to go. Raises: WrongState."""
         self.require(*TRANSITIONS[RemindCustomer])
-        self.emit(BookingReminded(starts_at=self.state.starts_at), to=[self.state.customer_id])
+        self.emit(BookingReminded(starts_at=self.state.starts_at))
 
     @handles(AutoRelease)
     def auto_release(self, cmd: AutoRelease) -> None:
@@ -470,10 +466,7 @@ class Booking(Actor[BookingState]):
 
     def _return_to_source(self, cmd: RecordPayment) -> None:
         """Nothing to pay for any more: keep the money apart until the gateway has sent it back."""
-        self.emit(
-            PaymentUnplaced(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency),
-            to=[self.state.customer_id],
-        )
+        self.emit(PaymentUnplaced(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency))
         self.transfer(
             ledger.gateway_clearing(cmd.currency),
             ledger.escrow(cmd.currency),
@@ -504,6 +497,7 @@ class Booking(Actor[BookingState]):
         self.put(payment_row(self._id, self.state, status, amount))
 
     def audience(self) -> Iterable[UserId]:
+        """All parties hear of everything, so that what each of them keeps has the booking's version."""
         return (self.state.customer_id, self.state.staff_id, self.state.owner_id)
 
     def rows(self) -> Iterable[Row]:

@@ -10,9 +10,11 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from protocol.auth import Refresh, Register, SignIn, Tokens
+from protocol.auth import ActAs, Refresh, Register, SignIn, Tokens
 from protocol.catalogue import BY_TYPE, Declaration, Mode, Procedure, Query
 from protocol.errors import GuildwireError, Unauthenticated, Unavailable, revive
+from protocol.ids import BusinessId
+from protocol.roles import Role
 
 TIMEOUT_S = 30.0
 #: A token is renewed when this much of its life is left.
@@ -73,6 +75,10 @@ class Rest:
     async def sign_in(self, email: str, password: str) -> Tokens:
         """Sign in, and act as that person from now on."""
         return await self._sign(SignIn(email=email, password=password))
+
+    async def act_as(self, role: Role, business_id: BusinessId | None = None) -> Tokens:
+        """Act in another of one's roles from now on."""
+        return await self._sign(ActAs(role=role, business_id=business_id))
 
     async def token(self) -> str:
         """An access token that still holds for a while; renewed if need be. Raises: Unauthenticated."""

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import pytest
 
-from protocol.auth import ActAs
 from protocol.booking.commands import (
     ApproveBooking,
     CompleteBooking,
@@ -121,7 +120,7 @@ async def cast(server: Site) -> AsyncIterator[Cast]:
 async def acting(server: Site, person: Person, role: Role) -> Person:
     """The same person, who has signed in anew and acts as that."""
     person = await server.sign_in(person.me.email)
-    assert (await person.call(ActAs(role=role))).user.role is role
+    assert (await person.rest.act_as(role)).user.role is role
     return person
 
 

@@ -193,7 +193,11 @@ class Site:
         """Let people hear what happens from now on, or from a position on."""
         for person in people:
             assert person.client is None, "live already"
-            person.client = await self._stack.enter_async_context(Client(person.rest, since=since))
+            person.client = await self.listen(person, since)
+
+    async def listen(self, person: Person, since: str | None = None) -> Client:
+        """One more live connection of somebody."""
+        return await self._stack.enter_async_context(Client(person.rest, since=since))
 
     async def request(
         self, method: str, path: str, person: Person | None = None, body: Any = None, **headers: str

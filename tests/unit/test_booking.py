@@ -349,13 +349,14 @@ def test_an_owner_who_does_the_job_hears_of_it_once() -> None:
     assert _heard_by([], given.CREATE, CUSTOMER, knowing) == [{CUSTOMER.user_id, OWNER.user_id}]
 
 
-def test_what_is_between_customer_and_gateway_reaches_the_customer_alone() -> None:
+def test_no_party_misses_a_version_of_the_booking() -> None:
+    everybody = {CUSTOMER.user_id, STAFF.user_id, OWNER.user_id}
     unplaced, refund = given.unplaced()
 
-    assert _heard_by(given.made(), given.PAY, CUSTOMER) == [{CUSTOMER.user_id}]
-    assert _heard_by(at(S.EXPIRED), given.captured(at(S.EXPIRED)), GATEWAY_SAYS, given.TAKEN) == [{CUSTOMER.user_id}]
-    assert _heard_by(unplaced, refund, GATEWAY_SAYS) == [{CUSTOMER.user_id}]
-    assert _heard_by(at(S.CONFIRMED), RemindCustomer(booking_id=given.ID), SERVER) == [{CUSTOMER.user_id}]
+    assert _heard_by(given.made(), given.PAY, CUSTOMER) == [everybody]
+    assert _heard_by(at(S.EXPIRED), given.captured(at(S.EXPIRED)), GATEWAY_SAYS, given.TAKEN) == [everybody]
+    assert _heard_by(unplaced, refund, GATEWAY_SAYS) == [everybody]
+    assert _heard_by(at(S.CONFIRMED), RemindCustomer(booking_id=given.ID), SERVER) == [everybody]
 
 
 # SkillBuddy's one route for all steps

@@ -330,7 +330,7 @@ def test_a_deleted_message_leaves_its_place_without_its_text() -> None:
 
     decided = decide(Conversation, [OPENED, posted(7)], command, customer, NOW + MINUTE, written())
 
-    assert decided.events == [MessageDeleted(message_id=message_id(7))]
+    assert decided.events == [MessageDeleted(message_id=message_id(7), sender_id=CUSTOMER)]
     (row,) = rows(decided, MessageRow)
     assert (row.text, row.sender_id, row.deleted_at) == ("", CUSTOMER, NOW + MINUTE)
 
