@@ -31,10 +31,10 @@ check: $(STAMP) ## Lint, format, types and layers
 test: check ## check, then every test
 	$(BIN)/python -m pytest -n $(TEST_WORKERS)
 
-run: $(STAMP) ## Run the server with the embedded database in var/
+run: $(STAMP) ## Run the server with the embedded database and demo data in var/
 	$(BIN)/python -m server run
 
-demo: $(STAMP) ## Run the server filled with demo data
+demo: $(STAMP) ## Play one booking with three live clients, then prove the books
 	$(BIN)/python -m server demo
 
 bench: $(STAMP) ## Run the workloads and print their table
