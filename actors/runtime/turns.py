@@ -39,6 +39,7 @@ from actors.runtime.limits import (
     TWINS_MAX,
 )
 from actors.runtime.lookups import Lookup
+from actors.runtime.observer import Observer
 from protocol.catalogue import BY_TYPE, Command, Done
 from protocol.effects import CancelTimer, Decision, Effect, Logged, Send, SetTimer
 from protocol.errors import (
@@ -71,14 +72,6 @@ class Commits(Protocol):
     """Where decisions become durable."""
 
     def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None: ...
-
-
-class Observer:
-    """Hears what the runtime does; operations turn it into metrics."""
-
-    def finished(self, call: Call, outcome: Outcome, seconds: float) -> None: ...
-
-    def rerun(self, call: Call, status: str) -> None: ...
 
 
 class Runtime:

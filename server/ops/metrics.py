@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from actors.runtime.call import Call, Outcome
-from actors.runtime.turns import Observer
+from actors.runtime.observer import Observer
 from protocol.catalogue import BY_TYPE, Command
 
 #: Seconds. A command is a commit: from half a millisecond to what a person notices.

@@ -12,7 +12,8 @@ import pytest
 from actors.runtime import turns
 from actors.runtime.call import Outcome
 from actors.runtime.limits import MAILBOX_MAX, PIPELINE_MAX, RERUNS_MAX
-from actors.runtime.turns import Observer, Runtime
+from actors.runtime.observer import Observer
+from actors.runtime.turns import Runtime
 from protocol.catalogue import Command
 from protocol.errors import (
     Busy,
