@@ -37,7 +37,7 @@ class ServerConfig(Section, frozen=True, kw_only=True):
     """[server]: where it listens and keeps its files."""
 
     host: str = "127.0.0.1"
-    #: 0 takes a free one, which is printed and written to ``<data_dir>/address``.
+    #: 0 takes a free one, which is printed and written to ``<data_dir>/running.json``.
     port: Port = 8080
     data_dir: str = "var"
     #: How the outside reaches the server; empty: http://host:port.
@@ -79,7 +79,7 @@ class PaymentsConfig(Section, frozen=True, kw_only=True):
 
 
 class LimitsConfig(Section, frozen=True, kw_only=True):
-    """[limits]: sustained rates; short bursts may go to twice that."""
+    """[limits]: sustained rates; four seconds' worth may come at once."""
 
     commands_per_s: Annotated[float, Meta(gt=0)] = 50.0
     queries_per_s: Annotated[float, Meta(gt=0)] = 100.0

@@ -8,8 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from protocol.booking.commands import CreateBooking
-from protocol.booking.late_slot import LateSlot
-from protocol.booking_facts import BookingFacts
+from protocol.booking.facts import BookingFacts, LateSlot
 from protocol.business import BusinessRecord, MemberRecord, SetAvailability
 from protocol.catalogue import Command
 from protocol.conversation import BookingParties, WrittenMessage

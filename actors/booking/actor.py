@@ -62,10 +62,9 @@ from protocol.booking.events import (
     PaymentReturned,
     PaymentUnplaced,
 )
-from protocol.booking.late_slot import LateSlot
+from protocol.booking.facts import BookingFacts, LateSlot
 from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause, RemarkAbout, RemarkAudience
 from protocol.booking.views import BookingNotesRow, RemarkRow
-from protocol.booking_facts import BookingFacts
 from protocol.catalogue import Command
 from protocol.conversation import CloseConversation, OpenConversation, Participant, ReplaceMember
 from protocol.effects import HoldStatus, MoveHold, OpenHold

@@ -6,7 +6,7 @@ from actors.rules.hours import Span
 from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, why_not
 from actors.rules.zones import LocalTimeError, to_instant
 from protocol.booking.commands import CreateBooking
-from protocol.booking_facts import BookingFacts, BusySpan, StaffFacts
+from protocol.booking.facts import BookingFacts, BusySpan, StaffFacts
 from protocol.errors import Invalid, NoStaffFree, SlotTaken, SlotUnavailable
 from protocol.ids import UserId
 from protocol.instants import InstantError, to_utc

@@ -216,6 +216,9 @@ def _environment(data_dir: Path) -> dict[str, str]:
 
 
 async def _prove(data_dir: Path | None, console: Console) -> int:
-    environ = os.environ | (_environment(data_dir) if data_dir else {})
+    if data_dir is None:
+        console.print("`server verify` beside that server proves its books")
+        return 0
+    environ = os.environ | _environment(data_dir)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "verify", env=environ)
     return await process.wait()

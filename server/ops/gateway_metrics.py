@@ -10,5 +10,5 @@ def watch_gateway(metrics: Metrics, hub: Hub) -> None:
     metrics.gauge("users_online", "People with an open WebSocket", lambda: hub.users)
     metrics.gauge("socket_queue_bytes", "Bytes that wait for all clients together", lambda: hub.queue_bytes)
     opened, closed = "Sessions, by how they began: fresh, resumed, reset", "Sockets, by why they ended"
-    metrics.count("sessions_opened_total", opened, lambda: hub.opened_total, "outcome")
-    metrics.count("sockets_closed_total", closed, lambda: hub.closed_total, "reason")
+    metrics.count("sessions_opened", opened, lambda: hub.opened_total, "outcome")
+    metrics.count("sockets_closed", closed, lambda: hub.closed_total, "reason")

@@ -11,7 +11,7 @@ from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import SLOTS_MAX, Diary, SlotTerms, free_slots, why_not
 from actors.rules.zones import first_instant
-from protocol.booking_facts import BookingFacts, StaffFacts
+from protocol.booking.facts import BookingFacts, StaffFacts
 from protocol.errors import Invalid, NotFound
 from protocol.ids import UserId
 from protocol.instants import INSTANT_MAX, INSTANT_MIN, InstantError, parse_instant

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from protocol.booking.commands import RecordPayment
-from protocol.booking.late_slot import LateSlot
+from protocol.booking.facts import LateSlot
 from protocol.booking.terms import PHASES, BookingStatus, Phase
 from protocol.booking.views import (
     BookingDetail,

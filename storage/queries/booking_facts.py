@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import asyncpg
 import msgspec
 
-from protocol.booking_facts import RATING_PRIOR, BookingFacts, BusinessFacts, BusySpan, ServiceFacts, StaffFacts
+from protocol.booking.facts import RATING_PRIOR, BookingFacts, BusinessFacts, BusySpan, ServiceFacts, StaffFacts
 from protocol.errors import NotFound
 from protocol.ids import BookingId, BusinessId, Kind, Ref, ServiceId, UserId
 from protocol.instants import OpenHours

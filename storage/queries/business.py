@@ -6,7 +6,7 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
-from protocol.booking_facts import RATING_PRIOR
+from protocol.booking.facts import RATING_PRIOR
 from protocol.business import (
     AvailabilityView,
     BusinessRecord,

@@ -16,7 +16,7 @@ from protocol.booking.commands import (
     DeclineBooking,
     RecordPayment,
 )
-from protocol.booking.late_slot import LateSlot
+from protocol.booking.facts import LateSlot
 from protocol.booking.terms import BookingStatus, DeclineReason
 from protocol.booking.views import (
     BookingDetail,

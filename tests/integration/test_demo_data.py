@@ -11,7 +11,7 @@ from actors.business import Business
 from actors.conversation import Conversation
 from actors.rules.hours import Span
 from actors.user import User
-from protocol.booking_facts import BookingFacts
+from protocol.booking.facts import BookingFacts
 from protocol.ids import Kind
 from protocol.roles import Role
 from server.demo.accounts import ADMIN_EMAIL, CUSTOMER_EMAIL, OWNER_EMAIL, STAFF_EMAIL

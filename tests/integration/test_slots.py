@@ -10,7 +10,7 @@ import pytest
 from actors.rules.hours import Span
 from actors.rules.zones import to_local
 from protocol.booking.commands import CreateBooking
-from protocol.booking_facts import BookingFacts, BusinessFacts, ServiceFacts, StaffFacts
+from protocol.booking.facts import BookingFacts, BusinessFacts, ServiceFacts, StaffFacts
 from protocol.business import BlockCustomer, SetAvailability, UpdateBusiness, Week
 from protocol.errors import Invalid, NoStaffFree, NotFound, PairBlocked, SlotTaken, SlotUnavailable
 from protocol.ids import BookingId, BusinessId, ServiceId, UserId

@@ -24,9 +24,8 @@ from protocol.booking.commands import (
     RecordRefund,
     StartBooking,
 )
-from protocol.booking.late_slot import LateSlot
+from protocol.booking.facts import RATING_PRIOR, BookingFacts, BusinessFacts, LateSlot, ServiceFacts, StaffFacts
 from protocol.booking.terms import BookingStatus, DeclineReason
-from protocol.booking_facts import RATING_PRIOR, BookingFacts, BusinessFacts, ServiceFacts, StaffFacts
 from protocol.catalogue import Command
 from protocol.events import Event
 from protocol.ids import SYSTEM, BookingId, BusinessId, PaymentId, ServiceId, UserId

@@ -15,7 +15,7 @@ from actors.booking.state import BookingState
 from actors.rules import ledger
 from protocol.booking.commands import CreateBooking, RecordPayment, RecordRefund
 from protocol.booking.events import BookingReleased, PaymentReturned, PaymentUnplaced
-from protocol.booking.late_slot import LateSlot
+from protocol.booking.facts import LateSlot
 from protocol.booking.terms import BookingStatus, PaymentStatus
 from protocol.catalogue import Command
 from protocol.effects import (

@@ -15,9 +15,9 @@ from protocol.booking.events import (
     BookingCreated,
     BookingPaid,
 )
+from protocol.booking.facts import BusySpan
 from protocol.booking.terms import BookingStatus, PaymentStatus
 from protocol.booking.views import BookingNotesRow, PaymentRow
-from protocol.booking_facts import BusySpan
 from protocol.effects import (
     HoldStatus,
     OpenHold,

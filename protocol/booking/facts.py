@@ -84,3 +84,9 @@ class BookingFacts(Struct, frozen=True, kw_only=True):
     def others_offering(self, staff_id: UserId) -> int:
         """Count the active members who offer the service beside this one: what the owner's premium hangs on."""
         return sum(offered != staff_id for offered in self.offering)
+
+
+class LateSlot(Struct, frozen=True, kw_only=True):
+    """Whether the time of a booking that has expired is still free. May be stale: reviving claims the slot."""
+
+    free: bool
