@@ -30,7 +30,7 @@ from protocol.frames import AckState, CloseCode, OpenOutcome, SignalState
 from protocol.ids import SessionId, UserId
 from protocol.roles import Principal
 from server.gateway.acks import Acks
-from server.gateway.codec import CODECS, JSON
+from server.gateway.codec import CODECS, JSON, Codec
 from server.gateway.handshake import check_origin, choose_codec
 from server.gateway.limits import Limits
 from server.gateway.ports import Ports, Verified
@@ -93,9 +93,10 @@ class Hub:
         self._rates = Rates(limiters.commands.take, limiters.queries.take)
         self._bus: Bus[EventBody] = bus or LocalBus()
         self._origin_allowed = origin_allowed
-        self._wall = wall
+        #: Seconds since 1970.
+        self.wall = wall
         self._log = InboxLog(pool, self.limits)
-        self._ports = Ports(
+        self.ports = Ports(
             verify=verify,
             submit=submit,
             new_id=new_id,
@@ -154,31 +155,35 @@ class Hub:
         transport = request.transport
         if transport is None:
             return response
-        session = Session(
-            session_id=self._ports.new_id(),
-            codec=codec or JSON,
-            limits=self.limits,
-            rates=self._rates,
-            jitter=random.random(),
-            now=self._loop.time(),
-        )
         socket = Socket(
-            session=session,
+            session=self.new_session(codec or JSON, self.limits),
             codec=codec or JSON,
             response=response,
             writer=writer,
             transport=transport,
-            ports=self._ports,
+            ports=self.ports,
             hub=self,
             limits=self.limits,
-            wall=self._wall,
+            wall=self.wall,
         )
         if codec is None:
             socket.close(CloseCode.VERSION)
-        await self._serve(socket)
+        await self.serve(socket)
         return response
 
-    async def _serve(self, socket: Socket) -> None:
+    def new_session(self, codec: Codec, limits: Limits) -> Session:
+        """Make the session of one more connection, whatever kind of line it has."""
+        return Session(
+            session_id=self.ports.new_id(),
+            codec=codec,
+            limits=limits,
+            rates=self._rates,
+            jitter=random.random(),
+            now=self._loop.time(),
+        )
+
+    async def serve(self, socket: Socket) -> None:
+        """Run a connection to its end; until then it counts, and is told of everything that ends it."""
         self._sockets.add(socket)
         self._empty.clear()
         try:
@@ -378,4 +383,4 @@ class Hub:
                         socket.close(CloseCode.RESYNC)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._wall(), UTC)
+        return datetime.fromtimestamp(self.wall(), UTC)
