@@ -5,7 +5,7 @@ A handler first guards (``require``, raising a ``Rejected``), then looks at its 
 randomness: the turn brings the time and the new ids.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
@@ -33,6 +33,8 @@ from protocol.effects import (
 from protocol.errors import NotFound, WrongState
 from protocol.events import Event, Row
 from protocol.ids import AgendaId, BookingId, Kind, Ref, UserId
+from protocol.notification.catalogue import DRIVEN_BY, Party
+from protocol.notification.views import Announcement
 from protocol.roles import Principal
 
 EVENTS_MAX = 16
@@ -116,6 +118,10 @@ class Actor(Generic[S]):
         """Who hears of this actor's events unless ``emit`` says otherwise."""
         return ()
 
+    def parties(self) -> Mapping[Party, Iterable[UserId]]:
+        """Who has which part in it, for those who are to be told of an event."""
+        return {}
+
     def rows(self) -> Iterable[Row]:
         """The read rows that follow from the state; written with every decision that emits."""
         return ()
@@ -143,6 +149,30 @@ class Actor(Generic[S]):
         self.emitted.append(Emitted(event, audience, content))
         if content is not None:
             self.put(content)
+        if type(event) in DRIVEN_BY:
+            self._announce(event)
+
+    def _announce(self, event: Event) -> None:
+        """Have everybody told whom the event's notification is for, save whoever caused it."""
+        told = DRIVEN_BY[type(event)]
+        if told.when is not None and not told.when(event):
+            return
+        parties = self.parties()
+        named = dict.fromkeys(user_id for party in told.to for user_id in parties.get(party, ()))
+        own = None if told.even_by_self else self.principal.user_id
+        recipients = tuple(user_id for user_id in named if user_id != own)
+        if recipients:
+            self.put(
+                Announcement(
+                    id=self.new_id(),
+                    type=told.name,
+                    kind=self.kind.value,
+                    entity_id=self.actor_id,
+                    event=event,
+                    recipients=recipients,
+                    at=self.now,
+                )
+            )
 
     def put(self, row: Row) -> None:
         """Write a row."""

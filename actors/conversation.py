@@ -12,7 +12,7 @@ it needs no facts, copies nothing, and but once a minute touches no read row sav
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
@@ -57,6 +57,7 @@ from protocol.conversation import (
 from protocol.errors import ConversationClosed, Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
+from protocol.notification.catalogue import Party
 from protocol.roles import Role
 
 #: A thread moves up in its members' lists at most this often, so that most messages leave the members' rows alone.
@@ -314,6 +315,9 @@ class Conversation(Actor[ConversationState]):
 
     def audience(self) -> Iterable[UserId]:
         return self.state.members
+
+    def parties(self) -> Mapping[Party, Iterable[UserId]]:
+        return {Party.MEMBER: self.state.members}
 
     # How events change it
 

@@ -11,7 +11,7 @@ A session:            rotate                        the token before the current
               └── not rotated in its lifetime ──▶ expired, and forgotten at the next sign-in
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -22,6 +22,10 @@ from actors.actor import Actor, handles
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
+from protocol.instants import InstantError, to_utc
+from protocol.notification.catalogue import Party
+from protocol.notification.commands import NotificationsRead, ReadNotifications
+from protocol.notification.views import NotificationMarkRow, NotificationReadRow
 from protocol.roles import PROVIDERS, Role
 from protocol.user import (
     MEMBERSHIPS_MAX,
@@ -90,6 +94,8 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_phone_verified: bool = False
     created_at: datetime
     last_login_at: datetime | None = None
+    #: Notifications up to then are read; None: no such mark was ever set.
+    notifications_read_until: datetime | None = None
 
     def session(self, session_id: SessionId | None) -> Session | None:
         """The session of that id, unless it is over."""
@@ -257,6 +263,32 @@ class User(Actor[UserState]):
             self.emit(RoleSwitched(session_id=session.session_id, role=acting.role, business_id=acting.business_id))
         return self._grant(session.session_id)
 
+    # Notifications
+
+    @handles(ReadNotifications)
+    def read_notifications(self, command: ReadNotifications) -> None:
+        """Mark some, or all up to an instant, as read. Raises: Invalid."""
+        read_until = self._read_until(command)
+        if not command.notification_ids and read_until is None:
+            return
+        named = tuple(dict.fromkeys(command.notification_ids))
+        self.emit(NotificationsRead(notification_ids=named, read_until=read_until))
+        for notification_id in named:
+            self.put(NotificationReadRow(user_id=self.user_id, notification_id=notification_id, read_at=self.now))
+        if read_until is not None:
+            self.put(NotificationMarkRow(user_id=self.user_id, read_until=read_until))
+
+    def _read_until(self, command: ReadNotifications) -> datetime | None:
+        """How far the mark moves; None: not at all. Raises: Invalid."""
+        if command.read_until is None:
+            return None
+        try:
+            wanted = min(to_utc(command.read_until), self.now)
+        except InstantError as error:
+            raise Invalid(read_until=error.code) from None
+        before = self.state.notifications_read_until
+        return None if before is not None and wanted <= before else wanted
+
     # What handlers share
 
     def _put_password(self, password_hash: str, password_version: int) -> None:
@@ -309,6 +341,9 @@ class User(Actor[UserState]):
     def audience(self) -> Iterable[UserId]:
         return (self.user_id,)
 
+    def parties(self) -> Mapping[Party, Iterable[UserId]]:
+        return {Party.SELF: (self.user_id,)}
+
     def rows(self) -> Iterable[Row]:
         state = self.state
         sessions = [
@@ -351,6 +386,8 @@ class User(Actor[UserState]):
             case RoleSwitched():
                 acting = Acting(event.role, event.business_id)
                 return replace(_with_session(state, event.session_id, acting=acting), chosen=acting)
+            case NotificationsRead():
+                return replace(state, notifications_read_until=event.read_until or state.notifications_read_until)
         raise AssertionError(f"a user does not know {event.type}")
 
 

@@ -13,6 +13,7 @@ MessageId = NewType("MessageId", UUID)
 PaymentId = NewType("PaymentId", UUID)
 SessionId = NewType("SessionId", UUID)
 AgendaId = NewType("AgendaId", UUID)
+NotificationId = NewType("NotificationId", UUID)
 
 #: The principal of everything that the server does by itself: timers, messages between actors.
 SYSTEM = UserId(UUID(int=0))

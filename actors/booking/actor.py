@@ -10,7 +10,7 @@ and opens the conversation of customer and staff member once it is confirmed.
                      DECLINED ──cancel▶ CANCELLED, or unresolved at its start ▶ CANCELLED_BY_SYSTEM
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
 
@@ -72,6 +72,7 @@ from protocol.errors import Forbidden, Invalid, NotFound, PairBlocked, WrongStat
 from protocol.events import Event, Row
 from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId, human_number
 from protocol.money import Money, major_number
+from protocol.notification.catalogue import Party
 from protocol.roles import Role
 
 PAYMENT_WINDOW = timedelta(minutes=15)
@@ -498,6 +499,14 @@ class Booking(Actor[BookingState]):
     def audience(self) -> Iterable[UserId]:
         """All parties hear of everything, so that what each of them keeps has the booking's version."""
         return (self.state.customer_id, self.state.staff_id, self.state.owner_id)
+
+    def parties(self) -> Mapping[Party, Iterable[UserId]]:
+        state = self.state
+        return {
+            Party.CUSTOMER: (state.customer_id,),
+            Party.STAFF: (state.staff_id,),
+            Party.OWNER: (state.owner_id,),
+        }
 
     def rows(self) -> Iterable[Row]:
         yield booking_row(self._id, self.state)

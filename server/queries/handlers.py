@@ -6,12 +6,14 @@ from protocol.booking.views import GetBooking, GetTimeline, ListBookings, ListJo
 from protocol.business import GetAvailability, GetBusiness, ListStaff
 from protocol.catalogue import Query
 from protocol.conversation import GetConversation, ListConversations, ListMessages
+from protocol.notification.views import ListNotifications
 from protocol.service import FindSlots, GetService, ListCategories, ListServices
 from protocol.snapshot import GetSnapshot
 from protocol.user import CurrentUser, Sessions
 from protocol.wallet import GetBalance, GetStatement
 from server.http.endpoints import QueryHandler
 from server.node import Node
+from server.queries.notifications import list_notifications
 from server.queries.slots import SlotFinder
 from server.queries.timeline import timeline
 from storage.queries.booking import get_booking, list_bookings, list_jobs
@@ -43,6 +45,7 @@ def query_handlers(node: Node) -> Mapping[type[Query], QueryHandler]:
         GetConversation: get_conversation,
         ListMessages: list_messages,
         GetSnapshot: get_snapshot,
+        ListNotifications: list_notifications,
         GetBalance: get_balance,
         GetStatement: get_statement,
     }

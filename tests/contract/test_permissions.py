@@ -75,6 +75,8 @@ conversation.open              never    never    never    never    never    neve
 conversation.open_for_booking  401      ok       ok       ok       ok       ok
 conversation.post              401      ok       ok       ok       ok       ok
 conversation.replace_member    never    never    never    never    never    never
+notification.list              401      ok       ok       ok       ok       ok
+notification.read              401      ok       ok       ok       ok       ok
 service.categories             ok       ok       ok       ok       ok       ok
 service.create                 401      403      ok       ok       ok       403
 service.deactivate             401      403      ok       ok       ok       ok

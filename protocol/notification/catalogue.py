@@ -1,0 +1,108 @@
+"""What people are told of: each type of notification, the event that it comes from, and who gets it.
+
+An actor that emits an event announces every type that is driven by it; nothing else makes a notification.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from protocol.booking.events import (
+    BookingAbandoned,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingCreated,
+    BookingDeclined,
+    BookingExpired,
+    BookingPaid,
+    BookingRefunded,
+    BookingReleased,
+    BookingReminded,
+    BookingRevived,
+    BookingStarted,
+    PaymentReturned,
+    PaymentUnplaced,
+)
+from protocol.conversation import MessagePosted
+from protocol.events import Event
+from protocol.user import RevokeReason, SessionOpened, SessionRevoked
+
+
+class Party(StrEnum):
+    """Somebody's part in what an event is about. Each actor knows who has which."""
+
+    CUSTOMER = "customer"
+    STAFF = "staff"
+    OWNER = "owner"
+    #: Everybody in a conversation.
+    MEMBER = "member"
+    #: The user that the event is about.
+    SELF = "self"
+
+
+EventType = type[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationType:
+    """One thing to be told of. Its name is the event's type.
+
+    Whoever caused the event is not told of it, unless ``even_by_self``: somebody else may have signed in with their
+    password.
+    """
+
+    on: EventType
+    to: frozenset[Party]
+    even_by_self: bool = False
+    #: Only events of which this holds.
+    when: Callable[[Any], bool] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.on.type
+
+
+def _told(on: EventType, *to: Party) -> NotificationType:
+    return NotificationType(on, frozenset(to))
+
+
+_P = Party
+
+NOTIFICATIONS: tuple[NotificationType, ...] = (
+    _told(BookingCreated, _P.STAFF, _P.OWNER),
+    _told(BookingPaid, _P.STAFF, _P.OWNER),
+    _told(BookingConfirmed, _P.CUSTOMER, _P.STAFF),
+    _told(BookingDeclined, _P.CUSTOMER, _P.OWNER),
+    _told(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER),
+    _told(BookingAbandoned, _P.CUSTOMER, _P.OWNER),
+    _told(BookingExpired, _P.CUSTOMER, _P.STAFF),
+    _told(BookingRevived, _P.CUSTOMER, _P.STAFF),
+    _told(BookingReminded, _P.CUSTOMER),
+    _told(BookingStarted, _P.CUSTOMER),
+    _told(BookingCompleted, _P.CUSTOMER),
+    _told(BookingReleased, _P.OWNER),
+    _told(BookingRefunded, _P.CUSTOMER),
+    _told(PaymentUnplaced, _P.CUSTOMER),
+    _told(PaymentReturned, _P.CUSTOMER),
+    # A thread that is written to all day is one notification a minute, not one a message.
+    NotificationType(MessagePosted, frozenset({_P.MEMBER}), when=lambda event: event.active_at is not None),
+    NotificationType(SessionOpened, frozenset({_P.SELF}), even_by_self=True),
+    NotificationType(
+        SessionRevoked,
+        frozenset({_P.SELF}),
+        even_by_self=True,
+        when=lambda event: event.reason is RevokeReason.REUSE,
+    ),
+)
+
+
+def _by_event(types: Iterable[NotificationType]) -> Mapping[EventType, NotificationType]:
+    found = {one.on: one for one in types}
+    assert len(found) == len(NOTIFICATIONS), "two notifications are driven by one event"
+    return found
+
+
+#: event → what people are told when it happens.
+DRIVEN_BY: Mapping[EventType, NotificationType] = _by_event(NOTIFICATIONS)

@@ -1,0 +1,56 @@
+"""Lets announcements become notifications soon after their commit, and takes up those that a crash left lying."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from actors.runtime.call import Published
+from protocol.notification.catalogue import DRIVEN_BY
+from storage.announcements import TAKE_MAX
+
+#: What nobody called for, such as a crash's rest, is looked for this often.
+LOOK_EVERY_S = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Announcer:
+    """Tells people, a round at a time; while one is under way, whatever comes is left to the next.
+
+    Args:
+        tell: turns at most ``TAKE_MAX`` announcements into notifications; answers how many it took.
+    """
+
+    def __init__(self, tell: Callable[[], Awaitable[int]]) -> None:
+        self._tell = tell
+        self._called = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, with what was left from before."""
+        self._called.set()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="announcer")
+
+    async def stop(self) -> None:
+        """Stop; what is not told yet stays where it is."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def on_event(self, published: Published) -> None:
+        """An event was committed: if people are to be told of it, call for a round."""
+        if type(published.emitted.event) in DRIVEN_BY:
+            self._called.set()
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._called.wait(), LOOK_EVERY_S)
+            self._called.clear()
+            try:
+                while await self._tell() == TAKE_MAX:
+                    pass
+            except Exception as error:
+                log.warning("announcer.postponed", action="look_again", error=repr(error))

@@ -1,0 +1,43 @@
+"""German."""
+
+from collections.abc import Mapping
+
+MOMENT = "EEEE, d. MMMM, HH:mm 'Uhr'"
+SOMEBODY = "Jemand"
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "booking.created": ("Neue Buchung", "{customer} möchte {title} am {starts_at}."),
+    "booking.paid": ("Buchung bezahlt", "{title} am {starts_at} ist bezahlt: {amount}."),
+    "booking.confirmed": ("Buchung bestätigt", "{title} mit {staff} am {starts_at} ist bestätigt."),
+    "booking.declined": ("Buchung abgelehnt", "{staff} kann {title} am {starts_at} nicht übernehmen."),
+    "booking.cancelled": ("Buchung storniert", "{by} hat {title} am {starts_at} storniert."),
+    "booking.abandoned": (
+        "Buchung storniert",
+        "Für {title} am {starts_at} fand sich kein anderer Weg. Was bezahlt wurde, geht ganz zurück.",
+    ),
+    "booking.expired": (
+        "Buchung verfallen",
+        "{title} am {starts_at} wurde nicht rechtzeitig bezahlt. Die Zeit ist wieder frei.",
+    ),
+    "booking.revived": ("Buchung wieder da", "Die Zahlung für {title} kam spät, und die Zeit war noch frei."),
+    "booking.reminded": ("Beginnt in einer Stunde", "{title} mit {staff} beginnt am {starts_at}."),
+    "booking.started": ("Der Auftrag läuft", "{staff} hat mit {title} begonnen."),
+    "booking.completed": ("Der Auftrag ist fertig", "{staff} hat {title} beendet. Bitte bestätigen, dass alles passt."),
+    "booking.released": ("Geld freigegeben", "{amount} für {title} sind freigegeben."),
+    "booking.refunded": ("Erstattung", "{amount} für {title} sind wieder im Guthaben."),
+    "payment.unplaced": (
+        "Zahlung geht zurück",
+        "{amount} kamen für eine Buchung, die es nicht mehr gibt. Sie gehen an ihre Quelle zurück.",
+    ),
+    "payment.returned": ("Zahlung zurückgesandt", "{amount} für {title} gingen dorthin zurück, woher sie kamen."),
+    "message.posted": ("Neue Nachrichten", "{by} hat zu {title} geschrieben."),
+    "session.opened": (
+        "Neue Anmeldung",
+        "Auf einem neuen Gerät ({device}) hat sich jemand mit Ihrem Konto angemeldet.",
+    ),
+    "session.revoked": (
+        "Zur Sicherheit abgemeldet",
+        "Eine Ihrer Anmeldungen wurde zweimal verwendet und darum beendet. Waren Sie das nicht, ändern Sie bitte Ihr"
+        " Passwort.",
+    ),
+}

@@ -1,0 +1,36 @@
+"""English."""
+
+from collections.abc import Mapping
+
+MOMENT = "EEEE d MMMM, HH:mm"
+SOMEBODY = "Somebody"
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "booking.created": ("New booking", "{customer} would like {title} on {starts_at}."),
+    "booking.paid": ("Booking paid", "{title} on {starts_at} is paid: {amount}."),
+    "booking.confirmed": ("Booking confirmed", "{title} with {staff} on {starts_at} is confirmed."),
+    "booking.declined": ("Booking declined", "{staff} cannot take {title} on {starts_at}."),
+    "booking.cancelled": ("Booking cancelled", "{by} cancelled {title} on {starts_at}."),
+    "booking.abandoned": (
+        "Booking cancelled",
+        "No other way was found for {title} on {starts_at}. What was paid goes back in full.",
+    ),
+    "booking.expired": ("Booking expired", "{title} on {starts_at} was not paid in time. The time is free again."),
+    "booking.revived": ("Booking is back", "The payment for {title} came late, and the time was still free."),
+    "booking.reminded": ("Starts within the hour", "{title} with {staff} starts on {starts_at}."),
+    "booking.started": ("The job has begun", "{staff} has started {title}."),
+    "booking.completed": ("The job is done", "{staff} has finished {title}. Please confirm that all is well."),
+    "booking.released": ("Money released", "{amount} for {title} has been released."),
+    "booking.refunded": ("Refund", "{amount} for {title} is back in your wallet."),
+    "payment.unplaced": (
+        "Payment goes back",
+        "{amount} came for a booking that is no more. It goes back to its source.",
+    ),
+    "payment.returned": ("Payment sent back", "{amount} for {title} was sent back to where it came from."),
+    "message.posted": ("New messages", "{by} wrote to you about {title}."),
+    "session.opened": ("New sign-in", "Your account was signed in to on a new device ({device})."),
+    "session.revoked": (
+        "Signed out for safety",
+        "A sign-in of yours was used twice, so we ended it. If that was not you, change your password.",
+    ),
+}

@@ -1,0 +1,42 @@
+"""Italian."""
+
+from collections.abc import Mapping
+
+MOMENT = "EEEE d MMMM, 'ore' HH:mm"
+SOMEBODY = "Qualcuno"
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "booking.created": ("Nuova prenotazione", "{customer} vorrebbe {title} per {starts_at}."),
+    "booking.paid": ("Prenotazione pagata", "{title} di {starts_at} è pagata: {amount}."),
+    "booking.confirmed": ("Prenotazione confermata", "{title} con {staff}, {starts_at}: è confermata."),
+    "booking.declined": ("Prenotazione rifiutata", "{staff} non può occuparsi di {title}, {starts_at}."),
+    "booking.cancelled": ("Prenotazione annullata", "{by} ha annullato {title}, {starts_at}."),
+    "booking.abandoned": (
+        "Prenotazione annullata",
+        "Per {title}, {starts_at}, non si è trovata un’altra soluzione. L’importo pagato torna per intero.",
+    ),
+    "booking.expired": (
+        "Prenotazione scaduta",
+        "{title}, {starts_at}, non è stata pagata in tempo. L’orario è di nuovo libero.",
+    ),
+    "booking.revived": (
+        "Prenotazione ripristinata",
+        "Il pagamento per {title} è arrivato tardi, ma l’orario era ancora libero.",
+    ),
+    "booking.reminded": ("Inizia entro un’ora", "{title} con {staff} inizia {starts_at}."),
+    "booking.started": ("Il lavoro è iniziato", "{staff} ha iniziato {title}."),
+    "booking.completed": ("Il lavoro è finito", "{staff} ha finito {title}. Conferma per favore che tutto va bene."),
+    "booking.released": ("Denaro sbloccato", "{amount} per {title}: importo sbloccato."),
+    "booking.refunded": ("Rimborso", "{amount} per {title}: di nuovo nel tuo portafoglio."),
+    "payment.unplaced": (
+        "Il pagamento torna indietro",
+        "{amount}: la prenotazione non c’è più, l’importo torna da dove è venuto.",
+    ),
+    "payment.returned": ("Pagamento restituito", "{amount} per {title}: restituito da dove è venuto."),
+    "message.posted": ("Nuovi messaggi", "{by} ti ha scritto riguardo a {title}."),
+    "session.opened": ("Nuovo accesso", "È stato fatto un accesso al tuo account da un nuovo dispositivo ({device})."),
+    "session.revoked": (
+        "Uscita per sicurezza",
+        "Un tuo accesso è stato usato due volte, perciò lo abbiamo chiuso. Se non eri tu, cambia la password.",
+    ),
+}

@@ -1,0 +1,23 @@
+"""Announcements: events that people are to be told of, turned into one notification for each of them."""
+
+from storage.database import Pool
+
+#: Announcements that one statement takes.
+TAKE_MAX = 500
+
+_TELL = """
+WITH next AS (
+    SELECT id FROM announcements ORDER BY at, id LIMIT $1 FOR UPDATE SKIP LOCKED),
+taken AS (
+    DELETE FROM announcements a USING next WHERE a.id = next.id RETURNING a.*),
+told AS (
+    INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)
+    SELECT recipient, t.id, t.type, t.kind, t.entity_id, t.event, t.at
+      FROM taken t CROSS JOIN unnest(t.recipients) recipient)
+SELECT count(*) FROM taken
+"""
+
+
+async def tell(pool: Pool) -> int:
+    """Turn waiting announcements into notifications; answers how many it took. Several nodes may do so at once."""
+    return int(await pool.fetchval(_TELL, TAKE_MAX))

@@ -1,0 +1,127 @@
+"""Reading notifications: a page of one's own, and what it takes to put each into words."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from protocol.events import EVENTS, Event
+from protocol.ids import BookingId, ConversationId, Kind, NotificationId, Ref, UserId
+from protocol.instants import Instant
+from protocol.notification.views import UNREAD_MAX, ListNotifications, Wanted
+from protocol.roles import Principal
+from storage.database import Pool
+from storage.inbox import may_see
+from storage.queries.page import AS_OF, Cursor
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """One notification as it is kept."""
+
+    id: NotificationId
+    type: str
+    about: Ref
+    #: None: this server knows no such event, or the reader may not see it any more.
+    event: Event | None
+    read: bool
+    at: datetime
+
+
+class KeptPage(Struct, frozen=True, kw_only=True):
+    """A page of them, and the language that their reader reads."""
+
+    items: list[Kept]
+    unread_count: int
+    next_cursor: str | None
+    language: str
+    as_of: str
+
+
+class About(Struct, frozen=True, kw_only=True):
+    """What a notification about a booking, or about a thread, may say."""
+
+    title: str
+    number: str
+    zone: str
+    starts_at: datetime
+    customer_id: UserId
+    staff_id: UserId
+    total_amount_minor: int
+    currency: str
+
+
+_cursor = Cursor(tuple[Instant, UUID])
+
+_READ = """(n.at <= coalesce(m.read_until, '-infinity') OR EXISTS (
+           SELECT FROM notification_reads r WHERE r.user_id = n.user_id AND r.notification_id = n.id))"""
+
+_PAGE = f"""
+SELECT n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {_READ} AS read
+  FROM notifications n LEFT JOIN notification_marks m ON m.user_id = n.user_id
+ WHERE n.user_id = $1 AND ($2::timestamptz IS NULL OR (n.at, n.id) < ($2, $3)) AND ($4 OR NOT {_READ})
+ ORDER BY n.at DESC, n.id DESC LIMIT $5
+"""
+_STANDING = f"""
+SELECT {AS_OF}, coalesce((SELECT language FROM people WHERE user_id = $1), 'en') AS language,
+       (SELECT count(*) FROM (
+            SELECT FROM notifications n LEFT JOIN notification_marks m ON m.user_id = n.user_id
+             WHERE n.user_id = $1 AND NOT {_READ} LIMIT {UNREAD_MAX}) u) AS unread
+"""
+
+
+async def read_notifications(pool: Pool, query: ListNotifications, principal: Principal) -> KeptPage:
+    """Read a page of somebody's notifications. Raises: Invalid."""
+    after = _cursor.read(query.cursor)
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        standing = await connection.fetchrow(_STANDING, principal.user_id)
+        assert standing is not None
+        found = await connection.fetch(
+            _PAGE, principal.user_id, *(after or (None, None)), query.show is Wanted.ALL, query.limit + 1
+        )
+    rows, next_cursor = _cursor.page(found, query.limit, lambda row: (row["at"], row["id"]))
+    refs = [Ref(Kind(row["kind"]), row["entity_id"]) for row in rows]
+    visible = await may_see(pool, principal.user_id, set(refs))
+    items = [
+        Kept(
+            id=row["id"],
+            type=row["type"],
+            about=ref,
+            event=_event(row["type"], row["event"]) if ref in visible else None,
+            read=row["read"],
+            at=row["at"],
+        )
+        for row, ref in zip(rows, refs, strict=True)
+    ]
+    return KeptPage(
+        items=items,
+        unread_count=standing["unread"],
+        next_cursor=next_cursor,
+        language=standing["language"],
+        as_of=standing["as_of"],
+    )
+
+
+def _event(name: str, data: str) -> Event | None:
+    declared = EVENTS.get(name)
+    try:
+        return None if declared is None else msgspec.json.decode(data, type=declared)
+    except msgspec.ValidationError:
+        return None
+
+
+async def load_bookings(pool: Pool, ids: Sequence[UUID]) -> dict[BookingId | ConversationId, About]:
+    """Read what notifications about these bookings, or their threads, may say; a thread has its booking's id."""
+    rows = await pool.fetch(
+        "SELECT id, title, number, zone, starts_at, customer_id, staff_id, total_amount_minor, currency"
+        " FROM bookings WHERE id = ANY($1::uuid[])",
+        list(ids),
+    )
+    return {row["id"]: About(**{name: row[name] for name in About.__struct_fields__}) for row in rows}
+
+
+async def load_names(pool: Pool, ids: Sequence[UserId]) -> dict[UserId, str]:
+    """How these people are called; who was erased is not among them."""
+    rows = await pool.fetch("SELECT user_id, name FROM people WHERE user_id = ANY($1::uuid[])", list(ids))
+    return {row["user_id"]: row["name"] for row in rows}
