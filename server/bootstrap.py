@@ -30,6 +30,9 @@ from server.node import Database, Node, open_database, open_node
 from server.ops.dev import MovableClock
 from server.ops.gateway_metrics import watch_gateway
 from server.ops.health import Health
+from server.ops.job_metrics import JobMetrics
+from server.ops.jobs import Jobs
+from server.ops.nightly import jobs_of
 from server.payments import SandboxPayments, open_sandbox_payments
 from server.queries.handlers import query_handlers
 from server.running import Running, leave_note, take_note_away
@@ -155,7 +158,18 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         url = _url(config, runner)
         if payments is not None:
             payments.start(url)
+        await _start_jobs(stack, config, node)
         yield Server(node, hub, url)
+
+
+async def _start_jobs(stack: AsyncExitStack, config: Config, node: Node) -> None:
+    """Let work in the background begin; at a stop it is cut first."""
+    metrics = JobMetrics()
+    node.metrics.registry.register(metrics)
+    jobs = Jobs(jobs_of(node, config), dsn=node.dsn, pool=node.pool, now=node.clock.now, metrics=metrics)
+    node.time_moved.append(jobs.check)
+    stack.push_async_callback(jobs.stop)
+    await jobs.start(node.agenda)
 
 
 async def _open_payments(stack: AsyncExitStack, config: Config, node: Node) -> SandboxPayments | None:
