@@ -19,6 +19,8 @@ from server.auth.passwords import Passwords
 from server.auth.procedures import Accounts
 from server.auth.tokens import TokenService
 from server.config import Config
+from server.gateway.events import PATH as EVENTS_PATH
+from server.gateway.events import Events
 from server.gateway.hub import Hub
 from server.gateway.limits import Limits
 from server.greeting import greet, make_demo_data
@@ -141,7 +143,11 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             procedures=accounts.procedures,
             authenticate=tokens.verify,
             pool=node.pool,
-            extra={**_plain_routes(config, node, hub), **(payments.routes if payments else {})},
+            extra={
+                **_plain_routes(config, node, hub),
+                ("GET", EVENTS_PATH): Events(hub, tokens.verify, limiters).handle,
+                **(payments.routes if payments else {}),
+            },
             limiters=limiters,
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,

@@ -33,7 +33,8 @@ from server.gateway.acks import Acks
 from server.gateway.codec import JSON, Codec
 from server.gateway.handshake import check_origin, choose_codec
 from server.gateway.limits import Limits
-from server.gateway.ports import Line, Ports, Verified
+from server.gateway.listening import Listener
+from server.gateway.ports import Ports, Verified
 from server.gateway.presence import Presence
 from server.gateway.rendering import EventBody, render_ephemeral, render_published
 from server.gateway.replay import InboxLog
@@ -41,7 +42,7 @@ from server.gateway.requests import Rates
 from server.gateway.rights import may_hear
 from server.gateway.session import Session
 from server.gateway.socket import Socket
-from server.gateway.topics import Topic, TopicKind
+from server.gateway.topics import ONLINE, TYPING, Topic, TopicKind
 from server.gateway.upgrade import accept, take_over
 from server.gateway.wheel import Wheel
 from server.http.guards import invalid
@@ -55,8 +56,9 @@ log = structlog.get_logger()
 RETRY_AFTER_S = 1.0
 #: Users whose inboxes are looked at in one statement.
 HEAL_USERS = 1_000
-TYPING, ONLINE = "conversation.typing", "user.presence"
 
+#: Whatever kind of line it has.
+Connection = Socket | Listener
 QueryHandler = Callable[[Any, Any, Any], Awaitable[Struct | StreamResponse]]
 
 
@@ -108,10 +110,10 @@ class Hub:
         )
         self._acks = Acks(partial(write_acks, pool), self.limits.acks_max)
         self._presence = Presence(self.limits.presence_grace_s)
-        self._sockets: set[Socket] = set()
-        self._by_user: dict[UserId, list[Socket]] = {}
-        self._watchers: defaultdict[str, set[Socket]] = defaultdict(set)
-        self._dirty: list[Socket] = []
+        self._sockets: set[Connection] = set()
+        self._by_user: dict[UserId, list[Connection]] = {}
+        self._watchers: defaultdict[str, set[Connection]] = defaultdict(set)
+        self._dirty: list[Connection] = []
         self._wheel: Wheel[Socket] = Wheel(self.limits.tick_s, self._wake)
         self._draining = False
         self._empty = asyncio.Event()
@@ -175,7 +177,7 @@ class Hub:
             now=self._loop.time(),
         )
 
-    async def serve(self, line: Line) -> None:
+    async def serve(self, line: Listener) -> None:
         """Run a connection of another kind to its end; until then it counts, and is told of whatever ends it."""
         self._enter(line)
         try:
@@ -183,7 +185,7 @@ class Hub:
         finally:
             self._exit(line)
 
-    def _enter(self, line: Any) -> None:
+    def _enter(self, line: Connection) -> None:
         self._sockets.add(line)
         self._empty.clear()
 
@@ -192,7 +194,7 @@ class Hub:
         self._wheel.cancel(socket)
         self._exit(socket)
 
-    def _exit(self, line: Any) -> None:
+    def _exit(self, line: Connection) -> None:
         self._sockets.discard(line)
         self._leave(line)
         self.closed_total["client" if line.close_code is None else line.close_code.reason] += 1
@@ -274,7 +276,7 @@ class Hub:
                     frame = codec.event(None, codec.body(body))
                 socket.whisper(key, frame)
 
-    def watch(self, socket: Socket, topic: Topic) -> None:
+    def watch(self, socket: Connection, topic: Topic) -> None:
         """Send a topic's signals to this socket from now on, its present state first."""
         self._watchers[str(topic)].add(socket)
         if socket.topics is None:
@@ -284,7 +286,7 @@ class Hub:
             body = socket.codec.body(self._presence_body(topic))
             socket.whisper((str(topic), UserId(topic.id)), socket.codec.event(None, body))
 
-    def unwatch(self, socket: Socket, topic: Topic) -> None:
+    def unwatch(self, socket: Connection, topic: Topic) -> None:
         """Send them no more."""
         if socket.topics:
             socket.topics.discard(topic)
@@ -296,7 +298,7 @@ class Hub:
 
     # Sessions
 
-    def join(self, socket: Socket, user_id: UserId) -> None:
+    def join(self, socket: Connection, user_id: UserId) -> None:
         """Send the user's events to this socket from now on. Of too many connections the oldest ends."""
         mine = self._by_user.get(user_id)
         if mine is None:
@@ -314,7 +316,7 @@ class Hub:
         """Count a session that has opened."""
         self.opened_total[outcome.value] += 1
 
-    def _leave(self, socket: Socket) -> None:
+    def _leave(self, socket: Connection) -> None:
         for topic in tuple(socket.topics or ()):
             self.unwatch(socket, topic)
         principal = socket.session.principal
@@ -349,7 +351,7 @@ class Hub:
 
     # Writing
 
-    def flush_soon(self, socket: Socket) -> None:
+    def flush_soon(self, socket: Connection) -> None:
         """Let the socket write at the end of this loop tick, once."""
         if not socket.dirty:
             socket.dirty = True

@@ -36,7 +36,7 @@ class EventLog(Protocol):
         """Where the user's inbox ends. Raises: Unavailable."""
         ...
 
-    async def page(self, user_id: UserId, after: int, codec: Codec) -> Page:
+    async def page(self, user_id: UserId, after: int, codec: Codec, rows_max: int | None = None) -> Page:
         """The user's events behind a number, within the bounds of a page. Raises: Unavailable."""
         ...
 
