@@ -303,9 +303,10 @@ class Socket(asyncio.Protocol):
         if self._tasks is None:
             self._tasks = set()
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, work))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
+        work.close()  # cut before its first step, it was never begun
         if self._tasks is not None:
             self._tasks.discard(task)
             self._tasks = self._tasks or None

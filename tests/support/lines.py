@@ -39,6 +39,8 @@ class Line:
         self.delay_s = 0.0
         #: At most so many bytes are passed on at once; None: as they come.
         self.piece_bytes: int | None = None
+        #: So much of what the server sends on a connection is passed on, then it is cut; None: all of it.
+        self.cut_after_bytes: int | None = None
         #: Connections are broken as soon as they are made.
         self.down = False
         #: How many connections were made, and how often they were cut.
@@ -138,6 +140,10 @@ class Line:
                 continue
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
+            if not up and self.cut_after_bytes is not None:
+                writer.write(data[: self.cut_after_bytes])
+                await writer.drain()
+                return
             await self._pass_on(data, writer)
 
     async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
