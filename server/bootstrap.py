@@ -21,6 +21,7 @@ from server.auth.tokens import TokenService
 from server.config import Config
 from server.gateway.events import PATH as EVENTS_PATH
 from server.gateway.events import Events
+from server.gateway.events_path import events_path
 from server.gateway.hub import Hub
 from server.gateway.limits import Limits
 from server.greeting import greet, make_demo_data
@@ -154,6 +155,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             https=config.public_url.startswith("https"),
             version=VERSION,
             links=LINKS,
+            paths=events_path(),
             outages=OUTAGES,
         )
         runner = app.runner(shutdown_timeout_s=config.server.drain_s + SHUTDOWN_MARGIN_S)

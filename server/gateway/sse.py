@@ -42,7 +42,7 @@ class SseCodec(JsonCodec):
         if isinstance(frame, Welcome) and frame.outcome is not OpenOutcome.RESUMED:
             # From here it is gone on. Who resumes is not there yet: its position is the one that it came with.
             return b"id: %b:%d\n%b" % (self._epoch, frame.seq, lines)
-        if isinstance(frame, Bye) and frame.reconnect:
+        if isinstance(frame, Bye) and frame.reconnect and frame.after_s:
             return b"retry: %d\n%b" % (frame.after_s * 1000, lines)
         return lines
 
