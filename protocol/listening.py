@@ -7,8 +7,9 @@ from msgspec import Meta, Struct
 from protocol.frames import EventFrame, OpenOutcome, Since
 
 #: How long a long poll may wait for the first event.
-POLL_WAIT_S_MAX = 30.0
-POLL_WAIT_S_DEFAULT = 25.0
+POLL_WAIT_MAX_S = 30.0
+#: The same, unless it says so.
+POLL_WAIT_DEFAULT_S = 25.0
 #: Events of one page.
 POLL_LIMIT_MAX = 100
 
@@ -26,7 +27,7 @@ class PollAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: ``epoch:seq`` of the last event that was handled; None only says where the log ends now.
     since: Since | None = None
     #: How long to wait for the first event if there is none yet, in seconds.
-    wait_s: Annotated[float, Meta(ge=0, le=POLL_WAIT_S_MAX)] = POLL_WAIT_S_DEFAULT
+    wait_s: Annotated[float, Meta(ge=0, le=POLL_WAIT_MAX_S)] = POLL_WAIT_DEFAULT_S
     #: The most events of the page.
     limit: Annotated[int, Meta(ge=1, le=POLL_LIMIT_MAX)] = POLL_LIMIT_MAX
 
