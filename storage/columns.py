@@ -135,7 +135,7 @@ _NOT_LOGGED = (None,) * 5
 def _array(type_: str, column: Sequence[Any]) -> str:
     """Write a column as the text that ``call_of`` turns into an array."""
     if type_ not in _JOINED:
-        return f"{{{_encode(column)[1:-1].decode()}}}"
+        return array_text(column)
     if type_ == _JSON:
         null, separator = _NULL.encode(), _SEPARATOR.encode()
         text = separator.join([null if value is None else value for value in column]).decode()
@@ -144,6 +144,11 @@ def _array(type_: str, column: Sequence[Any]) -> str:
     if not text or text.count(_SEPARATOR) != len(column) - 1:
         raise ValueError("a text is empty or has a control character in it")
     return text
+
+
+def array_text(column: Sequence[Any]) -> str:
+    """Write ids, numbers, times or truth values as an array literal, to be cast by the statement."""
+    return f"{{{_encode(column)[1:-1].decode()}}}"
 
 
 def call_of(function: str) -> str:
