@@ -267,7 +267,7 @@ class RegisterBusiness(Command, frozen=True, kw_only=True):
     by=PROVIDERS | {Role.ADMIN},
     routes=("PATCH /providers/{business_id}/",),
     reply=BusinessReply,
-    errors=(Invalid, Forbidden),
+    errors=(Invalid, Forbidden, NotFound),
 )
 class UpdateBusiness(Command, frozen=True, kw_only=True):
     """Change what the business says of itself; what is left out stays. The currency is fixed for good."""

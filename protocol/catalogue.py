@@ -170,11 +170,28 @@ def command(
     return declare
 
 
-def query(name: str, *, by: Iterable[Role], view: type[Struct], routes: Iterable[str | Route] = ()) -> Callable[[T], T]:
+def query(
+    name: str,
+    *,
+    by: Iterable[Role],
+    view: type[Struct],
+    routes: Iterable[str | Route] = (),
+    errors: Iterable[type[Rejected]] = (),
+) -> Callable[[T], T]:
     """Declare a question and the view that answers it."""
 
     def declare(cls: T) -> T:
-        _add(Declaration(mode=Mode.QUERY, name=name, type=cls, routes=_routes(routes), by=frozenset(by), reply=view))
+        _add(
+            Declaration(
+                mode=Mode.QUERY,
+                name=name,
+                type=cls,
+                routes=_routes(routes),
+                by=frozenset(by),
+                reply=view,
+                errors=tuple(errors),
+            )
+        )
         return cls
 
     return declare

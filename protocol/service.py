@@ -277,7 +277,7 @@ class CategoryList(View, frozen=True, kw_only=True):
     items: tuple[CategoryView, ...]
 
 
-@query("service.list", by=PUBLIC, view=ServicePage, routes=("GET /services/",))
+@query("service.list", by=PUBLIC, view=ServicePage, routes=("GET /services/",), errors=(Forbidden,))
 class ListServices(Query, frozen=True, kw_only=True):
     """Services on offer, the newest first."""
 

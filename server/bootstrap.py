@@ -19,6 +19,9 @@ from server.auth.passwords import Passwords
 from server.auth.procedures import Accounts
 from server.auth.tokens import TokenService
 from server.config import Config
+from server.gateway.events import PATH as EVENTS_PATH
+from server.gateway.events import Events
+from server.gateway.events_path import events_path
 from server.gateway.hub import Hub
 from server.gateway.limits import Limits
 from server.greeting import greet, make_demo_data
@@ -30,6 +33,9 @@ from server.node import Database, Node, open_database, open_node
 from server.ops.dev import MovableClock
 from server.ops.gateway_metrics import watch_gateway
 from server.ops.health import Health
+from server.ops.job_metrics import JobMetrics
+from server.ops.jobs import Jobs
+from server.ops.nightly import jobs_of
 from server.payments import SandboxPayments, open_sandbox_payments
 from server.queries.handlers import query_handlers
 from server.running import Running, leave_note, take_note_away
@@ -138,13 +144,18 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             procedures=accounts.procedures,
             authenticate=tokens.verify,
             pool=node.pool,
-            extra={**_plain_routes(config, node, hub), **(payments.routes if payments else {})},
+            extra={
+                **_plain_routes(config, node, hub),
+                ("GET", EVENTS_PATH): Events(hub, tokens.verify, limiters).handle,
+                **(payments.routes if payments else {}),
+            },
             limiters=limiters,
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,
             https=config.public_url.startswith("https"),
             version=VERSION,
             links=LINKS,
+            paths=events_path(),
             outages=OUTAGES,
         )
         runner = app.runner(shutdown_timeout_s=config.server.drain_s + SHUTDOWN_MARGIN_S)
@@ -155,7 +166,18 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         url = _url(config, runner)
         if payments is not None:
             payments.start(url)
+        await _start_jobs(stack, config, node)
         yield Server(node, hub, url)
+
+
+async def _start_jobs(stack: AsyncExitStack, config: Config, node: Node) -> None:
+    """Let work in the background begin; at a stop it is cut first."""
+    metrics = JobMetrics()
+    node.metrics.registry.register(metrics)
+    jobs = Jobs(jobs_of(node, config), dsn=node.dsn, pool=node.pool, now=node.clock.now, metrics=metrics)
+    node.time_moved.append(jobs.check)
+    stack.push_async_callback(jobs.stop)
+    await jobs.start(node.agenda)
 
 
 async def _open_payments(stack: AsyncExitStack, config: Config, node: Node) -> SandboxPayments | None:

@@ -19,6 +19,8 @@ FILE_SUFFIX = "_file"
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[int, Meta(ge=1)]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$")]
 PostgresUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://.*)?$")]
 
@@ -78,6 +80,26 @@ class PaymentsConfig(Section, frozen=True, kw_only=True):
     webhook_secrets: tuple[str, ...] = ()
 
 
+class JobsConfig(Section, frozen=True, kw_only=True):
+    """[jobs]: work in the background."""
+
+    #: When nightly work begins: a time of day in UTC, ``HH:MM``.
+    nightly_at: TimeOfDay = "03:17"
+
+
+class RetentionConfig(Section, frozen=True, kw_only=True):
+    """[retention]: how long what is not for good is kept, in days."""
+
+    #: A client that was away for longer starts afresh.
+    inbox_days: Days = 30
+    #: A command that is retried later is decided anew.
+    command_log_days: Days = 7
+    #: Webhooks of payment gateways that changed nothing.
+    gateway_events_days: Days = 90
+    #: Journals of actors at rest for longer move to the archive; 0 for never.
+    journal_days: Annotated[int, Meta(ge=0, le=36_500)] = 400
+
+
 class LimitsConfig(Section, frozen=True, kw_only=True):
     """[limits]: sustained rates; four seconds' worth may come at once."""
 
@@ -111,6 +133,8 @@ class Config(Section, frozen=True, kw_only=True):
     redis: RedisConfig = RedisConfig()
     auth: AuthConfig = AuthConfig()
     payments: PaymentsConfig = PaymentsConfig()
+    jobs: JobsConfig = JobsConfig()
+    retention: RetentionConfig = RetentionConfig()
     limits: LimitsConfig = LimitsConfig()
     dev: DevConfig = DevConfig()
     log: LogConfig = LogConfig()

@@ -80,6 +80,8 @@ class Node:
     catalogue: Catalogue
     metrics: Metrics
     listeners: list[Callable[[Published], None]] = field(default_factory=list)
+    #: Called when the clock was moved.
+    time_moved: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def publish(self, published: Published) -> None:
         """Tell everybody on this node of a committed event."""
@@ -90,6 +92,8 @@ class Node:
         """Let the domain's time pass at once: whatever falls due until then fires."""
         self.clock.advance(by)
         await self.agenda.time_moved()
+        for listener in self.time_moved:
+            await listener()
 
 
 @dataclass(frozen=True, slots=True)

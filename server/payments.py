@@ -1,17 +1,15 @@
 """Payments put together. In development mode the gateway is the sandbox, reached by HTTP like any other."""
 
-import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
 
-import structlog
 from aiohttp import ClientSession
 
 from actors.runtime.call import Published
@@ -22,14 +20,9 @@ from server.sandbox.gateway import Sandbox
 from server.sandbox.wire import WEBHOOK_PATH
 from server.webhooks.payments import Executor, PaymentWebhooks
 from storage.database import Pool
-from storage.queries.payment import find_payment, forget_odd_events, keep_odd_event, load_refunding
+from storage.queries.payment import find_payment, keep_odd_event, load_refunding
 
-#: How long events that changed nothing are kept, and how often the older ones are deleted.
-KEEP_ODD = timedelta(days=90)
-FORGET_EVERY_S = 24 * 3600.0
 _SECRET_FILE = "sandbox-webhook.secret"
-
-log = structlog.get_logger(__name__)
 
 
 class SandboxPayments:
@@ -46,7 +39,6 @@ class SandboxPayments:
     ) -> None:
         self._pool = pool
         self._url = ""
-        self._forgetting: asyncio.Task[None] | None = None
         api_key = sha256(b"api key " + webhook_secrets[0].encode()).hexdigest()
         self.sandbox = Sandbox(
             http,
@@ -73,27 +65,15 @@ class SandboxPayments:
         """The server listens at that address: go to work."""
         self._url = url
         self._refunds.start()
-        self._forgetting = asyncio.create_task(self._forget(), name="forget odd events")
 
     async def stop(self) -> None:
         """Stop asking and telling."""
-        if self._forgetting is not None:
-            self._forgetting.cancel()
-            await asyncio.gather(self._forgetting, return_exceptions=True)
         await self._refunds.stop()
         await self.sandbox.stop()
 
     async def _find_booking(self, payment_id: PaymentId) -> BookingId | None:
         payment = await find_payment(self._pool, payment_id)
         return None if payment is None else payment.booking_id
-
-    async def _forget(self) -> None:
-        while True:
-            try:
-                await forget_odd_events(self._pool, datetime.now(UTC) - KEEP_ODD)
-            except Exception:
-                log.exception("payments.not_forgotten", action="tomorrow")
-            await asyncio.sleep(FORGET_EVERY_S)
 
 
 @asynccontextmanager

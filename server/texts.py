@@ -72,6 +72,7 @@ ENGLISH = Texts(
         "unknown_value": "is none of the known values",
         "wrong_type": "has the wrong type",
         "bad_format": "is not in the right format",
+        "bad_key": "has a key that does not fit",
         "too_long": "is too long",
         "too_short": "is too short",
         "wrong_length": "has the wrong length",

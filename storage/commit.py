@@ -10,28 +10,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any
 
 import asyncpg
-import msgspec
 import structlog
 
-from protocol.catalogue import name_of
-from protocol.effects import (
-    CancelTimer,
-    ClaimKey,
-    Decision,
-    DropRow,
-    FreeSlot,
-    MoveHold,
-    OpenHold,
-    PutRow,
-    ReleaseKey,
-    ReserveSlot,
-    Send,
-    SetTimer,
-    Transfer,
-)
+from protocol.effects import Decision
 from protocol.errors import (
     Busy,
     EmailTaken,
@@ -43,6 +27,7 @@ from protocol.errors import (
     SlotTaken,
     Unavailable,
 )
+from storage.columns import Columns, call_of
 
 BATCH_MAX = 256
 QUEUE_MAX = 10_000
@@ -84,175 +69,10 @@ class Committed:
 Done = Callable[[Committed], None]
 
 
-class Columns:
-    """The column arrays of one batch, in the order of ``commit_v1``'s parameters."""
-
-    #: group → number of columns, in the order of the parameters behind the decisions' own.
-    GROUPS: ClassVar[dict[str, int]] = {
-        "journal": 7,
-        "inbox": 4,
-        "rows": 5,
-        "slots_freed": 2,
-        "slots": 6,
-        "keys_released": 3,
-        "keys": 4,
-        "transfers": 8,
-        "holds": 7,
-        "holds_moved": 5,
-        "timers_cancelled": 4,
-        "agenda": 10,
-    }
-
-    def __init__(self) -> None:
-        self.decisions: list[tuple[Any, ...]] = []
-        self.groups: dict[str, list[tuple[Any, ...]]] = {name: [] for name in self.GROUPS}
-        self._heads: dict[tuple[str, Any], int] = {}
-
-    def add(self, decision: Decision) -> None:
-        """Append one decision's rows. Decisions of one actor come in the order they were made in."""
-        idx = len(self.decisions) + 1
-        kind, actor_id = decision.to
-        entry = decision.log
-        self.decisions.append(
-            (
-                self._heads.setdefault((kind, actor_id), idx),
-                kind,
-                actor_id,
-                decision.expected_version,
-                decision.expected_stamp,
-                decision.version,
-                decision.stamp,
-                decision.schema,
-                None if decision.state is None else decision.state.decode(),
-                decision.at,
-                decision.fired,
-                decision.principal,
-                entry and entry.key,
-                entry and entry.hash,
-                entry and entry.command,
-                entry and entry.refused,
-                entry and entry.reply.decode(),
-                self._add_events(idx, decision),
-            )
-        )
-        timers: dict[str, SetTimer | CancelTimer] = {}
-        for effect in decision.effects:
-            if isinstance(effect, SetTimer | CancelTimer):
-                timers[effect.name] = effect
-            else:
-                _WRITERS[type(effect)](self.groups, idx, decision, effect)
-        for timer in timers.values():
-            _WRITERS[type(timer)](self.groups, idx, decision, timer)
-
-    def _add_events(self, idx: int, decision: Decision) -> int | None:
-        """Append journal and inbox rows; answers the position of the sender's own last inbox row."""
-        own = None
-        kind = decision.to.kind
-        journal, inbox = self.groups["journal"], self.groups["inbox"]
-        version = decision.version - len(decision.emitted)
-        for emitted in decision.emitted:
-            version += 1
-            event = emitted.event
-            data = msgspec.json.encode(event).decode()
-            journal.append((idx, kind, version, event.type, event.schema, data, decision.cause))
-            for user_id in emitted.audience:
-                inbox.append((idx, user_id, kind, version))
-                if user_id == decision.principal:
-                    own = len(inbox)
-        return own
-
-    def parameters(self) -> list[Sequence[Any]]:
-        """The arguments of ``commit_v1``."""
-        arguments: list[Sequence[Any]] = list(zip(*self.decisions, strict=True))
-        if not any(arguments[10]):
-            arguments[10] = ()
-        for name, width in self.GROUPS.items():
-            rows = self.groups[name]
-            arguments.extend(zip(*rows, strict=True) if rows else ((),) * width)
-        return arguments
+_CALL = f"SELECT statuses, seqs FROM {call_of('commit_v1')}"
 
 
-Groups = dict[str, list[tuple[Any, ...]]]
-
-
-def _put_row(groups: Groups, idx: int, decision: Decision, effect: PutRow) -> None:
-    row = effect.row
-    key = "/".join([str(getattr(row, name)) for name in row.key])
-    groups["rows"].append((idx, row.table, key, False, msgspec.json.encode(row).decode()))
-
-
-def _drop_row(groups: Groups, idx: int, decision: Decision, effect: DropRow) -> None:
-    key = "/".join(effect.key.values())
-    groups["rows"].append((idx, effect.table, key, True, msgspec.json.encode(effect.key).decode()))
-
-
-def _reserve_slot(groups: Groups, idx: int, decision: Decision, effect: ReserveSlot) -> None:
-    span = (effect.starts_at, effect.ends_at)
-    groups["slots"].append((idx, effect.slot_id, effect.staff_id, effect.booking_id, *span))
-
-
-def _free_slot(groups: Groups, idx: int, decision: Decision, effect: FreeSlot) -> None:
-    groups["slots_freed"].append((idx, effect.slot_id))
-
-
-def _claim_key(groups: Groups, idx: int, decision: Decision, effect: ClaimKey) -> None:
-    groups["keys"].append((idx, effect.scope, effect.key, effect.owner))
-
-
-def _release_key(groups: Groups, idx: int, decision: Decision, effect: ReleaseKey) -> None:
-    groups["keys_released"].append((idx, effect.scope, effect.key))
-
-
-def _transfer(groups: Groups, idx: int, decision: Decision, effect: Transfer) -> None:
-    what = (effect.transfer_id, effect.debit, effect.credit, effect.amount_minor, effect.currency, effect.reason)
-    groups["transfers"].append((idx, *what, decision.to.kind))
-
-
-def _open_hold(groups: Groups, idx: int, decision: Decision, effect: OpenHold) -> None:
-    what = (effect.hold_id, effect.booking_id, effect.business_id, effect.purpose, effect.currency, effect.amount_minor)
-    groups["holds"].append((idx, *what))
-
-
-def _move_hold(groups: Groups, idx: int, decision: Decision, effect: MoveHold) -> None:
-    groups["holds_moved"].append((idx, effect.hold_id, effect.was, effect.becomes, effect.delta_minor))
-
-
-def _set_timer(groups: Groups, idx: int, decision: Decision, effect: SetTimer) -> None:
-    _cancel_timer(groups, idx, decision, effect)
-    when = (effect.due_at, effect.expires_at)
-    what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode())
-    groups["agenda"].append((idx, effect.agenda_id, *decision.to, effect.name, *when, *what, decision.cause))
-
-
-def _cancel_timer(groups: Groups, idx: int, decision: Decision, effect: CancelTimer | SetTimer) -> None:
-    groups["timers_cancelled"].append((idx, *decision.to, effect.name))
-
-
-def _send(groups: Groups, idx: int, decision: Decision, effect: Send) -> None:
-    what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode())
-    groups["agenda"].append((idx, effect.agenda_id, *effect.to, None, decision.at, None, *what, decision.cause))
-
-
-_WRITERS: dict[type, Callable[[Groups, int, Decision, Any], None]] = {
-    PutRow: _put_row,
-    DropRow: _drop_row,
-    ReserveSlot: _reserve_slot,
-    FreeSlot: _free_slot,
-    ClaimKey: _claim_key,
-    ReleaseKey: _release_key,
-    Transfer: _transfer,
-    OpenHold: _open_hold,
-    MoveHold: _move_hold,
-    SetTimer: _set_timer,
-    CancelTimer: _cancel_timer,
-    Send: _send,
-}
-
-_ARGUMENTS = 18 + sum(Columns.GROUPS.values())
-_CALL = f"SELECT statuses, seqs FROM commit_v1({', '.join(f'${n}' for n in range(1, _ARGUMENTS + 1))})"
-
-
-def _arguments(decisions: Sequence[Decision]) -> list[Sequence[Any]]:
+def _arguments(decisions: Sequence[Decision]) -> list[str]:
     """The arguments of the call that commits these. Raises whatever encoding them raises."""
     columns = Columns()
     for decision in decisions:
@@ -429,7 +249,7 @@ class Committer:
                 outcomes[nth] = outcome
         return outcomes
 
-    async def _commit(self, decisions: list[Decision], arguments: Sequence[Any]) -> list[Committed]:
+    async def _commit(self, decisions: list[Decision], arguments: Sequence[str]) -> list[Committed]:
         (record,) = await self._call.fetch(*arguments)
         statuses, seqs = record
         outcomes = []

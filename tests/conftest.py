@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from storage.database import Pool, connect_pool
 from tests.support.postgres import TestPostgres
 
 if TYPE_CHECKING:
     from tests.support.server import Site
+
+#: How long an example takes says how busy the machine is, not whether the rule holds.
+settings.register_profile("guildwire", deadline=None)
+settings.load_profile("guildwire")
 
 _postgres = pytest.StashKey[TestPostgres]()
 

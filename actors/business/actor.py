@@ -124,9 +124,11 @@ class Business(Actor[BusinessState]):
 
     @handles(UpdateBusiness, facts=BusinessRecord)
     def update(self, cmd: UpdateBusiness, facts: BusinessRecord) -> BusinessReply:
-        """Change settings. Raises: Invalid, Forbidden."""
+        """Change settings. Raises: Invalid, Forbidden, NotFound."""
         if self.principal.role is not Role.ADMIN:
             self._managers_only()
+        elif not self.exists:
+            raise NotFound(entity="business", id=str(self.actor_id))
         row = _own(facts.row)
         changed = changes(cmd, row, _SETTINGS)
         updated = replace(row, **changed)

@@ -8,7 +8,7 @@ row. Whoever comes second finds no row, and so has no effect. What is due now sk
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import msgspec
@@ -101,6 +101,10 @@ class Agenda:
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
         """Do something now and then, never twice at once; nothing that must not be missed."""
         self._scheduler.add_job(action, "interval", seconds=seconds, id=name, max_instances=1)
+
+    def daily(self, name: str, at: time, action: Callable[[], Awaitable[object]]) -> None:
+        """Do something once a day at a time of day in UTC, however late."""
+        self._scheduler.add_job(action, "cron", hour=at.hour, minute=at.minute, id=name, max_instances=1)
 
     # What the runtime tells
 

@@ -16,12 +16,12 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from protocol.catalogue import BY_TYPE, Command, Query
-from protocol.errors import CommandIdReused, Fault, GuildwireError, Internal, LimitReached, revive
-from protocol.frames import SUBPROTOCOL_JSON, CloseCode, OpenOutcome
+from protocol.errors import CommandIdReused, Fault, Internal, LimitReached, revive
+from protocol.frames import SUBPROTOCOL_JSON, AckState, CloseCode, OpenOutcome
 from server.client.rest import Answer, Rest
 
 #: Seconds: the first wait before reconnecting, and the longest; the actual wait is random up to it.
@@ -32,6 +32,10 @@ EVENTS_MAX = 10_000
 #: How often a command that met a fault is sent again by itself.
 FAULTS_MAX = 8
 FRAME_BYTES_MAX = 4 * 1024 * 1024
+#: A line over which nothing came for this much longer than the server's heartbeat is dead, whatever the kernel thinks.
+SILENCE_MARGIN_S = 15.0
+#: The server's heartbeat, until its welcome says which.
+HEARTBEAT_S = 25.0
 #: From this close code on the server asks not to come back.
 FINAL_CODE = 4500
 
@@ -98,6 +102,7 @@ class Client:
         self._token = ""
         #: How long the server has asked to wait before the next connection.
         self._after_s = 0.0
+        self._heartbeat_s = HEARTBEAT_S
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="guildwire client")
@@ -154,7 +159,15 @@ class Client:
     async def signal(self, topic: str, state: str) -> None:
         """Tell the others on a typing topic; lost if the line is down."""
         if self._socket is not None:
-            await self._socket.send(msgspec.json.encode({"frame": "signal", "topic": topic, "state": state}), text=True)
+            with suppress(ConnectionClosed):
+                frame = {"frame": "signal", "topic": topic, "state": state}
+                await self._socket.send(msgspec.json.encode(frame), text=True)
+
+    async def ack(self, seq: int, state: AckState = AckState.DELIVERED) -> None:
+        """Tell how far this device has got; lost if the line is down, and made good by the next one."""
+        if self._socket is not None:
+            with suppress(ConnectionClosed):
+                await self._socket.send(msgspec.json.encode({"frame": "ack", "seq": seq, "state": state}), text=True)
 
     async def events(self) -> AsyncIterator[Event]:
         """Every event, once, in order."""
@@ -191,7 +204,7 @@ class Client:
                     backoff_s = BACKOFF_FIRST_S
                 except ConnectionClosed as closed:
                     code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "lost")
-                    if code >= FINAL_CODE:
+                    if code >= FINAL_CODE and code != CloseCode.AUTH_TIMEOUT:  # our hello was sent, and got stuck
                         raise Closed(code, reason) from closed
                     if code == CloseCode.TOKEN_EXPIRED:
                         self.rest.distrust(self._token)
@@ -202,12 +215,13 @@ class Client:
                 after_s, self._after_s = self._after_s, 0.0
                 await asyncio.sleep(max(after_s, random.uniform(0, backoff_s)))
                 backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
-        except (Closed, GuildwireError) as error:
+        except Exception as error:  # also a bug: whoever waits for an answer must hear of it
             await self._fail(error)
 
     async def _converse(self) -> None:
         """One connection, from hello until it breaks."""
         url = "ws" + self.rest.url.removeprefix("http") + "/v1/socket"
+        self._token = await self.rest.token()  # before the server's clock for the hello runs
         async with connect(
             url,
             subprotocols=[Subprotocol(SUBPROTOCOL_JSON)],
@@ -215,14 +229,21 @@ class Client:
             max_size=FRAME_BYTES_MAX,
             ping_interval=None,
         ) as socket:
-            self._token = await self.rest.token()
             hello = {"frame": "hello", "token": self._token, "device": self.device}
             if self.since is not None:
                 hello["since"] = self.since
             await socket.send(msgspec.json.encode(hello), text=True)
-            async for raw in socket:
-                await self._take(socket, msgspec.json.decode(raw))
-            raise ConnectionClosed(socket.protocol.close_rcvd, socket.protocol.close_sent)
+            while True:
+                await self._take(socket, msgspec.json.decode(await self._hear(socket)))
+
+    async def _hear(self, socket: ClientConnection) -> str | bytes:
+        """The next message. Raises: ConnectionClosed, also when the line has been silent for too long."""
+        try:
+            async with asyncio.timeout(self._heartbeat_s + SILENCE_MARGIN_S):
+                return await socket.recv()
+        except TimeoutError:
+            socket.transport.abort()
+            raise ConnectionClosedError(None, None) from None
 
     async def _take(self, socket: ClientConnection, frame: dict[str, Any]) -> None:
         match frame.pop("frame"):
@@ -243,6 +264,7 @@ class Client:
         outcome = OpenOutcome(frame["outcome"])
         if outcome is not OpenOutcome.RESUMED:
             self.epoch, self.seq = frame["epoch"], frame["seq"]
+        self._heartbeat_s = frame["heartbeat_s"]
         self._socket = socket
         for subscription in self._topics.values():
             await socket.send(subscription, text=True)

@@ -140,7 +140,7 @@ class Rest:
         try:
             async with self._http.request(method, self.url + path, params=asked, data=sent, headers=headers) as answer:
                 raw = await answer.read()
-        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:  # also an answer that breaks off
             raise Unavailable(reason=repr(error), retry_after_s=1.0) from error
         if answer.status >= 400:
             raise _error(raw, answer.status)

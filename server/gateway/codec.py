@@ -5,11 +5,12 @@ codec that speaks something else transcodes at this edge, a body once for all of
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
-from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec import DecodeError, Meta, Raw, Struct, ValidationError
 
+from protocol.errors import Invalid, Malformed
 from protocol.frames import (
     SUBPROTOCOL_JSON,
     SUBPROTOCOL_MSGPACK,
@@ -23,6 +24,7 @@ from protocol.frames import (
 )
 from server.http.decoding import decode_json, misfit
 from server.http.guards import guard, invalid
+from server.http.limits import COMMAND_ID_MAX
 
 S = TypeVar("S", bound=Struct)
 
@@ -66,17 +68,18 @@ class Codec(Protocol):
 
 
 class _Answerable(Struct):
-    """As much of a wrong frame as is needed to answer it."""
+    """As much of a wrong frame as is needed to answer it; an id that is far too long is not repeated."""
 
-    id: str | None = None
+    id: Annotated[str, Meta(max_length=COMMAND_ID_MAX)] | None = None
 
 
 class _Decoding:
     """Reads frames and what they carry, with one of msgspec's decoders for each type."""
 
-    def __init__(self, decoder: Callable[[Any], Any], nothing: bytes) -> None:
+    def __init__(self, decoder: Callable[[Any], Any], nothing: bytes, misread: str) -> None:
         self._decoder = decoder
         self._nothing = nothing
+        self._misread = misread
         self._frames = decoder(Inbound).decode
         self._answerable = decoder(_Answerable).decode
         self._fields = decoder(dict[str, Any]).decode
@@ -97,12 +100,16 @@ class _Decoding:
         decode = self._data.get(into)
         if decode is None:
             decode = self._data[into] = self._decoder(into).decode
-        found: S = decode_json(decode, bytes(data) if data else self._nothing, "data")
+        found: S = self._read(decode, data)
         return found
 
     def decode_addressed(self, data: Raw, into: type[S], key: str, address: str) -> S:
         """Read what a frame carries, with one field given by the frame itself. Raises: Invalid, Malformed."""
-        fields = decode_json(self._fields, bytes(data) if data else self._nothing, "data")
+        try:
+            fields = self._read(self._fields, data)
+        except Invalid:
+            self.decode_data(data, into)  # which knows the fields, and names the one that is wrong
+            raise
         if fields.setdefault(key, address) != address:
             raise invalid({f"data.{key}": "mismatch"})
         try:
@@ -111,6 +118,14 @@ class _Decoding:
             raise misfit(error, "data") from None
         guard(found, "data")
         return found
+
+    def _read(self, decode: Callable[[bytes], Any], data: Raw) -> Any:
+        try:
+            return decode_json(decode, bytes(data) if data else self._nothing, "data")
+        except Malformed as error:
+            if error.fields["reason"] == "not_json":
+                error.fields["reason"] = self._misread
+            raise
 
     def _id_of(self, data: bytes) -> str | None:
         try:
@@ -127,7 +142,7 @@ class JsonCodec(_Decoding):
     opcode = TEXT
 
     def __init__(self) -> None:
-        super().__init__(msgspec.json.Decoder, b"{}")
+        super().__init__(msgspec.json.Decoder, b"{}", "not_json")
         self._encode = msgspec.json.Encoder().encode
 
     def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
@@ -154,7 +169,7 @@ class MsgpackCodec(_Decoding):
     opcode = BINARY
 
     def __init__(self) -> None:
-        super().__init__(msgspec.msgpack.Decoder, b"\x80")
+        super().__init__(msgspec.msgpack.Decoder, b"\x80", "not_msgpack")
 
     def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
         """Write a frame."""

@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from aiohttp.web import BaseRequest, StreamResponse, WebSocketResponse
+from aiohttp.web import BaseRequest, StreamResponse
 from msgspec import Struct
 
 from actors.runtime.call import Call, Published
@@ -30,9 +30,10 @@ from protocol.frames import AckState, CloseCode, OpenOutcome, SignalState
 from protocol.ids import SessionId, UserId
 from protocol.roles import Principal
 from server.gateway.acks import Acks
-from server.gateway.codec import CODECS, JSON, Codec
+from server.gateway.codec import JSON, Codec
 from server.gateway.handshake import check_origin, choose_codec
 from server.gateway.limits import Limits
+from server.gateway.listening import Listener
 from server.gateway.ports import Ports, Verified
 from server.gateway.presence import Presence
 from server.gateway.rendering import EventBody, render_ephemeral, render_published
@@ -41,7 +42,9 @@ from server.gateway.requests import Rates
 from server.gateway.rights import may_hear
 from server.gateway.session import Session
 from server.gateway.socket import Socket
-from server.gateway.topics import Topic, TopicKind
+from server.gateway.topics import ONLINE, TYPING, Topic, TopicKind
+from server.gateway.upgrade import accept, take_over
+from server.gateway.wheel import Wheel
 from server.http.guards import invalid
 from server.http.limits import Limiters
 from storage.bus import Bus, LocalBus
@@ -53,8 +56,9 @@ log = structlog.get_logger()
 RETRY_AFTER_S = 1.0
 #: Users whose inboxes are looked at in one statement.
 HEAL_USERS = 1_000
-TYPING, ONLINE = "conversation.typing", "user.presence"
 
+#: Whatever kind of line it has.
+Connection = Socket | Listener
 QueryHandler = Callable[[Any, Any, Any], Awaitable[Struct | StreamResponse]]
 
 
@@ -106,10 +110,11 @@ class Hub:
         )
         self._acks = Acks(partial(write_acks, pool), self.limits.acks_max)
         self._presence = Presence(self.limits.presence_grace_s)
-        self._sockets: set[Socket] = set()
-        self._by_user: dict[UserId, list[Socket]] = {}
-        self._watchers: defaultdict[str, set[Socket]] = defaultdict(set)
-        self._dirty: list[Socket] = []
+        self._sockets: set[Connection] = set()
+        self._by_user: dict[UserId, list[Connection]] = {}
+        self._watchers: defaultdict[str, set[Connection]] = defaultdict(set)
+        self._dirty: list[Connection] = []
+        self._wheel: Wheel[Socket] = Wheel(self.limits.tick_s, self._wake)
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -135,6 +140,7 @@ class Hub:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.gather(self._housekeeping, return_exceptions=True)
+        self._wheel.stop()
         await self.flush_acks()
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
@@ -143,33 +149,22 @@ class Hub:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
         check_origin(request, self._origin_allowed)
         codec = choose_codec(request)
-        response = WebSocketResponse(
-            protocols=CODECS,
-            autoclose=False,
-            compress=False,
-            decode_text=False,
-            max_msg_size=self.limits.frame_bytes_max + 1,
-            timeout=self.limits.close_s,
-        )
-        writer = await response.prepare(request)
-        transport = request.transport
-        if transport is None:
-            return response
+        answer = accept(request, None if codec is None else codec.subprotocol)
         socket = Socket(
             session=self.new_session(codec or JSON, self.limits),
             codec=codec or JSON,
-            response=response,
-            writer=writer,
-            transport=transport,
             ports=self.ports,
             hub=self,
             limits=self.limits,
             wall=self.wall,
+            loop=self._loop,
         )
-        if codec is None:
+        self._enter(socket)
+        if not take_over(request, answer, socket):
+            self.left(socket)
+        elif codec is None:
             socket.close(CloseCode.VERSION)
-        await self.serve(socket)
-        return response
+        return StreamResponse()  # for aiohttp, which sends nothing any more
 
     def new_session(self, codec: Codec, limits: Limits) -> Session:
         """Make the session of one more connection, whatever kind of line it has."""
@@ -182,18 +177,40 @@ class Hub:
             now=self._loop.time(),
         )
 
-    async def serve(self, socket: Socket) -> None:
-        """Run a connection to its end; until then it counts, and is told of everything that ends it."""
-        self._sockets.add(socket)
-        self._empty.clear()
+    async def serve(self, line: Listener) -> None:
+        """Run a connection of another kind to its end; until then it counts, and is told of whatever ends it."""
+        self._enter(line)
         try:
-            await socket.run()
+            await line.run()
         finally:
-            self._sockets.discard(socket)
-            self._leave(socket)
-            self.closed_total["client" if socket.close_code is None else socket.close_code.reason] += 1
-            if not self._sockets:
-                self._empty.set()
+            self._exit(line)
+
+    def _enter(self, line: Connection) -> None:
+        self._sockets.add(line)
+        self._empty.clear()
+
+    def left(self, socket: Socket) -> None:
+        """Forget a socket: its connection is gone."""
+        self._wheel.cancel(socket)
+        self._exit(socket)
+
+    def _exit(self, line: Connection) -> None:
+        self._sockets.discard(line)
+        self._leave(line)
+        self.closed_total["client" if line.close_code is None else line.close_code.reason] += 1
+        if not self._sockets:
+            self._empty.set()
+
+    def wake(self, socket: Socket, at: float) -> None:
+        """Wake a socket at this instant of the loop's clock or a tick later, and not as told before."""
+        self._wheel.sleep(socket, at)
+
+    def _wake(self, socket: Socket) -> None:
+        try:
+            socket.wake()
+        except Exception as error:
+            log.exception("gateway.wake_failed", action="cut", error=repr(error))
+            socket.cut()
 
     # Figures
 
@@ -227,9 +244,12 @@ class Hub:
     def _deliver(self, user_id: UserId, seq: int, body: EventBody) -> None:
         """Hear of an event of somebody who is here."""
         now = self._loop.time()
+        codec, frame = None, b""
         for socket in self._by_user.get(user_id, ()):
-            codec = socket.codec
-            socket.event(seq, codec.event(seq, body.of(codec)), now)
+            if socket.codec is not codec:
+                codec = socket.codec
+                frame = codec.event(seq, body.of(codec))
+            socket.event(seq, frame, now)
 
     # Signals
 
@@ -247,22 +267,29 @@ class Hub:
         return render_ephemeral(ONLINE, topic.entity, self._now(), data)
 
     def _signalled(self, topic: str, about: UserId, body: bytes) -> None:
+        key, codec, frame = (topic, about), None, b""
         for socket in self._watchers.get(topic, ()):
             principal = socket.session.principal
             if principal is not None and principal.user_id != about:
-                socket.whisper((topic, about), socket.codec.event(None, socket.codec.body(body)))
+                if socket.codec is not codec:
+                    codec = socket.codec
+                    frame = codec.event(None, codec.body(body))
+                socket.whisper(key, frame)
 
-    def watch(self, socket: Socket, topic: Topic) -> None:
+    def watch(self, socket: Connection, topic: Topic) -> None:
         """Send a topic's signals to this socket from now on, its present state first."""
         self._watchers[str(topic)].add(socket)
+        if socket.topics is None:
+            socket.topics = set()
         socket.topics.add(topic)
         if topic.kind is TopicKind.PRESENCE:
             body = socket.codec.body(self._presence_body(topic))
             socket.whisper((str(topic), UserId(topic.id)), socket.codec.event(None, body))
 
-    def unwatch(self, socket: Socket, topic: Topic) -> None:
+    def unwatch(self, socket: Connection, topic: Topic) -> None:
         """Send them no more."""
-        socket.topics.discard(topic)
+        if socket.topics:
+            socket.topics.discard(topic)
         watchers = self._watchers.get(str(topic))
         if watchers is not None:
             watchers.discard(socket)
@@ -271,7 +298,7 @@ class Hub:
 
     # Sessions
 
-    def join(self, socket: Socket, user_id: UserId) -> None:
+    def join(self, socket: Connection, user_id: UserId) -> None:
         """Send the user's events to this socket from now on. Of too many connections the oldest ends."""
         mine = self._by_user.get(user_id)
         if mine is None:
@@ -289,8 +316,8 @@ class Hub:
         """Count a session that has opened."""
         self.opened_total[outcome.value] += 1
 
-    def _leave(self, socket: Socket) -> None:
-        for topic in tuple(socket.topics):
+    def _leave(self, socket: Connection) -> None:
+        for topic in tuple(socket.topics or ()):
             self.unwatch(socket, topic)
         principal = socket.session.principal
         if principal is None:
@@ -324,7 +351,7 @@ class Hub:
 
     # Writing
 
-    def flush_soon(self, socket: Socket) -> None:
+    def flush_soon(self, socket: Connection) -> None:
         """Let the socket write at the end of this loop tick, once."""
         if not socket.dirty:
             socket.dirty = True

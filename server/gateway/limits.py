@@ -47,6 +47,9 @@ class Limits:
     #: Reconnects after a stop or a fault are spread over this long.
     reconnect_spread_s: float = 5.0
 
+    #: Whatever waits for an instant may be so late: all sockets share a wheel of such ticks.
+    tick_s: float = 0.05
+
     #: Rows and bytes that one step of a replay takes from the log.
     page_rows: int = 500
     page_bytes_max: int = 256 * 1024

@@ -12,7 +12,7 @@ from contextlib import suppress
 from server.gateway.limits import Limits
 
 _FIN = 0x80
-_CLOSE = 0x8
+_CLOSE, _PONG = 0x8, 0xA
 _SHORT_MAX, _MEDIUM_MAX = 125, 0xFFFF
 
 
@@ -43,7 +43,8 @@ class Outgoing:
             opcode, tuple(message_header(opcode, length) for length in range(_SHORT_MAX + 1))
         )
         self._parts: list[bytes] = []
-        self._held: dict[Hashable, bytes] = {}
+        #: Ephemeral frames that wait; None for most of the time.
+        self._held: dict[Hashable, bytes] | None = None
         transport.set_write_buffer_limits(high=limits.backlog_bytes)
         _keep_backlog_visible(transport, limits.kernel_unsent_bytes)
 
@@ -68,30 +69,38 @@ class Outgoing:
     @property
     def held(self) -> int:
         """How many ephemeral frames wait."""
-        return len(self._held)
+        return 0 if self._held is None else len(self._held)
 
     def add_close(self, code: int, reason: str) -> None:
         """Put the closing message into the next write; nothing goes out behind it."""
         payload = code.to_bytes(2, "big") + reason.encode()
         self._parts += (message_header(_CLOSE, len(payload)), payload)
 
+    def add_pong(self, payload: bytes) -> None:
+        """Put the answer to a ping of WebSocket's own into the next write."""
+        self._parts += (message_header(_PONG, len(payload)), payload)
+
     def hold(self, key: Hashable, frame: bytes) -> bool:
         """Keep an ephemeral frame back if the client lags behind, instead of the last one with this key.
 
         Answers whether it is held; if not, it is for the caller to add.
         """
-        if not self._held and not self.backlogged:
+        held = self._held
+        if not held and not self.backlogged:
             return False
-        self._held.pop(key, None)
-        if len(self._held) >= self._limits.held_max:
-            del self._held[next(iter(self._held))]
-        self._held[key] = frame
+        if held is None:
+            held = self._held = {}
+        held.pop(key, None)
+        if len(held) >= self._limits.held_max:
+            del held[next(iter(held))]
+        held[key] = frame
         return True
 
     def release(self) -> None:
         """Put what is held into the next write, as the client has caught up."""
-        held, self._held = self._held, {}
-        self.add(list(held.values()))
+        held, self._held = self._held, None
+        if held:
+            self.add(list(held.values()))
 
     def flush(self, *, beyond_bound: bool = False) -> None:
         """Write what was added, in one piece. Raises: Slow.

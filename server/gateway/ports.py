@@ -36,7 +36,7 @@ class EventLog(Protocol):
         """Where the user's inbox ends. Raises: Unavailable."""
         ...
 
-    async def page(self, user_id: UserId, after: int, codec: Codec) -> Page:
+    async def page(self, user_id: UserId, after: int, codec: Codec, rows_max: int | None = None) -> Page:
         """The user's events behind a number, within the bounds of a page. Raises: Unavailable."""
         ...
 
@@ -56,6 +56,14 @@ class Ports:
     may_hear: Callable[[Principal, Collection[Topic]], Awaitable[Collection[Topic]]]
 
 
+class Line(Protocol):
+    """A connection of another kind than a socket, as the hub runs it."""
+
+    async def run(self) -> None:
+        """Serve the client until there is a reason to end."""
+        ...
+
+
 S_contra = TypeVar("S_contra", contravariant=True)
 
 
@@ -64,6 +72,14 @@ class Switchboard(Protocol[S_contra]):
 
     def flush_soon(self, socket: S_contra) -> None:
         """Let the socket write at the end of this loop tick, once."""
+        ...
+
+    def wake(self, socket: S_contra, at: float) -> None:
+        """Call ``wake`` of the socket at this instant of the loop's clock or a tick later, and not as told before."""
+        ...
+
+    def left(self, socket: S_contra) -> None:
+        """Forget the socket: its connection is gone."""
         ...
 
     def join(self, socket: S_contra, user_id: UserId) -> None:

@@ -49,9 +49,9 @@ class InboxLog:
         self._positions.ask(user_id, done)
         return await answer
 
-    async def page(self, user_id: UserId, after: int, codec: Codec) -> Page:
+    async def page(self, user_id: UserId, after: int, codec: Codec, rows_max: int | None = None) -> Page:
         """The user's events behind a number, within the bounds of a page. Raises: Unavailable."""
-        rows_max = self._limits.page_rows
+        rows_max = min(rows_max or self._limits.page_rows, self._limits.page_rows)
         async with self._pages:
             try:
                 entries = await read_page(self._pool, user_id, after, rows_max)

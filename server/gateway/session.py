@@ -88,6 +88,31 @@ class Session:
         jitter: a random number of [0, 1), so that sessions do not ping together.
     """
 
+    __slots__ = (
+        "_acked",
+        "_alarms",
+        "_bad_frames",
+        "_codec",
+        "_flood",
+        "_head",
+        "_heard",
+        "_heartbeat_s",
+        "_limits",
+        "_rates",
+        "_refreshing",
+        "_requests",
+        "_since",
+        "_stream",
+        "alarmed",
+        "device",
+        "epoch",
+        "outcome",
+        "sends",
+        "session_id",
+        "state",
+        "wants",
+    )
+
     def __init__(
         self, *, session_id: UUID, codec: Codec, limits: Limits, rates: Rates, jitter: float, now: float
     ) -> None:
@@ -138,11 +163,7 @@ class Session:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take one message of the client."""
-        if self.state is State.CLOSED:
-            return
-        self._alarms.pop(Alarm.PONG, None)
-        if self._flood.take(now):
-            self.close(CloseCode.RATE_LIMITED, self._limits.reconnect_spread_s)
+        if self.state is State.CLOSED or not self.touch(now):
             return
         try:
             frame = self._codec.decode(data)
@@ -152,6 +173,14 @@ class Session:
             self._answer_bad_frame(error)
         else:
             self._dispatch(frame, now)
+
+    def touch(self, now: float) -> bool:
+        """Note that the client is there; answers whether it says no more than it may."""
+        self._alarms.pop(Alarm.PONG, None)
+        if self._flood.take(now):
+            self.close(CloseCode.RATE_LIMITED, self._limits.reconnect_spread_s)
+            return False
+        return True
 
     def _dispatch(self, frame: Inbound, now: float) -> None:
         if self.state is State.OPEN:

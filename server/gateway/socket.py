@@ -1,27 +1,25 @@
 """One WebSocket connection: the thin shell that gives a session its input and output.
 
 Whatever happens goes into the session; what the session wants is done here, one small method a want. Frames gather and
-leave in one write at the end of the loop tick. A command costs no task: it is submitted where it is read, and answered
-by a callback.
+leave in one write at the end of the loop tick. A socket has no task and no timer of its own: what comes in is handled
+where it is read, a command is answered by a callback, and the hub's wheel wakes it.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from aiohttp import ClientConnectionResetError, WSMsgType
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web import WebSocketResponse
 
 from actors.runtime.call import Call, Outcome
 from protocol.errors import Forbidden, GuildwireError, Internal, Unavailable
 from protocol.frames import CloseCode
 from protocol.ids import UserId
-from server.gateway.codec import TEXT, Codec
+from server.gateway.codec import Codec
 from server.gateway.limits import Limits
+from server.gateway.messages import CLOSE, PING, PONG, BrokenMessage, Message, MessageReader
 from server.gateway.outgoing import Outgoing, Slow
 from server.gateway.ports import Ports, Switchboard
 from server.gateway.session import Session, State
@@ -41,6 +39,7 @@ from server.gateway.wants import (
     Unwatch,
     Watch,
 )
+from server.gateway.wheel import AWAKE
 from server.http.endpoints import target_of
 from storage.database import OUTAGES
 
@@ -52,80 +51,139 @@ _WAITING = (State.SIGNING_IN, State.OPENING)
 _SETTLED = (State.OPEN, State.LEAVING, State.CLOSED)
 
 
-class Socket:
+class Socket(asyncio.Protocol):
     """One connection, from its handshake to its end.
 
     Args:
-        writer: aiohttp's, for its flow control.
         wall: seconds since 1970.
     """
+
+    __slots__ = (
+        "_doing",
+        "_ending",
+        "_hub",
+        "_limits",
+        "_loop",
+        "_opened",
+        "_ports",
+        "_reader",
+        "_releasing",
+        "_tasks",
+        "_transport",
+        "_wakes_at",
+        "_wall",
+        "_writable",
+        "close_code",
+        "codec",
+        "dirty",
+        "outgoing",
+        "session",
+        "slot",
+        "topics",
+    )
 
     def __init__(
         self,
         *,
         session: Session,
         codec: Codec,
-        response: "WebSocketResponse[bool]",
-        writer: AbstractStreamWriter,
-        transport: asyncio.Transport,
         ports: Ports,
         hub: "Switchboard[Socket]",
         limits: Limits,
         wall: Callable[[], float],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.session = session
         self.codec = codec
-        self.outgoing = Outgoing(transport, codec.opcode, limits)
-        self.topics: set[Topic] = set()
+        self.topics: set[Topic] | None = None
         #: Set while the hub has it on its list for the next write.
         self.dirty = False
         self.close_code: CloseCode | None = None
-        self._response = response
-        self._writer = writer
-        self._transport = transport
+        #: Where the hub's wheel has it.
+        self.slot = AWAKE
         self._ports = ports
         self._hub = hub
         self._limits = limits
         self._wall = wall
-        self._loop = asyncio.get_running_loop()
-        self._opened = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
+        self._loop = loop
+        #: None once nothing that comes in can be understood any more.
+        self._reader: MessageReader | None = MessageReader(limits.frame_bytes_max)
+        self._opened = False
+        self._tasks: set[asyncio.Task[None]] | None = None
+        self._wakes_at = inf
+        #: Set when the connection is to be over in a while.
+        self._ending = False
+        #: There while the client does not take what was written.
+        self._writable: asyncio.Event | None = None
         self._doing = False
         self._releasing = False
 
-    async def run(self) -> None:
-        """Read until the connection ends."""
-        expected = WSMsgType.TEXT if self.codec.opcode == TEXT else WSMsgType.BINARY
-        session, receive, now = self.session, self._response.receive, self._loop.time
-        self._arm()
-        try:
-            while True:
-                message = await receive()
-                if message.type is expected:
-                    session.receive(message.data, now())
-                elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    session.close(CloseCode.BAD_FRAME)
-                else:
-                    self._answer_close(message)
-                    break
-                self._do()
-                self._hub.flush_soon(self)
-                if session.state in _WAITING:
-                    await self._opened.wait()
-        finally:
-            self._end()
+    # The connection
 
-    def _end(self) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; the handshake has been answered."""
+        self._transport = cast(asyncio.Transport, transport)
+        self.outgoing = Outgoing(self._transport, self.codec.opcode, self._limits)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came in."""
+        if self._reader is not None:
+            self._reader.feed(data)
+            self._read(self._reader)
+
+    def _read(self, reader: MessageReader) -> None:
+        """Take the messages that are there; while the session opens, what is behind its hello waits."""
+        session, take, now = self.session, reader.take, self._loop.time()
+        try:
+            while session.state not in _WAITING and (message := take()) is not None:
+                if message.opcode == self.codec.opcode:
+                    session.receive(message.payload, now)
+                else:
+                    self._take_other(message, now)
+                if session.wants:
+                    self._do()
+        except BrokenMessage as error:
+            self._refuse(error)
+        except Exception as error:
+            self._crashed(error)
+        if session.state in _WAITING and reader.held_bytes > self._limits.frame_bytes_max:
+            self._transport.pause_reading()
+        self._hub.flush_soon(self)
+
+    def _take_other(self, message: Message, now: float) -> None:
+        """Take a message that is no frame of the subprotocol."""
+        if message.opcode == CLOSE:
+            self._answer_close(message.payload)
+        elif message.opcode == PING:
+            self.session.touch(now)
+            self.outgoing.add_pong(message.payload)
+        elif message.opcode == PONG:
+            self.session.touch(now)
+        else:
+            self.session.close(CloseCode.BAD_FRAME)
+
+    def pause_writing(self) -> None:
+        """The client lags behind."""
+        self._writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+
+    async def _drained(self) -> None:
+        """Wait until the client has caught up."""
+        if self._writable is not None:
+            await self._writable.wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
         self.session.lost()
-        if self._timer is not None:
-            self._timer.cancel()
-        for task in self._tasks:
+        for task in self._tasks or ():
             task.cancel()
-        self._transport.close()
-        if self.outgoing.backlog_bytes:
-            self._loop.call_later(self._limits.close_s, self._transport.abort)
+        self._hub.left(self)
 
     # Going out
 
@@ -146,7 +204,7 @@ class Socket:
             self._spawn(self._release())
 
     async def _release(self) -> None:
-        await self._writer.drain()
+        await self._drained()
         self._releasing = False
         self.outgoing.release()
         self._hub.flush_soon(self)
@@ -177,17 +235,19 @@ class Socket:
             self._take_sends()
             self.outgoing.flush(beyond_bound=True)
         self._do()
-        if not self._opened.is_set():
-            self._note_opened()
         if self.session.alarmed:
             self._arm()
+        if not self._opened and self.session.state in _SETTLED:
+            self._go_on()
 
-    def _note_opened(self) -> None:
-        session = self.session
-        if session.state in _SETTLED:
-            self._opened.set()
-            if session.outcome is not None:
-                self._hub.opened(session.outcome)
+    def _go_on(self) -> None:
+        """The session has opened, or never will: read what came in behind its hello."""
+        self._opened = True
+        if self.session.outcome is not None:
+            self._hub.opened(self.session.outcome)
+        if self._reader is not None and self._reader.held_bytes:
+            self._transport.resume_reading()
+            self._read(self._reader)
 
     def _take_sends(self) -> None:
         sends = self.session.sends
@@ -200,14 +260,16 @@ class Socket:
     def _arm(self) -> None:
         self.session.alarmed = False
         at = self.session.wakes_at
-        if at < self._timer_at and self.session.state is not State.CLOSED:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = at
-            self._timer = self._loop.call_at(at, self._wake)
+        if at < self._wakes_at and not self._ending:
+            self._wakes_at = at
+            self._hub.wake(self, at)
 
-    def _wake(self) -> None:
-        self._timer, self._timer_at = None, inf
+    def wake(self) -> None:
+        """Do what is due."""
+        if self._ending:
+            self._transport.abort()
+            return
+        self._wakes_at = inf
         self.session.tick(self._loop.time())
         self.session.alarmed = True
         self.flush()
@@ -238,14 +300,20 @@ class Socket:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(self._supervise(work))
+        if self._tasks is None:
+            self._tasks = set()
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._done, work))
+
+    def _done(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
+        work.close()  # cut before its first step, it was never begun
+        if self._tasks is not None:
+            self._tasks.discard(task)
+            self._tasks = self._tasks or None
 
     async def _supervise(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except ClientConnectionResetError:
-            self.session.lost()
         except Exception as error:
             self._crashed(error)
         self._hub.flush_soon(self)
@@ -288,7 +356,7 @@ class Socket:
     async def _page(self, after: int) -> None:
         principal = self.session.principal
         assert principal is not None
-        await self._writer.drain()
+        await self._drained()
         try:
             page = await self._ports.log.page(principal.user_id, after, self.codec)
         except GuildwireError as error:
@@ -365,20 +433,35 @@ class Socket:
         self.close_code = want.code
         self._take_sends()
         self._say_close(want.code, want.code.reason)
-        self._opened.set()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(self._limits.close_s, self._transport.abort)
+        self._end()
 
     def cut(self) -> None:
         """End the connection at once."""
         self.session.lost()
         self._transport.abort()
 
-    def _answer_close(self, message: Any) -> None:
-        """The client closes: say so too."""
-        if message.type is WSMsgType.CLOSE:
-            self._say_close(message.data or NORMAL, "")
+    def _answer_close(self, payload: bytes) -> None:
+        """The client closes, or agrees to: say so too if we have not, and let go."""
+        self.session.lost()
+        self._say_close(int.from_bytes(payload[:2], "big") or NORMAL, "")
+        self._end()
+        self._transport.close()
+
+    def _refuse(self, error: BrokenMessage) -> None:
+        """What came in cannot be understood: say so. What else comes is thrown away, so that this still arrives."""
+        self._reader = None
+        self.session.lost()
+        self._say_close(error.code, error.reason)
+        self._end()
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def _end(self) -> None:
+        """The connection is over in a while, whatever the client does."""
+        if self._ending:
+            return
+        self._ending = True
+        self._hub.wake(self, self._loop.time() + self._limits.close_s)
 
     def _say_close(self, code: int, reason: str) -> None:
         if not self.outgoing.closed:

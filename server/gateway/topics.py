@@ -7,6 +7,9 @@ from uuid import UUID
 from protocol.errors import LimitReached
 from protocol.ids import Kind, Ref
 
+#: The types of the ephemeral events that are told on them.
+TYPING, ONLINE = "conversation.typing", "user.presence"
+
 
 class TopicKind(StrEnum):
     """What can be heard besides one's own events."""

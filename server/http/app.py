@@ -23,6 +23,7 @@ from protocol.errors import Fault, GuildwireError, Internal, Malformed, NotFound
 from protocol.ids import Kind
 from protocol.roles import Principal
 from server.http.addresses import LOOPBACK, Addresses, limited_as
+from server.http.asyncapi import build_asyncapi
 from server.http.cors import SECURITY_HEADERS, STRICT_TRANSPORT, Cors, options_response
 from server.http.decoding import Params, is_token
 from server.http.endpoints import (
@@ -48,6 +49,8 @@ from server.http.problems import MethodNotAllowed, error_of, problem_response
 from server.http.routing import Router, param_names
 from server.texts import language_of
 
+#: A document changes with the server's version only, but a client had better ask.
+DOCUMENT_HEADERS = {**JSON_HEADERS, "Cache-Control": "no-cache"}
 #: What a client may wait before it tries again while the database is away.
 RETRY_AFTER_S = 1.0
 
@@ -112,6 +115,11 @@ class HttpApp:
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of everything that is served."""
         return build_document(self._declarations, version=self._version, paths=self._paths)
+
+    @cached_property
+    def asyncapi(self) -> dict[str, Any]:
+        """The AsyncAPI document of everything that goes over the socket."""
+        return build_asyncapi(self._declarations, version=self._version)
 
     def runner(self, *, shutdown_timeout_s: float = 15.0) -> web.ServerRunner:
         """Make what listens: ``await runner.setup()``, then ``web.TCPSite(runner, host, port).start()``.
@@ -253,10 +261,14 @@ class HttpApp:
 
     def _add_pages(self, links: Mapping[str, tuple[str, str]]) -> None:
         document = {"/docs": ("API", "Every operation, with a form to try it")}
-        raw = {"/openapi.json": ("OpenAPI", "The same for machines")}
+        raw = {
+            "/openapi.json": ("OpenAPI", "The same for machines"),
+            "/asyncapi.json": ("AsyncAPI", "The socket and its events, for machines"),
+        }
         pages = docs_pages() | {
             ("GET", "/"): entrance_page(document | raw | dict(links), self._version),
             ("GET", "/openapi.json"): self._openapi_page,
+            ("GET", "/asyncapi.json"): self._asyncapi_page,
             ("GET", "/problems/{code}"): problem_page,
         }
         for (method, path), handler in pages.items():
@@ -265,12 +277,19 @@ class HttpApp:
 
     async def _openapi_page(self, request: BaseRequest) -> StreamResponse:
         """The API for machines."""
-        headers = {**JSON_HEADERS, "Cache-Control": "no-cache"}
-        return Response(body=self._openapi_json, headers=headers)
+        return Response(body=self._openapi_json, headers=DOCUMENT_HEADERS)
+
+    async def _asyncapi_page(self, request: BaseRequest) -> StreamResponse:
+        """The live wire for machines."""
+        return Response(body=self._asyncapi_json, headers=DOCUMENT_HEADERS)
 
     @cached_property
     def _openapi_json(self) -> bytes:
         return msgspec.json.encode(self.openapi)
+
+    @cached_property
+    def _asyncapi_json(self) -> bytes:
+        return msgspec.json.encode(self.asyncapi)
 
 
 def _locations(declarations: Iterable[Declaration]) -> dict[Kind, str]:

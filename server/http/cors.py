@@ -19,7 +19,9 @@ SECURITY_HEADERS = {
 #: Also, where the outside speaks TLS.
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 
-_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Request-Id, traceparent, Accept-Language"
+_ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id, traceparent, Accept-Language"
+)
 _EXPOSED_HEADERS = (
     "ETag, Location, Idempotency-Replayed, Retry-After, X-Request-Id, Content-Language, Content-Disposition, "
     "WWW-Authenticate"

@@ -91,6 +91,8 @@ _EXPECTATIONS = (
     (" <", "too_large"),
     (" >", "too_small"),
 )
+#: How msgspec says that it means a key of the object whose path follows.
+_OF_KEY = "key` in `"
 
 
 def misfit(error: ValidationError, prefix: str = "") -> Invalid:
@@ -98,8 +100,9 @@ def misfit(error: ValidationError, prefix: str = "") -> Invalid:
     text, at, where = str(error).rpartition(" - at `")
     if not at:
         text, where = where, ""
-    path = where.removesuffix("`").removeprefix("$").removeprefix(".")
-    problem = _problem(text, error.__cause__)
+    of_key = where.startswith(_OF_KEY)
+    path = where.removeprefix(_OF_KEY).removesuffix("`").removeprefix("$").removeprefix(".")
+    problem = "bad_key" if of_key else _problem(text, error.__cause__)
     if problem in ("missing", "unknown_field"):
         name = text.partition("`")[2].rpartition("`")[0]
         path = f"{path}.{name}" if path else name

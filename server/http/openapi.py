@@ -215,7 +215,7 @@ class _Writer:
         errors += _SIGNED_IN if declaration.by else ()
         errors += _BODY if _has_body(declaration, route) else (Malformed,)
         errors += _COMMAND if declaration.mode is Mode.COMMAND else ()
-        errors += (NotFound,) if route.params or declaration.key else ()
+        errors += (NotFound,) if _names_something(declaration) else ()
         return {str(declaration.status): success} | self._refusals(errors)
 
     def _refusals(self, errors: Errors) -> Json:
@@ -245,6 +245,11 @@ class _Writer:
 
 def _target(declaration: Declaration, route: Route) -> type[Struct]:
     return route.wire or declaration.type
+
+
+def _names_something(declaration: Declaration) -> bool:
+    """Whether it is about an entity, which may not be there, or not for whoever asks."""
+    return declaration.key is not None or any(info.name.endswith("_id") for info in fields(declaration.type))
 
 
 def _has_body(declaration: Declaration, route: Route) -> bool:

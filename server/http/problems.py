@@ -30,6 +30,12 @@ class MethodNotAllowed(Rejected):
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
+class NotAcceptable(Rejected):
+    """None of the media types that are asked for is spoken here. Fields: ``supported``."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+
+
 class Problem(Struct, kw_only=True, omit_defaults=True):
     """A refusal or a fault (RFC 9457)."""
 

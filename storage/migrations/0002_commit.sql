@@ -11,8 +11,8 @@
 -- seqs[k]: the inbox number given to the k-th inbox element; NULL if its decision failed.
 --
 -- Joins of one array with another are avoided (they are quadratic without hashing): positions and row counts serve instead
--- (fixed-width arrays such as `d_at` are subscripted in constant time),
--- and only a count that falls short is looked into.
+-- (PL/pgSQL takes the arrays apart once, so that they are subscripted in constant time), and only a count that falls
+-- short is looked into.
 
 CREATE FUNCTION commit_mark(statuses text[], chain int[], guilty int[], why text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(CASE
@@ -66,21 +66,20 @@ END $$;
 CREATE FUNCTION commit_v1(
     d_chain int[], d_kind text[], d_id uuid[], d_expected bigint[], d_expected_stamp bigint[], d_version bigint[], d_stamp bigint[],
     d_schema smallint[], d_state text[], d_at timestamptz[], d_fired uuid[],
-    d_principal uuid[], d_key text[], d_hash bytea[], d_command text[], d_refused boolean[], d_reply text[], d_own int[],
-    j_idx int[], j_kind text[], j_version bigint[], j_type text[], j_schema smallint[], j_data text[], j_cause text[],
-    i_idx int[], i_user uuid[], i_kind text[], i_version bigint[],
+    d_principal uuid[], d_cause text[], d_key text[], d_hash bytea[], d_command text[], d_refused boolean[], d_reply text[], d_own int[],
+    j_idx int[], j_version bigint[], j_type text[], j_schema smallint[], j_data text[],
+    i_idx int[], i_user uuid[], i_version bigint[],
     r_idx int[], r_table text[], r_key text[], r_drop boolean[], r_row text[],
     sf_idx int[], sf_id uuid[],
     s_idx int[], s_id uuid[], s_staff uuid[], s_booking uuid[], s_starts timestamptz[], s_ends timestamptz[],
     uf_idx int[], uf_scope text[], uf_key text[],
     u_idx int[], u_scope text[], u_key text[], u_owner uuid[],
     t_idx int[], t_id uuid[], t_debit text[], t_credit text[], t_amount bigint[], t_currency text[], t_reason text[],
-    t_kind text[],
     h_idx int[], h_id uuid[], h_booking uuid[], h_business uuid[], h_purpose text[], h_currency text[], h_amount bigint[],
     m_idx int[], m_id uuid[], m_from text[], m_to text[], m_delta bigint[],
     c_idx int[], c_kind text[], c_id uuid[], c_name text[],
     a_idx int[], a_id uuid[], a_kind text[], a_actor uuid[], a_name text[], a_due timestamptz[], a_expires timestamptz[],
-    a_command text[], a_payload text[], a_cause text[],
+    a_command text[], a_payload text[],
     OUT statuses text[], OUT seqs bigint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -262,9 +261,9 @@ BEGIN
                      WHERE alive[t.idx] AND m.account NOT LIKE 'system.%' GROUP BY m.account) f
                  WHERE b.account = f.account;
                 INSERT INTO transfers (id, debit, credit, amount_minor, currency, reason, kind, subject_id, at)
-                SELECT t.id, t.debit, t.credit, t.amount, t.currency, t.reason, t.kind, d_id[t.idx], d_at[t.idx]
-                  FROM unnest(t_idx, t_id, t_debit, t_credit, t_amount, t_currency, t_reason, t_kind)
-                       t(idx, id, debit, credit, amount, currency, reason, kind) WHERE alive[t.idx];
+                SELECT t.id, t.debit, t.credit, t.amount, t.currency, t.reason, d_kind[t.idx], d_id[t.idx], d_at[t.idx]
+                  FROM unnest(t_idx, t_id, t_debit, t_credit, t_amount, t_currency, t_reason)
+                       t(idx, id, debit, credit, amount, currency, reason) WHERE alive[t.idx];
             END IF;
 
             -- State: an actor's last decision of the batch wins.
@@ -293,9 +292,10 @@ BEGIN
 
             IF cardinality(j_idx) > 0 THEN
                 INSERT INTO journal (kind, id, version, type, schema, data, at, principal, cause)
-                SELECT j.kind, d_id[j.idx], j.version, j.type, j.schema, j.data::jsonb, d_at[j.idx], d_principal[j.idx], j.cause
-                  FROM unnest(j_idx, j_kind, j_version, j_type, j_schema, j_data, j_cause)
-                       j(idx, kind, version, type, schema, data, cause) WHERE alive[j.idx];
+                SELECT d_kind[j.idx], d_id[j.idx], j.version, j.type, j.schema, j.data::jsonb, d_at[j.idx], d_principal[j.idx],
+                       d_cause[j.idx]
+                  FROM unnest(j_idx, j_version, j_type, j_schema, j_data) j(idx, version, type, schema, data)
+                 WHERE alive[j.idx];
             END IF;
             IF cardinality(r_idx) > 0 THEN
                 FOR part IN
@@ -317,9 +317,9 @@ BEGIN
             END IF;
             IF cardinality(a_idx) > 0 THEN
                 INSERT INTO agenda (id, kind, actor_id, name, due_at, expires_at, command, payload, cause)
-                SELECT a.id, a.kind, a.actor, a.name, a.due, a.expires, a.command, a.payload, a.cause
-                  FROM unnest(a_idx, a_id, a_kind, a_actor, a_name, a_due, a_expires, a_command, a_payload, a_cause)
-                       a(idx, id, kind, actor, name, due, expires, command, payload, cause) WHERE alive[a.idx];
+                SELECT a.id, a.kind, a.actor, a.name, a.due, a.expires, a.command, a.payload, d_cause[a.idx]
+                  FROM unnest(a_idx, a_id, a_kind, a_actor, a_name, a_due, a_expires, a_command, a_payload)
+                       a(idx, id, kind, actor, name, due, expires, command, payload) WHERE alive[a.idx];
             END IF;
 
             -- The rows that everybody shares come last, in order, so that their locks are short.
@@ -333,11 +333,11 @@ BEGIN
                 WITH ranked AS (
                     SELECT i.*, dense_rank() OVER (ORDER BY i.user_id) AS nth_user,
                            row_number() OVER (PARTITION BY i.user_id ORDER BY i.ord DESC) AS from_last
-                      FROM unnest(i_idx, i_user, i_kind, i_version) WITH ORDINALITY i(idx, user_id, kind, version, ord)
+                      FROM unnest(i_idx, i_user, i_version) WITH ORDINALITY i(idx, user_id, version, ord)
                      WHERE alive[i.idx]),
                 put AS (
                     INSERT INTO inbox (user_id, seq, kind, id, version, at)
-                    SELECT user_id, lasts[nth_user] - from_last + 1, kind, d_id[idx], version, d_at[idx] FROM ranked)
+                    SELECT user_id, lasts[nth_user] - from_last + 1, d_kind[idx], d_id[idx], version, d_at[idx] FROM ranked)
                 SELECT array_agg(lasts[nth_user] - from_last + 1 ORDER BY ord) INTO seqs FROM ranked;
                 IF NOT everyone THEN
                     SELECT array_agg(CASE WHEN alive[x.idx] THEN seqs[x.nth] END ORDER BY x.ord) INTO seqs FROM (

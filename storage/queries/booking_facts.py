@@ -14,6 +14,7 @@ from protocol.booking.facts import RATING_PRIOR, BookingFacts, BusinessFacts, Bu
 from protocol.errors import NotFound
 from protocol.ids import BookingId, BusinessId, Kind, Ref, ServiceId, UserId
 from protocol.instants import OpenHours
+from storage.columns import array_text
 from storage.database import Pool
 
 #: How long another node's change of the catalogue may go unnoticed.
@@ -161,21 +162,11 @@ def decode_hours(text: str) -> OpenHours:
     return _hours.decode(text)
 
 
-# One statement for a whole round. `what` tells its three kinds of rows apart.
-_FRESH = """
-SELECT 0 AS what, w.idx::int, w.staff_id, s.booking_id, lower(s.during) AS held_from_at, upper(s.during) AS held_to_at,
-       b.starts_at, b.ends_at
-  FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY w(staff_id, from_at, to_at, idx)
-  JOIN slots s ON s.staff_id = w.staff_id AND s.during && tstzrange(w.from_at, w.to_at)
-  LEFT JOIN bookings b ON b.id = s.booking_id
-UNION ALL
-SELECT 1, NULL, b.staff_id, NULL, NULL, NULL, NULL, min(b.ends_at)
-  FROM bookings b WHERE b.status = 'IN_PROGRESS' AND b.staff_id = ANY ($1) GROUP BY b.staff_id
-UNION ALL
-SELECT 2, w.idx::int, NULL, NULL, NULL, NULL, NULL, NULL
-  FROM unnest($4::uuid[], $5::uuid[]) WITH ORDINALITY w(business_id, customer_id, idx)
-  JOIN blocked_pairs p ON p.business_id = w.business_id AND p.customer_id = w.customer_id
-"""
+#: One call for a whole round (migrations/0003_marketplace.sql).
+_FRESH = (
+    "SELECT * FROM busy_now($1::text::uuid[], $2::text::timestamptz[], $3::text::timestamptz[], $4::text::uuid[],"
+    " $5::text::uuid[])"
+)
 _BUSY, _RUNNING = 0, 1
 
 
@@ -248,11 +239,11 @@ async def _fill(pool: Pool, plans: Sequence[_Plan], spans: dict[_Span, int]) -> 
     """Look up what changes by the minute, for all plans at once."""
     rows = await pool.fetch(
         _FRESH,
-        [span.staff_id for span in spans],
-        [span.from_at for span in spans],
-        [span.to_at for span in spans],
-        [plan.offer.business.id for plan in plans],
-        [plan.ask.customer_id for plan in plans],
+        array_text([span.staff_id for span in spans]),
+        array_text([span.from_at for span in spans]),
+        array_text([span.to_at for span in spans]),
+        array_text([plan.offer.business.id for plan in plans]),
+        array_text([plan.ask.customer_id for plan in plans]),
     )
     busy: dict[int, list[BusySpan]] = {}
     running: dict[UserId, datetime] = {}

@@ -88,11 +88,6 @@ async def keep_odd_event(pool: Pool, event: OddEvent) -> None:
     )
 
 
-async def forget_odd_events(pool: Pool, before: datetime) -> None:
-    """Delete what has been kept for long enough."""
-    await pool.execute("DELETE FROM gateway_events WHERE received_at < $1", before)
-
-
 def _text(body: bytes) -> str:
     """The body as text that the database can hold."""
     return body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")[:KEPT_CHARS_MAX]

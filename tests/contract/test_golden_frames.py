@@ -42,6 +42,7 @@ from protocol.ids import Kind, Ref, UserId
 from server.gateway.codec import JSON, MSGPACK
 from server.gateway.rendering import render_ephemeral
 from server.gateway.requests import error_frame
+from server.gateway.sse import SseCodec
 
 
 class Text(msgspec.Struct, forbid_unknown_fields=True):
@@ -105,6 +106,28 @@ OUTBOUND: dict[str, bytes] = {
     "pong": JSON.encode(Pong()),
 }
 
+SSE = SseCodec("9f2c11aa04be")
+EVENT = (
+    b'{"type":"message.posted","entity":"%b","version":7,"at":"2026-03-29T09:30:00.250000Z","cause":"c-1","data":{}}'
+)
+
+
+def _welcome(outcome: OpenOutcome) -> Welcome:
+    return msgspec.structs.replace(msgspec.json.decode(OUTBOUND["welcome"], type=Welcome), outcome=outcome)
+
+
+#: What an event stream says, as it goes over the line.
+STREAMED: dict[str, bytes] = {
+    "welcome_fresh": SSE.encode(_welcome(OpenOutcome.FRESH)),
+    "welcome_resumed": SSE.encode(_welcome(OpenOutcome.RESUMED)),
+    "welcome_reset": SSE.encode(_welcome(OpenOutcome.RESET)),
+    "event": SSE.event(42, SSE.body(EVENT % str(ENTITY).encode())),
+    "error": SSE.encode(error_frame(None, LimitReached(limit="in_flight"))),
+    "bye": SSE.encode(Bye(code=CloseCode.SHUTDOWN, reason="shutdown", reconnect=True, after_s=1.5)),
+    "bye_for_good": SSE.encode(Bye(code=CloseCode.REVOKED, reason="revoked", reconnect=False, after_s=0.0)),
+    "heartbeat": SSE.encode(Ping()),
+}
+
 
 def golden(name: str) -> bytes:
     return (GOLDEN / f"{name}.json").read_bytes().rstrip(b"\n")
@@ -131,6 +154,25 @@ def test_unknown_fields_of_a_clients_frame_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", OUTBOUND)
 def test_a_servers_frame_is_written_as_it_always_was(name: str) -> None:
     assert OUTBOUND[name] == golden(f"out_{name}")
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_an_event_stream_is_written_as_it_always_was(name: str) -> None:
+    assert STREAMED[name] == (GOLDEN / f"sse_{name}.txt").read_bytes()
+
+
+def test_an_event_stream_says_the_frames_of_the_socket() -> None:
+    for name, text in STREAMED.items():
+        data = [line.removeprefix(b"data: ") for line in text.split(b"\n") if line.startswith(b"data: ")]
+        assert text.endswith(b"\n\n"), name
+        assert b"\r" not in text
+        if name != "heartbeat":
+            (frame,) = data
+            assert msgspec.json.decode(frame)["frame"] == name.partition("_")[0]
+
+
+def test_every_golden_stream_is_proved() -> None:
+    assert {path.name for path in GOLDEN.glob("*.txt")} == {f"sse_{name}.txt" for name in STREAMED}
 
 
 def test_every_frame_has_a_golden_file() -> None:
@@ -207,12 +249,14 @@ def _close_codes() -> dict[str, Any]:
 
 def _write() -> None:
     GOLDEN.mkdir(parents=True, exist_ok=True)
-    for path in GOLDEN.glob("*.json"):
+    for path in (*GOLDEN.glob("*.json"), *GOLDEN.glob("*.txt")):
         path.unlink()
     for name, frame in INBOUND.items():
         (GOLDEN / f"in_{name}.json").write_bytes(msgspec.json.encode(frame) + b"\n")
     for name, data in OUTBOUND.items():
         (GOLDEN / f"out_{name}.json").write_bytes(data + b"\n")
+    for name, data in STREAMED.items():
+        (GOLDEN / f"sse_{name}.txt").write_bytes(data)
     (GOLDEN / "close_codes.json").write_text(json.dumps(_close_codes(), indent=2) + "\n")
 
 

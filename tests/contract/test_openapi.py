@@ -1,20 +1,25 @@
 """The OpenAPI document: valid, complete, and the same as what is served."""
 
 import importlib
+import json
 import pkgutil
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import ValidationError, validate
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import protocol
 from protocol.catalogue import BY_NAME, Declaration, Mode
+from server.gateway.events_path import events_path
 from server.http.endpoints import is_internal
 from server.http.openapi import ENVELOPE_PATH, build_document
 from server.http.routing import Router, shape_of
 from tests.support.gadgets import declared_gadgets
 
+GOLDEN_EVENT = Path(__file__).parent / "golden/frames/out_event.json"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 for module in pkgutil.walk_packages(protocol.__path__, "protocol."):
@@ -138,3 +143,23 @@ def test_declared_refusals_are_described_beside_the_general_ones() -> None:
 
     assert "`wrong_state`: The entity's status does not allow the command." in refusal["description"]
     assert "application/problem+json" in refusal["content"]
+
+
+def test_events_over_http_are_described_with_all_that_may_come_back() -> None:
+    document = build_document(BY_NAME.values(), version="1", paths=events_path())
+    listen = document["paths"]["/v1/events"]["get"]
+
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    assert {p["name"]: p["in"] for p in listen["parameters"]} == {
+        "since": "query",
+        "wait_s": "query",
+        "limit": "query",
+        "Last-Event-ID": "header",
+    }
+    assert listen["responses"].keys() == {"200", "400", "401", "406", "422", "429", "500", "503"}
+    assert listen["responses"]["200"]["content"].keys() == {"application/json", "text/event-stream"}
+    page = listen["responses"]["200"]["content"]["application/json"]["schema"]
+    sent = {"outcome": "resumed", "as_of": "e:42", "more": False, "events": [json.loads(GOLDEN_EVENT.read_bytes())]}
+    validate(sent, page)
+    with pytest.raises(ValidationError):
+        validate({**sent, "events": [{"frame": "event"}]}, page)

@@ -25,6 +25,8 @@ from protocol.errors import Unauthenticated
 from protocol.frames import SUBPROTOCOL_JSON
 from protocol.ids import SessionId, UserId
 from protocol.roles import Principal, Role
+from server.gateway.events import PATH as EVENTS_PATH
+from server.gateway.events import Events
 from server.gateway.hub import Hub, QueryHandler
 from server.gateway.limits import Limits
 from server.http.app import HttpApp
@@ -193,7 +195,10 @@ async def make_gateway(
         procedures={},
         authenticate=lambda token: verify(token).principal,
         pool=node.pool,
-        extra={("GET", "/v1/socket"): hub.handle},
+        extra={
+            ("GET", "/v1/socket"): hub.handle,
+            ("GET", EVENTS_PATH): Events(hub, lambda token: verify(token).principal, limiters).handle,
+        },
         limiters=limiters,
         declarations=[],
     )

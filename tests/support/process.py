@@ -52,6 +52,12 @@ class ServerProcess:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """Its process, in its present life."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has said, over all its lives."""
         return (self.data_dir / "server.log").read_text(errors="replace")

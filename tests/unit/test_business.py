@@ -256,6 +256,13 @@ class TestSettings:
         assert business.hours == sam.working == WEEK.in_zone("Europe/Lisbon")
         assert replay(Business, [*TEAM, *decided.events]).zone == "Europe/Lisbon"
 
+    def test_a_business_that_is_not_there_is_not_found_by_an_admin_either(self) -> None:
+        nothing = BusinessRecord(row=None, members=())
+
+        decided = decide(Business, [], UpdateBusiness(business_id=SALON, is_active=False), ADMIN, NOW, nothing)
+
+        assert refusal(decided, NotFound) == {"entity": "business", "id": str(SALON)}
+
     def test_an_admin_may_take_a_business_off_the_market(self) -> None:
         decided = given_team(UpdateBusiness(business_id=SALON, is_active=False), ADMIN, SETTINGS)
 

@@ -474,6 +474,7 @@ def test_what_is_no_json_closes(data: bytes) -> None:
         (b'{"frame":"command","id":"a\\nb","name":"a"}', "a\nb", {"id": "bad_format"}),
         (b'{"frame":"command","id":"a\\n","name":"a"}', "a\n", {"id": "bad_format"}),
         (b'{"frame":"ack","seq":-1,"state":"seen"}', None, {"seq": "too_small"}),
+        (b'{"frame":"dance","id":"' + b"7" * 129 + b'"}', None, {"frame": "unknown_value"}),
         (b"[]", None, {"body": "wrong_type"}),
     ],
 )

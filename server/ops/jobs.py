@@ -1,0 +1,235 @@
+"""Background jobs: each runs at its times on one node, is made up when it was missed, and shows what came of it.
+
+A job is one line of ``nightly.py``: ``Job("retention.inbox", nightly, run)``, where ``run`` gets now and answers what
+it did, by name: ``{"rows": 412}``. A run may be cut anywhere, and must bear to overlap with another node's: it works in
+small transactions, and the next run goes on where it stopped.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from time import monotonic
+from typing import Protocol
+
+import structlog
+
+from server.ops.job_metrics import JobMetrics
+from storage.database import OUTAGES, DatabaseUnreachable, Pool
+from storage.jobs import Claim, Record, claim, load_records, mark_done, mark_failed, mark_started, register
+
+log = structlog.get_logger(__name__)
+
+#: How often every job is looked at: what was missed, failed or died with its node is made up then.
+CHECK_EVERY_S = 300.0
+#: A daily job that failed is run again after this.
+RETRY_AFTER_S = 1800.0
+#: One run; more is cut, and counts as failed.
+RUN_MAX_S = 7200.0
+#: A run that was noted for so far ahead was so by a clock that has been set back since: it counts for nothing.
+CLOCK_SKEW_MAX = timedelta(hours=1)
+
+#: What a run did, by name.
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """Once a day, at a time of day in UTC."""
+
+    at: time
+    retry_s: float = RETRY_AFTER_S
+
+    def latest(self, now: datetime) -> datetime:
+        """The last due time up to an instant."""
+        today = datetime.combine(now.date(), self.at, UTC)
+        return today if today <= now else today - timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Every so many seconds, counted from the epoch."""
+
+    seconds: int
+
+    @property
+    def retry_s(self) -> float:
+        """It comes soon enough again."""
+        return 0.0
+
+    def latest(self, now: datetime) -> datetime:
+        """The last due time up to an instant."""
+        return datetime.fromtimestamp(now.timestamp() // self.seconds * self.seconds, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job.
+
+    Args:
+        run: gets now, by the domain's clock; answers what it did.
+        time_max_s: a run that takes longer is cut.
+    """
+
+    name: str
+    when: Daily | Every
+    run: Callable[[datetime], Awaitable[Counts]]
+    time_max_s: float = RUN_MAX_S
+
+
+class Clockwork(Protocol):
+    """The scheduler, as far as jobs need it."""
+
+    def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
+        """Do something now and then."""
+
+    def daily(self, name: str, at: time, action: Callable[[], Awaitable[object]]) -> None:
+        """Do something once a day, in UTC."""
+
+
+class ClaimLost(Exception):
+    """The connection that held the claim has ended in the middle of a run."""
+
+
+class Jobs:
+    """Runs the jobs of this node.
+
+    Args:
+        dsn: leads to Postgres itself: a pooler would take the claims away.
+        now: the domain's clock.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], *, dsn: str, pool: Pool, now: Callable[[], datetime], metrics: JobMetrics
+    ) -> None:
+        self._jobs = {job.name: job for job in jobs}
+        assert len(self._jobs) == len(jobs), "two jobs have one name"
+        self._dsn = dsn
+        self._pool = pool
+        self._now = now
+        self._metrics = metrics
+        #: What was known of each when it was last looked at.
+        self._records: dict[str, Record] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        #: Daily jobs of one node run one after another.
+        self._turn = asyncio.Lock()
+        self._open = False
+
+    async def start(self, clockwork: Clockwork) -> None:
+        """Begin to watch, and make up what was missed while no node was there."""
+        now = self._now()
+        await register(self._pool, {job.name: job.when.latest(now) for job in self._jobs.values()})
+        self._open = True
+        for job in self._jobs.values():
+            match job.when:
+                case Daily(at=at):
+                    clockwork.daily(f"job {job.name}", at, self._waking(job))
+                case Every(seconds=seconds):
+                    clockwork.every(f"job {job.name}", seconds, self._waking(job))
+        clockwork.every("jobs", CHECK_EVERY_S, self.check)
+        await self.check()
+
+    async def stop(self) -> None:
+        """Cut what is running; the next start, or another node, makes it up."""
+        self._open = False
+        for task in self._running.values():
+            task.cancel()
+        await self.settle()
+
+    async def check(self) -> None:
+        """Look at every job, and run those that are due."""
+        for job in self._jobs.values():
+            self._wake(job)
+
+    async def settle(self) -> None:
+        """Wait for the runs that have begun."""
+        while self._running:
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def _waking(self, job: Job) -> Callable[[], Awaitable[None]]:
+        async def wake() -> None:
+            self._wake(job)
+
+        return wake
+
+    def _wake(self, job: Job) -> None:
+        if self._open and job.name not in self._running:
+            task = asyncio.create_task(self._attempt(job), name=f"job {job.name}")
+            self._running[job.name] = task
+            task.add_done_callback(lambda _: self._running.pop(job.name))
+
+    # One run
+
+    async def _attempt(self, job: Job) -> None:
+        """Run a job if it is due and no other node is at it."""
+        try:
+            if not await self._due(job):
+                return
+            if isinstance(job.when, Daily):
+                async with self._turn:
+                    await self._claim(job)
+            else:
+                await self._claim(job)
+        except (DatabaseUnreachable, *OUTAGES) as error:
+            log.warning("job.postponed", action="check", job=job.name, error=repr(error))
+        except Exception:
+            log.exception("job.crashed", action="check", job=job.name)
+
+    async def _due(self, job: Job) -> bool:
+        """Whether its last due time is not dealt with yet, as the database knows."""
+        now = self._now()
+        record = self._records.get(job.name)
+        if record is None or _behind(job, record, now):
+            record = (await load_records(self._pool, [job.name]))[job.name]
+            self._records[job.name] = record
+            self._metrics.known(job.name, record.succeeded_at, record.took_s)
+        return _behind(job, record, now) and (record.failed_s is None or record.failed_s >= job.when.retry_s)
+
+    async def _claim(self, job: Job) -> None:
+        async with claim(self._dsn, job.name) as claimed:
+            if claimed is not None and await self._due(job):
+                await self._run(job, claimed)
+                self._records.pop(job.name, None)
+                await self._due(job)
+
+    async def _run(self, job: Job, claimed: Claim) -> None:
+        """Run it once, for the last of its due times, however many were missed."""
+        now, began_s = self._now(), monotonic()
+        await mark_started(claimed, job.name)
+        try:
+            counts = await _held(job.run(now), claimed, job.time_max_s)
+        except ClaimLost:
+            self._metrics.failed(job.name)
+            log.warning("job.claim_lost", action="check", job=job.name)
+            return
+        except Exception as error:
+            self._metrics.failed(job.name)
+            log.exception("job.failed", action="again_later", job=job.name, took_s=round(monotonic() - began_s, 3))
+            await mark_failed(claimed, job.name, repr(error))
+            return
+        took_s = monotonic() - began_s
+        await mark_done(claimed, job.name, job.when.latest(now), took_s, counts)
+        self._metrics.done(job.name, counts)
+        idle = isinstance(job.when, Every) and not any(counts.values())
+        (log.debug if idle else log.info)("job.done", job=job.name, took_s=round(took_s, 3), **counts)
+
+
+def _behind(job: Job, record: Record, now: datetime) -> bool:
+    return record.done_for < job.when.latest(now) or record.done_for > now + CLOCK_SKEW_MAX
+
+
+async def _held(work: Awaitable[Counts], claimed: Claim, time_max_s: float) -> Counts:
+    """Work for as long as the claim is held. Raises: ClaimLost, TimeoutError."""
+    working = asyncio.ensure_future(work)
+    losing = asyncio.ensure_future(claimed.lost.wait())
+    try:
+        await asyncio.wait([working, losing], timeout=time_max_s, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        if losing.done():
+            raise ClaimLost
+        raise TimeoutError(f"not done in {time_max_s:.0f} s")
+    finally:
+        for task in (working, losing):
+            task.cancel()
+        await asyncio.gather(working, losing, return_exceptions=True)

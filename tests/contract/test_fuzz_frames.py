@@ -1,0 +1,232 @@
+"""Whatever a socket says, it is answered by a typed error that names the field, or closed with a documented code."""
+
+import re
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import server.bootstrap  # noqa: F401  # whatever is served is declared by now
+from protocol.catalogue import BY_NAME, Mode
+from protocol.errors import ERRORS, Forbidden, Invalid, Malformed, Rejected
+from protocol.frames import CloseCode, CommandFrame, FrameError, Position, QueryFrame
+from protocol.roles import Principal, Role
+from server.gateway.codec import JSON, MSGPACK, Codec
+from server.gateway.intake import read_command, read_query
+from server.gateway.limits import Limits
+from server.gateway.requests import Rates
+from server.gateway.session import Session, State
+from server.gateway.wants import Close, Grant
+from server.http.limits import COMMAND_ID_MAX
+from tests.support.hostile import examples, messages, odd_messages, values
+from tests.support.session import ADA, CUSTOMER, EPOCH, unlimited
+
+CODECS = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
+#: Problems that a field may have, each a code.
+CODE = re.compile(r"^[a-z]+(_[a-z]+)*$")
+#: Whatever the client calls its fields, an error repeats little of it, and nothing that could not be shown.
+FIELD_MAX = 100 + len("data.")
+UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+ROLES = [Principal(user_id=ADA, role=role, roles=frozenset({role})) for role in Role]
+#: Declared names and their identifying field, so that guesses come through to the decoding.
+NAMES = sorted(name for name, declared in BY_NAME.items() if declared.mode is not Mode.PROCEDURE)
+
+
+def open_session(codec: Codec) -> Session:
+    """A session that is open, of a client that is about to go mad."""
+    limits = Limits(bad_frames_max=10**9, frames_burst=1e9)
+    rates = Rates(unlimited, unlimited)
+    session = Session(session_id=UUID(int=1), codec=codec, limits=limits, rates=rates, jitter=0.0, now=0.0)
+    session.receive(codec_encode(codec, {"frame": "hello", "token": "t"}), 0.0)
+    session.authenticated(Grant(CUSTOMER, 900.0))
+    session.positioned(Position(EPOCH, 5), 0.0)
+    session.sends.clear()
+    session.wants.clear()
+    assert session.state is State.OPEN
+    return session
+
+
+def codec_encode(codec: Codec, frame: Any) -> bytes:
+    return msgspec.json.encode(frame) if codec is JSON else msgspec.msgpack.encode(frame)
+
+
+def codec_decode(codec: Codec, data: bytes) -> dict[str, Any]:
+    decode = msgspec.json.decode if codec is JSON else msgspec.msgpack.decode
+    return decode(data)  # type: ignore[no-any-return]  # frames are objects
+
+
+def hold(codec: Codec, session: Session) -> None:
+    """Hold what a session said and wants to what is documented."""
+    for data in session.sends:
+        frame = codec_decode(codec, data)
+        if frame["frame"] == "error":
+            hold_error(frame)
+        else:
+            assert frame["frame"] in ("reply", "pong", "bye")
+    closes = [want for want in session.wants if isinstance(want, Close)]
+    assert [want.code for want in closes] in ([], [CloseCode.BAD_FRAME])
+    assert (session.state is State.CLOSED) == bool(closes)
+
+
+def hold_error(frame: dict[str, Any]) -> None:
+    assert frame["code"] in ERRORS
+    assert frame["code"] != "internal"
+    assert len(frame.get("id") or "") <= COMMAND_ID_MAX
+    if frame["code"] == "invalid":
+        assert frame["fields"], "an invalid input without a field"
+        hold_fields(frame["fields"])
+
+
+def hold_fields(fields: dict[str, Any]) -> None:
+    for path, problem in fields.items():
+        assert CODE.match(problem), problem
+        assert len(path) <= FIELD_MAX
+        assert not UNSHOWABLE.search(path)
+        assert "` in `" not in path, "words of the decoder"
+
+
+@CODECS
+@examples(400)
+@given(data=st.data())
+def test_any_message_is_answered_or_closes(codec: Codec, data: st.DataObject) -> None:
+    session = open_session(codec)
+
+    session.receive(data.draw(messages(codec)), 1.0)
+
+    hold(codec, session)
+
+
+@pytest.mark.parametrize(
+    ("codec", "nth"),
+    [(codec, nth) for codec in (JSON, MSGPACK) for nth in range(len(odd_messages(codec)))],
+    ids=lambda value: str(value) if isinstance(value, int) else value.subprotocol.rpartition(".")[2],
+)
+def test_every_odd_message_is_answered_or_closes(codec: Codec, nth: int) -> None:
+    session = open_session(codec)
+
+    session.receive(odd_messages(codec)[nth], 1.0)
+
+    hold(codec, session)
+
+
+@CODECS
+@examples(200)
+@given(data=st.data())
+def test_a_session_that_does_not_know_its_user_yet_says_as_little(codec: Codec, data: st.DataObject) -> None:
+    limits, rates = Limits(), Rates(unlimited, unlimited)
+    session = Session(session_id=UUID(int=1), codec=codec, limits=limits, rates=rates, jitter=0.0, now=0.0)
+
+    session.receive(data.draw(messages(codec)), 1.0)
+
+    assert session.state in (State.SIGNING_IN, State.CLOSED)
+    assert [codec_decode(codec, sent)["frame"] for sent in session.sends] in ([], ["bye"])
+
+
+@CODECS
+@examples(200)
+@given(data=st.binary(max_size=400))
+def test_any_bytes_are_a_frame_or_none(codec: Codec, data: bytes) -> None:
+    with suppress(FrameError):
+        codec.decode(data)
+
+
+@CODECS
+@examples(400)
+@given(data=st.data())
+def test_any_data_of_any_command_is_taken_or_refused_by_field(codec: Codec, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(NAMES))
+    declared = BY_NAME[name]
+    known = [info.encode_name for info in msgspec.structs.fields(declared.type)]
+    fields = st.dictionaries(st.sampled_from([*known, "extra"]), values(packed=codec is MSGPACK), max_size=len(known))
+    raw = raw_of(codec, data.draw(fields | values(packed=codec is MSGPACK)))
+    principal = data.draw(st.sampled_from(ROLES))
+    to = data.draw(st.sampled_from([None, UUID(int=7)]))
+    refusal: Rejected | None = None
+    try:
+        if declared.mode is Mode.COMMAND:
+            read_command(codec, CommandFrame(id="1", name=name, data=raw, to=to), principal)
+        else:
+            read_query(codec, QueryFrame(id="1", name=name, data=raw), principal)
+    except Rejected as error:
+        refusal = error
+    if isinstance(refusal, Invalid):
+        assert refusal.fields
+        hold_fields(refusal.fields)
+    elif refusal is not None:
+        assert isinstance(refusal, Malformed | Forbidden)
+        assert refusal.fields["reason"]
+
+
+#: A value that fits each sort of type, as JSON has it.
+SAMPLES: dict[type, Any] = {
+    msgspec.inspect.UUIDType: str(UUID(int=7)),
+    msgspec.inspect.StrType: "text",
+    msgspec.inspect.IntType: 30,
+    msgspec.inspect.FloatType: 30,
+    msgspec.inspect.DateTimeType: "2026-03-29T09:30:00Z",
+}
+
+
+def fitting(declared: type[msgspec.Struct]) -> dict[str, Any]:
+    """Values for the fields that must be there, as far as their type alone says what fits."""
+    required = [info for info in msgspec.structs.fields(declared) if info.required]
+    kinds = {info.encode_name: type(msgspec.inspect.type_info(info.type)) for info in required}
+    return {name: SAMPLES[kind] for name, kind in kinds.items() if kind in SAMPLES}
+
+
+def is_text(kind: Any) -> bool:
+    info = msgspec.inspect.type_info(kind)
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    return any(
+        isinstance(one, msgspec.inspect.StrType) and not one.pattern and (one.min_length or 0) < 2 for one in kinds
+    )
+
+
+#: Every free text of a command or query.
+TEXT_FIELDS = [
+    (name, info.encode_name)
+    for name in NAMES
+    for info in msgspec.structs.fields(BY_NAME[name].type)
+    if is_text(info.type)
+]
+
+
+def test_there_is_free_text() -> None:
+    assert ("conversation.post", "text") in TEXT_FIELDS
+    assert len(TEXT_FIELDS) > 10
+
+
+@CODECS
+@pytest.mark.parametrize(("name", "field"), TEXT_FIELDS)
+def test_no_free_text_takes_what_cannot_be_shown(codec: Codec, name: str, field: str) -> None:
+    declared = BY_NAME[name].type
+    for text in ("a\x00b", "\x1b[2J", "\x85"):
+        with pytest.raises(Invalid) as refused:
+            codec.decode_data(raw_of(codec, {**fitting(declared), field: text}), declared)
+        assert refused.value.fields.get(f"data.{field}") == "control_character" or missing(refused.value), text
+
+
+@CODECS
+@pytest.mark.parametrize(("name", "field"), TEXT_FIELDS)
+def test_free_text_takes_all_that_the_world_writes(codec: Codec, name: str, field: str) -> None:
+    declared = BY_NAME[name].type
+    for text in ("\N{PARTY POPPER}", "\u202egnp\u202c", "e\u0301", "\u65e5\u672c"):
+        refused = None
+        try:
+            codec.decode_data(raw_of(codec, {**fitting(declared), field: text}), declared)
+        except Invalid as error:
+            refused = error
+        assert refused is None or missing(refused), refused.fields
+
+
+def raw_of(codec: Codec, data: Any) -> msgspec.Raw:
+    return msgspec.Raw(codec_encode(codec, data))
+
+
+def missing(refusal: Invalid) -> bool:
+    """Whether it is about another field, for which there is no sample."""
+    return "missing" in refusal.fields.values()

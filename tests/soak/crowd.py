@@ -1,0 +1,263 @@
+"""The people of a soak, with three devices each; each device has a bad line, a live client, a copy of what is open."""
+
+import asyncio
+import random
+from collections import Counter, deque
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from protocol.catalogue import Query
+from protocol.errors import Fault, NotFound
+from protocol.frames import OpenOutcome
+from protocol.ids import ServiceId, UserId
+from protocol.snapshot import GetSnapshot, Snapshot
+from server.client import Client, Event, Replica, Rest
+from server.client.rest import SignedIn
+from server.config import LimitsConfig
+from server.node import open_database
+from tests.support.lines import Line, bad_line
+from tests.support.server import Site, make_config, open_site
+
+DEVICES = ("phone", "tablet", "laptop")
+#: A device says how far it has got every so many events.
+ACK_EVERY = 20
+#: What a device remembers of its connections, for the report of a failure.
+NOTES_MAX = 60
+#: Time to ask again after a fault.
+RETRY_S = 0.05
+#: Whatever takes longer has failed, however bad the lines are.
+PATIENCE_S = 90.0
+
+
+class Broken(Exception):
+    """A promise was broken. Its text is for whoever looks into it."""
+
+
+class Seat(Struct, frozen=True):
+    """One person's sign-ins, made before the soak begins."""
+
+    name: str
+    sign_ins: tuple[SignedIn, ...]
+
+
+class Plan(Struct, frozen=True):
+    """Who is there, and what they book."""
+
+    service_id: ServiceId
+    first_at: datetime
+    customers: tuple[Seat, ...]
+    staff: tuple[Seat, ...]
+    owner: Seat
+
+
+async def prepare(data_dir: Path, customers: int, staff: int) -> Plan:
+    """Make a business and its people with a server of our own, which stops before the soak begins."""
+    config = make_config(data_dir, limits=LimitsConfig(commands_per_s=1e6, requests_per_address_per_s=1e6))
+    async with open_database(config) as database, open_site(database.dsn, config) as site:
+        market = await site.market(staff=staff)
+        people = await site.people(*[f"Customer {nth}" for nth in range(1, customers + 1)])
+        return Plan(
+            market.service_id,
+            market.soon,
+            tuple([await _seat(site, f"customer-{nth}", one.me.email) for nth, one in enumerate(people, 1)]),
+            tuple([await _seat(site, f"staff-{nth}", one.me.email) for nth, one in enumerate(market.staff, 1)]),
+            await _seat(site, "owner", market.owner.me.email),
+        )
+
+
+async def _seat(site: Site, name: str, email: str) -> Seat:
+    sign_ins = []
+    for _ in DEVICES:
+        signed_in = (await site.sign_in(email)).rest.signed_in
+        assert signed_in is not None
+        sign_ins.append(signed_in)
+    return Seat(name, tuple(sign_ins))
+
+
+class WatchfulClient(Client):
+    """The product's client, which also tells what its own care would hide: events that come twice, or not in order."""
+
+    def __init__(self, of: "Device", **options: Any) -> None:
+        super().__init__(of.rest, **options)
+        self._of = of
+
+    async def _event(self, event: Event, socket: Any) -> None:
+        if event.seq is not None and event.seq != self.seq + 1:
+            self._of.wrong.append(f"event {event.seq} ({event.type} {event.entity}) came behind {self.seq}")
+        await super()._event(event, socket)
+
+    async def _welcome(self, socket: Any, frame: dict[str, Any]) -> None:
+        before = self.since
+        self._of.note(f"welcome: {frame['outcome']} at {frame['epoch']}:{frame['seq']}, had {before}")
+        if OpenOutcome(frame["outcome"]) is OpenOutcome.RESET:
+            self._of.resets += 1
+            self._of.stale = True
+        await super()._welcome(socket, frame)
+
+    async def _take(self, socket: Any, frame: dict[str, Any]) -> None:
+        if frame["frame"] == "bye":
+            self._of.byes[frame["reason"]] += 1
+            self._of.note(f"bye: {frame['code']} {frame['reason']}")
+        await super()._take(socket, frame)
+
+
+#: What a device remembers of an event, to hold against the log: number, type, entity, version.
+Heard = tuple[int, str, str, int | None]
+
+
+@dataclass(eq=False)
+class Device:
+    """One app of one person."""
+
+    name: str
+    line: Line
+    rest: Rest
+    client: Client = field(init=False)
+    replica: Replica = field(init=False)
+    #: Events since the last proof.
+    heard: list[Heard] = field(default_factory=list)
+    #: Up to where its events were held against the log.
+    proven: int = 0
+    events: int = 0
+    typing: int = 0
+    resets: int = 0
+    #: It was told to begin anew, and has not yet.
+    stale: bool = False
+    byes: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    notes: deque[str] = field(default_factory=lambda: deque(maxlen=NOTES_MAX))
+    listening: asyncio.Task[None] = field(init=False)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note(self, text: str) -> None:
+        """Remember something about its connections."""
+        self.notes.append(f"{datetime.now():%H:%M:%S.%f} {text}")
+
+    async def begin(self, stack: AsyncExitStack) -> None:
+        """Take a snapshot and listen from there."""
+        snapshot: Snapshot = await self.ask(GetSnapshot())
+        me = self.me
+        self.replica = Replica(snapshot, me)
+        self.proven = seq_of(snapshot.as_of)
+        options = {"device": self.name.rpartition("/")[2], "since": snapshot.as_of}
+        self.client = await stack.enter_async_context(WatchfulClient(self, **options))
+        self.listening = asyncio.create_task(self._listen(), name=f"listen {self.name}")
+        stack.callback(self.listening.cancel)
+
+    async def begin_anew(self) -> None:
+        """After a reset: drop what there is, take a snapshot."""
+        snapshot: Snapshot = await self.ask(GetSnapshot())
+        self.replica, self.stale = Replica(snapshot, self.me), False
+        self.proven = max(seq_of(snapshot.as_of), self.client.seq)
+        self.heard.clear()
+
+    @property
+    def me(self) -> Any:
+        """Who uses it."""
+        assert self.rest.signed_in is not None
+        return self.rest.signed_in.tokens.user
+
+    @property
+    def seq(self) -> int:
+        """The number of the last event that it handled."""
+        return seq_of(self.replica.as_of)
+
+    async def ask(self, query: Query) -> Any:
+        """Ask over REST until there is an answer. Raises: Rejected."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    return (await self.rest.call(query)).reply
+                except Fault:
+                    await asyncio.sleep(RETRY_S)
+
+    async def fill(self) -> None:
+        """Ask for what events do not say."""
+        for query in list(self.replica.to_fetch):
+            try:
+                self.replica.put(await self.ask(query))
+            except NotFound:
+                self.replica.lost(query)
+
+    async def _listen(self) -> None:
+        async for event in self.client.events():
+            if event.seq is None:
+                self.typing += 1
+                continue
+            if self.stale:
+                continue
+            self.events += 1
+            self.heard.append((event.seq, event.type, event.entity, event.version))
+            try:
+                self.replica.apply(event)
+            except Exception as error:
+                self.wrong.append(f"event {event.seq} ({event.type} {event.entity}): {error!r}")
+            self.moved.set()
+            if event.seq % ACK_EVERY == 0:
+                await self.client.ack(event.seq)
+
+
+@dataclass(eq=False)
+class Person:
+    """Somebody, with all their devices."""
+
+    name: str
+    devices: list[Device]
+
+    @property
+    def id(self) -> UserId:
+        """Their user id."""
+        user_id: UserId = self.devices[0].me.id
+        return user_id
+
+    def any_device(self, chance: random.Random) -> Device:
+        """The device that is at hand."""
+        return chance.choice(self.devices)
+
+
+@dataclass(eq=False)
+class Crowd:
+    """Everybody."""
+
+    plan: Plan
+    customers: list[Person]
+    staff: list[Person]
+    owner: Person
+
+    @property
+    def people(self) -> list[Person]:
+        """All of them."""
+        return [*self.customers, *self.staff, self.owner]
+
+    @property
+    def devices(self) -> list[Device]:
+        """All that they have."""
+        return [device for person in self.people for device in person.devices]
+
+
+async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Crowd:
+    """Let everybody connect, each device over a line of its own; they leave with the stack."""
+
+    async def seat(seat: Seat) -> Person:
+        devices = []
+        for name, signed_in in zip(DEVICES, seat.sign_ins, strict=True):
+            line = await stack.enter_async_context(bad_line(url))
+            rest = await stack.enter_async_context(Rest(line.url, signed_in))
+            device = Device(f"{seat.name}/{name}", line, rest)
+            await device.begin(stack)
+            devices.append(device)
+        return Person(seat.name, devices)
+
+    customers = [await seat(one) for one in plan.customers]
+    staff = [await seat(one) for one in plan.staff]
+    return Crowd(plan, customers, staff, await seat(plan.owner))
+
+
+def seq_of(as_of: str) -> int:
+    """The number of an ``epoch:seq``."""
+    return int(as_of.rpartition(":")[2])

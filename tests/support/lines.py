@@ -1,0 +1,167 @@
+"""A bad network between a client and the server: a proxy whose line is cut, frozen, deaf, slow or torn into bytes.
+
+async with bad_line(server.url) as line:
+    async with Rest(line.url, signed_in) as rest, Client(rest) as client:
+        line.cut()
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+#: What the line holds in each direction, besides the kernel: little, so that whoever does not read is soon felt.
+BUFFER_BYTES = 16 * 1024
+#: How long what one end said last may take to leave once the other end is gone.
+LAST_WORDS_S = 1.0
+
+
+class Line:
+    """One client's way to the server, over as many connections as it likes. Every fault holds for all of them."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        self._target = parts.hostname, parts.port
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._thawed = asyncio.Event()
+        self._thawed.set()
+        #: Where the client connects to.
+        self.url = ""
+        #: What the client sends is taken and never arrives; the same for what the server sends.
+        self.swallows_up = False
+        self.swallows_down = False
+        #: How long each piece is on its way; None of it overtakes another.
+        self.delay_s = 0.0
+        #: At most so many bytes are passed on at once; None: as they come.
+        self.piece_bytes: int | None = None
+        #: So much of what the server sends on a connection is passed on, then it is cut; None: all of it.
+        self.cut_after_bytes: int | None = None
+        #: Connections are broken as soon as they are made.
+        self.down = False
+        #: How many connections were made, and how often they were cut.
+        self.connections = 0
+        self.cuts = 0
+
+    async def open(self) -> None:
+        """Listen on a free port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=BUFFER_BYTES)
+        host, port = self._server.sockets[0].getsockname()[:2]
+        self.url = f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        """Let every connection go."""
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Break all connections: both ends hear of it, and what is on its way is lost."""
+        self.cuts += 1
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def freeze(self) -> None:
+        """Take nothing more from the server: the client has stopped reading."""
+        self._thawed.clear()
+
+    def thaw(self) -> None:
+        """Read on."""
+        self._thawed.set()
+
+    def heal(self) -> None:
+        """No fault any more; what was swallowed stays lost, so the connections that lost something are cut."""
+        if self.swallows_up or self.swallows_down:
+            self.cut()
+        self.swallows_up = self.swallows_down = self.down = False
+        self.delay_s, self.piece_bytes = 0.0, None
+        self.thaw()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers.add(writer)
+        try:
+            if not self.down:
+                with suppress(OSError, asyncio.CancelledError):
+                    await self._carry(reader, writer)
+        finally:
+            writer.transport.abort()
+            self._writers.discard(writer)
+            self._tasks.discard(task)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what either end sends until one of them has gone."""
+        raw = socket.socket()
+        raw.setblocking(False)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        try:
+            await asyncio.get_running_loop().sock_connect(raw, self._target)
+            server_reader, server_writer = await asyncio.open_connection(sock=raw, limit=BUFFER_BYTES)
+        except BaseException:
+            raw.close()
+            raise
+        self._writers.add(server_writer)
+        pumps = [
+            asyncio.ensure_future(self._pump(reader, server_writer, up=True)),
+            asyncio.ensure_future(self._pump(server_reader, writer, up=False)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for end in (writer, server_writer):
+                end.close()  # last words, as a goodbye, still arrive
+                with suppress(OSError, TimeoutError):
+                    await asyncio.wait_for(end.wait_closed(), LAST_WORDS_S)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            server_writer.transport.abort()
+            self._writers.discard(server_writer)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
+        while True:
+            if not up:
+                await self._thawed.wait()
+            data = await reader.read(BUFFER_BYTES)
+            if not data:
+                return
+            if not up:
+                await self._thawed.wait()
+            if self.swallows_up if up else self.swallows_down:
+                continue
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            if not up and self.cut_after_bytes is not None:
+                writer.write(data[: self.cut_after_bytes])
+                await writer.drain()
+                return
+            await self._pass_on(data, writer)
+
+    async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        """Write it, in pieces if the line is torn: each leaves as a packet of its own."""
+        size = self.piece_bytes or len(data)
+        for start in range(0, len(data), size):
+            writer.write(data[start : start + size])
+            await writer.drain()
+            if self.piece_bytes is not None:
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def bad_line(url: str) -> AsyncIterator[Line]:
+    """A line to a server, faultless until it is told otherwise."""
+    line = Line(url)
+    await line.open()
+    try:
+        yield line
+    finally:
+        await line.close()
