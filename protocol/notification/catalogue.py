@@ -13,7 +13,6 @@ from protocol.booking.events import (
     BookingCancelled,
     BookingCompleted,
     BookingConfirmed,
-    BookingCreated,
     BookingDeclined,
     BookingExpired,
     BookingPaid,
@@ -71,13 +70,13 @@ def _told(on: EventType, *to: Party) -> NotificationType:
 _P = Party
 
 NOTIFICATIONS: tuple[NotificationType, ...] = (
-    _told(BookingCreated, _P.STAFF, _P.OWNER),
+    # Until it is paid, a booking is a slot that is held for a quarter of an hour: nothing to call anybody for.
     _told(BookingPaid, _P.STAFF, _P.OWNER),
     _told(BookingConfirmed, _P.CUSTOMER, _P.STAFF),
     _told(BookingDeclined, _P.CUSTOMER, _P.OWNER),
     _told(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER),
     _told(BookingAbandoned, _P.CUSTOMER, _P.OWNER),
-    _told(BookingExpired, _P.CUSTOMER, _P.STAFF),
+    _told(BookingExpired, _P.CUSTOMER),
     _told(BookingRevived, _P.CUSTOMER, _P.STAFF),
     _told(BookingReminded, _P.CUSTOMER),
     _told(BookingStarted, _P.CUSTOMER),

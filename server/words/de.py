@@ -6,8 +6,7 @@ MOMENT = "EEEE, d. MMMM, HH:mm 'Uhr'"
 SOMEBODY = "Jemand"
 
 TEXTS: Mapping[str, tuple[str, str]] = {
-    "booking.created": ("Neue Buchung", "{customer} möchte {title} am {starts_at}."),
-    "booking.paid": ("Buchung bezahlt", "{title} am {starts_at} ist bezahlt: {amount}."),
+    "booking.paid": ("Neue Buchung", "{customer} hat {title} am {starts_at} gebucht. {amount} sind bezahlt."),
     "booking.confirmed": ("Buchung bestätigt", "{title} mit {staff} am {starts_at} ist bestätigt."),
     "booking.declined": ("Buchung abgelehnt", "{staff} kann {title} am {starts_at} nicht übernehmen."),
     "booking.cancelled": ("Buchung storniert", "{by} hat {title} am {starts_at} storniert."),

@@ -6,8 +6,7 @@ MOMENT = "EEEE d MMMM, HH:mm"
 SOMEBODY = "Somebody"
 
 TEXTS: Mapping[str, tuple[str, str]] = {
-    "booking.created": ("New booking", "{customer} would like {title} on {starts_at}."),
-    "booking.paid": ("Booking paid", "{title} on {starts_at} is paid: {amount}."),
+    "booking.paid": ("New booking", "{customer} booked {title} on {starts_at}. {amount} is paid."),
     "booking.confirmed": ("Booking confirmed", "{title} with {staff} on {starts_at} is confirmed."),
     "booking.declined": ("Booking declined", "{staff} cannot take {title} on {starts_at}."),
     "booking.cancelled": ("Booking cancelled", "{by} cancelled {title} on {starts_at}."),

@@ -6,8 +6,7 @@ MOMENT = "EEEE d MMMM, 'ore' HH:mm"
 SOMEBODY = "Qualcuno"
 
 TEXTS: Mapping[str, tuple[str, str]] = {
-    "booking.created": ("Nuova prenotazione", "{customer} vorrebbe {title} per {starts_at}."),
-    "booking.paid": ("Prenotazione pagata", "{title} di {starts_at} è pagata: {amount}."),
+    "booking.paid": ("Nuova prenotazione", "{customer} ha prenotato {title}, {starts_at}. Pagato: {amount}."),
     "booking.confirmed": ("Prenotazione confermata", "{title} con {staff}, {starts_at}: è confermata."),
     "booking.declined": ("Prenotazione rifiutata", "{staff} non può occuparsi di {title}, {starts_at}."),
     "booking.cancelled": ("Prenotazione annullata", "{by} ha annullato {title}, {starts_at}."),
