@@ -271,7 +271,9 @@ class Session:
         if grant.principal.user_id != self._requests.principal.user_id:
             self.close(CloseCode.INVALID_TOKEN)
             return
-        self._requests.principal = grant.principal
+        if grant.principal != self._requests.principal:
+            self._requests.principal = grant.principal
+            self._requests.recheck()
         self._wake(Alarm.TOKEN, grant.expires_at_s)
         if frame_id is not None:
             self._send(ReplyFrame(id=frame_id, data=EMPTY))
