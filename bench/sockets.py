@@ -158,8 +158,18 @@ async def run_fanout(place: Place, wrong: Callable[[dict[str, int]], None]) -> l
         for _ in range(TURNS):
             data = f'{{"conversation_id":"{place.crowd.thread}","text":"I could be there at ten, if that suits you."}}'
             post = f'{{"frame":"command","id":"{uuid4().hex}-{NUMBER}","name":"conversation.post","data":{data}}}'
-            sample = await _fan_out(place, server, place.crowd.members, post, ours, wrong)
-            await _fan_out(place, bare, [], sample, theirs, wrong)
+            plan = FanoutPlan(
+                url=server.url,
+                warmup_s=WARMUP_S,
+                seconds=place.seconds,
+                sockets=FANOUT_SOCKETS,
+                tokens=place.crowd.members,
+                trigger=post,
+                at_once=FANOUT_AT_ONCE,
+            )
+            sample = await _fan_out(server, plan, ours, wrong)
+            plan = msgspec.structs.replace(plan, url=bare.url, tokens=[], trigger=sample)
+            await _fan_out(bare, plan, theirs, wrong)
 
     def row(what: str, of: Callable[[_Spread], float], digits: int, wanted: str) -> Compared:
         our, their = mean(map(of, ours)), mean(map(of, theirs))
@@ -172,24 +182,8 @@ async def run_fanout(place: Place, wrong: Callable[[dict[str, int]], None]) -> l
     ]
 
 
-async def _fan_out(
-    place: Place,
-    side: Side,
-    tokens: list[str],
-    trigger: str,
-    into: list[_Spread],
-    wrong: Callable[[dict[str, int]], None],
-) -> str:
-    plan = FanoutPlan(
-        url=side.url,
-        warmup_s=WARMUP_S,
-        seconds=place.seconds,
-        sockets=FANOUT_SOCKETS,
-        tokens=tokens,
-        trigger=trigger,
-        at_once=FANOUT_AT_ONCE,
-    )
-    watched = await run_client("bench.fanout", plan, side, WARMUP_S + place.seconds)
+async def _fan_out(side: Side, plan: FanoutPlan, into: list[_Spread], wrong: Callable[[dict[str, int]], None]) -> str:
+    watched = await run_client("bench.fanout", plan, side, plan.warmup_s + plan.seconds)
     told = msgspec.json.decode(watched.said, type=FanoutTally)
     wrong(told.tally.wrong)
     deliveries = max(1, told.tally.done) * FANOUT_SOCKETS
