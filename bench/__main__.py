@@ -1,5 +1,6 @@
 """Run the workloads against a server on a fresh database, and print what they say: ``python -m bench``."""
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +9,14 @@ import typer
 import uvloop
 from rich.console import Console
 
+from bench.compared import Compared, compared_table, write_compared
+from bench.crowd import make_crowd
 from bench.machine import DISK, NoDisk, ServerFailed, open_postgres, open_server, temporary_dir
 from bench.market import Market, make_market
 from bench.measured import Measured
 from bench.profiled import Profile
 from bench.report import figures, targets, write_page
+from bench.sockets import FILES_MIN, Place, run_fanout, run_idle, run_storm
 from bench.workloads import ClientFailed, Target, run_book, run_chat
 from bench.yardstick import Yardstick
 from server.auth.keys import load_keys
@@ -24,6 +28,8 @@ from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
 WORKLOADS = {"w1": run_book, "w2": run_chat}
+#: Those that are set against something else than pgbench, each with servers of its own.
+COMPARED = {"w3": run_fanout, "w4": run_idle, "w7": run_storm}
 #: Longer than any run.
 TOKEN_LIFETIME_S = 3_600
 EXPECTED = (NoDisk, ServerFailed, ClientFailed, TimeoutError)
@@ -33,30 +39,71 @@ console = Console()
 
 def main(  # noqa: PLR0917  # typer makes options of them
     seconds: Annotated[int, typer.Option(min=1, max=300, help="Length of each measurement.")] = 8,
-    only: Annotated[str, typer.Option(help="w1 or w2 alone; empty: both.")] = "",
+    only: Annotated[str, typer.Option(help="One of them, such as w1; empty: all.")] = "",
     committers: Annotated[int, typer.Option(min=1, max=8, help="The server's committers.")] = 1,
     profile: Annotated[bool, typer.Option(help="Sample where the server is; it costs a little.")] = False,
     write: Annotated[bool, typer.Option(help="Put the figures into docs/benchmarks.md.")] = False,
     disk: Annotated[Path, typer.Option("--dir", help="A directory on a real disk.")] = DISK,
 ) -> None:
     """Run pgbench and the workloads in turn; exit code 1 if anything went wrong in one of them."""
-    names = [only] if only else list(WORKLOADS)
-    if not set(names) <= set(WORKLOADS):
-        raise typer.BadParameter(f"there is {', '.join(WORKLOADS)}", param_hint="--only")
+    names = [only] if only else [*WORKLOADS, *COMPARED]
+    if not set(names) <= {*WORKLOADS, *COMPARED}:
+        raise typer.BadParameter(f"there is {', '.join((*WORKLOADS, *COMPARED))}", param_hint="--only")
     configure_logs("error", "console")
+    runs: list[Measured] = []
+    compared: list[Compared] = []
+    wrong: dict[str, int] = {}
     try:
-        runs = uvloop.run(_run(names, seconds, committers, profile, disk))
+        if rated := [name for name in names if name in WORKLOADS]:
+            runs = uvloop.run(_run(rated, seconds, committers, profile, disk))
+        if others := [name for name in names if name in COMPARED]:
+            compared = uvloop.run(_compare(others, seconds, disk, wrong.update))
     except EXPECTED as error:
         console.print(f"[red]{type(error).__name__}:[/] {error}")
         raise typer.Exit(2) from None
-    console.print(figures(runs))
-    console.print(f"wanted: {targets()}", soft_wrap=True)
-    wrong = {what: count for run in runs for what, count in run.wrong.items()}
+    for run in runs:
+        wrong.update(run.wrong)
+    _show(runs, compared, wrong)
+    if write and not wrong:
+        if runs:
+            write_page(runs, seconds=seconds, committers=committers)
+        if compared and not only:
+            write_compared(compared)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _show(runs: list[Measured], compared: list[Compared], wrong: dict[str, int]) -> None:
+    if runs:
+        console.print(figures(runs))
+        console.print(f"wanted: {targets()}", soft_wrap=True)
+    if compared:
+        console.print(compared_table(compared))
     for what, count in wrong.items():
         console.print(f"[red]{count} ×[/] {what}")
-    if write and not wrong:
-        write_page(runs, seconds=seconds, committers=committers)
-    raise typer.Exit(1 if wrong else 0)
+
+
+async def _compare(
+    names: list[str], seconds: int, disk: Path, wrong: Callable[[dict[str, int]], None]
+) -> list[Compared]:
+    _allow_files(FILES_MIN)
+    found: list[Compared] = []
+    async with temporary_dir(disk) as home, open_postgres(home) as postgres:
+        _say("making the crowd")
+        await migrate(postgres.dsn())
+        keys = load_keys(home / "server" / "keys")
+        async with open_node(postgres.dsn(), Config()) as node:
+            crowd = await make_crowd(node, TokenService(keys, lifetime_s=TOKEN_LIFETIME_S))
+        for name in names:
+            _say(f"measuring {name}")
+            found += await COMPARED[name](Place(home, postgres, crowd, seconds), wrong)
+    return found
+
+
+def _allow_files(count: int) -> None:
+    """Let this process and those that it starts have so many files open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if most == resource.RLIM_INFINITY else min(count, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _run(names: list[str], seconds: int, committers: int, profile: bool, disk: Path) -> list[Measured]:

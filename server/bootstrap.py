@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -47,6 +48,10 @@ log = structlog.get_logger()
 SHUTDOWN_MARGIN_S = 5.0
 #: How many seconds' worth of a rate may come at once.
 BURST_S = 4.0
+#: Connections that wait to be accepted: all clients come back at once after a restart. The kernel may allow fewer.
+CONNECTING_MAX = 4_096
+#: Files and sockets open at once, if the system lets us have so many.
+FILES_MAX = 65_536
 #: Allocations between two looks of the garbage collector.
 GC_ALLOCATIONS = 50_000
 VERSION = "0.1.0"
@@ -70,6 +75,7 @@ async def serve(config: Config, console: Console) -> int:
     """Run the server until SIGINT or SIGTERM, then let it end in good order; answers the exit code."""
     data_dir = Path(config.server.data_dir)
     stop = asyncio.Event()
+    _allow_files()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_database(config) as database, open_server(config, database.dsn) as server:
@@ -83,6 +89,14 @@ async def serve(config: Config, console: Console) -> int:
         console.print("stopping: what is under way is finished first")
     console.print("stopped")
     return 1 if lost else 0
+
+
+def _allow_files() -> None:
+    """Have as many sockets open as the system lets us, and not only the few that a shell starts with."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(FILES_MAX, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _spare_the_collector() -> None:
@@ -161,7 +175,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         runner = app.runner(shutdown_timeout_s=config.server.drain_s + SHUTDOWN_MARGIN_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, config.server.host, config.server.port).start()
+        await web.TCPSite(runner, config.server.host, config.server.port, backlog=CONNECTING_MAX).start()
         stack.push_async_callback(hub.drain)
         url = _url(config, runner)
         if payments is not None:

@@ -43,11 +43,22 @@ def demo(
 
 
 @app.command()
-def verify(config: ConfigPath = None) -> None:
+def verify(
+    config: ConfigPath = None,
+    expect_seal: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N:HASH", help="A seal that an earlier run printed: the chain must still have it."),
+    ] = None,
+) -> None:
     """Prove that the books balance and every state is what its journal tells; exit code 1 if not."""
     from server.ops.commands import run_verify  # noqa: PLC0415
+    from storage.chain import SealMark  # noqa: PLC0415
 
-    raise typer.Exit(_main(config, lambda settings: run_verify(settings, console)))
+    try:
+        expected = [SealMark.read(text) for text in expect_seal or ()]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--expect-seal") from None
+    raise typer.Exit(_main(config, lambda settings: run_verify(settings, console, expected)))
 
 
 @app.command()

@@ -33,6 +33,8 @@ class Finding:
     name: str
     broken: int
     samples: tuple[str, ...]
+    #: What an operator may want to know of it besides.
+    says: str = ""
 
 
 CHECKS = (

@@ -21,10 +21,17 @@ class Lookup(Generic[Q, A]):
 
     Args:
         load: answers a round, one answer for each question, in order; an answer may be an error.
+        round_max: how many questions one round takes.
     """
 
-    def __init__(self, name: str, load: Callable[[Sequence[Q]], Awaitable[Sequence[A | GuildwireError]]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[Sequence[Q]], Awaitable[Sequence[A | GuildwireError]]],
+        round_max: int = LOOKUP_MAX,
+    ) -> None:
         self._name = name
+        self._round_max = round_max
         self._load = load
         self._waiting: deque[tuple[Q, Callable[[A | GuildwireError], None]]] = deque()
         self._rounds: set[asyncio.Task[None]] = set()
@@ -37,7 +44,7 @@ class Lookup(Generic[Q, A]):
 
     async def _run(self) -> None:
         while self._waiting:
-            taken = [self._waiting.popleft() for _ in range(min(LOOKUP_MAX, len(self._waiting)))]
+            taken = [self._waiting.popleft() for _ in range(min(self._round_max, len(self._waiting)))]
             answers = await self._answers([question for question, _ in taken])
             for (_, done), answer in zip(taken, answers, strict=True):
                 try:

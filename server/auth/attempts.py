@@ -5,6 +5,7 @@ from time import monotonic
 
 from protocol.user import email_key
 from server.auth.limits import SIGN_IN_ATTEMPTS, SIGN_IN_KEYS_MAX
+from server.http.addresses import limited_as
 from server.http.limits import Rate, RateLimiter
 
 
@@ -18,8 +19,13 @@ class Attempts(RateLimiter):
 
     def begin(self, address: str, email: str) -> None:
         """Count one attempt. Raises: LimitReached."""
-        self.take((address, email_key(email)))
+        self.take(_pair(address, email))
 
     def succeeded(self, address: str, email: str) -> None:
         """Forget the attempts from there to that account."""
-        self._full_at.pop((address, email_key(email)), None)
+        self._full_at.pop(_pair(address, email), None)
+
+
+def _pair(address: str, email: str) -> tuple[str, str]:
+    """An IPv6 user has a whole network to try from; this machine counts here too."""
+    return limited_as(address) or address, email_key(email)

@@ -53,8 +53,9 @@ class Limits:
     #: Rows and bytes that one step of a replay takes from the log.
     page_rows: int = 500
     page_bytes_max: int = 256 * 1024
-    #: Pages read at once by all sessions.
-    pages_at_once: int = 4
+    #: Pages read together in one statement, and the rows that they share.
+    pages_together: int = 64
+    page_rows_together: int = 2_000
     #: Events that came too early, kept until the ones before them are there; more are read from the log.
     early_max: int = 64
     #: How long a missing event may take to arrive by itself before the log is read.

@@ -14,6 +14,9 @@ TEXT, BINARY = 0x1, 0x2
 
 PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
+#: Fragments of one message; empty ones would cost time and never reach its bound in bytes.
+FRAGMENTS_MAX = 1_024
+
 _FIN, _RESERVED, _OPCODE = 0x80, 0x70, 0x0F
 _MASKED, _LENGTH = 0x80, 0x7F
 _CONTROL = 0x8
@@ -46,15 +49,16 @@ class MessageReader:
         bytes_max: what one message may hold, all of its fragments together.
     """
 
-    __slots__ = ("_bytes_max", "_fragments", "_held", "_opcode")
+    __slots__ = ("_bytes_max", "_fragments", "_fragments_left", "_held", "_opcode")
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        #: What came in and was not taken; bytes as long as they came in one piece, as nearly all do.
+        #: What came in and was not taken; bytes as long as that is one message in one piece, as nearly always.
         self._held: bytes | bytearray = b""
         #: The fragments so far, and what they are; None between messages.
         self._fragments: bytearray | None = None
         self._opcode = CONTINUATION
+        self._fragments_left = 0
 
     @property
     def held_bytes(self) -> int:
@@ -88,8 +92,11 @@ class MessageReader:
         if (opcode == CONTINUATION) is (self._fragments is None):
             raise BrokenMessage(PROTOCOL_ERROR, "fragments out of order")
         if self._fragments is None:
-            self._fragments, self._opcode = bytearray(), opcode
+            self._fragments, self._opcode, self._fragments_left = bytearray(), opcode, FRAGMENTS_MAX
         self._fragments += payload
+        self._fragments_left -= 1
+        if self._fragments_left < 0:
+            raise BrokenMessage(TOO_BIG, "too many fragments")
         if len(self._fragments) > self._bytes_max:
             raise BrokenMessage(TOO_BIG, "message too big")
         if not final:
@@ -124,7 +131,7 @@ class MessageReader:
         if len(held) == end:
             self._held = b""
         elif isinstance(held, bytes):
-            self._held = held[end:]
+            self._held = bytearray(held[end:])  # whose beginning can be dropped without copying the rest
         else:
             del held[:end]
         return bool(first & _FIN), opcode, payload

@@ -109,18 +109,20 @@ class Outgoing:
             beyond_bound: for the goodbye, which goes behind whatever is waiting.
         """
         parts = self._parts
-        if not parts or self.closed:
-            parts.clear()
+        if not parts:
             return
         data = b"".join(parts)
         parts.clear()
-        if self._transport.is_closing():
+        if self.closed:
+            return
+        transport = self._transport
+        if transport.is_closing():
             self.closed = True
             return
-        backlog = self._transport.get_write_buffer_size()
+        backlog = transport.get_write_buffer_size()
         if backlog and backlog + len(data) > self._limits.queue_bytes_max and not beyond_bound:
             raise Slow
-        self._transport.write(data)
+        transport.write(data)
 
 
 #: opcode → headers by length.

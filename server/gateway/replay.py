@@ -1,12 +1,11 @@
-"""Reads users' inboxes for sessions: where they end, many users in one statement, and pages of events as frames."""
+"""Reads users' inboxes for sessions: where they end, and pages of events as frames; many users in one statement."""
 
 import asyncio
 from collections.abc import Collection, Sequence
-
-import structlog
+from typing import NamedTuple, TypeVar
 
 from actors.runtime.lookups import Lookup
-from protocol.errors import GuildwireError, Unavailable
+from protocol.errors import GuildwireError
 from protocol.frames import Position
 from protocol.ids import UserId
 from server.gateway.codec import Codec
@@ -14,11 +13,19 @@ from server.gateway.limits import Limits
 from server.gateway.rendering import render_entry
 from server.gateway.stream import Page
 from storage.database import Pool
-from storage.inbox import load_positions, read_page
+from storage.inbox import Behind, Entry, load_positions, read_pages
 
-log = structlog.get_logger()
 
-RETRY_AFTER_S = 1.0
+class Found(NamedTuple):
+    """A stretch of somebody's log."""
+
+    entries: list[Entry]
+    #: Whether there may be more behind it.
+    more: bool
+
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 class InboxLog:
@@ -28,7 +35,7 @@ class InboxLog:
         self._pool = pool
         self._limits = limits
         self._positions: Lookup[UserId, Position] = Lookup("positions", self.positions)
-        self._pages = asyncio.Semaphore(limits.pages_at_once)
+        self._pages: Lookup[Behind, Found] = Lookup("pages", self._read, limits.pages_together)
 
     async def positions(self, user_ids: Sequence[UserId]) -> list[Position]:
         """Where these users' inboxes end, in the order asked for."""
@@ -36,31 +43,22 @@ class InboxLog:
 
     async def position(self, user_id: UserId) -> Position:
         """Where the user's inbox ends. Raises: Unavailable."""
-        answer: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
-
-        def done(found: Position | GuildwireError) -> None:
-            if answer.done():
-                return
-            if isinstance(found, GuildwireError):
-                answer.set_exception(found)
-            else:
-                answer.set_result(found)
-
-        self._positions.ask(user_id, done)
-        return await answer
+        return await _ask(self._positions, user_id)
 
     async def page(self, user_id: UserId, after: int, codec: Codec, rows_max: int | None = None) -> Page:
         """The user's events behind a number, within the bounds of a page. Raises: Unavailable."""
         rows_max = min(rows_max or self._limits.page_rows, self._limits.page_rows)
-        async with self._pages:
-            try:
-                entries = await read_page(self._pool, user_id, after, rows_max)
-            except Exception as error:
-                log.exception("gateway.page_failed", action="reconnect", user_id=str(user_id), error=repr(error))
-                raise Unavailable(retry_after_s=RETRY_AFTER_S) from error
-        rows = [(entry.seq, render_entry(entry, codec)) for entry in entries]
+        found = await _ask(self._pages, Behind(user_id, after, rows_max))
+        rows = [(entry.seq, render_entry(entry, codec)) for entry in found.entries]
         fitting = self._fitting(rows)
-        return Page(rows[:fitting], more=fitting < len(rows) or len(rows) == rows_max)
+        return Page(rows[:fitting], more=fitting < len(rows) or found.more)
+
+    async def _read(self, wanted: Sequence[Behind]) -> list[Found]:
+        """Read the pages of one round. They share its rows: the more there are, the shorter each of them is."""
+        share = max(1, self._limits.page_rows_together // len(wanted))
+        wanted = [want._replace(rows_max=min(want.rows_max, share)) for want in wanted]
+        pages = await read_pages(self._pool, wanted)
+        return [Found(page, len(page) == want.rows_max) for want, page in zip(wanted, pages, strict=True)]
 
     def _fitting(self, rows: Collection[tuple[int, bytes]]) -> int:
         """How many of the rows a page may hold by their bytes; at least one."""
@@ -70,3 +68,19 @@ class InboxLog:
             if room < 0:
                 return max(1, fitting)
         return len(rows)
+
+
+async def _ask(lookup: Lookup[Q, A], question: Q) -> A:
+    """Put a question and wait for its answer. Raises: Unavailable."""
+    answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+
+    def done(found: A | GuildwireError) -> None:
+        if answer.done():
+            return
+        if isinstance(found, GuildwireError):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    lookup.ask(question, done)
+    return await answer

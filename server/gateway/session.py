@@ -140,7 +140,8 @@ class Session:
         self._head: Position | None = None
         #: The highest number that went by while the session was opening.
         self._heard = 0
-        self._acked: dict[AckState, int] = {}
+        #: The highest numbers that were acknowledged; None before the first.
+        self._acked: dict[AckState, int] | None = None
         self._bad_frames = 0
         self._refreshing = False
 
@@ -216,8 +217,12 @@ class Session:
     def _ack(self, frame: Ack) -> None:
         if frame.seq > self.seq:
             self._refuse(None, invalid({"seq": "not_sent_yet"}))
-        elif frame.seq > self._acked.get(frame.state, 0):
-            self._acked[frame.state] = frame.seq
+            return
+        acked = self._acked
+        if acked is None:
+            acked = self._acked = {}
+        if frame.seq > acked.get(frame.state, 0):
+            acked[frame.state] = frame.seq
             self.wants.append(Acknowledge(self.device, frame.seq, frame.state))
 
     def _refresh(self, frame: Refresh) -> None:
@@ -271,7 +276,9 @@ class Session:
         if grant.principal.user_id != self._requests.principal.user_id:
             self.close(CloseCode.INVALID_TOKEN)
             return
-        self._requests.principal = grant.principal
+        if grant.principal != self._requests.principal:
+            self._requests.principal = grant.principal
+            self._requests.recheck()
         self._wake(Alarm.TOKEN, grant.expires_at_s)
         if frame_id is not None:
             self._send(ReplyFrame(id=frame_id, data=EMPTY))

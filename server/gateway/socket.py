@@ -227,17 +227,21 @@ class Socket(asyncio.Protocol):
     def flush(self) -> None:
         """Write what has gathered, in one piece, and do what is wanted."""
         self.dirty = False
-        self._take_sends()
+        session, outgoing = self.session, self.outgoing
+        if session.sends:
+            outgoing.add(session.sends)
+            session.sends.clear()
         try:
-            self.outgoing.flush()
+            outgoing.flush()
         except Slow:
-            self.session.close(CloseCode.SLOW)
+            session.close(CloseCode.SLOW)
             self._take_sends()
-            self.outgoing.flush(beyond_bound=True)
-        self._do()
-        if self.session.alarmed:
+            outgoing.flush(beyond_bound=True)
+        if session.wants:
+            self._do()
+        if session.alarmed:
             self._arm()
-        if not self._opened and self.session.state in _SETTLED:
+        if not self._opened and session.state in _SETTLED:
             self._go_on()
 
     def _go_on(self) -> None:

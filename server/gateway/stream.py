@@ -41,7 +41,8 @@ class Stream:
         self.empty_reads = 0
         self._out = out
         self._heard = seq
-        self._early: dict[int, bytes] = {}
+        #: What came too early; None for most of the time.
+        self._early: dict[int, bytes] | None = None
         self._early_max = limits.early_max
 
     @property
@@ -56,9 +57,13 @@ class Stream:
             self.seq = seq
             if self._early:
                 self._drain()
-        elif seq > self.seq and len(self._early) < self._early_max:
-            self._early[seq] = frame
-        self._heard = max(self._heard, seq)
+        elif seq > self.seq:
+            if self._early is None:
+                self._early = {}
+            if len(self._early) < self._early_max:
+                self._early[seq] = frame
+        if seq > self._heard:  # noqa: PLR1730  # once for each delivery, and max() is a call
+            self._heard = seq
 
     def hear(self, seq: int) -> None:
         """Learn that the log goes on to this number."""
@@ -76,14 +81,14 @@ class Stream:
             self.seq = seq
         self._heard = max(self._heard, self.seq)
         self.reading = page.more
-        self._drain()
+        if self._early:
+            self._drain()
         self.empty_reads = 0 if self.seq > before or not self.gap else self.empty_reads + 1
 
     def _drain(self) -> None:
         """Send what came early and is next now; forget what has gone out."""
-        early = self._early
+        early = self._early or {}
         while (frame := early.pop(self.seq + 1, None)) is not None:
             self._out.append(frame)
             self.seq += 1
-        if early:
-            self._early = {seq: frame for seq, frame in early.items() if seq > self.seq}
+        self._early = {seq: frame for seq, frame in early.items() if seq > self.seq} or None

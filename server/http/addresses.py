@@ -35,9 +35,10 @@ class Addresses:
     def of(self, request: BaseRequest) -> str:
         """Name the client's address; empty behind a local socket file without a proxy."""
         peer = request.remote or ""
-        forwarded = request.headers.get("X-Forwarded-For")
-        if forwarded is None or not (self._trusted(peer) or not peer):
+        if "X-Forwarded-For" not in request.headers or not (self._trusted(peer) or not peer):
             return peer
+        # A proxy may add a line of its own behind the one that the client made up.
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For"))
         hop = peer
         for candidate in reversed(forwarded.split(",")[-HOPS_MAX:]):
             hop = candidate.strip()

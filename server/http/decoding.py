@@ -174,6 +174,7 @@ class QueryDecoder:
     def __init__(self, declared: type[Struct], route: Route) -> None:
         self.target: type[Struct] = route.wire or declared
         self._params = tuple(_wire_names(self.target)[name] for name in route.params)
+        self._attributes = {info.encode_name: info.name for info in fields(self.target)}
         self._lists = frozenset(f.encode_name for f in fields(self.target) if _is_list(f.type))
 
     def __call__(self, query_string: str, params: Params) -> Any:
@@ -189,6 +190,9 @@ class QueryDecoder:
             value = msgspec.convert(values, self.target, strict=False)
         except ValidationError as error:
             raise misfit(error) from None
+        for name in values:
+            if getattr(value, self._attributes[name]) is None:  # the word null: left out is the only null of a URL
+                raise invalid({name: "bad_format"})
         guard(value)
         return _unwired(value)
 

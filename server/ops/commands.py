@@ -1,5 +1,6 @@
 """``server verify``: the proof of the books, as a table."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from server.config import Config
 from server.node import ACTORS, open_database
 from server.ops.verify import verify
 from server.running import find_running
+from storage.chain import SealMark
 from storage.database import connect_pool
 
 
-async def run_verify(config: Config, console: Console) -> int:
+async def run_verify(config: Config, console: Console, expected: Sequence[SealMark] = ()) -> int:
     """Check a database and show what was found; answers the exit code."""
     async with AsyncExitStack() as stack:
         running = find_running(Path(config.server.data_dir))
@@ -21,12 +23,16 @@ async def run_verify(config: Config, console: Console) -> int:
         pool = await connect_pool(dsn, size_max=2)
         stack.push_async_callback(pool.close)
         table = Table("invariant", "broken", box=None, header_style="bold")
-        broken = 0
-        async for finding in verify(pool, ACTORS):
+        broken, notes = 0, list[str]()
+        async for finding in verify(pool, ACTORS, expected):
             broken += finding.broken
             table.add_row(finding.name, "[green]0[/]" if not finding.broken else f"[red]{finding.broken}[/]")
             for sample in finding.samples:
                 table.add_row(f"    {sample}", "")
+            if finding.says:
+                notes.append(finding.says)
     console.print(table)
+    for note in notes:
+        console.print(note, soft_wrap=True, highlight=False)
     console.print("[green]the books are proved[/]" if not broken else f"[red]{broken} broken[/]")
     return 1 if broken else 0

@@ -1,7 +1,9 @@
 """The inbox read back: byte for byte what was sent live, with rights as they are now, whole pages, honest positions."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,7 +23,17 @@ from server.gateway.replay import InboxLog
 from server.gateway.rights import may_hear
 from server.gateway.topics import Topic, TopicKind
 from storage.database import Pool
-from storage.inbox import _VISIBLE, load_positions, may_meet, may_see, position, read_page, trim
+from storage.inbox import (
+    _VISIBLE,
+    Behind,
+    load_positions,
+    may_meet,
+    may_see,
+    position,
+    read_page,
+    read_pages,
+    trim,
+)
 from tests.support.gateway import acting
 from tests.support.postgres import TestPostgres
 
@@ -263,6 +275,62 @@ async def test_topics_are_asked_for_together(pool: Pool) -> None:
     foreign = [Topic(TopicKind.TYPING, BOOKING), Topic(TopicKind.PRESENCE, EVE)]
 
     assert await may_hear(pool, acting(ADA, Role.CUSTOMER), [typing, presence, *foreign]) == {typing, presence}
+
+
+# Many at once
+
+
+class Counting:
+    """A pool that counts what it is asked."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.statements = 0
+        self._pool = pool
+
+    async def fetch(self, *arguments: Any) -> Any:
+        self.statements += 1
+        return await self._pool.fetch(*arguments)
+
+
+async def test_pages_that_are_wanted_together_are_read_together(pool: Pool) -> None:
+    people = [UserId(UUID(int=1000 + n)) for n in range(100)]
+    await join_thread(pool, *people)
+    for n, user_id in enumerate(people):
+        event = MessagePosted(message_id=MessageId(UUID(int=n)), sender_id=user_id)
+        await put(pool, user_id, n + 1, Ref(Kind.CONVERSATION, THREAD), event)
+    counting = Counting(pool)
+    log = InboxLog(counting, Limits(pages_together=50))  # type: ignore[arg-type]  # as much of a pool as is used
+
+    pages = await asyncio.gather(*(log.page(user_id, 0, JSON) for user_id in people))
+
+    assert [[seq for seq, _ in page.rows] for page in pages] == [[n + 1] for n in range(100)]
+    assert not any(page.more for page in pages)
+    assert counting.statements <= 4 * 3  # rounds; events, rights and texts
+
+
+async def test_of_pages_read_together_each_is_as_its_own_reader_may_see_it(pool: Pool) -> None:
+    await join_thread(pool, ADA)
+    event = MessagePosted(message_id=MessageId(UUID(int=7)), sender_id=ADA)
+    for user_id in (ADA, EVE):
+        await put(pool, user_id, 1, Ref(Kind.CONVERSATION, THREAD), event)
+
+    pages = await read_pages(pool, [Behind(ADA, 0, 10), Behind(EVE, 0, 10), Behind(ADA, 1, 10)])
+
+    assert [[entry.event for entry in page] for page in pages] == [[event], [None], []]
+
+
+async def test_pages_read_together_share_their_rows_and_say_that_there_are_more(pool: Pool) -> None:
+    for user_id in (ADA, BOB):
+        for seq in range(1, 7):
+            await put(pool, user_id, seq, Ref(Kind.USER, user_id), SAMPLE)
+    log = InboxLog(pool, Limits(page_rows_together=8))
+
+    pages = await asyncio.gather(log.page(ADA, 0, JSON), log.page(BOB, 0, JSON), log.page(ADA, 5, JSON))
+    alone = await log.page(BOB, 0, JSON)
+
+    assert [[seq for seq, _ in page.rows] for page in pages] == [[1, 2], [1, 2], [6]]
+    assert [page.more for page in pages] == [True, True, False]
+    assert [seq for seq, _ in alone.rows] == [1, 2, 3, 4, 5, 6]
 
 
 # Retention

@@ -115,6 +115,7 @@ async def test_a_query_string_is_read_by_the_types_of_its_fields(http: Http) -> 
         ("near=nan", {"near": "out_of_range"}),
         ("near=inf", {"near": "out_of_range"}),
         ("near=1e999", {"near": "out_of_range"}),
+        ("near=null", {"near": "bad_format"}),
         ("text=%00", {"text": "control_character"}),
         ("tags=a&tags=%1b", {"tags[1]": "control_character"}),
         ("text=%ed%a0%80", None),

@@ -198,7 +198,7 @@ async def talk(node: Node, messages: int) -> None:
 
 
 async def test_a_client_whose_words_are_lost_is_closed_for_no_pong_and_resumes(node: Node) -> None:
-    limits = Limits(heartbeat_s=0.3, pong_s=0.3)
+    limits = Limits(heartbeat_s=0.3, pong_s=0.3, close_s=0.5)
     async with make_gateway(node, limits=limits) as gateway, listener(gateway, bob) as device:
         device.line.swallows_up = True
         await say(node, "into the dark")

@@ -4,12 +4,14 @@ from unittest.mock import Mock
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
 from server.http.addresses import Addresses
 
 
-def address(peer: str | None, forwarded: str | None, *trusted: str) -> str:
-    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+def address(peer: str | None, forwarded: str | list[str] | None, *trusted: str) -> str:
+    lines = [forwarded] if isinstance(forwarded, str) else forwarded or []
+    headers = CIMultiDict([("X-Forwarded-For", line) for line in lines])
     transport = Mock()
     transport.get_extra_info.side_effect = lambda name, default=None: (
         (peer, 1) if name == "peername" and peer else default
@@ -31,6 +33,10 @@ def test_a_trusted_proxy_names_its_client() -> None:
 
 def test_only_what_trusted_proxies_have_written_counts() -> None:
     assert address("10.0.0.1", "198.51.100.1, 203.0.113.9, 10.0.0.2") == "203.0.113.9"
+
+
+def test_a_line_that_the_client_made_up_does_not_hide_the_one_of_the_proxy() -> None:
+    assert address("10.0.0.1", ["198.51.100.1", "203.0.113.9"]) == "203.0.113.9"
 
 
 @pytest.mark.parametrize("forwarded", ["", "unknown", "203.0.113.9:1234", "10.0.0.2, <script>", "," * 500])

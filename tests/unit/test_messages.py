@@ -8,6 +8,7 @@ from server.gateway.messages import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    FRAGMENTS_MAX,
     PING,
     PROTOCOL_ERROR,
     TEXT,
@@ -130,4 +131,16 @@ def test_what_is_too_big_is_refused_before_it_is_there(data: bytes) -> None:
     with pytest.raises(BrokenMessage) as broken:
         read(data, bytes_max=200)
 
+    assert broken.value.code == TOO_BIG
+
+
+def test_a_message_comes_in_so_many_fragments_and_no_more() -> None:
+    first, further = frame(b"", final=False), frame(b"", CONTINUATION, final=False)
+    reader = MessageReader(BYTES_MAX)
+    reader.feed(first + further * (FRAGMENTS_MAX - 2) + frame(b"end", CONTINUATION))
+    assert reader.take() == Message(TEXT, b"end")
+
+    reader.feed(first + further * FRAGMENTS_MAX)
+    with pytest.raises(BrokenMessage) as broken:
+        reader.take()
     assert broken.value.code == TOO_BIG

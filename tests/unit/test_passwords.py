@@ -108,6 +108,15 @@ class TestAttempts:
         assert caught.value.fields["limit"] == "sign_in_attempts"
         assert caught.value.fields["retry_after_s"] > 0
 
+    def test_an_ipv6_user_gets_no_more_attempts_by_changing_the_address(self) -> None:
+        attempts = Attempts(now=lambda: 0.0)
+        for last in range(SIGN_IN_ATTEMPTS.burst):
+            attempts.begin(f"2001:db8::{last:x}", "ada@example.com")
+
+        with pytest.raises(LimitReached):
+            attempts.begin("2001:db8::ffff", "ada@example.com")
+        attempts.begin("2001:db8:0:1::1", "ada@example.com")
+
     def test_a_success_forgets_the_failures(self) -> None:
         attempts = Attempts(now=lambda: 0.0)
 

@@ -572,6 +572,21 @@ def test_a_refreshed_token_prolongs_the_session_and_may_change_the_role() -> Non
     assert driver.wants(Submit)[0].principal == staff
 
 
+def test_a_refresh_that_changes_the_role_asks_for_the_rights_to_topics_again() -> None:
+    driver = Driver()
+    driver.opens()
+    driver.says(frame="subscribe", id="s", topic=str(TYPING))
+    (watch,) = driver.wants(Watch)
+    driver.session.watched("s", watch.topic)
+    staff = Principal(user_id=ADA, role=Role.STAFF, roles=frozenset({Role.STAFF}))
+
+    driver.session.refreshed(None, Grant(CUSTOMER, driver.now + 100))
+    assert driver.wants(Recheck) == []
+    driver.session.refreshed(None, Grant(staff, driver.now + 100))
+
+    assert driver.wants(Recheck) == [Recheck((watch.topic,), staff)]
+
+
 def test_a_refused_refresh_leaves_the_old_token_in_force() -> None:
     driver = Driver()
     driver.opens(grant=Grant(CUSTOMER, driver.now + 20))

@@ -1,0 +1,268 @@
+"""W3, W4 and W7: what sockets cost, beside a bare aiohttp server that is asked for the same in the same run."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import TypeVar
+from uuid import uuid4
+
+import msgspec
+import psutil
+from msgspec import Struct
+
+from bench.client import CLOSED, OPENED, Tally
+from bench.compared import Compared
+from bench.crowd import MISSED, Crowd
+from bench.fanout import NUMBER, FanoutPlan, FanoutTally
+from bench.idle import IdlePlan
+from bench.machine import ROOT, open_server
+from bench.storm import StormPlan, StormTally
+from bench.workloads import ClientFailed
+from storage.database import Connection, connect
+from storage.embedded import EmbeddedPostgres
+
+#: What the server and the clients have open at once, with some to spare.
+FILES_MIN = 12_000
+FANOUT_SOCKETS = 500
+#: Events on their way to all sockets at once.
+FANOUT_AT_ONCE = 4
+#: Turns that the server and the yardstick take.
+TURNS = 2
+WARMUP_S, SETTLE_S = 1.0, 2.0
+#: Long enough for every session to have been pinged.
+IDLE_S = 30.0
+STORM_S = 15.0
+#: A backend tells its statistics so late.
+STATISTICS_S = 1.5
+MARGIN_S = 150.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the runs need."""
+
+    home: Path
+    postgres: EmbeddedPostgres
+    crowd: Crowd
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The server, or the yardstick."""
+
+    url: str
+    pid: int
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time so far, user and system."""
+        times = psutil.Process(self.pid).cpu_times()
+        return times.user + times.system
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it has in memory."""
+        resident: int = psutil.Process(self.pid).memory_info().rss
+        return resident
+
+
+@asynccontextmanager
+async def open_ours(place: Place) -> AsyncIterator[Side]:
+    """The server, freshly started."""
+    async with open_server(place.home, place.postgres.dsn(), {}) as server:
+        yield Side(server.running.url, server.process.pid)
+
+
+@asynccontextmanager
+async def open_bare() -> AsyncIterator[Side]:
+    """The yardstick, freshly started."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.bare"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        port = int(await process.stdout.readline())
+        yield Side(f"http://127.0.0.1:{port}", process.pid)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a client said, and what its server had spent as the window opened and closed."""
+
+    said: bytes
+    cpu_s: float
+    memory_bytes: int
+
+
+async def run_client(module: str, plan: Struct, side: Side, takes_s: float) -> Watched:
+    """Run a client in a process of its own. Raises: ClientFailed."""
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        limit=2**20,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    try:
+        async with asyncio.timeout(takes_s + MARGIN_S):
+            client.stdin.write(msgspec.json.encode(plan))
+            client.stdin.close()
+            await _expect(client.stdout, OPENED)
+            before = side.cpu_s
+            await _expect(client.stdout, CLOSED)
+            cpu_s, memory_bytes = side.cpu_s - before, side.memory_bytes
+            said = await client.stdout.readline()
+            await client.wait()
+    finally:
+        if client.returncode is None:
+            client.kill()
+            await client.wait()
+    return Watched(said, cpu_s, memory_bytes)
+
+
+async def _expect(lines: asyncio.StreamReader, word: str) -> None:
+    said = (await lines.readline()).decode().strip()
+    if said != word:
+        raise ClientFailed(said or "the client died; see above")
+
+
+# W3
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    per_s: float
+    cpu_us: float
+    p99_ms: float
+
+
+async def run_fanout(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
+    """W3: one event to 500 sockets, ten each of the 50 people of a thread; the yardstick sends the same bytes."""
+    ours: list[_Spread] = []
+    theirs: list[_Spread] = []
+    async with open_ours(place) as server, open_bare() as bare:
+        for _ in range(TURNS):
+            data = f'{{"conversation_id":"{place.crowd.thread}","text":"I could be there at ten, if that suits you."}}'
+            post = f'{{"frame":"command","id":"{uuid4().hex}-{NUMBER}","name":"conversation.post","data":{data}}}'
+            plan = FanoutPlan(
+                url=server.url,
+                warmup_s=WARMUP_S,
+                seconds=place.seconds,
+                sockets=FANOUT_SOCKETS,
+                tokens=place.crowd.members,
+                trigger=post,
+                at_once=FANOUT_AT_ONCE,
+            )
+            sample = await _fan_out(server, plan, ours, wrong)
+            plan = msgspec.structs.replace(plan, url=bare.url, tokens=[], trigger=sample)
+            await _fan_out(bare, plan, theirs, wrong)
+
+    def row(what: str, of: Callable[[_Spread], float], digits: int, wanted: str) -> Compared:
+        our, their = mean(map(of, ours)), mean(map(of, theirs))
+        return Compared(workload="W3 fan-out", what=what, ours=our, theirs=their, digits=digits, wanted=wanted)
+
+    return [
+        row("µs of server for each delivery", lambda spread: spread.cpu_us, 1, "≤ 1 ×"),
+        row("deliveries a second", lambda spread: spread.per_s, 0, "≥ 1 ×"),
+        row("ms until all have heard, p99", lambda spread: spread.p99_ms, 0, ""),
+    ]
+
+
+async def _fan_out(side: Side, plan: FanoutPlan, into: list[_Spread], wrong: Callable[[dict[str, int]], None]) -> str:
+    watched = await run_client("bench.fanout", plan, side, plan.warmup_s + plan.seconds)
+    told = msgspec.json.decode(watched.said, type=FanoutTally)
+    wrong(told.tally.wrong)
+    deliveries = max(1, told.tally.done) * FANOUT_SOCKETS
+    into.append(
+        _Spread(deliveries / told.tally.seconds, watched.cpu_s / deliveries * 1e6, told.tally.p99_s * 1e3),
+    )
+    return told.sample
+
+
+# W4
+
+
+async def run_idle(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
+    """W4: 5,000 sessions of as many people, signed in and quiet; the yardstick has as many sockets that nobody uses."""
+    count = len(place.crowd.idlers)
+    async with open_ours(place) as server:
+        ours = await _idle(server, count, place.crowd.idlers, wrong)
+    async with open_bare() as bare:
+        theirs = await _idle(bare, count, [], wrong)
+    return [
+        Compared(workload="W4 idle", what="bytes for each session", ours=ours[0], theirs=theirs[0], wanted="≤ 18,000"),
+        Compared(workload="W4 idle", what="µs of server for each session and minute", ours=ours[1]),
+    ]
+
+
+async def _idle(
+    side: Side, count: int, tokens: list[str], wrong: Callable[[dict[str, int]], None]
+) -> tuple[float, float]:
+    before = side.memory_bytes
+    plan = IdlePlan(url=side.url, sessions=count, tokens=tokens, settle_s=SETTLE_S, seconds=IDLE_S)
+    watched = await run_client("bench.idle", plan, side, SETTLE_S + IDLE_S)
+    tally = msgspec.json.decode(watched.said, type=Tally)
+    wrong(tally.wrong)
+    return (watched.memory_bytes - before) / count, watched.cpu_s / count / tally.seconds * 60 * 1e6
+
+
+# W7
+
+
+async def run_storm(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
+    """W7: 2,000 sessions come back at once, with five missed events each; the yardstick sends as many from memory."""
+    people = place.crowd.returning
+    observer = await connect(place.postgres.dsn())
+    try:
+        async with open_ours(place) as server:
+            await asyncio.sleep(STATISTICS_S)
+            before = await _statements(observer)
+            ours, our_cpu_s = await _return(server, people, "", wrong)
+            await asyncio.sleep(STATISTICS_S)
+            statements = await _statements(observer) - before
+    finally:
+        await observer.close()
+    async with open_bare() as bare:
+        theirs, their_cpu_s = await _return(bare, [("", "")] * len(people), f"{MISSED} {ours.sample}", wrong)
+
+    def row(what: str, our: float, their: float | None, digits: int, wanted: str = "") -> Compared:
+        return Compared(workload="W7 storm", what=what, ours=our, theirs=their, digits=digits, wanted=wanted)
+
+    return [
+        row("seconds until the last has everything", ours.last_s, theirs.last_s, 2),
+        row("seconds until half have everything", ours.half_s, theirs.half_s, 2),
+        row("µs of server for each session", our_cpu_s / len(people) * 1e6, their_cpu_s / len(people) * 1e6, 0),
+        row("statements for each session", statements / len(people), None, 2, "≤ 3"),
+    ]
+
+
+async def _return(
+    side: Side, people: list[tuple[str, str]], ask: str, wrong: Callable[[dict[str, int]], None]
+) -> tuple[StormTally, float]:
+    plan = StormPlan(url=side.url, people=people, missed=MISSED, ask=ask, settle_s=STORM_S)
+    watched = await run_client("bench.storm", plan, side, STORM_S)
+    told = msgspec.json.decode(watched.said, type=StormTally)
+    wrong(told.tally.wrong)
+    return told, watched.cpu_s
+
+
+async def _statements(observer: Connection) -> int:
+    """Transactions of the database so far; each statement of the server is one, but for those of a commit."""
+    counted: int = await observer.fetchval(
+        "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    )
+    return counted

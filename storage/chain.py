@@ -1,0 +1,198 @@
+"""The proof of the ledger's hash chain: every seal is computed again, every transfer that it covers looked at.
+
+Streamed: whatever the ledger's size, a page of its rows is in memory.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from storage.database import Connection
+from storage.seal import NO_HASH, Entry, seal_head, transfer_bytes
+from storage.verify import SAMPLES_MAX, Finding
+
+#: Rows that are read at once.
+SEALS_PAGE, MEMBERS_PAGE = 500, 2_000
+
+#: Hexadecimal digits of a hash that name it among others.
+BRIEF_DIGITS = 12
+
+UNBROKEN = "the ledger's seals are one chain, each the hash of what it covers"
+UNCHANGED = "every sealed transfer is there, as it was sealed"
+COMPLETE = "every transfer is sealed, or waits for its seal"
+EXPECTED = "the chain has the seals that were written down"
+
+_SEALS = "SELECT number, previous, hash, transfers, sealed_at FROM ledger_seals ORDER BY number"
+_MEMBERS = """
+SELECT m.seal, m.position, m.transfer_id, m.digest,
+       t.id, t.debit, t.credit, t.amount_minor, t.currency, t.reason, t.kind, t.subject_id, t.at
+  FROM sealed_transfers m LEFT JOIN transfers t ON t.id = m.transfer_id ORDER BY m.seal, m.position
+"""
+_LEFT_OUT = """
+SELECT t.id FROM transfers t
+ WHERE NOT EXISTS (SELECT FROM sealed_transfers s WHERE s.transfer_id = t.id)
+   AND NOT EXISTS (SELECT FROM unsealed_transfers u WHERE u.transfer_id = t.id) ORDER BY t.id
+"""
+
+
+class SealMark(NamedTuple):
+    """A seal that somebody wrote down: the chain must still have it."""
+
+    number: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash.hex()}"
+
+    @property
+    def brief(self) -> str:
+        """As much of the hash as a line has room for."""
+        return f"{self.hash.hex()[:BRIEF_DIGITS]}…"
+
+    @classmethod
+    def read(cls, text: str) -> "SealMark":
+        """Read ``N:HASH``. Raises: ValueError."""
+        number, _, digits = text.partition(":")
+        mark = cls(int(number), bytes.fromhex(digits))
+        if mark.number < 1 or len(mark.hash) != len(NO_HASH):
+            raise ValueError("a seal is its number, a colon and 64 hexadecimal digits")
+        return mark
+
+
+@dataclass(slots=True)
+class Broken:
+    """What one check found: all of it counted, some of it named."""
+
+    name: str
+    count: int = 0
+    samples: list[str] = field(default_factory=list)
+
+    def add(self, what: str) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.samples) < SAMPLES_MAX:
+            self.samples.append(what)
+
+    def finding(self, says: str = "") -> Finding:
+        """The check's result."""
+        return Finding(self.name, self.count, tuple(self.samples), says)
+
+
+class _Seal(NamedTuple):
+    number: int
+    previous: bytes
+    hash: bytes
+    transfers: int
+    sealed_at: datetime
+
+
+async def check_chain(connection: Connection, expected: Sequence[SealMark] = ()) -> AsyncIterator[Finding]:
+    """Go along the whole chain within the connection's transaction, then look for what slipped past it."""
+    walk = _Walk(connection, expected)
+    await walk.run()
+    waiting = await connection.fetchval("SELECT count(*) FROM unsealed_transfers")
+    head = f"the last seal is {walk.head}" if walk.head is not None else "no seal yet"
+    yield walk.chain.finding(f"{head}\ntransfers sealed: {walk.covered}, waiting for their seal: {waiting}")
+    yield walk.transfers.finding()
+    left_out = Broken(COMPLETE)
+    async for row in connection.cursor(_LEFT_OUT, prefetch=MEMBERS_PAGE):
+        left_out.add(f"transfer {row['id']}: neither sealed nor waiting")
+    yield left_out.finding()
+    if expected:
+        for number, marks in sorted(walk.unseen.items()):
+            for mark in marks:
+                walk.expected.add(f"seal {number}: {mark.brief} was written down, and it is not there")
+        yield walk.expected.finding()
+
+
+class _Walk:
+    """One way along the chain, from its first seal to its last."""
+
+    def __init__(self, connection: Connection, expected: Sequence[SealMark]) -> None:
+        self.chain, self.transfers, self.expected = Broken(UNBROKEN), Broken(UNCHANGED), Broken(EXPECTED)
+        self.head: SealMark | None = None
+        self.covered = 0
+        self.unseen: dict[int, list[SealMark]] = {}
+        for mark in expected:
+            self.unseen.setdefault(mark.number, []).append(mark)
+        self._connection = connection
+        self._members: AsyncIterator[asyncpg.Record] = aiter(connection.cursor(_MEMBERS, prefetch=MEMBERS_PAGE))
+        self._member: asyncpg.Record | None = None
+
+    async def run(self) -> None:
+        """Look at every seal, and at every transfer that says it has one."""
+        await self._next_member()
+        async for row in self._connection.cursor(_SEALS, prefetch=SEALS_PAGE):
+            seal = _Seal(**row)
+            await self._skip_members(seal.number)
+            self._check_place(seal)
+            if await self._hash_members(seal) != seal.hash:
+                self.chain.add(f"seal {seal.number}: its hash is not that of what it covers")
+            now = SealMark(seal.number, seal.hash)
+            for mark in self.unseen.pop(seal.number, ()):
+                if mark != now:
+                    self.expected.add(f"seal {seal.number}: {mark.brief} was written down, it is {now.brief}")
+            self.head = now
+        await self._skip_members(None)
+
+    def _check_place(self, seal: _Seal) -> None:
+        """No number may be missing before this seal, and it must name the hash of the one before."""
+        last, known = self.head or (0, NO_HASH)
+        if seal.number != last + 1:
+            missing = f"seal {last + 1}" if seal.number == last + 2 else f"seals {last + 1} to {seal.number - 1}"
+            self.chain.add(f"{missing}: missing")
+        elif seal.previous != known:
+            self.chain.add(f"seal {seal.number}: it does not follow the one before it")
+
+    async def _hash_members(self, seal: _Seal) -> bytes:
+        """Compute a seal from its transfers as they are now."""
+        digest = sha256(seal_head(seal.previous, seal.number, seal.sealed_at, seal.transfers))
+        listed = place = 0
+        while (member := self._member) is not None and member["seal"] == seal.number:
+            if member["position"] != place + 1:
+                self.chain.add(f"seal {seal.number}: nothing is listed at position {place + 1}")
+            listed, place = listed + 1, member["position"]
+            digest.update(self._bytes_of(member))
+            await self._next_member()
+        self.covered += listed
+        if listed != seal.transfers:
+            self.chain.add(f"seal {seal.number}: it was made of {seal.transfers} transfers, {listed} are listed")
+        return digest.digest()
+
+    def _bytes_of(self, member: asyncpg.Record) -> bytes:
+        """The bytes of a listed transfer, which is named if it is not what was sealed."""
+        name = f"transfer {member['transfer_id']} of seal {member['seal']}"
+        if member["id"] is None:
+            self.transfers.add(f"{name}: not there")
+            return b""
+        data = transfer_bytes(_entry(member))
+        if sha256(data).digest() != member["digest"]:
+            self.transfers.add(f"{name}: changed")
+        return data
+
+    async def _skip_members(self, until: int | None) -> None:
+        """Pass over transfers whose seal is not there."""
+        while (member := self._member) is not None and (until is None or member["seal"] < until):
+            self.chain.add(f"transfer {member['transfer_id']}: its seal {member['seal']} is not there")
+            await self._next_member()
+
+    async def _next_member(self) -> None:
+        self._member = await anext(self._members, None)
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        id=row["id"],
+        debit=row["debit"],
+        credit=row["credit"],
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        reason=row["reason"],
+        kind=row["kind"],
+        subject_id=row["subject_id"],
+        at=row["at"],
+    )
