@@ -151,7 +151,6 @@ class _Writer:
         every = [*self._in, *self._asked.values(), *self._out, *self._answered.values(), *self._events]
         subprotocols = {"type": "string", "enum": [SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK]}
         headers = {"type": "object", "properties": {"Sec-WebSocket-Protocol": subprotocols}}
-        query = {"type": "object", "properties": {"since": {"type": "string"}}}
         return {
             "socket": {
                 "address": SOCKET_PATH,
@@ -164,8 +163,7 @@ class _Writer:
                 "address": EVENTS_PATH,
                 "title": "The numbered events, as Server-Sent Events",
                 "servers": [_ref("servers", "stream"), _ref("servers", "secure_stream")],
-                "messages": {name: _ref("components/messages", name) for name in ["out.welcome", *self._events]},
-                "bindings": {"ws": {"method": "GET", "query": query}},
+                "messages": {name: _ref("components/messages", name) for name in self._streamed()},
             },
         }
 
@@ -183,9 +181,15 @@ class _Writer:
         operations["send.session"] = _operation("send", self._out)
         operations["send.events"] = _operation("send", self._events)
         operations["send.ephemeral"] = _operation("send", self._ephemeral)
-        told = ["out.welcome", *self._events]
-        operations["stream.events"] = _operation("send", told, channel="events", security="bearer")
+        query = {"type": "object", "properties": {"since": {"type": "string"}}, "additionalProperties": False}
+        stream = _operation("send", self._streamed(), channel="events", security="bearer")
+        operations["stream.events"] = stream | {"bindings": {"http": {"method": "GET", "query": query}}}
         return operations
+
+    def _streamed(self) -> list[str]:
+        """What an event stream may tell."""
+        about_session = [f"out.{frame.__struct_config__.tag}" for frame in (Welcome, ErrorFrame, Bye)]
+        return [*about_session, *self._events]
 
     def _frame(self, direction: str, frame: StructType) -> str:
         tag = frame.__struct_config__.tag

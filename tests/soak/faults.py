@@ -11,7 +11,7 @@ from time import monotonic
 import psutil
 
 from protocol.ids import ConversationId
-from tests.soak.crowd import Broken, Crowd, Device
+from tests.soak.crowd import Broken, Crowd, Device, Person
 from tests.soak.work import Work
 from tests.support.process import ServerProcess
 
@@ -175,7 +175,8 @@ class Trouble:
 
     async def _flood(self, device: Device, thread: ConversationId, number: int) -> None:
         who = next(person for person in self.crowd.people if device in person.devices)
-        await self.work.say(who, thread, f"{number:04} {FREEZE_TEXT}"[:4000], random.Random(number), at_once=True)
+        alone = Person(who.name, [device])  # the frozen ones would not answer
+        await self.work.say(alone, thread, f"{number:04} {FREEZE_TEXT}"[:4000], random.Random(number), at_once=True)
 
     async def typing(self) -> None:
         """People type as no person can, and too many frames end a session for a moment."""

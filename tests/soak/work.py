@@ -31,8 +31,8 @@ from protocol.errors import Fault, NotFound, Rejected
 from protocol.ids import BookingId, ConversationId, MessageId
 from tests.soak.crowd import PATIENCE_S, RETRY_S, Broken, Crowd, Device, Person
 
-#: A command over the socket that is not answered by then is sent over REST under the same id.
-SOCKET_PATIENCE_S = 4.0
+#: What is not answered by then is sent again under the same id, from another device or over the other transport.
+ATTEMPT_S = 4.0
 #: Payments that are not seen by then are paid once more, as somebody before a page that hangs does.
 PAY_AGAIN_S = 4.0
 LOOK_EVERY_S = 0.1
@@ -98,7 +98,7 @@ class Work:
         self._parked = 0
         self._workers: list[asyncio.Task[None]] = []
         self._changed = asyncio.Condition()
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ATTEMPT_S))
 
     # Starting and stopping
 
@@ -205,10 +205,10 @@ class Work:
             await asyncio.sleep(RETRY_S)
 
     async def _try(self, device: Device, command: Command, key: str, *, over_socket: bool) -> Any:
-        if not over_socket:
+        async with asyncio.timeout(ATTEMPT_S):
+            if over_socket:
+                return await device.client.send(command, id=key)
             return await device.rest.call(command, key=key)
-        async with asyncio.timeout(SOCKET_PATIENCE_S):
-            return await device.client.send(command, id=key)
 
     # Errands
 
@@ -309,8 +309,9 @@ class Work:
             if loop.time() >= pay_at:
                 await self._checkout(device, reply.checkout_path, mode)
                 pay_at, mode = loop.time() + PAY_AGAIN_S, ""
-            with suppress(Fault):
-                seen = (await device.rest.call(GetBooking(booking_id=booking_id))).reply
+            with suppress(Fault, TimeoutError):
+                async with asyncio.timeout(ATTEMPT_S):
+                    seen = (await device.rest.call(GetBooking(booking_id=booking_id))).reply
                 if seen.payment_status is PaymentStatus.SECURED:
                     break
             if loop.time() > give_up_at:
@@ -332,8 +333,9 @@ class Work:
         give_up_at = loop.time() + PATIENCE_S
         while True:
             await self._gate()
-            with suppress(Fault, NotFound):
-                await customer.any_device(chance).rest.call(GetConversation(conversation_id=thread))
+            with suppress(Fault, NotFound, TimeoutError):
+                async with asyncio.timeout(ATTEMPT_S):
+                    await customer.any_device(chance).rest.call(GetConversation(conversation_id=thread))
                 break
             if loop.time() > give_up_at:
                 raise Broken(f"{customer.name}: the thread of {thread} is never opened")
