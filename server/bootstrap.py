@@ -19,6 +19,7 @@ from server.auth.keys import load_keys
 from server.auth.passwords import Passwords
 from server.auth.procedures import Accounts
 from server.auth.tokens import TokenService
+from server.auth.watch import RevocationWatch
 from server.config import Config
 from server.gateway.events import PATH as EVENTS_PATH
 from server.gateway.events import Events
@@ -150,6 +151,9 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         tokens.on_revoked, tokens.on_outdated = hub.revoke, hub.outdate
         await hub.start()
         stack.push_async_callback(hub.stop)
+        watch = RevocationWatch(node.pool, tokens, node.clock)
+        watch.start()
+        stack.push_async_callback(watch.stop)
         watch_gateway(node.metrics, hub)
         payments = await _open_payments(stack, config, node)
         app = HttpApp(

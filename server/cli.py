@@ -69,6 +69,27 @@ def doctor(config: ConfigPath = None) -> None:
     raise typer.Exit(_main(config, lambda settings: run_doctor(settings, console)))
 
 
+@app.command()
+def top(
+    url: Annotated[str, typer.Option(help="A running server; empty: the one of the configured data folder.")] = "",
+    interval: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
+    once: Annotated[
+        bool, typer.Option("--once", help="Print one frame and end; exit code 1 without a server.")
+    ] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Watch a running server: rates, latencies, queues, refusals, memory. Ctrl-C ends it."""
+    from server.ops.top.shell import Top  # noqa: PLC0415
+    from server.running import find_running  # noqa: PLC0415
+
+    async def watch(settings: Config) -> int:
+        running = find_running(Path(settings.server.data_dir))
+        screen = Top(url or (running.url if running else settings.public_url), interval, console)
+        return await (screen.once() if once else screen.run())
+
+    raise typer.Exit(_main(config, watch))
+
+
 def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:
     """Load the configuration and run the action under it."""
     from server.node import STARTUP_ERRORS  # noqa: PLC0415

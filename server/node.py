@@ -85,6 +85,7 @@ class Node:
 
     def publish(self, published: Published) -> None:
         """Tell everybody on this node of a committed event."""
+        self.metrics.events += 1
         for listener in self.listeners:
             listener(published)
 
@@ -176,3 +177,10 @@ def _watch(node: Node) -> None:
     gauge("mailbox_depth", "Commands that wait for their actor's turn", lambda: node.runtime.mailbox_depth)
     gauge("commit_queue", "Decisions that wait for their batch", lambda: node.committers.queued)
     gauge("agenda_jobs", "Timers that the clock holds", lambda: node.agenda.jobs)
+    text = "Connections to the database for reads, by what they do: busy, idle"
+    node.metrics.count("database_connections", text, lambda: _connections(node.pool), "state")
+
+
+def _connections(pool: Pool) -> dict[str, float]:
+    idle = pool.get_idle_size()
+    return {"busy": pool.get_size() - idle, "idle": idle}

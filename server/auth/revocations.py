@@ -31,17 +31,23 @@ class Revocations:
         #: Tokens issued before are refused, all of them.
         self._refused_before = 0.0
 
-    def add_session(self, session_id: SessionId) -> None:
-        """Refuse a session's tokens from now on."""
+    def add_session(self, session_id: SessionId) -> bool:
+        """Refuse a session's tokens from now on; answers whether that is news."""
+        if session_id in self._sessions:
+            return False
         self._make_room()
-        self._sessions.pop(session_id, None)
         self._sessions[session_id] = self._now() + self._lifetime_s
+        return True
 
-    def add_floor(self, user_id: UserId, roles_version: int) -> None:
-        """Refuse a user's tokens of an earlier ``roles_version``."""
+    def add_floor(self, user_id: UserId, roles_version: int) -> bool:
+        """Refuse a user's tokens of an earlier ``roles_version``; answers whether that is news."""
+        known, _ = self._floors.get(user_id, (-1, 0.0))
+        if roles_version <= known:
+            return False
         self._make_room()
-        known, _ = self._floors.pop(user_id, (0, 0.0))
-        self._floors[user_id] = (max(known, roles_version), self._now() + self._lifetime_s)
+        self._floors.pop(user_id, None)
+        self._floors[user_id] = (roles_version, self._now() + self._lifetime_s)
+        return True
 
     def has_session(self, session_id: SessionId) -> bool:
         """Whether the session was taken away."""

@@ -144,17 +144,16 @@ class TokenService:
             hears(UserId(published.to.id), event)
 
     def restore(self, events: Sequence[tuple[UUID, Event]]) -> None:
-        """Hear again what was taken away lately, by user, so that a restart gives nothing back."""
+        """Hear what was taken away lately, by user, here before a restart or on another node; once known is no news."""
         for user_id, event in events:
             self._hears[type(event)](UserId(user_id), event)
 
     def _revoke(self, session_id: SessionId) -> None:
-        self._revocations.add_session(session_id)
-        self.on_revoked(session_id)
+        if self._revocations.add_session(session_id):
+            self.on_revoked(session_id)
 
     def _outdate(self, user_id: UserId, roles_version: int | None) -> None:
-        if roles_version is not None:
-            self._revocations.add_floor(user_id, roles_version)
+        if roles_version is not None and self._revocations.add_floor(user_id, roles_version):
             self.on_outdated(user_id)
 
     def _decode(self, token: str) -> Verified:

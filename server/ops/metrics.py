@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
@@ -52,6 +52,9 @@ class Metrics(Observer, Collector):
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        #: Committed events that were told on this node.
+        self.events = 0
         self._outcomes: Counter[tuple[type[Command], str]] = Counter()
         self._latency: defaultdict[type[Command], Tally] = defaultdict(lambda: Tally(LATENCY_BUCKETS_S))
         self._reruns: Counter[str] = Counter()
@@ -100,6 +103,9 @@ class Metrics(Observer, Collector):
         for (kind, result), count in self._outcomes.items():
             commands.add_metric([BY_TYPE[kind].name, result], count)
         yield commands
+        events = CounterMetricFamily("guildwire_events", "Committed events that this node has told of")
+        events.add_metric([], self.events)
+        yield events
         text = "From a command's arrival to its durable answer"
         latency = HistogramMetricFamily("guildwire_command_seconds", text, labels=["command"])
         for kind, tally in self._latency.items():
