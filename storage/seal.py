@@ -59,7 +59,7 @@ class Tail:
 
 
 def transfer_bytes(entry: Entry) -> bytes:
-    """The bytes of a transfer that its seal covers (docs/decisions/0016-the-ledger-is-sealed-behind.md)."""
+    """The bytes of a transfer that its seal covers (docs/decisions/*-the-ledger-is-sealed-behind.md)."""
     return b"".join(
         (
             entry.id.bytes,

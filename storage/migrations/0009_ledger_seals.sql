@@ -46,7 +46,7 @@ CREATE TRIGGER transfers_queued AFTER INSERT ON transfers
 -- Behind the trigger, which holds off writers until this is committed.
 INSERT INTO unsealed_transfers (transfer_id) SELECT id FROM transfers;
 
--- The canonical bytes (docs/decisions/0016-the-ledger-is-sealed-behind.md): a text is its UTF-8 behind its length in four
+-- The canonical bytes (docs/decisions/*-the-ledger-is-sealed-behind.md): a text is its UTF-8 behind its length in four
 -- bytes; numbers are signed and big-endian; an instant is microseconds since 1970 in eight bytes; an id its sixteen bytes.
 CREATE FUNCTION seal_text(value text) RETURNS bytea LANGUAGE sql STABLE AS $$
     SELECT int4send(octet_length(convert_to(value, 'UTF8'))) || convert_to(value, 'UTF8')

@@ -114,7 +114,7 @@ GOLDEN_BYTES = (
     + "01890a5dac96774bbcceb302099a8058"
     "00064c06cfcd6640"
 )
-#: Computed with printf and sha256sum from what docs/decisions/0016 says.
+#: Computed with printf and sha256sum from what docs/decisions/*-the-ledger-is-sealed-behind.md says.
 GOLDEN_SEAL = "78314034c48253e3fc8111857803bfe1231fa948b484d41e321bb92ecd326046"
 
 
