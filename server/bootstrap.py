@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,11 +16,11 @@ from aiohttp import web
 from rich.console import Console
 
 from protocol.instants import zone_names
-from server.auth.keys import load_keys
+from server.auth.keys import SETTLE_S, load_keys
 from server.auth.passwords import Passwords
 from server.auth.procedures import Accounts
 from server.auth.tokens import TokenService
-from server.auth.watch import RevocationWatch
+from server.auth.watch import Watch
 from server.config import Config
 from server.gateway.events import PATH as EVENTS_PATH
 from server.gateway.events import Events
@@ -130,7 +131,8 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(open_node(dsn, config))
         limiters = Limiters(_rates(config))
-        tokens = TokenService(load_keys(Path(config.server.data_dir) / "keys"), lifetime_s=config.auth.access_token_s)
+        keys = partial(load_keys, Path(config.server.data_dir) / "keys", settle_s=SETTLE_S)
+        tokens = TokenService(keys(), lifetime_s=config.auth.access_token_s)
         node.listeners.append(tokens.on_event)
         passwords = Passwords()
         stack.callback(passwords.close)
@@ -148,10 +150,10 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             origin_allowed=_origin_check(config),
         )
         node.listeners.append(hub.publish)
-        tokens.on_revoked, tokens.on_outdated = hub.revoke, hub.outdate
+        tokens.on_revoked, tokens.on_outdated, tokens.on_retired = hub.revoke, hub.outdate, hub.outdate_all
         await hub.start()
         stack.push_async_callback(hub.stop)
-        watch = RevocationWatch(node.pool, tokens, node.clock)
+        watch = Watch(node.pool, tokens, node.clock, keys)
         watch.start()
         stack.push_async_callback(watch.stop)
         watch_gateway(node.metrics, hub)

@@ -14,6 +14,8 @@ from server.config import Config, ConfigError, load_config
 from server.ops.logs import configure_logs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign access tokens: list, rotate, retire.")
+app.add_typer(keys_app, name="keys")
 console = Console()
 T = TypeVar("T")
 
@@ -88,6 +90,34 @@ def top(
         return await (screen.once() if once else screen.run())
 
     raise typer.Exit(_main(config, watch))
+
+
+@keys_app.command("list")
+def keys_list(config: ConfigPath = None) -> None:
+    """Show the keys of access tokens, and which one signs."""
+    from server.ops.keys import show_keys  # noqa: PLC0415
+
+    raise typer.Exit(_main(config, lambda settings: show_keys(settings, console)))
+
+
+@keys_app.command("rotate")
+def keys_rotate(config: ConfigPath = None) -> None:
+    """Make a new key; running servers take it within seconds and sign with it a minute later."""
+    from server.ops.keys import rotate_keys  # noqa: PLC0415
+
+    raise typer.Exit(_main(config, lambda settings: rotate_keys(settings, console)))
+
+
+@keys_app.command("retire")
+def keys_retire(
+    name: Annotated[str, typer.Argument(help="The key's file, like token-0001.")],
+    force: Annotated[bool, typer.Option(help="Even if tokens that it signed still hold.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Remove a key; its tokens hold no longer, and running servers know within seconds."""
+    from server.ops.keys import retire  # noqa: PLC0415
+
+    raise typer.Exit(_main(config, lambda settings: retire(settings, console, name, force=force)))
 
 
 def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:

@@ -8,7 +8,7 @@ TOKEN_BYTES_MAX = 4_096
 TOKENS_CACHED_MAX = 20_000
 #: Sessions, and users, of which something was taken within the lifetime of an access token.
 REVOCATIONS_MAX = 50_000
-#: How often what other nodes took away is looked for.
+#: How often what other nodes took away, and changed key files, are looked for.
 LOOK_EVERY_S = 2.0
 #: So far back each time: nodes' clocks differ, and a decision may be written long after it was made.
 LOOK_BACK_S = 120.0

@@ -87,6 +87,10 @@ class TokenService:
         self.on_revoked: Callable[[SessionId], None] = lambda session_id: None
         #: Told of every user who may less than before: the tokens of their sockets hold no longer.
         self.on_outdated: Callable[[UserId], None] = lambda user_id: None
+        #: Told when a key was retired of which tokens still held: whoever came with one has to come again.
+        self.on_retired: Callable[[], None] = lambda: None
+        #: Key id → when the last of its tokens that were seen here expires.
+        self._needed_until: dict[str, float] = {}
         self._hears: Mapping[type[Event], Callable[[UserId, Any], None]] = {
             SessionEnded: lambda user_id, event: self._revoke(event.session_id),
             SessionRevoked: lambda user_id, event: self._revoke(event.session_id),
@@ -136,6 +140,16 @@ class TokenService:
             raise Unauthenticated(reason="expired")
         return verified
 
+    def use(self, keys: SigningKeys) -> None:
+        """Sign and verify with other keys from now on; tokens of those that are gone hold no longer."""
+        retired = self._keys.public.keys() - keys.public.keys()
+        self._keys = keys
+        if not retired:
+            return
+        self._cache.clear()
+        if any(self._needed_until.pop(key_id, 0.0) > self._now() for key_id in retired):
+            self.on_retired()
+
     def on_event(self, published: Published) -> None:
         """Hear of a committed event of this node."""
         event = published.emitted.event
@@ -161,11 +175,13 @@ class TokenService:
         if len(token) > TOKEN_BYTES_MAX:
             raise Unauthenticated(reason="invalid")
         try:
-            key = self._keys.public[jwt.get_unverified_header(token)["kid"]]
+            key_id = jwt.get_unverified_header(token)["kid"]
+            key = self._keys.public[key_id]
             payload = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=self._issuer, options=_CHECKS)
             claims = msgspec.convert(payload, Claims)
         except (jwt.InvalidTokenError, msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated(reason="invalid") from error
+        self._needed_until[key_id] = max(self._needed_until.get(key_id, 0.0), claims.exp)
         principal = Principal(
             user_id=claims.sub,
             role=claims.role,

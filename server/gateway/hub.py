@@ -341,6 +341,11 @@ class Hub:
         for socket in self._by_user.get(user_id, ()):
             socket.close(CloseCode.TOKEN_EXPIRED)
 
+    def outdate_all(self) -> None:
+        """Tokens of a retired key hold no longer: everybody comes back, not all at once."""
+        for socket in tuple(self._sockets):
+            socket.close(CloseCode.TOKEN_EXPIRED, random.random() * self.limits.reconnect_spread_s)
+
     def acknowledge(self, user_id: UserId, device: str, seq: int, state: AckState) -> None:
         """Keep how far a device has got."""
         self._acks.add(user_id, device, seq, state)
