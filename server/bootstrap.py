@@ -70,6 +70,7 @@ class Server:
 
     node: Node
     hub: Hub
+    jobs: Jobs
     url: str
 
 
@@ -186,11 +187,11 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         url = _url(config, runner)
         if payments is not None:
             payments.start(url)
-        await _start_jobs(stack, config, node)
-        yield Server(node, hub, url)
+        jobs = await _start_jobs(stack, config, node)
+        yield Server(node, hub, jobs, url)
 
 
-async def _start_jobs(stack: AsyncExitStack, config: Config, node: Node) -> None:
+async def _start_jobs(stack: AsyncExitStack, config: Config, node: Node) -> Jobs:
     """Let work in the background begin; at a stop it is cut first."""
     metrics = JobMetrics()
     node.metrics.registry.register(metrics)
@@ -198,6 +199,7 @@ async def _start_jobs(stack: AsyncExitStack, config: Config, node: Node) -> None
     node.time_moved.append(jobs.check)
     stack.push_async_callback(jobs.stop)
     await jobs.start(node.agenda)
+    return jobs
 
 
 async def _open_payments(stack: AsyncExitStack, config: Config, node: Node) -> SandboxPayments | None:

@@ -227,6 +227,9 @@ def _check(config: Config) -> None:
             ip_network(proxy)
         except ValueError as error:
             raise ConfigError(f"server.trusted_proxies: {error}") from error
+    keep = config.retention
+    if 0 < keep.journal_days <= keep.inbox_days:
+        raise ConfigError("retention.journal_days: must be longer than retention.inbox_days, or 0")
     if config.auth.refresh_token_s <= config.auth.access_token_s:
         raise ConfigError("auth.refresh_token_s: must be longer than auth.access_token_s")
     if config.dev.enabled and not _is_loopback(config.server.host) and not config.dev.allow_non_loopback:

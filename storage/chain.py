@@ -4,7 +4,6 @@ Streamed: whatever the ledger's size, a page of its rows is in memory.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ import asyncpg
 
 from storage.database import Connection
 from storage.seal import NO_HASH, Entry, seal_head, transfer_bytes
-from storage.verify import SAMPLES_MAX, Finding
+from storage.verify import CHECK_MAX_S, Broken, Finding
 
 #: Rows that are read at once.
 SEALS_PAGE, MEMBERS_PAGE = 500, 2_000
@@ -63,25 +62,6 @@ class SealMark(NamedTuple):
         return mark
 
 
-@dataclass(slots=True)
-class Broken:
-    """What one check found: all of it counted, some of it named."""
-
-    name: str
-    count: int = 0
-    samples: list[str] = field(default_factory=list)
-
-    def add(self, what: str) -> None:
-        """One more."""
-        self.count += 1
-        if len(self.samples) < SAMPLES_MAX:
-            self.samples.append(what)
-
-    def finding(self, says: str = "") -> Finding:
-        """The check's result."""
-        return Finding(self.name, self.count, tuple(self.samples), says)
-
-
 class _Seal(NamedTuple):
     number: int
     previous: bytes
@@ -94,12 +74,12 @@ async def check_chain(connection: Connection, expected: Sequence[SealMark] = ())
     """Go along the whole chain within the connection's transaction, then look for what slipped past it."""
     walk = _Walk(connection, expected)
     await walk.run()
-    waiting = await connection.fetchval("SELECT count(*) FROM unsealed_transfers")
+    waiting = await connection.fetchval("SELECT count(*) FROM unsealed_transfers", timeout=CHECK_MAX_S)
     head = f"the last seal is {walk.head}" if walk.head is not None else "no seal yet"
     yield walk.chain.finding(f"{head}\ntransfers sealed: {walk.covered}, waiting for their seal: {waiting}")
     yield walk.transfers.finding()
     left_out = Broken(COMPLETE)
-    async for row in connection.cursor(_LEFT_OUT, prefetch=MEMBERS_PAGE):
+    async for row in connection.cursor(_LEFT_OUT, prefetch=MEMBERS_PAGE, timeout=CHECK_MAX_S):
         left_out.add(f"transfer {row['id']}: neither sealed nor waiting")
     yield left_out.finding()
     if expected:
@@ -120,13 +100,15 @@ class _Walk:
         for mark in expected:
             self.unseen.setdefault(mark.number, []).append(mark)
         self._connection = connection
-        self._members: AsyncIterator[asyncpg.Record] = aiter(connection.cursor(_MEMBERS, prefetch=MEMBERS_PAGE))
+        self._members: AsyncIterator[asyncpg.Record] = aiter(
+            connection.cursor(_MEMBERS, prefetch=MEMBERS_PAGE, timeout=CHECK_MAX_S)
+        )
         self._member: asyncpg.Record | None = None
 
     async def run(self) -> None:
         """Look at every seal, and at every transfer that says it has one."""
         await self._next_member()
-        async for row in self._connection.cursor(_SEALS, prefetch=SEALS_PAGE):
+        async for row in self._connection.cursor(_SEALS, prefetch=SEALS_PAGE, timeout=CHECK_MAX_S):
             seal = _Seal(**row)
             await self._skip_members(seal.number)
             self._check_place(seal)

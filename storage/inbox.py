@@ -22,9 +22,22 @@ from storage.database import Connection, Pool
 
 log = structlog.get_logger(__name__)
 
-#: Users whose old rows go in one statement, and statements of one call.
-TRIM_USERS = 500
-TRIM_STATEMENTS_MAX = 10_000
+#: The events behind a number, of each of many inboxes; those of actors at rest for long are in the archive.
+PAGES = """
+SELECT w.ord, i.seq, i.kind, i.id, i.version, i.at, j.type, j.data, j.cause
+  FROM unnest($1::uuid[], $2::bigint[], $3::int[]) WITH ORDINALITY w(user_id, after, rows_max, ord)
+ CROSS JOIN LATERAL (
+    SELECT * FROM inbox x WHERE x.user_id = w.user_id AND x.seq > w.after ORDER BY x.seq LIMIT w.rows_max) i
+  LEFT JOIN LATERAL (
+    SELECT h.type, h.data::text, h.cause FROM journal h
+     WHERE h.kind = i.kind AND h.id = i.id AND h.version = i.version
+    UNION ALL
+    SELECT a.types[a.nth], a.datas[a.nth]::text, a.causes[a.nth]
+      FROM (SELECT types, datas, causes, i.version - first_version + 1 AS nth FROM journal_archive
+             WHERE kind = i.kind AND id = i.id AND first_version <= i.version AND last_version >= i.version) a) j
+    ON true
+ ORDER BY w.ord, i.seq
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +105,7 @@ async def read_page(pool: Pool, user_id: UserId, after: int, rows_max: int) -> l
 
 async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
     """Read the events of many inboxes, in the order asked for: in two statements, and one for each kind of text."""
-    rows = await pool.fetch(
-        "SELECT w.ord, i.seq, i.kind, i.id, i.version, i.at, j.type, j.data::text AS data, j.cause"
-        " FROM unnest($1::uuid[], $2::bigint[], $3::int[]) WITH ORDINALITY w(user_id, after, rows_max, ord)"
-        " CROSS JOIN LATERAL (SELECT * FROM inbox x WHERE x.user_id = w.user_id AND x.seq > w.after"
-        " ORDER BY x.seq LIMIT w.rows_max) i"
-        " LEFT JOIN journal j ON j.kind = i.kind AND j.id = i.id AND j.version = i.version ORDER BY w.ord, i.seq",
-        *map(list, zip(*wanted, strict=True)),
-    )
+    rows = await pool.fetch(PAGES, *map(list, zip(*wanted, strict=True)))
     seen_by = [(wanted[row["ord"] - 1].user_id, Ref(Kind(row["kind"]), row["id"])) for row in rows]
     visible = await _visible(pool, set(seen_by))
     events = [
@@ -210,7 +216,7 @@ async def may_meet(pool: Connection | Pool, user_id: UserId, others: Collection[
     return {row["id"] for row in rows}
 
 
-# Acks and retention
+# Acks
 
 
 async def write_acks(pool: Pool, acks: Sequence[Acked]) -> None:
@@ -227,20 +233,3 @@ async def write_acks(pool: Pool, acks: Sequence[Acked]) -> None:
         [ack.delivered for ack in acks],
         [ack.seen for ack in acks],
     )
-
-
-async def trim(pool: Pool, before: datetime) -> int:
-    """Forget inbox rows older than an instant, and answer how many. What is left of each inbox stays contiguous."""
-    trimmed = 0
-    for _ in range(TRIM_STATEMENTS_MAX):
-        status = await pool.execute(
-            "WITH old AS (SELECT user_id, max(seq) AS seq FROM inbox WHERE at < $1 GROUP BY user_id LIMIT $2)"
-            " DELETE FROM inbox i USING old WHERE i.user_id = old.user_id AND i.seq <= old.seq",
-            before,
-            TRIM_USERS,
-        )
-        deleted = int(status.rpartition(" ")[2])
-        if not deleted:
-            break
-        trimmed += deleted
-    return trimmed

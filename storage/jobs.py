@@ -36,6 +36,8 @@ class Record:
     #: How long ago the last run failed; None unless it did.
     failed_s: float | None
     took_s: float | None
+    #: What the last successful run did.
+    counts: Mapping[str, int]
 
 
 class Claim:
@@ -74,11 +76,15 @@ async def register(pool: Pool, first: Mapping[str, datetime]) -> None:
 async def load_records(source: Pool | Connection, names: Collection[str]) -> dict[str, Record]:
     """Read what is known of these jobs."""
     rows = await source.fetch(
-        "SELECT name, done_for, succeeded_at, extract(epoch FROM now() - failed_at)::float8 AS failed_s, took_s"
+        "SELECT name, done_for, succeeded_at, extract(epoch FROM now() - failed_at)::float8 AS failed_s, took_s,"
+        " coalesce(counts, '{}')::text AS counts"
         " FROM jobs WHERE name = ANY ($1::text[])",
         list(names),
     )
-    return {row["name"]: Record(**row) for row in rows}
+    return {
+        row["name"]: Record(**{**row, "counts": msgspec.json.decode(row["counts"], type=dict[str, int])})
+        for row in rows
+    }
 
 
 @asynccontextmanager

@@ -1,27 +1,120 @@
 """What is not kept for good: old rows go in small statements, so that nobody waits for a lock or a long transaction."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from uuid import UUID
 
 from storage.database import Pool
 
 #: Blocks of 8 KiB that one statement looks through, and so, with their rows, all that it can delete.
 SWEEP_BLOCKS_MAX = 256
+#: Inboxes that one statement looks at, and rows of each that it deletes.
+TRIM_USERS_MAX = 200
+TRIM_ROWS_MAX = 100
+#: Blocks of the journal in which one statement looks for actors at rest, how many it moves, and events of each.
+ARCHIVE_BLOCKS_MAX = 256
+ARCHIVE_ACTORS_MAX = 100
+ARCHIVE_EVENTS_MAX = 500
+
+#: $1: the user behind whom to go on, $2: before when, $3: users, $4: rows of each.
+#: The newest row of an inbox stays, so that its numbers never hang in the air.
+TRIM = """
+WITH page AS MATERIALIZED (
+    SELECT user_id, seq FROM inbox_counters WHERE user_id > $1 ORDER BY user_id LIMIT $3),
+old AS MATERIALIZED (
+    SELECT p.user_id, f.seq AS first, least(p.seq, f.seq + $4) AS stop
+      FROM page p
+     CROSS JOIN LATERAL (SELECT i.seq, i.at FROM inbox i WHERE i.user_id = p.user_id ORDER BY i.seq LIMIT 1) f
+     WHERE f.at < $2),
+doomed AS MATERIALIZED (
+    SELECT f.place FROM old o
+     CROSS JOIN LATERAL (
+        SELECT i.ctid AS place, bool_and(i.at < $2) OVER (ORDER BY i.seq) AS beginning FROM inbox i
+         WHERE i.user_id = o.user_id AND i.seq >= o.first AND i.seq < o.stop) f
+     WHERE f.beginning),
+deleted AS (
+    DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT place FROM doomed)) RETURNING user_id)
+SELECT (SELECT user_id FROM page ORDER BY user_id DESC LIMIT 1) AS last,
+       (SELECT count(*) FROM page) AS users,
+       (SELECT count(*) FROM deleted) AS deleted,
+       EXISTS (SELECT FROM deleted GROUP BY user_id HAVING count(*) >= $4) AS more
+"""
+
+#: $1, $2: the blocks, $3: before when, $4: actors, $5: events of each.
+ARCHIVE = """
+WITH old AS MATERIALIZED (
+    SELECT DISTINCT kind, id FROM journal WHERE ctid >= $1::tid AND ctid < $2::tid AND at < $3),
+quiet AS MATERIALIZED (
+    SELECT o.kind, o.id, (SELECT min(f.version) FROM journal f WHERE f.kind = o.kind AND f.id = o.id) AS first
+      FROM old o
+      JOIN actors a ON a.kind = o.kind AND a.id = o.id
+      JOIN journal l ON l.kind = a.kind AND l.id = a.id AND l.version = a.version
+     WHERE l.at < $3
+       AND NOT EXISTS (SELECT FROM agenda t WHERE t.kind = o.kind AND t.actor_id = o.id AND t.name IS NOT NULL)
+     LIMIT $4),
+moved AS (
+    DELETE FROM journal j USING quiet q
+     WHERE j.kind = q.kind AND j.id = q.id AND j.version BETWEEN q.first AND q.first + $5 - 1
+    RETURNING j.*)
+INSERT INTO journal_archive
+SELECT kind, id, min(version), max(version), array_agg(type ORDER BY version), array_agg(schema ORDER BY version),
+       array_agg(data ORDER BY version), array_agg(at ORDER BY version), array_agg(principal ORDER BY version),
+       array_agg(cause ORDER BY version)
+  FROM moved GROUP BY kind, id
+RETURNING cardinality(types)
+"""
 
 
-async def sweep(pool: Pool, table: str, column: str, before: datetime) -> int:
-    """Delete a table's rows with an instant before that, and answer how many.
+def sweeping(table: str, column: str) -> Callable[[Pool, datetime], Awaitable[int]]:
+    """Make what deletes a table's rows with an instant before another, and answers how many.
 
     It goes through the whole table, block by block: the work of one sequential scan a night, and no index that every
     insert would have to keep up.
     """
-    blocks = await pool.fetchval(
-        "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::int", table
-    )
-    deleted = 0
-    for first in range(0, blocks, SWEEP_BLOCKS_MAX):
-        status = await pool.execute(
-            f"DELETE FROM {table} WHERE ctid >= $1::tid AND ctid < $2::tid AND {column} < $3",
-            *((first, 0), (first + SWEEP_BLOCKS_MAX, 0), before),
-        )
-        deleted += int(status.rpartition(" ")[2])
-    return deleted
+    sql = f"DELETE FROM {table} WHERE ctid >= $1::tid AND ctid < $2::tid AND {column} < $3"
+
+    async def sweep(pool: Pool, before: datetime) -> int:
+        deleted = 0
+        for first in range(0, await _blocks(pool, table), SWEEP_BLOCKS_MAX):
+            status = await pool.execute(sql, (first, 0), (first + SWEEP_BLOCKS_MAX, 0), before)
+            deleted += int(status.rpartition(" ")[2])
+        return deleted
+
+    return sweep
+
+
+async def trim_inboxes(pool: Pool, before: datetime) -> int:
+    """Forget inbox rows from before an instant, and answer how many.
+
+    Of each inbox a beginning goes, up to the first row that is not older, and never its last row: what is left is
+    contiguous and ends at its counter. Whoever asks for what went is told to start afresh.
+    """
+    after, trimmed = UUID(int=0), 0
+    while True:
+        row = await pool.fetchrow(TRIM, after, before, TRIM_USERS_MAX, TRIM_ROWS_MAX)
+        assert row is not None
+        trimmed += int(row["deleted"])
+        if row["more"]:
+            continue
+        if row["users"] < TRIM_USERS_MAX:
+            return trimmed
+        after = row["last"]
+
+
+async def archive_journals(pool: Pool, before: datetime) -> int:
+    """Move the journals of actors at rest since before an instant to the archive, and answer how many events.
+
+    At rest is who had no event since, and has no timer. Who wakes up goes on in ``journal``, and can be moved again.
+    """
+    moved = 0
+    for first in range(0, await _blocks(pool, "journal"), ARCHIVE_BLOCKS_MAX):
+        here = (first, 0), (first + ARCHIVE_BLOCKS_MAX, 0)
+        while rows := await pool.fetch(ARCHIVE, *here, before, ARCHIVE_ACTORS_MAX, ARCHIVE_EVENTS_MAX):
+            moved += sum(int(row[0]) for row in rows)
+    return moved
+
+
+async def _blocks(pool: Pool, table: str) -> int:
+    """How long a table is now."""
+    sql = "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::int"
+    return int(await pool.fetchval(sql, table))

@@ -1,11 +1,12 @@
 """Proof of the books: what must hold over the whole database, as one query each that finds what breaks it.
 
-All checks read one snapshot, so they can run while the server works.
+Each check reads one snapshot, so they can run while the server works.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID
 
 import msgspec
 
@@ -14,8 +15,11 @@ from storage.database import Connection, Pool
 
 #: Offenders shown for each check.
 SAMPLES_MAX = 10
-#: Actors whose journals are read at once.
+#: Actors whose journals are read in one snapshot, and rows that are fetched at once.
 REPLAY_PAGE = 500
+ROWS_AT_ONCE = 200
+#: One check, or one page.
+CHECK_MAX_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,25 @@ class Finding:
     samples: tuple[str, ...]
     #: What an operator may want to know of it besides.
     says: str = ""
+
+
+@dataclass(slots=True)
+class Broken:
+    """What one check found: all of it counted, some of it named."""
+
+    name: str
+    count: int = 0
+    samples: list[str] = field(default_factory=list)
+
+    def add(self, what: str) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.samples) < SAMPLES_MAX:
+            self.samples.append(what)
+
+    def finding(self, says: str = "") -> Finding:
+        """The check's result."""
+        return Finding(self.name, self.count, tuple(self.samples), says)
 
 
 CHECKS = (
@@ -110,6 +133,8 @@ CHECKS = (
         """
         SELECT i.user_id || ' #' || i.seq FROM inbox i
          WHERE NOT EXISTS (SELECT FROM journal j WHERE j.kind = i.kind AND j.id = i.id AND j.version = i.version)
+           AND NOT EXISTS (SELECT FROM journal_archive a WHERE a.kind = i.kind AND a.id = i.id
+                                  AND i.version BETWEEN a.first_version AND a.last_version)
         """,
     ),
     Check(
@@ -118,7 +143,10 @@ CHECKS = (
         SELECT coalesce(a.kind, j.kind) || '/' || coalesce(a.id, j.id) || ': version ' || coalesce(a.version, 0)
                || ', events ' || coalesce(j.events, 0) || ', last ' || coalesce(j.last, 0)
           FROM actors a
-          FULL JOIN (SELECT kind, id, count(*) AS events, max(version) AS last FROM journal GROUP BY kind, id) j
+          FULL JOIN (SELECT kind, id, sum(events) AS events, max(last) AS last FROM (
+                         SELECT kind, id, 1 AS events, version AS last FROM journal
+                         UNION ALL SELECT kind, id, cardinality(types), last_version FROM journal_archive) x
+                      GROUP BY kind, id) j
             ON j.kind = a.kind AND j.id = a.id
          WHERE a.version IS DISTINCT FROM j.events OR a.version IS DISTINCT FROM j.last
         """,
@@ -171,16 +199,29 @@ CHECKS = (
 
 @asynccontextmanager
 async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
-    """One unchanging view of the database."""
+    """One unchanging view of the database, for no longer than one check takes: an old one keeps dead rows alive."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute(f"SET LOCAL statement_timeout = '{CHECK_MAX_S:.0f}s'")
         yield connection  # type: ignore[misc]  # a pool hands out a proxy of the connection
 
 
-async def run_check(connection: Connection, check: Check) -> Finding:
+async def run_check(pool: Pool, check: Check) -> Finding:
     """Look for what breaks one invariant."""
-    rows = await connection.fetch(check.sql)
-    return Finding(check.name, len(rows), tuple(str(row[0]) for row in rows[:SAMPLES_MAX]))
+    broken = Broken(check.name)
+    async with snapshot(pool) as connection:
+        async for row in connection.cursor(check.sql, prefetch=ROWS_AT_ONCE, timeout=CHECK_MAX_S):
+            broken.add(str(row[0]))
+    return broken.finding()
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """An actor's kept state, to hold against its events."""
+
+    to: Ref
+    #: JSON.
+    state: str
+    schema: int
 
 
 class JournalEntry(msgspec.Struct, frozen=True):
@@ -192,33 +233,35 @@ class JournalEntry(msgspec.Struct, frozen=True):
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
-    """An actor's kept state and all its events, to hold against each other."""
+_LIVES = """
+SELECT kind, id, state::text AS state, schema FROM actors
+ WHERE $2::uuid IS NULL OR (kind, id) > ($1, $2) ORDER BY kind, id LIMIT $3
+"""
+#: The journals of these actors, in order; hot or archived. OFFSET 0 keeps the look-up by actor inside of the view.
+JOURNALS = """
+SELECT w.ord, j.version, j.type, j.schema, j.data::text AS data
+  FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY w(kind, id, ord)
+ CROSS JOIN LATERAL (SELECT * FROM journal_all v WHERE v.kind = w.kind AND v.id = w.id OFFSET 0) j
+ ORDER BY w.ord, j.version
+"""
 
-    to: Ref
-    #: JSON.
-    state: str
-    schema: int
-    events: tuple[JournalEntry, ...]
 
-
-async def lives(connection: Connection) -> AsyncIterator[Life]:
-    """Every actor with its journal, a page at a time."""
-    after = ("", None)
+async def lives(pool: Pool) -> AsyncIterator[Life | JournalEntry]:
+    """Every actor, each followed by its events in order; never more of them in memory than a page."""
+    after: tuple[str, UUID | None] = ("", None)
     while True:
-        rows = await connection.fetch(
-            "SELECT a.kind, a.id, a.state::text AS state, a.schema,"
-            " (SELECT jsonb_agg(jsonb_build_array(j.version, j.type, j.schema, j.data::text) ORDER BY j.version)::text"
-            "    FROM journal j WHERE j.kind = a.kind AND j.id = a.id) AS events"
-            " FROM actors a WHERE $2::uuid IS NULL OR (a.kind, a.id) > ($1, $2) ORDER BY a.kind, a.id LIMIT $3",
-            *after,
-            REPLAY_PAGE,
-        )
-        for row in rows:
-            events = msgspec.json.decode(row["events"] or "[]", type=list[tuple[int, str, int, str]])
-            entries = tuple(JournalEntry(*event) for event in events)
-            yield Life(Ref(Kind(row["kind"]), row["id"]), row["state"], row["schema"], entries)
-        if len(rows) < REPLAY_PAGE:
+        async with snapshot(pool) as connection:
+            rows = await connection.fetch(_LIVES, *after, REPLAY_PAGE, timeout=CHECK_MAX_S)
+            found = [Life(Ref(Kind(row["kind"]), row["id"]), row["state"], row["schema"]) for row in rows]
+            refs = [life.to.kind for life in found], [life.to.id for life in found]
+            shown = 0
+            async for row in connection.cursor(JOURNALS, *refs, prefetch=ROWS_AT_ONCE, timeout=CHECK_MAX_S):
+                while shown < row["ord"]:
+                    yield found[shown]
+                    shown += 1
+                yield JournalEntry(row["version"], row["type"], row["schema"], row["data"])
+            for life in found[shown:]:
+                yield life
+        if len(found) < REPLAY_PAGE:
             return
-        after = (rows[-1]["kind"], rows[-1]["id"])
+        after = found[-1].to

@@ -1,6 +1,6 @@
 """Background jobs: each runs at its times on one node, is made up when it was missed, and shows what came of it.
 
-A job is one line of ``nightly.py``: ``Job("retention.inbox", nightly, run)``, where ``run`` gets now and answers what
+A job is one line of ``nightly.py``: ``Job("trim_inboxes", nightly, run)``, where ``run`` gets now and answers what
 it did, by name: ``{"rows": 412}``. A run may be cut anywhere, and must bear to overlap with another node's: it works in
 small transactions, and the next run goes on where it stopped.
 """
@@ -16,7 +16,7 @@ import structlog
 
 from server.ops.job_metrics import JobMetrics
 from storage.database import OUTAGES, DatabaseUnreachable, Pool
-from storage.jobs import Claim, Record, claim, load_records, mark_done, mark_failed, mark_started, register
+from storage.jobs import Claim, claim, load_records, mark_done, mark_failed, mark_started, register
 
 log = structlog.get_logger(__name__)
 
@@ -69,12 +69,14 @@ class Job:
     Args:
         run: gets now, by the domain's clock; answers what it did.
         time_max_s: a run that takes longer is cut.
+        tell: told when it last succeeded on any node, and what it did; without it that is counted on /metrics.
     """
 
     name: str
     when: Daily | Every
     run: Callable[[datetime], Awaitable[Counts]]
     time_max_s: float = RUN_MAX_S
+    tell: Callable[[datetime, Counts], None] | None = None
 
 
 class Clockwork(Protocol):
@@ -108,8 +110,6 @@ class Jobs:
         self._pool = pool
         self._now = now
         self._metrics = metrics
-        #: What was known of each when it was last looked at.
-        self._records: dict[str, Record] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         #: Daily jobs of one node run one after another.
         self._turn = asyncio.Lock()
@@ -177,20 +177,19 @@ class Jobs:
 
     async def _due(self, job: Job) -> bool:
         """Whether its last due time is not dealt with yet, as the database knows."""
+        record = (await load_records(self._pool, [job.name]))[job.name]
+        self._metrics.known(job.name, record.succeeded_at, record.took_s)
+        if job.tell is not None and record.succeeded_at is not None:
+            job.tell(record.succeeded_at, record.counts)
         now = self._now()
-        record = self._records.get(job.name)
-        if record is None or _behind(job, record, now):
-            record = (await load_records(self._pool, [job.name]))[job.name]
-            self._records[job.name] = record
-            self._metrics.known(job.name, record.succeeded_at, record.took_s)
-        return _behind(job, record, now) and (record.failed_s is None or record.failed_s >= job.when.retry_s)
+        behind = record.done_for < job.when.latest(now) or record.done_for > now + CLOCK_SKEW_MAX
+        return behind and (record.failed_s is None or record.failed_s >= job.when.retry_s)
 
     async def _claim(self, job: Job) -> None:
         async with claim(self._dsn, job.name) as claimed:
             if claimed is not None and await self._due(job):
                 await self._run(job, claimed)
-                self._records.pop(job.name, None)
-                await self._due(job)
+                await self._due(job)  # and so show it
 
     async def _run(self, job: Job, claimed: Claim) -> None:
         """Run it once, for the last of its due times, however many were missed."""
@@ -209,13 +208,10 @@ class Jobs:
             return
         took_s = monotonic() - began_s
         await mark_done(claimed, job.name, job.when.latest(now), took_s, counts)
-        self._metrics.done(job.name, counts)
-        idle = isinstance(job.when, Every) and not any(counts.values())
-        (log.debug if idle else log.info)("job.done", job=job.name, took_s=round(took_s, 3), **counts)
-
-
-def _behind(job: Job, record: Record, now: datetime) -> bool:
-    return record.done_for < job.when.latest(now) or record.done_for > now + CLOCK_SKEW_MAX
+        if job.tell is None:
+            self._metrics.done(job.name, counts)
+        if isinstance(job.when, Daily) or any(counts.values()):
+            log.info("job.done", job=job.name, took_s=round(took_s, 3), **counts)
 
 
 async def _held(work: Awaitable[Counts], claimed: Claim, time_max_s: float) -> Counts:

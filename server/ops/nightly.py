@@ -3,35 +3,47 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, time, timedelta
 
-from server.config import Config
-from server.node import Node
+from server.config import Config, RetentionConfig
+from server.node import ACTORS, Node
 from server.ops.jobs import Counts, Daily, Every, Job
 from server.ops.ledger import SEAL_EVERY_S, LedgerSealer
+from server.ops.nightly_verify import VERIFY_MAX_S, NightlyProof
 from storage.database import Pool
-from storage.retention import sweep
+from storage.retention import archive_journals, sweeping, trim_inboxes
 
 
 def jobs_of(node: Node, config: Config) -> list[Job]:
     """Every job."""
-    nightly, keep = Daily(time.fromisoformat(config.jobs.nightly_at)), config.retention
+    nightly = Daily(time.fromisoformat(config.jobs.nightly_at))
     sealer = LedgerSealer(node.pool, node.metrics)
     node.agenda.every("ledger figures", SEAL_EVERY_S, sealer.look)
+    proof = NightlyProof(node.pool, ACTORS)
+    node.metrics.registry.register(proof)
     return [
         Job("ledger.seal", Every(SEAL_EVERY_S), sealer.run),
-        Job("retention.command_log", nightly, _sweeping(node.pool, "command_log", "at", keep.command_log_days)),
-        Job("retention.inbox_acks", nightly, _sweeping(node.pool, "inbox_acks", "at", keep.inbox_days)),
-        Job(
-            "retention.gateway_events",
-            nightly,
-            _sweeping(node.pool, "gateway_events", "received_at", keep.gateway_events_days),
-        ),
+        Job("verify", nightly, proof.run, VERIFY_MAX_S, proof.tell),
+        *retention_jobs(node.pool, nightly, config.retention),
     ]
 
 
-def _sweeping(pool: Pool, table: str, column: str, days: int) -> Callable[[datetime], Awaitable[Counts]]:
-    """Delete a table's rows that are older than so many days."""
+def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Job]:
+    """What goes, or moves, when it is old enough."""
 
-    async def run(now: datetime) -> Counts:
-        return {"rows": await sweep(pool, table, column, now - timedelta(days=days))}
+    def removing(
+        days: int, remove: Callable[[Pool, datetime], Awaitable[int]]
+    ) -> Callable[[datetime], Awaitable[Counts]]:
+        async def run(now: datetime) -> Counts:
+            return {"rows": await remove(pool, now - timedelta(days=days))}
 
-    return run
+        return run
+
+    odd_events = sweeping("gateway_events", "received_at")
+    jobs = [
+        Job("trim_inboxes", nightly, removing(keep.inbox_days, trim_inboxes)),
+        Job("forget_acks", nightly, removing(keep.inbox_days, sweeping("inbox_acks", "at"))),
+        Job("forget_answers", nightly, removing(keep.command_log_days, sweeping("command_log", "at"))),
+        Job("forget_gateway_events", nightly, removing(keep.gateway_events_days, odd_events)),
+    ]
+    if keep.journal_days:
+        jobs.append(Job("archive_journals", nightly, removing(keep.journal_days, archive_journals)))
+    return jobs

@@ -1,38 +1,79 @@
 """The proof of the books: every invariant of the tables, the ledger's chain, and every state against its journal."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from actors.actor import Actor
-from actors.runtime.replay import differs
+from actors.runtime.replay import Replay
 from protocol.ids import Kind
-from storage.chain import SealMark, check_chain
+from storage.chain import COMPLETE, UNBROKEN, UNCHANGED, SealMark, check_chain
 from storage.database import Pool
-from storage.verify import CHECKS, SAMPLES_MAX, Finding, lives, run_check, snapshot
+from storage.verify import CHECKS, Broken, Finding, JournalEntry, Life, lives, run_check, snapshot
 
 REPLAY = "replaying each actor's journal gives the state that is kept"
+#: The names of all findings, but for the one of seals that were written down.
+INVARIANTS = (*[check.name for check in CHECKS], UNBROKEN, UNCHANGED, COMPLETE, REPLAY)
+
+Actors = Mapping[Kind, type[Actor[Any]]]
 
 
-async def verify(
-    pool: Pool, actors: Mapping[Kind, type[Actor[Any]]], expected: Sequence[SealMark] = ()
-) -> AsyncIterator[Finding]:
-    """Run every check over one snapshot of the database, telling each as it ends.
+async def verify(pool: Pool, actors: Actors, expected: Sequence[SealMark] = ()) -> AsyncIterator[Finding]:
+    """Run every check, each over one snapshot of the database, telling each as it ends.
 
     Args:
         expected: seals that were written down, which the ledger's chain must still have.
     """
+    for check in CHECKS:
+        yield await run_check(pool, check)
     async with snapshot(pool) as connection:
-        for check in CHECKS:
-            yield await run_check(connection, check)
         async for finding in check_chain(connection, expected):
             yield finding
-        broken: list[str] = []
-        async for life in lives(connection):
-            try:
-                wrong = differs(actors[life.to.kind], life)
-            except Exception as error:
-                broken.append(f"{life.to}: {error!r}")
-                continue
-            if wrong:
-                broken.append(f"{life.to}: another state")
-        yield Finding(REPLAY, len(broken), tuple(broken[:SAMPLES_MAX]))
+    replayed = Broken(REPLAY)
+    async for problem in _problems(pool, actors):
+        replayed.add(problem)
+    yield replayed.finding()
+
+
+async def _problems(pool: Pool, actors: Actors) -> AsyncIterator[str]:
+    trial: _Trial | None = None
+    async for item in lives(pool):
+        if isinstance(item, Life):
+            if trial is not None and (problem := trial.problem()):
+                yield problem
+            trial = _Trial(item, actors)
+        else:
+            assert trial is not None, "events come behind their actor"
+            trial.add(item)
+    if trial is not None and (problem := trial.problem()):
+        yield problem
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One actor's replay, up to what went wrong."""
+
+    life: Life
+    actors: Actors
+    replay: Replay | None = None
+    error: Exception | None = None
+
+    def add(self, entry: JournalEntry) -> None:
+        try:
+            if self.replay is None:
+                self.replay = Replay(self.actors[self.life.to.kind])
+            if self.error is None:
+                self.replay.add(entry)
+        except Exception as error:
+            self.error = error
+
+    def problem(self) -> str | None:
+        """What is wrong with it, if anything."""
+        try:
+            if self.error is not None:
+                raise self.error
+            if self.replay is not None and self.replay.gives(self.life.state):
+                return None
+        except Exception as error:
+            return f"{self.life.to}: {error!r}"
+        return f"{self.life.to}: another state"

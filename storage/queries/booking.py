@@ -287,7 +287,7 @@ class Story(Struct, frozen=True, kw_only=True):
 
 _STORY = f"""
 SELECT b.id, b.number, b.zone, b.customer_id, b.staff_id, b.business_id, j.version, j.at, j.type, j.data, j.principal
-  FROM bookings b JOIN journal j ON j.kind = 'booking' AND j.id = b.id
+  FROM bookings b JOIN journal_all j ON j.kind = 'booking' AND j.id = b.id
  WHERE b.id = $1 ORDER BY j.version LIMIT {TIMELINE_MAX}
 """
 

@@ -32,7 +32,6 @@ from storage.inbox import (
     position,
     read_page,
     read_pages,
-    trim,
 )
 from tests.support.gateway import acting
 from tests.support.postgres import TestPostgres
@@ -331,22 +330,3 @@ async def test_pages_read_together_share_their_rows_and_say_that_there_are_more(
     assert [[seq for seq, _ in page.rows] for page in pages] == [[1, 2], [1, 2], [6]]
     assert [page.more for page in pages] == [True, True, False]
     assert [seq for seq, _ in alone.rows] == [1, 2, 3, 4, 5, 6]
-
-
-# Retention
-
-
-async def test_trimming_leaves_every_inbox_contiguous(pool: Pool) -> None:
-    days = [1, 3, 2, 5, 4]
-    for seq, day in enumerate(days, start=1):
-        event = MessagePosted(message_id=MessageId(UUID(int=seq)), sender_id=ADA)
-        await put(pool, ADA, seq, Ref(Kind.USER, ADA), event, at=AT + timedelta(days=day))
-    await put(
-        pool, BOB, 1, Ref(Kind.USER, BOB), SampleHappened(counts={}, tags=frozenset(), ratio=1, big=1, local_at=AT)
-    )
-
-    trimmed = await trim(pool, AT + timedelta(days=2, hours=1))
-
-    assert trimmed == 4
-    assert [row["seq"] for row in await pool.fetch("SELECT seq FROM inbox WHERE user_id = $1", ADA)] == [4, 5]
-    assert (await load_positions(pool, [BOB]))[0].seq == 1

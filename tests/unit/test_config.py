@@ -86,6 +86,8 @@ def test_other_variables_are_none_of_our_business() -> None:
         ("[database]\nurl = 'mysql://db'", "database.url: Expected `str` matching"),
         ("[log]\nlevel = 'loud'", "log.level: Invalid enum value 'loud'"),
         ("[auth]\naccess_token_s = 9\nrefresh_token_s = 9", "auth.refresh_token_s: must be longer"),
+        ("[retention]\ninbox_days = 9\njournal_days = 9", "retention.journal_days: must be longer"),
+        ("[jobs]\nnightly_at = '24:00'", "jobs.nightly_at: Expected `str` matching regex"),
         ("server = 1", "server: Expected `object`, got `int`"),
         ("server = [", "config.toml: "),
     ],

@@ -1,0 +1,54 @@
+"""The proof of the books as a nightly job: what is broken is told by a metric, and by the log."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import structlog
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from server.ops.jobs import Counts
+from server.ops.verify import INVARIANTS, Actors, verify
+from storage.database import Pool
+
+log = structlog.get_logger(__name__)
+
+#: One proof; a database that takes longer is proved by ``server verify``, on a copy.
+VERIFY_MAX_S = 3600.0
+
+
+class NightlyProof(Collector):
+    """Proves the books, and shows on /metrics how they were when that was last done, on whichever node."""
+
+    def __init__(self, pool: Pool, actors: Actors) -> None:
+        self._pool = pool
+        self._actors = actors
+        self._last_run_s: float | None = None
+        self._broken: Counts = {}
+
+    async def run(self, now: datetime) -> Counts:
+        """Prove them; answers what is broken, by invariant."""
+        broken = {}
+        async for finding in verify(self._pool, self._actors):
+            if finding.broken:
+                broken[finding.name] = finding.broken
+            for sample in finding.samples:
+                log.error("verify.violation", action="look_into", invariant=finding.name, sample=sample)
+        return broken
+
+    def tell(self, at: datetime, broken: Counts) -> None:
+        """How the books were when they were last proved."""
+        self._last_run_s, self._broken = at.timestamp(), broken
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus sees; nothing before the first proof."""
+        text = "Rows that broke an invariant when the books were last proved"
+        violations = GaugeMetricFamily("guildwire_verify_violations", text, labels=["invariant"])
+        text = "When the books were last proved, in seconds since 1970"
+        last_run = GaugeMetricFamily("guildwire_verify_last_run_timestamp_seconds", text)
+        if self._last_run_s is not None:
+            last_run.add_metric([], self._last_run_s)
+            for invariant in INVARIANTS:
+                violations.add_metric([invariant], self._broken.get(invariant, 0))
+        yield violations
+        yield last_run
