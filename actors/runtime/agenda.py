@@ -1,12 +1,13 @@
 """The agenda's clock: fires what is due, on time, and takes care that nothing due is ever forgotten.
 
-Every timer, message and retry is a row of the table ``agenda``, written and consumed inside commits. APScheduler is
-only the alarm clock for rows due soon; a row fires by sending its command, and the commit of that command deletes the
-row. Whoever comes second finds no row, and so has no effect. What is due now skips the clock.
+Every timer, message and retry is a row of the table ``agenda``, written and consumed inside commits. The rows that are
+due soonest are known here (``soon.py``), and APScheduler is the alarm clock for the first of them. A row fires by
+sending its command, and the commit of that command deletes the row. Whoever comes second finds no row, and so has no
+effect. What is due now skips the clock.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -17,7 +18,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome
 from actors.runtime.limits import (
+    ALARMS_MAX,
     CLOCK_JOBS_MAX,
+    CLOCK_TICK_S,
     CRASHES_MAX,
     FIRING_MAX,
     HORIZON_S,
@@ -26,6 +29,7 @@ from actors.runtime.limits import (
     SWEEP_EVERY_S,
     SWEEP_GRACE_S,
 )
+from actors.runtime.soon import Place, Soon
 from actors.runtime.turns import Runtime
 from protocol.catalogue import BY_NAME, name_of
 from protocol.effects import CancelTimer, Decision, Logged, Send, SetTimer
@@ -70,10 +74,10 @@ class Agenda:
         #: Rows that are being fired now.
         self._firing: set[AgendaId] = set()
         self._room = asyncio.Event()
-        #: Whether something due soon found the clock full.
-        self._left_out = False
-        #: (actor, timer name) → the row that the clock holds for it.
-        self._timers: dict[tuple[Ref, str], AgendaId] = {}
+        self._soon = Soon(CLOCK_JOBS_MAX)
+        #: When the alarm rings, by the wall clock.
+        self._rings_at: datetime | None = None
+        self._loading = False
         self._crashes: dict[AgendaId, _Crash] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = False
@@ -81,7 +85,7 @@ class Agenda:
     @property
     def jobs(self) -> int:
         """Timers that the clock holds."""
-        return len(self._timers)
+        return len(self._soon)
 
     async def start(self) -> None:
         """Take over what is due, and begin to watch."""
@@ -110,12 +114,13 @@ class Agenda:
 
     def scheduled(self, to: Ref, effect: SetTimer | CancelTimer) -> None:
         """A timer was set or cancelled, durably."""
-        self._forget(to, effect.name)
+        self._soon.forget(to, effect.name)
         if isinstance(effect, SetTimer) and self._open:
             what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode(), "")
             due = Due(effect.agenda_id, to, effect.name, effect.due_at, effect.expires_at, *what)
             if effect.due_at <= self._runtime.clock.now() + timedelta(seconds=HORIZON_S):
-                self._set(due)
+                self._soon.hold(due)
+                self._arm()
 
     def send(self, effect: Send, cause: str) -> None:
         """A message was written, durably: deliver it at once. Bound to ``Runtime.send``."""
@@ -125,35 +130,52 @@ class Agenda:
             asyncio.get_running_loop().call_soon(self._fire, Due(effect.agenda_id, effect.to, None, now, None, *what))
 
     async def time_moved(self) -> None:
-        """The clock was advanced: what the jobs wait for has other wall times now."""
-        for to, name in list(self._timers):
-            self._forget(to, name)
+        """The clock was advanced: what is due soon, and what the alarm waits for, has other wall times now."""
+        self._soon.clear()
+        self._rings_at = None
         await self.sweep(grace_s=0.0)
         await self.scan()
 
     # Watching
 
     async def scan(self) -> None:
-        """Load what is due within the horizon into the clock."""
+        """Learn of what is due within the horizon, as far as there is room."""
+        await self._load(None)
+
+    async def _load(self, after: Place | None) -> None:
         horizon = self._runtime.clock.now() + timedelta(seconds=HORIZON_S)
-        async for due in self._pages(horizon):
-            if due.agenda_id in self._firing or self._timers.get((due.to, due.name or "")) == due.agenda_id:
-                continue
-            self._set(due)
-            if self._left_out:
-                return
+        self._soon.reopen()
+        try:
+            async for due in self._pages(horizon, after):
+                if due.agenda_id not in self._firing:
+                    self._soon.hold(due)
+                if self._soon.left_out:
+                    break
+        except BaseException:
+            self._soon.close()
+            raise
+        finally:
+            self._arm()
+
+    async def _load_more(self) -> None:
+        """Learn of what is behind the last one that is known."""
+        try:
+            await self._load(self._soon.last)
+        except Exception as error:
+            log.warning("agenda.load_failed", action="scan", error=repr(error))
+        finally:
+            self._loading = False
 
     async def sweep(self, grace_s: float = SWEEP_GRACE_S) -> None:
         """Fire everything overdue, whoever was meant to."""
         now = self._runtime.clock.now()
-        async for due in self._pages(now - timedelta(seconds=grace_s)):
+        async for due in self._pages(now - timedelta(seconds=grace_s), None):
             while len(self._firing) >= FIRING_MAX:
                 self._room.clear()
                 await self._room.wait()
             self._fire(due)
 
-    async def _pages(self, before: datetime) -> Any:
-        after = None
+    async def _pages(self, before: datetime, after: Place | None) -> Any:
         while self._open:
             page = await self._load_due(before, after)
             for due in page:
@@ -162,31 +184,33 @@ class Agenda:
                 return
             after = (page[-1].due_at, page[-1].agenda_id)
 
-    # Firing
+    # The alarm
 
-    def _set(self, due: Due) -> None:
-        """Set the alarm clock for one row, if there is room; else it is left to the next scan."""
-        if len(self._timers) >= CLOCK_JOBS_MAX:
-            self._left_out = True
+    def _arm(self, not_before_s: float = 0.0) -> None:
+        """Let the alarm ring when the first row is due."""
+        first_at = self._soon.first_at
+        if first_at is None or not self._open:
             return
-        key = (due.to, due.name or "")
-        wall = due.due_at - self._runtime.clock.offset
+        now = datetime.now(UTC)
+        at = max(first_at - self._runtime.clock.offset, now + timedelta(seconds=not_before_s))
+        lost = self._rings_at is not None and self._rings_at < now - timedelta(seconds=SWEEP_GRACE_S)
+        if self._rings_at is None or at < self._rings_at or lost:
+            self._rings_at = at
+            self._scheduler.add_job(
+                self._ring, "date", run_date=at, id="alarm", replace_existing=True, max_instances=ALARMS_MAX
+            )
 
-        async def ring() -> None:
-            if self._timers.get(key) == due.agenda_id:
-                del self._timers[key]
+    async def _ring(self) -> None:
+        """Fire what is due. One alarm takes all that is, and the next one is a tick away."""
+        self._rings_at = None
+        for due in self._soon.take(self._runtime.clock.now(), FIRING_MAX - len(self._firing)):
             self._fire(due)
-            if self._left_out and len(self._timers) <= CLOCK_JOBS_MAX // 2:
-                self._left_out = False
-                self._scheduler.modify_job("scan", next_run_time=datetime.now(UTC))
+        self._arm(CLOCK_TICK_S)
+        if self._soon.left_out and len(self._soon) <= CLOCK_JOBS_MAX // 2 and not self._loading:
+            self._loading = True
+            self._spawn(self._load_more())
 
-        self._timers[key] = due.agenda_id
-        self._scheduler.add_job(ring, "date", run_date=wall, id=str(due.agenda_id), replace_existing=True)
-
-    def _forget(self, to: Ref, name: str) -> None:
-        agenda_id = self._timers.pop((to, name), None)
-        if agenda_id is not None and self._scheduler.get_job(str(agenda_id)) is not None:
-            self._scheduler.remove_job(str(agenda_id))
+    # Firing
 
     def _fire(self, due: Due) -> None:
         """Send a row's command; its commit consumes the row."""
@@ -265,9 +289,12 @@ class Agenda:
                 command=due.command,
                 row=str(due.agenda_id),
             )
-            task = asyncio.get_running_loop().create_task(self._put_away(due.agenda_id, str(error)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._put_away(due.agenda_id, str(error)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _put_away(self, agenda_id: AgendaId, error: str) -> None:
         try:

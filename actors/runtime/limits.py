@@ -34,8 +34,12 @@ HORIZON_S = 120.0
 SCAN_EVERY_S = 30.0
 SWEEP_EVERY_S = 5.0
 SCAN_PAGE = 500
-#: Timers held in the clock at once; the rest stays in the database until the next scan.
+#: Timers that the clock knows at once, those due soonest; it learns of more when half of them have fired.
 CLOCK_JOBS_MAX = 5_000
+#: The clock rings no more often than this; one alarm takes everything that is due.
+CLOCK_TICK_S = 0.01
+#: Alarms that may ring into each other before one is dropped.
+ALARMS_MAX = 100
 #: Rows that are fired at once; the sweeper waits with the others.
 FIRING_MAX = 1_000
 #: A due row is left to whoever scheduled it for this long before a sweeper takes it.

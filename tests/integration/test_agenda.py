@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -322,17 +322,53 @@ async def test_only_so_many_rows_are_fired_at_once(node: Node, monkeypatch: pyte
     assert [await value(node, counter) for counter in counters] == [1] * len(counters)
 
 
-async def test_the_clock_holds_only_so_many_timers(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_clock_holds_only_so_many_timers_those_due_soonest(
+    start: Callable[[], AbstractAsyncContextManager[Node]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(agenda_module, "CLOCK_JOBS_MAX", 3)
     counters = [uuid4() for _ in range(6)]
-    for counter in counters:
-        await send(node, AddLater(booking_id=counter, after_s=50))
-    assert node.agenda.jobs == 3
+    async with start() as node:
+        for nth, counter in enumerate(reversed(counters)):
+            await send(node, AddLater(booking_id=counter, after_s=50 - nth))
+        assert node.agenda.jobs == 3
+        assert node.agenda._soon.last is not None
+        assert node.agenda._soon.last[0] - node.clock.now() < timedelta(seconds=48)
 
-    await node.advance(MINUTE)
+        await node.advance(MINUTE)
 
-    assert [await value(node, counter) for counter in counters] == [1] * len(counters)
-    assert (await node.send(Look(booking_id=counters[0]))).error is None
+        assert [await value(node, counter) for counter in counters] == [1] * len(counters)
+        assert (await node.send(Look(booking_id=counters[0]))).error is None
+
+
+async def test_a_timer_that_is_due_before_all_others_fires_on_time_though_the_clock_is_full(
+    start: Callable[[], AbstractAsyncContextManager[Node]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("SCAN_EVERY_S", 10 * HANG_S), ("SWEEP_EVERY_S", 10 * HANG_S), ("CLOCK_JOBS_MAX", 2)):
+        monkeypatch.setattr(agenda_module, name, seconds)
+    async with start() as node:
+        for _ in range(5):
+            await send(node, AddLater(booking_id=uuid4(), after_s=60))
+        urgent = uuid4()
+        fired = asyncio.create_task(heard(node, 2))
+        await send(node, AddLater(booking_id=urgent, after_s=0.1))
+
+        await fired
+        await node.runtime.drain()
+
+        assert await value(node, urgent) == 1
+        assert await rows(node.pool) == 5
+
+
+async def test_an_alarm_that_got_lost_is_set_again(node: Node) -> None:
+    counter = uuid4()
+    await send(node, AddLater(booking_id=counter, after_s=0.3))
+    node.agenda._scheduler.remove_job("alarm")
+    node.agenda._rings_at = datetime.now(UTC) - MINUTE
+
+    await node.agenda.scan()
+    fired = await heard(node, 2)
+
+    assert fired.to.id == counter
 
 
 async def test_what_found_the_clock_full_is_loaded_as_soon_as_there_is_room(
