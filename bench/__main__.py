@@ -10,13 +10,13 @@ import uvloop
 from rich.console import Console
 
 from bench.compared import Compared, compared_table, write_compared
-from bench.crowd import make_crowd
 from bench.machine import DISK, NoDisk, ServerFailed, open_postgres, open_server, temporary_dir
 from bench.market import Market, make_market
 from bench.measured import Measured
 from bench.profiled import Profile
 from bench.report import figures, targets, write_page
 from bench.sockets import FILES_MIN, Place, run_fanout, run_idle, run_storm
+from bench.timers import run_timers
 from bench.workloads import ClientFailed, Target, run_book, run_chat
 from bench.yardstick import Yardstick
 from server.auth.keys import load_keys
@@ -29,7 +29,7 @@ from storage.migrate import migrate
 
 WORKLOADS = {"w1": run_book, "w2": run_chat}
 #: Those that are set against something else than pgbench, each with servers of its own.
-COMPARED = {"w3": run_fanout, "w4": run_idle, "w7": run_storm}
+COMPARED = {"w3": run_fanout, "w4": run_idle, "w6": run_timers, "w7": run_storm}
 #: Longer than any run.
 TOKEN_LIFETIME_S = 3_600
 EXPECTED = (NoDisk, ServerFailed, ClientFailed, TimeoutError)
@@ -88,14 +88,11 @@ async def _compare(
     _allow_files(FILES_MIN)
     found: list[Compared] = []
     async with temporary_dir(disk) as home, open_postgres(home) as postgres:
-        _say("making the crowd")
         await migrate(postgres.dsn())
-        keys = load_keys(home / "server" / "keys")
-        async with open_node(postgres.dsn(), Config()) as node:
-            crowd = await make_crowd(node, TokenService(keys, lifetime_s=TOKEN_LIFETIME_S))
+        place = Place(home, postgres, seconds)
         for name in names:
-            _say(f"measuring {name}")
-            found += await COMPARED[name](Place(home, postgres, crowd, seconds), wrong)
+            _say(f"measuring {name}, and making what it needs")
+            found += await COMPARED[name](place, wrong)
     return found
 
 

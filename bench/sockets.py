@@ -16,12 +16,16 @@ from msgspec import Struct
 
 from bench.client import CLOSED, OPENED, Tally
 from bench.compared import Compared
-from bench.crowd import MISSED, Crowd
+from bench.crowd import MISSED, Crowd, make_crowd
 from bench.fanout import NUMBER, FanoutPlan, FanoutTally
 from bench.idle import IdlePlan
 from bench.machine import ROOT, open_server
 from bench.storm import StormPlan, StormTally
 from bench.workloads import ClientFailed
+from server.auth.keys import load_keys
+from server.auth.tokens import TokenService
+from server.config import Config
+from server.node import open_node
 from storage.database import Connection, connect
 from storage.embedded import EmbeddedPostgres
 
@@ -39,18 +43,28 @@ STORM_S = 15.0
 #: A backend tells its statistics so late.
 STATISTICS_S = 1.5
 MARGIN_S = 150.0
+#: Longer than any run.
+TOKEN_LIFETIME_S = 3_600
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
-    """What the runs need."""
+    """What the runs need. ``crowd`` is made for the first of them that asks."""
 
-    home: Path
-    postgres: EmbeddedPostgres
-    crowd: Crowd
-    seconds: float
+    def __init__(self, home: Path, postgres: EmbeddedPostgres, seconds: float) -> None:
+        self.home = home
+        self.postgres = postgres
+        self.seconds = seconds
+        self._crowd: Crowd | None = None
+
+    async def crowd(self) -> Crowd:
+        """The people with the sockets."""
+        if self._crowd is None:
+            tokens = TokenService(load_keys(self.home / "server" / "keys"), lifetime_s=TOKEN_LIFETIME_S)
+            async with open_node(self.postgres.dsn(), Config()) as node:
+                self._crowd = await make_crowd(node, tokens)
+        return self._crowd
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +168,17 @@ async def run_fanout(place: Place, wrong: Callable[[dict[str, int]], None]) -> l
     """W3: one event to 500 sockets, ten each of the 50 people of a thread; the yardstick sends the same bytes."""
     ours: list[_Spread] = []
     theirs: list[_Spread] = []
+    crowd = await place.crowd()
     async with open_ours(place) as server, open_bare() as bare:
         for _ in range(TURNS):
-            data = f'{{"conversation_id":"{place.crowd.thread}","text":"I could be there at ten, if that suits you."}}'
+            data = f'{{"conversation_id":"{crowd.thread}","text":"I could be there at ten, if that suits you."}}'
             post = f'{{"frame":"command","id":"{uuid4().hex}-{NUMBER}","name":"conversation.post","data":{data}}}'
             plan = FanoutPlan(
                 url=server.url,
                 warmup_s=WARMUP_S,
                 seconds=place.seconds,
                 sockets=FANOUT_SOCKETS,
-                tokens=place.crowd.members,
+                tokens=crowd.members,
                 trigger=post,
                 at_once=FANOUT_AT_ONCE,
             )
@@ -198,9 +213,10 @@ async def _fan_out(side: Side, plan: FanoutPlan, into: list[_Spread], wrong: Cal
 
 async def run_idle(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
     """W4: 5,000 sessions of as many people, signed in and quiet; the yardstick has as many sockets that nobody uses."""
-    count = len(place.crowd.idlers)
+    people = (await place.crowd()).idlers
+    count = len(people)
     async with open_ours(place) as server:
-        ours = await _idle(server, count, place.crowd.idlers, wrong)
+        ours = await _idle(server, count, people, wrong)
     async with open_bare() as bare:
         theirs = await _idle(bare, count, [], wrong)
     return [
@@ -225,7 +241,7 @@ async def _idle(
 
 async def run_storm(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
     """W7: 2,000 sessions come back at once, with five missed events each; the yardstick sends as many from memory."""
-    people = place.crowd.returning
+    people = (await place.crowd()).returning
     observer = await connect(place.postgres.dsn())
     try:
         async with open_ours(place) as server:
