@@ -105,8 +105,8 @@ async def test_a_flood_or_a_breach_of_the_standard_is_closed_by_its_code(server:
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
         b"GET /v1/socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: guildwire.v1.json\r\n\r\n"
-        + flood
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        b"Sec-WebSocket-Protocol: guildwire.v1.json\r\n\r\n" + flood
     )
     answer, rest = b"", b""
     async with asyncio.timeout(TIMEOUT_S):
