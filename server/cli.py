@@ -64,6 +64,20 @@ def verify(
 
 
 @app.command()
+def replay(
+    what: Annotated[str, typer.Argument(metavar="KIND/ID", help="An actor, like booking/01a1fdd7-88a2-….")],
+    at: Annotated[str, typer.Option(help="Its state at an instant, like 2026-03-29T14:00:00Z.")] = "",
+    version: Annotated[int | None, typer.Option(help="Its state after so many events.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Show an actor's journal and the state that it leads to; exit code 1 if that is not the one that is kept."""
+    from server.ops.replay import run_replay  # noqa: PLC0415
+
+    raise typer.Exit(_main(config, lambda settings: run_replay(settings, console, what, (at, version), as_json)))
+
+
+@app.command()
 def doctor(config: ConfigPath = None) -> None:
     """Check configuration, folders, keys, database and port; exit code 1 if something would keep it from running."""
     from server.ops.doctor import run_doctor  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """``server verify``: the proof of the books, as a table."""
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -12,16 +12,23 @@ from server.node import ACTORS, open_database
 from server.ops.verify import verify
 from server.running import find_running
 from storage.chain import SealMark
-from storage.database import connect_pool
+from storage.database import Pool, connect_pool
 
 
-async def run_verify(config: Config, console: Console, expected: Sequence[SealMark] = ()) -> int:
-    """Check a database and show what was found; answers the exit code."""
+@asynccontextmanager
+async def reach_database(config: Config) -> AsyncIterator[Pool]:
+    """The database of the server that runs on this data folder; if none does, the configured one, opened for now."""
     async with AsyncExitStack() as stack:
         running = find_running(Path(config.server.data_dir))
         dsn = running.dsn if running else (await stack.enter_async_context(open_database(config))).dsn
         pool = await connect_pool(dsn, size_max=2)
         stack.push_async_callback(pool.close)
+        yield pool
+
+
+async def run_verify(config: Config, console: Console, expected: Sequence[SealMark] = ()) -> int:
+    """Check a database and show what was found; answers the exit code."""
+    async with reach_database(config) as pool:
         table = Table("invariant", "broken", box=None, header_style="bold")
         broken, notes = 0, list[str]()
         async for finding in verify(pool, ACTORS, expected):

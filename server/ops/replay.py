@@ -1,0 +1,225 @@
+"""``server replay``: an actor's journal, the state that it leads to, and whether that is the one that is kept."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from actors.runtime.replay import Replay
+from protocol.ids import SYSTEM, Kind, Ref, UserId
+from protocol.instants import InstantError, parse_instant
+from protocol.payment import GATEWAY
+from server.config import Config
+from server.node import ACTORS
+from server.ops.commands import reach_database
+from storage.database import Pool
+from storage.queries.replay import Kept, Told, load_kept, read_journal
+from storage.queries.user import load_names
+from storage.verify import JournalEntry, snapshot
+
+#: Events that are shown, the latest of those asked for; all are replayed.
+SHOWN_MAX = 1_000
+
+REFUSED, DIFFERS = 2, 1
+
+
+class NotAsked(Exception):
+    """What was asked for cannot be answered; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Up to where to go: an instant, a version, or, with neither, the end."""
+
+    at: datetime | None = None
+    version: int | None = None
+
+    def includes(self, event: Told) -> bool:
+        """Whether an event had happened by then."""
+        if self.at is not None:
+            return event.at <= self.at
+        return self.version is None or event.version <= self.version
+
+
+@dataclass(slots=True)
+class Story:
+    """What a journal told."""
+
+    to: Ref
+    kept: Kept
+    replay: Replay
+    #: The last of the events up to where it was asked for, and how many there were.
+    events: deque[Told] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
+    count: int = 0
+    #: The state there; None if the replay stopped before.
+    state: Any = None
+    #: Why the replay stopped, if it did.
+    error: str = ""
+    same: bool = False
+
+
+async def run_replay(config: Config, console: Console, what: str, until: tuple[str, int | None], as_json: bool) -> int:
+    """Replay one actor and show it; answers the exit code.
+
+    Args:
+        what: ``kind/id``.
+        until: an instant, or empty; a version, or None.
+    """
+    try:
+        to, asked = read_ref(what), read_until(*until)
+        async with reach_database(config) as pool:
+            story = await tell(pool, to, asked)
+            names = await load_names(pool, {event.principal for event in story.events})
+    except NotAsked as error:
+        console.print(Text(str(error), style="red"))
+        return REFUSED
+    if as_json:
+        print_json(story, names, console)
+    else:
+        print_tables(story, names, console)
+    return 0 if story.same else DIFFERS
+
+
+# What is asked for
+
+
+def read_ref(what: str) -> Ref:
+    """Read ``kind/id``. Raises: NotAsked."""
+    kind, slash, id_ = what.partition("/")
+    kinds = ", ".join(one.value for one in Kind)
+    if not slash:
+        raise NotAsked(f"{what}: an actor is named by kind/id; kinds are {kinds}")
+    if kind not in {one.value for one in Kind}:
+        raise NotAsked(f"{kind}: no kind of actor; there are {kinds}")
+    try:
+        return Ref(Kind(kind), UUID(id_))
+    except ValueError:
+        raise NotAsked(f"{id_}: no id; an id is a UUID") from None
+
+
+def read_until(at: str, version: int | None) -> Until:
+    """Read an instant or a version. Raises: NotAsked."""
+    if at and version is not None:
+        raise NotAsked("--at and --version: one of them is enough")
+    if version is not None and version < 1:
+        raise NotAsked(f"version {version}: the first event is version 1")
+    try:
+        return Until(parse_instant(at) if at else None, version)
+    except InstantError:
+        raise NotAsked(f"{at}: no instant; one is written 2026-03-29T14:00:00Z, with an offset or Z") from None
+
+
+# The replay
+
+
+async def tell(pool: Pool, to: Ref, until: Until) -> Story:
+    """Replay a journal to its end, keeping what was there at the point asked for. Raises: NotAsked."""
+    async with snapshot(pool) as connection:
+        kept = await load_kept(connection, to)
+        story = Story(to, kept or Kept(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
+        first: Told | None = None
+        last, here = 0, True
+        async for event in read_journal(connection, to):
+            first, last = first or event, event.version
+            here = here and until.includes(event)
+            _go_on(story, event, here)
+    if first is None and kept is None:
+        raise NotAsked(f"{to}: there is none")
+    if first is not None and not story.count:
+        raise NotAsked(f"{to}: its first event was at {_time(first.at)}")
+    if until.version is not None and until.version > last:
+        raise NotAsked(f"{to}: its last version is {last}")
+    story.same = not story.error and last == story.kept.version and _gives(story)
+    return story
+
+
+def _go_on(story: Story, event: Told, here: bool) -> None:
+    """Take one more event; ``here`` if it is one of those asked for."""
+    if not story.error:
+        try:
+            story.replay.add(JournalEntry(event.version, event.type, event.schema, event.data))
+        except Exception as error:  # whatever an old or broken event makes of the state is the answer
+            story.error = f"version {event.version}, {event.type}: {error!r}"
+    if here:
+        story.events.append(event)
+        story.count += 1
+        story.state = None if story.error else story.replay.state
+
+
+def _gives(story: Story) -> bool:
+    try:
+        return story.replay.gives(story.kept.state)
+    except msgspec.MsgspecError as error:
+        story.error = f"the state that is kept cannot be read: {error}"
+        return False
+
+
+# What is shown
+
+
+def print_tables(story: Story, names: Mapping[UserId, str], console: Console) -> None:
+    """Show the journal as a table, then the state, then whether it is the one that is kept."""
+    table = Table("version", "at", "type", "who", "data", box=None, header_style="bold", pad_edge=False)
+    for event in story.events:
+        cells = str(event.version), _time(event.at), event.type, _who(event.principal, names), event.data
+        table.add_row(*[Text(cell, overflow="fold") for cell in cells])
+    console.print(Text(str(story.to), style="bold"))
+    if story.count > len(story.events):
+        console.print(f"{story.count - len(story.events)} earlier events are not shown")
+    console.print(table)
+    if story.events:
+        console.print(Text(f"\nthe state at version {story.events[-1].version}", style="bold"))
+    console.print(Text(msgspec.json.format(msgspec.json.encode(story.state), indent=2).decode()))
+    if story.error:
+        console.print(Text(story.error, style="red"))
+    if story.same:
+        console.print(Text(f"replayed to its end, version {story.kept.version}, it is the state that is kept", "green"))
+    else:
+        console.print(Text("replayed to its end, it is not the state that is kept:", style="red"))
+        console.print(Text(f"version {story.kept.version} {story.kept.state}"))
+
+
+def print_json(story: Story, names: Mapping[UserId, str], console: Console) -> None:
+    """The same for programs."""
+    events: list[dict[str, Any]] = [
+        {
+            "version": event.version,
+            "at": event.at,
+            "type": event.type,
+            "schema": event.schema,
+            "principal": event.principal,
+            "who": _who(event.principal, names),
+            "cause": event.cause,
+            "data": Raw(event.data.encode()),
+        }
+        for event in story.events
+    ]
+    shown = {
+        "actor": str(story.to),
+        "left_out": story.count - len(events),
+        "events": events,
+        "state": story.state,
+        "kept": {"version": story.kept.version, "state": Raw(story.kept.state.encode())},
+        "same": story.same,
+        "error": story.error or None,
+    }
+    text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _who(principal: UserId, names: Mapping[UserId, str]) -> str:
+    """A name where one is known; never more of a person than that."""
+    known = {SYSTEM: "the server", GATEWAY: "the payment gateway", **names}
+    return known.get(principal, str(principal))
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,54 @@
+"""Reading one actor's whole journal, hot and archived, beside the state that is kept of it."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from msgspec import Struct
+
+from protocol.ids import Ref, UserId
+from storage.database import Connection
+
+#: Events fetched at once.
+EVENTS_PAGE = 200
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """An actor's row."""
+
+    version: int
+    schema: int
+    #: JSON.
+    state: str
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """One event of its journal."""
+
+    version: int
+    at: datetime
+    type: str
+    schema: int
+    #: JSON.
+    data: str
+    principal: UserId
+    cause: str
+
+
+JOURNAL = """
+SELECT version, at, type, schema, data::text AS data, principal, cause
+  FROM journal_all WHERE kind = $1 AND id = $2 ORDER BY version
+"""
+
+
+async def load_kept(connection: Connection, to: Ref) -> Kept | None:
+    """Read an actor's row; None if there is none."""
+    row = await connection.fetchrow(
+        "SELECT version, schema, state::text AS state FROM actors WHERE kind = $1 AND id = $2", to.kind, to.id
+    )
+    return None if row is None else Kept(**row)
+
+
+async def read_journal(connection: Connection, to: Ref) -> AsyncIterator[Told]:
+    """Read an actor's events in order, within the connection's transaction."""
+    async for row in connection.cursor(JOURNAL, to.kind, to.id, prefetch=EVENTS_PAGE):
+        yield Told(**row)
