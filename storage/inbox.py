@@ -22,19 +22,20 @@ from storage.database import Connection, Pool
 
 log = structlog.get_logger(__name__)
 
-#: The events behind a number, of each of many inboxes; those of actors at rest for long are in the archive.
+#: The events behind a number, of each of many inboxes; those of actors at rest for long are in the archive,
+#: which OFFSET 0 keeps from being asked for the others.
 PAGES = """
-SELECT w.ord, i.seq, i.kind, i.id, i.version, i.at, j.type, j.data, j.cause
+SELECT w.ord, i.seq, i.kind, i.id, i.version, i.at, coalesce(h.type, a.type) AS type,
+       coalesce(h.data, a.data)::text AS data, coalesce(h.cause, a.cause) AS cause
   FROM unnest($1::uuid[], $2::bigint[], $3::int[]) WITH ORDINALITY w(user_id, after, rows_max, ord)
  CROSS JOIN LATERAL (
     SELECT * FROM inbox x WHERE x.user_id = w.user_id AND x.seq > w.after ORDER BY x.seq LIMIT w.rows_max) i
+  LEFT JOIN journal h ON h.kind = i.kind AND h.id = i.id AND h.version = i.version
   LEFT JOIN LATERAL (
-    SELECT h.type, h.data::text, h.cause FROM journal h
-     WHERE h.kind = i.kind AND h.id = i.id AND h.version = i.version
-    UNION ALL
-    SELECT a.types[a.nth], a.datas[a.nth]::text, a.causes[a.nth]
-      FROM (SELECT types, datas, causes, i.version - first_version + 1 AS nth FROM journal_archive
-             WHERE kind = i.kind AND id = i.id AND first_version <= i.version AND last_version >= i.version) a) j
+    SELECT types[nth] AS type, datas[nth] AS data, causes[nth] AS cause
+      FROM journal_archive, CAST(i.version - first_version + 1 AS int) nth
+     WHERE h.version IS NULL AND kind = i.kind AND id = i.id AND i.version BETWEEN first_version AND last_version
+    OFFSET 0) a
     ON true
  ORDER BY w.ord, i.seq
 """
