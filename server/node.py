@@ -33,7 +33,7 @@ from storage.actors import load_answers, load_states
 from storage.agenda import load_due, quarantine
 from storage.announcements import tell
 from storage.commit import Committed, Committer, connect_committer
-from storage.database import DatabaseUnreachable, Pool, connect_pool
+from storage.database import DatabaseUnreachable, Pool, close, connect_pool
 from storage.embedded import EmbeddedPostgres
 from storage.embedded_place import PlaceError
 from storage.migrate import MigrationError, migrate
@@ -128,7 +128,7 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
     async with AsyncExitStack() as stack:
         metrics, clock = Metrics(), Clock()
         pool = await connect_pool(dsn, size_max=config.database.pool_max)
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(close, pool)
         committers = await _open_committers(stack, dsn, config.database.committers, metrics)
         catalogue = Catalogue(pool)
         runtime = Runtime(

@@ -28,6 +28,7 @@ from protocol.errors import (
     Unavailable,
 )
 from storage.columns import Columns, call_of
+from storage.database import close
 
 BATCH_MAX = 256
 QUEUE_MAX = 10_000
@@ -109,8 +110,9 @@ async def connect_committer(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
 
 #: SQLSTATEs after which the same batch may simply be called again: nothing of it was kept.
 _TRY_AGAIN = ("40P01", "40001", "55P03", "53000", "53100", "53200", "53300", "53400")
-#: After these nobody knows whether the batch was kept; nor after anything that is not the server's own word.
-_UNKNOWN = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+#: After these nobody knows whether the batch was kept; nor after anything that is not the server's own word. Nor is a
+#: server of any use that only reads, as after a failover: a new connection may lead to another.
+_UNKNOWN = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.ReadOnlySQLTransactionError)
 
 
 class Committer:
@@ -148,7 +150,7 @@ class Committer:
         if self._task is not None:
             self._task.cancel()
         if self._connection is not None:
-            await self._connection.close()
+            await close(self._connection)
 
     def submit(self, decision: Decision, done: Done) -> None:
         """Queue a decision; ``done`` is called with what became of it.

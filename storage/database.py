@@ -30,6 +30,8 @@ STARTUP_POLL_MAX_S = 1.0
 STATEMENT_TIMEOUT_S = 30.0
 LOCK_TIMEOUT_S = 5.0
 IDLE_IN_TRANSACTION_TIMEOUT_S = 30.0
+#: How long lines to the database may take to say goodbye before they are cut.
+CLOSE_TIMEOUT_S = 5.0
 #: So long after the server's own limit the client gives up: the network or the server is gone.
 COMMAND_MARGIN_S = 5.0
 
@@ -43,6 +45,7 @@ _NOT_YET = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.Connec
 OUTAGES = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
     OSError,
     TimeoutError,
@@ -93,6 +96,16 @@ async def connect(dsn: str, *, startup_wait_s: float = STARTUP_WAIT_S) -> Connec
         )
 
     return await _once_started(open_connection, dsn, startup_wait_s)
+
+
+async def close(lines: Pool | Connection) -> None:
+    """Close a pool or a connection; whatever does not answer any more is cut."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await lines.close()
+    except OUTAGES as error:
+        log.warning("database.not_closed", action="cut", error=repr(error))
+        lines.terminate()
 
 
 async def _once_started(attempt: Callable[[], Awaitable[T]], dsn: str, startup_wait_s: float) -> T:

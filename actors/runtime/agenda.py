@@ -1,9 +1,10 @@
 """The agenda's clock: fires what is due, on time, and takes care that nothing due is ever forgotten.
 
 Every timer, message and retry is a row of the table ``agenda``, written and consumed inside commits. The rows that are
-due soonest are known here (``soon.py``), and APScheduler is the alarm clock for the first of them. A row fires by
-sending its command, and the commit of that command deletes the row. Whoever comes second finds no row, and so has no
-effect. What is due now skips the clock.
+due soonest are known here (``soon.py``), and APScheduler is the alarm clock for the first of them, on the wall clock;
+looking around goes by the monotonic one, so that no jump of the first can stop it. A row fires by sending its command,
+and the commit of that command deletes the row. Whoever comes second finds no row, and so has no effect. What is due now
+skips the clock.
 """
 
 import asyncio
@@ -80,6 +81,7 @@ class Agenda:
         self._loading = False
         self._crashes: dict[AgendaId, _Crash] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watches: list[asyncio.Task[None]] = []
         self._open = False
 
     @property
@@ -100,11 +102,22 @@ class Agenda:
         """Fire nothing any more; the rows stay for the next start."""
         self._open = False
         self._scheduler.shutdown(wait=False)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._tasks, *self._watches, return_exceptions=True)
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
-        """Do something now and then, never twice at once; nothing that must not be missed."""
-        self._scheduler.add_job(action, "interval", seconds=seconds, id=name, max_instances=1)
+        """Do something now and then, never twice at once, however the wall clock jumps; it may be missed."""
+        watch = asyncio.get_running_loop().create_task(self._repeat(name, seconds, action), name=f"agenda {name}")
+        self._watches.append(watch)
+
+    async def _repeat(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await action()
+            except Exception as error:
+                log.exception("agenda.watch_failed", action="try_later", watch=name, error=repr(error))
 
     def daily(self, name: str, at: time, action: Callable[[], Awaitable[object]]) -> None:
         """Do something once a day at a time of day in UTC, however late."""
@@ -140,6 +153,7 @@ class Agenda:
 
     async def scan(self) -> None:
         """Learn of what is due within the horizon, as far as there is room."""
+        self._scheduler.wakeup()  # the wall clock may have jumped while it slept
         await self._load(None)
 
     async def _load(self, after: Place | None) -> None:

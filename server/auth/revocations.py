@@ -1,6 +1,7 @@
 """What was taken away lately: sessions, and rights out of roles, for as long as a token could still claim them."""
 
 from collections.abc import Callable
+from time import monotonic
 
 import structlog
 
@@ -9,25 +10,39 @@ from server.auth.limits import REVOCATIONS_MAX
 
 log = structlog.get_logger(__name__)
 
+#: An instant on the wall clock, and on the monotonic one.
+Moment = tuple[float, float]
+
 
 class Revocations:
     """Bounded, and forgetful: an entry goes when the last access token that it refuses has expired.
 
-    When there are more than fit, every token made so far is refused: clients refresh, and nothing is let through.
+    It has expired when its time has passed on the wall clock and on the monotonic one: the first may jump there and
+    back, and the token would hold again. When there are more than fit, every token made so far is refused: clients
+    refresh, and nothing is let through.
 
     Args:
         lifetime_s: how long an access token holds.
         now: seconds since 1970.
+        uptime: seconds on a clock that never jumps.
     """
 
-    def __init__(self, lifetime_s: float, now: Callable[[], float], *, entries_max: int = REVOCATIONS_MAX) -> None:
+    def __init__(
+        self,
+        lifetime_s: float,
+        now: Callable[[], float],
+        *,
+        uptime: Callable[[], float] = monotonic,
+        entries_max: int = REVOCATIONS_MAX,
+    ) -> None:
         self._lifetime_s = lifetime_s
         self._now = now
+        self._uptime = uptime
         self._entries_max = entries_max
         #: What is refused → when it can be forgotten; oldest first.
-        self._sessions: dict[SessionId, float] = {}
+        self._sessions: dict[SessionId, Moment] = {}
         #: User → the lowest ``roles_version`` that is taken, and when that can be forgotten; oldest first.
-        self._floors: dict[UserId, tuple[int, float]] = {}
+        self._floors: dict[UserId, tuple[int, Moment]] = {}
         #: Tokens issued before are refused, all of them.
         self._refused_before = 0.0
 
@@ -36,17 +51,17 @@ class Revocations:
         if session_id in self._sessions:
             return False
         self._make_room()
-        self._sessions[session_id] = self._now() + self._lifetime_s
+        self._sessions[session_id] = self._expiry()
         return True
 
     def add_floor(self, user_id: UserId, roles_version: int) -> bool:
         """Refuse a user's tokens of an earlier ``roles_version``; answers whether that is news."""
-        known, _ = self._floors.get(user_id, (-1, 0.0))
+        known, _ = self._floors.get(user_id, (-1, None))
         if roles_version <= known:
             return False
         self._make_room()
         self._floors.pop(user_id, None)
-        self._floors[user_id] = (roles_version, self._now() + self._lifetime_s)
+        self._floors[user_id] = (roles_version, self._expiry())
         return True
 
     def has_session(self, session_id: SessionId) -> bool:
@@ -58,15 +73,20 @@ class Revocations:
         floor = self._floors.get(user_id)
         return issued_at < self._refused_before or (floor is not None and roles_version < floor[0])
 
+    def _expiry(self) -> Moment:
+        return self._now() + self._lifetime_s, self._uptime() + self._lifetime_s
+
+    def _is_over(self, moment: Moment) -> bool:
+        return moment[0] <= self._now() and moment[1] <= self._uptime()
+
     def _make_room(self) -> None:
-        now = self._now()
-        while self._sessions and next(iter(self._sessions.values())) <= now:
+        while self._sessions and self._is_over(next(iter(self._sessions.values()))):
             del self._sessions[next(iter(self._sessions))]
-        while self._floors and next(iter(self._floors.values()))[1] <= now:
+        while self._floors and self._is_over(next(iter(self._floors.values()))[1]):
             del self._floors[next(iter(self._floors))]
         if len(self._sessions) + len(self._floors) >= self._entries_max:
             log.warning("auth.revocations_full", action="refuse_earlier_tokens", entries=self._entries_max)
             self._sessions.clear()
             self._floors.clear()
             # Tokens say the second of their making, rounded down.
-            self._refused_before = now + 1
+            self._refused_before = self._now() + 1

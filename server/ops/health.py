@@ -38,11 +38,18 @@ class Health:
 
     async def _database(self) -> str:
         try:
-            async with asyncio.timeout(DATABASE_TIMEOUT_S):
-                await self._pool.fetchval("SELECT 1")
+            async with self._pool.acquire(timeout=DATABASE_TIMEOUT_S) as connection:
+                try:
+                    async with asyncio.timeout(DATABASE_TIMEOUT_S):
+                        read_only = await connection.fetchval(
+                            "SELECT current_setting('transaction_read_only')::boolean"
+                        )
+                except TimeoutError:
+                    connection.terminate()  # the pool would wait for its answer before it took it back
+                    raise
         except Exception as error:
             return type(error).__name__
-        return "ok"
+        return "read_only" if read_only else "ok"
 
 
 def _json(data: object, status: int = 200) -> web.Response:

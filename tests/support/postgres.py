@@ -8,6 +8,8 @@ is gone, however it went: done, Ctrl-C or kill -9. Then it stops the server and 
 import asyncio
 import contextlib
 import fcntl
+import functools
+import hashlib
 import os
 import shutil
 import subprocess
@@ -20,11 +22,10 @@ from pathlib import Path
 import asyncpg
 
 from storage.embedded import MAINTENANCE_DATABASE, EmbeddedPostgres
-from storage.migrate import migrate
+from storage.migrate import migrate, read_migrations
 
 #: Names the session's directory to the workers, which inherit it from the controller.
 DIRECTORY_VARIABLE = "GUILDWIRE_TEST_POSTGRES"
-TEMPLATE = "template_guildwire"
 ROOT = Path(__file__).parents[2]
 READY = b"ready\n"
 MEMORY_FREE_BYTES_MIN = 2 * 1024**3
@@ -67,7 +68,7 @@ class TestPostgres:
         """Make a database of its own for one test, with our schema or with none; yield its DSN and drop it."""
         await asyncio.to_thread(self._make_template if migrated else self._start)
         name = f"test_{uuid.uuid4().hex}"
-        template = TEMPLATE if migrated else "template1"
+        template = _template() if migrated else "template1"
         await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         try:
             yield self.address(name)
@@ -83,16 +84,17 @@ class TestPostgres:
     def _make_template(self) -> None:
         """Make the migrated database that is cloned for each test, unless a process of this session did."""
         self._start()
-        with self._first("template") as is_first:
+        template = _template()
+        with self._first(template) as is_first:
             if is_first:
-                asyncio.run(self._fill_template())
-                (self._directory / "template").touch()
+                asyncio.run(self._fill_template(template))
+                (self._directory / template).touch()
 
-    async def _fill_template(self) -> None:
-        await self._execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
-        await self._execute(f"CREATE DATABASE {TEMPLATE}")
-        await migrate(self.address(TEMPLATE))
-        await self._execute(f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")
+    async def _fill_template(self, template: str) -> None:
+        await self._execute(f"DROP DATABASE IF EXISTS {template}")
+        await self._execute(f"CREATE DATABASE {template}")
+        await migrate(self.address(template))
+        await self._execute(f"ALTER DATABASE {template} ALLOW_CONNECTIONS false")
 
     async def _execute(self, sql: str) -> None:
         session = await asyncpg.connect(self.address(MAINTENANCE_DATABASE))
@@ -107,6 +109,13 @@ class TestPostgres:
         with open(self._directory / f"{marker}.lock", "ab") as mutex:
             fcntl.flock(mutex, fcntl.LOCK_EX)
             yield not (self._directory / marker).exists()
+
+
+@functools.cache
+def _template() -> str:
+    """Name the template after its schema: a process of the session whose migrations are others has another one."""
+    digest = hashlib.sha256("".join(migration.checksum for migration in read_migrations()).encode())
+    return f"template_{digest.hexdigest()[:16]}"
 
 
 def _fast_place() -> Path | None:

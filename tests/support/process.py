@@ -114,6 +114,8 @@ class ServerProcess:
         if self._process is None or (self._process.returncode is not None and self._process.returncode >= 0):
             return
         await self.kill()
+        if not (self.data_dir / "postgres").exists():
+            return
         postgres = EmbeddedPostgres(self.data_dir / "postgres")  # takes over what the killed server left
         await postgres.start()
         await postgres.stop(immediate=True)

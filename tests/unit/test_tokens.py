@@ -251,7 +251,7 @@ class TestTakenAway:
 
 class TestRevocations:
     def test_they_are_forgotten_once_every_token_they_refuse_has_expired(self, wall: Wall) -> None:
-        revocations = Revocations(LIFETIME_S, wall)
+        revocations = Revocations(LIFETIME_S, wall, uptime=wall)
         revocations.add_session(SESSION)
         revocations.add_floor(ADA, 1)
 
@@ -262,7 +262,7 @@ class TestRevocations:
         assert not revocations.outdates(ADA, 0, wall())
 
     def test_a_floor_never_sinks(self, wall: Wall) -> None:
-        revocations = Revocations(LIFETIME_S, wall)
+        revocations = Revocations(LIFETIME_S, wall, uptime=wall)
         revocations.add_floor(ADA, 3)
         revocations.add_floor(ADA, 2)
 
@@ -271,7 +271,7 @@ class TestRevocations:
     def test_when_there_are_too_many_every_earlier_token_is_refused_rather_than_one_let_through(
         self, keys: SigningKeys, wall: Wall
     ) -> None:
-        revocations = Revocations(LIFETIME_S, wall, entries_max=3)
+        revocations = Revocations(LIFETIME_S, wall, uptime=wall, entries_max=3)
         for number in range(4):
             revocations.add_session(SessionId(UUID(int=number)))
 

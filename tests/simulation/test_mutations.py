@@ -1,0 +1,40 @@
+"""The mutation gate: with a rule switched off, the tests that are meant to hold it fail; as it is, they pass.
+
+What is switched off, and which tests must notice, is in ``tests/support/mutants.py``.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.mutants import MUTANTS, DoesNotApply, Mutant, apply, copy_sources, run_tests
+from tests.support.postgres import TestPostgres
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_rule_that_is_switched_off_is_noticed(mutant: Mutant, postgres_server: TestPostgres, tmp_path: Path) -> None:
+    copy_sources(tmp_path)
+    apply(mutant, tmp_path)
+
+    verdict = run_tests(tmp_path, mutant.tests)
+
+    assert verdict.errors == 0, f"the tests could not run: {verdict.said}"
+    assert verdict.failed, f"{mutant.name} survived {verdict.passed} tests: {verdict.said}"
+
+
+def test_the_same_tests_pass_on_the_sources_as_they_are(postgres_server: TestPostgres, tmp_path: Path) -> None:
+    copy_sources(tmp_path)
+    tests = sorted({test for mutant in MUTANTS for test in mutant.tests})
+
+    verdict = run_tests(tmp_path, tests)
+
+    assert (verdict.failed, verdict.errors) == (0, 0), verdict.said
+    assert verdict.passed >= len(tests)
+
+
+@pytest.mark.parametrize("there", ["nothing of it", "x.old = 1 -- x.old = 1"])
+def test_a_change_that_fits_nowhere_or_twice_is_an_error(tmp_path: Path, there: str) -> None:
+    (tmp_path / "file.sql").write_text(there)
+
+    with pytest.raises(DoesNotApply):
+        apply(Mutant("any", (("file.sql", "x.old = 1", "true"),), ()), tmp_path)
