@@ -147,7 +147,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             new_id=node.runtime.new_id,
             queries=queries,
             limiters=limiters,
-            limits=Limits(connections_per_user_max=config.limits.connections_per_user, drain_s=config.server.drain_s),
+            limits=_limits(config),
             origin_allowed=_origin_check(config),
         )
         node.listeners.append(hub.publish)
@@ -249,6 +249,16 @@ def _rates(config: Config) -> RateLimits:
         requests_per_address=rate(limits.requests_per_address_per_s),
         commands_per_user=rate(limits.commands_per_s),
         queries_per_user=rate(limits.queries_per_s),
+    )
+
+
+def _limits(config: Config) -> Limits:
+    """The gateway's bounds, as far as they are configured."""
+    return Limits(
+        connections_per_user_max=config.limits.connections_per_user,
+        connections_per_address_max=config.limits.connections_per_address,
+        connections_max=config.limits.connections,
+        drain_s=config.server.drain_s,
     )
 
 

@@ -107,6 +107,9 @@ class LimitsConfig(Section, frozen=True, kw_only=True):
     queries_per_s: Annotated[float, Meta(gt=0)] = 100.0
     requests_per_address_per_s: Annotated[float, Meta(gt=0)] = 200.0
     connections_per_user: Annotated[int, Meta(ge=1, le=1000)] = 10
+    #: Sockets, event streams and polls of one address (of an IPv6 network of 64 bits), and of this node.
+    connections_per_address: Annotated[int, Meta(ge=1)] = 500
+    connections: Annotated[int, Meta(ge=1)] = 50_000
 
 
 class DevConfig(Section, frozen=True, kw_only=True):

@@ -61,15 +61,19 @@ class Events:
         self._codec = SseCodec("")
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
-        """Raises: Unauthenticated, NotAcceptable, Invalid, Malformed, LimitReached, Unavailable before the stream."""
+        """Serve the route.
+
+        Raises: Unauthenticated, NotAcceptable, Invalid, Malformed, LimitReached, Busy, Unavailable before the stream.
+        """
         principal = self._gate.principal(request)
         self._gate.limiters.query(principal.user_id)
         wanted = wanted_type(request.headers.getall("Accept", []))
         if self._hub.draining:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
-        if wanted == MEDIA_TYPE:
-            return await self._stream(request, principal)
-        return await self._poll(request)
+        with self._hub.place(request):
+            if wanted == MEDIA_TYPE:
+                return await self._stream(request, principal)
+            return await self._poll(request)
 
     async def _stream(self, request: BaseRequest, principal: Principal) -> StreamResponse:
         asked: StreamAsked = self._read_stream(request.rel_url.raw_query_string, ())

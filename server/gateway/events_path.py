@@ -4,7 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from protocol.errors import GuildwireError, Internal, Invalid, LimitReached, Malformed, Unauthenticated, Unavailable
+from protocol.errors import (
+    Busy,
+    GuildwireError,
+    Internal,
+    Invalid,
+    LimitReached,
+    Malformed,
+    Unauthenticated,
+    Unavailable,
+)
 from protocol.listening import EventPage, PollAsked
 from server.gateway.events import JSON_TYPE, LAST_EVENT_ID, PATH
 from server.gateway.sse import MEDIA_TYPE
@@ -14,7 +23,7 @@ from server.http.schemas import Schemas
 
 Json = dict[str, Any]
 
-_REFUSALS = (Malformed, Unauthenticated, NotAcceptable, Invalid, LimitReached, Internal, Unavailable)
+_REFUSALS = (Malformed, Unauthenticated, NotAcceptable, Invalid, LimitReached, Internal, Busy, Unavailable)
 _HEADERS = {401: "WWWAuthenticate", 429: "RetryAfter", 503: "RetryAfter"}
 _NAMES = {"WWWAuthenticate": "WWW-Authenticate", "RetryAfter": "Retry-After"}
 _ABOUT = """\

@@ -13,7 +13,8 @@ import asyncio
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -31,6 +32,7 @@ from protocol.ids import SessionId, UserId
 from protocol.roles import Principal
 from server.gateway.acks import Acks
 from server.gateway.codec import JSON, Codec
+from server.gateway.crowd import Crowd
 from server.gateway.handshake import check_origin, choose_codec
 from server.gateway.limits import Limits
 from server.gateway.listening import Listener
@@ -45,6 +47,8 @@ from server.gateway.socket import Socket
 from server.gateway.topics import ONLINE, TYPING, Topic, TopicKind
 from server.gateway.upgrade import accept, take_over
 from server.gateway.wheel import Wheel
+from server.http.addresses import limited_as
+from server.http.exchange import EXCHANGE
 from server.http.guards import invalid
 from server.http.limits import Limiters
 from storage.bus import Bus, LocalBus
@@ -110,6 +114,7 @@ class Hub:
         )
         self._acks = Acks(partial(write_acks, pool), self.limits.acks_max)
         self._presence = Presence(self.limits.presence_grace_s)
+        self.crowd = Crowd(self.limits)
         self._sockets: set[Connection] = set()
         self._by_user: dict[UserId, list[Connection]] = {}
         self._watchers: defaultdict[str, set[Connection]] = defaultdict(set)
@@ -144,12 +149,16 @@ class Hub:
         await self.flush_acks()
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
-        """Serve ``GET /v1/socket``. Raises: Unavailable, Forbidden, Malformed before the handshake."""
+        """Serve ``GET /v1/socket``.
+
+        Raises: Unavailable, Forbidden, Malformed, LimitReached, Busy before the handshake.
+        """
         if self._draining:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
         check_origin(request, self._origin_allowed)
         codec = choose_codec(request)
         answer = accept(request, None if codec is None else codec.subprotocol)
+        place = limited_as(request[EXCHANGE].address)
         socket = Socket(
             session=self.new_session(codec or JSON, self.limits),
             codec=codec or JSON,
@@ -158,9 +167,16 @@ class Hub:
             limits=self.limits,
             wall=self.wall,
             loop=self._loop,
+            place=place,
         )
+        self.crowd.enter(place)
         self._enter(socket)
-        if not take_over(request, answer, socket):
+        try:
+            there = take_over(request, answer, socket)
+        except BaseException:
+            self.left(socket)
+            raise
+        if not there:
             self.left(socket)
         elif codec is None:
             socket.close(CloseCode.VERSION)
@@ -177,8 +193,18 @@ class Hub:
             now=self._loop.time(),
         )
 
+    @contextmanager
+    def place(self, request: BaseRequest) -> Iterator[None]:
+        """Let a connection of another kind count, by its address and here. Raises: LimitReached, Busy."""
+        key = limited_as(request[EXCHANGE].address)
+        self.crowd.enter(key)
+        try:
+            yield
+        finally:
+            self.crowd.leave(key)
+
     async def serve(self, line: Listener) -> None:
-        """Run a connection of another kind to its end; until then it counts, and is told of whatever ends it."""
+        """Run such a connection to its end; until then it is told of whatever ends it."""
         self._enter(line)
         try:
             await line.run()
@@ -190,9 +216,11 @@ class Hub:
         self._empty.clear()
 
     def left(self, socket: Socket) -> None:
-        """Forget a socket: its connection is gone."""
-        self._wheel.cancel(socket)
-        self._exit(socket)
+        """Forget a socket: its connection is gone. Harmless the second time."""
+        if socket in self._sockets:
+            self.crowd.leave(socket.place)
+            self._wheel.cancel(socket)
+            self._exit(socket)
 
     def _exit(self, line: Connection) -> None:
         self._sockets.discard(line)

@@ -18,6 +18,9 @@ class Limits:
     #: Held-back ephemeral frames of one socket.
     held_max: int = 256
     connections_per_user_max: int = 16
+    #: Sockets, event streams and polls of one address (of an IPv6 network of 64 bits), and of this node.
+    connections_per_address_max: int = 500
+    connections_max: int = 50_000
     topics_max: int = 128
     #: Commands of one session that have no answer yet.
     in_flight_max: int = 64

@@ -192,10 +192,10 @@ class Requests:
         if topics := self._topics.heard:
             self._wants.append(Recheck(topics, self.principal))
 
-    def rechecked(self, allowed: Collection[Topic]) -> None:
-        """Which topics may still be heard; the others end, and the client is told."""
-        for topic in self._topics.heard:
-            if topic not in allowed:
+    def rechecked(self, asked: Collection[Topic], allowed: Collection[Topic]) -> None:
+        """Which of these topics may still be heard; the others end, and the client is told."""
+        for topic in asked:
+            if topic not in allowed and self._topics.hears(topic):
                 self._topics.drop(topic)
                 self._wants.append(Unwatch(topic))
                 self.refuse(None, Forbidden(reason="not_yours", topic=str(topic)))

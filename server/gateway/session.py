@@ -412,10 +412,10 @@ class Session:
         if self._requests is not None and self.state is not State.CLOSED:
             self._requests.not_watched(frame_id, topic, refusal)
 
-    def rechecked(self, allowed: Collection[Topic]) -> None:
-        """Which topics may still be heard."""
+    def rechecked(self, asked: Collection[Topic], allowed: Collection[Topic]) -> None:
+        """Which of these topics may still be heard."""
         if self._requests is not None and self.state is not State.CLOSED:
-            self._requests.rechecked(allowed)
+            self._requests.rechecked(asked, allowed)
 
     # The clock, and the end
 

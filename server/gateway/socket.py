@@ -56,6 +56,7 @@ class Socket(asyncio.Protocol):
 
     Args:
         wall: seconds since 1970.
+        place: what it counts under, as ``limited_as`` gives it for the client's address.
     """
 
     __slots__ = (
@@ -77,6 +78,7 @@ class Socket(asyncio.Protocol):
         "codec",
         "dirty",
         "outgoing",
+        "place",
         "session",
         "slot",
         "topics",
@@ -92,6 +94,7 @@ class Socket(asyncio.Protocol):
         limits: Limits,
         wall: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
+        place: str | None,
     ) -> None:
         self.session = session
         self.codec = codec
@@ -99,6 +102,7 @@ class Socket(asyncio.Protocol):
         #: Set while the hub has it on its list for the next write.
         self.dirty = False
         self.close_code: CloseCode | None = None
+        self.place = place
         #: Where the hub's wheel has it.
         self.slot = AWAKE
         self._ports = ports
@@ -417,7 +421,11 @@ class Socket(asyncio.Protocol):
         self._spawn(self._recheck_topics(want))
 
     async def _recheck_topics(self, want: Recheck) -> None:
-        self.session.rechecked(await self._ports.may_hear(want.principal, want.topics))
+        try:
+            allowed = await self._ports.may_hear(want.principal, want.topics)
+        except OUTAGES:
+            return  # asked again in a minute; nobody is thrown out because the database is away
+        self.session.rechecked(want.topics, allowed)
 
     def _unwatch(self, want: Unwatch) -> None:
         self._hub.unwatch(self, want.topic)

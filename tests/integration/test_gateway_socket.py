@@ -417,3 +417,26 @@ async def test_whoever_leaves_a_thread_stops_to_hear_its_typing(node: Node) -> N
         error = await staff.until("error")
 
     assert error["fields"] == {"reason": "not_yours", "topic": topic}
+
+
+async def test_nobody_loses_a_topic_because_the_database_is_away(node: Node) -> None:
+    limits = Limits(recheck_s=0.05)
+    async with make_gateway(node, limits=limits) as gateway, gateway.client(ada) as other, gateway.client(bob) as staff:
+        for client in (other, staff):
+            await client.send(frame="subscribe", id="s", topic=f"typing/{THREAD}")
+            await client.answer("s")
+        async with node.pool.acquire() as connection, connection.transaction():
+            await connection.execute("LOCK TABLE conversation_members")
+            ended = 0
+            while ended < 6:  # of either, some
+                ended += await node.pool.fetchval(
+                    "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+        await other.send(frame="signal", topic=f"typing/{THREAD}", state="typing")
+        signal = await staff.until("event", type="conversation.typing")
+        for client in (other, staff):
+            await client.send(frame="ping")
+            await client.until("pong")
+
+    assert signal["data"]["user_id"] == str(ADA)

@@ -713,11 +713,24 @@ def test_rights_to_topics_are_asked_again_and_may_end() -> None:
     driver.says(frame="pong")
     driver.waits(10)
     assert driver.wants(Recheck) == [Recheck((TYPING,), CUSTOMER)]
-    driver.session.rechecked(set())
+    driver.session.rechecked((TYPING,), set())
 
     (answer,) = driver.takes()
     assert answer["fields"] == {"reason": "not_yours", "topic": str(TYPING)}
     assert driver.wants(Unwatch) == [Unwatch(TYPING)]
+
+
+def test_a_topic_that_was_not_asked_about_stays() -> None:
+    driver = Driver()
+    driver.opens()
+    driver.says(frame="subscribe", id="s", topic=str(TYPING))
+    driver.session.watched("s", TYPING)
+    driver.takes()
+
+    driver.session.rechecked((), set())
+
+    assert driver.takes() == []
+    assert driver.wants(Unwatch) == []
 
 
 # The end
