@@ -14,6 +14,8 @@ PaymentId = NewType("PaymentId", UUID)
 SessionId = NewType("SessionId", UUID)
 AgendaId = NewType("AgendaId", UUID)
 NotificationId = NewType("NotificationId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
+DeviceId = NewType("DeviceId", UUID)
 
 #: The principal of everything that the server does by itself: timers, messages between actors.
 SYSTEM = UserId(UUID(int=0))

@@ -21,10 +21,12 @@ class Announcer:
 
     Args:
         tell: turns at most ``TAKE_MAX`` announcements into notifications; answers how many it took.
+        told: takes up what was told.
     """
 
-    def __init__(self, tell: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, tell: Callable[[], Awaitable[int]], told: Callable[[], Awaitable[object]]) -> None:
         self._tell = tell
+        self._told = told
         self._called = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -51,6 +53,7 @@ class Announcer:
             self._called.clear()
             try:
                 while await self._tell() == TAKE_MAX:
-                    pass
+                    await self._told()
+                await self._told()
             except Exception as error:
                 log.warning("announcer.postponed", action="look_again", error=repr(error))

@@ -39,6 +39,7 @@ from server.ops.health import Health
 from server.ops.job_metrics import JobMetrics
 from server.ops.jobs import Jobs
 from server.ops.nightly import jobs_of
+from server.outbound.reaching import open_reaching
 from server.payments import SandboxPayments, open_sandbox_payments
 from server.queries.handlers import query_handlers
 from server.running import Running, leave_note, take_note_away
@@ -140,6 +141,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         accounts = Accounts(node.runtime, node.pool, tokens, passwords, session_s=config.auth.refresh_token_s)
         await accounts.start()
         queries = query_handlers(node)
+        await stack.enter_async_context(open_reaching(config, node))
         hub = Hub(
             pool=node.pool,
             verify=tokens.read,

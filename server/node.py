@@ -24,14 +24,12 @@ from actors.runtime.turns import Runtime
 from actors.user import User
 from protocol.effects import Decision
 from protocol.ids import Kind
-from server.announcer import Announcer
 from server.auth.keys import UnusableKey
 from server.config import Config
 from server.facts import fact_loaders
 from server.ops.metrics import Metrics
 from storage.actors import load_answers, load_states
 from storage.agenda import load_due, quarantine
-from storage.announcements import tell
 from storage.commit import Committed, Committer, connect_committer
 from storage.database import DatabaseUnreachable, Pool, close, connect_pool
 from storage.embedded import EmbeddedPostgres
@@ -152,10 +150,6 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
         _watch(node)
         stack.push_async_callback(runtime.drain)
         stack.push_async_callback(agenda.stop)
-        announcer = Announcer(partial(tell, pool))
-        node.listeners.append(announcer.on_event)
-        stack.push_async_callback(announcer.stop)
-        announcer.start()
         await agenda.start()
         agenda.every("passivate", PASSIVATE_EVERY_S, runtime.passivate)
         yield node

@@ -13,11 +13,17 @@ taken AS (
 told AS (
     INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)
     SELECT recipient, t.id, t.type, t.kind, t.entity_id, t.event, t.at
-      FROM taken t CROSS JOIN unnest(t.recipients) recipient)
+      FROM taken t CROSS JOIN unnest(t.recipients) recipient),
+queued AS (
+    INSERT INTO notification_queue (user_id, notification_id, at)
+    SELECT recipient, t.id, t.at FROM taken t CROSS JOIN unnest(t.recipients) recipient)
 SELECT count(*) FROM taken
 """
 
 
 async def tell(pool: Pool) -> int:
-    """Turn waiting announcements into notifications; answers how many it took. Several nodes may do so at once."""
+    """Turn waiting announcements into notifications, and queue those to be planned; answers how many it took.
+
+    Several nodes may do so at once.
+    """
     return int(await pool.fetchval(_TELL, TAKE_MAX))

@@ -108,7 +108,7 @@ async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
     """Read the events of many inboxes, in the order asked for: in two statements, and one for each kind of text."""
     rows = await pool.fetch(PAGES, *map(list, zip(*wanted, strict=True)))
     seen_by = [(wanted[row["ord"] - 1].user_id, Ref(Kind(row["kind"]), row["id"])) for row in rows]
-    visible = await _visible(pool, set(seen_by))
+    visible = await who_may_see(pool, set(seen_by))
     events = [
         _event(row["type"], row["data"]) if seeing in visible and row["type"] is not None else None
         for row, seeing in zip(rows, seen_by, strict=True)
@@ -178,11 +178,11 @@ _VISIBLE = {
 
 async def may_see(pool: Connection | Pool, user_id: UserId, refs: Collection[Ref]) -> set[Ref]:
     """Say which of these entities a user may see now. A kind without a rule is not seen at all."""
-    visible = await _visible(pool, {(user_id, ref) for ref in refs})
+    visible = await who_may_see(pool, {(user_id, ref) for ref in refs})
     return {ref for _, ref in visible}
 
 
-async def _visible(pool: Connection | Pool, pairs: Collection[tuple[UserId, Ref]]) -> set[tuple[UserId, Ref]]:
+async def who_may_see(pool: Connection | Pool, pairs: Collection[tuple[UserId, Ref]]) -> set[tuple[UserId, Ref]]:
     """Say who of these may see what they are paired with, all in one statement."""
     visible = {(user_id, ref) for user_id, ref in pairs if ref.kind is Kind.USER and ref.id == user_id}
     wanted: defaultdict[Kind, tuple[list[UUID], list[UUID]]] = defaultdict(lambda: ([], []))

@@ -26,6 +26,7 @@ from protocol.booking.events import (
 )
 from protocol.conversation import MessagePosted
 from protocol.events import Event
+from protocol.notification.channels import Channel
 from protocol.user import RevokeReason, SessionOpened, SessionRevoked
 
 
@@ -57,42 +58,50 @@ class NotificationType:
     even_by_self: bool = False
     #: Only events of which this holds.
     when: Callable[[Any], bool] | None = None
+    #: The ways in which it goes out, as far as its reader wants that. Push covers browsers too.
+    channels: frozenset[Channel] = frozenset({Channel.PUSH})
+    #: Passes quiet hours and preferences; unseen, it goes by SMS as well (SPEC §7).
+    critical: bool = False
 
     @property
     def name(self) -> str:
         return self.on.type
 
 
-def _told(on: EventType, *to: Party) -> NotificationType:
-    return NotificationType(on, frozenset(to))
+def _told(on: EventType, *to: Party, channels: frozenset[Channel] = frozenset({Channel.PUSH})) -> NotificationType:
+    return NotificationType(on, frozenset(to), channels=channels)
 
 
 _P = Party
+_LETTER = frozenset({Channel.EMAIL})
+_BOTH = frozenset({Channel.PUSH, Channel.EMAIL})
 
 NOTIFICATIONS: tuple[NotificationType, ...] = (
     # Until it is paid, a booking is a slot that is held for a quarter of an hour: nothing to call anybody for.
-    _told(BookingPaid, _P.STAFF, _P.OWNER),
-    _told(BookingConfirmed, _P.CUSTOMER, _P.STAFF),
-    _told(BookingDeclined, _P.CUSTOMER, _P.OWNER),
-    _told(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER),
-    _told(BookingAbandoned, _P.CUSTOMER, _P.OWNER),
+    _told(BookingPaid, _P.STAFF, _P.OWNER, channels=_BOTH),
+    _told(BookingConfirmed, _P.CUSTOMER, _P.STAFF, channels=_BOTH),
+    _told(BookingDeclined, _P.CUSTOMER, _P.OWNER, channels=_BOTH),
+    _told(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER, channels=_BOTH),
+    _told(BookingAbandoned, _P.CUSTOMER, _P.OWNER, channels=_BOTH),
     _told(BookingExpired, _P.CUSTOMER),
-    _told(BookingRevived, _P.CUSTOMER, _P.STAFF),
-    _told(BookingReminded, _P.CUSTOMER),
+    _told(BookingRevived, _P.CUSTOMER, _P.STAFF, channels=_BOTH),
+    _told(BookingReminded, _P.CUSTOMER, channels=_BOTH),
     _told(BookingStarted, _P.CUSTOMER),
-    _told(BookingCompleted, _P.CUSTOMER),
-    _told(BookingReleased, _P.OWNER),
-    _told(BookingRefunded, _P.CUSTOMER),
-    _told(PaymentUnplaced, _P.CUSTOMER),
-    _told(PaymentReturned, _P.CUSTOMER),
+    _told(BookingCompleted, _P.CUSTOMER, channels=_BOTH),
+    _told(BookingReleased, _P.OWNER, channels=_LETTER),
+    _told(BookingRefunded, _P.CUSTOMER, channels=_BOTH),
+    _told(PaymentUnplaced, _P.CUSTOMER, channels=_LETTER),
+    _told(PaymentReturned, _P.CUSTOMER, channels=_LETTER),
     # A thread that is written to all day is one notification a minute, not one a message.
     NotificationType(MessagePosted, frozenset({_P.MEMBER}), when=lambda event: event.active_at is not None),
-    NotificationType(SessionOpened, frozenset({_P.SELF}), even_by_self=True),
+    NotificationType(SessionOpened, frozenset({_P.SELF}), even_by_self=True, channels=_LETTER),
     NotificationType(
         SessionRevoked,
         frozenset({_P.SELF}),
         even_by_self=True,
         when=lambda event: event.reason is RevokeReason.REUSE,
+        channels=_BOTH,
+        critical=True,
     ),
 )
 

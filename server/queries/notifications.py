@@ -1,6 +1,6 @@
 """Notifications in words: each in its reader's language, with names, times and amounts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,8 @@ _BOOKED = frozenset({Kind.BOOKING, Kind.CONVERSATION})
 async def list_notifications(pool: Pool, query: ListNotifications, principal: Principal) -> NotificationPage:
     """Show somebody what they were told of. Raises: Invalid."""
     page = await read_notifications(pool, query, principal)
-    abouts = await load_bookings(pool, [kept.about.id for kept in page.items if kept.about.kind in _BOOKED])
-    names = await load_names(pool, list({*_people(page.items, abouts)}))
-    teller = Teller(language(page.language), abouts, names)
+    scene = await load_scene(pool, page.items)
+    teller = Teller(language(page.language), scene)
     return NotificationPage(
         items=[teller.tell(kept) for kept in page.items],
         unread_count=page.unread_count,
@@ -33,7 +32,21 @@ async def list_notifications(pool: Pool, query: ListNotifications, principal: Pr
     )
 
 
-def _people(items: list[Kept], abouts: Mapping[Any, About]) -> Iterator[UserId]:
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What notifications speak of: the bookings, or threads, and the people."""
+
+    abouts: Mapping[Any, About]
+    names: Mapping[UserId, str]
+
+
+async def load_scene(pool: Pool, items: Sequence[Kept]) -> Scene:
+    """Read what it takes to put these into words."""
+    abouts = await load_bookings(pool, [kept.about.id for kept in items if kept.about.kind in _BOOKED])
+    return Scene(abouts, await load_names(pool, list({*_people(items, abouts)})))
+
+
+def _people(items: Sequence[Kept], abouts: Mapping[Any, About]) -> Iterator[UserId]:
     for about in abouts.values():
         yield from (about.customer_id, about.staff_id)
     for kept in items:
@@ -51,8 +64,7 @@ class Teller:
     """Puts notifications into one language."""
 
     language: Language
-    abouts: Mapping[Any, About]
-    names: Mapping[UserId, str]
+    scene: Scene
 
     def tell(self, kept: Kept) -> NotificationView:
         """One notification; of what its reader may not see any more it says only what kind of thing happened."""
@@ -70,7 +82,7 @@ class Teller:
     def _words(self, kept: Kept, event: Event) -> dict[str, str]:
         fields = asdict(event)
         words = {name: value for name, value in fields.items() if isinstance(value, str)}
-        about = self.abouts.get(kept.about.id)
+        about = self.scene.abouts.get(kept.about.id)
         if about is not None:
             words |= {
                 "title": about.title,
@@ -87,7 +99,7 @@ class Teller:
         return words
 
     def _name(self, user_id: UserId) -> str:
-        return "Guildwire" if user_id == SYSTEM else self.names.get(user_id, self.language.somebody)
+        return "Guildwire" if user_id == SYSTEM else self.scene.names.get(user_id, self.language.somebody)
 
 
 class _Words(dict[str, str]):

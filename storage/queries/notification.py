@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,13 +14,14 @@ from protocol.instants import Instant
 from protocol.notification.views import UNREAD_MAX, ListNotifications, Wanted
 from protocol.roles import Principal
 from storage.database import Pool
-from storage.inbox import may_see
+from storage.inbox import may_see, who_may_see
 from storage.queries.page import AS_OF, Cursor
 
 
 class Kept(Struct, frozen=True, kw_only=True):
     """One notification as it is kept."""
 
+    user_id: UserId
     id: NotificationId
     type: str
     about: Ref
@@ -63,6 +65,12 @@ SELECT n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {_READ} 
  WHERE n.user_id = $1 AND ($2::timestamptz IS NULL OR (n.at, n.id) < ($2, $3)) AND ($4 OR NOT {_READ})
  ORDER BY n.at DESC, n.id DESC LIMIT $5
 """
+_THESE = f"""
+SELECT n.user_id, n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {_READ} AS read
+  FROM unnest($1::uuid[], $2::uuid[]) w(user_id, id)
+  JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id
+  LEFT JOIN notification_marks m ON m.user_id = n.user_id
+"""
 _STANDING = f"""
 SELECT {AS_OF}, coalesce((SELECT language FROM people WHERE user_id = $1), 'en') AS language,
        (SELECT count(*) FROM (
@@ -83,23 +91,38 @@ async def read_notifications(pool: Pool, query: ListNotifications, principal: Pr
     rows, next_cursor = _cursor.page(found, query.limit, lambda row: (row["at"], row["id"]))
     refs = [Ref(Kind(row["kind"]), row["entity_id"]) for row in rows]
     visible = await may_see(pool, principal.user_id, set(refs))
-    items = [
-        Kept(
-            id=row["id"],
-            type=row["type"],
-            about=ref,
-            event=_event(row["type"], row["event"]) if ref in visible else None,
-            read=row["read"],
-            at=row["at"],
-        )
-        for row, ref in zip(rows, refs, strict=True)
-    ]
+    items = [_kept(principal.user_id, row, ref in visible) for row, ref in zip(rows, refs, strict=True)]
     return KeptPage(
         items=items,
         unread_count=standing["unread"],
         next_cursor=next_cursor,
         language=standing["language"],
         as_of=standing["as_of"],
+    )
+
+
+async def load_notifications(
+    pool: Pool, keys: Sequence[tuple[UserId, NotificationId]]
+) -> dict[tuple[UserId, NotificationId], Kept]:
+    """Read notifications of many people, each with what its reader may still see."""
+    rows = await pool.fetch(_THESE, [user_id for user_id, _ in keys], [id for _, id in keys])
+    refs = [(row["user_id"], Ref(Kind(row["kind"]), row["entity_id"])) for row in rows]
+    visible = await who_may_see(pool, set(refs))
+    return {
+        (row["user_id"], row["id"]): _kept(row["user_id"], row, pair in visible)
+        for row, pair in zip(rows, refs, strict=True)
+    }
+
+
+def _kept(user_id: UserId, row: Any, visible: bool) -> Kept:
+    return Kept(
+        user_id=user_id,
+        id=row["id"],
+        type=row["type"],
+        about=Ref(Kind(row["kind"]), row["entity_id"]),
+        event=_event(row["type"], row["event"]) if visible else None,
+        read=row["read"],
+        at=row["at"],
     )
 
 

@@ -207,7 +207,10 @@ async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, ma
         done.append(await tell(server.node.pool))
         return done[-1]
 
-    announcer = Announcer(round_)
+    async def nothing() -> None:
+        pass
+
+    announcer = Announcer(round_, nothing)
     announcer.start()
     page = await told(server, customer)
     await announcer.stop()

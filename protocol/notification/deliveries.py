@@ -1,0 +1,89 @@
+"""Deliveries: one message to one address over one channel, kept until it is known what became of it.
+
+              lease                    the provider took it
+    WAITING ────────▶ SENDING ─────────────────────────────▶ SENT
+       ▲                │ │ │   not wanted any more, too late, nowhere to send it
+       │  try later     │ │ └───────────────────────────────▶ SKIPPED
+       └────────────────┘ └── refused, or tried too often ───▶ DEAD ── an admin replays it ──▶ WAITING
+
+A lease that runs out (its server died) goes back to WAITING: nobody knows whether that attempt arrived, and it counts
+as an unknown outcome.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from msgspec import Struct
+
+from protocol.events import Row
+from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
+from protocol.notification.channels import Channel
+from protocol.user import Confidential
+
+#: After so many attempts a delivery is dead.
+ATTEMPTS_MAX = 8
+
+
+class DeliveryState(StrEnum):
+    """What became of a delivery; SENT, SKIPPED and DEAD are final unless an admin replays it."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    SKIPPED = "skipped"
+    DEAD = "dead"
+
+
+class Unless(StrEnum):
+    """What makes a delivery needless before it is due."""
+
+    #: A device of theirs got the event live.
+    DELIVERED = "delivered"
+    #: They saw the event, or read the notification.
+    SEEN = "seen"
+
+
+class Unplanned(Struct, frozen=True, kw_only=True):
+    """A notification that nobody has planned deliveries for yet."""
+
+    user_id: UserId
+    notification_id: NotificationId
+    type: str
+    #: When its event happened.
+    at: datetime
+
+
+class Delivery(Confidential, Row, frozen=True, kw_only=True):
+    """One message on its way. Its id is the idempotency key where a provider takes one."""
+
+    table: ClassVar[str] = "deliveries"
+    key: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: DeliveryId
+    user_id: UserId
+    #: None: it tells of no notification, such as a code.
+    notification_id: NotificationId | None = None
+    #: Whose words it has: a type of notification, or a name of its own such as ``code.email``.
+    template: str
+    channel: Channel
+    #: Which device, for push; None: the person's own address or number.
+    device_id: DeviceId | None = None
+    #: Where to, if it is not theirs yet: an address that is to be verified. Wiped when it is over.
+    address: str | None = None
+    #: What its text needs and nobody else keeps, such as a code. Wiped when it is over.
+    secret: str | None = None
+    #: It goes before others, and quiet hours and preferences do not hold it up.
+    critical: bool = False
+    due_at: datetime
+    #: From then on it is not sent any more. None: late is better than never.
+    expires_at: datetime | None = None
+    unless: Unless | None = None
+    #: A later one of the same key replaces it on the device.
+    collapse_key: str | None = None
+    state: DeliveryState = DeliveryState.WAITING
+    #: Attempts begun.
+    attempts: int = 0
+    #: Attempts that nobody knows the outcome of.
+    unknown_outcomes: int = 0
+    at: datetime

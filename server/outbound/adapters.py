@@ -1,0 +1,91 @@
+"""What a channel's adapter gets, does and answers. One adapter a file; each speaks to one kind of provider.
+
+Outcome
+├── Sent        the provider took it
+├── TryLater    not now: it is busy, slow or down; ``unknown`` if it may have taken it all the same
+├── Refused     never in this form: the attempt is the last one
+├── Gone        the address is no more: the attempt is the last one, and the address is forgotten
+└── Needless    not wanted any more; nothing was sent
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from protocol.ids import DeliveryId
+from protocol.notification.channels import Channel
+from protocol.user import Confidential
+
+
+class Message(Confidential, Struct, frozen=True, kw_only=True):
+    """What a channel sends. Each channel has its own, with what it needs besides."""
+
+    #: The delivery's id; the idempotency key for a provider that takes one.
+    id: DeliveryId
+
+
+class Sent(Struct, frozen=True):
+    """The provider took it."""
+
+    #: The provider's own name for it.
+    provider_id: str | None = None
+
+
+class TryLater(Struct, frozen=True):
+    """It may work later."""
+
+    #: A code, for operators: ``timeout``, ``http_503``, ``connection_refused``.
+    reason: str
+    #: When the provider says so.
+    after_s: float | None = None
+    #: The provider may have taken it all the same.
+    unknown: bool = False
+
+
+class Refused(Struct, frozen=True):
+    """It will never work in this form."""
+
+    reason: str
+
+
+class Gone(Struct, frozen=True):
+    """The address is no more."""
+
+    reason: str
+
+
+class Needless(Struct, frozen=True):
+    """Nothing was sent: it is not wanted any more, or there is nowhere to send it."""
+
+    reason: str
+
+
+Outcome = Sent | TryLater | Refused | Gone | Needless
+
+M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
+
+
+class AdapterError(Exception):
+    """An adapter cannot work as it is configured; the message is meant for the operator."""
+
+
+class Adapter(Protocol[M_contra]):
+    """One provider of one channel."""
+
+    @property
+    def channel(self) -> Channel:
+        """The channel that it serves."""
+
+    @property
+    def batch_max(self) -> int:
+        """Messages that one call of ``send`` takes."""
+
+    async def send(self, messages: Sequence[M_contra]) -> Sequence[Outcome]:
+        """Send messages; answers one outcome for each, in order. Raises nothing that it foresees."""
+
+    async def check(self) -> str:
+        """Say how the provider is reached, having asked it. Raises: AdapterError."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

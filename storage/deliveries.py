@@ -1,0 +1,174 @@
+"""The queue of deliveries: planned in one transaction, leased by workers, settled once their outcome is known."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
+from protocol.notification.channels import Channel
+from protocol.notification.deliveries import ATTEMPTS_MAX, Delivery, DeliveryState, Unless, Unplanned
+from protocol.user import Confidential
+from storage.database import Pool
+
+#: Notifications that one transaction plans deliveries for.
+PLAN_MAX = 200
+#: How long a worker may hold a delivery; after that it is taken for dead.
+LEASE_S = 120
+#: Leases that one statement takes back.
+RECLAIM_MAX = 1_000
+
+
+class Leased(Confidential, Struct, frozen=True, kw_only=True):
+    """A delivery in a worker's hands; its fields are those of ``Delivery``."""
+
+    id: DeliveryId
+    user_id: UserId
+    notification_id: NotificationId | None
+    template: str
+    channel: Channel
+    device_id: DeviceId | None
+    address: str | None
+    secret: str | None
+    critical: bool
+    expires_at: datetime | None
+    unless: Unless | None
+    collapse_key: str | None
+    #: Attempts begun, this one included.
+    attempts: int
+    unknown_outcomes: int
+    at: datetime
+
+
+class Settlement(Struct, frozen=True, kw_only=True):
+    """What became of one attempt."""
+
+    id: DeliveryId
+    #: Which attempt it was; a later one has the last word.
+    attempt: int
+    state: DeliveryState
+    #: A code; None for what was sent.
+    reason: str | None = None
+    provider_id: str | None = None
+    #: When to try again; only for WAITING.
+    due_at: datetime | None = None
+    #: Nobody knows whether this attempt arrived.
+    unknown: bool = False
+
+
+_TAKE = """
+WITH next AS (
+    SELECT user_id, notification_id FROM notification_queue ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED),
+taken AS (
+    DELETE FROM notification_queue q USING next n
+     WHERE q.user_id = n.user_id AND q.notification_id = n.notification_id RETURNING q.user_id, q.notification_id)
+SELECT n.user_id, n.id AS notification_id, n.type, n.at
+  FROM taken t JOIN notifications n ON n.user_id = t.user_id AND n.id = t.notification_id
+ ORDER BY n.at
+"""
+_COLUMNS = ", ".join(f"d.{name}" for name in Leased.__struct_fields__)
+_LEASE = f"""
+WITH next AS (
+    SELECT id FROM deliveries
+     WHERE state = 'waiting' AND channel = $1 AND critical = $2 AND due_at <= $3
+     ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)
+UPDATE deliveries d SET state = 'sending', attempts = d.attempts + 1,
+       leased_until = clock_timestamp() + make_interval(secs => $5)
+  FROM next WHERE d.id = next.id RETURNING {_COLUMNS}
+"""
+_NEXT_DUE = """
+SELECT min(due_at) FROM (
+    SELECT min(due_at) AS due_at FROM deliveries WHERE state = 'waiting' AND channel = $1 AND critical
+    UNION ALL
+    SELECT min(due_at) FROM deliveries WHERE state = 'waiting' AND channel = $1 AND NOT critical) soonest
+"""
+#: What was sent was sent, whoever holds the lease by now; anything else is the word of whoever holds it.
+_SETTLE = """
+UPDATE deliveries d
+   SET state = s.state, reason = s.reason, provider_id = coalesce(s.provider_id, d.provider_id),
+       due_at = coalesce(s.due_at, d.due_at), leased_until = NULL,
+       unknown_outcomes = d.unknown_outcomes + s.unknown::int,
+       finished_at = CASE WHEN s.state <> 'waiting' THEN clock_timestamp() END,
+       secret = CASE WHEN s.state NOT IN ('sent', 'skipped') THEN d.secret END,
+       address = CASE WHEN s.state NOT IN ('sent', 'skipped') THEN d.address END
+  FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[])
+       s(id, attempt, state, reason, provider_id, due_at, unknown)
+ WHERE d.id = s.id
+   AND (d.state = 'sending' AND d.attempts = s.attempt OR s.state = 'sent' AND d.state IN ('waiting', 'sending'))
+"""
+_RECLAIM = """
+WITH lost AS (
+    SELECT id FROM deliveries WHERE state = 'sending' AND leased_until < clock_timestamp()
+     ORDER BY leased_until LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE deliveries d
+   SET state = CASE WHEN d.attempts >= $2 THEN 'dead' ELSE 'waiting' END, reason = 'outcome_unknown',
+       unknown_outcomes = d.unknown_outcomes + 1, leased_until = NULL,
+       finished_at = CASE WHEN d.attempts >= $2 THEN clock_timestamp() END
+  FROM lost WHERE d.id = lost.id
+"""
+
+
+class Planning:
+    """A round of planning under way: its notifications, and where their deliveries are put."""
+
+    def __init__(self, items: Sequence[Unplanned], put: Callable[[str], Awaitable[object]]) -> None:
+        self.items = items
+        self._put = put
+
+    async def write(self, deliveries: Sequence[Delivery]) -> None:
+        """Queue these; with the end of the round they are there, and its notifications planned."""
+        if deliveries:
+            await self._put(msgspec.json.encode(deliveries).decode())
+
+
+@asynccontextmanager
+async def planning(pool: Pool) -> AsyncIterator[Planning]:
+    """Take notifications to plan deliveries for, all or nothing; several nodes may do so at once."""
+    async with pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(_TAKE, PLAN_MAX)
+        yield Planning(
+            [Unplanned(**row) for row in rows],
+            lambda data: connection.execute("SELECT put_deliveries($1::text::json)", data),
+        )
+
+
+async def lease(pool: Pool, channel: Channel, now: datetime, limit: int) -> list[Leased]:
+    """Take deliveries that are due, critical ones first, each for LEASE_S and with one attempt more."""
+    leased: list[Leased] = []
+    for critical in (True, False):
+        room = limit - len(leased)
+        if room > 0:
+            rows = await pool.fetch(_LEASE, channel.value, critical, now, room, float(LEASE_S))
+            leased += [msgspec.convert(dict(row), Leased) for row in rows]
+    return leased
+
+
+async def next_due(pool: Pool, channel: Channel) -> datetime | None:
+    """When the next delivery of a channel is due; None if none waits."""
+    due_at: datetime | None = await pool.fetchval(_NEXT_DUE, channel.value)
+    return due_at
+
+
+async def settle(pool: Pool, settlements: Sequence[Settlement]) -> None:
+    """Note what became of attempts."""
+    columns: list[list[object]] = [[getattr(one, name) for one in settlements] for name in Settlement.__struct_fields__]
+    await pool.execute(_SETTLE, *columns)
+
+
+async def reclaim(pool: Pool) -> int:
+    """Take back leases that ran out; answers how many. What was tried too often is dead."""
+    status = await pool.execute(_RECLAIM, RECLAIM_MAX, ATTEMPTS_MAX)
+    return int(status.rpartition(" ")[2])
+
+
+async def keep_in_mailbox(pool: Pool, channel: Channel, delivery_id: UUID, message: bytes) -> int:
+    """Keep what a channel without a provider would have sent; answers its number."""
+    return int(
+        await pool.fetchval(
+            "INSERT INTO mailbox (channel, delivery_id, message) VALUES ($1, $2, $3::text::jsonb) RETURNING id",
+            *(channel.value, delivery_id, message.decode()),
+        )
+    )
