@@ -12,6 +12,7 @@ from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, ServiceId, UserId
 from protocol.instants import CLOSED_DATES_MAX, DaySpans, LocalSpan, OpenHours, ZoneName
 from protocol.money import Currency
+from protocol.rates import per_hour, per_minute
 from protocol.roles import ANYONE, PROVIDERS, PUBLIC, Role
 
 #: People who work for one business, the owner included.
@@ -241,6 +242,7 @@ class MemberReply(View, frozen=True, kw_only=True):
     routes=("POST /providers/register/",),
     reply=BusinessReply,
     errors=(Invalid,),
+    rate=per_hour(20),
 )
 class RegisterBusiness(Command, frozen=True, kw_only=True):
     """Open a business: whoever sends this becomes its owner, and may act as that from the next token on."""
@@ -311,6 +313,7 @@ class SetOpeningHours(Command, frozen=True, kw_only=True):
     routes=("POST /providers/{business_id}/members",),
     reply=MemberReply,
     errors=(Invalid, Forbidden, NotFound, AlreadyMember, LimitReached),
+    rate=per_minute(60),
 )
 class AddMember(Command, frozen=True, kw_only=True):
     """Let a user work for the business. Only the owner gives the manager right."""

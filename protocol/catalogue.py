@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from protocol.errors import Forbidden, Rejected
 from protocol.ids import Kind
+from protocol.rates import CommandRate
 from protocol.roles import Principal, Role
 
 PAGE_LIMIT_MAX = 100
@@ -98,6 +99,8 @@ class Declaration:
     creates: bool = False
     status: int = 200
     errors: Refusals = ()
+    #: Of a command that has one of its own, beside that of all commands.
+    rate: CommandRate | None = None
 
     @property
     def doc(self) -> str:
@@ -136,6 +139,7 @@ def command(
     creates: bool = False,
     status: int = 200,
     errors: Iterable[type[Rejected]] = (),
+    rate: CommandRate | None = None,
 ) -> Callable[[T], T]:
     """Declare a command to one actor.
 
@@ -145,6 +149,8 @@ def command(
         by: the roles that may send it at all; the actor checks the object.
         routes: ``"METHOD /path/{field}"``, the first one being the canonical one.
         errors: the refusals worth documenting beside the general ones.
+        rate: how often one user may send it, over all transports; None: as often as any command. Counted when it is
+            sent, whatever comes of it: a retry of what was answered already counts too.
     """
 
     def declare(cls: T) -> T:
@@ -163,6 +169,7 @@ def command(
                 creates=creates,
                 status=status,
                 errors=tuple(errors),
+                rate=rate,
             )
         )
         return cls

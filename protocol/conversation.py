@@ -11,6 +11,7 @@ from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Command, Quer
 from protocol.errors import ConversationClosed, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
+from protocol.rates import per_minute
 from protocol.roles import ANYONE, INTERNAL, PROVIDERS, Principal, Role
 
 MEMBERS_MAX = 64
@@ -130,6 +131,7 @@ class OpenBookingConversation(Command, frozen=True, kw_only=True):
     reply=MessageReply,
     status=201,
     errors=(NotFound, ConversationClosed),
+    rate=per_minute(120),
 )
 class PostMessage(Command, frozen=True, kw_only=True):
     """Say something to the other members."""
@@ -145,6 +147,7 @@ class PostMessage(Command, frozen=True, kw_only=True):
     routes=("PATCH /conversations/{conversation_id}/messages/{message_id}",),
     reply=MessageReply,
     errors=(NotFound, ConversationClosed),
+    rate=per_minute(60),
 )
 class EditMessage(Command, frozen=True, kw_only=True):
     """Change one's own message; it is marked as edited."""

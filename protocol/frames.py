@@ -174,12 +174,35 @@ Inbound = Hello | CommandFrame | QueryFrame | Subscribe | Unsubscribe | Signal |
 
 
 class SocketLimits(Struct, frozen=True, kw_only=True):
-    """What a client had better know beforehand."""
+    """What a client had better know beforehand; a rate is a token bucket: a burst, refilled with so many a second."""
 
+    #: One frame of the client.
     frame_bytes: int
-    topics: int
+    #: Frames of any kind; past it the socket is closed.
+    frames_per_s: float
+    frames_burst: int
+    #: Frames that are none, before the socket is closed.
+    bad_frames: int
+    #: The user's commands, over all transports and connections.
+    commands_per_s: float
+    commands_burst: int
+    #: Commands of this session that have no answer yet.
     in_flight: int
+    #: The user's queries, over all transports and connections; subscriptions and signals count too.
+    queries_per_s: float
+    queries_burst: int
+    #: Queries of this session that run at once, and that may wait for those.
     queries: int
+    queries_waiting: int
+    topics: int
+    #: Of one user; with one more an older one is closed.
+    connections: int
+    #: What may wait for a client that does not read.
+    queue_bytes: int
+    #: Missed events that are read at once; the next ones follow when those were taken.
+    resume_page: int
+    #: How long an answer to a ping may take; None: nobody has to answer.
+    pong_s: float | None
 
 
 class Welcome(ServerFrame, frozen=True, kw_only=True, tag="welcome"):

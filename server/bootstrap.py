@@ -132,7 +132,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
     zone_names()  # read once, not in the first booking
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(open_node(dsn, config))
-        limiters = Limiters(_rates(config))
+        limiters = Limiters(_rates(config), by_command=config.limits.command_rates)
         keys = partial(load_keys, Path(config.server.data_dir) / "keys", settle_s=SETTLE_S)
         tokens = TokenService(keys(), lifetime_s=config.auth.access_token_s)
         node.listeners.append(tokens.on_event)

@@ -101,9 +101,11 @@ class RetentionConfig(Section, frozen=True, kw_only=True):
 
 
 class LimitsConfig(Section, frozen=True, kw_only=True):
-    """[limits]: sustained rates; four seconds' worth may come at once."""
+    """[limits]: sustained rates, of which four seconds' worth may come at once, and numbers of connections."""
 
     commands_per_s: Annotated[float, Meta(gt=0)] = 50.0
+    #: Whether commands that declare a rate of their own, as bookings and messages do, are held to it.
+    command_rates: bool = True
     queries_per_s: Annotated[float, Meta(gt=0)] = 100.0
     requests_per_address_per_s: Annotated[float, Meta(gt=0)] = 200.0
     connections_per_user: Annotated[int, Meta(ge=1, le=1000)] = 10

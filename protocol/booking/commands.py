@@ -19,6 +19,7 @@ from protocol.catalogue import Command, Route, View, Wire, command
 from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, WrongState
 from protocol.ids import BookingId, Kind, PaymentId, ServiceId, UserId
 from protocol.instants import Instant
+from protocol.rates import per_minute
 from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
 
 
@@ -58,6 +59,7 @@ class PaymentReply(View, frozen=True, kw_only=True):
     routes=("POST /bookings/",),
     reply=BookingReply,
     errors=(SlotTaken, SlotUnavailable, NoStaffFree, PairBlocked),
+    rate=per_minute(30),
 )
 class CreateBooking(Command, frozen=True, kw_only=True):
     """Book a service at a time; the slot is held at once, for 15 minutes until it is paid.

@@ -98,7 +98,9 @@ class Hub:
         self.closed_total: Counter[str] = Counter()
         self._pool = pool
         self._queries = queries
-        self._rates = Rates(limiters.commands.take, limiters.queries.take)
+        self._rates = Rates(
+            limiters.commands.take, limiters.queries.take, limiters.own, limiters.commands.rate, limiters.queries.rate
+        )
         self._bus: Bus[EventBody] = bus or LocalBus()
         self._origin_allowed = origin_allowed
         #: Seconds since 1970.

@@ -5,11 +5,13 @@ Like the session that it is a part of, it does nothing itself: it puts frames an
 
 from collections import deque
 from collections.abc import Callable, Collection
+from math import inf
 from typing import Any, NamedTuple
 
 import msgspec
 
 from actors.runtime.call import Outcome
+from protocol.catalogue import Declaration
 from protocol.errors import Forbidden, GuildwireError, LimitReached, Rejected
 from protocol.frames import (
     CommandFrame,
@@ -18,6 +20,7 @@ from protocol.frames import (
     ReplyFrame,
     ServerFrame,
     Signal,
+    SocketLimits,
     Subscribe,
     Unsubscribe,
 )
@@ -29,6 +32,7 @@ from server.gateway.limits import Limits
 from server.gateway.topics import Subscriptions, Topic, TopicKind, parse_topic
 from server.gateway.wants import Ask, Recheck, Tell, Unwatch, Want, Watch
 from server.http.guards import invalid
+from server.http.limits import Rate
 
 EMPTY: dict[str, Any] = {}
 #: What a client waits that had too much under way.
@@ -40,6 +44,11 @@ class Rates(NamedTuple):
 
     command: Callable[[UserId], None]
     query: Callable[[UserId], None]
+    #: For a command that has a rate of its own.
+    own: Callable[[Declaration, UserId], None]
+    #: What clients are told of the first two.
+    commands: Rate
+    queries: Rate
 
 
 class Requests:
@@ -95,7 +104,10 @@ class Requests:
             if self.in_flight >= self._limits.in_flight_max:
                 raise LimitReached(limit="in_flight", retry_after_s=RETRY_AFTER_S)
             self._rates.command(principal.user_id)
-            self._wants.append(read_command(self._codec, frame, principal))
+            submit = read_command(self._codec, frame, principal)
+            if submit.declared.rate is not None:
+                self._rates.own(submit.declared, principal.user_id)
+            self._wants.append(submit)
         except Rejected as refusal:
             self.refuse(frame.id, refusal)
         else:
@@ -216,6 +228,28 @@ def error_frame(frame_id: str | None, error: GuildwireError) -> ErrorFrame:
     fields = dict(error.fields)
     retry_after_s = fields.pop("retry_after_s", None)
     return ErrorFrame(id=frame_id, code=error.code, retry_after_s=retry_after_s, fields=fields)
+
+
+def announced(limits: Limits, rates: Rates) -> SocketLimits:
+    """Say to a client what it is held to."""
+    return SocketLimits(
+        frame_bytes=limits.frame_bytes_max,
+        frames_per_s=limits.frames_per_s,
+        frames_burst=int(limits.frames_burst),
+        bad_frames=limits.bad_frames_max,
+        commands_per_s=rates.commands.per_s,
+        commands_burst=rates.commands.burst,
+        in_flight=limits.in_flight_max,
+        queries_per_s=rates.queries.per_s,
+        queries_burst=rates.queries.burst,
+        queries=limits.queries_at_once,
+        queries_waiting=limits.queries_waiting_max,
+        topics=limits.topics_max,
+        connections=limits.connections_per_user_max,
+        queue_bytes=limits.queue_bytes_max,
+        resume_page=limits.page_rows,
+        pong_s=limits.pong_s if limits.pong_s < inf else None,
+    )
 
 
 #: What an open session leaves to its requests.

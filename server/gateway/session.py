@@ -32,7 +32,6 @@ from protocol.frames import (
     Refresh,
     ReplyFrame,
     ServerFrame,
-    SocketLimits,
     Undecodable,
     Welcome,
     parse_position,
@@ -40,7 +39,7 @@ from protocol.frames import (
 from protocol.roles import Principal
 from server.gateway.codec import Codec
 from server.gateway.limits import Limits, TokenBucket
-from server.gateway.requests import EMPTY, REQUESTS, RETRY_AFTER_S, Rates, Requests, error_frame
+from server.gateway.requests import EMPTY, REQUESTS, RETRY_AFTER_S, Rates, Requests, announced, error_frame
 from server.gateway.stream import LogBroken, Page, Stream
 from server.gateway.topics import Topic
 from server.gateway.wants import (
@@ -341,12 +340,6 @@ class Session:
         self._alarms.pop(Alarm.OPENED, None)
         self._wake(Alarm.PING, now + self._heartbeat_s)
         self._wake(Alarm.RECHECK, now + self._limits.recheck_s)
-        limits = SocketLimits(
-            frame_bytes=self._limits.frame_bytes_max,
-            topics=self._limits.topics_max,
-            in_flight=self._limits.in_flight_max,
-            queries=self._limits.queries_at_once,
-        )
         self._send(
             Welcome(
                 session=self.session_id,
@@ -355,7 +348,7 @@ class Session:
                 seq=head.seq,
                 outcome=outcome,
                 heartbeat_s=self._limits.heartbeat_s,
-                limits=limits,
+                limits=announced(self._limits, self._rates),
             )
         )
         stream = self._stream = Stream(self.sends, seq, self._limits)

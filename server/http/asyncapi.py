@@ -178,6 +178,8 @@ class _Writer:
                 "reply": {"channel": _ref("channels", "socket"), "messages": _in_channel("socket", answers)},
                 "x-roles": sorted(declaration.by),
             }
+            if declaration.rate is not None:
+                operations[declaration.name]["x-rate"] = declaration.rate
         operations["send.session"] = _operation("send", self._out)
         operations["send.events"] = _operation("send", self._events)
         operations["send.ephemeral"] = _operation("send", self._ephemeral)

@@ -98,6 +98,11 @@ class Gate:
             self.limiters.command(principal.user_id)
         return principal
 
+    def count(self, principal: Principal, declaration: Declaration) -> None:
+        """Count a command that has a rate of its own, once it is known what it is. Raises: LimitReached."""
+        if declaration.rate is not None:
+            self.limiters.own(declaration, principal.user_id)
+
     def allow(self, principal: Principal, declaration: Declaration) -> None:
         """Check the active role. Raises: Forbidden."""
         if principal.role not in declaration.by:
@@ -144,8 +149,11 @@ class Commands:
             key = command_id(headers.get("Idempotency-Key"))
             if_version = expected_version(headers.get("If-Match"))
             command = decode(await read_json(request), params)
+            sent = declaration
             if route.wire is not None:  # which may stand for another command than the declared one
-                self._gate.allow(principal, BY_TYPE[type(command)])
+                sent = BY_TYPE[type(command)]
+                self._gate.allow(principal, sent)
+            self._gate.count(principal, sent)
             return await self._send(declaration, command, principal, key, if_version)
 
         return answer
@@ -169,6 +177,7 @@ class Commands:
             key = _one("id", command_id(envelope.id, "id"), command_id(request.headers.get("Idempotency-Key")))
             if_version = _one("if_version", envelope.if_version, expected_version(request.headers.get("If-Match")))
             command = body(bytes(envelope.data), params, "data")
+            self._gate.count(principal, declaration)
             return await self._send(declaration, command, principal, key, if_version)
 
         return answer

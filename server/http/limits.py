@@ -6,6 +6,7 @@ from time import monotonic
 
 from msgspec import Struct
 
+from protocol.catalogue import Declaration
 from protocol.errors import LimitReached
 from protocol.ids import UserId
 
@@ -73,6 +74,7 @@ class RateLimiter:
         now: Callable[[], float] = monotonic,
     ) -> None:
         self.name = name
+        self.rate = rate
         self._token_s = 1.0 / rate.per_s
         self._depth_s = rate.burst * self._token_s
         self._keys_max = keys_max
@@ -96,18 +98,37 @@ class RateLimiter:
 
 
 class Limiters:
-    """The rate limits in force on this node; the gateway shares ``commands`` and ``queries`` with REST."""
+    """The rate limits in force on this node; the gateway shares those of users with REST.
 
-    def __init__(self, rates: RateLimits | None = None, *, now: Callable[[], float] = monotonic) -> None:
+    Args:
+        by_command: whether commands that declare a rate of their own are held to it.
+    """
+
+    def __init__(
+        self, rates: RateLimits | None = None, *, by_command: bool = True, now: Callable[[], float] = monotonic
+    ) -> None:
         rates = rates or RateLimits()
         self.requests = RateLimiter("requests_per_address", rates.requests_per_address, now=now)
         self.public = RateLimiter("public_per_address", rates.public_per_address, now=now)
         self.commands = RateLimiter("commands_per_user", rates.commands_per_user, now=now)
         self.queries = RateLimiter("queries_per_user", rates.queries_per_user, now=now)
+        self._by_command: dict[str, RateLimiter] | None = {} if by_command else None
+        self._now = now
 
     def command(self, user_id: UserId) -> None:
         """Count one command of a user, over any transport. Raises: LimitReached."""
         self.commands.take(user_id)
+
+    def own(self, declaration: Declaration, user_id: UserId) -> None:
+        """Count a command that has a rate of its own, over any transport. Raises: LimitReached, naming the command."""
+        if self._by_command is None or declaration.rate is None:
+            return
+        limiter = self._by_command.get(declaration.name)
+        if limiter is None:
+            own = declaration.rate
+            rate = Rate(own.times / own.window_s, own.times)
+            limiter = self._by_command[declaration.name] = RateLimiter(declaration.name, rate, now=self._now)
+        limiter.take(user_id)
 
     def query(self, user_id: UserId) -> None:
         """Count one query of a user, over any transport. Raises: LimitReached."""

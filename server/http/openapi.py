@@ -127,7 +127,7 @@ class _Writer:
             names: path parameter → its name in the path's template, which routes of other declarations share.
         """
         summary, _, rest = inspect.cleandoc(declaration.doc or declaration.name).partition("\n")
-        described = {
+        described: Json = {
             "operationId": declaration.name + (f".{number + 1}" if number else ""),
             "summary": summary,
             "description": "\n\n".join(filter(None, [rest.strip(), _who(declaration)])),
@@ -136,6 +136,8 @@ class _Writer:
             "responses": self._responses(declaration, route),
             "x-roles": sorted(declaration.by),
         }
+        if declaration.rate is not None:
+            described["x-rate"] = declaration.rate
         if body := self._body(declaration, route):
             described["requestBody"] = body
         if not declaration.by:
@@ -267,7 +269,8 @@ def _noun(declaration: Declaration) -> str:
 def _who(declaration: Declaration) -> str:
     if not declaration.by:
         return "Needs no token."
-    return f"For: {', '.join(sorted(declaration.by))}."
+    who = f"For: {', '.join(sorted(declaration.by))}."
+    return who if declaration.rate is None else f"{who}\n\nAt most {declaration.rate}, over all transports together."
 
 
 def _first_line(error: type[GuildwireError]) -> str:

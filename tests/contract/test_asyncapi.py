@@ -118,6 +118,14 @@ def test_every_command_and_query_that_may_be_sent_is_there_and_nothing_else(docu
         assert operation["reply"]["messages"][0]["$ref"].endswith(f"reply.{name.partition('.')[2]}")
 
 
+def test_a_rate_of_its_own_is_said(document: dict[str, Any]) -> None:
+    said = {name: operation["x-rate"] for name, operation in document["operations"].items() if "x-rate" in operation}
+    rates = {name: declared.rate for name, declared in BY_NAME.items() if declared.rate is not None}
+
+    assert said == {name: {"times": rate.times, "window_s": rate.window_s} for name, rate in rates.items()}
+    assert "booking.create" in said
+
+
 def test_every_event_and_every_close_code_is_there(document: dict[str, Any]) -> None:
     messages = document["components"]["messages"]
 

@@ -22,6 +22,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from protocol.catalogue import BY_NAME
+from protocol.rates import HOUR_S, MINUTE_S, CommandRate
 from server.bootstrap import VERSION
 from server.cli import app
 from server.config import Config, DevConfig
@@ -146,6 +148,16 @@ async def test_the_operators_page_has_every_metric_and_no_other(server: Site) ->
     shown = {name for name in re.findall(r"^# HELP (\w+)", page, re.MULTILINE) if not name.endswith("_created")}
 
     assert {name.strip("`") for name, *_ in table(OPERATIONS, "metric")} == shown
+
+
+def test_the_page_of_the_protocol_has_every_rate_of_a_command() -> None:
+    windows = {"a minute": MINUTE_S, "an hour": HOUR_S}
+    shown = {}
+    for name, said in table(ROOT / "docs/protocol.md", "command | at once, and in every"):
+        times, _, window = said.partition(" ")
+        shown[name.strip("`")] = CommandRate(times=int(times), window_s=windows[window])
+
+    assert shown == {name: declared.rate for name, declared in BY_NAME.items() if declared.rate is not None}
 
 
 def test_every_log_event_of_the_operators_page_is_logged() -> None:

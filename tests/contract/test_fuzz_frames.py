@@ -18,12 +18,11 @@ from protocol.roles import Principal, Role
 from server.gateway.codec import JSON, MSGPACK, Codec
 from server.gateway.intake import read_command, read_query
 from server.gateway.limits import Limits
-from server.gateway.requests import Rates
 from server.gateway.session import Session, State
 from server.gateway.wants import Close, Grant
 from server.http.limits import COMMAND_ID_MAX
 from tests.support.hostile import examples, messages, odd_messages, values
-from tests.support.session import ADA, CUSTOMER, EPOCH, unlimited
+from tests.support.session import ADA, CUSTOMER, EPOCH, UNLIMITED
 
 CODECS = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
 #: Problems that a field may have, each a code.
@@ -39,7 +38,7 @@ NAMES = sorted(name for name, declared in BY_NAME.items() if declared.mode is no
 def open_session(codec: Codec) -> Session:
     """A session that is open, of a client that is about to go mad."""
     limits = Limits(bad_frames_max=10**9, frames_burst=1e9)
-    rates = Rates(unlimited, unlimited)
+    rates = UNLIMITED
     session = Session(session_id=UUID(int=1), codec=codec, limits=limits, rates=rates, jitter=0.0, now=0.0)
     session.receive(codec_encode(codec, {"frame": "hello", "token": "t"}), 0.0)
     session.authenticated(Grant(CUSTOMER, 900.0))
@@ -117,7 +116,7 @@ def test_every_odd_message_is_answered_or_closes(codec: Codec, nth: int) -> None
 @examples(200)
 @given(data=st.data())
 def test_a_session_that_does_not_know_its_user_yet_says_as_little(codec: Codec, data: st.DataObject) -> None:
-    limits, rates = Limits(), Rates(unlimited, unlimited)
+    limits, rates = Limits(), UNLIMITED
     session = Session(session_id=UUID(int=1), codec=codec, limits=limits, rates=rates, jitter=0.0, now=0.0)
 
     session.receive(data.draw(messages(codec)), 1.0)

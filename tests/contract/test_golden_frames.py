@@ -5,6 +5,7 @@
 
 import json
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any, get_args
 from uuid import UUID
@@ -33,16 +34,17 @@ from protocol.frames import (
     ServerFrame,
     Signal,
     SignalState,
-    SocketLimits,
     Subscribe,
     Unsubscribe,
     Welcome,
 )
 from protocol.ids import Kind, Ref, UserId
 from server.gateway.codec import JSON, MSGPACK
+from server.gateway.limits import Limits
 from server.gateway.rendering import render_ephemeral
-from server.gateway.requests import error_frame
+from server.gateway.requests import announced, error_frame
 from server.gateway.sse import SseCodec
+from tests.support.session import UNLIMITED
 
 
 class Text(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,7 +82,7 @@ OUTBOUND: dict[str, bytes] = {
             seq=41,
             outcome=OpenOutcome.RESUMED,
             heartbeat_s=25.0,
-            limits=SocketLimits(frame_bytes=65536, topics=128, in_flight=64, queries=4),
+            limits=announced(Limits(), UNLIMITED),
         )
     ),
     "reply": JSON.reply("c-1", b'{"message_id":"m"}', 7, 42, True),
@@ -113,7 +115,8 @@ EVENT = (
 
 
 def _welcome(outcome: OpenOutcome) -> Welcome:
-    return msgspec.structs.replace(msgspec.json.decode(OUTBOUND["welcome"], type=Welcome), outcome=outcome)
+    welcome = msgspec.json.decode(OUTBOUND["welcome"], type=Welcome)
+    return msgspec.structs.replace(welcome, outcome=outcome, limits=announced(Limits(pong_s=inf), UNLIMITED))
 
 
 #: What an event stream says, as it goes over the line.

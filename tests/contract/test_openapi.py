@@ -56,6 +56,21 @@ def test_every_operation_has_a_name_of_its_own_and_a_summary(declarations: list[
     assert [operation["operationId"] for _, _, operation in described if not operation["summary"]] == []
 
 
+def test_a_rate_of_its_own_is_said_to_machines_and_to_people() -> None:
+    described = {name.partition(".2")[0]: said for name, said in _by_name(list(BY_NAME.values())).items()}
+    rates = {name: declared.rate for name, declared in BY_NAME.items() if declared.rate is not None}
+
+    assert {name for name, said in described.items() if "x-rate" in said} == set(rates)
+    for name, rate in rates.items():
+        assert described[name]["x-rate"] == {"times": rate.times, "window_s": rate.window_s}
+        assert f"At most {rate.times} in {rate.window_s} s for each user" in described[name]["description"]
+
+
+def _by_name(declarations: list[Declaration]) -> dict[str, dict[str, Any]]:
+    document = build_document(declarations, version="1")
+    return {operation["operationId"]: operation for _, _, operation in operations(document)}
+
+
 def test_every_route_is_described_and_nothing_else(declarations: list[Declaration]) -> None:
     document = build_document(declarations, version="1")
     described = {(method, shape_of(path)) for method, path, _ in operations(document)}

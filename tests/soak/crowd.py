@@ -57,7 +57,8 @@ class Plan(Struct, frozen=True):
 
 async def prepare(data_dir: Path, customers: int, staff: int) -> Plan:
     """Make a business and its people with a server of our own, which stops before the soak begins."""
-    config = make_config(data_dir, limits=LimitsConfig(commands_per_s=1e6, requests_per_address_per_s=1e6))
+    limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
+    config = make_config(data_dir, limits=limits)
     async with open_database(config) as database, open_site(database.dsn, config) as site:
         market = await site.market(staff=staff)
         people = await site.people(*[f"Customer {nth}" for nth in range(1, customers + 1)])

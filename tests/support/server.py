@@ -332,12 +332,15 @@ def codes_of(outcomes: Sequence[Any]) -> list[str]:
 
 
 def make_config(data_dir: Path, **sections: Any) -> Config:
-    """Development mode on a free port, without demo data; a whole section may be given instead."""
+    """Development mode on a free port, without demo data; a whole section may be given instead.
+
+    Commands' own rates are lifted: what a test does in a second, people do in an hour.
+    """
     said: dict[str, Any] = {
         "server": ServerConfig(port=0, data_dir=str(data_dir), drain_s=1),
         "auth": AuthConfig(),
         "dev": DevConfig(enabled=True, demo_data=False),
-        "limits": LimitsConfig(),
+        "limits": LimitsConfig(command_rates=False),
         **sections,
     }
     return Config(**said)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from protocol.catalogue import Declaration
 from protocol.errors import GuildwireError
 from protocol.frames import Position
 from protocol.ids import SessionId, UserId
@@ -15,6 +16,7 @@ from server.gateway.requests import Rates
 from server.gateway.session import Session
 from server.gateway.stream import Page
 from server.gateway.wants import Authenticate, Close, Grant, ReadPage, ReadPosition
+from server.http.limits import Rate
 
 ADA = UserId(UUID(int=0xADA))
 EPOCH = "e0"
@@ -27,6 +29,13 @@ CUSTOMER = Principal(
 
 def unlimited(user_id: UserId) -> None:
     """A rate that never refuses."""
+
+
+def own_unlimited(declaration: Declaration, user_id: UserId) -> None:
+    """The same for a command that has one of its own."""
+
+
+UNLIMITED = Rates(unlimited, unlimited, own_unlimited, Rate(50.0, 200), Rate(100.0, 400))
 
 
 def event_frame(seq: int) -> bytes:
@@ -60,7 +69,7 @@ class Driver:
             session_id=UUID(int=1),
             codec=JSON,
             limits=self.limits,
-            rates=rates or Rates(unlimited, unlimited),
+            rates=rates or UNLIMITED,
             jitter=0.0,
             now=self.now,
         )

@@ -1,10 +1,15 @@
 """Rate limits: a burst, then the average; bounded memory; and whom an address stands for."""
 
+from uuid import UUID
+
 import pytest
 
+from protocol.booking.commands import ApproveBooking, CreateBooking
+from protocol.catalogue import BY_TYPE
 from protocol.errors import LimitReached
+from protocol.ids import UserId
 from server.http.addresses import limited_as
-from server.http.limits import Rate, RateLimiter
+from server.http.limits import Limiters, Rate, RateLimiter
 
 
 class Time:
@@ -97,3 +102,25 @@ def test_an_ipv6_user_is_a_whole_network() -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", ""])
 def test_this_machine_is_not_limited(address: str) -> None:
     assert limited_as(address) is None
+
+
+def test_a_command_is_held_to_its_own_rate_and_comes_back_with_time(time: Time) -> None:
+    limiters, user_id, declared = Limiters(now=time), UserId(UUID(int=1)), BY_TYPE[CreateBooking]
+    assert declared.rate is not None
+    for _ in range(declared.rate.times):
+        limiters.own(declared, user_id)
+    with pytest.raises(LimitReached) as refused:
+        limiters.own(declared, user_id)
+    limiters.own(declared, UserId(UUID(int=2)))
+    limiters.own(BY_TYPE[ApproveBooking], user_id)
+    time.at += refused.value.fields["retry_after_s"]
+
+    limiters.own(declared, user_id)
+    assert refused.value.fields["limit"] == "booking.create"
+
+
+def test_own_rates_may_be_lifted(time: Time) -> None:
+    limiters, user_id = Limiters(by_command=False, now=time), UserId(UUID(int=1))
+
+    for _ in range(1_000):
+        limiters.own(BY_TYPE[CreateBooking], user_id)

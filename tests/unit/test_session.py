@@ -14,7 +14,6 @@ from protocol.frames import AckState, CloseCode, Position
 from protocol.ids import ConversationId, Kind, Ref, UserId
 from protocol.roles import Principal, Role
 from server.gateway.limits import Limits
-from server.gateway.requests import Rates
 from server.gateway.stream import Page
 from server.gateway.topics import Topic, TopicKind
 from server.gateway.wants import (
@@ -31,7 +30,8 @@ from server.gateway.wants import (
     Unwatch,
     Watch,
 )
-from tests.support.session import ADA, CUSTOMER, EPOCH, TOKEN_S, Driver, event_frame, unlimited
+from server.http.limits import Rate
+from tests.support.session import ADA, CUSTOMER, EPOCH, TOKEN_S, UNLIMITED, Driver, event_frame
 
 THREAD = ConversationId(UUID(int=0xC0))
 TYPING = Topic(TopicKind.TYPING, THREAD)
@@ -114,7 +114,45 @@ def test_welcome_says_whose_session_it_is_and_where_the_log_ends() -> None:
 
     assert welcome["user"] == str(ADA)
     assert (welcome["epoch"], welcome["seq"], welcome["outcome"]) == (EPOCH, 3, "fresh")
-    assert welcome["limits"]["frame_bytes"] == 65536
+
+
+def test_welcome_says_what_the_session_is_held_to() -> None:
+    limits = Limits(
+        frame_bytes_max=1,
+        frames_per_s=2.5,
+        frames_burst=3.0,
+        bad_frames_max=4,
+        in_flight_max=5,
+        queries_at_once=6,
+        queries_waiting_max=7,
+        topics_max=8,
+        connections_per_user_max=9,
+        queue_bytes_max=10,
+        page_rows=11,
+        pong_s=12.0,
+    )
+    rates = UNLIMITED._replace(commands=Rate(13.5, 14), queries=Rate(15.5, 16))
+
+    welcome = Driver(limits=limits, rates=rates).opens()
+
+    assert welcome["limits"] == {
+        "frame_bytes": 1,
+        "frames_per_s": 2.5,
+        "frames_burst": 3,
+        "bad_frames": 4,
+        "commands_per_s": 13.5,
+        "commands_burst": 14,
+        "in_flight": 5,
+        "queries_per_s": 15.5,
+        "queries_burst": 16,
+        "queries": 6,
+        "queries_waiting": 7,
+        "topics": 8,
+        "connections": 9,
+        "queue_bytes": 10,
+        "resume_page": 11,
+        "pong_s": 12.0,
+    }
 
 
 def test_a_fresh_session_gets_no_history() -> None:
@@ -411,7 +449,7 @@ def test_the_rate_of_commands_is_the_users_own() -> None:
         assert user_id == ADA
         raise LimitReached(limit="commands_per_user", retry_after_s=0.5)
 
-    driver = Driver(rates=Rates(refuse, unlimited))
+    driver = Driver(rates=UNLIMITED._replace(command=refuse))
     driver.opens()
 
     (answer,) = post(driver)
