@@ -6,7 +6,6 @@ randomness: the turn brings the time and the new ids.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
@@ -48,8 +47,7 @@ A = TypeVar("A")
 Reply = Struct | None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """What one turn brings into the pure core."""
 
     now: datetime
@@ -57,8 +55,7 @@ class Turn:
     new_id: Callable[[], UUID]
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(Struct, frozen=True):
     """How an actor answers one type of command."""
 
     command: type[Command]
@@ -144,7 +141,8 @@ class Actor(Generic[S]):
             content: free text that belongs to it, shown with it as long as that row exists.
         """
         self._state = self.apply(self._state, event)
-        audience = tuple(dict.fromkeys(self.audience() if to is None else to))
+        told = self.audience() if to is None else to
+        audience = tuple(told if isinstance(told, dict) else dict.fromkeys(told))
         assert len(audience) <= RECIPIENTS_MAX, f"{event.type} has {len(audience)} recipients"
         self.emitted.append(Emitted(event, audience, content))
         if content is not None:

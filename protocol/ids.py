@@ -1,8 +1,10 @@
 """Identifiers: every id is a UUIDv7 made by the server, so that ids sort by the time of their making."""
 
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import NamedTuple, NewType, cast
 from uuid import UUID
+
+from msgspec import to_builtins
 
 UserId = NewType("UserId", UUID)
 BusinessId = NewType("BusinessId", UUID)
@@ -37,15 +39,19 @@ class Ref(NamedTuple):
     id: UUID
 
     def __str__(self) -> str:
-        return f"{self.kind.value}/{self.id}"
+        return f"{self.kind}/{id_text(self.id)}"
 
 
-def uuid7(unix_ms: int, random: bytes) -> UUID:
-    """Build a UUIDv7 (RFC 9562 §5.7) from milliseconds since 1970 and 10 random bytes."""
-    tail = int.from_bytes(random, "big")
+def id_text(entity_id: UUID) -> str:
+    """Write an id, several times as fast as ``str`` does."""
+    return cast(str, to_builtins(entity_id))
+
+
+def uuid7(unix_ms: int, random: int) -> UUID:
+    """Build a UUIDv7 (RFC 9562 §5.7) from milliseconds since 1970 and 74 random bits."""
     value = (unix_ms & 0xFFFF_FFFF_FFFF) << 80
-    value |= 0x7000 << 64 | (tail >> 68) << 64
-    value |= 0x2 << 62 | (tail & 0x3FFF_FFFF_FFFF_FFFF)
+    value |= 0x7000 << 64 | (random >> 62) << 64
+    value |= 0x2 << 62 | (random & 0x3FFF_FFFF_FFFF_FFFF)
     return UUID(int=value)
 
 

@@ -43,7 +43,9 @@ class Announcer:
 
     def on_event(self, published: Published) -> None:
         """An event was committed: if people are to be told of it, call for a round."""
-        if type(published.emitted.event) in DRIVEN_BY:
+        event = published.emitted.event
+        told = DRIVEN_BY.get(type(event))
+        if told is not None and (told.when is None or told.when(event)):
             self._called.set()
 
     async def _run(self) -> None:

@@ -1,16 +1,15 @@
 """Reading actors back: their rows, their journal, and the answers to their commands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+from msgspec import Struct
 
 from protocol.ids import Kind, Ref
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """One actor's row; version 0 and no state for an actor that never was."""
 
     to: Ref
@@ -21,8 +20,7 @@ class Stored:
     state: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One entry of the command log."""
 
     to: Ref

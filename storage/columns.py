@@ -48,7 +48,7 @@ class Columns:
             " uuid text text bytea text boolean json int",
             "journal": "int bigint text smallint json",
             "inbox": "int uuid bigint",
-            "rows": "int text text boolean json",
+            "rows": "int text json boolean json",
             "slots_freed": "int uuid",
             "slots": "int uuid uuid uuid timestamptz timestamptz",
             "keys_released": "int text text",
@@ -169,12 +169,12 @@ Groups = dict[str, list[tuple[Any, ...]]]
 
 def _put_row(groups: Groups, idx: int, decision: Decision, effect: PutRow) -> None:
     row = effect.row
-    key = "/".join([str(getattr(row, name)) for name in row.key])
+    key = b"/".join([_encode(getattr(row, name)) for name in row.key])
     groups["rows"].append((idx, row.table, key, False, _encode(row)))
 
 
 def _drop_row(groups: Groups, idx: int, decision: Decision, effect: DropRow) -> None:
-    key = "/".join(effect.key.values())
+    key = b"/".join([_encode(value) for value in effect.key.values()])
     groups["rows"].append((idx, effect.table, key, True, _encode(effect.key)))
 
 

@@ -8,12 +8,12 @@ the decisions whose claims failed; the rest goes on in the same call.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import asyncpg
 import structlog
+from msgspec import Struct
 
 from protocol.effects import Decision
 from protocol.errors import (
@@ -52,8 +52,7 @@ REFUSALS: dict[str, type[Rejected]] = {
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Committed:
+class Committed(Struct):
     """What became of one decision."""
 
     #: ``ok``, ``duplicate``, ``stale``, ``gone`` or the name of the constraint that refused it.
@@ -160,9 +159,10 @@ class Committer:
         """
         if len(self._queue) >= QUEUE_MAX:
             raise Busy(queue="commit", retry_after_s=RETRY_AFTER_S)
+        if not self._queue:
+            self._idle.clear()
+            self._wake.set()
         self._queue.append((decision, done))
-        self._idle.clear()
-        self._wake.set()
 
     async def _run(self) -> None:
         while True:
@@ -200,7 +200,8 @@ class Committer:
             decision = item[0]
             to = decision.to
             basis = decision.expected_version, decision.expected_stamp
-            if to in held_back or (to in taken and (taken[to] != basis or decision.claims)):
+            before = taken.get(to)
+            if (held_back and to in held_back) or (before is not None and (before != basis or decision.claims)):
                 held_back.add(to)
                 later.append(item)
             else:

@@ -1,12 +1,12 @@
 """A command on its way through the runtime, and what comes of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from protocol.catalogue import BY_TYPE, Command
 from protocol.effects import Emitted
@@ -20,8 +20,7 @@ _encoder = msgspec.json.Encoder()
 SYSTEM_PRINCIPAL = Principal(user_id=SYSTEM, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """The answer to a command: its reply, or why not."""
 
     to: Ref
@@ -36,8 +35,7 @@ class Outcome:
     error: GuildwireError | None = None
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct):
     """One command, who sent it under which id, and whom to tell.
 
     ``done`` is called exactly once, and only after the commit (the output gate).
@@ -57,7 +55,7 @@ class Call:
     reruns: int = 0
     began: float = 0.0
     #: Retries under the same id that arrived while this one was being decided.
-    twins: list["Call"] = field(default_factory=list)
+    twins: list["Call"] = []
     _hash: bytes = b""
 
     @property
@@ -70,14 +68,13 @@ class Call:
         """16 bytes over the decoded command and its target; the same over every transport."""
         if not self._hash:
             declared = BY_TYPE[type(self.command)]
-            target = b"" if declared.creates else self.to.id.bytes
-            body = b"%b\0%b\0%b" % (declared.name.encode(), target, _encoder.encode(self.command))
+            target = None if declared.creates else self.to.id
+            body = _encoder.encode((declared.name, target, self.command))
             self._hash = blake2b(body, digest_size=16).digest()
         return self._hash
 
 
-@dataclass(slots=True)
-class Published:
+class Published(Struct):
     """One committed event on its way to the sessions of those who may see it."""
 
     to: Ref

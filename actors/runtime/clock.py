@@ -1,6 +1,9 @@
 """The server's clock. The domain's time may run ahead of the wall's, so that tests and demos can skip a day."""
 
 from datetime import UTC, datetime, timedelta
+from time import time_ns
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock:
@@ -17,6 +20,10 @@ class Clock:
     def now(self) -> datetime:
         """The current instant, aware, in UTC."""
         return datetime.now(UTC) + self._offset
+
+    def now_ms(self) -> int:
+        """The current instant in milliseconds since 1970."""
+        return time_ns() // 1_000_000 + self._offset // _MILLISECOND
 
     def advance(self, by: timedelta) -> None:
         """Move time forward; never back."""

@@ -134,12 +134,13 @@ class Runtime:
 
     def new_id(self) -> UUID:
         """A UUIDv7 of this moment."""
-        return uuid7(int(self.clock.now().timestamp() * 1000), _random.randbytes(10))
+        return uuid7(self.clock.now_ms(), _random.getrandbits(74))
 
     def submit(self, call: Call) -> None:
         """Take a command in; its ``done`` is called once it is decided and durable, or has failed."""
         call.began = perf_counter()
-        first = self._in_flight.get(call.identity)
+        identity = call.identity
+        first = self._in_flight.get(identity)
         if first is not None:
             self._join(first, call)
             return
@@ -147,8 +148,10 @@ class Runtime:
         if len(activation.mailbox) >= MAILBOX_MAX or len(self._in_flight) >= IN_FLIGHT_MAX:
             call.done(Outcome(call.to, error=Busy(queue="mailbox", retry_after_s=RETRY_AFTER_S)))
             return
-        self._in_flight[call.identity] = call
-        self._quiet.clear()
+        if not self._in_flight:
+            self._quiet.clear()
+        self._in_flight[identity] = call
+        call.to = activation.to
         activation.mailbox.append(call)
         self._step(activation)
 
@@ -318,11 +321,10 @@ class Runtime:
             try:
                 if call.if_version is not None and call.if_version != row.version:
                     raise VersionMismatch(version=row.version)
-                reply = (
-                    handler.call(actor, call.command)
-                    if handler.facts is None
-                    else handler.call(actor, call.command, facts)
-                )
+                if handler.facts is None:
+                    reply = handler.call(actor, call.command)
+                else:
+                    reply = handler.call(actor, call.command, facts)
             except Rejected as rejected:
                 assert not actor.emitted, f"{type(call.command).__name__} refused after it had emitted"
                 refusal = rejected
@@ -445,8 +447,9 @@ class Runtime:
             count = len(emitted.audience)
             seqs = list(committed.seqs[at : at + count])
             at += count
-            if decision.principal in emitted.audience:
-                seq = seqs[emitted.audience.index(decision.principal)]
+            for user_id, own in zip(emitted.audience, seqs, strict=True):
+                if user_id == decision.principal:
+                    seq = own
             if count:
                 events.append(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
         try:

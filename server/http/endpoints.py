@@ -7,7 +7,7 @@ raised; ``server.http.app`` renders them.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import getrandbits
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 from actors.runtime.call import Call, Outcome
 from protocol.catalogue import BY_TYPE, Command, Declaration, Mode, Procedure, Query, Route
 from protocol.errors import Forbidden, Unauthenticated
-from protocol.ids import Kind, Ref
+from protocol.ids import Kind, Ref, id_text
 from protocol.roles import INTERNAL, Principal
 from server.http.addresses import limited_as
 from server.http.bodies import read_json
@@ -261,11 +261,6 @@ def plain_endpoint(handler: PlainHandler, names: tuple[str, ...]) -> Endpoint:
         return await handler(request)
 
     return answer
-
-
-def id_text(entity_id: UUID) -> str:
-    """Write an id, ten times as fast as ``str`` does."""
-    return cast(str, msgspec.to_builtins(entity_id))
 
 
 def is_internal(declaration: Declaration) -> bool:

@@ -85,6 +85,6 @@ def counting_ids(now: datetime) -> Callable[[], UUID]:
     def new_id() -> UUID:
         nonlocal count
         count += 1
-        return uuid7(int(now.timestamp() * 1000), count.to_bytes(10, "big"))
+        return uuid7(int(now.timestamp() * 1000), count)
 
     return new_id
