@@ -91,7 +91,8 @@ class Actor(Generic[S]):
         self._state = state
 
     def __init_subclass__(cls) -> None:
-        marked = [vars(cls)[name].handles for name in vars(cls) if hasattr(vars(cls)[name], "handles")]
+        inherited = [vars(base) for base in reversed(cls.__mro__)]
+        marked = [method.handles for names in inherited for method in names.values() if hasattr(method, "handles")]
         cls.handlers = {handler.command: handler for handler in marked}
 
     @property

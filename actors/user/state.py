@@ -1,0 +1,153 @@
+"""What decisions about a user rest on, and how each event changes it."""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocol.events import Event
+from protocol.ids import SessionId
+from protocol.notification.commands import NotificationsRead
+from protocol.roles import Role
+from protocol.user import (
+    Acting,
+    Membership,
+    RoleGranted,
+    RoleRevoked,
+    RoleSwitched,
+    SessionEnded,
+    SessionOpened,
+    SessionRefreshed,
+    SessionRevoked,
+    UserSignedUp,
+)
+
+#: What somebody acts as who never chose: the most that they may.
+PRECEDENCE = (Role.ADMIN, Role.OWNER, Role.EMPLOYEE, Role.STAFF, Role.CUSTOMER)
+
+
+class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One device that the user is signed in on."""
+
+    session_id: SessionId
+    device: str
+    acting: Acting
+    #: SHA-256 of the refresh token in force; None for the moment in which the session opens.
+    refresh_hash: bytes | None = None
+    #: SHA-256 of the one before it, good for REFRESH_GRACE_S more from ``refreshed_at``; None: it is the first.
+    previous_hash: bytes | None = None
+    opened_at: datetime
+    #: When the token in force took its predecessor's place.
+    refreshed_at: datetime
+    expires_at: datetime
+
+
+class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that decisions about a user rest on."""
+
+    memberships: tuple[Membership, ...]
+    sessions: tuple[Session, ...] = ()
+    #: What was chosen last, on any device; None: nothing yet.
+    chosen: Acting | None = None
+    roles_version: int = 0
+    password_version: int = 1
+    is_email_verified: bool = False
+    is_phone_verified: bool = False
+    created_at: datetime
+    last_login_at: datetime | None = None
+    #: Notifications up to then are read; None: no such mark was ever set.
+    notifications_read_until: datetime | None = None
+
+    def session(self, session_id: SessionId | None) -> Session | None:
+        """The session of that id, unless it is over."""
+        return next((one for one in self.sessions if one.session_id == session_id), None)
+
+    def membership(self, acting: Acting) -> Membership | None:
+        """The membership that lets the user act so."""
+        return next((one for one in self.memberships if one.acting == acting), None)
+
+    @property
+    def usual(self) -> Acting:
+        """What the user acts as at first: what they chose last, else the most that they may."""
+        if self.chosen is not None and self.membership(self.chosen):
+            return self.chosen
+        return min(self.memberships, key=lambda one: PRECEDENCE.index(one.role)).acting
+
+
+def apply(state: Any, event: Event) -> Any:
+    """The state after the event; ``state`` is None before the first one."""
+    match event:
+        case UserSignedUp():
+            return UserState(
+                memberships=(Membership(Role.CUSTOMER),),
+                is_email_verified=event.is_email_verified,
+                is_phone_verified=event.is_phone_verified,
+                created_at=event.at,
+            )
+        case SessionOpened() | SessionRefreshed() | SessionEnded() | SessionRevoked():
+            return _with_session_event(state, event)
+        case RoleGranted():
+            granted = Membership(event.role, event.business_id, event.manager)
+            return _with_role(state, granted, event.roles_version)
+        case RoleRevoked():
+            return _without_role(state, event)
+        case RoleSwitched():
+            acting = Acting(event.role, event.business_id)
+            return replace(_with_session(state, event.session_id, acting=acting), chosen=acting)
+        case NotificationsRead():
+            return replace(state, notifications_read_until=event.read_until or state.notifications_read_until)
+    raise AssertionError(f"a user does not know {event.type}")
+
+
+def _with_session_event(
+    state: UserState, event: SessionOpened | SessionRefreshed | SessionEnded | SessionRevoked
+) -> UserState:
+    match event:
+        case SessionOpened():
+            session = Session(
+                session_id=event.session_id,
+                device=event.device,
+                acting=Acting(event.role, event.business_id),
+                opened_at=event.at,
+                refreshed_at=event.at,
+                expires_at=event.expires_at,
+            )
+            live = tuple(one for one in state.sessions if one.expires_at > event.at)
+            return replace(state, sessions=(*live, session), last_login_at=event.at)
+        case SessionRefreshed():
+            if event.reply_lost:
+                changes: dict[str, Any] = {}
+            else:
+                before = state.session(event.session_id)
+                assert before is not None
+                changes = {"previous_hash": before.refresh_hash, "refreshed_at": event.at}
+            return _with_session(
+                state, event.session_id, refresh_hash=event.refresh_hash, expires_at=event.expires_at, **changes
+            )
+        case SessionEnded() | SessionRevoked():
+            left = tuple(one for one in state.sessions if one.session_id != event.session_id)
+            return replace(state, sessions=left)
+
+
+def _with_session(state: UserState, session_id: SessionId, **changes: Any) -> UserState:
+    changed = [replace(one, **changes) if one.session_id == session_id else one for one in state.sessions]
+    return replace(state, sessions=tuple(changed))
+
+
+def _with_role(state: UserState, granted: Membership, roles_version: int | None) -> UserState:
+    others = tuple(one for one in state.memberships if one.acting != granted.acting)
+    version = state.roles_version if roles_version is None else roles_version
+    return replace(state, memberships=(*others, granted), roles_version=version)
+
+
+def _without_role(state: UserState, event: RoleRevoked) -> UserState:
+    """Whoever acted so acts as a customer from now on, which everybody is."""
+    gone = Acting(event.role, event.business_id)
+    return replace(
+        state,
+        memberships=tuple(one for one in state.memberships if one.acting != gone),
+        sessions=tuple(replace(one, acting=Acting()) if one.acting == gone else one for one in state.sessions),
+        chosen=None if state.chosen == gone else state.chosen,
+        roles_version=event.roles_version,
+    )
