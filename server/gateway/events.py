@@ -15,8 +15,9 @@ from protocol.errors import Unavailable
 from protocol.frames import Hello, Position, parse_position
 from protocol.listening import PollAsked, StreamAsked
 from protocol.roles import Principal
-from server.gateway.codec import JSON
+from server.gateway.codec import JSON, Codec
 from server.gateway.hub import RETRY_AFTER_S, Hub
+from server.gateway.limits import Limits
 from server.gateway.longpoll import Poll
 from server.gateway.sse import MEDIA_TYPE, EventStream, SseCodec
 from server.http.decoding import QueryDecoder
@@ -94,7 +95,7 @@ class Events:
             request=request,
             writer=writer,
             transport=transport,
-            **self._session(request, self._codec, since, self._stream_limits),
+            **self._session(request, "sse", self._codec, since, self._stream_limits),
         )
         await self._hub.serve(stream)
         return response
@@ -108,18 +109,21 @@ class Events:
             request=request,
             wait_s=asked.wait_s,
             limit=asked.limit,
-            **self._session(request, JSON, since, self._hub.limits),
+            **self._session(request, "poll", JSON, since, self._hub.limits),
         )
         await self._hub.serve(poll)
         return Response(body=poll.page(), headers=_PAGE_HEADERS)
 
-    def _session(self, request: BaseRequest, codec: Any, since: Position | None, limits: Any) -> dict[str, Any]:
+    def _session(
+        self, request: BaseRequest, transport: str, codec: Codec, since: Position | None, limits: Limits
+    ) -> dict[str, Any]:
         """What every listener is made of."""
         token = request.headers["Authorization"].partition(" ")[2].strip()
         hub = self._hub
         return {
             "session": hub.new_session(codec, limits),
             "codec": codec,
+            "traffic": hub.traffic[transport],
             "hello": Hello(token=token, since=None if since is None else str(since)),
             "ports": hub.ports,
             "hub": hub,

@@ -45,6 +45,7 @@ from server.gateway.rights import may_hear
 from server.gateway.session import Session
 from server.gateway.socket import Socket
 from server.gateway.topics import ONLINE, TYPING, Topic, TopicKind
+from server.gateway.traffic import TRANSPORTS, Traffic
 from server.gateway.upgrade import accept, take_over
 from server.gateway.wheel import Wheel
 from server.http.addresses import limited_as
@@ -96,6 +97,8 @@ class Hub:
         #: Sessions by how they opened, and sockets by why they ended (a close code's name, or ``client``).
         self.opened_total: Counter[str] = Counter()
         self.closed_total: Counter[str] = Counter()
+        #: Connections and frames by transport.
+        self.traffic = {transport: Traffic() for transport in TRANSPORTS}
         self._pool = pool
         self._queries = queries
         self._rates = Rates(
@@ -161,9 +164,11 @@ class Hub:
         codec = choose_codec(request)
         answer = accept(request, None if codec is None else codec.subprotocol)
         place = limited_as(request[EXCHANGE].address)
+        spoken = codec or JSON
         socket = Socket(
-            session=self.new_session(codec or JSON, self.limits),
-            codec=codec or JSON,
+            session=self.new_session(spoken, self.limits),
+            codec=spoken,
+            traffic=self.traffic[spoken.subprotocol.rpartition(".")[2]],
             ports=self.ports,
             hub=self,
             limits=self.limits,
@@ -215,6 +220,7 @@ class Hub:
 
     def _enter(self, line: Connection) -> None:
         self._sockets.add(line)
+        line.traffic.open += 1
         self._empty.clear()
 
     def left(self, socket: Socket) -> None:
@@ -226,6 +232,7 @@ class Hub:
 
     def _exit(self, line: Connection) -> None:
         self._sockets.discard(line)
+        line.traffic.open -= 1
         self._leave(line)
         self.closed_total["client" if line.close_code is None else line.close_code.reason] += 1
         if not self._sockets:

@@ -21,6 +21,7 @@ from server.gateway.ports import Ports, Switchboard
 from server.gateway.session import Session, State
 from server.gateway.stream import Page
 from server.gateway.topics import Topic
+from server.gateway.traffic import Traffic
 from server.gateway.wants import Authenticate, Close, Grant, ReadPage, ReadPosition
 
 log = structlog.get_logger()
@@ -49,6 +50,7 @@ class Listener:
         *,
         session: Session,
         codec: Codec,
+        traffic: Traffic,
         hello: Hello,
         ports: Ports,
         hub: "Switchboard[Any]",
@@ -57,6 +59,7 @@ class Listener:
     ) -> None:
         self.session = session
         self.codec = codec
+        self.traffic = traffic
         self.topics: set[Topic] = set()
         #: Set while the hub has it on its list for the next write.
         self.dirty = False

@@ -62,6 +62,7 @@ class Poll(Listener):
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
         began = session.seq - len(self._frames)
         frames = self._frames[: self._limit] if session.outcome is OpenOutcome.RESUMED else []
+        self.traffic.frames_out += len(frames)
         page = EventPage(
             outcome=session.outcome,
             as_of=str(Position(session.epoch, began + len(frames))),

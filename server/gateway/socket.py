@@ -24,6 +24,7 @@ from server.gateway.outgoing import Outgoing, Slow
 from server.gateway.ports import Ports, Switchboard
 from server.gateway.session import Session, State
 from server.gateway.topics import Topic
+from server.gateway.traffic import Traffic
 from server.gateway.wants import (
     Acknowledge,
     Ask,
@@ -82,6 +83,7 @@ class Socket(asyncio.Protocol):
         "session",
         "slot",
         "topics",
+        "traffic",
     )
 
     def __init__(
@@ -89,6 +91,7 @@ class Socket(asyncio.Protocol):
         *,
         session: Session,
         codec: Codec,
+        traffic: Traffic,
         ports: Ports,
         hub: "Switchboard[Socket]",
         limits: Limits,
@@ -98,6 +101,7 @@ class Socket(asyncio.Protocol):
     ) -> None:
         self.session = session
         self.codec = codec
+        self.traffic = traffic
         self.topics: set[Topic] | None = None
         #: Set while the hub has it on its list for the next write.
         self.dirty = False
@@ -142,6 +146,7 @@ class Socket(asyncio.Protocol):
         try:
             while session.state not in _WAITING and (message := take()) is not None:
                 if message.opcode == self.codec.opcode:
+                    self.traffic.frames_in += 1
                     session.receive(message.payload, now)
                 else:
                     self._take_other(message, now)
@@ -210,6 +215,7 @@ class Socket(asyncio.Protocol):
     async def _release(self) -> None:
         await self._drained()
         self._releasing = False
+        self.traffic.frames_out += self.outgoing.held
         self.outgoing.release()
         self._hub.flush_soon(self)
 
@@ -232,9 +238,7 @@ class Socket(asyncio.Protocol):
         """Write what has gathered, in one piece, and do what is wanted."""
         self.dirty = False
         session, outgoing = self.session, self.outgoing
-        if session.sends:
-            outgoing.add(session.sends)
-            session.sends.clear()
+        self._take_sends()
         try:
             outgoing.flush()
         except Slow:
@@ -260,6 +264,7 @@ class Socket(asyncio.Protocol):
     def _take_sends(self) -> None:
         sends = self.session.sends
         if sends:
+            self.traffic.frames_out += len(sends)
             self.outgoing.add(sends)
             sends.clear()
 
@@ -386,9 +391,6 @@ class Socket(asyncio.Protocol):
         self.session.answered(frame_id, outcome)
         self._hub.flush_soon(self)
 
-    def _ask(self, want: Ask) -> None:
-        self._spawn(self._query(want))
-
     async def _query(self, want: Ask) -> None:
         answer: Any
         try:
@@ -416,9 +418,6 @@ class Socket(asyncio.Protocol):
             self.session.not_watched(want.id, want.topic, Forbidden(reason="not_yours"))
         elif self.session.watched(want.id, want.topic):
             self._hub.watch(self, want.topic)
-
-    def _recheck(self, want: Recheck) -> None:
-        self._spawn(self._recheck_topics(want))
 
     async def _recheck_topics(self, want: Recheck) -> None:
         try:
@@ -488,9 +487,9 @@ _DO: dict[type, Callable[[Socket, Any], None]] = {
     ReadPosition: Socket._read_position,
     ReadPage: Socket._read_page,
     Submit: Socket._submit,
-    Ask: Socket._ask,
+    Ask: lambda socket, want: socket._spawn(socket._query(want)),
     Watch: Socket._watch,
-    Recheck: Socket._recheck,
+    Recheck: lambda socket, want: socket._spawn(socket._recheck_topics(want)),
     Unwatch: Socket._unwatch,
     Tell: Socket._tell,
     Acknowledge: Socket._acknowledge,

@@ -108,6 +108,7 @@ class EventStream(Listener):
             self.outgoing.flush(beyond_bound=True)
 
     def _take_sends(self) -> None:
+        self.traffic.frames_out += len(self.session.sends)
         self.outgoing.add(self.session.sends)
         self.session.sends.clear()
 

@@ -1,12 +1,35 @@
 """The gateway's figures on /metrics."""
 
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
 from server.gateway.hub import Hub
 from server.ops.metrics import Metrics
 
 
+class FrameCounters(Collector):
+    """Frames by transport and direction, as the gateway has counted them."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus sees."""
+        text = "Frames of clients (in) and for them (out); over plain HTTP clients send none"
+        frames = CounterMetricFamily("guildwire_frames", text, labels=["transport", "direction"])
+        for transport, traffic in self._hub.traffic.items():
+            frames.add_metric([transport, "in"], traffic.frames_in)
+            frames.add_metric([transport, "out"], traffic.frames_out)
+        yield frames
+
+
 def watch_gateway(metrics: Metrics, hub: Hub) -> None:
     """Show sockets, queues, and how sessions began and ended."""
-    metrics.gauge("sockets", "Open connections: WebSockets, event streams and polls that wait", lambda: hub.sockets)
+    sockets = "Open connections, by transport: WebSockets of json and msgpack, event streams (sse), polls that wait"
+    metrics.count("sockets", sockets, lambda: {name: some.open for name, some in hub.traffic.items()}, "transport")
+    metrics.registry.register(FrameCounters(hub))
     metrics.gauge("users_online", "People with an open connection", lambda: hub.users)
     metrics.gauge("socket_queue_bytes", "Bytes that wait for all clients together", lambda: hub.queue_bytes)
     refused = "Connections that found no place, by whose bound was reached"

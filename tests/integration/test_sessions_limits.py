@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
-from protocol.frames import SUBPROTOCOL_JSON
+from protocol.frames import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from protocol.ids import SessionId, UserId
 from server.config import LimitsConfig, ServerConfig
 from server.facts import fact_loaders
@@ -322,3 +322,25 @@ async def test_what_is_refused_before_it_opens_takes_no_place(node: Node) -> Non
             ):
                 assert answer.status == 422
         assert await knock(gateway) is None
+
+
+# What is counted
+
+
+async def test_connections_and_frames_are_counted_by_transport(node: Node) -> None:
+    packed = {"subprotocols": [Subprotocol(SUBPROTOCOL_MSGPACK)]}
+    async with make_gateway(node) as gateway, gateway.client(ada) as client, gateway.line(**packed):
+        since = (await position(gateway))["as_of"]
+        async with aiohttp.ClientSession() as http, http.get(gateway.url + PATH, headers=hearing(gateway)) as stream:
+            waiting = asyncio.create_task(get(http, gateway, since))
+            await stream.content.readline()
+            await wait_for(gateway, 4)
+            for _ in range(5):
+                await client.send(frame="ping")
+                await client.until("pong")
+            traffic = {name: (some.open, some.frames_in, some.frames_out) for name, some in gateway.hub.traffic.items()}
+            waiting.cancel()
+        await wait_for(gateway, 2)
+
+    assert traffic == {"json": (1, 6, 6), "msgpack": (1, 0, 0), "sse": (1, 0, 1), "poll": (1, 0, 0)}
+    assert {some.open for some in gateway.hub.traffic.values()} == {0}

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from tests.support.listening import hearing
 from tests.support.server import TIMEOUT_S, Site
 
 ROOT = Path(__file__).parents[2]
@@ -28,14 +29,16 @@ async def top(folder: Path, url: str, *arguments: str) -> tuple[int, str]:
 
 
 async def test_one_frame_of_a_running_server_has_its_figures(server: Site, tmp_path: Path) -> None:
-    await server.person("Ada", live=True)
-
-    code, printed = await top(tmp_path, server.url, "--once")
+    ada = await server.person("Ada", live=True)
+    async with hearing(server.url, await ada.rest.token()):
+        code, printed = await top(tmp_path, server.url, "--once")
 
     lines = [" ".join(line.split()) for line in printed.splitlines()]
     assert code == 0, printed
     assert lines[0] == f"guildwire {server.url} ready"
     assert any("people online 1" in line for line in lines)
+    assert any("sessions 1 json 1 sse" in line for line in lines)
+    assert any("frames/s 0.0 in 0.0 out" in line for line in lines)
     for label in ("commands/s", "commits/s", "events/s", "CPU", "memory", "database", "unsealed"):
         assert not any(f"{label} –" in line for line in lines), printed
     assert "\x1b" not in printed

@@ -27,7 +27,12 @@ guildwire_commit_batch_size_count 10
 guildwire_commit_batch_size_sum 10
 # TYPE guildwire_turn_reruns counter
 # TYPE guildwire_sockets gauge
-guildwire_sockets 7
+guildwire_sockets{transport="json"} 7
+guildwire_sockets{transport="poll"} 0
+# TYPE guildwire_frames_total counter
+guildwire_frames_total{transport="json",direction="in"} 10
+guildwire_frames_total{transport="json",direction="out"} 100
+guildwire_frames_total{transport="sse",direction="out"} 5
 # TYPE guildwire_database_connections gauge
 guildwire_database_connections{state="busy"} 1
 guildwire_database_connections{state="idle"} 4
@@ -56,7 +61,13 @@ guildwire_commit_batch_size_count 20
 guildwire_commit_batch_size_sum 50
 # TYPE guildwire_turn_reruns counter
 # TYPE guildwire_sockets gauge
-guildwire_sockets 9
+guildwire_sockets{transport="json"} 9
+guildwire_sockets{transport="poll"} 0
+guildwire_sockets{transport="sse"} 2
+# TYPE guildwire_frames_total counter
+guildwire_frames_total{transport="json",direction="in"} 16
+guildwire_frames_total{transport="json",direction="out"} 400
+guildwire_frames_total{transport="sse",direction="out"} 105
 # TYPE guildwire_database_connections gauge
 guildwire_database_connections{state="busy"} 3
 guildwire_database_connections{state="idle"} 2
@@ -84,14 +95,21 @@ def test_rates_are_what_counters_have_grown_by_in_a_second() -> None:
     assert frame.cpu == pytest.approx(0.5)
     assert frame.batch_size == pytest.approx(4)
     assert frame.reruns_per_s == 0
+    assert (frame.frames_in_per_s, frame.frames_out_per_s) == (3, 200)
 
 
 def test_gauges_are_as_they_are_now() -> None:
     frame = make_frame(change())
 
-    assert frame.sessions == {"open": 9}
+    assert frame.sessions == {"json": 9, "sse": 2}
     assert frame.pool == {"busy": 3, "idle": 2}
     assert frame.rss_bytes == 209715200
+
+
+def test_a_server_without_a_session_has_none_open() -> None:
+    page = '# TYPE guildwire_sockets gauge\nguildwire_sockets{transport="json"} 0\n'
+
+    assert make_frame(change(page, page)).sessions == {"open": 0}
 
 
 def test_a_latency_is_that_of_what_came_between_the_looks() -> None:
@@ -149,6 +167,7 @@ def test_a_screen_fits_its_terminal(width: int) -> None:
 def test_a_screen_of_80_columns_has_a_line_for_each_pair_of_figures() -> None:
     lines = [" ".join(line.split()) for line in shown(make_frame(change()))]
 
-    assert "commands/s 50.0 sessions 9 open" in lines
+    assert "commands/s 50.0 sessions 9 json 2 sse" in lines
+    assert any("frames/s 3.0 in 200 out" in line for line in lines)
     assert "CPU 50% unsealed –" in lines
     assert "memory 200 MiB database 3 busy 2 idle" in lines

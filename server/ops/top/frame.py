@@ -40,7 +40,9 @@ class Frame:
     commit: Latency
     batch_size: float | None
     events_per_s: float | None
-    frames_per_s: float | None
+    #: Frames of clients, and for them.
+    frames_in_per_s: float | None
+    frames_out_per_s: float | None
     reruns_per_s: float | None
     #: Connections by transport.
     sessions: dict[str, float]
@@ -78,7 +80,8 @@ def make_frame(change: Change) -> Frame:
         commit=_latency(change, "guildwire_commit_seconds"),
         batch_size=change.mean("guildwire_commit_batch_size"),
         events_per_s=change.rate("guildwire_events_total"),
-        frames_per_s=change.rate("guildwire_frames_total"),
+        frames_in_per_s=_frames(change, "in"),
+        frames_out_per_s=_frames(change, "out"),
         reruns_per_s=change.rate("guildwire_turn_reruns_total"),
         sessions=_sessions(change),
         users=change.value("guildwire_users_online"),
@@ -106,7 +109,13 @@ def _latency(change: Change, name: str, only: tuple[str, str] | None = None) -> 
 
 def _sessions(change: Change) -> dict[str, float]:
     by_transport = change.values("guildwire_sockets", "transport")
-    return {name or "open": count for name, count in sorted(by_transport.items())}
+    there = {name or "open": count for name, count in sorted(by_transport.items()) if count}
+    return there or dict.fromkeys(["open"] if by_transport else [], 0.0)
+
+
+def _frames(change: Change, direction: str) -> float | None:
+    grown = change.grown_by("guildwire_frames_total", "direction").get(direction)
+    return None if grown is None else grown / change.elapsed_s
 
 
 def _deliveries(change: Change) -> dict[str, float]:

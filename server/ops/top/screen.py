@@ -40,7 +40,7 @@ def _figures(frame: Frame) -> Table:
         ("batch size", rate(frame.batch_size)),
         ("reruns/s", rate(frame.reruns_per_s)),
         ("events/s", rate(frame.events_per_s)),
-        ("frames/s", rate(frame.frames_per_s)),
+        ("frames/s", _frames(frame)),
         ("CPU", NOTHING if frame.cpu is None else f"{frame.cpu:.0%}"),
         ("memory", size(frame.rss_bytes)),
     ]
@@ -74,6 +74,12 @@ def _commands(frame: Frame) -> Table:
 
 def _counts(counts: Mapping[str, float]) -> str:
     return "  ".join(f"{number:,.0f} {name}" for name, number in counts.items()) or NOTHING
+
+
+def _frames(frame: Frame) -> str:
+    if frame.frames_in_per_s is None and frame.frames_out_per_s is None:
+        return NOTHING
+    return f"{rate(frame.frames_in_per_s)} in {rate(frame.frames_out_per_s)} out"
 
 
 def rate(value: float | None) -> str:
