@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
 import msgspec
+from email_validator import EmailNotValidError, validate_email
 from msgspec import Meta, Struct
 
 PREFIX = "GUILDWIRE_"
@@ -80,6 +81,24 @@ class PaymentsConfig(Section, frozen=True, kw_only=True):
     webhook_secrets: tuple[str, ...] = ()
 
 
+class EmailConfig(Section, frozen=True, kw_only=True):
+    """[email]: the mail server that takes our letters."""
+
+    #: Empty: there is none. In development letters are kept then, otherwise there are none.
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    #: How the connection is encrypted: ``starttls`` (usually port 587), ``tls`` from the start (465), or not at all.
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    #: Certificates of a private authority that the server's own is held against; empty: those that the system trusts.
+    ca_file: str = ""
+    #: Empty: without signing in.
+    username: str = ""
+    password: str = ""
+    #: Whom letters come from.
+    from_address: str = ""
+    from_name: str = "Guildwire"
+
+
 class JobsConfig(Section, frozen=True, kw_only=True):
     """[jobs]: work in the background."""
 
@@ -138,6 +157,7 @@ class Config(Section, frozen=True, kw_only=True):
     redis: RedisConfig = RedisConfig()
     auth: AuthConfig = AuthConfig()
     payments: PaymentsConfig = PaymentsConfig()
+    email: EmailConfig = EmailConfig()
     jobs: JobsConfig = JobsConfig()
     retention: RetentionConfig = RetentionConfig()
     limits: LimitsConfig = LimitsConfig()
@@ -237,10 +257,26 @@ def _check(config: Config) -> None:
         raise ConfigError("retention.journal_days: must be longer than retention.inbox_days, or 0")
     if config.auth.refresh_token_s <= config.auth.access_token_s:
         raise ConfigError("auth.refresh_token_s: must be longer than auth.access_token_s")
+    _check_email(config.email)
     if config.dev.enabled and not _is_loopback(config.server.host) and not config.dev.allow_non_loopback:
         raise ConfigError(
             f"dev.enabled: not on {config.server.host or 'all addresses'}, which others can reach;"
             " set dev.enabled = false, or dev.allow_non_loopback = true if that is meant"
+        )
+
+
+def _check_email(email: EmailConfig) -> None:
+    if not email.host:
+        return
+    try:
+        validate_email(
+            email.from_address, check_deliverability=False, globally_deliverable=False, test_environment=True
+        )
+    except EmailNotValidError as error:
+        raise ConfigError("email.from_address: not an address; letters need a sender") from error
+    if email.username and email.security == "none" and not _is_loopback(email.host):
+        raise ConfigError(
+            f"email.security: the password would go to {email.host} as clear text; use starttls or tls, or no username"
         )
 
 

@@ -6,7 +6,7 @@ announcements ── announcer ──▶ notifications ── planner ──▶ 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from protocol.ids import DeliveryId
 from protocol.notification.channels import Channel
@@ -16,7 +16,8 @@ from server.node import Node
 from server.outbound.adapters import Adapter, Message, Needless
 from server.outbound.briefing import Brief, brief
 from server.outbound.courier import Courier
-from server.outbound.email import compose_email
+from server.outbound.email.compose import compose_email
+from server.outbound.email.smtp import Smtp
 from server.outbound.mailbox import Mailbox
 from server.outbound.planner import Planner
 from server.outbound.push import compose_push
@@ -102,9 +103,12 @@ async def open_reaching(config: Config, node: Node) -> AsyncIterator[Reaching]:
 
 def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
     """One adapter for each channel that this installation has; in development a mailbox stands in for a provider."""
-    if not config.dev.enabled:
-        return []
-    return [Mailbox(channel, node.pool) for channel in COMPOSERS]
+    providers: dict[Channel, Adapter[Any]] = {}
+    if config.email.host:
+        providers[Channel.EMAIL] = Smtp(config.email, node.clock.now)
+    if config.dev.enabled:
+        return [providers.get(channel) or Mailbox(channel, node.pool) for channel in COMPOSERS]
+    return list(providers.values())
 
 
 async def _compose(

@@ -88,6 +88,12 @@ def test_other_variables_are_none_of_our_business() -> None:
         ("[auth]\naccess_token_s = 9\nrefresh_token_s = 9", "auth.refresh_token_s: must be longer"),
         ("[retention]\ninbox_days = 9\njournal_days = 9", "retention.journal_days: must be longer"),
         ("[jobs]\nnightly_at = '24:00'", "jobs.nightly_at: Expected `str` matching regex"),
+        ("[email]\nhost = 'mail.example'", "email.from_address: not an address"),
+        ("[email]\nsecurity = 'ssl'", "email.security: Invalid enum value 'ssl'"),
+        (
+            "[email]\nhost='mail.example'\nfrom_address='a@b.test'\nusername='me'\nsecurity='none'",
+            "email.security: the password would go to mail.example as clear text",
+        ),
         ("server = 1", "server: Expected `object`, got `int`"),
         ("server = [", "config.toml: "),
     ],

@@ -1,16 +1,9 @@
-"""E-mail: what a letter is, and how one is made of a notification."""
+"""Writes the letter of a delivery."""
 
 from protocol.ids import DeliveryId
-from server.outbound.adapters import Message, Needless
+from server.outbound.adapters import Needless
 from server.outbound.briefing import Brief
-
-
-class Email(Message, frozen=True, kw_only=True):
-    """One letter."""
-
-    to: str
-    subject: str
-    text: str
+from server.outbound.email.letter import Email
 
 
 def compose_email(brief: Brief) -> Email | Needless:
