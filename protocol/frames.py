@@ -290,7 +290,11 @@ class CloseCode(IntEnum):
     AUTH_TIMEOUT = 4502, "No hello in time. Fix the client."
     REVOKED = 4503, "The sign-in was revoked. Sign in again."
     VERSION = 4504, "No subprotocol was offered that this server speaks. Update the client."
-    REPLACED = 4505, "The user has too many connections; this was the oldest. Reconnect when the user wants to."
+    REPLACED = (
+        4505,
+        "The user has too many connections; this was the oldest of its device, or of all."
+        " Reconnect when the user wants to.",
+    )
 
     @property
     def reconnect(self) -> bool:

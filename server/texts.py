@@ -43,6 +43,7 @@ ENGLISH = Texts(
         "forbidden": Text("Not allowed", "You may not do this."),
         "not_found": Text("Not found", "There is no such thing, or nothing that you may see."),
         "method_not_allowed": Text("Method not allowed", "This address answers to {allowed} only."),
+        "not_acceptable": Text("Not acceptable", "This address answers in none of the media types asked for."),
         "request_timeout": Text("The request took too long", "The body did not arrive in time."),
         "body_too_large": Text("The body is too large", "This route takes at most {bytes_max} bytes."),
         "unsupported_media_type": Text("Unsupported media type", "Send {header}: {supported}."),

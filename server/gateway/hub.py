@@ -42,7 +42,7 @@ from server.gateway.rendering import EventBody, render_ephemeral, render_publish
 from server.gateway.replay import InboxLog
 from server.gateway.requests import Rates
 from server.gateway.rights import may_hear
-from server.gateway.session import Session
+from server.gateway.session import Session, State
 from server.gateway.socket import Socket
 from server.gateway.topics import ONLINE, TYPING, Topic, TopicKind
 from server.gateway.traffic import TRANSPORTS, Traffic
@@ -336,18 +336,23 @@ class Hub:
     # Sessions
 
     def join(self, socket: Connection, user_id: UserId) -> None:
-        """Send the user's events to this socket from now on. Of too many connections the oldest ends."""
+        """Send the user's events to this socket from now on. Of too many connections one ends."""
         mine = self._by_user.get(user_id)
         if mine is None:
             mine = self._by_user[user_id] = []
             self._bus.subscribe(user_id, self._deliver)
         elif len(mine) >= self.limits.connections_per_user_max:
-            oldest = next((other for other in mine if other.close_code is None), None)
-            if oldest is not None:
-                oldest.close(CloseCode.REPLACED)
+            self._replace(mine, socket.session.device)
         mine.append(socket)
         if self._presence.joined(user_id):
             self._tell_presence(user_id)
+
+    def _replace(self, mine: list[Connection], device: str) -> None:
+        """Close the oldest connection of the same device, else the oldest, if there are too many that go on."""
+        live = [line for line in mine if line.session.state is not State.CLOSED]
+        if len(live) >= self.limits.connections_per_user_max:
+            same = (line for line in live if device and line.session.device == device)
+            next(same, live[0]).close(CloseCode.REPLACED)
 
     def opened(self, outcome: OpenOutcome) -> None:
         """Count a session that has opened."""

@@ -478,10 +478,9 @@ async def test_accept_says_which_of_the_two_it_is(gateway: Gateway, accept: str,
 
 async def test_other_types_and_methods_are_refused(gateway: Gateway) -> None:
     status, _, body = await _ask(gateway, "GET", "", Accept="text/html")
-    assert (status, msgspec.json.decode(body)["fields"]) == (
-        406,
-        {"supported": ["text/event-stream", "application/json"]},
-    )
+    problem = msgspec.json.decode(body)
+    assert (status, problem["fields"]) == (406, {"supported": ["text/event-stream", "application/json"]})
+    assert problem["detail"] == "This address answers in none of the media types asked for."
     for method in ("POST", "PUT", "DELETE"):
         status, headers, _ = await _ask(gateway, method, "")
         assert (status, headers["Allow"]) == (405, "GET, HEAD, OPTIONS")

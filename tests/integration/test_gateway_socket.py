@@ -20,7 +20,7 @@ from server.http.limits import Rate, RateLimits
 from storage.database import Pool
 from storage.queries.booking_facts import Catalogue
 from storage.queries.conversation import list_messages
-from tests.support.gateway import UNLIMITED, Client, Gateway, acting, make_gateway
+from tests.support.gateway import TIMEOUT_S, UNLIMITED, Client, Gateway, acting, make_gateway
 from tests.support.runtime import Node, make_runtime
 
 ADA, BOB, EVE = (UserId(UUID(int=number)) for number in (1, 2, 3))
@@ -324,6 +324,40 @@ async def test_of_too_many_connections_the_oldest_ends(node: Node) -> None:
             await client.until("pong")
 
     assert end == (4505, "replaced")
+
+
+async def test_of_too_many_connections_the_oldest_of_the_same_device_ends_first(node: Node) -> None:
+    limits = Limits(connections_per_user_max=3)
+    async with (
+        make_gateway(node, limits=limits) as gateway,
+        gateway.client(ada, device="tablet") as tablet,
+        gateway.client(ada, device="phone") as phone,
+        gateway.client(ada, device="phone") as phone_again,
+        gateway.client(ada, device="phone") as phone_now,
+    ):
+        assert await phone.end() == (4505, "replaced")
+        async with gateway.client(ada, device="laptop") as laptop:
+            assert await tablet.end() == (4505, "replaced"), "of the new one's device there is none: the oldest of all"
+            for client in (phone_again, phone_now, laptop):
+                await client.send(frame="ping")
+                await client.until("pong")
+
+
+async def test_a_connection_that_ends_already_leaves_its_place_to_a_new_one(node: Node) -> None:
+    limits = Limits(connections_per_user_max=2)
+    async with make_gateway(node, limits=limits) as gateway, gateway.client(ada) as kept, gateway.line() as deaf:
+        await deaf.send(f'{{"frame":"hello","token":"{gateway.token(ada)}"}}', text=True)
+        await deaf.recv()
+        deaf.transport.pause_reading()
+        await deaf.send("{", text=True)  # closed for this; the client never hears of it
+        async with asyncio.timeout(TIMEOUT_S):
+            while not any(line.close_code for line in gateway.hub._by_user[ADA]):
+                await asyncio.sleep(0)
+        async with gateway.client(ada) as new:
+            for client in (kept, new):
+                await client.send(frame="ping")
+                await client.until("pong")
+        deaf.transport.abort()
 
 
 async def test_a_stopping_server_answers_then_says_when_to_come_back(node: Node) -> None:
