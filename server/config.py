@@ -14,12 +14,16 @@ import msgspec
 from email_validator import EmailNotValidError, validate_email
 from msgspec import Meta, Struct
 
+from protocol.notification.deliveries import ATTEMPTS_MAX
+
 PREFIX = "GUILDWIRE_"
 #: At the end of a variable: the value is in the file that it names.
 FILE_SUFFIX = "_file"
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[int, Meta(ge=1)]
+#: 0 for no bound.
+PerSecond = Annotated[float, Meta(ge=0)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$")]
@@ -133,6 +137,22 @@ class LimitsConfig(Section, frozen=True, kw_only=True):
     connections: Annotated[int, Meta(ge=1)] = 50_000
 
 
+class DeliveriesConfig(Section, frozen=True, kw_only=True):
+    """[deliveries]: e-mail, push and SMS on their way out."""
+
+    #: Calls to one provider under way at once; one more is kept for what is critical.
+    at_once: Annotated[int, Meta(ge=1, le=64)] = 4
+    #: Messages a second of this node, as the provider's contract allows; 0 for as many as there are.
+    email_per_s: PerSecond = 20.0
+    push_per_s: PerSecond = 500.0
+    web_push_per_s: PerSecond = 200.0
+    sms_per_s: PerSecond = 10.0
+    #: What failed so often is dead: an admin sees it, and may have it sent again.
+    attempts_max: Annotated[int, Meta(ge=1, le=1000)] = ATTEMPTS_MAX
+    #: What a server that died had in its hands is tried again after this; half of it is a provider's time to answer.
+    lease_s: Annotated[int, Meta(ge=4, le=3600)] = 120
+
+
 class DevConfig(Section, frozen=True, kw_only=True):
     """[dev]: demo data, sandbox gateway, the movable clock. Never on a public address."""
 
@@ -161,6 +181,7 @@ class Config(Section, frozen=True, kw_only=True):
     jobs: JobsConfig = JobsConfig()
     retention: RetentionConfig = RetentionConfig()
     limits: LimitsConfig = LimitsConfig()
+    deliveries: DeliveriesConfig = DeliveriesConfig()
     dev: DevConfig = DevConfig()
     log: LogConfig = LogConfig()
 

@@ -10,14 +10,12 @@ from msgspec import Struct
 
 from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
 from protocol.notification.channels import Channel
-from protocol.notification.deliveries import ATTEMPTS_MAX, Delivery, DeliveryState, Unless, Unplanned
+from protocol.notification.deliveries import Delivery, DeliveryState, Unless, Unplanned
 from protocol.user import Confidential
 from storage.database import Pool
 
 #: Notifications that one transaction plans deliveries for.
 PLAN_MAX = 200
-#: How long a worker may hold a delivery; after that it is taken for dead.
-LEASE_S = 120
 #: Leases that one statement takes back.
 RECLAIM_MAX = 1_000
 
@@ -41,22 +39,28 @@ class Leased(Confidential, Struct, frozen=True, kw_only=True):
     attempts: int
     unknown_outcomes: int
     at: datetime
+    #: When this attempt was due. None: it is not from the queue.
+    due_at: datetime | None = None
+    #: Until when it is held: no two leases of a delivery have the same. None: it is not from the queue.
+    leased_until: datetime | None = None
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
     """What became of one attempt."""
 
     id: DeliveryId
-    #: Which attempt it was; a later one has the last word.
-    attempt: int
+    #: Whose word it is: the lease under which it was made. A later one has the last word.
+    leased_until: datetime | None
     state: DeliveryState
     #: A code; None for what was sent.
     reason: str | None = None
     provider_id: str | None = None
-    #: When to try again; only for WAITING.
+    #: When to try again; only for WAITING. None: when it was due.
     due_at: datetime | None = None
     #: Nobody knows whether this attempt arrived.
     unknown: bool = False
+    #: It was an attempt. False: nothing of it reached the provider, and it is put back as it was.
+    tried: bool = True
 
 
 _TAKE = """
@@ -79,25 +83,28 @@ UPDATE deliveries d SET state = 'sending', attempts = d.attempts + 1,
        leased_until = clock_timestamp() + make_interval(secs => $5)
   FROM next WHERE d.id = next.id RETURNING {_COLUMNS}
 """
-_NEXT_DUE = """
-SELECT min(due_at) FROM (
-    SELECT min(due_at) AS due_at FROM deliveries WHERE state = 'waiting' AND channel = $1 AND critical
-    UNION ALL
-    SELECT min(due_at) FROM deliveries WHERE state = 'waiting' AND channel = $1 AND NOT critical) soonest
-"""
+_NEXT_DUE = "SELECT min(due_at) FROM deliveries WHERE state = 'waiting' AND channel = $1 AND critical = $2"
 #: What was sent was sent, whoever holds the lease by now; anything else is the word of whoever holds it.
+#: Rows are locked in the order of their ids, so that no two settle each other to a halt.
 _SETTLE = """
+WITH said AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
+                         $7::boolean[], $8::boolean[])
+                  s(id, leased_until, state, reason, provider_id, due_at, unknown, tried)),
+held AS MATERIALIZED (
+    SELECT d.id FROM deliveries d WHERE d.id IN (SELECT id FROM said) ORDER BY d.id FOR UPDATE)
 UPDATE deliveries d
    SET state = s.state, reason = s.reason, provider_id = coalesce(s.provider_id, d.provider_id),
        due_at = coalesce(s.due_at, d.due_at), leased_until = NULL,
+       attempts = d.attempts - (NOT s.tried)::int,
        unknown_outcomes = d.unknown_outcomes + s.unknown::int,
        finished_at = CASE WHEN s.state <> 'waiting' THEN clock_timestamp() END,
        secret = CASE WHEN s.state NOT IN ('sent', 'skipped') THEN d.secret END,
        address = CASE WHEN s.state NOT IN ('sent', 'skipped') THEN d.address END
-  FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[])
-       s(id, attempt, state, reason, provider_id, due_at, unknown)
+  FROM said s JOIN held USING (id)
  WHERE d.id = s.id
-   AND (d.state = 'sending' AND d.attempts = s.attempt OR s.state = 'sent' AND d.state IN ('waiting', 'sending'))
+   AND (d.state = 'sending' AND d.leased_until = s.leased_until
+        OR s.state = 'sent' AND d.state IN ('waiting', 'sending', 'dead'))
 """
 _RECLAIM = """
 WITH lost AS (
@@ -107,7 +114,7 @@ UPDATE deliveries d
    SET state = CASE WHEN d.attempts >= $2 THEN 'dead' ELSE 'waiting' END, reason = 'outcome_unknown',
        unknown_outcomes = d.unknown_outcomes + 1, leased_until = NULL,
        finished_at = CASE WHEN d.attempts >= $2 THEN clock_timestamp() END
-  FROM lost WHERE d.id = lost.id
+  FROM lost WHERE d.id = lost.id RETURNING d.channel
 """
 
 
@@ -135,20 +142,17 @@ async def planning(pool: Pool) -> AsyncIterator[Planning]:
         )
 
 
-async def lease(pool: Pool, channel: Channel, now: datetime, limit: int) -> list[Leased]:
-    """Take deliveries that are due, critical ones first, each for LEASE_S and with one attempt more."""
-    leased: list[Leased] = []
-    for critical in (True, False):
-        room = limit - len(leased)
-        if room > 0:
-            rows = await pool.fetch(_LEASE, channel.value, critical, now, room, float(LEASE_S))
-            leased += [msgspec.convert(dict(row), Leased) for row in rows]
-    return leased
+async def lease(
+    pool: Pool, channel: Channel, now: datetime, limit: int, *, critical: bool, lease_s: float
+) -> list[Leased]:
+    """Take deliveries that are due, critical or ordinary ones, the longest due first, each with one attempt more."""
+    rows = await pool.fetch(_LEASE, channel.value, critical, now, limit, lease_s)
+    return [msgspec.convert(dict(row), Leased) for row in sorted(rows, key=lambda row: row["due_at"])]
 
 
-async def next_due(pool: Pool, channel: Channel) -> datetime | None:
+async def next_due(pool: Pool, channel: Channel, *, critical: bool) -> datetime | None:
     """When the next delivery of a channel is due; None if none waits."""
-    due_at: datetime | None = await pool.fetchval(_NEXT_DUE, channel.value)
+    due_at: datetime | None = await pool.fetchval(_NEXT_DUE, channel.value, critical)
     return due_at
 
 
@@ -158,10 +162,9 @@ async def settle(pool: Pool, settlements: Sequence[Settlement]) -> None:
     await pool.execute(_SETTLE, *columns)
 
 
-async def reclaim(pool: Pool) -> int:
-    """Take back leases that ran out; answers how many. What was tried too often is dead."""
-    status = await pool.execute(_RECLAIM, RECLAIM_MAX, ATTEMPTS_MAX)
-    return int(status.rpartition(" ")[2])
+async def reclaim(pool: Pool, attempts_max: int) -> list[Channel]:
+    """Take back leases that ran out; answers the channel of each. What was tried too often is dead."""
+    return [Channel(row["channel"]) for row in await pool.fetch(_RECLAIM, RECLAIM_MAX, attempts_max)]
 
 
 async def keep_in_mailbox(pool: Pool, channel: Channel, delivery_id: UUID, message: bytes) -> int:

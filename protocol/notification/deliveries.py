@@ -7,7 +7,7 @@
        └────────────────┘ └── refused, or tried too often ───▶ DEAD ── an admin replays it ──▶ WAITING
 
 A lease that runs out (its server died) goes back to WAITING: nobody knows whether that attempt arrived, and it counts
-as an unknown outcome.
+as an unknown outcome. What was leased and never handed to the provider is put back without an attempt counted.
 """
 
 from datetime import datetime
@@ -21,8 +21,8 @@ from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
 from protocol.notification.channels import Channel
 from protocol.user import Confidential
 
-#: After so many attempts a delivery is dead.
-ATTEMPTS_MAX = 8
+#: After so many attempts a delivery is dead, unless configured otherwise; with the waits between, that is some hours.
+ATTEMPTS_MAX = 20
 
 
 class DeliveryState(StrEnum):

@@ -3,19 +3,23 @@
 announcements ── announcer ──▶ notifications ── planner ──▶ deliveries ── couriers ──▶ adapters
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+import structlog
+
 from protocol.ids import DeliveryId
 from protocol.notification.channels import Channel
 from server.announcer import Announcer
-from server.config import Config
+from server.config import Config, DeliveriesConfig
+from server.http.limits import Rate
 from server.node import Node
-from server.outbound.adapters import Adapter, Message, Needless
+from server.outbound.adapters import Adapter, Message, Needless, TryLater
 from server.outbound.briefing import Brief, brief
-from server.outbound.courier import Courier
+from server.outbound.courier import Courier, Terms
 from server.outbound.email.compose import compose_email
 from server.outbound.email.smtp import Smtp
 from server.outbound.mailbox import Mailbox
@@ -25,6 +29,8 @@ from server.outbound.sms import compose_sms
 from storage.announcements import tell
 from storage.database import Pool
 from storage.deliveries import Leased, reclaim
+
+log = structlog.get_logger(__name__)
 
 #: Leases that ran out are taken back this often.
 RECLAIM_EVERY_S = 15.0
@@ -38,25 +44,26 @@ COMPOSERS: Mapping[Channel, Callable[[Brief], Message | Needless]] = {
     Channel.WEB_PUSH: compose_push,
     Channel.SMS: compose_sms,
 }
-#: Batches of one channel that are under way at once.
-CONCURRENCY: Mapping[Channel, int] = {Channel.EMAIL: 4, Channel.PUSH: 4, Channel.WEB_PUSH: 8, Channel.SMS: 4}
+#: So many seconds' worth of a channel's pace may go at once after a pause.
+BURST_S = 2.0
 
 
 class Reaching:
     """The planner and all couriers of this node."""
 
-    def __init__(self, node: Node, adapters: Collection[Adapter[Message]]) -> None:
+    def __init__(self, node: Node, adapters: Collection[Adapter[Message]], config: DeliveriesConfig) -> None:
         self.couriers = {
             adapter.channel: Courier(
                 adapter,
                 partial(_compose, node.pool, COMPOSERS[adapter.channel]),
                 node.pool,
                 node.clock.now,
-                concurrency=CONCURRENCY[adapter.channel],
+                terms_of(config, adapter.channel),
             )
             for adapter in adapters
         }
         self._pool = node.pool
+        self._attempts_max = config.attempts_max
         self.planner = Planner(node.pool, frozenset(self.couriers), node.runtime.new_id, self.call)
         self.announcer = Announcer(partial(tell, node.pool), self.planner.plan_all)
 
@@ -66,16 +73,16 @@ class Reaching:
             courier.start()
         self.announcer.start()
 
-    async def stop(self) -> None:
-        """Stop; what is not sent yet stays where it is."""
+    async def stop(self, grace_s: float) -> None:
+        """Stop; what is being sent may finish within the grace, and what is not sent yet stays where it is."""
         await self.announcer.stop()
-        for courier in self.couriers.values():
-            await courier.stop()
+        await asyncio.gather(*(courier.stop(grace_s) for courier in self.couriers.values()))
 
     def call(self, channels: Collection[Channel]) -> None:
         """These channels have something to send."""
         for channel in channels:
-            self.couriers[channel].call()
+            if channel in self.couriers:
+                self.couriers[channel].call()
 
     async def time_moved(self) -> None:
         """The domain's clock was moved: more may be due."""
@@ -83,14 +90,13 @@ class Reaching:
 
     async def reclaim(self) -> None:
         """Take up what a server that died had in its hands."""
-        if await reclaim(self._pool):
-            self.call(self.couriers.keys())
+        self.call(set(await reclaim(self._pool, self._attempts_max)))
 
 
 @asynccontextmanager
 async def open_reaching(config: Config, node: Node) -> AsyncIterator[Reaching]:
     """Let people be reached for as long as this is open."""
-    reaching = Reaching(node, adapters_of(config, node))
+    reaching = Reaching(node, adapters_of(config, node), config.deliveries)
     node.listeners.append(reaching.announcer.on_event)
     node.time_moved.append(reaching.time_moved)
     reaching.start()
@@ -98,7 +104,7 @@ async def open_reaching(config: Config, node: Node) -> AsyncIterator[Reaching]:
     try:
         yield reaching
     finally:
-        await reaching.stop()
+        await reaching.stop(config.server.drain_s)
 
 
 def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
@@ -111,8 +117,26 @@ def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
     return list(providers.values())
 
 
+def terms_of(config: DeliveriesConfig, channel: Channel) -> Terms:
+    """How a channel is served, as configured."""
+    per_s: float = getattr(config, f"{channel}_per_s")
+    return Terms(
+        concurrency=config.at_once,
+        rate=Rate(per_s, max(1, round(per_s * BURST_S))) if per_s else None,
+        attempts_max=config.attempts_max,
+        lease_s=config.lease_s,
+    )
+
+
 async def _compose(
     pool: Pool, make: Callable[[Brief], Message | Needless], deliveries: Sequence[Leased]
-) -> dict[DeliveryId, Message | Needless]:
-    briefs = await brief(pool, deliveries)
-    return {delivery_id: make(one) for delivery_id, one in briefs.items()}
+) -> dict[DeliveryId, Message | Needless | TryLater]:
+    """Make the messages; one that cannot be made holds up no other."""
+    made: dict[DeliveryId, Message | Needless | TryLater] = {}
+    for delivery_id, one in (await brief(pool, deliveries)).items():
+        try:
+            made[delivery_id] = make(one)
+        except Exception as error:
+            log.exception("compose.crashed", action="try_later", template=one.delivery.template, error=repr(error))
+            made[delivery_id] = TryLater("internal")
+    return made

@@ -1,65 +1,20 @@
 """What people are told goes out by its channels: once, late rather than never, and visibly if it cannot (SPEC §7)."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from functools import partial
 
 import pytest
 
 from protocol.booking.commands import PayBooking
-from protocol.ids import DeliveryId, UserId
 from protocol.notification.channels import Channel
-from protocol.notification.deliveries import ATTEMPTS_MAX, Delivery
-from server.outbound.adapters import Gone, Message, Needless, Outcome, Refused, Sent, TryLater
+from protocol.notification.deliveries import ATTEMPTS_MAX, Delivery, DeliveryState
+from server.outbound.adapters import Gone, Outcome, Refused, Sent, TryLater
 from server.outbound.courier import BACKOFF_FIRST_S, BACKOFF_MAX_S, Courier, backoff_s
 from storage.database import Pool
-from storage.deliveries import Leased, Settlement, lease, planning, reclaim, settle
+from storage.deliveries import Leased, Settlement, lease, reclaim, settle
+from tests.support.deliveries import Recorder, compose, delivery, queue
 from tests.support.faults import until
 from tests.support.server import Site
-
-
-class Recorder:
-    """An adapter that answers as it is told, and keeps what it was given."""
-
-    channel = Channel.EMAIL
-    batch_max = 10
-
-    def __init__(self, *answers: Outcome) -> None:
-        self.answers = list(answers)
-        self.given: list[DeliveryId] = []
-
-    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        self.given += [message.id for message in messages]
-        return [self.answers.pop(0) if self.answers else Sent() for _ in messages]
-
-    async def check(self) -> str:
-        return "fine"
-
-    async def close(self) -> None:
-        pass
-
-
-async def compose(deliveries: Sequence[Leased]) -> dict[DeliveryId, Message | Needless]:
-    return {one.id: Message(id=one.id) for one in deliveries}
-
-
-def delivery(**said: object) -> Delivery:
-    now = datetime.now(UTC)
-    fields = {
-        "id": DeliveryId(uuid4()),
-        "user_id": UserId(uuid4()),
-        "template": "booking.paid",
-        "channel": Channel.EMAIL,
-        "due_at": now,
-        "at": now,
-        **said,
-    }
-    return Delivery(**fields)  # type: ignore[arg-type]  # a test's own words
-
-
-async def queue(pool: Pool, *deliveries: Delivery) -> None:
-    async with planning(pool) as planned:
-        await planned.write(deliveries)
 
 
 async def settled(pool: Pool, one: Delivery) -> tuple[str, str | None]:
@@ -112,7 +67,7 @@ async def test_what_happens_to_a_booking_goes_out_to_everybody_whom_it_concerns(
 async def test_what_became_of_an_attempt_is_kept(pool: Pool, answer: Outcome, state: str, reason: str | None) -> None:
     one = delivery(secret="4711")
     await queue(pool, one)
-    courier = Courier(Recorder(answer), compose, pool, lambda: datetime.now(UTC), concurrency=1)
+    courier = Courier(Recorder(answer), compose, pool, lambda: datetime.now(UTC))
 
     courier.start()
     try:
@@ -129,7 +84,7 @@ async def test_what_became_of_an_attempt_is_kept(pool: Pool, answer: Outcome, st
 async def test_what_fails_too_often_is_dead(pool: Pool) -> None:
     one = delivery(attempts=ATTEMPTS_MAX - 1)
     await queue(pool, one)
-    courier = Courier(Recorder(TryLater("http_503")), compose, pool, lambda: datetime.now(UTC), concurrency=1)
+    courier = Courier(Recorder(TryLater("http_503")), compose, pool, lambda: datetime.now(UTC))
 
     courier.start()
     try:
@@ -143,7 +98,7 @@ async def test_what_is_too_late_is_skipped_and_never_sent(pool: Pool) -> None:
     one = delivery(due_at=now - timedelta(hours=2), expires_at=now - timedelta(hours=1))
     await queue(pool, one)
     recorder = Recorder()
-    courier = Courier(recorder, compose, pool, lambda: now, concurrency=1)
+    courier = Courier(recorder, compose, pool, lambda: now)
 
     courier.start()
     try:
@@ -153,23 +108,15 @@ async def test_what_is_too_late_is_skipped_and_never_sent(pool: Pool) -> None:
     assert recorder.given == []
 
 
-async def test_critical_ones_go_first(pool: Pool) -> None:
-    now = datetime.now(UTC)
-    ordinary = delivery(due_at=now - timedelta(hours=1))
-    critical = delivery(critical=True, due_at=now - timedelta(seconds=1))
-    await queue(pool, ordinary, critical)
-
-    (first,) = await lease(pool, Channel.EMAIL, now, 1)
-
-    assert first.id == critical.id
+async def take(pool: Pool, limit: int) -> list[Leased]:
+    return await lease(pool, Channel.EMAIL, datetime.now(UTC), limit, critical=False, lease_s=60.0)
 
 
 async def test_two_workers_never_lease_the_same_delivery(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(20)])
-    now = datetime.now(UTC)
 
-    first = await lease(pool, Channel.EMAIL, now, 15)
-    second = await lease(pool, Channel.EMAIL, now, 15)
+    first = await take(pool, 15)
+    second = await take(pool, 15)
 
     assert (len(first), len(second)) == (15, 5)
     assert not {one.id for one in first} & {one.id for one in second}
@@ -178,29 +125,52 @@ async def test_two_workers_never_lease_the_same_delivery(pool: Pool) -> None:
 async def test_a_lease_that_ran_out_is_taken_back_as_an_unknown_outcome(pool: Pool) -> None:
     one = delivery()
     await queue(pool, one)
-    now = datetime.now(UTC)
-    await lease(pool, Channel.EMAIL, now, 1)
-    assert await reclaim(pool) == 0
+    await take(pool, 1)
+    assert await reclaim(pool, ATTEMPTS_MAX) == []
     await pool.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
 
-    assert await reclaim(pool) == 1
+    assert await reclaim(pool, ATTEMPTS_MAX) == [Channel.EMAIL]
 
-    (again,) = await lease(pool, Channel.EMAIL, now, 1)
+    (again,) = await take(pool, 1)
     assert (again.attempts, again.unknown_outcomes) == (2, 1)
 
 
 async def test_a_worker_that_lost_its_lease_can_only_say_that_it_sent(pool: Pool) -> None:
-    one = delivery()
-    await queue(pool, one)
-    now = datetime.now(UTC)
-    await lease(pool, Channel.EMAIL, now, 1)
+    await queue(pool, delivery())
+    (held,) = await take(pool, 1)
     await pool.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
-    await reclaim(pool)
+    await reclaim(pool, ATTEMPTS_MAX)
+    said = partial(Settlement, id=held.id, leased_until=held.leased_until)
 
-    await settle(pool, [Settlement(id=one.id, attempt=1, state="dead", reason="late_news")])  # type: ignore[arg-type]
+    await settle(pool, [said(state=DeliveryState.DEAD, reason="late_news")])
     assert await pool.fetchval("SELECT state FROM deliveries") == "waiting"
-    await settle(pool, [Settlement(id=one.id, attempt=1, state="sent")])  # type: ignore[arg-type]
+    await settle(pool, [said(state=DeliveryState.SENT)])
     assert await pool.fetchval("SELECT state FROM deliveries") == "sent"
+
+
+async def test_what_was_sent_was_sent_even_if_it_was_given_up_meanwhile(pool: Pool) -> None:
+    await queue(pool, delivery())
+    (held,) = await take(pool, 1)
+    await pool.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
+    await reclaim(pool, 1)
+    assert await pool.fetchval("SELECT state FROM deliveries") == "dead"
+
+    await settle(pool, [Settlement(id=held.id, leased_until=held.leased_until, state=DeliveryState.SENT)])
+
+    assert await pool.fetchval("SELECT state FROM deliveries") == "sent"
+
+
+async def test_what_was_put_back_counts_no_attempt_and_its_old_lease_no_more(pool: Pool) -> None:
+    await queue(pool, delivery())
+    (held,) = await take(pool, 1)
+    put_back = Settlement(id=held.id, leased_until=held.leased_until, state=DeliveryState.WAITING, tried=False)
+    await settle(pool, [put_back])
+
+    (again,) = await take(pool, 1)
+    await settle(pool, [put_back])
+
+    assert again.attempts == 1
+    assert await pool.fetchval("SELECT state FROM deliveries") == "sending"
 
 
 @pytest.mark.parametrize("attempts", range(1, ATTEMPTS_MAX + 8))

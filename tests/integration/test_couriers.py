@@ -1,0 +1,264 @@
+"""How a channel works: who goes first, what a provider in trouble costs, and what a stop and an outage leave behind."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from protocol.ids import DeliveryId
+from server.http.limits import Rate
+from server.outbound import courier as module
+from server.outbound.adapters import Message, Needless, Outcome, Sent, TryLater
+from server.outbound.breaker import FAILURES_MAX, BreakerState
+from server.outbound.courier import Courier, Terms
+from storage import deliveries
+from storage.database import Pool
+from storage.deliveries import Leased
+from tests.support.deliveries import Recorder, courier, delivery, queue
+from tests.support.faults import until
+
+DOWN = TryLater("http_503")
+
+
+async def state(pool: Pool, one: object) -> str:
+    return str(await pool.fetchval("SELECT state FROM deliveries WHERE id = $1", one.id))  # type: ignore[attr-defined]
+
+
+async def test_critical_ones_go_first(pool: Pool) -> None:
+    now = datetime.now(UTC)
+    ordinary = delivery(due_at=now - timedelta(hours=1))
+    critical = delivery(critical=True, due_at=now - timedelta(seconds=1))
+    await queue(pool, ordinary, critical)
+    recorder = Recorder()
+
+    async with courier(pool, recorder):
+        await until(lambda: given(recorder, 2))
+
+    assert recorder.given == [critical.id, ordinary.id]
+
+
+async def given(recorder: Recorder, count: int) -> bool:
+    return len(recorder.given) >= count
+
+
+async def test_a_backlog_that_hangs_does_not_hold_up_what_is_critical(pool: Pool) -> None:
+    await queue(pool, *[delivery() for _ in range(40)])
+    recorder = Recorder()
+    recorder.free.clear()
+
+    async with courier(pool, recorder, Terms(concurrency=2)) as worker:
+        await until(lambda: given(recorder, 20))
+        critical = delivery(critical=True)
+        await queue(pool, critical)
+        worker.call()
+        await until(lambda: given(recorder, 21))
+
+    assert recorder.given[20] == critical.id
+
+
+async def test_no_more_is_leased_than_can_be_sent_at_once(pool: Pool) -> None:
+    await queue(pool, *[delivery() for _ in range(40)])
+    recorder = Recorder()
+    recorder.free.clear()
+
+    async with courier(pool, recorder, Terms(concurrency=2)) as worker:
+        await until(lambda: given(recorder, 20))
+        worker.call()
+        assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'") == 20
+
+
+async def test_while_a_provider_is_let_alone_nothing_is_leased_and_no_attempt_counts(pool: Pool) -> None:
+    waiting = [delivery(due_at=datetime.now(UTC) - timedelta(seconds=60 - nth)) for nth in range(10 * FAILURES_MAX + 7)]
+    await queue(pool, *waiting)
+    recorder = Recorder(*[DOWN] * 1000)
+
+    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+        await until(lambda: is_state(worker, BreakerState.OPEN))
+        await until(lambda: none_sending(pool))
+        worker.call()
+        tried = await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts > 0")
+        fresh = await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts = 0 AND state = 'waiting'")
+
+    assert (tried, fresh) == (10 * FAILURES_MAX, 7)
+    assert len(recorder.given) == 10 * FAILURES_MAX
+
+
+async def is_state(worker: Courier[Message], wanted: BreakerState) -> bool:
+    return worker.breaker.state is wanted
+
+
+async def none_sending(pool: Pool) -> bool:
+    return not await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'")
+
+
+async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_all(pool: Pool) -> None:
+    await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX + 30)])
+    recorder = Recorder(*[DOWN] * 10 * FAILURES_MAX)
+    moved = [0.0]
+
+    def monotonic() -> float:
+        return asyncio.get_running_loop().time() + moved[0]
+
+    async with courier(pool, recorder, Terms(concurrency=1), monotonic=monotonic) as worker:
+        await until(lambda: is_state(worker, BreakerState.OPEN))
+        moved[0] = 60.0
+        worker.call()
+        await until(lambda: given(recorder, 10 * FAILURES_MAX + 30))
+
+    assert recorder.batches[FAILURES_MAX] == 1
+    assert worker.breaker.state is BreakerState.CLOSED
+
+
+async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(pool: Pool) -> None:
+    await queue(pool, *[delivery() for _ in range(15)])
+    recorder = Recorder(*[TryLater("http_429", after_s=120.0)] * 10)
+
+    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+        await until(lambda: given(recorder, 10))
+        await until(lambda: none_sending(pool))
+        worker.call()
+        assert worker.breaker.wait_s > 100
+
+    assert len(recorder.given) == 10
+    assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts = 0") == 5
+
+
+async def test_a_channel_keeps_to_its_pace(pool: Pool) -> None:
+    await queue(pool, *[delivery() for _ in range(30)])
+    recorder, moved = Recorder(), [0.0]
+
+    async with courier(pool, recorder, Terms(rate=Rate(1.0, 5)), monotonic=lambda: moved[0]) as worker:
+        await until(lambda: given(recorder, 5))
+        await until(lambda: none_sending(pool))
+        assert len(recorder.given) == 5
+        moved[0] = 3.0
+        worker.call()
+        await until(lambda: given(recorder, 8))
+        await until(lambda: none_sending(pool))
+
+    assert len(recorder.given) == 8
+
+
+async def test_what_a_stop_cuts_is_noted_as_unknown(pool: Pool) -> None:
+    one = delivery()
+    await queue(pool, one)
+    recorder = Recorder()
+    recorder.free.clear()
+
+    async with courier(pool, recorder):
+        await until(lambda: given(recorder, 1))
+
+    row = await pool.fetchrow("SELECT state, reason, attempts, unknown_outcomes FROM deliveries")
+    assert row is not None
+    assert tuple(row) == ("waiting", "stopped", 1, 1)
+
+
+async def test_a_stop_lets_what_is_under_way_finish(pool: Pool) -> None:
+    one = delivery()
+    await queue(pool, one)
+    recorder = Recorder()
+    recorder.free.clear()
+
+    async with courier(pool, recorder) as worker:
+        await until(lambda: given(recorder, 1))
+        stopping = asyncio.create_task(worker.stop(grace_s=30.0))
+        await asyncio.sleep(0)
+        recorder.free.set()
+        await stopping
+
+    assert await state(pool, one) == "sent"
+
+
+async def test_what_could_not_be_composed_for_an_outage_is_put_back_without_an_attempt(pool: Pool) -> None:
+    one = delivery()
+    await queue(pool, one)
+    composing = asyncio.Event()
+
+    async def fail(leased: Sequence[Leased]) -> dict[DeliveryId, Message | Needless | TryLater]:
+        composing.set()
+        raise asyncpg.InterfaceError("gone")
+
+    recorder = Recorder()
+    worker: Courier[Message] = Courier(recorder, fail, pool, lambda: datetime.now(UTC))
+    worker.start()
+    await composing.wait()
+    await until(lambda: none_sending(pool))
+    await worker.stop()
+
+    row = await pool.fetchrow("SELECT state, reason, attempts, unknown_outcomes FROM deliveries")
+    assert row is not None
+    assert tuple(row) == ("waiting", "database", 0, 0)
+    assert recorder.given == []
+
+
+async def test_an_outage_while_outcomes_are_noted_makes_no_double(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = delivery()
+    await queue(pool, one)
+    truly, failures = deliveries.settle, [asyncpg.InterfaceError("gone")] * 3
+
+    async def settle(*arguments: object) -> None:
+        if failures:
+            raise failures.pop()
+        await truly(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "settle", settle)
+    recorder = Recorder()
+
+    async with courier(pool, recorder):
+        await until(lambda: is_sent(pool, one))
+
+    assert recorder.given == [one.id]
+
+
+async def is_sent(pool: Pool, one: object) -> bool:
+    return await state(pool, one) == "sent"
+
+
+async def test_an_adapter_that_answers_nonsense_counts_as_unknown(pool: Pool) -> None:
+    await queue(pool, delivery())
+
+    class Short(Recorder):
+        async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+            self.given += [message.id for message in messages]
+            return [Sent(), Sent()]
+
+    recorder = Short()
+    async with courier(pool, recorder):
+        await until(lambda: given(recorder, 1))
+        await until(lambda: none_sending(pool))
+
+    row = await pool.fetchrow("SELECT state, reason, unknown_outcomes FROM deliveries")
+    assert row is not None
+    assert tuple(row) == ("waiting", "internal", 1)
+
+
+async def test_a_provider_that_does_not_answer_is_given_up_in_time(pool: Pool) -> None:
+    await queue(pool, delivery())
+    recorder = Recorder()
+    recorder.free.clear()
+
+    async with courier(pool, recorder, Terms(lease_s=0.2)):
+        await until(lambda: given(recorder, 1))
+        await until(lambda: none_sending(pool))
+        row = await pool.fetchrow("SELECT state, reason, unknown_outcomes FROM deliveries")
+
+    assert row is not None
+    assert tuple(row) == ("waiting", "timeout", 1)
+
+
+async def test_a_crash_between_two_looks_does_not_end_the_channel(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    truly, failures = deliveries.lease, [ValueError("a bug")]
+
+    async def lease(*arguments: object, **options: object) -> list[Leased]:
+        if failures:
+            raise failures.pop()
+        return await truly(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "lease", lease)
+    one = delivery()
+    await queue(pool, one)
+
+    async with courier(pool, Recorder()):
+        await until(lambda: is_sent(pool, one))

@@ -1,0 +1,82 @@
+"""Deliveries to queue, and an adapter that answers as it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from protocol.ids import DeliveryId, UserId
+from protocol.notification.channels import Channel
+from protocol.notification.deliveries import Delivery
+from server.outbound.adapters import Message, Needless, Outcome, Sent, TryLater
+from server.outbound.courier import USUAL, Courier, Terms
+from storage.database import Pool
+from storage.deliveries import Leased, planning
+
+
+class Recorder:
+    """An adapter that answers as it is told, and keeps what it was given."""
+
+    channel = Channel.EMAIL
+    batch_max = 10
+
+    def __init__(self, *answers: Outcome) -> None:
+        self.answers = list(answers)
+        self.given: list[DeliveryId] = []
+        #: How many each call had.
+        self.batches: list[int] = []
+        #: While it is cleared, whoever sends hangs.
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        self.given += [message.id for message in messages]
+        self.batches.append(len(messages))
+        await self.free.wait()
+        return [self.answers.pop(0) if self.answers else Sent() for _ in messages]
+
+    async def check(self) -> str:
+        return "fine"
+
+    async def close(self) -> None:
+        pass
+
+
+async def compose(deliveries: Sequence[Leased]) -> dict[DeliveryId, Message | Needless | TryLater]:
+    return {one.id: Message(id=one.id) for one in deliveries}
+
+
+def delivery(**said: object) -> Delivery:
+    now = datetime.now(UTC)
+    fields = {
+        "id": DeliveryId(uuid4()),
+        "user_id": UserId(uuid4()),
+        "template": "booking.paid",
+        "channel": Channel.EMAIL,
+        "due_at": now,
+        "at": now,
+        **said,
+    }
+    return Delivery(**fields)  # type: ignore[arg-type]  # a test's own words
+
+
+async def queue(pool: Pool, *deliveries: Delivery) -> None:
+    async with planning(pool) as planned:
+        await planned.write(deliveries)
+
+
+@asynccontextmanager
+async def courier(
+    pool: Pool,
+    adapter: Recorder,
+    terms: Terms = USUAL,
+    **options: object,
+) -> AsyncIterator[Courier[Message]]:
+    """A courier at work."""
+    one = Courier(adapter, compose, pool, lambda: datetime.now(UTC), terms, **options)  # type: ignore[arg-type]
+    one.start()
+    try:
+        yield one
+    finally:
+        await one.stop()
