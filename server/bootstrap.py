@@ -159,7 +159,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         watch = Watch(node.pool, tokens, node.clock, keys)
         watch.start()
         stack.push_async_callback(watch.stop)
-        watch_gateway(node.metrics, hub)
+        watch_gateway(node.metrics, hub, limiters)
         payments = await _open_payments(stack, config, node)
         app = HttpApp(
             runtime=node.runtime,

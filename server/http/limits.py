@@ -80,6 +80,8 @@ class RateLimiter:
         self._keys_max = keys_max
         self._now = now
         self._full_at: dict[object, float] = {}
+        #: How many were refused.
+        self.refused_total = 0
 
     def __len__(self) -> int:
         return len(self._full_at)
@@ -91,6 +93,7 @@ class RateLimiter:
         wait_s = full_at + self._token_s - now - self._depth_s
         if wait_s > 1e-9:
             self._full_at[key] = full_at
+            self.refused_total += 1
             raise LimitReached(limit=self.name, retry_after_s=math.ceil(wait_s * 1000) / 1000)
         if len(self._full_at) >= self._keys_max:
             del self._full_at[next(iter(self._full_at))]
@@ -112,6 +115,7 @@ class Limiters:
         self.public = RateLimiter("public_per_address", rates.public_per_address, now=now)
         self.commands = RateLimiter("commands_per_user", rates.commands_per_user, now=now)
         self.queries = RateLimiter("queries_per_user", rates.queries_per_user, now=now)
+        self._all = [self.requests, self.public, self.commands, self.queries]
         self._by_command: dict[str, RateLimiter] | None = {} if by_command else None
         self._now = now
 
@@ -128,8 +132,14 @@ class Limiters:
             own = declaration.rate
             rate = Rate(own.times / own.window_s, own.times)
             limiter = self._by_command[declaration.name] = RateLimiter(declaration.name, rate, now=self._now)
+            self._all.append(limiter)
         limiter.take(user_id)
 
     def query(self, user_id: UserId) -> None:
         """Count one query of a user, over any transport. Raises: LimitReached."""
         self.queries.take(user_id)
+
+    @property
+    def refused_total(self) -> dict[str, int]:
+        """How many were refused, by the limit's name."""
+        return {limiter.name: limiter.refused_total for limiter in self._all}

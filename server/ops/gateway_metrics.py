@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from server.gateway.hub import Hub
+from server.http.limits import Limiters
 from server.ops.metrics import Metrics
 
 
@@ -25,8 +26,8 @@ class FrameCounters(Collector):
         yield frames
 
 
-def watch_gateway(metrics: Metrics, hub: Hub) -> None:
-    """Show sockets, queues, and how sessions began and ended."""
+def watch_gateway(metrics: Metrics, hub: Hub, limiters: Limiters) -> None:
+    """Show sockets, queues, how sessions began and ended, and who was refused because of a rate."""
     sockets = "Open connections, by transport: WebSockets of json and msgpack, event streams (sse), polls that wait"
     metrics.count("sockets", sockets, lambda: {name: some.open for name, some in hub.traffic.items()}, "transport")
     metrics.registry.register(FrameCounters(hub))
@@ -34,6 +35,8 @@ def watch_gateway(metrics: Metrics, hub: Hub) -> None:
     metrics.gauge("socket_queue_bytes", "Bytes that wait for all clients together", lambda: hub.queue_bytes)
     refused = "Connections that found no place, by whose bound was reached"
     metrics.count("connections_refused", refused, lambda: hub.crowd.refused_total, "bound")
+    rates = "Requests, commands and queries that came too often, by the limit that says so"
+    metrics.count("rate_limited", rates, lambda: limiters.refused_total, "limit")
     opened, closed = "Sessions, by how they began: fresh, resumed, reset", "Connections, by why they ended"
     metrics.count("sessions_opened", opened, lambda: hub.opened_total, "outcome")
     metrics.count("sockets_closed", closed, lambda: hub.closed_total, "reason")
