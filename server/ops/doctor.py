@@ -1,5 +1,6 @@
 """``server doctor``: what an installation lacks, before it shows at night."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -8,15 +9,20 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from server.config import Config
+from server.outbound.adapters import Adapter, AdapterError
+from server.outbound.reaching import COMPOSERS, providers_of
 from storage.database import connect_pool
 
 DISK_FREE_MIN_BYTES = 1024**3
 CLOCK_SKEW_MAX_S = 2.0
 POSTGRES_VERSION_MIN = 150_000
+#: How long a provider may take to answer.
+CHECK_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ async def examine(config: Config) -> AsyncIterator[Diagnosis]:
             yield found
     else:
         yield Diagnosis("database", True, "embedded Postgres in the data folder")
+    async for found in _channels(config):
+        yield found
 
 
 def _data_dir(path: Path) -> Diagnosis:
@@ -79,6 +87,40 @@ def _port(host: str, port: int) -> Diagnosis:
 def _development(config: Config) -> Diagnosis:
     says = "on: sandbox gateway and demo accounts" if config.dev.enabled else "off"
     return Diagnosis("development mode", not config.dev.enabled, says, fatal=False)
+
+
+async def _channels(config: Config) -> AsyncIterator[Diagnosis]:
+    """Ask each configured provider, all at once; say of the other channels what becomes of them."""
+    try:
+        providers = providers_of(config, lambda: datetime.now(UTC))
+    except AdapterError as error:
+        yield Diagnosis("channels", False, str(error))
+        return
+    said = await asyncio.gather(*map(_ask, providers.values()))
+    asked = dict(zip(providers, said, strict=True))
+    for channel in COMPOSERS:
+        if channel in asked:
+            yield asked[channel]
+        elif config.dev.enabled:
+            yield Diagnosis(channel, True, "no provider: kept and shown at /dev/mailbox")
+        else:
+            yield Diagnosis(channel, False, "no provider: nothing is sent this way", fatal=False)
+
+
+async def _ask(provider: Adapter[Any]) -> Diagnosis:
+    """Whether a provider can be reached as it is configured, within its time."""
+    name = str(provider.channel)
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return Diagnosis(name, True, await provider.check())
+    except TimeoutError:
+        return Diagnosis(name, False, f"no answer within {CHECK_TIMEOUT_S:g} s")
+    except AdapterError as error:
+        return Diagnosis(name, False, str(error))
+    except Exception as error:
+        return Diagnosis(name, False, type(error).__name__)
+    finally:
+        await provider.close()
 
 
 async def _database(url: str) -> AsyncIterator[Diagnosis]:

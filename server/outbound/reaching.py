@@ -6,6 +6,7 @@ announcements ── announcer ──▶ notifications ── planner ──▶ 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -109,12 +110,21 @@ async def open_reaching(config: Config, node: Node) -> AsyncIterator[Reaching]:
 
 def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
     """One adapter for each channel that this installation has; in development a mailbox stands in for a provider."""
-    providers: dict[Channel, Adapter[Any]] = {}
-    if config.email.host:
-        providers[Channel.EMAIL] = Smtp(config.email, node.clock.now)
+    providers = providers_of(config, node.clock.now)
     if config.dev.enabled:
         return [providers.get(channel) or Mailbox(channel, node.pool) for channel in COMPOSERS]
     return list(providers.values())
+
+
+def providers_of(config: Config, now: Callable[[], datetime]) -> dict[Channel, Adapter[Any]]:
+    """The configured providers. They need no database and no node: ``server doctor`` asks each of them by ``check``.
+
+    Raises: AdapterError, if one is not configured in full.
+    """
+    providers: dict[Channel, Adapter[Any]] = {}
+    if config.email.host:
+        providers[Channel.EMAIL] = Smtp(config.email, now)
+    return providers
 
 
 def terms_of(config: DeliveriesConfig, channel: Channel) -> Terms:

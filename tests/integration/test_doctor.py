@@ -1,0 +1,60 @@
+"""``server doctor`` asks each provider, and says what becomes of channels without one."""
+
+from pathlib import Path
+
+import pytest
+
+from server.config import Config, DevConfig, EmailConfig, ServerConfig
+from server.ops import doctor
+from server.ops.doctor import Diagnosis, examine
+from tests.support.smtp import SILENCE, mail_server
+
+
+async def told_of(channel: str, folder: Path, *, dev: bool = False, email: EmailConfig | None = None) -> Diagnosis:
+    """What the doctor finds of one channel."""
+    server, development = ServerConfig(port=0, data_dir=str(folder)), DevConfig(enabled=dev)
+    config = Config(server=server, dev=development, email=email or EmailConfig())
+    (found,) = [found async for found in examine(config) if found.name == channel]
+    return found
+
+
+async def test_a_provider_that_answers_is_fine(tmp_path: Path) -> None:
+    async with mail_server() as mail:
+        found = await told_of("email", tmp_path, email=mail.config)
+
+    assert found.fine
+    assert str(mail.config.port) in found.says
+
+
+async def test_a_provider_that_is_not_there_is_bad(tmp_path: Path) -> None:
+    async with mail_server() as mail:
+        config = mail.config
+    found = await told_of("email", tmp_path, email=config)
+
+    assert (found.fine, found.fatal) == (False, True)
+    assert "connection_refused" in found.says
+
+
+async def test_a_provider_that_says_nothing_is_given_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "CHECK_TIMEOUT_S", 0.05)
+    async with mail_server() as mail:
+        mail.faults["NOOP"] = [SILENCE]
+        found = await told_of("email", tmp_path, email=mail.config)
+
+    assert (found.fine, found.says) == (False, "no answer within 0.05 s")
+
+
+async def test_without_a_provider_nothing_is_sent(tmp_path: Path) -> None:
+    found = await told_of("sms", tmp_path)
+
+    assert (found.fine, found.fatal) == (False, False)
+    assert "nothing is sent" in found.says
+
+
+async def test_in_development_a_mailbox_stands_in(tmp_path: Path) -> None:
+    found = await told_of("sms", tmp_path, dev=True)
+
+    assert found.fine
+    assert "/dev/mailbox" in found.says
