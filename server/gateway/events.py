@@ -78,8 +78,7 @@ class Events:
 
     async def _stream(self, request: BaseRequest, principal: Principal) -> StreamResponse:
         asked: StreamAsked = self._read_stream(request.rel_url.raw_query_string, ())
-        last = request.headers.get(LAST_EVENT_ID)
-        since = _cursor(LAST_EVENT_ID, last) if last else _cursor("since", asked.since)
+        since = _since(request, asked.since)
         if request.method == "HEAD":
             return Response(headers=_STREAM_HEADERS)
         head = await self._hub.ports.log.position(principal.user_id)
@@ -102,7 +101,7 @@ class Events:
 
     async def _poll(self, request: BaseRequest) -> StreamResponse:
         asked: PollAsked = self._read_poll(request.rel_url.raw_query_string, ())
-        since = _cursor("since", asked.since)
+        since = _since(request, asked.since)
         if request.method == "HEAD":
             return Response(headers=_PAGE_HEADERS)
         poll = Poll(
@@ -158,6 +157,12 @@ def _quality(parameters: list[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
+
+
+def _since(request: BaseRequest, asked: str | None) -> Position | None:
+    """Where to go on: by the header, else by the URL. Raises: Invalid."""
+    last = request.headers.get(LAST_EVENT_ID)
+    return _cursor(LAST_EVENT_ID, last) if last else _cursor("since", asked)
 
 
 def _cursor(name: str, text: str | None) -> Position | None:

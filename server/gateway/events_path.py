@@ -31,10 +31,11 @@ For clients that cannot hold a WebSocket. The cursor is that of the socket: each
 
 * `Accept: text/event-stream`: Server-Sent Events. `event` is the event's type, or the frame's kind (`welcome`, `error`,
   `bye`); `data` is the frame of the socket as JSON, `id` the cursor. First comes `welcome`; `bye` comes
-  last, if the server ends it. Takes `since`, or `Last-Event-ID`, which goes before it.
+  last, if the server ends it.
 * `Accept: application/json`: a page of events, at once if there are any, else with the first one, else an empty one.
 
-`since` is all or nothing: `resumed` brings every missed event, `reset` says that a fresh snapshot is needed.
+`since`, or `Last-Event-ID`, which goes before it, is all or nothing: `resumed` brings every missed event, `reset` says
+that a fresh snapshot is needed.
 
 For: everybody who is signed in.
 """
@@ -65,7 +66,7 @@ def _query_parameters(schemas: Schemas) -> Iterable[Json]:
 
 
 def _last_event_id(schemas: Schemas) -> Json:
-    about = "The `id` of the last event that was handled; for the event stream, before `since`."
+    about = "The `id` of the last event that was handled; goes before `since`."
     schema = _without_null(schemas.field(PollAsked, "since"))
     schema.pop("description", None)
     return {"name": LAST_EVENT_ID, "in": "header", "description": about, "schema": schema}

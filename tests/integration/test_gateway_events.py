@@ -416,6 +416,16 @@ async def test_a_page_holds_no_more_than_was_asked_for(gateway: Gateway) -> None
     assert mores == [True, True, False]
 
 
+async def test_a_poll_goes_on_where_a_stream_has_ended_by_its_header_too(gateway: Gateway) -> None:
+    since = await position(gateway)
+    await say(gateway.node, "Hello")
+    await say(gateway.node, "Again")
+
+    _, _, body = await _ask(gateway, "GET", "?since=nowhere:9", **{"Last-Event-ID": f"{epoch_of(since)}:2"})
+
+    assert [frame["seq"] for frame in msgspec.json.decode(body)["events"]] == [3]
+
+
 # What is asked
 
 
@@ -428,6 +438,7 @@ async def test_a_page_holds_no_more_than_was_asked_for(gateway: Gateway) -> None
         ("since=e:-1", "text/event-stream", None, {"since": "bad_format"}),
         ("since=" + "e" * 70 + ":1", "application/json", None, {"since": "too_long"}),
         ("since=e:1", "text/event-stream", "here", {"Last-Event-ID": "bad_format"}),
+        ("since=e:1", "application/json", "here", {"Last-Event-ID": "bad_format"}),
         ("since=e:1", "text/event-stream", "e" * 70 + ":1", {"Last-Event-ID": "bad_format"}),
         ("wait_s=31", "application/json", None, {"wait_s": "too_large"}),
         ("wait_s=-1", "application/json", None, {"wait_s": "too_small"}),
