@@ -53,6 +53,8 @@ class Turn(Struct, frozen=True):
     now: datetime
     principal: Principal
     new_id: Callable[[], UUID]
+    #: The actor's version before the turn.
+    version: int = 0
 
 
 class Handler(Struct, frozen=True):
@@ -86,6 +88,7 @@ class Actor(Generic[S]):
         self.now = turn.now
         self.principal = turn.principal
         self.new_id = turn.new_id
+        self._version = turn.version
         self.emitted: list[Emitted] = []
         self.effects: list[Effect] = []
         self._state = state
@@ -167,6 +170,7 @@ class Actor(Generic[S]):
                     type=told.name,
                     kind=self.kind.value,
                     entity_id=self.actor_id,
+                    version=self._version + len(self.emitted),
                     event=event,
                     recipients=recipients,
                     at=self.now,

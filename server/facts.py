@@ -12,7 +12,9 @@ from protocol.booking.facts import BookingFacts, LateSlot
 from protocol.business import BusinessRecord, MemberRecord, SetAvailability
 from protocol.catalogue import Command
 from protocol.conversation import BookingParties, WrittenMessage
+from protocol.ids import BusinessId, UserId
 from protocol.instants import to_utc
+from protocol.notification.preferences import PreferenceFacts, SetContactPreferences
 from protocol.roles import Principal
 from protocol.service import ServiceRecord
 from storage.database import Pool
@@ -20,6 +22,7 @@ from storage.queries.booking import late_slots
 from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
 from storage.queries.business import MemberAsk, load_business_records, load_member_records
 from storage.queries.conversation import load_booking_parties, load_written_messages
+from storage.queries.reader import load_preference_facts
 from storage.queries.service import load_service_records
 
 Ask = tuple[Command, Principal, datetime]
@@ -50,6 +53,9 @@ def fact_loaders(pool: Pool, catalogue: Catalogue) -> Mapping[type[Struct], Load
     async def load_written(asks: Sequence[Ask]) -> Sequence[Any]:
         return await load_written_messages(pool, [_field(command, "message_id") for command, _, _ in asks])
 
+    async def load_preferences(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_preference_facts(pool, [_reader_ask(command, principal) for command, principal, _ in asks])
+
     return {
         BookingFacts: load_booking_facts,
         LateSlot: partial(late_slots, pool),
@@ -58,6 +64,7 @@ def fact_loaders(pool: Pool, catalogue: Catalogue) -> Mapping[type[Struct], Load
         ServiceRecord: load_service,
         BookingParties: load_parties,
         WrittenMessage: load_written,
+        PreferenceFacts: load_preferences,
     }
 
 
@@ -70,6 +77,11 @@ def _member_ask(command: Command, principal: Principal) -> MemberAsk:
     if isinstance(command, SetAvailability):
         return MemberAsk(principal.business_id, command.staff_id or principal.user_id)
     return MemberAsk(_field(command, "business_id"), _field(command, "user_id"))
+
+
+def _reader_ask(command: Command, principal: Principal) -> tuple[UserId, BusinessId | None]:
+    user_id = command.user_id if isinstance(command, SetContactPreferences) else principal.user_id
+    return user_id, principal.business_id
 
 
 def _booking_ask(command: Command, principal: Principal, now: datetime) -> BookingAsk:

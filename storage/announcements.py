@@ -11,8 +11,8 @@ WITH next AS (
 taken AS (
     DELETE FROM announcements a USING next WHERE a.id = next.id RETURNING a.*),
 told AS (
-    INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)
-    SELECT recipient, t.id, t.type, t.kind, t.entity_id, t.event, t.at
+    INSERT INTO notifications (user_id, id, type, kind, entity_id, version, event, at)
+    SELECT recipient, t.id, t.type, t.kind, t.entity_id, t.version, t.event, t.at
       FROM taken t CROSS JOIN unnest(t.recipients) recipient),
 queued AS (
     INSERT INTO notification_queue (user_id, notification_id, at)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,9 +11,10 @@ from msgspec import Struct
 
 from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
 from protocol.notification.channels import Channel
-from protocol.notification.deliveries import Delivery, DeliveryState, Unless, Unplanned
+from protocol.notification.deliveries import Delivery, DeliveryState, PutOff, Unless, Unplanned
 from protocol.user import Confidential
 from storage.database import Pool
+from storage.queries.notification import read_event
 
 #: Notifications that one transaction plans deliveries for.
 PLAN_MAX = 200
@@ -69,9 +71,21 @@ WITH next AS (
 taken AS (
     DELETE FROM notification_queue q USING next n
      WHERE q.user_id = n.user_id AND q.notification_id = n.notification_id RETURNING q.user_id, q.notification_id)
-SELECT n.user_id, n.id AS notification_id, n.type, n.at
+SELECT n.user_id, n.id AS notification_id, n.type, n.entity_id, n.event::text AS event, n.at, b.starts_at
   FROM taken t JOIN notifications n ON n.user_id = t.user_id AND n.id = t.notification_id
+  LEFT JOIN bookings b ON n.kind = 'booking' AND b.id = n.entity_id
  ORDER BY n.at
+"""
+#: Whoever is the first to put something off to a reader's day opens its digest; in order, so that two do not deadlock.
+_PUT_OFF = """
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::date[], $4::uuid[]) g(user_id, notification_id, day, delivery_id)),
+kept AS (
+    INSERT INTO digest_items (user_id, notification_id, day) SELECT user_id, notification_id, day FROM given
+    ON CONFLICT DO NOTHING)
+INSERT INTO digests (user_id, day, delivery_id)
+SELECT DISTINCT ON (user_id, day) user_id, day, delivery_id FROM given ORDER BY user_id, day
+ON CONFLICT DO NOTHING RETURNING delivery_id
 """
 _COLUMNS = ", ".join(f"d.{name}" for name in Leased.__struct_fields__)
 _LEASE = f"""
@@ -121,14 +135,24 @@ UPDATE deliveries d
 class Planning:
     """A round of planning under way: its notifications, and where their deliveries are put."""
 
-    def __init__(self, items: Sequence[Unplanned], put: Callable[[str], Awaitable[object]]) -> None:
+    def __init__(self, items: Sequence[Unplanned], fetch: Callable[..., Awaitable[Sequence[Any]]]) -> None:
         self.items = items
-        self._put = put
+        self._fetch = fetch
 
     async def write(self, deliveries: Sequence[Delivery]) -> None:
         """Queue these; with the end of the round they are there, and its notifications planned."""
         if deliveries:
-            await self._put(msgspec.json.encode(deliveries).decode())
+            data = msgspec.json.encode(deliveries).decode()
+            await self._fetch("SELECT put_deliveries($1::text::json)", data)
+
+    async def put_off(self, items: Sequence[PutOff]) -> set[DeliveryId]:
+        """Keep these for their readers' digests; answers the deliveries of those that were opened by it."""
+        if not items:
+            return set()
+        columns = [
+            [getattr(one, name) for one in items] for name in ("user_id", "notification_id", "day", "delivery_id")
+        ]
+        return {row["delivery_id"] for row in await self._fetch(_PUT_OFF, *columns)}
 
 
 @asynccontextmanager
@@ -136,10 +160,11 @@ async def planning(pool: Pool) -> AsyncIterator[Planning]:
     """Take notifications to plan deliveries for, all or nothing; several nodes may do so at once."""
     async with pool.acquire() as connection, connection.transaction():
         rows = await connection.fetch(_TAKE, PLAN_MAX)
-        yield Planning(
-            [Unplanned(**row) for row in rows],
-            lambda data: connection.execute("SELECT put_deliveries($1::text::json)", data),
-        )
+        yield Planning([_unplanned(row) for row in rows], connection.fetch)
+
+
+def _unplanned(row: Any) -> Unplanned:
+    return Unplanned(**{**row, "event": read_event(row["type"], row["event"])})
 
 
 async def lease(

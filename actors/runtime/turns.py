@@ -312,9 +312,9 @@ class Runtime:
     def _decide(self, activation: Activation, handler: Handler, call: Call, facts: Any) -> tuple[Actor[Any], Decision]:
         assert activation.row is not None
         now = self.clock.now()
-        turn = Turn(now, call.principal, self.new_id)
-        actor = self._actors[call.to.kind](call.to.id, activation.state, turn)
         row = activation.row
+        turn = Turn(now, call.principal, self.new_id, row.version)
+        actor = self._actors[call.to.kind](call.to.id, activation.state, turn)
         refusal: Rejected | None = call.refusal
         reply = None
         if refusal is None:

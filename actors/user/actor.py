@@ -19,13 +19,11 @@ from msgspec import Struct
 
 from actors.actor import Actor, handles
 from actors.user.state import Session, UserState, apply
+from actors.user.told import Told
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
-from protocol.instants import InstantError, to_utc
 from protocol.notification.catalogue import Party
-from protocol.notification.commands import NotificationsRead, ReadNotifications
-from protocol.notification.views import NotificationMarkRow, NotificationReadRow
 from protocol.roles import PROVIDERS, Role
 from protocol.user import (
     MEMBERSHIPS_MAX,
@@ -62,15 +60,11 @@ from protocol.user import (
 )
 
 
-class User(Actor[UserState]):
+class User(Told, Actor[UserState]):
     """Roles and sessions of one user."""
 
     kind: ClassVar[Kind] = Kind.USER
     state_type: ClassVar[type[Struct]] = UserState
-
-    @property
-    def user_id(self) -> UserId:
-        return UserId(self.actor_id)
 
     # The account
 
@@ -211,32 +205,6 @@ class User(Actor[UserState]):
         if acting != session.acting or acting != self.state.chosen:
             self.emit(RoleSwitched(session_id=session.session_id, role=acting.role, business_id=acting.business_id))
         return self._grant(session.session_id)
-
-    # Notifications
-
-    @handles(ReadNotifications)
-    def read_notifications(self, command: ReadNotifications) -> None:
-        """Mark some, or all up to an instant, as read. Raises: Invalid."""
-        read_until = self._read_until(command)
-        if not command.notification_ids and read_until is None:
-            return
-        named = tuple(dict.fromkeys(command.notification_ids))
-        self.emit(NotificationsRead(notification_ids=named, read_until=read_until))
-        for notification_id in named:
-            self.put(NotificationReadRow(user_id=self.user_id, notification_id=notification_id, read_at=self.now))
-        if read_until is not None:
-            self.put(NotificationMarkRow(user_id=self.user_id, read_until=read_until))
-
-    def _read_until(self, command: ReadNotifications) -> datetime | None:
-        """How far the mark moves; None: not at all. Raises: Invalid."""
-        if command.read_until is None:
-            return None
-        try:
-            wanted = min(to_utc(command.read_until), self.now)
-        except InstantError as error:
-            raise Invalid(read_until=error.code) from None
-        before = self.state.notifications_read_until
-        return None if before is not None and wanted <= before else wanted
 
     # What handlers share
 

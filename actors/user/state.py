@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from protocol.events import Event
 from protocol.ids import SessionId
 from protocol.notification.commands import NotificationsRead
+from protocol.notification.preferences import NotificationPreferencesSet
 from protocol.roles import Role
 from protocol.user import (
     Acting,
@@ -95,9 +96,17 @@ def apply(state: Any, event: Event) -> Any:
         case RoleSwitched():
             acting = Acting(event.role, event.business_id)
             return replace(_with_session(state, event.session_id, acting=acting), chosen=acting)
+        case NotificationsRead() | NotificationPreferencesSet():
+            return _with_notification_event(state, event)
+    raise AssertionError(f"a user does not know {event.type}")
+
+
+def _with_notification_event(state: UserState, event: NotificationsRead | NotificationPreferencesSet) -> UserState:
+    match event:
         case NotificationsRead():
             return replace(state, notifications_read_until=event.read_until or state.notifications_read_until)
-    raise AssertionError(f"a user does not know {event.type}")
+        case NotificationPreferencesSet():
+            return state
 
 
 def _with_session_event(

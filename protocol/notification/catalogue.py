@@ -42,6 +42,17 @@ class Party(StrEnum):
     SELF = "self"
 
 
+class Importance(StrEnum):
+    """How much it matters that somebody hears of it soon."""
+
+    #: Passes quiet hours, preferences, contact times and frequency; unseen, it goes by SMS as well.
+    CRITICAL = "critical"
+    #: Of use now: it is never put off to a digest.
+    TIMELY = "timely"
+    #: Can wait for the day's digest.
+    ORDINARY = "ordinary"
+
+
 EventType = type[Event]
 
 
@@ -60,38 +71,52 @@ class NotificationType:
     when: Callable[[Any], bool] | None = None
     #: The ways in which it goes out, as far as its reader wants that. Push covers browsers too.
     channels: frozenset[Channel] = frozenset({Channel.PUSH})
-    #: Passes quiet hours and preferences; unseen, it goes by SMS as well (SPEC §7).
-    critical: bool = False
+    importance: Importance = Importance.TIMELY
+    #: Its push does not wait for a live device to take the event.
+    push_at_once: bool = False
+    #: Of no use once the booking has begun.
+    before_start: bool = False
 
     @property
     def name(self) -> str:
         return self.on.type
+
+    @property
+    def critical(self) -> bool:
+        return self.importance is Importance.CRITICAL
 
 
 def _told(on: EventType, *to: Party, channels: frozenset[Channel] = frozenset({Channel.PUSH})) -> NotificationType:
     return NotificationType(on, frozenset(to), channels=channels)
 
 
+def _money(on: EventType, to: Party, channels: frozenset[Channel] = frozenset({Channel.EMAIL})) -> NotificationType:
+    """What happened to somebody's money: it is safe, and can wait."""
+    return NotificationType(on, frozenset({to}), channels=channels, importance=Importance.ORDINARY)
+
+
 _P = Party
 _LETTER = frozenset({Channel.EMAIL})
 _BOTH = frozenset({Channel.PUSH, Channel.EMAIL})
+#: All, of which one of e-mail, SMS and WhatsApp is used: the reader's preferred one.
+_ANY = frozenset({Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.WHATSAPP})
 
 NOTIFICATIONS: tuple[NotificationType, ...] = (
     # Until it is paid, a booking is a slot that is held for a quarter of an hour: nothing to call anybody for.
-    _told(BookingPaid, _P.STAFF, _P.OWNER, channels=_BOTH),
-    _told(BookingConfirmed, _P.CUSTOMER, _P.STAFF, channels=_BOTH),
-    _told(BookingDeclined, _P.CUSTOMER, _P.OWNER, channels=_BOTH),
-    _told(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER, channels=_BOTH),
-    _told(BookingAbandoned, _P.CUSTOMER, _P.OWNER, channels=_BOTH),
+    _told(BookingPaid, _P.STAFF, _P.OWNER, channels=_ANY),
+    _told(BookingConfirmed, _P.CUSTOMER, _P.STAFF, channels=_ANY),
+    _told(BookingDeclined, _P.CUSTOMER, _P.OWNER, channels=_ANY),
+    _told(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER, channels=_ANY),
+    _told(BookingAbandoned, _P.CUSTOMER, _P.OWNER, channels=_ANY),
     _told(BookingExpired, _P.CUSTOMER),
-    _told(BookingRevived, _P.CUSTOMER, _P.STAFF, channels=_BOTH),
-    _told(BookingReminded, _P.CUSTOMER, channels=_BOTH),
+    _told(BookingRevived, _P.CUSTOMER, _P.STAFF, channels=_ANY),
+    NotificationType(BookingReminded, frozenset({_P.CUSTOMER}), channels=_ANY, push_at_once=True, before_start=True),
     _told(BookingStarted, _P.CUSTOMER),
     _told(BookingCompleted, _P.CUSTOMER, channels=_BOTH),
-    _told(BookingReleased, _P.OWNER, channels=_LETTER),
-    _told(BookingRefunded, _P.CUSTOMER, channels=_BOTH),
-    _told(PaymentUnplaced, _P.CUSTOMER, channels=_LETTER),
-    _told(PaymentReturned, _P.CUSTOMER, channels=_LETTER),
+    _money(BookingReleased, _P.OWNER),
+    _money(BookingRefunded, _P.CUSTOMER, _BOTH),
+    _money(PaymentUnplaced, _P.CUSTOMER),
+    _money(PaymentReturned, _P.CUSTOMER),
     # A thread that is written to all day is one notification a minute, not one a message.
     NotificationType(MessagePosted, frozenset({_P.MEMBER}), when=lambda event: event.active_at is not None),
     NotificationType(SessionOpened, frozenset({_P.SELF}), even_by_self=True, channels=_LETTER),
@@ -101,7 +126,7 @@ NOTIFICATIONS: tuple[NotificationType, ...] = (
         even_by_self=True,
         when=lambda event: event.reason is RevokeReason.REUSE,
         channels=_BOTH,
-        critical=True,
+        importance=Importance.CRITICAL,
     ),
 )
 
@@ -114,3 +139,5 @@ def _by_event(types: Iterable[NotificationType]) -> Mapping[EventType, Notificat
 
 #: event → what people are told when it happens.
 DRIVEN_BY: Mapping[EventType, NotificationType] = _by_event(NOTIFICATIONS)
+#: name → type.
+BY_NAME: Mapping[str, NotificationType] = {told.name: told for told in NOTIFICATIONS}

@@ -10,19 +10,22 @@ A lease that runs out (its server died) goes back to WAITING: nobody knows wheth
 as an unknown outcome. What was leased and never handed to the provider is put back without an attempt counted.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar
+from uuid import UUID
 
 from msgspec import Struct
 
-from protocol.events import Row
+from protocol.events import Event, Row
 from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
 from protocol.notification.channels import Channel
 from protocol.user import Confidential
 
 #: After so many attempts a delivery is dead, unless configured otherwise; with the waits between, that is some hours.
 ATTEMPTS_MAX = 20
+#: The template of the letter that lists what was put off.
+DIGEST = "digest"
 
 
 class DeliveryState(StrEnum):
@@ -50,8 +53,25 @@ class Unplanned(Struct, frozen=True, kw_only=True):
     user_id: UserId
     notification_id: NotificationId
     type: str
+    entity_id: UUID
+    #: What happened; None: this server knows no such event.
+    event: Event | None
     #: When its event happened.
     at: datetime
+    #: When the booking that it is about begins; None: it is about none.
+    starts_at: datetime | None
+
+
+class PutOff(Struct, frozen=True, kw_only=True):
+    """A notification that waits for its reader's digest."""
+
+    user_id: UserId
+    notification_id: NotificationId
+    #: The digest's local day; each has one.
+    day: date
+    due_at: datetime
+    #: The digest's delivery, if this is the first thing that is put off to that day.
+    delivery_id: DeliveryId
 
 
 class Delivery(Confidential, Row, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from protocol.ids import DeviceId, UserId
 from protocol.notification.channels import Channel
+from protocol.notification.preferences import NotificationPreferences
 from protocol.user import Confidential
 
 
@@ -25,3 +26,4 @@ class Reader(Confidential, Struct, frozen=True, kw_only=True):
     #: E.164; None: there is none, or nobody has shown yet that it is theirs.
     phone_number: str | None
     devices: tuple[ReaderDevice, ...] = ()
+    preferences: NotificationPreferences

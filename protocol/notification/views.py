@@ -27,6 +27,8 @@ class Announcement(Row, frozen=True, kw_only=True):
     type: str
     kind: str
     entity_id: UUID
+    #: The entity's version after the event; with kind and id it is the event's place in every inbox.
+    version: int
     #: The event itself: ids, codes and amounts.
     event: Struct
     recipients: tuple[UserId, ...]

@@ -1,14 +1,18 @@
 """What a message needs to be composed: its reader, and what happened, in the reader's language. Many at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from protocol.ids import DeliveryId
+from protocol.notification.deliveries import DIGEST, Unless
 from protocol.notification.reader import Reader
+from server.outbound.adapters import Needless
+from server.outbound.digest import Digest, digest_text, make_digest
 from server.queries.notifications import Scene, Teller, load_scene
 from server.words import Language, language
 from storage.database import Pool
 from storage.deliveries import Leased
+from storage.queries.heed import Key, list_digests, load_heed
 from storage.queries.notification import Kept, load_notifications
 from storage.queries.reader import load_readers
 
@@ -23,32 +27,68 @@ class Brief:
     #: The notification, with its event as far as the reader may still see it; None: there is none.
     kept: Kept | None
     scene: Scene
+    #: Only of a delivery whose template is ``digest``.
+    digest: Digest | None = None
 
     @property
     def title(self) -> str:
-        """The notification's title; empty if there is none."""
+        """The notification's or the digest's title; empty if there is none."""
+        if self.digest is not None:
+            return self.language.digest.title
         return "" if self.kept is None else Teller(self.language, self.scene).tell(self.kept).title
 
     @property
     def body(self) -> str:
-        """The notification's one sentence; empty if there is none."""
+        """The notification's one sentence, or the digest in plain text; empty if there is none."""
+        if self.digest is not None:
+            return digest_text(self.digest, self.language, self.reader.preferences.zone)
         return "" if self.kept is None else Teller(self.language, self.scene).tell(self.kept).body
 
 
-async def brief(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Brief]:
-    """Read what these need; whose reader was erased is not among them."""
-    readers = await load_readers(pool, list({one.user_id for one in deliveries}))
-    keys = {(one.user_id, one.notification_id) for one in deliveries if one.notification_id is not None}
-    kept = await load_notifications(pool, list(keys))
+async def brief(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Brief | Needless]:
+    """Read what these need, or why they are not needed any more; whose reader was erased is not among them."""
+    needless = await needless_of(pool, deliveries)
+    readers = await load_readers(pool, list({one.user_id for one in deliveries if one.id not in needless}))
+    wanted = [one for one in deliveries if one.user_id in readers and one.id not in needless]
+    listed = await list_digests(pool, [one.id for one in wanted if one.template == DIGEST])
+    told = {(one.user_id, one.notification_id) for one in wanted if one.notification_id is not None}
+    kept = await load_notifications(pool, list(told.union(*listed.values())))
     scene = await load_scene(pool, list(kept.values()))
-    return {
-        one.id: Brief(
-            one,
-            readers[one.user_id],
-            language(readers[one.user_id].language),
-            None if one.notification_id is None else kept.get((one.user_id, one.notification_id)),
-            scene,
-        )
-        for one in deliveries
-        if one.user_id in readers
-    }
+    briefs: dict[DeliveryId, Brief | Needless] = {**needless}
+    for one in wanted:
+        of_digest = [kept[key] for key in listed.get(one.id, ()) if key in kept]
+        briefs[one.id] = _brief(one, readers[one.user_id], kept, of_digest, scene)
+    return briefs
+
+
+def _brief(
+    one: Leased,
+    reader: Reader,
+    kept: Mapping[Key, Kept],
+    of_digest: Sequence[Kept],
+    scene: Scene,
+) -> Brief | Needless:
+    spoken = language(reader.language)
+    if one.template != DIGEST:
+        about = None if one.notification_id is None else kept.get((one.user_id, one.notification_id))
+        return Brief(one, reader, spoken, about, scene)
+    digest = make_digest(of_digest, Teller(spoken, scene))
+    return Brief(one, reader, spoken, None, scene, digest) if digest.items else Needless("nothing_new")
+
+
+async def needless_of(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Needless]:
+    """Which of these are not needed any more, since their reader got or saw what they tell of."""
+    asked = {one.id: (one.user_id, one.notification_id) for one in deliveries if one.unless and one.notification_id}
+    if not asked:
+        return {}
+    heeded = await load_heed(pool, list(set(asked.values())))
+    needless = {}
+    for one in deliveries:
+        heed = heeded.get(asked[one.id]) if one.id in asked else None
+        if heed is None:
+            continue
+        if heed.seen:
+            needless[one.id] = Needless("seen")
+        elif heed.delivered and one.unless is Unless.DELIVERED:
+            needless[one.id] = Needless("delivered_live")
+    return needless

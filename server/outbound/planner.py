@@ -1,21 +1,21 @@
 """Plans deliveries for new notifications, a round at a time, each round in a transaction of its own."""
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
-from actors.rules.notifying import plan
-from protocol.notification.catalogue import NOTIFICATIONS
+from actors.rules.notifying import Means, Plan, digest_delivery, plan
+from protocol.notification.catalogue import BY_NAME
 from protocol.notification.channels import Channel
-from protocol.notification.deliveries import Delivery
+from protocol.notification.deliveries import Unplanned
+from protocol.notification.reader import Reader
 from storage.database import Pool
 from storage.deliveries import PLAN_MAX, planning
 from storage.queries.reader import load_readers
 
 log = structlog.get_logger(__name__)
-
-_BY_NAME = {told.name: told for told in NOTIFICATIONS}
 
 
 class Planner:
@@ -23,6 +23,7 @@ class Planner:
 
     Args:
         available: the channels that this installation has.
+        now: the domain's clock.
         planned: hears of the channels that got something to send.
     """
 
@@ -30,11 +31,13 @@ class Planner:
         self,
         pool: Pool,
         available: frozenset[Channel],
+        now: Callable[[], datetime],
         new_id: Callable[[], UUID],
         planned: Callable[[Collection[Channel]], None],
     ) -> None:
         self._pool = pool
         self._available = available
+        self._now = now
         self._new_id = new_id
         self._planned = planned
 
@@ -46,11 +49,18 @@ class Planner:
     async def _plan_some(self) -> int:
         async with planning(self._pool) as planned:
             readers = await load_readers(self._pool, list({item.user_id for item in planned.items}))
-            deliveries: list[Delivery] = []
-            for item in planned.items:
-                told, reader = _BY_NAME.get(item.type), readers.get(item.user_id)
-                if told is not None and reader is not None:
-                    deliveries += plan(told, item, reader, self._available, self._new_id)
+            now = self._now()
+            means = Means(self._available, now, self._new_id)
+            plans = [_plan(item, readers[item.user_id], means) for item in planned.items if item.user_id in readers]
+            put_off = [plan.put_off for plan in plans if plan.put_off is not None]
+            opened = await planned.put_off(put_off)
+            deliveries = [delivery for plan in plans for delivery in plan.deliveries]
+            deliveries += [digest_delivery(one, now) for one in put_off if one.delivery_id in opened]
             await planned.write(deliveries)
         self._planned({delivery.channel for delivery in deliveries})
         return len(planned.items)
+
+
+def _plan(item: Unplanned, reader: Reader, means: Means) -> Plan:
+    told = BY_NAME.get(item.type)
+    return Plan([]) if told is None else plan(told, item, reader, means)

@@ -65,7 +65,7 @@ class Reaching:
         }
         self._pool = node.pool
         self._attempts_max = config.attempts_max
-        self.planner = Planner(node.pool, frozenset(self.couriers), node.runtime.new_id, self.call)
+        self.planner = Planner(node.pool, frozenset(self.couriers), node.clock.now, node.runtime.new_id, self.call)
         self.announcer = Announcer(partial(tell, node.pool), self.planner.plan_all)
 
     def start(self) -> None:
@@ -144,6 +144,9 @@ async def _compose(
     """Make the messages; one that cannot be made holds up no other."""
     made: dict[DeliveryId, Message | Needless | TryLater] = {}
     for delivery_id, one in (await brief(pool, deliveries)).items():
+        if isinstance(one, Needless):
+            made[delivery_id] = one
+            continue
         try:
             made[delivery_id] = make(one)
         except Exception as error:

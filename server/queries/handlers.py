@@ -6,6 +6,7 @@ from protocol.booking.views import GetBooking, GetTimeline, ListBookings, ListJo
 from protocol.business import GetAvailability, GetBusiness, ListStaff
 from protocol.catalogue import Query
 from protocol.conversation import GetConversation, ListConversations, ListMessages
+from protocol.notification.preferences import GetPreferences
 from protocol.notification.views import ListNotifications
 from protocol.service import FindSlots, GetService, ListCategories, ListServices
 from protocol.snapshot import GetSnapshot
@@ -19,6 +20,7 @@ from server.queries.timeline import timeline
 from storage.queries.booking import get_booking, list_bookings, list_jobs
 from storage.queries.business import get_availability, get_business, list_staff
 from storage.queries.conversation import get_conversation, list_conversations, list_messages
+from storage.queries.reader import get_preferences
 from storage.queries.service import get_service, list_categories, list_services
 from storage.queries.snapshot import get_snapshot
 from storage.queries.user import current_user, list_sessions
@@ -46,6 +48,7 @@ def query_handlers(node: Node) -> Mapping[type[Query], QueryHandler]:
         ListMessages: list_messages,
         GetSnapshot: get_snapshot,
         ListNotifications: list_notifications,
+        GetPreferences: get_preferences,
         GetBalance: get_balance,
         GetStatement: get_statement,
     }

@@ -24,6 +24,15 @@ class Words(NamedTuple):
     body: str
 
 
+class DigestWords(NamedTuple):
+    """The words around a digest's items."""
+
+    title: str
+    opening: str
+    #: With ``{count}``.
+    more: str
+
+
 @dataclass(frozen=True, slots=True)
 class Language:
     """How one language says things."""
@@ -34,6 +43,7 @@ class Language:
     #: A day and a time, in CLDR's pattern letters.
     moment_pattern: str
     somebody: str
+    digest: DigestWords
 
     def words(self, name: str) -> Words:
         """The words for a type of notification, with their braces; a type without any is called by its name."""
@@ -49,7 +59,7 @@ class Language:
 
 
 LANGUAGES: Mapping[str, Language] = {
-    code: Language(code, spoken.TEXTS, spoken.MOMENT, spoken.SOMEBODY)
+    code: Language(code, spoken.TEXTS, spoken.MOMENT, spoken.SOMEBODY, DigestWords(*spoken.DIGEST))
     for code, spoken in (("en", en), ("de", de), ("it", it))
 }
 FALLBACK = LANGUAGES["en"]

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 
 MOMENT = "EEEE, d. MMMM, HH:mm 'Uhr'"
 SOMEBODY = "Jemand"
+#: A digest: its title, what stands before its items, and what behind them if there are more.
+DIGEST = (
+    "Was Sie verpasst haben",
+    "Das ist passiert, und Sie haben es noch nicht gelesen:",
+    "Und {count} mehr, in der App.",
+)
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     "booking.paid": ("Neue Buchung", "{customer} hat {title} am {starts_at} gebucht. {amount} sind bezahlt."),

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 
 MOMENT = "EEEE d MMMM, HH:mm"
 SOMEBODY = "Somebody"
+#: A digest: its title, what stands before its items, and what behind them if there are more.
+DIGEST = (
+    "What you have missed",
+    "This has happened, and you have not read it yet:",
+    "And {count} more, in the app.",
+)
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     "booking.paid": ("New booking", "{customer} booked {title} on {starts_at}. {amount} is paid."),

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 
 MOMENT = "EEEE d MMMM, 'ore' HH:mm"
 SOMEBODY = "Qualcuno"
+#: A digest: its title, what stands before its items, and what behind them if there are more.
+DIGEST = (
+    "Che cosa ti sei perso",
+    "È successo questo, e non l’hai ancora letto:",
+    "E altre {count}, nell’app.",
+)
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     "booking.paid": ("Nuova prenotazione", "{customer} ha prenotato {title}, {starts_at}. Pagato: {amount}."),

@@ -56,17 +56,18 @@ class About(Struct, frozen=True, kw_only=True):
 
 _cursor = Cursor(tuple[Instant, UUID])
 
-_READ = """(n.at <= coalesce(m.read_until, '-infinity') OR EXISTS (
+#: Whether notification n is read, with its reader's mark m.
+READ = """(n.at <= coalesce(m.read_until, '-infinity') OR EXISTS (
            SELECT FROM notification_reads r WHERE r.user_id = n.user_id AND r.notification_id = n.id))"""
 
 _PAGE = f"""
-SELECT n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {_READ} AS read
+SELECT n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {READ} AS read
   FROM notifications n LEFT JOIN notification_marks m ON m.user_id = n.user_id
- WHERE n.user_id = $1 AND ($2::timestamptz IS NULL OR (n.at, n.id) < ($2, $3)) AND ($4 OR NOT {_READ})
+ WHERE n.user_id = $1 AND ($2::timestamptz IS NULL OR (n.at, n.id) < ($2, $3)) AND ($4 OR NOT {READ})
  ORDER BY n.at DESC, n.id DESC LIMIT $5
 """
 _THESE = f"""
-SELECT n.user_id, n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {_READ} AS read
+SELECT n.user_id, n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {READ} AS read
   FROM unnest($1::uuid[], $2::uuid[]) w(user_id, id)
   JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id
   LEFT JOIN notification_marks m ON m.user_id = n.user_id
@@ -75,7 +76,7 @@ _STANDING = f"""
 SELECT {AS_OF}, coalesce((SELECT language FROM people WHERE user_id = $1), 'en') AS language,
        (SELECT count(*) FROM (
             SELECT FROM notifications n LEFT JOIN notification_marks m ON m.user_id = n.user_id
-             WHERE n.user_id = $1 AND NOT {_READ} LIMIT {UNREAD_MAX}) u) AS unread
+             WHERE n.user_id = $1 AND NOT {READ} LIMIT {UNREAD_MAX}) u) AS unread
 """
 
 
@@ -120,13 +121,14 @@ def _kept(user_id: UserId, row: Any, visible: bool) -> Kept:
         id=row["id"],
         type=row["type"],
         about=Ref(Kind(row["kind"]), row["entity_id"]),
-        event=_event(row["type"], row["event"]) if visible else None,
+        event=read_event(row["type"], row["event"]) if visible else None,
         read=row["read"],
         at=row["at"],
     )
 
 
-def _event(name: str, data: str) -> Event | None:
+def read_event(name: str, data: str) -> Event | None:
+    """Read an event that a notification comes from; None: this server knows no such event."""
     declared = EVENTS.get(name)
     try:
         return None if declared is None else msgspec.json.decode(data, type=declared)

@@ -1,18 +1,102 @@
-"""Reading whom to reach: many people in one statement."""
+"""Reading whom to reach, and how they want to be reached: many people in one statement."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from protocol.ids import UserId
+import msgspec
+
+from protocol.errors import NotFound
+from protocol.ids import BusinessId, Kind, UserId
+from protocol.notification.catalogue import NOTIFICATIONS
+from protocol.notification.preferences import (
+    GetPreferences,
+    NotificationPreferences,
+    PreferenceFacts,
+    PreferencesView,
+    TypeView,
+)
 from protocol.notification.reader import Reader
+from protocol.roles import Principal
+from protocol.user import Person
 from storage.database import Pool
+from storage.queries.page import AS_OF
+
+_preferences = msgspec.json.Decoder(NotificationPreferences)
+_person = msgspec.json.Decoder(Person)
+
+_READERS = """
+SELECT p.user_id, p.name, p.language, p.email, CASE WHEN u.is_phone_verified THEN p.phone_number END AS phone_number,
+       row_to_json(w)::text AS preferences
+  FROM people p JOIN users u USING (user_id) LEFT JOIN notification_preferences w USING (user_id)
+ WHERE p.user_id = ANY($1::uuid[])
+"""
+_FACTS = """
+SELECT row_to_json(p)::text AS person, row_to_json(w)::text AS preferences,
+       EXISTS (SELECT FROM bookings b WHERE b.business_id = g.business_id AND b.customer_id = g.user_id) AS is_customer
+  FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY g(user_id, business_id, ord)
+  LEFT JOIN people p ON p.user_id = g.user_id
+  LEFT JOIN notification_preferences w ON w.user_id = g.user_id
+ ORDER BY g.ord
+"""
+_OWN = f"""
+SELECT p.language, row_to_json(w)::text AS preferences, {AS_OF}
+  FROM people p LEFT JOIN notification_preferences w USING (user_id) WHERE p.user_id = $1
+"""
 
 
 async def load_readers(pool: Pool, ids: Sequence[UserId]) -> dict[UserId, Reader]:
     """How to reach these people; who was erased is not among them."""
-    rows = await pool.fetch(
-        "SELECT p.user_id, p.name, p.language, p.email,"
-        " CASE WHEN u.is_phone_verified THEN p.phone_number END AS phone_number"
-        " FROM people p JOIN users u USING (user_id) WHERE p.user_id = ANY($1::uuid[])",
-        list(ids),
+    rows = await pool.fetch(_READERS, list(ids))
+    return {
+        row["user_id"]: Reader(**{**row, "preferences": _wishes(row["user_id"], row["preferences"])}) for row in rows
+    }
+
+
+async def load_preference_facts(
+    pool: Pool, asks: Sequence[tuple[UserId, BusinessId | None]]
+) -> list[PreferenceFacts | NotFound]:
+    """Whose preferences are to be set, for which business, in order; who never was, or was erased, is not found."""
+    rows = await pool.fetch(_FACTS, [user_id for user_id, _ in asks], [business_id for _, business_id in asks])
+    return [_facts(user_id, row) for (user_id, _), row in zip(asks, rows, strict=True)]
+
+
+async def get_preferences(pool: Pool, query: GetPreferences, principal: Principal) -> PreferencesView:
+    """Show somebody how they want to be reached. Raises: NotFound."""
+    row = await pool.fetchrow(_OWN, principal.user_id)
+    if row is None:
+        raise NotFound(entity=Kind.USER.value, id=str(principal.user_id))
+    wishes = _wishes(principal.user_id, row["preferences"])
+    return PreferencesView(
+        zone=wishes.zone,
+        quiet_hours=wishes.quiet_hours,
+        channels=wishes.channels,
+        frequency=wishes.frequency,
+        contact_method=wishes.contact_method,
+        contact_times=wishes.contact_times,
+        digest_hour=wishes.digest_hour,
+        language=row["language"],
+        types=_TYPES,
+        as_of=row["as_of"],
     )
-    return {row["user_id"]: Reader(**row) for row in rows}
+
+
+#: What the catalogue offers.
+_TYPES = tuple(
+    TypeView(type=told.name, importance=told.importance, channels=tuple(sorted(told.channels)))
+    for told in NOTIFICATIONS
+)
+
+
+def _wishes(user_id: UserId, data: str | None) -> NotificationPreferences:
+    """What was said, or the defaults."""
+    return NotificationPreferences(user_id=user_id) if data is None else _preferences.decode(data)
+
+
+def _facts(user_id: UserId, row: Any) -> PreferenceFacts | NotFound:
+    if row["person"] is None:
+        return NotFound(entity=Kind.USER.value, id=str(user_id))
+    return PreferenceFacts(
+        person=_person.decode(row["person"]),
+        preferences=_wishes(user_id, row["preferences"]),
+        is_customer=row["is_customer"],
+    )

@@ -76,7 +76,10 @@ conversation.open_for_booking  401      ok       ok       ok       ok       ok
 conversation.post              401      ok       ok       ok       ok       ok
 conversation.replace_member    never    never    never    never    never    never
 notification.list              401      ok       ok       ok       ok       ok
+notification.preferences       401      ok       ok       ok       ok       ok
 notification.read              401      ok       ok       ok       ok       ok
+notification.set_contact_preferences 401 ok      ok       ok       ok       403
+notification.set_preferences   401      ok       ok       ok       ok       ok
 service.categories             ok       ok       ok       ok       ok       ok
 service.create                 401      403      ok       ok       ok       403
 service.deactivate             401      403      ok       ok       ok       ok

@@ -1,0 +1,79 @@
+"""What one user is told, and how they want to be told: wishes are rows that it writes and does not keep."""
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from actors.actor import Actor, handles
+from actors.rules.preferring import contact_preferences_after, preferences_after
+from actors.user.state import UserState
+from protocol.errors import Invalid, NotFound
+from protocol.ids import UserId
+from protocol.instants import InstantError, to_utc
+from protocol.notification.commands import NotificationsRead, ReadNotifications
+from protocol.notification.preferences import (
+    NotificationPreferences,
+    NotificationPreferencesSet,
+    PreferenceFacts,
+    SetContactPreferences,
+    SetPreferences,
+)
+from protocol.notification.views import NotificationMarkRow, NotificationReadRow
+
+
+class Told(Actor[UserState]):
+    """The part of a user's actor that has to do with notifications."""
+
+    @property
+    def user_id(self) -> UserId:
+        return UserId(self.actor_id)
+
+    # Notifications
+
+    @handles(ReadNotifications)
+    def read_notifications(self, command: ReadNotifications) -> None:
+        """Mark some, or all up to an instant, as read. Raises: Invalid."""
+        read_until = self._read_until(command)
+        if not command.notification_ids and read_until is None:
+            return
+        named = tuple(dict.fromkeys(command.notification_ids))
+        self.emit(NotificationsRead(notification_ids=named, read_until=read_until))
+        for notification_id in named:
+            self.put(NotificationReadRow(user_id=self.user_id, notification_id=notification_id, read_at=self.now))
+        if read_until is not None:
+            self.put(NotificationMarkRow(user_id=self.user_id, read_until=read_until))
+
+    def _read_until(self, command: ReadNotifications) -> datetime | None:
+        """How far the mark moves; None: not at all. Raises: Invalid."""
+        if command.read_until is None:
+            return None
+        try:
+            wanted = min(to_utc(command.read_until), self.now)
+        except InstantError as error:
+            raise Invalid(read_until=error.code) from None
+        before = self.state.notifications_read_until
+        return None if before is not None and wanted <= before else wanted
+
+    # Preferences
+
+    @handles(SetPreferences, facts=PreferenceFacts)
+    def set_preferences(self, command: SetPreferences, facts: PreferenceFacts) -> None:
+        """Say how one wants to be reached. Raises: Invalid."""
+        self._prefer(facts, preferences_after(command, facts.preferences), command.language)
+
+    @handles(SetContactPreferences, facts=PreferenceFacts)
+    def set_contact_preferences(self, command: SetContactPreferences, facts: PreferenceFacts) -> None:
+        """Say how a person wants to be written to, as that person or for a business of theirs.
+
+        Raises: Invalid, NotFound to anybody else.
+        """
+        if self.principal.user_id != self.user_id and not (self.principal.manager and facts.is_customer):
+            raise NotFound(entity=self.kind.value, id=str(self.user_id))
+        self._prefer(facts, contact_preferences_after(command, facts.preferences), command.language)
+
+    def _prefer(self, facts: PreferenceFacts, wanted: NotificationPreferences, language: str | None) -> None:
+        """Keep what is wanted. Nobody else writes these rows, so the facts are what they were."""
+        self.emit(NotificationPreferencesSet(by=self.principal.user_id))
+        self.put(wanted)
+        if language is not None:
+            self.put(replace(facts.person, language=language))
