@@ -22,9 +22,6 @@ class Crowd:
         #: How many found no place, by the bound that stood in the way.
         self.refused_total: Counter[str] = Counter(address=0, node=0)
 
-    def __len__(self) -> int:
-        return self._count
-
     def enter(self, key: str | None) -> None:
         """Let one more in; ``leave`` gives its place back. Raises: LimitReached, Busy."""
         if key is not None and self._by_key[key] >= self._limits.connections_per_address_max:
