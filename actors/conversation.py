@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.actor import Actor, handles
+from actors.rules.replies import reply_digest
 from protocol.booking.terms import BookingStatus
 from protocol.conversation import (
     MEMBERS_MAX,
@@ -59,6 +60,7 @@ from protocol.events import Event
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.notification.catalogue import Party
 from protocol.roles import Role
+from protocol.suggestions import SuggestionUseRow, UsedSuggestion
 
 #: A thread moves up in its members' lists at most this often, so that most messages leave the members' rows alone.
 ACTIVE_STEP = timedelta(minutes=1)
@@ -158,6 +160,8 @@ class Conversation(Actor[ConversationState]):
         )
         if moves:
             self._put_members()
+        if cmd.suggestion is not None:
+            self._put_use(cmd.suggestion, row)
         return MessageReply(message_id=message_id, sent_at=self.now)
 
     @handles(EditMessage, facts=WrittenMessage)
@@ -312,6 +316,18 @@ class Conversation(Actor[ConversationState]):
     def _put_members(self) -> None:
         for user_id, role in self.state.members.items():
             self.put(MemberRow(conversation_id=self._id, user_id=user_id, role=role, active_at=self.state.active_at))
+
+    def _put_use(self, used: UsedSuggestion, message: MessageRow) -> None:
+        self.put(
+            SuggestionUseRow(
+                message_id=message.id,
+                conversation_id=self._id,
+                user_id=message.sender_id,
+                suggestion_id=used.id,
+                reply_index=used.index,
+                digest=reply_digest(message.text),
+            )
+        )
 
     def audience(self) -> Iterable[UserId]:
         return self.state.members

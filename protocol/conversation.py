@@ -13,6 +13,7 @@ from protocol.events import Event, Row
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.rates import per_minute
 from protocol.roles import ANYONE, INTERNAL, PROVIDERS, Principal, Role
+from protocol.suggestions import UsedSuggestion
 
 MEMBERS_MAX = 64
 TEXT_CHARS_MAX = 4000
@@ -138,6 +139,8 @@ class PostMessage(Command, frozen=True, kw_only=True):
 
     conversation_id: ConversationId
     text: Text
+    #: The suggested reply that it came from, changed or not; None: it is all one's own.
+    suggestion: UsedSuggestion | None = None
 
 
 @command(

@@ -18,6 +18,8 @@ AgendaId = NewType("AgendaId", UUID)
 NotificationId = NewType("NotificationId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 DeviceId = NewType("DeviceId", UUID)
+#: Made of what was suggested, so that the same suggestions have the same id.
+SuggestionId = NewType("SuggestionId", UUID)
 
 #: The principal of everything that the server does by itself: timers, messages between actors.
 SYSTEM = UserId(UUID(int=0))

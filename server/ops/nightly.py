@@ -8,6 +8,7 @@ from server.node import ACTORS, Node
 from server.ops.jobs import Counts, Daily, Every, Job
 from server.ops.ledger import SEAL_EVERY_S, LedgerSealer
 from server.ops.nightly_verify import VERIFY_MAX_S, NightlyProof
+from server.ops.suggestions import COUNT_EVERY_S, SuggestionCounter
 from storage.database import Pool
 from storage.retention import archive_journals, sweeping, trim_inboxes
 
@@ -19,8 +20,12 @@ def jobs_of(node: Node, config: Config) -> list[Job]:
     node.agenda.every("ledger figures", SEAL_EVERY_S, sealer.look)
     proof = NightlyProof(node.pool, ACTORS)
     node.metrics.registry.register(proof)
+    suggestions = SuggestionCounter(node.pool)
+    node.metrics.registry.register(suggestions)
+    node.agenda.every("suggestion figures", COUNT_EVERY_S, suggestions.look)
     return [
         Job("ledger.seal", Every(SEAL_EVERY_S), sealer.run),
+        Job("suggestions.count", Every(COUNT_EVERY_S), suggestions.run),
         Job("verify", nightly, proof.run, VERIFY_MAX_S, proof.tell),
         *retention_jobs(node.pool, nightly, config.retention),
     ]

@@ -10,12 +10,14 @@ from protocol.notification.preferences import GetPreferences
 from protocol.notification.views import ListNotifications
 from protocol.service import FindSlots, GetService, ListCategories, ListServices
 from protocol.snapshot import GetSnapshot
+from protocol.suggestions import GetSuggestions
 from protocol.user import CurrentUser, Sessions
 from protocol.wallet import GetBalance, GetStatement
 from server.http.endpoints import QueryHandler
 from server.node import Node
 from server.queries.notifications import list_notifications
 from server.queries.slots import SlotFinder
+from server.queries.suggestions import Suggestions
 from server.queries.timeline import timeline
 from storage.queries.booking import get_booking, list_bookings, list_jobs
 from storage.queries.business import get_availability, get_business, list_staff
@@ -46,6 +48,7 @@ def query_handlers(node: Node) -> Mapping[type[Query], QueryHandler]:
         ListConversations: list_conversations,
         GetConversation: get_conversation,
         ListMessages: list_messages,
+        GetSuggestions: Suggestions(node.clock.now),
         GetSnapshot: get_snapshot,
         ListNotifications: list_notifications,
         GetPreferences: get_preferences,

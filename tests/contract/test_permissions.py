@@ -75,6 +75,7 @@ conversation.open              never    never    never    never    never    neve
 conversation.open_for_booking  401      ok       ok       ok       ok       ok
 conversation.post              401      ok       ok       ok       ok       ok
 conversation.replace_member    never    never    never    never    never    never
+conversation.suggestions       401      ok       ok       ok       ok       ok
 notification.list              401      ok       ok       ok       ok       ok
 notification.preferences       401      ok       ok       ok       ok       ok
 notification.read              401      ok       ok       ok       ok       ok

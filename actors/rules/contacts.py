@@ -1,0 +1,72 @@
+"""Contact data in free text: links, e-mail addresses, handles, and numbers long enough to lead to somebody."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+#: So many digits in a row, or with something between them, are a number that can lead to somebody.
+RUN_DIGITS_MIN = 5
+SPREAD_DIGITS_MIN = 7
+
+_CONTACT = re.compile(
+    rf"""
+      (?P<email> [\w.+%-]{{1,64}} (?:
+          @ [\w-]+ (?: \.[\w-]+ )*
+        | \s? @ \s? [\w-]+ (?: \.[\w-]+ )+
+        | \s? [(\[{{] \s? at \s? [)\]}}] \s? [\w-]+ (?: \.[\w-]+ )* ) )
+    | (?P<link>
+          \b [a-z][a-z0-9+.-]{{1,20}} :// \S*
+        | \b (?: mailto | tel | sms | callto | skype | whatsapp | javascript | data ) : \S+
+        | \b www\. \S+
+        | \b \d{{1,3}} (?: \.\d{{1,3}} ){{3}} \b \S*
+        | (?<![\w@]) (?: [\w-]{{1,63}}\. )+ [^\W\d_]{{2,24}} \b (?: [/?\#:] \S* )?
+        | \b [\w-]+ \s? [(\[{{] \s? (?: \. | dot | punkt | punto ) \s? [)\]}}] \s? [^\W\d_]{{2,24}}
+        | \b [\w-]+ \s (?: dot | punkt | punto ) \s (?: com | net | org | info | io | me | de | it | eu | app ) \b )
+    | (?P<handle> (?<!\w) @ \w{{2,}} )
+    | (?P<date>
+          \b \d{{1,2}} [./] \d{{1,2}} [./] (?: 19 | 20 ) \d\d \b (?! [./-]? \d )
+        | \b (?: 19 | 20 ) \d\d - \d\d - \d\d \b (?! [./-]? \d ) )
+    | (?P<time> (?<![\d:]) (?: [01]?\d | 2[0-4] ) : [0-5]\d (?! [\d:] ) )
+    | (?P<number>
+          [+(]? \d (?: [\s().,:;/·•_*+\ufe0f\u20e3-]{{0,3}} \d ){{{SPREAD_DIGITS_MIN - 1},}}
+        | \d{{{RUN_DIGITS_MIN},}} )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+#: Kinds of finding that lead to nobody.
+_HARMLESS = frozenset({"date", "time"})
+#: What stands in a contact's place.
+_PLACEHOLDERS = {"email": "[email]", "link": "[link]", "handle": "[handle]", "number": "[number]"}
+_AROUND = " \t\r\n.,;:!?()[]{}<>\"'"
+
+
+def contacts(text: str) -> frozenset[str]:
+    """Every contact in a text, written in one way: of a number only the digits, of anything else small letters."""
+    return frozenset(_written(kind, found) for kind, found in _found(plain(text)))
+
+
+def redacted(text: str) -> str:
+    """The text with a placeholder for each contact; compatible letters in their plain form, invisible ones left out."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return _PLACEHOLDERS.get(match.lastgroup or "", match[0])
+
+    return _CONTACT.sub(replaced, plain(text))
+
+
+def plain(text: str) -> str:
+    """The text as it is read: compatible forms (full width, circled) as plain ones, without what is not seen."""
+    seen = "".join([char for char in text if unicodedata.category(char) not in ("Cf", "Cs")])
+    return unicodedata.normalize("NFKC", seen)
+
+
+def _found(text: str) -> Iterator[tuple[str, str]]:
+    for match in _CONTACT.finditer(text):
+        if match.lastgroup not in _HARMLESS:
+            yield match.lastgroup or "", match[0]
+
+
+def _written(kind: str, found: str) -> str:
+    if kind == "number":
+        return "".join([str(unicodedata.digit(char)) for char in found if char.isdecimal()])
+    return "".join(found.split()).strip(_AROUND).casefold()

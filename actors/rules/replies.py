@@ -1,0 +1,275 @@
+"""Suggested replies (seed 003 §2, SPEC §7): the local rules that always have five, and the check of what a model says.
+
+Whatever the check is given, five clean replies come out of it: bad ones are dropped, and the local rules fill up.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+from actors.rules.contacts import contacts, plain
+from actors.rules.reply_words import de, en, it
+from protocol.booking.terms import BookingStatus
+from protocol.roles import PROVIDERS, Role
+from protocol.suggestions import REPLIES, REPLY_CHARS_MAX
+
+#: The last so many messages of a thread say what a reply has to fit (seed 003 §2).
+CONTEXT_MESSAGES_MAX = 5
+#: A message that greets and says no more has so many words at most.
+GREETING_WORDS_MAX = 5
+#: Accents and the like on one letter; more are there to hide the text.
+MARKS_MAX = 2
+
+
+class Side(StrEnum):
+    """Who reads."""
+
+    CUSTOMER = "customer"
+    PROVIDER = "provider"
+    ANY = "any"
+
+
+class Stage(StrEnum):
+    """Where the job is."""
+
+    BEFORE = "before"
+    NOW = "now"
+    AFTER = "after"
+    OFF = "off"
+
+
+class MessageKind(StrEnum):
+    """What the last message is about."""
+
+    GREETING = "greeting"
+    CANCEL = "cancel"
+    PROBLEM = "problem"
+    LATE = "late"
+    ARRIVAL = "arrival"
+    PRICE = "price"
+    PLACE = "place"
+    TIME = "time"
+    THANKS = "thanks"
+    QUESTION = "question"
+    OWN = "own"
+    NOTHING = "nothing"
+    OTHER = "other"
+
+
+class Said(NamedTuple):
+    """One message, as far as a reply has to fit it."""
+
+    own: bool
+    text: str
+
+
+class Scene(NamedTuple):
+    """What a reply has to fit."""
+
+    #: ``en``, ``de`` or ``it``.
+    language: str
+    #: As what the reader is in the thread.
+    role: Role
+    #: None: the thread is not about a job.
+    status: BookingStatus | None
+    #: The last messages, oldest first.
+    said: Sequence[Said]
+
+
+_WORDS = {"en": en, "de": de, "it": it}
+_STAGES = {
+    BookingStatus.PENDING: Stage.BEFORE,
+    BookingStatus.CONFIRMED: Stage.BEFORE,
+    BookingStatus.IN_PROGRESS: Stage.NOW,
+    BookingStatus.COMPLETED: Stage.AFTER,
+}
+
+#: What a message is about, by its words in any of the languages; the first that fits wins.
+_ABOUT: Sequence[tuple[MessageKind, re.Pattern[str]]] = [
+    (kind, re.compile(rf"\b(?:{words})\b"))
+    for kind, words in (
+        (
+            MessageKind.CANCEL,
+            r"cancel\w*|call(?:ed|ing)? off|absag\w*|abgesagt|abzusagen|stornier\w*|annull\w*|disdi\w*|disdett\w*",
+        ),
+        (
+            MessageKind.PROBLEM,
+            r"broken?|leak\w*|damage\w*|problem\w*|complain\w*|(?:doesn't|does not|not) work\w*|kaputt|undicht|schaden"
+            r"|defekt|beschwer\w*|funktioniert nicht|rott[oa]|guast[oa]|danneggiat[oa]|non funziona|reclamo",
+        ),
+        (
+            MessageKind.LATE,
+            r"(?:be|am|i'm|running|bit|little|minutes|too) late|delay\w*|verspät\w*|zu spät|verzöger\w*|stau|in ritardo"
+            r"|ritardo|traffico",
+        ),
+        (
+            MessageKind.ARRIVAL,
+            r"on (?:my|your|the) way|where are you|arriv\w*|how far|unterwegs|wo (?:bist du|sind sie|bleib\w*)"
+            r"|an(?:zu)?kommen|angekommen|dove (?:sei|è|siete)|per strada",
+        ),
+        (
+            MessageKind.PRICE,
+            r"price\w*|costs?|how much|charge\w*|pay|paid|payment|invoice|preis\w*|kost(?:et|en)|wie ?viel|zahl\w*"
+            r"|bezahl\w*|rechnung|prezz\w*|costa|costo|quanto|pag(?:are|amento|o|a)|fattura",
+        ),
+        (
+            MessageKind.PLACE,
+            r"address|where|parking|park|door|bell|floor|adresse|wo|parken|parkplatz|tür|klingel\w*|stock|etage"
+            r"|indirizzo|dove|parchegg\w*|porta|campanello|piano",
+        ),
+        (
+            MessageKind.TIME,
+            r"when|what time|o'clock|today|tomorrow|reschedul\w*|later|earlier|wann|uhr|uhrzeit|heute|morgen|termin\w*"
+            r"|verschieb\w*|später|früher|quando|che or[ae]|orario|oggi|domani|spostare|più tardi|prima",
+        ),
+        (MessageKind.THANKS, r"thank\w*|thx|cheers|dank\w*|grazie"),
+    )
+]
+_GREETING = re.compile(
+    r"\s*(?:hi|hello|hey|good (?:morning|afternoon|evening)|hallo|guten? (?:morgen|tag|abend)|servus|moin|grüß gott"
+    r"|ciao|salve|buongiorno|buonasera)\b"
+)
+
+#: Words that one of the languages has and the others do not.
+_TELLTALE: Mapping[str, frozenset[str]] = {
+    language: frozenset(re.findall(r"\S+", words))
+    for language, words in (
+        ("en", "the is are you your i'm i'll we it's that this with for and can will not have my please"),
+        ("de", "der das ist sind sie ihr ihnen ich wir es und mit für kann wird nicht habe mein bitte auf zu"),
+        ("it", "il lo gli è sono lei suo sua che con per può sarà non ho mio mia un una della di le"),
+    )
+}
+#: What belongs to code, to markup, or to the placeholders that went out.
+_MARKUP = frozenset("<>[]{}`|\\^~")
+_SPACE = " "
+
+
+# The local rules
+
+
+def local_replies(scene: Scene) -> Iterator[str]:
+    """Replies that fit the scene, the best first, each once; always more than five."""
+    words, side, kind = _WORDS[scene.language], _side(scene.role), kind_of(scene.said)
+    fitting = words.KINDS.get(kind, {})
+    about = fitting.get(side) or fitting.get(Side.ANY, ())
+    stage = () if scene.status is None else words.STAGES[_STAGES.get(scene.status, Stage.OFF)].get(side, ())
+    yield from dict.fromkeys([*about, *stage, *words.GENERAL])
+
+
+def kind_of(said: Sequence[Said]) -> MessageKind:
+    """What the last message is about."""
+    if not said:
+        return MessageKind.NOTHING
+    last = said[-1]
+    if last.own:
+        return MessageKind.OWN
+    text = plain(last.text).casefold().replace("’", "'")
+    if _GREETING.match(text) and "?" not in text and len(text.split()) <= GREETING_WORDS_MAX:
+        return MessageKind.GREETING
+    for kind, words in _ABOUT:
+        if words.search(text):
+            return kind
+    return MessageKind.QUESTION if "?" in text else MessageKind.OTHER
+
+
+def _side(role: Role) -> Side:
+    if role is Role.CUSTOMER:
+        return Side.CUSTOMER
+    return Side.PROVIDER if role in PROVIDERS else Side.ANY
+
+
+# The check
+
+
+def checked(candidates: Iterable[object], scene: Scene) -> list[str]:
+    """Those of a model's replies that may be shown, as they are shown; no more than five."""
+    known = contacts("\n".join([message.text for message in scene.said]))
+    return _each_once(filter(None, [clean(candidate, scene.language, known) for candidate in candidates]))
+
+
+def five(replies: Iterable[str], scene: Scene) -> list[str]:
+    """Fill up with local replies."""
+    return _each_once([*replies, *local_replies(scene)])
+
+
+def clean(candidate: object, language: str, known: frozenset[str]) -> str | None:
+    """A reply as it may be shown; None if it may not.
+
+    Args:
+        known: contacts that the thread itself holds.
+    """
+    if not isinstance(candidate, str) or len(candidate) > 2 * REPLY_CHARS_MAX:
+        return None
+    reply = unicodedata.normalize("NFC", candidate.strip(_SPACE))
+    fits = (
+        0 < len(reply) <= REPLY_CHARS_MAX
+        and all(test(reply) for test in _TESTS)
+        and contacts(reply) <= known
+        and _speaks(reply, language)
+    )
+    return reply if fits else None
+
+
+def _one_line_of_text(reply: str) -> bool:
+    """Nothing that controls, hides or turns text, and no space but the usual one."""
+    return all(char == _SPACE or unicodedata.category(char)[0] not in "CZ" for char in reply)
+
+
+def _no_markup(reply: str) -> bool:
+    return not _MARKUP & set(plain(reply))
+
+
+def _latin(reply: str) -> bool:
+    """Letters of the script that the three languages are written in, and at least one."""
+    letters = [char for char in plain(reply) if char.isalpha()]
+    return bool(letters) and all(unicodedata.name(char, "").startswith("LATIN") for char in letters)
+
+
+def _few_marks(reply: str) -> bool:
+    marks = 0
+    for char in reply:
+        marks = marks + 1 if unicodedata.category(char)[0] == "M" else 0
+        if marks > MARKS_MAX:
+            return False
+    return True
+
+
+_TESTS: Sequence[Callable[[str], bool]] = (_one_line_of_text, _no_markup, _latin, _few_marks)
+
+
+def _speaks(reply: str, language: str) -> bool:
+    """Whether it is not plainly of another of the three languages; a few words tell, one alone does not."""
+    words = set(re.findall(r"[\w']+", reply.casefold().replace("’", "'")))
+    telling = {name: len(words & known) for name, known in _TELLTALE.items()}
+    own = telling.pop(language)
+    return own > 0 or max(telling.values()) < 2
+
+
+def _each_once(replies: Iterable[str]) -> list[str]:
+    """The first five of those that differ by more than case, spaces and punctuation."""
+    kept: dict[str, str] = {}
+    for reply in replies:
+        kept.setdefault(_gist(reply), reply)
+    return list(kept.values())[:REPLIES]
+
+
+def _gist(reply: str) -> str:
+    return "".join([char for char in plain(reply).casefold() if char.isalnum()])
+
+
+# Their names
+
+
+def suggestion_id(*parts: str | UUID | None) -> UUID:
+    """An id (RFC 9562, version 8) made of what was suggested to whom, so that the same has the same."""
+    digest = sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
+    return UUID(int=(int.from_bytes(digest[:16], "big") & ~(0xF << 76 | 0x3 << 62)) | 0x8 << 76 | 0x2 << 62)
+
+
+def reply_digest(text: str) -> int:
+    """64 bits of a text, by which what was sent is compared with what was suggested."""
+    return int.from_bytes(sha256(text.strip(_SPACE).encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)

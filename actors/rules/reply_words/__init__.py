@@ -1,0 +1,5 @@
+"""The words of suggested replies, one language a file.
+
+A reply stands under what was said last and who reads it (``customer``, ``provider``; ``any`` for both and for anybody
+else), under the stage of the job and who reads it, or in ``GENERAL``.
+"""

@@ -1,0 +1,63 @@
+"""Suggested replies (seed 003 §2, SPEC §7): always five, from a thread's end and its job, in the reader's language."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from actors.rules.replies import CONTEXT_MESSAGES_MAX, Said, Scene, five, reply_digest, suggestion_id
+from protocol.ids import SuggestionId
+from protocol.roles import Principal
+from protocol.suggestions import GetSuggestions, ReplySource, SuggestionsView
+from server.words import language
+from storage.database import Pool
+from storage.queries.suggestions import Talk, read_talk
+from storage.suggestions import Shown, note_shown
+
+#: What the server's own rules are called where prompts are named.
+LOCAL_RULES = "local"
+
+
+class Suggestions:
+    """Answers ``GetSuggestions``.
+
+    Args:
+        now: the domain's clock.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+
+    async def __call__(self, pool: Pool, query: GetSuggestions, principal: Principal) -> SuggestionsView:
+        """Suggest five replies to a member of the thread. Raises: NotFound."""
+        talk = await read_talk(pool, query, principal, CONTEXT_MESSAGES_MAX)
+        scene = scene_of(talk, principal)
+        replies, source, prompt = five((), scene), ReplySource.LOCAL, LOCAL_RULES
+        last_id = talk.said[-1].id if talk.said else None
+        shown = Shown(
+            id=SuggestionId(suggestion_id(query.conversation_id, principal.user_id, last_id, *replies)),
+            conversation_id=query.conversation_id,
+            user_id=principal.user_id,
+            after_id=last_id,
+            source=source,
+            prompt=prompt,
+            digests=[reply_digest(reply) for reply in replies],
+            shown_at=self._now(),
+        )
+        await note_shown(pool, shown)
+        return SuggestionsView(
+            id=shown.id,
+            conversation_id=query.conversation_id,
+            replies=replies,
+            language=scene.language,
+            source=source,
+            last_message_id=last_id,
+        )
+
+
+def scene_of(talk: Talk, principal: Principal) -> Scene:
+    """What a reply has to fit, for the rules."""
+    return Scene(
+        language=language(talk.language).code,
+        role=talk.role,
+        status=None if talk.job is None else talk.job.status,
+        said=[Said(message.sender_id == principal.user_id, message.text) for message in talk.said],
+    )
