@@ -39,6 +39,7 @@ from server.ops.health import Health
 from server.ops.job_metrics import JobMetrics
 from server.ops.jobs import Jobs
 from server.ops.nightly import jobs_of
+from server.outbound.dead_letters import DeadLetters
 from server.outbound.reaching import open_reaching
 from server.payments import SandboxPayments, open_sandbox_payments
 from server.queries.handlers import query_handlers
@@ -141,7 +142,8 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         accounts = Accounts(node.runtime, node.pool, tokens, passwords, session_s=config.auth.refresh_token_s)
         await accounts.start()
         queries = query_handlers(node)
-        await stack.enter_async_context(open_reaching(config, node))
+        reaching = await stack.enter_async_context(open_reaching(config, node))
+        dead_letters = DeadLetters(node.pool, node.clock.now, reaching.call)
         hub = Hub(
             pool=node.pool,
             verify=tokens.read,
@@ -164,7 +166,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         app = HttpApp(
             runtime=node.runtime,
             queries=queries,
-            procedures=accounts.procedures,
+            procedures={**accounts.procedures, **dead_letters.procedures},
             authenticate=tokens.verify,
             pool=node.pool,
             extra={

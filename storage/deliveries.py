@@ -41,6 +41,8 @@ class Leased(Confidential, Struct, frozen=True, kw_only=True):
     attempts: int
     unknown_outcomes: int
     at: datetime
+    #: Attempts from before an admin had it sent again.
+    earlier_attempts: int = 0
     #: When this attempt was due. None: it is not from the queue.
     due_at: datetime | None = None
     #: Until when it is held: no two leases of a delivery have the same. None: it is not from the queue.
@@ -122,12 +124,13 @@ UPDATE deliveries d
 """
 _RECLAIM = """
 WITH lost AS (
-    SELECT id FROM deliveries WHERE state = 'sending' AND leased_until < clock_timestamp()
+    SELECT id, attempts - earlier_attempts >= $2 AS dies FROM deliveries
+     WHERE state = 'sending' AND leased_until < clock_timestamp()
      ORDER BY leased_until LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE deliveries d
-   SET state = CASE WHEN d.attempts >= $2 THEN 'dead' ELSE 'waiting' END, reason = 'outcome_unknown',
+   SET state = CASE WHEN lost.dies THEN 'dead' ELSE 'waiting' END, reason = 'outcome_unknown',
        unknown_outcomes = d.unknown_outcomes + 1, leased_until = NULL,
-       finished_at = CASE WHEN d.attempts >= $2 THEN clock_timestamp() END
+       finished_at = CASE WHEN lost.dies THEN clock_timestamp() END
   FROM lost WHERE d.id = lost.id RETURNING d.channel
 """
 

@@ -104,6 +104,8 @@ class Delivery(Confidential, Row, frozen=True, kw_only=True):
     state: DeliveryState = DeliveryState.WAITING
     #: Attempts begun.
     attempts: int = 0
+    #: Those of them from before an admin had it sent again.
+    earlier_attempts: int = 0
     #: Attempts that nobody knows the outcome of.
     unknown_outcomes: int = 0
     at: datetime

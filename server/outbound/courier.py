@@ -333,6 +333,7 @@ class Courier(Generic[M]):
 
     def _settlement(self, one: Leased, outcome: Outcome | Untried) -> Settlement:
         """What is noted of one attempt."""
+        tries = one.attempts - one.earlier_attempts
         say = partial(Settlement, id=one.id, leased_until=one.leased_until)
         match outcome:
             case Sent():
@@ -341,9 +342,9 @@ class Courier(Generic[M]):
                 due_at = self._now() + timedelta(seconds=after_s) if after_s else None
                 return say(state=DeliveryState.WAITING, reason=reason, due_at=due_at, tried=False)
             case TryLater(reason, after_s, unknown):
-                if one.attempts >= self._terms.attempts_max:
+                if tries >= self._terms.attempts_max:
                     return say(state=DeliveryState.DEAD, reason=reason, unknown=unknown)
-                due_at = self._now() + timedelta(seconds=backoff_s(one.attempts, after_s))
+                due_at = self._now() + timedelta(seconds=backoff_s(tries, after_s))
                 return say(state=DeliveryState.WAITING, reason=reason, due_at=due_at, unknown=unknown)
             case Refused(reason) | Gone(reason):
                 return say(state=DeliveryState.DEAD, reason=reason)

@@ -6,6 +6,7 @@ from protocol.booking.views import GetBooking, GetTimeline, ListBookings, ListJo
 from protocol.business import GetAvailability, GetBusiness, ListStaff
 from protocol.catalogue import Query
 from protocol.conversation import GetConversation, ListConversations, ListMessages
+from protocol.notification.dead_letters import ListDeliveries
 from protocol.notification.preferences import GetPreferences
 from protocol.notification.views import ListNotifications
 from protocol.service import FindSlots, GetService, ListCategories, ListServices
@@ -22,6 +23,7 @@ from server.queries.timeline import timeline
 from storage.queries.booking import get_booking, list_bookings, list_jobs
 from storage.queries.business import get_availability, get_business, list_staff
 from storage.queries.conversation import get_conversation, list_conversations, list_messages
+from storage.queries.delivery import list_deliveries
 from storage.queries.reader import get_preferences
 from storage.queries.service import get_service, list_categories, list_services
 from storage.queries.snapshot import get_snapshot
@@ -52,6 +54,7 @@ def query_handlers(node: Node) -> Mapping[type[Query], QueryHandler]:
         GetSnapshot: get_snapshot,
         ListNotifications: list_notifications,
         GetPreferences: get_preferences,
+        ListDeliveries: list_deliveries,
         GetBalance: get_balance,
         GetStatement: get_statement,
     }

@@ -76,6 +76,9 @@ conversation.open_for_booking  401      ok       ok       ok       ok       ok
 conversation.post              401      ok       ok       ok       ok       ok
 conversation.replace_member    never    never    never    never    never    never
 conversation.suggestions       401      ok       ok       ok       ok       ok
+delivery.list                  401      403      403      403      403      ok
+delivery.replay                401      403      403      403      403      ok
+delivery.replay_all            401      403      403      403      403      ok
 notification.list              401      ok       ok       ok       ok       ok
 notification.preferences       401      ok       ok       ok       ok       ok
 notification.read              401      ok       ok       ok       ok       ok

@@ -1,0 +1,61 @@
+"""Reading deliveries for admins, and taking dead ones up again."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from protocol.errors import NotFound
+from protocol.ids import DeliveryId
+from protocol.instants import Instant
+from protocol.notification.channels import Channel
+from protocol.notification.dead_letters import REPLAY_MAX, DeliveryPage, DeliveryView, ListDeliveries
+from protocol.roles import Principal
+from storage.database import Pool
+from storage.queries.page import Cursor
+
+_COLUMNS = ", ".join(DeliveryView.__struct_fields__)
+
+#: $1: the state, $2: the channel or null, $3: the reason or null, $4, $5: the last row shown or null, $6: rows.
+LIST = f"""
+SELECT {_COLUMNS} FROM deliveries
+ WHERE state = $1 AND ($2::text IS NULL OR channel = $2) AND ($3::text IS NULL OR reason = $3)
+   AND (coalesce(finished_at, due_at), id)
+       < (coalesce($4, 'infinity'::timestamptz), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+ ORDER BY coalesce(finished_at, due_at) DESC, id DESC LIMIT $6
+"""
+_AGAIN = "state = 'waiting', due_at = $1, finished_at = NULL, earlier_attempts = attempts"
+_REPLAY = f"UPDATE deliveries SET {_AGAIN} WHERE id = $2 AND state = 'dead'"
+_REPLAY_ALL = f"""
+WITH chosen AS (
+    SELECT id FROM deliveries
+     WHERE state = 'dead' AND channel = $2 AND ($3::text IS NULL OR reason = $3)
+       AND coalesce(finished_at, due_at) <= coalesce($4, clock_timestamp())
+     ORDER BY coalesce(finished_at, due_at), id LIMIT $5 FOR UPDATE SKIP LOCKED)
+UPDATE deliveries SET {_AGAIN} WHERE id IN (SELECT id FROM chosen)
+"""
+_cursor = Cursor(tuple[Instant, UUID])
+
+
+async def list_deliveries(pool: Pool, query: ListDeliveries, principal: Principal) -> DeliveryPage:
+    """Show a page of deliveries. Raises: Invalid."""
+    after = _cursor.read(query.cursor) or (None, None)
+    rows = await pool.fetch(LIST, query.state, query.channel, query.reason, *after, query.limit + 1)
+    items = [msgspec.convert(dict(row), DeliveryView) for row in rows]
+    shown, next_cursor = _cursor.page(items, query.limit, lambda one: (one.finished_at or one.due_at, one.id))
+    return DeliveryPage(items=list(shown), next_cursor=next_cursor)
+
+
+async def replay(pool: Pool, delivery_id: DeliveryId, now: datetime) -> DeliveryView:
+    """Take up a delivery if it is dead; gives what it is then. Raises: NotFound."""
+    await pool.execute(_REPLAY, now, delivery_id)
+    row = await pool.fetchrow(f"SELECT {_COLUMNS} FROM deliveries WHERE id = $1", delivery_id)
+    if row is None:
+        raise NotFound(entity="delivery")
+    return msgspec.convert(dict(row), DeliveryView)
+
+
+async def replay_all(pool: Pool, channel: Channel, reason: str | None, until: datetime | None, now: datetime) -> int:
+    """Take up dead deliveries, REPLAY_MAX at most; answers how many."""
+    status = await pool.execute(_REPLAY_ALL, now, channel, reason, until, REPLAY_MAX)
+    return int(status.rpartition(" ")[2])
