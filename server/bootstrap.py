@@ -40,6 +40,7 @@ from server.ops.job_metrics import JobMetrics
 from server.ops.jobs import Jobs
 from server.ops.nightly import jobs_of
 from server.outbound.dead_letters import DeadLetters
+from server.outbound.push.vapid import load_vapid
 from server.outbound.reaching import open_reaching
 from server.payments import SandboxPayments, open_sandbox_payments
 from server.queries.handlers import query_handlers
@@ -141,7 +142,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         stack.callback(passwords.close)
         accounts = Accounts(node.runtime, node.pool, tokens, passwords, session_s=config.auth.refresh_token_s)
         await accounts.start()
-        queries = query_handlers(node)
+        queries = query_handlers(node, load_vapid(config))
         reaching = await stack.enter_async_context(open_reaching(config, node))
         dead_letters = DeadLetters(node.pool, node.clock.now, reaching.call)
         hub = Hub(

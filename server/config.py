@@ -103,6 +103,18 @@ class EmailConfig(Section, frozen=True, kw_only=True):
     from_name: str = "Guildwire"
 
 
+class PushConfig(Section, frozen=True, kw_only=True):
+    """[push]: messages to telephones and browsers."""
+
+    #: The file with a service account of Firebase, as its console gives it. Empty: telephones get nothing; in
+    #: development what they would get is kept.
+    fcm_credentials: str = ""
+    #: How push services of browsers reach the operator: mailto: or https:; empty: the public URL, if it is https.
+    vapid_subject: Annotated[str, Meta(pattern=r"^((mailto:|https://).+)?$")] = ""
+    #: Browsers may name push services at private addresses, and without TLS.
+    private_endpoints: bool = False
+
+
 class JobsConfig(Section, frozen=True, kw_only=True):
     """[jobs]: work in the background."""
 
@@ -178,6 +190,7 @@ class Config(Section, frozen=True, kw_only=True):
     auth: AuthConfig = AuthConfig()
     payments: PaymentsConfig = PaymentsConfig()
     email: EmailConfig = EmailConfig()
+    push: PushConfig = PushConfig()
     jobs: JobsConfig = JobsConfig()
     retention: RetentionConfig = RetentionConfig()
     limits: LimitsConfig = LimitsConfig()

@@ -14,6 +14,7 @@ from protocol.catalogue import Command
 from protocol.conversation import BookingParties, WrittenMessage
 from protocol.ids import BusinessId, UserId
 from protocol.instants import to_utc
+from protocol.notification.devices import DeviceFacts, RegisterDevice, address_hash
 from protocol.notification.preferences import PreferenceFacts, SetContactPreferences
 from protocol.roles import Principal
 from protocol.service import ServiceRecord
@@ -22,6 +23,7 @@ from storage.queries.booking import late_slots
 from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
 from storage.queries.business import MemberAsk, load_business_records, load_member_records
 from storage.queries.conversation import load_booking_parties, load_written_messages
+from storage.queries.device import find_holders
 from storage.queries.reader import load_preference_facts
 from storage.queries.service import load_service_records
 
@@ -32,8 +34,12 @@ Loader = Callable[[Sequence[Ask]], Awaitable[Sequence[Any]]]
 _ZONE_SPREAD = timedelta(hours=26)
 
 
-def fact_loaders(pool: Pool, catalogue: Catalogue) -> Mapping[type[Struct], Loader]:
-    """Bind each facts struct to what loads it."""
+def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = False) -> Mapping[type[Struct], Loader]:
+    """Bind each facts struct to what loads it.
+
+    Args:
+        private_endpoints: messages to browsers may go to private addresses.
+    """
 
     async def load_booking_facts(asks: Sequence[Ask]) -> Sequence[Any]:
         return await booking_facts(pool, catalogue, [_booking_ask(*ask) for ask in asks])
@@ -56,6 +62,10 @@ def fact_loaders(pool: Pool, catalogue: Catalogue) -> Mapping[type[Struct], Load
     async def load_preferences(asks: Sequence[Ask]) -> Sequence[Any]:
         return await load_preference_facts(pool, [_reader_ask(command, principal) for command, principal, _ in asks])
 
+    async def load_devices(asks: Sequence[Ask]) -> Sequence[Any]:
+        holders = await find_holders(pool, [_device_ask(command) for command, _, _ in asks])
+        return [DeviceFacts(holder=holder, private_endpoints=private_endpoints) for holder in holders]
+
     return {
         BookingFacts: load_booking_facts,
         LateSlot: partial(late_slots, pool),
@@ -65,6 +75,7 @@ def fact_loaders(pool: Pool, catalogue: Catalogue) -> Mapping[type[Struct], Load
         BookingParties: load_parties,
         WrittenMessage: load_written,
         PreferenceFacts: load_preferences,
+        DeviceFacts: load_devices,
     }
 
 
@@ -82,6 +93,12 @@ def _member_ask(command: Command, principal: Principal) -> MemberAsk:
 def _reader_ask(command: Command, principal: Principal) -> tuple[UserId, BusinessId | None]:
     user_id = command.user_id if isinstance(command, SetContactPreferences) else principal.user_id
     return user_id, principal.business_id
+
+
+def _device_ask(command: Command) -> str | None:
+    assert isinstance(command, RegisterDevice)
+    address = command.subscription.endpoint if command.subscription is not None else command.token
+    return None if address is None else address_hash(address)
 
 
 def _booking_ask(command: Command, principal: Principal, now: datetime) -> BookingAsk:

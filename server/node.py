@@ -131,7 +131,7 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
         catalogue = Catalogue(pool)
         runtime = Runtime(
             actors=ACTORS,
-            facts=fact_loaders(pool, catalogue),
+            facts=fact_loaders(pool, catalogue, private_endpoints=config.push.private_endpoints),
             commits=committers,
             load_states=partial(load_states, pool),
             load_answers=partial(load_answers, pool),

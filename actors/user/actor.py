@@ -1,8 +1,8 @@
 """One user: the roles that they have, and the sessions that they are signed in with.
 
-Owns roles and memberships, sessions with the hashes of their refresh tokens, and what is verified. Contact data and
-the password's hash are rows that it writes and does not keep. Businesses tell it who works for them (GrantRole,
-RevokeRole); it tells nobody but the user's own devices.
+Owns roles and memberships, sessions with the hashes of their refresh tokens, devices, and what is verified. Contact
+data, the password's hash and devices' addresses are rows that it writes and does not keep. Businesses tell it who works
+for them (GrantRole, RevokeRole); it tells nobody but the user's own devices, and whoever had one of these before.
 
 A session:            rotate                        the token before the current one, in its grace: rotate
                      ┌──────┐
@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from actors.actor import Actor, handles
+from actors.actor import handles
+from actors.user.devices import Devices
 from actors.user.state import Session, UserState, apply
 from actors.user.told import Told
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
@@ -60,7 +61,7 @@ from protocol.user import (
 )
 
 
-class User(Told, Actor[UserState]):
+class User(Devices, Told):
     """Roles and sessions of one user."""
 
     kind: ClassVar[Kind] = Kind.USER
@@ -103,6 +104,7 @@ class User(Told, Actor[UserState]):
     def open_session(self, command: OpenSession) -> SessionGrant:
         """The user signs in on a device; where too many are signed in, the one quiet for longest goes."""
         live = [one for one in self.state.sessions if one.expires_at > self.now]
+        self.drop_devices(one.session_id for one in self.state.sessions if one not in live)
         if len(live) >= SESSIONS_MAX:
             self._revoke(min(live, key=lambda one: one.refreshed_at), RevokeReason.DISPLACED)
         acting = self.state.usual
@@ -144,6 +146,7 @@ class User(Told, Actor[UserState]):
     def end_session(self, command: EndSession) -> None:
         """The user signs out on this device; twice is harmless."""
         if session := self.state.session(self.principal.session_id):
+            self.drop_devices((session.session_id,))
             self.emit(SessionEnded(session_id=session.session_id, at=self.now))
 
     @handles(RevokeSession)
@@ -226,6 +229,7 @@ class User(Told, Actor[UserState]):
         )
 
     def _revoke(self, session: Session, reason: RevokeReason) -> None:
+        self.drop_devices((session.session_id,))
         self.emit(SessionRevoked(session_id=session.session_id, reason=reason, at=self.now))
 
     def _acting_of(self, role: Role, business_id: BusinessId | None) -> Acting:

@@ -7,8 +7,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocol.events import Event
-from protocol.ids import SessionId
+from protocol.ids import DeviceId, SessionId
 from protocol.notification.commands import NotificationsRead
+from protocol.notification.devices import DeviceForgotten, DeviceRegistered, Platform
 from protocol.notification.preferences import NotificationPreferencesSet
 from protocol.roles import Role
 from protocol.user import (
@@ -44,6 +45,19 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime
 
 
+class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One device that push messages go to; where, is in its row."""
+
+    device_id: DeviceId
+    platform: Platform
+    address_hash: str
+    #: The session that it was registered in, and that it ends with.
+    session_id: SessionId | None = None
+    registered_at: datetime
+    #: When it was last registered.
+    used_at: datetime
+
+
 class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that decisions about a user rest on."""
 
@@ -59,10 +73,15 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_login_at: datetime | None = None
     #: Notifications up to then are read; None: no such mark was ever set.
     notifications_read_until: datetime | None = None
+    devices: tuple[Device, ...] = ()
 
     def session(self, session_id: SessionId | None) -> Session | None:
         """The session of that id, unless it is over."""
         return next((one for one in self.sessions if one.session_id == session_id), None)
+
+    def device(self, device_id: DeviceId) -> Device | None:
+        """The device of that id, unless it was forgotten."""
+        return next((one for one in self.devices if one.device_id == device_id), None)
 
     def membership(self, acting: Acting) -> Membership | None:
         """The membership that lets the user act so."""
@@ -96,17 +115,23 @@ def apply(state: Any, event: Event) -> Any:
         case RoleSwitched():
             acting = Acting(event.role, event.business_id)
             return replace(_with_session(state, event.session_id, acting=acting), chosen=acting)
-        case NotificationsRead() | NotificationPreferencesSet():
+        case NotificationsRead() | NotificationPreferencesSet() | DeviceRegistered() | DeviceForgotten():
             return _with_notification_event(state, event)
     raise AssertionError(f"a user does not know {event.type}")
 
 
-def _with_notification_event(state: UserState, event: NotificationsRead | NotificationPreferencesSet) -> UserState:
+def _with_notification_event(
+    state: UserState, event: NotificationsRead | NotificationPreferencesSet | DeviceRegistered | DeviceForgotten
+) -> UserState:
     match event:
         case NotificationsRead():
             return replace(state, notifications_read_until=event.read_until or state.notifications_read_until)
         case NotificationPreferencesSet():
             return state
+        case DeviceRegistered():
+            return _with_device(state, event)
+        case DeviceForgotten():
+            return replace(state, devices=tuple(one for one in state.devices if one.device_id != event.device_id))
 
 
 def _with_session_event(
@@ -123,7 +148,7 @@ def _with_session_event(
                 expires_at=event.expires_at,
             )
             live = tuple(one for one in state.sessions if one.expires_at > event.at)
-            return replace(state, sessions=(*live, session), last_login_at=event.at)
+            return replace(_with_sessions(state, (*live, session)), last_login_at=event.at)
         case SessionRefreshed():
             if event.reply_lost:
                 changes: dict[str, Any] = {}
@@ -135,8 +160,26 @@ def _with_session_event(
                 state, event.session_id, refresh_hash=event.refresh_hash, expires_at=event.expires_at, **changes
             )
         case SessionEnded() | SessionRevoked():
-            left = tuple(one for one in state.sessions if one.session_id != event.session_id)
-            return replace(state, sessions=left)
+            return _with_sessions(state, tuple(one for one in state.sessions if one.session_id != event.session_id))
+
+
+def _with_sessions(state: UserState, sessions: tuple[Session, ...]) -> UserState:
+    """With these and no others; devices go with the session that they were registered in."""
+    left = {None, *(one.session_id for one in sessions)}
+    return replace(state, sessions=sessions, devices=tuple(one for one in state.devices if one.session_id in left))
+
+
+def _with_device(state: UserState, event: DeviceRegistered) -> UserState:
+    before = state.device(event.device_id)
+    device = Device(
+        device_id=event.device_id,
+        platform=event.platform,
+        address_hash=event.address_hash,
+        session_id=event.session_id,
+        registered_at=event.at if before is None else before.registered_at,
+        used_at=event.at,
+    )
+    return replace(state, devices=(*(one for one in state.devices if one.device_id != event.device_id), device))
 
 
 def _with_session(state: UserState, session_id: SessionId, **changes: Any) -> UserState:

@@ -1,7 +1,7 @@
 """What a message needs to be composed: its reader, and what happened, in the reader's language. Many at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocol.ids import DeliveryId
 from protocol.notification.deliveries import DIGEST, Unless
@@ -13,7 +13,7 @@ from server.words import Language, language
 from storage.database import Pool
 from storage.deliveries import Leased
 from storage.queries.heed import Key, list_digests, load_heed
-from storage.queries.notification import Kept, load_notifications
+from storage.queries.notification import Kept, count_unread, load_notifications
 from storage.queries.reader import load_readers
 
 
@@ -29,6 +29,8 @@ class Brief:
     scene: Scene
     #: Only of a delivery whose template is ``digest``.
     digest: Digest | None = None
+    #: How many of the reader's notifications are unread, 100 at most; only of a delivery to a device.
+    unread: int = 0
 
     @property
     def title(self) -> str:
@@ -58,7 +60,11 @@ async def brief(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Br
     for one in wanted:
         of_digest = [kept[key] for key in listed.get(one.id, ()) if key in kept]
         briefs[one.id] = _brief(one, readers[one.user_id], kept, of_digest, scene)
-    return briefs
+    unread = await count_unread(pool, list({one.user_id for one in wanted if one.device_id is not None}))
+    return {
+        id: replace(one, unread=unread.get(one.reader.user_id, 0)) if isinstance(one, Brief) else one
+        for id, one in briefs.items()
+    }
 
 
 def _brief(

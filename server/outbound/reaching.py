@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 import structlog
 
-from protocol.ids import DeliveryId
+from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from protocol.ids import DeliveryId, Kind, Ref
 from protocol.notification.channels import Channel
+from protocol.notification.devices import ForgetDevice, ForgetReason
 from server.announcer import Announcer
 from server.config import Config, DeliveriesConfig
 from server.http.limits import Rate
@@ -25,11 +27,15 @@ from server.outbound.email.compose import compose_email
 from server.outbound.email.smtp import Smtp
 from server.outbound.mailbox import Mailbox
 from server.outbound.planner import Planner
-from server.outbound.push import compose_push
+from server.outbound.push.composing import compose_push
+from server.outbound.push.devices import FindDevices, nowhere
+from server.outbound.push.vapid import load_vapid
+from server.outbound.push.web_push import WebPush
 from server.outbound.sms import compose_sms
 from storage.announcements import tell
 from storage.database import Pool
 from storage.deliveries import Leased, reclaim
+from storage.queries.device import load_addresses
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +53,7 @@ COMPOSERS: Mapping[Channel, Callable[[Brief], Message | Needless]] = {
 }
 #: So many seconds' worth of a channel's pace may go at once after a pause.
 BURST_S = 2.0
+_TO_DEVICES = (Channel.PUSH, Channel.WEB_PUSH)
 
 
 class Reaching:
@@ -60,6 +67,7 @@ class Reaching:
                 node.pool,
                 node.clock.now,
                 terms_of(config, adapter.channel),
+                gone=partial(_forget_device, node) if adapter.channel in _TO_DEVICES else None,
             )
             for adapter in adapters
         }
@@ -110,20 +118,26 @@ async def open_reaching(config: Config, node: Node) -> AsyncIterator[Reaching]:
 
 def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
     """One adapter for each channel that this installation has; in development a mailbox stands in for a provider."""
-    providers = providers_of(config, node.clock.now)
+    providers = providers_of(config, node.clock.now, partial(load_addresses, node.pool))
     if config.dev.enabled:
         return [providers.get(channel) or Mailbox(channel, node.pool) for channel in COMPOSERS]
     return list(providers.values())
 
 
-def providers_of(config: Config, now: Callable[[], datetime]) -> dict[Channel, Adapter[Any]]:
+def providers_of(
+    config: Config, now: Callable[[], datetime], find: FindDevices = nowhere
+) -> dict[Channel, Adapter[Any]]:
     """The configured providers. They need no database and no node: ``server doctor`` asks each of them by ``check``.
+
+    Args:
+        find: where devices' messages go.
 
     Raises: AdapterError, if one is not configured in full.
     """
     providers: dict[Channel, Adapter[Any]] = {}
     if config.email.host:
         providers[Channel.EMAIL] = Smtp(config.email, now)
+    providers[Channel.WEB_PUSH] = WebPush(partial(load_vapid, config), find, now, private=config.push.private_endpoints)
     return providers
 
 
@@ -136,6 +150,17 @@ def terms_of(config: DeliveriesConfig, channel: Channel) -> Terms:
         attempts_max=config.attempts_max,
         lease_s=config.lease_s,
     )
+
+
+async def _forget_device(node: Node, one: Leased) -> None:
+    """Let the user's actor forget a device that its push service knows no longer."""
+    if one.device_id is None:
+        return
+    forget = ForgetDevice(user_id=one.user_id, device_id=one.device_id, reason=ForgetReason.GONE)
+    to = Ref(Kind.USER, one.user_id)
+    outcome = await node.runtime.execute(Call(forget, to, SYSTEM_PRINCIPAL, f"gone/{one.id}", lambda outcome: None))
+    if outcome.error is not None:
+        log.warning("push.not_forgotten", action="at_the_next_message", error=outcome.error.code)
 
 
 async def _compose(

@@ -7,6 +7,7 @@ from protocol.business import GetAvailability, GetBusiness, ListStaff
 from protocol.catalogue import Query
 from protocol.conversation import GetConversation, ListConversations, ListMessages
 from protocol.notification.dead_letters import ListDeliveries
+from protocol.notification.devices import GetVapidKey, ListDevices
 from protocol.notification.preferences import GetPreferences
 from protocol.notification.views import ListNotifications
 from protocol.service import FindSlots, GetService, ListCategories, ListServices
@@ -16,6 +17,7 @@ from protocol.user import CurrentUser, Sessions
 from protocol.wallet import GetBalance, GetStatement
 from server.http.endpoints import QueryHandler
 from server.node import Node
+from server.outbound.push.vapid import VapidKey
 from server.queries.notifications import list_notifications
 from server.queries.slots import SlotFinder
 from server.queries.suggestions import Suggestions
@@ -24,6 +26,7 @@ from storage.queries.booking import get_booking, list_bookings, list_jobs
 from storage.queries.business import get_availability, get_business, list_staff
 from storage.queries.conversation import get_conversation, list_conversations, list_messages
 from storage.queries.delivery import list_deliveries
+from storage.queries.device import list_devices
 from storage.queries.reader import get_preferences
 from storage.queries.service import get_service, list_categories, list_services
 from storage.queries.snapshot import get_snapshot
@@ -31,7 +34,7 @@ from storage.queries.user import current_user, list_sessions
 from storage.queries.wallet import get_balance, get_statement
 
 
-def query_handlers(node: Node) -> Mapping[type[Query], QueryHandler]:
+def query_handlers(node: Node, vapid: VapidKey) -> Mapping[type[Query], QueryHandler]:
     """Bind each query to what answers it."""
     return {
         CurrentUser: current_user,
@@ -55,6 +58,8 @@ def query_handlers(node: Node) -> Mapping[type[Query], QueryHandler]:
         ListNotifications: list_notifications,
         GetPreferences: get_preferences,
         ListDeliveries: list_deliveries,
+        ListDevices: list_devices,
+        GetVapidKey: vapid.show,
         GetBalance: get_balance,
         GetStatement: get_statement,
     }

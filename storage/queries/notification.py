@@ -72,6 +72,12 @@ SELECT n.user_id, n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.a
   JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id
   LEFT JOIN notification_marks m ON m.user_id = n.user_id
 """
+_UNREAD = f"""
+SELECT w.user_id, (SELECT count(*) FROM (
+            SELECT FROM notifications n LEFT JOIN notification_marks m ON m.user_id = n.user_id
+             WHERE n.user_id = w.user_id AND NOT {READ} LIMIT {UNREAD_MAX}) u) AS unread
+  FROM unnest($1::uuid[]) w(user_id)
+"""
 _STANDING = f"""
 SELECT {AS_OF}, coalesce((SELECT language FROM people WHERE user_id = $1), 'en') AS language,
        (SELECT count(*) FROM (
@@ -113,6 +119,12 @@ async def load_notifications(
         (row["user_id"], row["id"]): _kept(row["user_id"], row, pair in visible)
         for row, pair in zip(rows, refs, strict=True)
     }
+
+
+async def count_unread(pool: Pool, ids: Sequence[UserId]) -> dict[UserId, int]:
+    """How many notifications each of these has not read, 100 at most."""
+    rows = await pool.fetch(_UNREAD, list(ids))
+    return {row["user_id"]: row["unread"] for row in rows}
 
 
 def _kept(user_id: UserId, row: Any, visible: bool) -> Kept:

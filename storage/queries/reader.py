@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from protocol.errors import NotFound
-from protocol.ids import BusinessId, Kind, UserId
+from protocol.ids import BusinessId, DeviceId, Kind, UserId
 from protocol.notification.catalogue import NOTIFICATIONS
+from protocol.notification.devices import Platform
 from protocol.notification.preferences import (
     GetPreferences,
     NotificationPreferences,
@@ -15,7 +16,7 @@ from protocol.notification.preferences import (
     PreferencesView,
     TypeView,
 )
-from protocol.notification.reader import Reader
+from protocol.notification.reader import Reader, ReaderDevice
 from protocol.roles import Principal
 from protocol.user import Person
 from storage.database import Pool
@@ -26,7 +27,9 @@ _person = msgspec.json.Decoder(Person)
 
 _READERS = """
 SELECT p.user_id, p.name, p.language, p.email, CASE WHEN u.is_phone_verified THEN p.phone_number END AS phone_number,
-       row_to_json(w)::text AS preferences
+       row_to_json(w)::text AS preferences,
+       ARRAY(SELECT device_id FROM devices d WHERE d.user_id = p.user_id ORDER BY device_id) AS devices,
+       ARRAY(SELECT platform FROM devices d WHERE d.user_id = p.user_id ORDER BY device_id) AS platforms
   FROM people p JOIN users u USING (user_id) LEFT JOIN notification_preferences w USING (user_id)
  WHERE p.user_id = ANY($1::uuid[])
 """
@@ -47,9 +50,7 @@ SELECT p.language, row_to_json(w)::text AS preferences, {AS_OF}
 async def load_readers(pool: Pool, ids: Sequence[UserId]) -> dict[UserId, Reader]:
     """How to reach these people; who was erased is not among them."""
     rows = await pool.fetch(_READERS, list(ids))
-    return {
-        row["user_id"]: Reader(**{**row, "preferences": _wishes(row["user_id"], row["preferences"])}) for row in rows
-    }
+    return {row["user_id"]: _reader(row) for row in rows}
 
 
 async def load_preference_facts(
@@ -85,6 +86,22 @@ _TYPES = tuple(
     TypeView(type=told.name, importance=told.importance, channels=tuple(sorted(told.channels)))
     for told in NOTIFICATIONS
 )
+
+
+def _reader(row: Any) -> Reader:
+    return Reader(
+        user_id=row["user_id"],
+        name=row["name"],
+        language=row["language"],
+        email=row["email"],
+        phone_number=row["phone_number"],
+        devices=tuple(map(_device, row["devices"], row["platforms"])),
+        preferences=_wishes(row["user_id"], row["preferences"]),
+    )
+
+
+def _device(device_id: DeviceId, platform: str) -> ReaderDevice:
+    return ReaderDevice(device_id, Platform(platform).channel)
 
 
 def _wishes(user_id: UserId, data: str | None) -> NotificationPreferences:

@@ -79,11 +79,16 @@ conversation.suggestions       401      ok       ok       ok       ok       ok
 delivery.list                  401      403      403      403      403      ok
 delivery.replay                401      403      403      403      403      ok
 delivery.replay_all            401      403      403      403      403      ok
+device.forget                  never    never    never    never    never    never
+device.list                    401      ok       ok       ok       ok       ok
+device.register                401      ok       ok       ok       ok       ok
+device.remove                  401      ok       ok       ok       ok       ok
 notification.list              401      ok       ok       ok       ok       ok
 notification.preferences       401      ok       ok       ok       ok       ok
 notification.read              401      ok       ok       ok       ok       ok
 notification.set_contact_preferences 401 ok      ok       ok       ok       403
 notification.set_preferences   401      ok       ok       ok       ok       ok
+push.vapid_key                 ok       ok       ok       ok       ok       ok
 service.categories             ok       ok       ok       ok       ok       ok
 service.create                 401      403      ok       ok       ok       403
 service.deactivate             401      403      ok       ok       ok       ok

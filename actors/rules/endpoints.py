@@ -1,0 +1,49 @@
+"""Addresses that a server may be asked to call: which of them lead out of the house."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+#: IPv4 addresses as seen through NAT64: the last four bytes say which one.
+_NAT64 = ip_network("64:ff9b::/96")
+#: Names that only mean something on one's own network; so does a name without a dot.
+_INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".localdomain", ".intranet", ".corp", ".home")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, in whatever clothes it comes. Raises: ValueError."""
+    ip = ip_address(address.partition("%")[0])
+    inner = _within(ip) if isinstance(ip, IPv6Address) else None
+    return ip.is_global and not ip.is_multicast and (inner is None or is_public(str(inner)))
+
+
+def _within(ip: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for, if it does."""
+    if ip in _NAT64:
+        return IPv4Address(ip.packed[-4:])
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+
+
+def endpoint_problem(url: str, *, private: bool = False) -> str | None:
+    """What is wrong with a URL that is to be called, as a code; None: nothing that can be seen without asking the DNS.
+
+    Args:
+        private: private addresses, and plain HTTP, are fine.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "not_a_url"
+    if parts.scheme != "https" and not (private and parts.scheme == "http"):
+        return "not_https"
+    if not host or parts.username is not None or parts.fragment:
+        return "not_a_url"
+    return None if private or _may_be_public(host) else "private_address"
+
+
+def _may_be_public(host: str) -> bool:
+    try:
+        return is_public(host)
+    except ValueError:
+        name = host.rstrip(".").lower()
+        return "." in name and not name.endswith(_INNER) and not name.rpartition(".")[2].isdigit()

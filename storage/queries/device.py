@@ -1,0 +1,60 @@
+"""Reading devices: where push messages go, and who has which address."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from protocol.ids import DeviceId, UserId
+from protocol.notification.devices import DeviceList, DeviceView, ListDevices, Platform
+from protocol.roles import Principal
+from protocol.user import Confidential
+from storage.database import Pool
+from storage.queries.page import AS_OF
+
+
+class DeviceAddress(Confidential, Struct, frozen=True, kw_only=True):
+    """Where one device's messages go; its fields are those of ``DeviceRow``."""
+
+    device_id: DeviceId
+    address: str
+    p256dh: str | None
+    auth: str | None
+
+
+async def list_devices(pool: Pool, query: ListDevices, principal: Principal) -> DeviceList:
+    """Answer which devices somebody has, the one used last first."""
+    rows = await pool.fetch(
+        f"SELECT s.as_of, d.* FROM (SELECT {AS_OF}) s LEFT JOIN devices d ON d.user_id = $1"
+        " ORDER BY d.used_at DESC, d.device_id",
+        principal.user_id,
+    )
+    devices = tuple(
+        DeviceView(
+            id=row["device_id"],
+            platform=Platform(row["platform"]),
+            current=row["session_id"] is not None and row["session_id"] == principal.session_id,
+            registered_at=row["registered_at"],
+            used_at=row["used_at"],
+        )
+        for row in rows
+        if row["device_id"] is not None
+    )
+    return DeviceList(devices=devices, as_of=rows[0]["as_of"])
+
+
+async def find_holders(pool: Pool, hashes: Sequence[str | None]) -> list[tuple[UserId, DeviceId] | None]:
+    """Who has each of these addresses, and as which device."""
+    rows = await pool.fetch(
+        "SELECT address_hash, user_id, device_id FROM devices WHERE address_hash = ANY($1::text[])",
+        [one for one in hashes if one is not None],
+    )
+    found = {row["address_hash"]: (row["user_id"], row["device_id"]) for row in rows}
+    return [None if one is None else found.get(one) for one in hashes]
+
+
+async def load_addresses(pool: Pool, ids: Sequence[DeviceId]) -> dict[DeviceId, DeviceAddress]:
+    """Where these devices' messages go; one that was forgotten is not among them."""
+    rows = await pool.fetch(
+        "SELECT device_id, address, p256dh, auth FROM devices WHERE device_id = ANY($1::uuid[])", list(ids)
+    )
+    return {row["device_id"]: DeviceAddress(**row) for row in rows}

@@ -1,0 +1,123 @@
+"""A browser with its push service, on a free port: it takes messages as told, and reads them as only a browser can."""
+
+import asyncio
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from os import urandom
+from typing import Any
+
+import http_ece
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from multidict import CIMultiDictProxy
+
+
+def encoded(data: bytes) -> str:
+    """Base64url without padding, as browsers write it."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@dataclass
+class Received:
+    """One message as it came in."""
+
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+
+@dataclass
+class Browser:
+    """One subscription: its keys, how its push service behaves, and what that was sent."""
+
+    endpoint: str
+    #: A status to answer with, or ``slow``, ``cut`` (taken, and then the line is gone), ``malformed``.
+    answer: int | str = 201
+    answer_headers: dict[str, str] = field(default_factory=dict)
+    received: list[Received] = field(default_factory=list)
+    _key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    _secret: bytes = field(default_factory=lambda: urandom(16))
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What messages are encrypted for."""
+        point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return {"p256dh": encoded(point), "auth": encoded(self._secret)}
+
+    @property
+    def subscription(self) -> dict[str, Any]:
+        """What ``PushSubscription.toJSON()`` gives."""
+        return {"endpoint": self.endpoint, "expirationTime": None, "keys": self.keys}
+
+    def read(self, nth: int = -1) -> Any:
+        """Decrypt a message, as RFC 8291 says."""
+        body = self.received[nth].body
+        return json.loads(http_ece.decrypt(body, private_key=self._key, auth_secret=self._secret, version="aes128gcm"))
+
+    def signed(self, nth: int = -1) -> tuple[dict[str, Any], str]:
+        """What the sender's signature claims, and by which key; fails unless it holds (RFC 8292)."""
+        scheme, _, said = self.received[nth].headers["Authorization"].partition(" ")
+        assert scheme == "vapid"
+        parts = dict(part.strip().split("=", 1) for part in said.split(","))
+        return _verified(parts["t"], parts["k"]), parts["k"]
+
+
+def _verified(token: str, key: str) -> dict[str, Any]:
+    import jwt  # only here
+
+    point = urlsafe_b64decode(key + "=" * (-len(key) % 4))
+    public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    options = {"verify_aud": False}
+    claims: dict[str, Any] = jwt.decode(token, public, algorithms=["ES256"], options=options)  # type: ignore[arg-type]
+    return claims
+
+
+class PushService:
+    """The push service that all browsers here have."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.browsers: dict[str, Browser] = {}
+        self.released = asyncio.Event()
+
+    def browser(self) -> Browser:
+        """Somebody subscribes."""
+        browser = Browser(f"{self.url}/push/{encoded(urandom(16))}")
+        self.browsers[browser.endpoint] = browser
+        return browser
+
+    async def take(self, request: web.Request) -> web.StreamResponse:
+        """A message comes in."""
+        browser = self.browsers[str(request.url)]
+        browser.received.append(Received(request.headers, await request.read()))
+        match browser.answer:
+            case "slow":
+                await self.released.wait()
+            case "cut" | "malformed":
+                assert request.transport is not None
+                if browser.answer == "malformed":
+                    request.transport.write(b"this is no HTTP\r\n\r\n")
+                request.transport.close()
+            case int(status):
+                return web.Response(status=status, headers=browser.answer_headers)
+        return web.Response(status=500)
+
+
+@asynccontextmanager
+async def open_push_service() -> AsyncIterator[PushService]:
+    """Serve on a free port until the end."""
+    app = web.Application()
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    service = PushService("")
+    app.router.add_post("/push/{id}", service.take)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        service.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield service
+    finally:
+        service.released.set()
+        await runner.cleanup()
