@@ -131,6 +131,8 @@ class RetentionConfig(Section, frozen=True, kw_only=True):
     command_log_days: Days = 7
     #: Webhooks of payment gateways that changed nothing.
     gateway_events_days: Days = 90
+    #: What was sent, skipped or is dead, and the mailbox of development.
+    deliveries_days: Days = 30
     #: Journals of actors at rest for longer move to the archive; 0 for never.
     journal_days: Annotated[int, Meta(ge=0, le=36_500)] = 400
 

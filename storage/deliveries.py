@@ -49,6 +49,17 @@ class Leased(Confidential, Struct, frozen=True, kw_only=True):
     leased_until: datetime | None = None
 
 
+class Queued(Struct, frozen=True, kw_only=True):
+    """How much of a channel is in the queue."""
+
+    channel: Channel
+    waiting: int
+    sending: int
+    dead: int
+    #: When the one that waits for longest was due; None: none waits.
+    due_at: datetime | None
+
+
 class Settlement(Struct, frozen=True, kw_only=True):
     """What became of one attempt."""
 
@@ -133,6 +144,17 @@ UPDATE deliveries d
        finished_at = CASE WHEN lost.dies THEN clock_timestamp() END
   FROM lost WHERE d.id = lost.id RETURNING d.channel
 """
+_LOOK = """
+SELECT channel, count(*) FILTER (WHERE state = 'waiting') AS waiting,
+       count(*) FILTER (WHERE state = 'sending') AS sending, count(*) FILTER (WHERE state = 'dead') AS dead,
+       min(due_at) FILTER (WHERE state = 'waiting') AS due_at
+  FROM deliveries WHERE state IN ('waiting', 'sending', 'dead') GROUP BY channel
+"""
+#: Whoever died and is too late to be sent again needs neither any more.
+_FORGET = """
+UPDATE deliveries SET secret = NULL, address = NULL
+ WHERE state = 'dead' AND expires_at < $1 AND (secret IS NOT NULL OR address IS NOT NULL)
+"""
 
 
 class Planning:
@@ -193,6 +215,17 @@ async def settle(pool: Pool, settlements: Sequence[Settlement]) -> None:
 async def reclaim(pool: Pool, attempts_max: int) -> list[Channel]:
     """Take back leases that ran out; answers the channel of each. What was tried too often is dead."""
     return [Channel(row["channel"]) for row in await pool.fetch(_RECLAIM, RECLAIM_MAX, attempts_max)]
+
+
+async def look_at_queue(pool: Pool) -> list[Queued]:
+    """See how much is in the queue, by channel."""
+    return [msgspec.convert(dict(row), Queued) for row in await pool.fetch(_LOOK)]
+
+
+async def forget_secrets(pool: Pool, now: datetime) -> int:
+    """Wipe what dead deliveries hold of codes and addresses once they are too late; answers of how many."""
+    status = await pool.execute(_FORGET, now)
+    return int(status.rpartition(" ")[2])
 
 
 async def keep_in_mailbox(pool: Pool, channel: Channel, delivery_id: UUID, message: bytes) -> int:

@@ -10,6 +10,7 @@ from server.ops.ledger import SEAL_EVERY_S, LedgerSealer
 from server.ops.nightly_verify import VERIFY_MAX_S, NightlyProof
 from server.ops.suggestions import COUNT_EVERY_S, SuggestionCounter
 from storage.database import Pool
+from storage.deliveries import forget_secrets
 from storage.retention import archive_journals, sweeping, trim_inboxes
 
 
@@ -48,6 +49,9 @@ def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Jo
         Job("forget_acks", nightly, removing(keep.inbox_days, sweeping("inbox_acks", "at"))),
         Job("forget_answers", nightly, removing(keep.command_log_days, sweeping("command_log", "at"))),
         Job("forget_gateway_events", nightly, removing(keep.gateway_events_days, odd_events)),
+        Job("forget_deliveries", nightly, removing(keep.deliveries_days, sweeping("deliveries", "finished_at"))),
+        Job("forget_secrets", nightly, removing(0, forget_secrets)),
+        Job("empty_mailbox", nightly, removing(keep.deliveries_days, sweeping("mailbox", "at"))),
     ]
     if keep.journal_days:
         jobs.append(Job("archive_journals", nightly, removing(keep.journal_days, archive_journals)))

@@ -20,9 +20,10 @@ from server.announcer import Announcer
 from server.config import Config, DeliveriesConfig
 from server.http.limits import Rate
 from server.node import Node
-from server.outbound.adapters import Adapter, Message, Needless, TryLater
+from server.outbound.adapters import Adapter, Message, Needless, Outcome, TryLater
 from server.outbound.briefing import Brief, brief
 from server.outbound.courier import Courier, Terms
+from server.outbound.delivery_metrics import DeliveryMetrics
 from server.outbound.email.compose import compose_email
 from server.outbound.email.smtp import Smtp
 from server.outbound.mailbox import Mailbox
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 #: Leases that ran out are taken back this often.
 RECLAIM_EVERY_S = 15.0
+#: The queue's length is looked at this often.
+LOOK_EVERY_S = 15.0
 
 M = TypeVar("M", bound=Message)
 
@@ -68,9 +71,12 @@ class Reaching:
                 node.clock.now,
                 terms_of(config, adapter.channel),
                 gone=partial(_forget_device, node) if adapter.channel in _TO_DEVICES else None,
+                observe=self._observe,
             )
             for adapter in adapters
         }
+        breakers = {channel: courier.breaker for channel, courier in self.couriers.items()}
+        self.metrics = DeliveryMetrics(node.pool, breakers, node.clock.now)
         self._pool = node.pool
         self._attempts_max = config.attempts_max
         self.planner = Planner(node.pool, frozenset(self.couriers), node.clock.now, node.runtime.new_id, self.call)
@@ -99,7 +105,12 @@ class Reaching:
 
     async def reclaim(self) -> None:
         """Take up what a server that died had in its hands."""
-        self.call(set(await reclaim(self._pool, self._attempts_max)))
+        lost = await reclaim(self._pool, self._attempts_max)
+        self.metrics.reclaimed(lost)
+        self.call(set(lost))
+
+    def _observe(self, delivery: Leased, outcome: Outcome) -> None:
+        self.metrics.finished(delivery, outcome)
 
 
 @asynccontextmanager
@@ -110,6 +121,8 @@ async def open_reaching(config: Config, node: Node) -> AsyncIterator[Reaching]:
     node.time_moved.append(reaching.time_moved)
     reaching.start()
     node.agenda.every("reclaim deliveries", RECLAIM_EVERY_S, reaching.reclaim)
+    node.metrics.registry.register(reaching.metrics)
+    node.agenda.every("delivery figures", LOOK_EVERY_S, reaching.metrics.look)
     try:
         yield reaching
     finally:
