@@ -26,6 +26,8 @@ guildwire_commit_batch_size_bucket{le="+Inf"} 10
 guildwire_commit_batch_size_count 10
 guildwire_commit_batch_size_sum 10
 # TYPE guildwire_turn_reruns counter
+# TYPE guildwire_rate_limited gauge
+guildwire_rate_limited{limit="commands_per_user"} 4
 # TYPE guildwire_sockets gauge
 guildwire_sockets{transport="json"} 7
 guildwire_sockets{transport="poll"} 0
@@ -60,6 +62,9 @@ guildwire_commit_batch_size_bucket{le="+Inf"} 20
 guildwire_commit_batch_size_count 20
 guildwire_commit_batch_size_sum 50
 # TYPE guildwire_turn_reruns counter
+# TYPE guildwire_rate_limited gauge
+guildwire_rate_limited{limit="commands_per_user"} 5
+guildwire_rate_limited{limit="booking.create"} 1
 # TYPE guildwire_sockets gauge
 guildwire_sockets{transport="json"} 9
 guildwire_sockets{transport="poll"} 0
@@ -128,7 +133,7 @@ def test_a_latency_beyond_every_bound_is_the_last_bound() -> None:
 def test_refusals_and_faults_are_told_apart() -> None:
     frame = make_frame(change())
 
-    assert frame.refusals == {"slot_taken": 3}
+    assert frame.refusals == {"slot_taken": 3, "limit_reached": 1}
     assert frame.faults == {"busy": 1}
 
 

@@ -10,6 +10,8 @@ ROWS_MAX = 8
 FAULTS = frozenset({"busy", "unavailable", "internal", "timeout"})
 #: Outcomes of a command that are neither a refusal nor a fault.
 GOOD = frozenset({"ok", "replayed"})
+#: What a rate refuses with.
+TOO_OFTEN = "limit_reached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Frame:
 def make_frame(change: Change) -> Frame:
     """Everything that a screen shows."""
     outcomes = change.grown_by("guildwire_commands_total", "outcome")
+    limited = change.grown("guildwire_rate_limited") or 0.0  # refused before anybody was asked to decide
+    outcomes[TOO_OFTEN] = outcomes.get(TOO_OFTEN, 0.0) + limited
     bad = {code: count / change.elapsed_s for code, count in outcomes.items() if code not in GOOD and count}
     return Frame(
         elapsed_s=change.elapsed_s,
