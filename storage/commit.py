@@ -67,6 +67,7 @@ class Committed(Struct):
 
 
 Done = Callable[[Committed], None]
+_Batch = list[tuple[Decision, Done]]
 
 
 _CALL = f"SELECT statuses, seqs FROM {call_of('commit_v1')}"
@@ -141,7 +142,8 @@ class Committer:
     async def start(self) -> None:
         """Open the connection and begin to take batches."""
         await self._reconnect()
-        self._task = asyncio.create_task(self._run(), name="committer")
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(), name="committer")
 
     async def stop(self) -> None:
         """Commit what is queued, then close."""
@@ -167,32 +169,40 @@ class Committer:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            while self._queue:
-                batch = self._take()
-                began = perf_counter()
-                outcomes = await self._settle([decision for decision, _ in batch])
-                self._observe(len(batch), perf_counter() - began)
-                if isinstance(outcomes[0].fault, Unavailable):
-                    # Nobody else waits as long as this batch has waited for a database that is not there.
-                    batch += self._queue
-                    outcomes += [outcomes[0]] * len(self._queue)
-                    self._queue.clear()
-                for (decision, done), outcome in zip(batch, outcomes, strict=True):
-                    try:
-                        done(outcome)
-                    except Exception:
-                        log.exception("commit.done_failed", to=str(decision.to), cause=decision.cause)
+            batch, outcomes = await self._next([], [])
+            while self._queue or batch:
+                batch, outcomes = await self._next(batch, outcomes)
             self._wake.clear()
             self._idle.set()
 
-    def _take(self) -> list[tuple[Decision, Done]]:
+    async def _next(self, settled: _Batch, outcomes: list[Committed]) -> tuple[_Batch, list[Committed]]:
+        """Commit the next batch; the one before is told what became of it while the database is at work on this one."""
+        if outcomes and isinstance(outcomes[0].fault, Unavailable):
+            # Nobody else waits as long as this batch has waited for a database that is not there.
+            settled += self._queue
+            outcomes += [outcomes[0]] * len(self._queue)
+            self._queue.clear()
+        batch = self._take()
+        if not batch:
+            _tell(settled, outcomes)
+            return [], []
+        began = perf_counter()
+        under_way = self._loop.create_task(self._settle([decision for decision, _ in batch]), name="commit")
+        await asyncio.sleep(0)  # in this tick the call is handed to the transport,
+        await asyncio.sleep(0)  # which writes it at the end of the tick
+        _tell(settled, outcomes)
+        outcomes = await under_way
+        self._observe(len(batch), perf_counter() - began)
+        return batch, outcomes
+
+    def _take(self) -> _Batch:
         """The next batch: in order, but of one actor only the first decision may have claims.
 
         One that does not build on the actor's decision before it comes first in a later batch, where its version is
         checked against the database.
         """
-        batch: list[tuple[Decision, Done]] = []
-        later: list[tuple[Decision, Done]] = []
+        batch: _Batch = []
+        later: _Batch = []
         taken: dict[Any, tuple[int, int]] = {}
         held_back: set[Any] = set()
         while self._queue and len(batch) < BATCH_MAX:
@@ -314,3 +324,12 @@ class Committer:
         if self._connection is not None:
             self._connection.terminate()
         self._connection = None
+
+
+def _tell(batch: _Batch, outcomes: list[Committed]) -> None:
+    """Tell each decision what became of it; a crash of one's listener is nobody else's."""
+    for (decision, done), outcome in zip(batch, outcomes, strict=True):
+        try:
+            done(outcome)
+        except Exception:
+            log.exception("commit.done_failed", to=str(decision.to), cause=decision.cause)
