@@ -11,7 +11,6 @@ There is no status to keep: the thread is read-only from ``closes_at`` on. Posti
 it needs no facts, copies nothing, and but once a minute touches no read row save the message's own.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -22,6 +21,7 @@ from msgspec.structs import replace
 
 from actors.actor import Actor, handles
 from actors.rules.replies import reply_digest
+from actors.rules.texts import text_problem
 from protocol.booking.terms import BookingStatus
 from protocol.conversation import (
     MEMBERS_MAX,
@@ -67,11 +67,6 @@ ACTIVE_STEP = timedelta(minutes=1)
 
 #: From when on a booking has a thread.
 TALKING = frozenset({BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS, BookingStatus.COMPLETED})
-
-#: Control characters but tab and line feed, and halves of surrogate pairs.
-_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-#: Something to see: neither blank nor of no width nor only a change of direction.
-_VISIBLE = re.compile(r"[^\s\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 class ConversationState(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -389,7 +384,5 @@ def _row(message_id: MessageId, written: WrittenMessage) -> MessageRow:
 
 def _require_text(text: str) -> None:
     """Refuse what nobody could see, and what no message needs. Raises: Invalid."""
-    if _UNFIT.search(text):
-        raise Invalid(text="control_character")
-    if not _VISIBLE.search(text):
-        raise Invalid(text="blank")
+    if problem := text_problem(text):
+        raise Invalid(text=problem)

@@ -15,6 +15,7 @@ from protocol.conversation import BookingParties, WrittenMessage
 from protocol.ids import BusinessId, UserId
 from protocol.instants import to_utc
 from protocol.notification.devices import DeviceFacts, RegisterDevice, address_hash
+from protocol.notification.notices import KnownUsers, Notice
 from protocol.notification.preferences import PreferenceFacts, SetContactPreferences
 from protocol.roles import Principal
 from protocol.service import ServiceRecord
@@ -24,7 +25,8 @@ from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
 from storage.queries.business import MemberAsk, load_business_records, load_member_records
 from storage.queries.conversation import load_booking_parties, load_written_messages
 from storage.queries.device import find_holders
-from storage.queries.reader import load_preference_facts
+from storage.queries.notification import load_notices
+from storage.queries.reader import load_known_users, load_preference_facts
 from storage.queries.service import load_service_records
 
 Ask = tuple[Command, Principal, datetime]
@@ -66,6 +68,12 @@ def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = 
         holders = await find_holders(pool, [_device_ask(command) for command, _, _ in asks])
         return [DeviceFacts(holder=holder, private_endpoints=private_endpoints) for holder in holders]
 
+    async def load_known(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_known_users(pool, [_field(command, "user_ids") for command, _, _ in asks])
+
+    async def load_notice(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_notices(pool, [_field(command, "notice_id") for command, _, _ in asks])
+
     return {
         BookingFacts: load_booking_facts,
         LateSlot: partial(late_slots, pool),
@@ -76,6 +84,8 @@ def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = 
         WrittenMessage: load_written,
         PreferenceFacts: load_preferences,
         DeviceFacts: load_devices,
+        KnownUsers: load_known,
+        Notice: load_notice,
     }
 
 

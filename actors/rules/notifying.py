@@ -119,15 +119,19 @@ def _considerate(case: Case) -> Plan:
 
 
 def letter_channel(case: Case, wanted: frozenset[Channel]) -> Channel | None:
-    """The one way to write: the preferred one, else e-mail, else what was asked for by name. None: none of them."""
+    """The one way to write: the preferred one, else e-mail, else what there is. None: none of them.
+
+    What else there is counts where the type has no e-mail, or its reader asked for it by name: SMS cost money.
+    """
     preferences = case.reader.preferences
     usable = wanted & case.available
     preferred = _PREFERRED.get(preferences.contact_method) if preferences.contact_method else None
     if preferred in usable:
         return preferred
-    if Channel.EMAIL in usable or case.told.name not in preferences.channels:
-        return Channel.EMAIL if Channel.EMAIL in usable else None
-    return next((channel for channel in LETTERS if channel in usable), None)
+    if Channel.EMAIL in usable:
+        return Channel.EMAIL
+    by_name = Channel.EMAIL not in case.told.channels or case.told.name in preferences.channels
+    return next((channel for channel in LETTERS if by_name and channel in usable), None)
 
 
 def _pushes(case: Case) -> Iterator[Delivery]:

@@ -10,6 +10,7 @@ from protocol.events import Event
 from protocol.ids import DeviceId, SessionId
 from protocol.notification.commands import NotificationsRead
 from protocol.notification.devices import DeviceForgotten, DeviceRegistered, Platform
+from protocol.notification.notices import NotificationSent
 from protocol.notification.preferences import NotificationPreferencesSet
 from protocol.roles import Role
 from protocol.user import (
@@ -115,18 +116,25 @@ def apply(state: Any, event: Event) -> Any:
         case RoleSwitched():
             acting = Acting(event.role, event.business_id)
             return replace(_with_session(state, event.session_id, acting=acting), chosen=acting)
-        case NotificationsRead() | NotificationPreferencesSet() | DeviceRegistered() | DeviceForgotten():
+        case (
+            NotificationsRead()
+            | NotificationPreferencesSet()
+            | NotificationSent()
+            | DeviceRegistered()
+            | DeviceForgotten()
+        ):
             return _with_notification_event(state, event)
     raise AssertionError(f"a user does not know {event.type}")
 
 
 def _with_notification_event(
-    state: UserState, event: NotificationsRead | NotificationPreferencesSet | DeviceRegistered | DeviceForgotten
+    state: UserState,
+    event: NotificationsRead | NotificationPreferencesSet | NotificationSent | DeviceRegistered | DeviceForgotten,
 ) -> UserState:
     match event:
         case NotificationsRead():
             return replace(state, notifications_read_until=event.read_until or state.notifications_read_until)
-        case NotificationPreferencesSet():
+        case NotificationPreferencesSet() | NotificationSent():
             return state
         case DeviceRegistered():
             return _with_device(state, event)

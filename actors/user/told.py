@@ -6,11 +6,21 @@ from msgspec.structs import replace
 
 from actors.actor import Actor, handles
 from actors.rules.preferring import contact_preferences_after, preferences_after
+from actors.rules.texts import text_problem
 from actors.user.state import UserState
 from protocol.errors import Invalid, NotFound
-from protocol.ids import UserId
+from protocol.ids import Kind, Ref, UserId
 from protocol.instants import InstantError, to_utc
+from protocol.notification.catalogue import BY_NAME
 from protocol.notification.commands import NotificationsRead, ReadNotifications
+from protocol.notification.notices import (
+    KnownUsers,
+    Notice,
+    NoticeSent,
+    NotificationSent,
+    SendNotification,
+    TakeNotice,
+)
 from protocol.notification.preferences import (
     NotificationPreferences,
     NotificationPreferencesSet,
@@ -54,6 +64,32 @@ class Told(Actor[UserState]):
         before = self.state.notifications_read_until
         return None if before is not None and wanted <= before else wanted
 
+    # Notices
+
+    @handles(SendNotification, facts=KnownUsers)
+    def send_notification(self, command: SendNotification, facts: KnownUsers) -> NoticeSent:
+        """Write to people, each of whom hears of it by a message of its own. Raises: Invalid."""
+        _check_notice(command, facts)
+        by = self.principal.user_id
+        notice = Notice(id=self.new_id(), title=command.title, body=command.body, sent_by=by, at=self.now)
+        self.put(notice)
+        readers = tuple(dict.fromkeys(command.user_ids))
+        for user_id in readers:
+            told = TakeNotice(
+                user_id=user_id, notice_id=notice.id, by=by, channels=command.channels, critical=command.critical
+            )
+            self.send(Ref(Kind.USER, user_id), told)
+        return NoticeSent(notice_id=notice.id, recipients=len(readers))
+
+    @handles(TakeNotice, facts=Notice)
+    def take_notice(self, command: TakeNotice, facts: Notice) -> None:
+        """Be told what an admin wrote. Raises: NotFound, if it was erased before."""
+        assert self.exists, f"user {self.actor_id} is written to and never was"
+        self.emit(
+            NotificationSent(notice_id=facts.id, by=command.by, channels=command.channels, critical=command.critical),
+            content=facts,
+        )
+
     # Preferences
 
     @handles(SetPreferences, facts=PreferenceFacts)
@@ -77,3 +113,21 @@ class Told(Actor[UserState]):
         self.put(wanted)
         if language is not None:
             self.put(replace(facts.person, language=language))
+
+
+def _check_notice(command: SendNotification, facts: KnownUsers) -> None:
+    """Raises: Invalid, naming each field that does not fit."""
+    problems = {
+        "title": text_problem(command.title, lines=False),
+        "body": text_problem(command.body),
+        **{
+            f"channels[{at}]": None if channel in BY_NAME[NotificationSent.type].channels else "not_offered"
+            for at, channel in enumerate(command.channels)
+        },
+        **{
+            f"user_ids[{at}]": None if user_id in facts.user_ids else "not_found"
+            for at, user_id in enumerate(command.user_ids)
+        },
+    }
+    if found := {field: problem for field, problem in problems.items() if problem is not None}:
+        raise Invalid(**found)

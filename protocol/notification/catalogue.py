@@ -4,7 +4,7 @@ An actor that emits an event announces every type that is driven by it; nothing 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +27,7 @@ from protocol.booking.events import (
 from protocol.conversation import MessagePosted
 from protocol.events import Event
 from protocol.notification.channels import Channel
+from protocol.notification.notices import NotificationSent
 from protocol.user import RevokeReason, SessionOpened, SessionRevoked
 
 
@@ -54,6 +55,8 @@ class Importance(StrEnum):
 
 
 EventType = type[Event]
+#: Channels, and how much it matters.
+Manner = tuple[frozenset[Channel], Importance]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,15 @@ class NotificationType:
     push_at_once: bool = False
     #: Of no use once the booking has begun.
     before_start: bool = False
+    #: How one goes out, where its event says so.
+    manner: Callable[[Any], Manner] | None = None
+
+    def of(self, event: Event | None) -> "NotificationType":
+        """This type as its event wants it to go out."""
+        if self.manner is None or event is None:
+            return self
+        channels, importance = self.manner(event)
+        return replace(self, channels=self.channels & channels, importance=importance)
 
     @property
     def name(self) -> str:
@@ -93,6 +105,11 @@ def _told(on: EventType, *to: Party, channels: frozenset[Channel] = frozenset({C
 def _money(on: EventType, to: Party, channels: frozenset[Channel] = frozenset({Channel.EMAIL})) -> NotificationType:
     """What happened to somebody's money: it is safe, and can wait."""
     return NotificationType(on, frozenset({to}), channels=channels, importance=Importance.ORDINARY)
+
+
+def _as_written(event: NotificationSent) -> Manner:
+    """As whoever wrote it wants it to go out."""
+    return frozenset(event.channels), Importance.CRITICAL if event.critical else Importance.TIMELY
 
 
 _P = Party
@@ -128,6 +145,7 @@ NOTIFICATIONS: tuple[NotificationType, ...] = (
         channels=_BOTH,
         importance=Importance.CRITICAL,
     ),
+    NotificationType(NotificationSent, frozenset({_P.SELF}), even_by_self=True, channels=_ANY, manner=_as_written),
 )
 
 

@@ -77,8 +77,10 @@ def _brief(
     spoken = language(reader.language)
     if one.template != DIGEST:
         about = None if one.notification_id is None else kept.get((one.user_id, one.notification_id))
+        if about is not None and not scene.shows(about):
+            return Needless("not_visible")
         return Brief(one, reader, spoken, about, scene)
-    digest = make_digest(of_digest, Teller(spoken, scene))
+    digest = make_digest([one for one in of_digest if scene.shows(one)], Teller(spoken, scene))
     return Brief(one, reader, spoken, None, scene, digest) if digest.items else Needless("nothing_new")
 
 

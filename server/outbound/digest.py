@@ -33,8 +33,8 @@ class Digest:
 
 
 def make_digest(kept: Sequence[Kept], teller: Teller) -> Digest:
-    """List what is still unread and may still be seen, in the order in which it happened."""
-    unread = sorted((one for one in kept if not one.read and one.event is not None), key=lambda one: one.at)
+    """List what is still unread, in the order in which it happened."""
+    unread = sorted((one for one in kept if not one.read), key=lambda one: one.at)
     told = [teller.tell(one) for one in unread[:DIGEST_ITEMS_MAX]]
     return Digest(tuple(DigestItem(one.title, one.body, one.at, one.entity) for one in told), len(unread) - len(told))
 

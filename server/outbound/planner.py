@@ -63,4 +63,4 @@ class Planner:
 
 def _plan(item: Unplanned, reader: Reader, means: Means) -> Plan:
     told = BY_NAME.get(item.type)
-    return Plan([]) if told is None else plan(told, item, reader, means)
+    return Plan([]) if told is None else plan(told.of(item.event), item, reader, means)

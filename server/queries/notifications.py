@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from msgspec.structs import asdict
 
 from protocol.events import Event
 from protocol.ids import SYSTEM, Kind, UserId
 from protocol.money import Money
+from protocol.notification.notices import Notice, NotificationSent
 from protocol.notification.views import ListNotifications, NotificationPage, NotificationView
 from protocol.roles import Principal
-from server.words import Language, language
+from server.words import Language, Words, language
 from storage.database import Pool
-from storage.queries.notification import About, Kept, load_bookings, load_names, read_notifications
+from storage.queries.notification import About, Kept, load_bookings, load_names, load_notices, read_notifications
 
 #: Things that an event may be about which stand in the table of bookings: a thread has its booking's id.
 _BOOKED = frozenset({Kind.BOOKING, Kind.CONVERSATION})
@@ -38,12 +40,22 @@ class Scene:
 
     abouts: Mapping[Any, About]
     names: Mapping[UserId, str]
+    #: What admins wrote, as far as it is still there.
+    notices: Mapping[UUID, Notice]
+
+    def shows(self, kept: Kept) -> bool:
+        """Whether there is more to tell than what kind of thing happened: rights may go, and texts be erased."""
+        event = kept.event
+        return event is not None and (not isinstance(event, NotificationSent) or event.notice_id in self.notices)
 
 
 async def load_scene(pool: Pool, items: Sequence[Kept]) -> Scene:
     """Read what it takes to put these into words."""
     abouts = await load_bookings(pool, [kept.about.id for kept in items if kept.about.kind in _BOOKED])
-    return Scene(abouts, await load_names(pool, list({*_people(items, abouts)})))
+    notice_ids = [kept.event.notice_id for kept in items if isinstance(kept.event, NotificationSent)]
+    found = await load_notices(pool, notice_ids) if notice_ids else []
+    notices = {one.id: one for one in found if isinstance(one, Notice)}
+    return Scene(abouts, await load_names(pool, list({*_people(items, abouts)})), notices)
 
 
 def _people(items: Sequence[Kept], abouts: Mapping[Any, About]) -> Iterator[UserId]:
@@ -68,16 +80,25 @@ class Teller:
 
     def tell(self, kept: Kept) -> NotificationView:
         """One notification; of what its reader may not see any more it says only what kind of thing happened."""
-        title, body = self.language.words(kept.type)
+        title, body = self._text(kept)
         return NotificationView(
             id=kept.id,
             type=kept.type,
             title=title,
-            body="" if kept.event is None else body.format_map(_Words(self._words(kept, kept.event), self.language)),
+            body=body,
             entity=str(kept.about),
             read=kept.read,
             at=kept.at,
         )
+
+    def _text(self, kept: Kept) -> Words:
+        title, body = self.language.words(kept.type)
+        if kept.event is None:
+            return Words(title, "")
+        if isinstance(kept.event, NotificationSent):
+            notice = self.scene.notices.get(kept.event.notice_id)
+            return Words(title, body) if notice is None else Words(notice.title, notice.body)
+        return Words(title, body.format_map(_Words(self._words(kept, kept.event), self.language)))
 
     def _words(self, kept: Kept, event: Event) -> dict[str, str]:
         fields = asdict(event)

@@ -45,4 +45,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Eine Ihrer Anmeldungen wurde zweimal verwendet und darum beendet. Waren Sie das nicht, ändern Sie bitte Ihr"
         " Passwort.",
     ),
+    # What it says is its sender's; these words stand where that was erased.
+    "notification.sent": ("Eine Nachricht für Sie", ""),
 }

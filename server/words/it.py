@@ -44,4 +44,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Uscita per sicurezza",
         "Un tuo accesso è stato usato due volte, perciò lo abbiamo chiuso. Se non eri tu, cambia la password.",
     ),
+    # What it says is its sender's; these words stand where that was erased.
+    "notification.sent": ("Un messaggio per te", ""),
 }

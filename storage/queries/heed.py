@@ -10,7 +10,7 @@ from storage.database import Pool
 from storage.queries.notification import READ
 
 #: How far back in its reader's inbox an event is looked for; one that is further back counts as not acknowledged.
-LOOK_BACK_MAX = 1_000
+LOOK_BACK_MAX = 500
 
 #: One notification to one reader.
 Key = tuple[UserId, NotificationId]
@@ -33,11 +33,11 @@ SELECT n.user_id, n.id, coalesce(a.delivered >= i.seq, false) AS delivered,
   LEFT JOIN notification_marks m ON m.user_id = n.user_id
   LEFT JOIN LATERAL (
     SELECT max(delivered) AS delivered, max(seen) AS seen FROM inbox_acks WHERE user_id = n.user_id) a ON true
+  LEFT JOIN inbox_counters c ON c.user_id = n.user_id
   LEFT JOIN LATERAL (
-    SELECT newest.seq FROM (
-        SELECT seq, kind, id, version FROM inbox WHERE user_id = n.user_id ORDER BY seq DESC LIMIT {LOOK_BACK_MAX}
-    ) newest
-     WHERE newest.kind = n.kind AND newest.id = n.entity_id AND newest.version = n.version LIMIT 1) i ON true
+    SELECT x.seq FROM inbox x
+     WHERE x.user_id = n.user_id AND x.seq > c.seq - {LOOK_BACK_MAX}
+       AND x.kind = n.kind AND x.id = n.entity_id AND x.version = n.version LIMIT 1) i ON true
 """
 #: A digest takes what was put off to its day or an earlier one and is in no other; tried again, it takes the same.
 _LIST = """

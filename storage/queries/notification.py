@@ -8,9 +8,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from protocol.errors import NotFound
 from protocol.events import EVENTS, Event
 from protocol.ids import BookingId, ConversationId, Kind, NotificationId, Ref, UserId
 from protocol.instants import Instant
+from protocol.notification.notices import Notice
 from protocol.notification.views import UNREAD_MAX, ListNotifications, Wanted
 from protocol.roles import Principal
 from storage.database import Pool
@@ -162,3 +164,10 @@ async def load_names(pool: Pool, ids: Sequence[UserId]) -> dict[UserId, str]:
     """How these people are called; who was erased is not among them."""
     rows = await pool.fetch("SELECT user_id, name FROM people WHERE user_id = ANY($1::uuid[])", list(ids))
     return {row["user_id"]: row["name"] for row in rows}
+
+
+async def load_notices(pool: Pool, ids: Sequence[UUID]) -> list[Notice | NotFound]:
+    """Read what admins wrote, in order; what was erased is not found."""
+    rows = await pool.fetch("SELECT * FROM notices WHERE id = ANY($1::uuid[])", list(ids))
+    found = {row["id"]: Notice(**row) for row in rows}
+    return [found.get(id) or NotFound(entity="notice", id=str(id)) for id in ids]

@@ -9,6 +9,7 @@ from protocol.errors import NotFound
 from protocol.ids import BusinessId, DeviceId, Kind, UserId
 from protocol.notification.catalogue import NOTIFICATIONS
 from protocol.notification.devices import Platform
+from protocol.notification.notices import KnownUsers
 from protocol.notification.preferences import (
     GetPreferences,
     NotificationPreferences,
@@ -59,6 +60,14 @@ async def load_preference_facts(
     """Whose preferences are to be set, for which business, in order; who never was, or was erased, is not found."""
     rows = await pool.fetch(_FACTS, [user_id for user_id, _ in asks], [business_id for _, business_id in asks])
     return [_facts(user_id, row) for (user_id, _), row in zip(asks, rows, strict=True)]
+
+
+async def load_known_users(pool: Pool, asks: Sequence[Sequence[UserId]]) -> list[KnownUsers]:
+    """Say which of these users there are, in order."""
+    wanted = list({user_id for ids in asks for user_id in ids})
+    rows = await pool.fetch("SELECT user_id FROM people WHERE user_id = ANY($1::uuid[])", wanted)
+    known = {row["user_id"] for row in rows}
+    return [KnownUsers(frozenset(known.intersection(ids))) for ids in asks]
 
 
 async def get_preferences(pool: Pool, query: GetPreferences, principal: Principal) -> PreferencesView:
