@@ -181,7 +181,7 @@ class Actor(Generic[S]):
         """Write a row."""
         self.effects.append(PutRow(row))
 
-    def drop(self, table: str, **key: UUID) -> None:
+    def drop(self, table: str, **key: UUID | str) -> None:
         """Delete a row; the key's columns in the order of the table's primary key."""
         self.effects.append(DropRow(table, {name: str(value) for name, value in key.items()}))
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from protocol.catalogue import Procedure, View, procedure
+from protocol.catalogue import Done, Procedure, View, procedure
+from protocol.codes import ChannelUnavailable, Code, CodeInvalid, PhoneTaken
 from protocol.errors import EmailTaken, Forbidden, LimitReached, Unauthenticated
 from protocol.ids import BusinessId
 from protocol.roles import ANYONE, PUBLIC, Role
@@ -78,3 +79,77 @@ class ActAs(Procedure, frozen=True, kw_only=True):
     role: Role
     #: May be left out when the role is held for one business only.
     business_id: BusinessId | None = None
+
+
+class CodeStep(View, frozen=True, kw_only=True):
+    """How far it is with a code."""
+
+    #: The code was right, or none was needed. False: look for it where it goes; whether one goes out is not said.
+    done: bool
+    #: How long a code that goes out now holds.
+    expires_in_s: int | None = None
+
+
+_CODE_ERRORS = (CodeInvalid, ChannelUnavailable, LimitReached)
+
+
+@procedure(
+    "auth.verify_phone",
+    by=ANYONE,
+    reply=CodeStep,
+    routes=("POST /auth/verify-phone/",),
+    errors=(*_CODE_ERRORS, PhoneTaken),
+)
+class VerifyPhone(Confidential, Procedure, frozen=True, kw_only=True):
+    """Show that a phone number is mine: without ``code`` one is sent there by SMS, with it the number is verified."""
+
+    #: Another number than mine, which becomes mine once it is verified.
+    phone_number: Phone | None = None
+    code: Code | None = None
+
+
+@procedure(
+    "auth.verify_email",
+    by=ANYONE,
+    reply=CodeStep,
+    routes=("POST /auth/verify-email/",),
+    errors=(*_CODE_ERRORS, EmailTaken),
+)
+class VerifyEmail(Confidential, Procedure, frozen=True, kw_only=True):
+    """Show that an e-mail address is mine: without ``code`` one is sent there, with it the address is verified."""
+
+    #: Another address than mine, which becomes mine once it is verified.
+    email: Email | None = None
+    code: Code | None = None
+
+
+@procedure(
+    "auth.reset_password",
+    by=PUBLIC,
+    reply=CodeStep,
+    routes=("POST /auth/reset-password/",),
+    errors=_CODE_ERRORS,
+)
+class ResetPassword(Confidential, Procedure, frozen=True, kw_only=True):
+    """Set a new password without the old one: with ``email`` alone a code is sent there, if an account has it.
+
+    With ``code`` and ``new_password`` too, the password is set and every device signed out.
+    """
+
+    email: Email
+    code: Code | None = None
+    new_password: Password | None = None
+
+
+@procedure(
+    "auth.change_password",
+    by=ANYONE,
+    reply=Done,
+    routes=("POST /auth/change-password/",),
+    errors=(Forbidden, LimitReached),
+)
+class ChangePassword(Confidential, Procedure, frozen=True, kw_only=True):
+    """Set a new password by the old one; every other device is signed out."""
+
+    password: Password
+    new_password: Password

@@ -53,6 +53,8 @@ class RevokeReason(StrEnum):
     REUSE = "reuse"
     #: The user signed in on more devices than are kept.
     DISPLACED = "displaced"
+    #: The password was changed: whoever knew the old one is out.
+    NEW_PASSWORD = "new_password"
 
 
 class Acting(Struct, frozen=True, omit_defaults=True):

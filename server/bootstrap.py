@@ -16,6 +16,8 @@ from aiohttp import web
 from rich.console import Console
 
 from protocol.instants import zone_names
+from server.auth.attempts import Attempts
+from server.auth.codes import CodeKey, CodeProcedures
 from server.auth.keys import SETTLE_S, load_keys
 from server.auth.passwords import Passwords
 from server.auth.procedures import Accounts
@@ -32,6 +34,7 @@ from server.http.app import HttpApp
 from server.http.cors import Cors
 from server.http.endpoints import PlainHandler
 from server.http.limits import Limiters, Rate, RateLimits
+from server.kept_secret import kept_secret
 from server.node import Database, Node, open_database, open_node
 from server.ops.dev import MovableClock
 from server.ops.gateway_metrics import watch_gateway
@@ -41,7 +44,7 @@ from server.ops.jobs import Jobs
 from server.ops.nightly import jobs_of
 from server.outbound.dead_letters import DeadLetters
 from server.outbound.push.vapid import load_vapid
-from server.outbound.reaching import open_reaching
+from server.outbound.reaching import Reaching, open_reaching
 from server.payments import SandboxPayments, open_sandbox_payments
 from server.queries.handlers import query_handlers
 from server.running import Running, leave_note, take_note_away
@@ -74,6 +77,7 @@ class Server:
     node: Node
     hub: Hub
     jobs: Jobs
+    reaching: Reaching
     url: str
 
 
@@ -140,11 +144,23 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         node.listeners.append(tokens.on_event)
         passwords = Passwords()
         stack.callback(passwords.close)
-        accounts = Accounts(node.runtime, node.pool, tokens, passwords, session_s=config.auth.refresh_token_s)
+        attempts = Attempts()
+        accounts = Accounts(
+            node.runtime, node.pool, tokens, passwords, session_s=config.auth.refresh_token_s, attempts=attempts
+        )
         await accounts.start()
         queries = query_handlers(node, load_vapid(config))
         reaching = await stack.enter_async_context(open_reaching(config, node))
         dead_letters = DeadLetters(node.pool, node.clock.now, reaching.call)
+        codes = CodeProcedures(
+            node.runtime,
+            node.pool,
+            passwords,
+            CodeKey(kept_secret(Path(config.server.data_dir) / "keys" / "codes.secret")),
+            available=reaching.couriers.keys(),
+            put=reaching.call,
+            attempts=attempts,
+        )
         hub = Hub(
             pool=node.pool,
             verify=tokens.read,
@@ -167,7 +183,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         app = HttpApp(
             runtime=node.runtime,
             queries=queries,
-            procedures={**accounts.procedures, **dead_letters.procedures},
+            procedures={**accounts.procedures, **dead_letters.procedures, **codes.procedures},
             authenticate=tokens.verify,
             pool=node.pool,
             extra={
@@ -193,7 +209,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         if payments is not None:
             payments.start(url)
         jobs = await _start_jobs(stack, config, node)
-        yield Server(node, hub, jobs, url)
+        yield Server(node, hub, jobs, reaching, url)
 
 
 async def _start_jobs(stack: AsyncExitStack, config: Config, node: Node) -> Jobs:

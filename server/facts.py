@@ -11,6 +11,7 @@ from protocol.booking.commands import CreateBooking
 from protocol.booking.facts import BookingFacts, LateSlot
 from protocol.business import BusinessRecord, MemberRecord, SetAvailability
 from protocol.catalogue import Command
+from protocol.codes import ContactFacts
 from protocol.conversation import BookingParties, WrittenMessage
 from protocol.ids import BusinessId, UserId
 from protocol.instants import to_utc
@@ -23,6 +24,7 @@ from storage.database import Pool
 from storage.queries.booking import late_slots
 from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
 from storage.queries.business import MemberAsk, load_business_records, load_member_records
+from storage.queries.codes import load_contact_facts
 from storage.queries.conversation import load_booking_parties, load_written_messages
 from storage.queries.device import find_holders
 from storage.queries.notification import load_notices
@@ -74,6 +76,11 @@ def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = 
     async def load_notice(asks: Sequence[Ask]) -> Sequence[Any]:
         return await load_notices(pool, [_field(command, "notice_id") for command, _, _ in asks])
 
+    async def load_contacts(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_contact_facts(
+            pool, [(_field(command, "user_id"), _field(command, "purpose")) for command, _, _ in asks]
+        )
+
     return {
         BookingFacts: load_booking_facts,
         LateSlot: partial(late_slots, pool),
@@ -86,6 +93,7 @@ def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = 
         DeviceFacts: load_devices,
         KnownUsers: load_known,
         Notice: load_notice,
+        ContactFacts: load_contacts,
     }
 
 

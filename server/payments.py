@@ -1,20 +1,18 @@
 """Payments put together. In development mode the gateway is the sandbox, reached by HTTP like any other."""
 
-import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_urlsafe
 
 from aiohttp import ClientSession
 
 from actors.runtime.call import Published
 from protocol.ids import BookingId, PaymentId
 from server.http.endpoints import PlainHandler
+from server.kept_secret import kept_secret
 from server.outbound.payments import Refunds, SandboxGateway
 from server.sandbox.gateway import Sandbox
 from server.sandbox.wire import WEBHOOK_PATH
@@ -92,22 +90,9 @@ async def open_sandbox_payments(
         webhook_secrets: newest first; with none, one is made at the first start and kept in ``keys_dir``.
     """
     async with ClientSession() as http:
-        secrets = webhook_secrets or (_kept_secret(keys_dir / _SECRET_FILE),)
+        secrets = webhook_secrets or (kept_secret(keys_dir / _SECRET_FILE, "whsec_"),)
         payments = SandboxPayments(http, pool, runtime, now=now, webhook_secrets=secrets)
         try:
             yield payments
         finally:
             await payments.stop()
-
-
-def _kept_secret(path: Path) -> str:
-    """Read the secret, making it if there is none: whole or not at all, and only its owner may read it."""
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".secret-")
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"whsec_{token_urlsafe(32)}")
-        with suppress(FileExistsError):
-            os.link(draft, path)
-        os.unlink(draft)
-    return path.read_text()

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
+from protocol.codes import PhoneTaken
 from protocol.effects import Decision
 from protocol.errors import (
     Busy,
@@ -45,6 +46,7 @@ AGAIN = "again"
 REFUSALS: dict[str, type[Rejected]] = {
     "slots_no_overlap": SlotTaken,
     "unique_email": EmailTaken,
+    "unique_phone": PhoneTaken,
     "balances_funded": InsufficientFunds,
     "holds_once": HoldSpent,
 }

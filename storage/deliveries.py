@@ -111,6 +111,7 @@ UPDATE deliveries d SET state = 'sending', attempts = d.attempts + 1,
   FROM next WHERE d.id = next.id RETURNING {_COLUMNS}
 """
 _NEXT_DUE = "SELECT min(due_at) FROM deliveries WHERE state = 'waiting' AND channel = $1 AND critical = $2"
+#: What is dead may be replayed, and needs its secret; what has an end by itself, such as a code, is never worth it.
 #: What was sent was sent, whoever holds the lease by now; anything else is the word of whoever holds it.
 #: Rows are locked in the order of their ids, so that no two settle each other to a halt.
 _SETTLE = """
@@ -126,8 +127,8 @@ UPDATE deliveries d
        attempts = d.attempts - (NOT s.tried)::int,
        unknown_outcomes = d.unknown_outcomes + s.unknown::int,
        finished_at = CASE WHEN s.state <> 'waiting' THEN clock_timestamp() END,
-       secret = CASE WHEN s.state NOT IN ('sent', 'skipped') THEN d.secret END,
-       address = CASE WHEN s.state NOT IN ('sent', 'skipped') THEN d.address END
+       secret = CASE WHEN s.state = 'waiting' OR s.state = 'dead' AND d.expires_at IS NULL THEN d.secret END,
+       address = CASE WHEN s.state = 'waiting' OR s.state = 'dead' AND d.expires_at IS NULL THEN d.address END
   FROM said s JOIN held USING (id)
  WHERE d.id = s.id
    AND (d.state = 'sending' AND d.leased_until = s.leased_until
@@ -141,7 +142,9 @@ WITH lost AS (
 UPDATE deliveries d
    SET state = CASE WHEN lost.dies THEN 'dead' ELSE 'waiting' END, reason = 'outcome_unknown',
        unknown_outcomes = d.unknown_outcomes + 1, leased_until = NULL,
-       finished_at = CASE WHEN lost.dies THEN clock_timestamp() END
+       finished_at = CASE WHEN lost.dies THEN clock_timestamp() END,
+       secret = CASE WHEN NOT lost.dies OR d.expires_at IS NULL THEN d.secret END,
+       address = CASE WHEN NOT lost.dies OR d.expires_at IS NULL THEN d.address END
   FROM lost WHERE d.id = lost.id RETURNING d.channel
 """
 _LOOK = """

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from actors.actor import handles
+from actors.user.codes import Codes
 from actors.user.devices import Devices
 from actors.user.state import Session, UserState, apply
 from actors.user.told import Told
@@ -61,8 +62,8 @@ from protocol.user import (
 )
 
 
-class User(Devices, Told):
-    """Roles and sessions of one user."""
+class User(Devices, Told, Codes):
+    """Roles and sessions of one user; the rest of them is inherited."""
 
     kind: ClassVar[Kind] = Kind.USER
     state_type: ClassVar[type[Struct]] = UserState
@@ -74,6 +75,8 @@ class User(Devices, Told):
         """The account comes into being. Refused by the claim: EmailTaken."""
         assert not self.exists, f"user {self.actor_id} signs up again"
         self.claim_key("email", email_key(command.email))
+        if command.is_phone_verified and command.phone_number is not None:
+            self.claim_key("phone", command.phone_number)
         self.emit(
             UserSignedUp(
                 is_email_verified=command.is_email_verified, is_phone_verified=command.is_phone_verified, at=self.now

@@ -1,11 +1,21 @@
 """What decisions about a user rest on, and how each event changes it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from protocol.codes import (
+    CODE_MISSES_MAX,
+    CODES_WINDOW_S,
+    CodeIssued,
+    CodeMissed,
+    EmailVerified,
+    PasswordChanged,
+    PhoneVerified,
+    Purpose,
+)
 from protocol.events import Event
 from protocol.ids import DeviceId, SessionId
 from protocol.notification.commands import NotificationsRead
@@ -59,6 +69,20 @@ class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
     used_at: datetime
 
 
+class CodeSlot(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The codes of one purpose: the newest one, and how many there were lately."""
+
+    purpose: Purpose
+    #: Keyed; None: used, or void.
+    code_hash: bytes | None
+    expires_at: datetime
+    misses: int = 0
+    issued_at: datetime
+    #: When the first one of the running window was issued, and how many were since.
+    window_at: datetime
+    issued: int = 1
+
+
 class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that decisions about a user rest on."""
 
@@ -75,6 +99,7 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Notifications up to then are read; None: no such mark was ever set.
     notifications_read_until: datetime | None = None
     devices: tuple[Device, ...] = ()
+    codes: tuple[CodeSlot, ...] = ()
 
     def session(self, session_id: SessionId | None) -> Session | None:
         """The session of that id, unless it is over."""
@@ -87,6 +112,10 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def membership(self, acting: Acting) -> Membership | None:
         """The membership that lets the user act so."""
         return next((one for one in self.memberships if one.acting == acting), None)
+
+    def code_slot(self, purpose: Purpose) -> CodeSlot | None:
+        """The codes of that purpose, if there ever were any."""
+        return next((one for one in self.codes if one.purpose is purpose), None)
 
     @property
     def usual(self) -> Acting:
@@ -108,14 +137,10 @@ def apply(state: Any, event: Event) -> Any:
             )
         case SessionOpened() | SessionRefreshed() | SessionEnded() | SessionRevoked():
             return _with_session_event(state, event)
-        case RoleGranted():
-            granted = Membership(event.role, event.business_id, event.manager)
-            return _with_role(state, granted, event.roles_version)
-        case RoleRevoked():
-            return _without_role(state, event)
-        case RoleSwitched():
-            acting = Acting(event.role, event.business_id)
-            return replace(_with_session(state, event.session_id, acting=acting), chosen=acting)
+        case RoleGranted() | RoleRevoked() | RoleSwitched():
+            return _with_role_event(state, event)
+        case CodeIssued() | CodeMissed() | PhoneVerified() | EmailVerified() | PasswordChanged():
+            return _with_code_event(state, event)
         case (
             NotificationsRead()
             | NotificationPreferencesSet()
@@ -195,6 +220,18 @@ def _with_session(state: UserState, session_id: SessionId, **changes: Any) -> Us
     return replace(state, sessions=tuple(changed))
 
 
+def _with_role_event(state: UserState, event: RoleGranted | RoleRevoked | RoleSwitched) -> UserState:
+    match event:
+        case RoleGranted():
+            granted = Membership(event.role, event.business_id, event.manager)
+            return _with_role(state, granted, event.roles_version)
+        case RoleRevoked():
+            return _without_role(state, event)
+        case RoleSwitched():
+            acting = Acting(event.role, event.business_id)
+            return replace(_with_session(state, event.session_id, acting=acting), chosen=acting)
+
+
 def _with_role(state: UserState, granted: Membership, roles_version: int | None) -> UserState:
     others = tuple(one for one in state.memberships if one.acting != granted.acting)
     version = state.roles_version if roles_version is None else roles_version
@@ -211,3 +248,50 @@ def _without_role(state: UserState, event: RoleRevoked) -> UserState:
         chosen=None if state.chosen == gone else state.chosen,
         roles_version=event.roles_version,
     )
+
+
+def _with_code_event(
+    state: UserState, event: CodeIssued | CodeMissed | PhoneVerified | EmailVerified | PasswordChanged
+) -> UserState:
+    match event:
+        case CodeIssued() | CodeMissed():
+            return _with_code(state, event)
+        case PhoneVerified():
+            return replace(_without_code(state, Purpose.PHONE), is_phone_verified=True)
+        case EmailVerified():
+            left = _without_code(state, Purpose.EMAIL)
+            if event.changed:  # a code that went to the address before it
+                left = _without_code(left, Purpose.PASSWORD)
+            return replace(left, is_email_verified=True)
+        case PasswordChanged():
+            return replace(_without_code(state, Purpose.PASSWORD), password_version=event.password_version)
+
+
+def _with_code(state: UserState, event: CodeIssued | CodeMissed) -> UserState:
+    before = state.code_slot(event.purpose)
+    if isinstance(event, CodeMissed):
+        assert before is not None
+        misses = before.misses + 1
+        kept = before.code_hash if misses < CODE_MISSES_MAX else None
+        return _with_slot(state, replace(before, code_hash=kept, misses=misses))
+    goes_on = before is not None and event.at < before.window_at + timedelta(seconds=CODES_WINDOW_S)
+    slot = CodeSlot(
+        purpose=event.purpose,
+        code_hash=event.code_hash,
+        expires_at=event.expires_at,
+        issued_at=event.at,
+        window_at=before.window_at if before is not None and goes_on else event.at,
+        issued=before.issued + 1 if before is not None and goes_on else 1,
+    )
+    return _with_slot(state, slot)
+
+
+def _without_code(state: UserState, purpose: Purpose) -> UserState:
+    """The newest code of a purpose is void; how many there were is remembered."""
+    before = state.code_slot(purpose)
+    return state if before is None else _with_slot(state, replace(before, code_hash=None))
+
+
+def _with_slot(state: UserState, slot: CodeSlot) -> UserState:
+    others = tuple(one for one in state.codes if one.purpose is not slot.purpose)
+    return replace(state, codes=(*others, slot))

@@ -24,6 +24,7 @@ from protocol.booking.events import (
     PaymentReturned,
     PaymentUnplaced,
 )
+from protocol.codes import PasswordChanged
 from protocol.conversation import MessagePosted
 from protocol.events import Event
 from protocol.notification.channels import Channel
@@ -146,6 +147,13 @@ NOTIFICATIONS: tuple[NotificationType, ...] = (
         importance=Importance.CRITICAL,
     ),
     NotificationType(NotificationSent, frozenset({_P.SELF}), even_by_self=True, channels=_ANY, manner=_as_written),
+    NotificationType(
+        PasswordChanged,
+        frozenset({_P.SELF}),
+        even_by_self=True,
+        channels=_BOTH,
+        importance=Importance.CRITICAL,
+    ),
 )
 
 

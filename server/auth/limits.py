@@ -28,5 +28,16 @@ SIGN_IN_ATTEMPTS = Rate(per_s=1 / 90, burst=10)
 #: Pairs of address and account of which attempts are remembered.
 SIGN_IN_KEYS_MAX = 50_000
 
+#: Codes that are asked for from one address, and those to one mailbox or number, whoever asks.
+CODES_PER_ADDRESS = Rate(per_s=1 / 60, burst=20)
+CODES_PER_TARGET = Rate(per_s=1 / 300, burst=5)
+#: Codes to numbers that differ in their last digits only: whoever earns on them has a row of numbers.
+CODES_PER_RANGE = Rate(per_s=1 / 60, burst=20)
+RANGE_DIGITS = 3
+#: Codes that are sent back for one account from one address.
+CODE_GUESSES = Rate(per_s=1 / 60, burst=10)
+#: Addresses, targets and ranges that are remembered.
+CODE_KEYS_MAX = 50_000
+
 #: Accounts that are made at once when many are made.
 BULK_AT_ONCE = 256

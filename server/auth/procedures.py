@@ -6,19 +6,15 @@ No password and no token ever gets into a command: the actor sees hashes, and an
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, TypeVar
-from uuid import uuid4
+from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
 from actors.runtime.turns import Runtime
 from protocol.auth import ActAs, Refresh, Register, SignIn, Tokens
-from protocol.catalogue import Command, Procedure
+from protocol.catalogue import Procedure
 from protocol.errors import Busy, EmailTaken, Invalid, NotFound, Unauthenticated
-from protocol.ids import Kind, Ref, SessionId, UserId
-from protocol.roles import Principal
+from protocol.ids import SessionId, UserId
 from protocol.user import (
     OpenSession,
     RehashPassword,
@@ -32,12 +28,11 @@ from server.auth.attempts import Attempts
 from server.auth.contact import normal_email, normal_phone
 from server.auth.passwords import Passwords, password_problem
 from server.auth.refresh import make_refresh_token, parse_refresh_token
+from server.auth.sending import UserActors
 from server.auth.tokens import TokenService
 from server.http.context import RequestContext
 from storage.database import Pool
 from storage.queries.user import StoredPassword, find_password, load_taken_away, load_user
-
-S = TypeVar("S", bound=Struct)
 
 Handler = Callable[[Any, RequestContext], Awaitable[Struct]]
 
@@ -60,6 +55,7 @@ class Accounts:
         attempts: Attempts | None = None,
     ) -> None:
         self._runtime = runtime
+        self._users = UserActors(runtime)
         self._pool = pool
         self._tokens = tokens
         self._passwords = passwords
@@ -103,7 +99,7 @@ class Accounts:
         )
         user_id = UserId(self._runtime.new_id())
         try:
-            await self._send(command, user_id)
+            await self._users.send(command, user_id)
         except EmailTaken:
             user_id = await self._registered_before(email, procedure.password, context)
         return await self._open_session(user_id, procedure.device)
@@ -128,7 +124,7 @@ class Accounts:
             lifetime_s=self._session_s,
         )
         try:
-            rotated = await self._ask(command, presented.user_id, Rotated)
+            rotated = await self._users.ask(command, presented.user_id, Rotated)
         except NotFound as error:
             raise Unauthenticated(reason="invalid") from error
         if rotated.grant is None:
@@ -146,7 +142,7 @@ class Accounts:
             role=procedure.role,
             business_id=procedure.business_id,
         )
-        grant = await self._ask(command, principal.user_id, SessionGrant, principal, context.key)
+        grant = await self._users.ask(command, principal.user_id, SessionGrant, principal, context.key)
         return await self._make_tokens(principal.user_id, grant, None)
 
     async def _registered_before(self, email: str, password: str, context: RequestContext) -> UserId:
@@ -176,7 +172,7 @@ class Accounts:
             password_hash=await self._passwords.hash(password),
             password_version=stored.password_version,
         )
-        await self._send(command, stored.user_id)
+        await self._users.send(command, stored.user_id)
 
     async def _open_session(self, user_id: UserId, device: str) -> Tokens:
         session_id = SessionId(self._runtime.new_id())
@@ -188,7 +184,7 @@ class Accounts:
             refresh_hash=refresh_hash,
             lifetime_s=self._session_s,
         )
-        grant = await self._ask(command, user_id, SessionGrant)
+        grant = await self._users.ask(command, user_id, SessionGrant)
         return await self._make_tokens(user_id, grant, refresh_token)
 
     async def _make_tokens(self, user_id: UserId, grant: SessionGrant, refresh_token: str | None) -> Tokens:
@@ -201,27 +197,3 @@ class Accounts:
             expires_in_s=self._tokens.lifetime_s,
             user=user,
         )
-
-    async def _ask(
-        self,
-        command: Command,
-        user_id: UserId,
-        reply: type[S],
-        principal: Principal = SYSTEM_PRINCIPAL,
-        key: str | None = None,
-    ) -> S:
-        return msgspec.json.decode(await self._send(command, user_id, principal, key), type=reply)
-
-    async def _send(
-        self,
-        command: Command,
-        user_id: UserId,
-        principal: Principal = SYSTEM_PRINCIPAL,
-        key: str | None = None,
-    ) -> bytes:
-        """Send a command to a user's actor; answers with the reply's JSON, or raises what stands in the way."""
-        to = Ref(Kind.USER, user_id)
-        outcome = await self._runtime.execute(Call(command, to, principal, key or str(uuid4()), lambda outcome: None))
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.reply

@@ -53,6 +53,7 @@ def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Jo
         Job("forget_secrets", nightly, removing(0, forget_secrets)),
         Job("empty_mailbox", nightly, removing(keep.deliveries_days, sweeping("mailbox", "at"))),
     ]
+    jobs.append(Job("forget_code_targets", nightly, removing(0, sweeping("code_targets", "expires_at"))))
     if keep.journal_days:
         jobs.append(Job("archive_journals", nightly, removing(keep.journal_days, archive_journals)))
     return jobs

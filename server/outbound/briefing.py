@@ -9,7 +9,7 @@ from protocol.notification.reader import Reader
 from server.outbound.adapters import Needless
 from server.outbound.digest import Digest, digest_text, make_digest
 from server.queries.notifications import Scene, Teller, load_scene
-from server.words import Language, language
+from server.words import Language, Words, language
 from storage.database import Pool
 from storage.deliveries import Leased
 from storage.queries.heed import Key, list_digests, load_heed
@@ -34,17 +34,30 @@ class Brief:
 
     @property
     def title(self) -> str:
-        """The notification's or the digest's title; empty if there is none."""
-        if self.digest is not None:
-            return self.language.digest.title
-        return "" if self.kept is None else Teller(self.language, self.scene).tell(self.kept).title
+        """The title; empty if there is nothing to tell."""
+        return self._words.title
 
     @property
     def body(self) -> str:
-        """The notification's one sentence, or the digest in plain text; empty if there is none."""
+        """The one sentence, or the digest in plain text; empty if there is nothing to tell."""
+        return self._words.body
+
+    @property
+    def _words(self) -> Words:
+        """Those of the notification, or of the digest; where there never was one, the template's, with the code."""
         if self.digest is not None:
-            return digest_text(self.digest, self.language, self.reader.preferences.zone)
-        return "" if self.kept is None else Teller(self.language, self.scene).tell(self.kept).body
+            return Words(
+                self.language.digest.title, digest_text(self.digest, self.language, self.reader.preferences.zone)
+            )
+        if self.kept is not None:
+            told = Teller(self.language, self.scene).tell(self.kept)
+            return Words(told.title, told.body)
+        if self.delivery.notification_id is not None:
+            return Words("", "")
+        title, body = self.language.words(self.delivery.template)
+        if "{code}" in body and self.delivery.secret is None:
+            return Words("", "")
+        return Words(title, body.replace("{code}", self.delivery.secret or ""))
 
 
 async def brief(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Brief | Needless]:

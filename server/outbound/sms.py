@@ -19,4 +19,4 @@ def compose_sms(brief: Brief) -> Sms | Needless:
         return Needless("no_number")
     if not brief.title:
         return Needless("nothing_to_tell")
-    return Sms(id=brief.delivery.id, to=to, text=f"{brief.title}: {brief.body}")
+    return Sms(id=brief.delivery.id, to=to, text=brief.body if brief.kept is None else f"{brief.title}: {brief.body}")

@@ -47,4 +47,22 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     # What it says is its sender's; these words stand where that was erased.
     "notification.sent": ("Eine Nachricht für Sie", ""),
+    "password.changed": (
+        "Passwort geändert",
+        "Ihr Passwort wurde geändert. Waren Sie das nicht, setzen Sie es sofort zurück und melden Sie sich bei uns.",
+    ),
+    "code.sms": (
+        "Ihr Code",
+        "{code} ist Ihr Guildwire-Code. Er gilt 10 Minuten. Geben Sie ihn niemandem weiter.",
+    ),
+    "code.email": ("Ihr Code", "{code} ist Ihr Code. Er zeigt, dass diese Adresse Ihre ist, und gilt 10 Minuten."),
+    "reset.email": (
+        "Ein neues Passwort",
+        "{code} ist der Code für Ihr neues Passwort. Er gilt 10 Minuten. Haben Sie ihn nicht verlangt, ist nichts zu"
+        " tun.",
+    ),
+    "email.changed": (
+        "E-Mail-Adresse geändert",
+        "Ihr Konto hat jetzt eine andere E-Mail-Adresse. Waren Sie das nicht, melden Sie sich sofort bei uns.",
+    ),
 }

@@ -40,4 +40,18 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     # What it says is its sender's; these words stand where that was erased.
     "notification.sent": ("A message for you", ""),
+    "password.changed": (
+        "Password changed",
+        "Your password was changed. If that was not you, reset it at once and tell us.",
+    ),
+    "code.sms": ("Your code", "{code} is your Guildwire code. It holds for 10 minutes. Tell it to nobody."),
+    "code.email": ("Your code", "{code} is your code. It shows that this address is yours, and holds for 10 minutes."),
+    "reset.email": (
+        "A new password",
+        "{code} is the code for your new password. It holds for 10 minutes. If you did not ask for it, do nothing.",
+    ),
+    "email.changed": (
+        "E-mail address changed",
+        "Your account has another e-mail address now. If that was not you, tell us at once.",
+    ),
 }

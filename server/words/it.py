@@ -46,4 +46,21 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     # What it says is its sender's; these words stand where that was erased.
     "notification.sent": ("Un messaggio per te", ""),
+    "password.changed": (
+        "Password cambiata",
+        "La tua password è stata cambiata. Se non sei stato tu, reimpostala subito e avvisaci.",
+    ),
+    "code.sms": ("Il tuo codice", "{code} è il tuo codice Guildwire. Vale 10 minuti. Non darlo a nessuno."),
+    "code.email": (
+        "Il tuo codice",
+        "{code} è il tuo codice. Mostra che questo indirizzo è tuo e vale 10 minuti.",
+    ),
+    "reset.email": (
+        "Una nuova password",
+        "{code} è il codice per la tua nuova password. Vale 10 minuti. Se non l’hai chiesto, non fare nulla.",
+    ),
+    "email.changed": (
+        "Indirizzo e-mail cambiato",
+        "Il tuo account ha ora un altro indirizzo e-mail. Se non sei stato tu, avvisaci subito.",
+    ),
 }

@@ -23,8 +23,10 @@ from tests.support.server import Person, Response, Site, make_config, open_site
 #: ok: let through. 401: no token. 403: not in this role. never: the server's own, whoever asks.
 TABLE = """
 declaration                    nobody   customer staff    employee owner    admin
+auth.change_password           401      ok       ok       ok       ok       ok
 auth.current_user              401      ok       ok       ok       ok       ok
 auth.refresh                   ok       ok       ok       ok       ok       ok
+auth.reset_password            ok       ok       ok       ok       ok       ok
 auth.revoke_session            401      ok       ok       ok       ok       ok
 auth.revoke_sessions           401      ok       ok       ok       ok       ok
 auth.sessions                  401      ok       ok       ok       ok       ok
@@ -32,6 +34,8 @@ auth.sign_in                   ok       ok       ok       ok       ok       ok
 auth.sign_out                  401      ok       ok       ok       ok       ok
 auth.sign_up                   ok       ok       ok       ok       ok       ok
 auth.switch_role               401      ok       ok       ok       ok       ok
+auth.verify_email              401      ok       ok       ok       ok       ok
+auth.verify_phone              401      ok       ok       ok       ok       ok
 booking.approve                401      403      ok       ok       ok       403
 booking.auto_release           never    never    never    never    never    never
 booking.cancel                 401      ok       ok       ok       ok       ok
@@ -100,13 +104,17 @@ service.set_staff              401      403      ok       ok       ok       403
 service.slots                  ok       ok       ok       ok       ok       ok
 service.update                 401      403      ok       ok       ok       403
 snapshot.get                   401      ok       ok       ok       ok       ok
+user.change_password           never    never    never    never    never    never
 user.grant_role                never    never    never    never    never    never
 user.open_session              never    never    never    never    never    never
 user.rehash_password           never    never    never    never    never    never
+user.reset_password            never    never    never    never    never    never
 user.revoke_role               never    never    never    never    never    never
 user.rotate_session            never    never    never    never    never    never
+user.send_code                 never    never    never    never    never    never
 user.sign_up                   never    never    never    never    never    never
 user.switch_role               never    never    never    never    never    never
+user.verify_contact            never    never    never    never    never    never
 wallet.balance                 401      ok       ok       ok       ok       403
 wallet.statement               401      ok       ok       ok       ok       403
 """

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from actors.runtime.call import Published
 from actors.user import User
 from protocol.auth import ActAs, Refresh, Register, SignIn, Tokens
-from protocol.catalogue import BY_NAME
+from protocol.catalogue import BY_NAME, Mode
 from protocol.errors import EmailTaken, Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
 from protocol.ids import BusinessId, Kind, SessionId, UserId
 from protocol.roles import Principal, Role
@@ -135,7 +135,12 @@ async def serve(place: Place, pool: Pool) -> AsyncIterator[Rest]:
         procedures=place.accounts.procedures,
         authenticate=place.tokens.verify,
         pool=pool,
-        declarations=[one for name, one in BY_NAME.items() if name.startswith(("auth.", "user."))],
+        declarations=[
+            one
+            for name, one in BY_NAME.items()
+            if name.startswith(("auth.", "user."))
+            and (one.mode is not Mode.PROCEDURE or one.type in place.accounts.procedures)
+        ],
     )
     runner = app.runner()
     await runner.setup()

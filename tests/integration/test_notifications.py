@@ -8,6 +8,7 @@ import pytest
 from actors.conversation import ACTIVE_STEP
 from protocol.booking.commands import CancelBooking, PayBooking
 from protocol.booking.events import BookingCancelled
+from protocol.codes import EMAIL_CHANGED, TEMPLATES
 from protocol.conversation import PostMessage
 from protocol.errors import Invalid
 from protocol.events import EVENTS
@@ -229,7 +230,7 @@ async def test_the_list_is_read_by_its_index(server: Site) -> None:
 
 
 def test_every_notification_has_words_in_every_language() -> None:
-    names = {one.name for one in NOTIFICATIONS}
+    names = {one.name for one in NOTIFICATIONS} | {*TEMPLATES.values(), EMAIL_CHANGED}
 
     for language in LANGUAGES.values():
         assert set(language.texts) == names, language.code
