@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from protocol.ids import DeliveryId
-from protocol.notification.deliveries import DIGEST, Unless
+from protocol.notification.deliveries import DIGEST
 from protocol.notification.reader import Reader
 from server.outbound.adapters import Needless
+from server.outbound.courier import Untried
 from server.outbound.digest import Digest, digest_text, make_digest
+from server.outbound.heeding import not_now
 from server.queries.notifications import Scene, Teller, load_scene
 from server.words import Language, Words, language
 from storage.database import Pool
 from storage.deliveries import Leased
-from storage.queries.heed import Key, list_digests, load_heed
+from storage.queries.heed import Key, list_digests
 from storage.queries.notification import Kept, count_unread, load_notifications
 from storage.queries.reader import load_readers
 
@@ -60,24 +63,25 @@ class Brief:
         return Words(title, body.replace("{code}", self.delivery.secret or ""))
 
 
-async def brief(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Brief | Needless]:
-    """Read what these need, or why they are not needed any more; whose reader was erased is not among them."""
-    needless = await needless_of(pool, deliveries)
-    readers = await load_readers(pool, list({one.user_id for one in deliveries if one.id not in needless}))
-    wanted = [one for one in deliveries if one.user_id in readers and one.id not in needless]
+async def brief(
+    pool: Pool, deliveries: Sequence[Leased], now: datetime
+) -> dict[DeliveryId, Brief | Needless | Untried]:
+    """Read what these need, or why they are not to be sent now; whose reader was erased is not among them."""
+    readers = await load_readers(pool, list({one.user_id for one in deliveries}))
+    briefs: dict[DeliveryId, Brief | Needless | Untried] = {**await not_now(pool, deliveries, readers, now)}
+    wanted = [one for one in deliveries if one.user_id in readers and one.id not in briefs]
     listed = await list_digests(pool, [one.id for one in wanted if one.template == DIGEST])
     told = {(one.user_id, one.notification_id) for one in wanted if one.notification_id is not None}
     kept = await load_notifications(pool, list(told.union(*listed.values())))
     scene = await load_scene(pool, list(kept.values()))
-    briefs: dict[DeliveryId, Brief | Needless] = {**needless}
-    for one in wanted:
-        of_digest = [kept[key] for key in listed.get(one.id, ()) if key in kept]
-        briefs[one.id] = _brief(one, readers[one.user_id], kept, of_digest, scene)
     unread = await count_unread(pool, list({one.user_id for one in wanted if one.device_id is not None}))
-    return {
-        id: replace(one, unread=unread.get(one.reader.user_id, 0)) if isinstance(one, Brief) else one
-        for id, one in briefs.items()
-    }
+    for one in wanted:
+        reader = readers[one.user_id]
+        of_digest = [kept[key] for key in listed.get(one.id, ()) if key in kept]
+        made = _brief(one, reader, kept, of_digest, scene)
+        count = unread.get(reader.user_id, 0)
+        briefs[one.id] = replace(made, unread=count) if isinstance(made, Brief) else made
+    return briefs
 
 
 def _brief(
@@ -95,21 +99,3 @@ def _brief(
         return Brief(one, reader, spoken, about, scene)
     digest = make_digest([one for one in of_digest if scene.shows(one)], Teller(spoken, scene))
     return Brief(one, reader, spoken, None, scene, digest) if digest.items else Needless("nothing_new")
-
-
-async def needless_of(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Needless]:
-    """Which of these are not needed any more, since their reader got or saw what they tell of."""
-    asked = {one.id: (one.user_id, one.notification_id) for one in deliveries if one.unless and one.notification_id}
-    if not asked:
-        return {}
-    heeded = await load_heed(pool, list(set(asked.values())))
-    needless = {}
-    for one in deliveries:
-        heed = heeded.get(asked[one.id]) if one.id in asked else None
-        if heed is None:
-            continue
-        if heed.seen:
-            needless[one.id] = Needless("seen")
-        elif heed.delivered and one.unless is Unless.DELIVERED:
-            needless[one.id] = Needless("delivered_live")
-    return needless

@@ -82,7 +82,7 @@ class Untried(Struct, frozen=True):
 
 
 #: Gives each delivery its message, or why there is none. It leaves out those who have nobody to go to.
-Compose = Callable[[Sequence[Leased]], Awaitable[Mapping[DeliveryId, M | Needless | TryLater]]]
+Compose = Callable[[Sequence[Leased]], Awaitable[Mapping[DeliveryId, M | Needless | Untried | TryLater]]]
 #: Hears of each attempt's outcome.
 Observe = Callable[[Leased, Outcome], None]
 
@@ -252,7 +252,7 @@ class Courier(Generic[M]):
             return outcomes | {one.id: TryLater("internal") for one in timely}
         messages: list[M] = []
         for delivery_id, one in composed.items():
-            if isinstance(one, Needless | TryLater):
+            if isinstance(one, Needless | Untried | TryLater):
                 outcomes[delivery_id] = one
             else:
                 messages.append(one)

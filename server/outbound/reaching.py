@@ -22,7 +22,7 @@ from server.http.limits import Rate
 from server.node import Node
 from server.outbound.adapters import Adapter, Message, Needless, Outcome, TryLater
 from server.outbound.briefing import Brief, brief
-from server.outbound.courier import Courier, Terms
+from server.outbound.courier import Courier, Terms, Untried
 from server.outbound.delivery_metrics import DeliveryMetrics
 from server.outbound.email.compose import compose_email
 from server.outbound.email.smtp import Smtp
@@ -66,7 +66,7 @@ class Reaching:
         self.couriers = {
             adapter.channel: Courier(
                 adapter,
-                partial(_compose, node.pool, COMPOSERS[adapter.channel]),
+                partial(_compose, node.pool, node.clock.now, COMPOSERS[adapter.channel]),
                 node.pool,
                 node.clock.now,
                 terms_of(config, adapter.channel),
@@ -177,12 +177,15 @@ async def _forget_device(node: Node, one: Leased) -> None:
 
 
 async def _compose(
-    pool: Pool, make: Callable[[Brief], Message | Needless], deliveries: Sequence[Leased]
-) -> dict[DeliveryId, Message | Needless | TryLater]:
+    pool: Pool,
+    now: Callable[[], datetime],
+    make: Callable[[Brief], Message | Needless],
+    deliveries: Sequence[Leased],
+) -> dict[DeliveryId, Message | Needless | Untried | TryLater]:
     """Make the messages; one that cannot be made holds up no other."""
-    made: dict[DeliveryId, Message | Needless | TryLater] = {}
-    for delivery_id, one in (await brief(pool, deliveries)).items():
-        if isinstance(one, Needless):
+    made: dict[DeliveryId, Message | Needless | Untried | TryLater] = {}
+    for delivery_id, one in (await brief(pool, deliveries, now())).items():
+        if not isinstance(one, Brief):
             made[delivery_id] = one
             continue
         try:

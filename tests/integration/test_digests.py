@@ -66,7 +66,7 @@ def planner(pool: Pool, now: datetime = NOON) -> Planner:
 async def composed(pool: Pool, now: datetime) -> list[Brief | object]:
     """What the letters that are due would be made of."""
     due = await lease(pool, Channel.EMAIL, now, 100, critical=False, lease_s=60)
-    return list((await brief(pool, due)).values())
+    return list((await brief(pool, due, now)).values())
 
 
 async def test_two_planners_at_once_open_one_digest_for_each_reader_and_day(pool: Pool) -> None:

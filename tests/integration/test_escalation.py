@@ -11,6 +11,7 @@ from protocol.ids import DeviceId, NotificationId
 from protocol.notification.channels import Channel
 from protocol.notification.commands import ReadNotifications
 from protocol.notification.deliveries import Delivery, Unless
+from protocol.notification.devices import Platform, RegisterDevice
 from protocol.notification.notices import SendNotification
 from protocol.notification.preferences import QuietHours, SetPreferences
 from protocol.user import SignUp
@@ -180,6 +181,70 @@ async def test_what_its_reader_may_not_see_any_more_is_not_sent(server: Site, ad
     letter = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
 
     assert await outcome(server, letter) == ("skipped", "not_visible")
+
+
+async def test_a_whole_message_is_pushed_only_once_no_live_device_took_it_for_half_a_minute(
+    server: Site, ada: Person
+) -> None:
+    await ada.call(RegisterDevice(platform=Platform.FCM, token="a-token-of-a-telephone"))
+    admin = await server.admin()
+    push = "SELECT state, reason FROM deliveries WHERE channel = 'push' AND user_id = $1 ORDER BY at"
+
+    async def pushed(title: str) -> tuple[str, str | None]:
+        """Write to Ada; gives what became of the last push once half a minute is over."""
+        before = len(await server.node.pool.fetch(push, ada.id))
+        await admin.call(SendNotification(user_ids=(ada.id,), title=title, body="There.", channels=(Channel.PUSH,)))
+        event = await ada.hears("notification.sent")
+        assert event.seq is not None
+
+        async def planned() -> bool:
+            return len(await server.node.pool.fetch(push, ada.id)) > before
+
+        await until(planned)
+        await server.advance(timedelta(seconds=25))
+        assert (await server.node.pool.fetch(push, ada.id))[-1]["state"] == "waiting"
+        if title == "heard":
+            await acked(server, ada, event.seq, AckState.DELIVERED)
+        await server.advance(timedelta(seconds=10))
+
+        async def over() -> bool:
+            return (await server.node.pool.fetch(push, ada.id))[-1]["state"] in ("sent", "skipped")
+
+        await until(over)
+        row = (await server.node.pool.fetch(push, ada.id))[-1]
+        return row["state"], row["reason"]
+
+    assert await pushed("not heard") == ("sent", None)
+    assert await pushed("heard") == ("skipped", "delivered_live")
+
+
+async def test_what_is_late_waits_for_the_end_of_quiet_hours_and_no_attempt_counts(server: Site, ada: Person) -> None:
+    notification_id, _ = await notified(server, ada)
+    now = server.node.clock.now()
+    quiet = QuietHours(f"{now - timedelta(hours=2):%H:%M}", f"{now + timedelta(hours=2):%H:%M}")
+    await ada.call(SetPreferences(quiet_hours=quiet))
+
+    push = await put(server, ada, notification_id, Channel.PUSH, Unless.SEEN)
+    await server.advance(timedelta(0))
+
+    async def held_up() -> bool:
+        row = await server.node.pool.fetchrow("SELECT * FROM deliveries WHERE id = $1", push.id)
+        assert row is not None
+        waits = row["due_at"] - now
+        return row["reason"] == "quiet" and row["attempts"] == 0 and timedelta(minutes=119) < waits < timedelta(hours=3)
+
+    await until(held_up)
+    await server.advance(timedelta(hours=2, minutes=1))
+    assert (await outcome(server, push))[0] == "sent"
+
+
+async def test_what_is_not_wanted_any_more_is_not_sent(server: Site, ada: Person) -> None:
+    notification_id, _ = await notified(server, ada)
+    await ada.call(SetPreferences(channels={"notification.sent": (Channel.PUSH,)}))
+
+    letter = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
+
+    assert await outcome(server, letter) == ("skipped", "not_wanted")
 
 
 async def test_of_an_inbox_only_the_newest_are_looked_through(server: Site) -> None:
