@@ -41,6 +41,7 @@ from server.ops.gateway_metrics import watch_gateway
 from server.ops.health import Health
 from server.ops.job_metrics import JobMetrics
 from server.ops.jobs import Jobs
+from server.ops.mailbox import MailboxPages
 from server.ops.nightly import jobs_of
 from server.outbound.dead_letters import DeadLetters
 from server.outbound.push.vapid import load_vapid
@@ -68,6 +69,8 @@ LINKS = {
     "/ready": ("Health", "Whether the server can do its work"),
     "/metrics": ("Metrics", "Figures for Prometheus"),
 }
+#: The same, in development.
+DEV_LINKS = {"/dev/mailbox": ("Mailbox", "What e-mail, push and SMS would have sent")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             trusted_proxies=config.server.trusted_proxies,
             https=config.public_url.startswith("https"),
             version=VERSION,
-            links=LINKS,
+            links=LINKS | (DEV_LINKS if config.dev.enabled else {}),
             paths=events_path(),
             outages=OUTAGES,
         )
@@ -256,6 +259,7 @@ def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str],
     if config.dev.enabled:
         clock = MovableClock(node)
         routes |= {("GET", "/dev/clock"): clock.show, ("POST", "/dev/clock"): clock.advance}
+        routes |= MailboxPages(node.pool).routes
     return routes
 
 
