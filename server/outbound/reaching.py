@@ -120,7 +120,8 @@ async def open_reaching(config: Config, node: Node) -> AsyncIterator[Reaching]:
     node.listeners.append(reaching.announcer.on_event)
     node.time_moved.append(reaching.time_moved)
     reaching.start()
-    node.agenda.every("reclaim deliveries", RECLAIM_EVERY_S, reaching.reclaim)
+    often_s = min(RECLAIM_EVERY_S, config.deliveries.lease_s / 4)
+    node.agenda.every("reclaim deliveries", often_s, reaching.reclaim)
     node.metrics.registry.register(reaching.metrics)
     node.agenda.every("delivery figures", LOOK_EVERY_S, reaching.metrics.look)
     try:

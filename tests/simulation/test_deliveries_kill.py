@@ -1,0 +1,126 @@
+"""A server that is killed while it sends loses no message, and doubles none but those that it counts as unknown."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from protocol.ids import DeliveryId, NotificationId, UserId
+from protocol.notification.channels import Channel
+from protocol.notification.deliveries import Delivery
+from server.config import EmailConfig
+from server.node import open_database
+from storage.database import Pool, connect_pool
+from storage.deliveries import planning
+from tests.support.faults import until
+from tests.support.process import readable_directory, server_process
+from tests.support.server import Site, make_config, open_site
+from tests.support.smtp import MailServer, mail_server
+
+LETTERS = 1_000
+AT_ONCE = 8
+#: What the killed server had in its hands is tried again after this.
+LEASE_S = 4
+#: How long the mail server thinks, so that there is always something in flight.
+THINKS_S = 0.02
+#: Letters that have arrived when the server is killed.
+KILLED_AT = (200, 500)
+ALL = "SELECT id, state, attempts, unknown_outcomes FROM deliveries WHERE template = 'of.this.test'"
+
+
+def variables(email: EmailConfig) -> dict[str, str]:
+    """What makes a real server send by that mail server."""
+    return {
+        "GUILDWIRE_EMAIL__HOST": email.host,
+        "GUILDWIRE_EMAIL__PORT": str(email.port),
+        "GUILDWIRE_EMAIL__SECURITY": email.security,
+        "GUILDWIRE_EMAIL__FROM_ADDRESS": email.from_address,
+        "GUILDWIRE_DELIVERIES__AT_ONCE": str(AT_ONCE),
+        "GUILDWIRE_DELIVERIES__EMAIL_PER_S": "0",
+        "GUILDWIRE_DELIVERIES__LEASE_S": str(LEASE_S),
+    }
+
+
+async def queue_letters(data_dir: Path) -> set[UUID]:
+    """Queue letters to somebody of whom the server knows, while no server runs; gives their ids."""
+    config = make_config(data_dir)
+    async with open_database(config) as database, open_site(database.dsn, config) as site:
+        user_id, notification_id = await somebody_told(site)
+        letters = [letter(user_id, notification_id) for _ in range(LETTERS)]
+    async with open_database(config) as database, opened(database.dsn) as pool, planning(pool) as planned:
+        await planned.write(letters)
+    return {one.id for one in letters}
+
+
+@asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[Pool]:
+    pool = await connect_pool(dsn, size_max=2)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def somebody_told(site: Site) -> tuple[UserId, NotificationId]:
+    """Somebody with a notification: they signed in."""
+    person = await site.person("Carla Customer")
+    told = "SELECT id FROM notifications WHERE user_id = $1"
+
+    async def is_told() -> bool:
+        return await site.node.pool.fetchval(told, person.id) is not None
+
+    await until(is_told)
+    return person.id, NotificationId(await site.node.pool.fetchval(told, person.id))
+
+
+def letter(user_id: UserId, notification_id: NotificationId) -> Delivery:
+    now = datetime.now(UTC)
+    return Delivery(
+        id=DeliveryId(uuid4()),
+        user_id=user_id,
+        notification_id=notification_id,
+        template="of.this.test",
+        channel=Channel.EMAIL,
+        due_at=now,
+        at=now,
+    )
+
+
+def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
+    """How often each of these letters arrived, by their Message-IDs."""
+    ids = (UUID(taken.message["Message-ID"].strip("<>").partition("@")[0]) for taken in mail.taken)
+    return Counter(id for id in ids if id in wanted)
+
+
+async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted() -> None:
+    with readable_directory() as directory:
+        wanted = await queue_letters(directory)
+        async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:
+            mail.delay_s = THINKS_S
+            await server.start()
+            for count in KILLED_AT:
+                await until(lambda count=count: have_arrived(mail, count))  # type: ignore[misc]
+                await server.kill()
+                running = await server.start()
+            async with opened(running.dsn) as pool:
+                await until(lambda: all_over(pool))
+                rows = {row["id"]: row for row in await pool.fetch(ALL)}
+            assert await server.stop() == 0
+
+    came = arrived(mail, wanted)
+    doubles = {id: count - 1 for id, count in came.items() if count > 1}
+    unknown = {id: row["unknown_outcomes"] for id, row in rows.items() if row["unknown_outcomes"]}
+    assert set(rows) == set(came) == wanted, "nothing is lost"
+    assert {row["state"] for row in rows.values()} == {"sent"}
+    assert all(count <= unknown.get(id, 0) for id, count in doubles.items()), "every double is counted"
+    assert 0 < sum(unknown.values()) <= len(KILLED_AT) * (AT_ONCE + 1), "and nothing but what was in flight"
+
+
+async def have_arrived(mail: MailServer, count: int) -> bool:
+    return len(mail.taken) >= count
+
+
+async def all_over(pool: Pool) -> bool:
+    return not await pool.fetchval(f"SELECT count(*) FROM ({ALL}) mine WHERE state IN ('waiting', 'sending')")
