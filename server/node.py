@@ -28,6 +28,7 @@ from server.auth.keys import UnusableKey
 from server.config import Config
 from server.facts import fact_loaders
 from server.ops.metrics import Metrics
+from server.outbound.adapters import AdapterError
 from storage.actors import load_answers, load_states
 from storage.agenda import load_due, quarantine
 from storage.commit import Committed, Committer, connect_committer
@@ -39,7 +40,7 @@ from storage.postmaster import ClusterError
 from storage.queries.booking_facts import Catalogue
 
 #: What keeps a server from starting and is no bug; its message is meant for the operator.
-STARTUP_ERRORS = (ClusterError, DatabaseUnreachable, MigrationError, OSError, PlaceError, UnusableKey)
+STARTUP_ERRORS = (AdapterError, ClusterError, DatabaseUnreachable, MigrationError, OSError, PlaceError, UnusableKey)
 
 ACTORS: dict[Kind, type[Actor[Any]]] = {
     Kind.USER: User,

@@ -196,7 +196,7 @@ class RegisterDevice(Confidential, Command, frozen=True, kw_only=True):
     """
 
     platform: Platform
-    #: FCM's registration token; for ``fcm``.
+    #: What FCM knows the app by on its device, an installation id or a registration token; for ``fcm``.
     token: Annotated[str, Meta(min_length=16, max_length=TOKEN_MAX, pattern="^[!-~]+$")] | None = None
     #: For ``web``.
     subscription: PushSubscription | None = None

@@ -25,7 +25,9 @@ def configure_logs(level: str, format_: str) -> None:
         _hide_secrets,
         structlog.processors.StackInfoRenderer(),
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    # Without the frames' variables, which hold tokens, addresses and texts.
+    colours = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=False))
+    renderer: Any = colours if console else structlog.processors.JSONRenderer()
     ending: list[Any] = [renderer] if console else [structlog.processors.format_exc_info, renderer]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -151,8 +152,17 @@ def providers_of(
     providers: dict[Channel, Adapter[Any]] = {}
     if config.email.host:
         providers[Channel.EMAIL] = Smtp(config.email, now)
+    if config.push.fcm_credentials:
+        providers[Channel.PUSH] = _fcm(Path(config.push.fcm_credentials), find, now)
     providers[Channel.WEB_PUSH] = WebPush(partial(load_vapid, config), find, now, private=config.push.private_endpoints)
     return providers
+
+
+def _fcm(credentials: Path, find: FindDevices, now: Callable[[], datetime]) -> Adapter[Any]:
+    """Google's library takes its time to load, and 15 MB, which only those need who use it."""
+    from server.outbound.push.fcm import Fcm  # noqa: PLC0415
+
+    return Fcm(credentials, find, now)
 
 
 def terms_of(config: DeliveriesConfig, channel: Channel) -> Terms:
