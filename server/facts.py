@@ -17,7 +17,7 @@ from protocol.ids import BusinessId, UserId
 from protocol.instants import to_utc
 from protocol.notification.devices import DeviceFacts, RegisterDevice, address_hash
 from protocol.notification.notices import KnownUsers, Notice
-from protocol.notification.preferences import PreferenceFacts, SetContactPreferences
+from protocol.notification.preferences import PreferenceFacts, SetContactPreferences, StopLetters
 from protocol.roles import Principal
 from protocol.service import ServiceRecord
 from storage.database import Pool
@@ -109,7 +109,7 @@ def _member_ask(command: Command, principal: Principal) -> MemberAsk:
 
 
 def _reader_ask(command: Command, principal: Principal) -> tuple[UserId, BusinessId | None]:
-    user_id = command.user_id if isinstance(command, SetContactPreferences) else principal.user_id
+    user_id = command.user_id if isinstance(command, SetContactPreferences | StopLetters) else principal.user_id
     return user_id, principal.business_id
 
 

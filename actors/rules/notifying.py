@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from actors.rules.quiet import next_digest, next_noisy
 from protocol.ids import DeliveryId
 from protocol.notification.catalogue import Importance, NotificationType
-from protocol.notification.channels import Channel
+from protocol.notification.channels import LETTERS, Channel
 from protocol.notification.deliveries import DIGEST, Delivery, PutOff, Unless, Unplanned
 from protocol.notification.preferences import ContactMethod, Frequency
 from protocol.notification.reader import Reader
@@ -23,8 +23,6 @@ SEEN_FIRST_S = 120
 #: A digest that could not be sent for so long is not sent any more: the next one is due.
 DIGEST_USEFUL = timedelta(hours=20)
 
-#: Ways to write to somebody, of which one is used; the first is everybody's.
-LETTERS = (Channel.EMAIL, Channel.SMS, Channel.WHATSAPP)
 _PREFERRED = {
     ContactMethod.WHATSAPP: Channel.WHATSAPP,
     ContactMethod.SMS: Channel.SMS,

@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from protocol.errors import Invalid
 from protocol.instants import UnknownZone, zone_info
-from protocol.notification.catalogue import BY_NAME
-from protocol.notification.channels import Channel
+from protocol.notification.catalogue import BY_NAME, NOTIFICATIONS, Importance, NotificationType
+from protocol.notification.channels import LETTERS, Channel
+from protocol.notification.deliveries import DIGEST
 from protocol.notification.preferences import (
     ContactTimes,
     NotificationPreferences,
@@ -46,6 +47,18 @@ def contact_preferences_after(
         contact_times=command.contact_times,
         frequency=command.frequency or before.frequency,
     )
+
+
+def without_letters(template: str, before: NotificationPreferences) -> NotificationPreferences:
+    """The preferences without e-mail, SMS and WhatsApp for what a letter was about; pushes stay as they are."""
+    types = [told for told in NOTIFICATIONS if _is_of(told, template)]
+    kept = {told.name: before.channels.get(told.name, tuple(sorted(told.channels))) for told in types}
+    stopped = {name: tuple(one for one in wanted if one not in LETTERS) for name, wanted in kept.items()}
+    return replace(before, channels={**before.channels, **stopped})
+
+
+def _is_of(told: NotificationType, template: str) -> bool:
+    return told.importance is Importance.ORDINARY if template == DIGEST else told.name == template
 
 
 def _check_zone(zone: str | None) -> None:

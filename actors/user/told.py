@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from actors.actor import Actor, handles
-from actors.rules.preferring import contact_preferences_after, preferences_after
+from actors.rules.preferring import contact_preferences_after, preferences_after, without_letters
 from actors.rules.texts import text_problem
 from actors.user.state import UserState
 from protocol.errors import Invalid, NotFound
@@ -27,6 +27,7 @@ from protocol.notification.preferences import (
     PreferenceFacts,
     SetContactPreferences,
     SetPreferences,
+    StopLetters,
 )
 from protocol.notification.views import NotificationMarkRow, NotificationReadRow
 
@@ -106,6 +107,13 @@ class Told(Actor[UserState]):
         if self.principal.user_id != self.user_id and not (self.principal.manager and facts.is_customer):
             raise NotFound(entity=self.kind.value, id=str(self.user_id))
         self._prefer(facts, contact_preferences_after(command, facts.preferences), command.language)
+
+    @handles(StopLetters, facts=PreferenceFacts)
+    def stop_letters(self, command: StopLetters, facts: PreferenceFacts) -> None:
+        """Send no more letters of a kind."""
+        wanted = without_letters(command.template, facts.preferences)
+        if wanted != facts.preferences:
+            self._prefer(facts, wanted, None)
 
     def _prefer(self, facts: PreferenceFacts, wanted: NotificationPreferences, language: str | None) -> None:
         """Keep what is wanted. Nobody else writes these rows, so the facts are what they were."""

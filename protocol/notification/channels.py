@@ -13,3 +13,7 @@ class Channel(StrEnum):
     WEB_PUSH = "web_push"
     SMS = "sms"
     WHATSAPP = "whatsapp"
+
+
+#: Ways to write to somebody, of which one is used; the first is everybody's.
+LETTERS = (Channel.EMAIL, Channel.SMS, Channel.WHATSAPP)

@@ -12,7 +12,7 @@ from protocol.ids import Kind, UserId
 from protocol.instants import ZoneName
 from protocol.notification.catalogue import Importance
 from protocol.notification.channels import Channel
-from protocol.roles import ANYONE, CUSTOMERS, PROVIDERS
+from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
 from protocol.user import Confidential, Language, Person
 
 ZONE_DEFAULT = "UTC"
@@ -171,6 +171,15 @@ class SetContactPreferences(Command, frozen=True, kw_only=True):
     frequency: Frequency | None = None
     #: None: as it was.
     language: Language | None = None
+
+
+@command("notification.stop_letters", actor=Kind.USER, by=INTERNAL)
+class StopLetters(Command, frozen=True, kw_only=True):
+    """Whoever followed a letter's link wants no more of its kind; again is harmless."""
+
+    user_id: UserId
+    #: The letter's: a type of notification, or ``digest`` for all that are put off to digests.
+    template: str
 
 
 class TypeView(View, frozen=True, kw_only=True):

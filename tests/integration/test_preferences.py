@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from protocol.notification.catalogue import NOTIFICATIONS
-from protocol.notification.preferences import GetPreferences, PreferencesView, SetPreferences
+from protocol.notification.channels import Channel
+from protocol.notification.preferences import GetPreferences, PreferencesView, SetPreferences, StopLetters
 from protocol.user import CurrentUser
 from tests.support.server import Person, Response, Site
 
@@ -163,3 +164,32 @@ async def test_changing_the_language_leaves_the_rest_of_the_person_alone(server:
     assert before is not None
     assert after is not None
     assert dict(after) == {**before, "language": "it"}
+
+
+@pytest.mark.parametrize(
+    ("template", "channels"),
+    [
+        ("booking.confirmed", {"booking.confirmed": (Channel.PUSH,)}),
+        ("booking.paid", {"booking.paid": ()}),
+        (
+            "digest",
+            {
+                "booking.released": (),
+                "booking.refunded": (Channel.PUSH,),
+                "payment.unplaced": (),
+                "payment.returned": (),
+            },
+        ),
+    ],
+)
+async def test_whoever_stops_letters_of_a_kind_keeps_the_pushes_they_had(
+    server: Site, template: str, channels: dict[str, tuple[Channel, ...]]
+) -> None:
+    ada = await server.person("Ada")
+    await ada.call(SetPreferences(channels={"booking.paid": (Channel.EMAIL,), "booking.expired": ()}))
+
+    for _ in range(2):
+        await server.system(StopLetters(user_id=ada.id, template=template))
+
+    before = {"booking.paid": (Channel.EMAIL,), "booking.expired": ()}
+    assert (await prefers(ada)).channels == {**before, **channels}

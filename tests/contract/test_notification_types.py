@@ -1,0 +1,62 @@
+"""The page of notifications says what the catalogue and the rules say."""
+
+import re
+from pathlib import Path
+
+from actors.rules.notifying import LIVE_FIRST_S, SEEN_FIRST_S
+from actors.rules.quiet import DIGEST_CLOSES_S, PARTS
+from protocol.notification.catalogue import NOTIFICATIONS, NotificationType, Party
+from protocol.notification.channels import Channel
+from protocol.notification.notices import NOTICE_READERS_MAX
+from protocol.notification.preferences import DIGEST_HOUR_DEFAULT, ZONE_DEFAULT, SetPreferences
+from server.outbound.digest import DIGEST_ITEMS_MAX
+from tests.contract.test_docs import ROOT, table
+
+PAGE = Path(ROOT / "docs/notifications.md")
+NAMES = {Channel.PUSH: "push", Channel.EMAIL: "e-mail", Channel.SMS: "SMS", Channel.WHATSAPP: "WhatsApp"}
+
+
+def row(told: NotificationType) -> list[str]:
+    importance = told.importance.value if told.manner is None else "as it is written"
+    parties = [party.value for party in Party if party in told.to]
+    return [
+        f"`{told.name}`",
+        ", ".join(parties),
+        ", ".join(NAMES[one] for one in NAMES if one in told.channels),
+        importance,
+    ]
+
+
+def test_the_table_of_types_is_the_catalogue() -> None:
+    assert sorted(table(PAGE, "type | told | channels | importance")) == sorted(map(row, NOTIFICATIONS))
+
+
+def test_the_table_of_preferences_has_each_of_them_and_its_default() -> None:
+    rows = {cells[0].strip("`"): cells[-1].strip("`") for cells in table(PAGE, "field | what it does | at first")}
+
+    assert set(rows) == set(SetPreferences.__struct_fields__)
+    assert rows["zone"] == ZONE_DEFAULT
+    assert rows["digest_hour"] == str(DIGEST_HOUR_DEFAULT)
+
+
+def test_the_table_of_the_parts_of_a_day_is_that_of_the_rules() -> None:
+    minutes = {part.value: [f"{minute // 60:02}:{minute % 60:02}" for minute in span] for part, span in PARTS.items()}
+
+    assert {name.strip("`"): rest for name, *rest in table(PAGE, "part of a day | from | until")} == minutes
+
+
+def test_every_reason_that_is_named_is_one_that_is_given() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "server/outbound").rglob("*.py"))
+    reasons = [cells[0].strip("`") for cells in table(PAGE, "reason | what it means")]
+
+    assert [reason for reason in reasons if f'Needless("{reason}")' not in source] == []
+
+
+def test_the_figures_in_the_text_are_those_of_the_code() -> None:
+    text = re.sub(r"\s+", " ", PAGE.read_text())
+
+    assert f"not seen within {SEEN_FIRST_S} s" in text
+    assert f"A push waits {LIVE_FIRST_S} s" in text
+    assert f"{DIGEST_ITEMS_MAX} at most and the number of those beyond" in text
+    assert f"`user_ids` ({NOTICE_READERS_MAX} at most)" in text
+    assert DIGEST_CLOSES_S == 5 * 60
