@@ -44,6 +44,7 @@ from server.ops.jobs import Jobs
 from server.ops.mailbox import MailboxPages
 from server.ops.nightly import jobs_of
 from server.outbound.dead_letters import DeadLetters
+from server.outbound.llm.service import open_language_model
 from server.outbound.push.vapid import load_vapid
 from server.outbound.reaching import Reaching, open_reaching
 from server.payments import SandboxPayments, open_sandbox_payments
@@ -152,7 +153,9 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             node.runtime, node.pool, tokens, passwords, session_s=config.auth.refresh_token_s, attempts=attempts
         )
         await accounts.start()
-        queries = query_handlers(node, load_vapid(config))
+        model = await stack.enter_async_context(open_language_model(config.llm, node.pool, node.clock.now))
+        node.metrics.registry.register(model.figures)
+        queries = query_handlers(node, load_vapid(config), model)
         reaching = await stack.enter_async_context(open_reaching(config, node))
         dead_letters = DeadLetters(node.pool, node.clock.now, reaching.call)
         codes = CodeProcedures(

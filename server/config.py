@@ -115,6 +115,27 @@ class PushConfig(Section, frozen=True, kw_only=True):
     private_endpoints: bool = False
 
 
+class LlmConfig(Section, frozen=True, kw_only=True):
+    """[llm]: a language model behind an API of OpenAI's form. Without one, local rules answer."""
+
+    #: Like ``https://api.openai.com/v1``. Empty: nothing is ever sent to a model.
+    base_url: HttpUrl = ""
+    model: str = ""
+    #: Empty: the server wants none.
+    api_key: str = ""
+    #: The longest that anything may wait for an answer; smart replies wait 1.8 s at most.
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    #: Questions of this node under way at once.
+    at_once: Annotated[int, Meta(ge=1, le=256)] = 8
+    #: An answer is given again for so long.
+    cache_s: Annotated[int, Meta(ge=1, le=86_400)] = 3600
+    #: What a user may cost on a day (UTC), in millionths of a dollar.
+    user_day_microdollars: Annotated[int, Meta(ge=0)] = 20_000
+    #: Prices, in millionths of a dollar for a token: the same figure as dollars for a million tokens.
+    input_token_microdollars: Annotated[float, Meta(ge=0)] = 0.15
+    output_token_microdollars: Annotated[float, Meta(ge=0)] = 0.6
+
+
 class JobsConfig(Section, frozen=True, kw_only=True):
     """[jobs]: work in the background."""
 
@@ -193,6 +214,8 @@ class Config(Section, frozen=True, kw_only=True):
     payments: PaymentsConfig = PaymentsConfig()
     email: EmailConfig = EmailConfig()
     push: PushConfig = PushConfig()
+
+    llm: LlmConfig = LlmConfig()
     jobs: JobsConfig = JobsConfig()
     retention: RetentionConfig = RetentionConfig()
     limits: LimitsConfig = LimitsConfig()
@@ -294,6 +317,10 @@ def _check(config: Config) -> None:
     if config.auth.refresh_token_s <= config.auth.access_token_s:
         raise ConfigError("auth.refresh_token_s: must be longer than auth.access_token_s")
     _check_email(config.email)
+    if config.llm.base_url and not config.llm.model:
+        raise ConfigError("llm.model: missing, with llm.base_url set")
+    if config.llm.api_key and not config.llm.base_url:
+        raise ConfigError("llm.base_url: missing, with llm.api_key set")
     if config.dev.enabled and not _is_loopback(config.server.host) and not config.dev.allow_non_loopback:
         raise ConfigError(
             f"dev.enabled: not on {config.server.host or 'all addresses'}, which others can reach;"

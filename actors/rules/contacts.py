@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
 
 #: So many digits in a row, or with something between them, are a number that can lead to somebody.
 RUN_DIGITS_MIN = 5
@@ -33,16 +32,13 @@ _CONTACT = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-#: Kinds of finding that lead to nobody.
-_HARMLESS = frozenset({"date", "time"})
-#: What stands in a contact's place.
+#: What stands in a contact's place; dates and times are found too, so that they are not taken for numbers.
 _PLACEHOLDERS = {"email": "[email]", "link": "[link]", "handle": "[handle]", "number": "[number]"}
-_AROUND = " \t\r\n.,;:!?()[]{}<>\"'"
 
 
-def contacts(text: str) -> frozenset[str]:
-    """Every contact in a text, written in one way: of a number only the digits, of anything else small letters."""
-    return frozenset(_written(kind, found) for kind, found in _found(plain(text)))
+def has_contact(text: str) -> bool:
+    """Whether anything in a text leads to somebody."""
+    return any(match.lastgroup in _PLACEHOLDERS for match in _CONTACT.finditer(plain(text)))
 
 
 def redacted(text: str) -> str:
@@ -58,15 +54,3 @@ def plain(text: str) -> str:
     """The text as it is read: compatible forms (full width, circled) as plain ones, without what is not seen."""
     seen = "".join([char for char in text if unicodedata.category(char) not in ("Cf", "Cs")])
     return unicodedata.normalize("NFKC", seen)
-
-
-def _found(text: str) -> Iterator[tuple[str, str]]:
-    for match in _CONTACT.finditer(text):
-        if match.lastgroup not in _HARMLESS:
-            yield match.lastgroup or "", match[0]
-
-
-def _written(kind: str, found: str) -> str:
-    if kind == "number":
-        return "".join([str(unicodedata.digit(char)) for char in found if char.isdecimal()])
-    return "".join(found.split()).strip(_AROUND).casefold()

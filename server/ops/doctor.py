@@ -15,6 +15,8 @@ from rich.console import Console
 
 from server.config import Config
 from server.outbound.adapters import Adapter, AdapterError
+from server.outbound.llm.asking import Model
+from server.outbound.llm.service import model_of
 from server.outbound.reaching import COMPOSERS, providers_of
 from storage.database import connect_pool
 
@@ -61,6 +63,7 @@ async def examine(config: Config) -> AsyncIterator[Diagnosis]:
         yield Diagnosis("database", True, "embedded Postgres in the data folder")
     async for found in _channels(config):
         yield found
+    yield await _language_model(config)
 
 
 def _data_dir(path: Path) -> Diagnosis:
@@ -96,7 +99,7 @@ async def _channels(config: Config) -> AsyncIterator[Diagnosis]:
     except AdapterError as error:
         yield Diagnosis("channels", False, str(error))
         return
-    said = await asyncio.gather(*map(_ask, providers.values()))
+    said = await asyncio.gather(*(_ask(str(channel), provider) for channel, provider in providers.items()))
     asked = dict(zip(providers, said, strict=True))
     for channel in COMPOSERS:
         if channel in asked:
@@ -107,9 +110,15 @@ async def _channels(config: Config) -> AsyncIterator[Diagnosis]:
             yield Diagnosis(channel, False, "no provider: nothing is sent this way", fatal=False)
 
 
-async def _ask(provider: Adapter[Any]) -> Diagnosis:
+async def _language_model(config: Config) -> Diagnosis:
+    model = model_of(config.llm)
+    if model is None:
+        return Diagnosis("language model", True, "none: local rules answer")
+    return await _ask("language model", model)
+
+
+async def _ask(name: str, provider: Adapter[Any] | Model) -> Diagnosis:
     """Whether a provider can be reached as it is configured, within its time."""
-    name = str(provider.channel)
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return Diagnosis(name, True, await provider.check())

@@ -13,6 +13,13 @@ from storage.database import Pool
 from storage.deliveries import forget_secrets
 from storage.retention import archive_journals, sweeping, trim_inboxes
 
+Run = Callable[[datetime], Awaitable[Counts]]
+
+#: Answers of a language model that are too old are deleted this often.
+LLM_CACHE_SWEEP_EVERY_S = 3600
+#: What users have cost is kept so long.
+LLM_SPENDING_KEPT = timedelta(days=90)
+
 
 def jobs_of(node: Node, config: Config) -> list[Job]:
     """Every job."""
@@ -27,21 +34,31 @@ def jobs_of(node: Node, config: Config) -> list[Job]:
     return [
         Job("ledger.seal", Every(SEAL_EVERY_S), sealer.run),
         Job("suggestions.count", Every(COUNT_EVERY_S), suggestions.run),
+        Job(
+            "forget_llm_cache",
+            Every(LLM_CACHE_SWEEP_EVERY_S),
+            _removing(node.pool, timedelta(0), sweeping("llm_cache", "expires_at")),
+        ),
+        Job("forget_llm_spending", nightly, _removing(node.pool, LLM_SPENDING_KEPT, sweeping("llm_spending", "day"))),
         Job("verify", nightly, proof.run, VERIFY_MAX_S, proof.tell),
         *retention_jobs(node.pool, nightly, config.retention),
     ]
 
 
+def _removing(pool: Pool, kept: timedelta, remove: Callable[[Pool, datetime], Awaitable[int]]) -> Run:
+    """What deletes, or moves, what is older than that."""
+
+    async def run(now: datetime) -> Counts:
+        return {"rows": await remove(pool, now - kept)}
+
+    return run
+
+
 def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Job]:
     """What goes, or moves, when it is old enough."""
 
-    def removing(
-        days: int, remove: Callable[[Pool, datetime], Awaitable[int]]
-    ) -> Callable[[datetime], Awaitable[Counts]]:
-        async def run(now: datetime) -> Counts:
-            return {"rows": await remove(pool, now - timedelta(days=days))}
-
-        return run
+    def removing(days: int, remove: Callable[[Pool, datetime], Awaitable[int]]) -> Run:
+        return _removing(pool, timedelta(days=days), remove)
 
     odd_events = sweeping("gateway_events", "received_at")
     jobs = [

@@ -17,6 +17,8 @@ from protocol.user import CurrentUser, Sessions
 from protocol.wallet import GetBalance, GetStatement
 from server.http.endpoints import QueryHandler
 from server.node import Node
+from server.outbound.llm.service import LanguageModel
+from server.outbound.llm.smart_replies import SmartReplier
 from server.outbound.push.vapid import VapidKey
 from server.queries.notifications import list_notifications
 from server.queries.slots import SlotFinder
@@ -34,7 +36,7 @@ from storage.queries.user import current_user, list_sessions
 from storage.queries.wallet import get_balance, get_statement
 
 
-def query_handlers(node: Node, vapid: VapidKey) -> Mapping[type[Query], QueryHandler]:
+def query_handlers(node: Node, vapid: VapidKey, model: LanguageModel) -> Mapping[type[Query], QueryHandler]:
     """Bind each query to what answers it."""
     return {
         CurrentUser: current_user,
@@ -53,7 +55,7 @@ def query_handlers(node: Node, vapid: VapidKey) -> Mapping[type[Query], QueryHan
         ListConversations: list_conversations,
         GetConversation: get_conversation,
         ListMessages: list_messages,
-        GetSuggestions: Suggestions(node.clock.now),
+        GetSuggestions: Suggestions(SmartReplier(model, node.clock.now), node.clock.now),
         GetSnapshot: get_snapshot,
         ListNotifications: list_notifications,
         GetPreferences: get_preferences,

@@ -7,6 +7,7 @@ from actors.rules.replies import CONTEXT_MESSAGES_MAX, Said, Scene, five, reply_
 from protocol.ids import SuggestionId
 from protocol.roles import Principal
 from protocol.suggestions import GetSuggestions, ReplySource, SuggestionsView
+from server.outbound.llm.smart_replies import SMART_REPLIES, SmartReplier
 from server.words import language
 from storage.database import Pool
 from storage.queries.suggestions import Talk, read_talk
@@ -20,25 +21,28 @@ class Suggestions:
     """Answers ``GetSuggestions``.
 
     Args:
+        replier: thinks of replies, some, or none; local rules do the rest.
         now: the domain's clock.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, replier: SmartReplier, now: Callable[[], datetime]) -> None:
+        self._replier = replier
         self._now = now
 
     async def __call__(self, pool: Pool, query: GetSuggestions, principal: Principal) -> SuggestionsView:
         """Suggest five replies to a member of the thread. Raises: NotFound."""
         talk = await read_talk(pool, query, principal, CONTEXT_MESSAGES_MAX)
         scene = scene_of(talk, principal)
-        replies, source, prompt = five((), scene), ReplySource.LOCAL, LOCAL_RULES
+        thought = await self._replier.replies(query.conversation_id, principal.user_id, talk, scene)
+        replies = five(thought, scene)
         last_id = talk.said[-1].id if talk.said else None
         shown = Shown(
             id=SuggestionId(suggestion_id(query.conversation_id, principal.user_id, last_id, *replies)),
             conversation_id=query.conversation_id,
             user_id=principal.user_id,
             after_id=last_id,
-            source=source,
-            prompt=prompt,
+            source=ReplySource.MODEL if thought else ReplySource.LOCAL,
+            prompt=SMART_REPLIES.prompt.name if thought else LOCAL_RULES,
             digests=[reply_digest(reply) for reply in replies],
             shown_at=self._now(),
         )
@@ -48,7 +52,7 @@ class Suggestions:
             conversation_id=query.conversation_id,
             replies=replies,
             language=scene.language,
-            source=source,
+            source=shown.source,
             last_message_id=last_id,
         )
 

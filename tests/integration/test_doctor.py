@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config, DevConfig, EmailConfig, ServerConfig
+from server.config import Config, DevConfig, EmailConfig, LlmConfig, ServerConfig
 from server.ops import doctor
 from server.ops.doctor import Diagnosis, examine
+from tests.support.llm import MODEL, Mode, open_model
 from tests.support.smtp import SILENCE, mail_server
 
 
@@ -58,3 +59,25 @@ async def test_in_development_a_mailbox_stands_in(tmp_path: Path) -> None:
 
     assert found.fine
     assert "/dev/mailbox" in found.says
+
+
+async def told_of_the_model(folder: Path, llm: LlmConfig) -> Diagnosis:
+    config = Config(server=ServerConfig(port=0, data_dir=str(folder)), llm=llm)
+    (found,) = [found async for found in examine(config) if found.name == "language model"]
+    return found
+
+
+async def test_a_language_model_that_is_listed_is_fine_and_so_is_none(tmp_path: Path) -> None:
+    async with open_model() as model:
+        found = await told_of_the_model(tmp_path, model.config())
+
+    assert (found.fine, found.says) == (True, f"{MODEL} at {model.url}")
+    assert (await told_of_the_model(tmp_path, LlmConfig())).fine
+
+
+async def test_a_language_model_that_refuses_the_key_is_bad(tmp_path: Path) -> None:
+    async with open_model(Mode.KEY_REFUSED) as model:
+        found = await told_of_the_model(tmp_path, model.config())
+
+    assert (found.fine, found.fatal) == (False, True)
+    assert "http_401" in found.says

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.rules.contacts import contacts, redacted
+from actors.rules.contacts import has_contact, redacted
 from actors.rules.replies import (
     MessageKind,
     Said,
@@ -29,12 +29,7 @@ from protocol.roles import Role
 from protocol.suggestions import REPLIES, REPLY_CHARS_MAX
 
 LANGUAGES = {"en": en, "de": de, "it": it}
-NOBODYS: frozenset[str] = frozenset()
 ENGLISH = Scene("en", Role.CUSTOMER, BookingStatus.CONFIRMED, (Said(False, "When will you come?"),))
-
-
-def scene(text: str, language: str = "en", role: Role = Role.CUSTOMER, *, own: bool = False) -> Scene:
-    return Scene(language, role, BookingStatus.CONFIRMED, (Said(own, text),))
 
 
 # The local rules
@@ -46,7 +41,7 @@ def test_every_local_reply_is_one_that_the_check_lets_through(language: str) -> 
     tables = [*words.KINDS.values(), *words.STAGES.values()]
     replies = [reply for table in tables for side in table.values() for reply in side] + list(words.GENERAL)
 
-    assert [reply for reply in replies if clean(reply, language, NOBODYS) != reply] == []
+    assert [reply for reply in replies if clean(reply, language) != reply] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -158,7 +153,7 @@ def test_the_same_scene_has_the_same_replies() -> None:
     ],
 )
 def test_a_bad_reply_is_dropped(reply: object) -> None:
-    assert clean(reply, "en", NOBODYS) is None
+    assert clean(reply, "en") is None
 
 
 @pytest.mark.parametrize(
@@ -174,26 +169,17 @@ def test_a_bad_reply_is_dropped(reply: object) -> None:
     ],
 )
 def test_a_good_reply_is_shown_as_it_is(reply: str) -> None:
-    assert clean(f" {reply} ", "en", NOBODYS) == reply
-
-
-def test_what_the_thread_itself_holds_may_be_said_again() -> None:
-    asked = scene("Is +49 151 2345 6789 your number, or me@home.example?")
-
-    assert checked(["Yes, +4915123456789 it is", "Yes, ME@home.example", "No, 0160 11111111"], asked) == [
-        "Yes, +4915123456789 it is",
-        "Yes, ME@home.example",
-    ]
+    assert clean(f" {reply} ", "en") == reply
 
 
 def test_replies_that_differ_by_case_and_punctuation_only_are_one() -> None:
-    assert checked(["Yes, please.", "yes please", "YES PLEASE!", "No"], ENGLISH) == ["Yes, please.", "No"]
+    assert checked(["Yes, please.", "yes please", "YES PLEASE!", "No"], "en") == ["Yes, please.", "No"]
 
 
 def test_good_replies_come_first_and_local_ones_fill_up() -> None:
     said = ["I'll be at home all day.", "Visit http://evil.example", "Call 0151 2345678", "Sounds good!"]
 
-    replies = five(checked(said, ENGLISH), ENGLISH)
+    replies = five(checked(said, "en"), ENGLISH)
 
     assert replies[:2] == ["I'll be at home all day.", "Sounds good!"]
     assert replies[2:] == list(local_replies(ENGLISH))[:3]
@@ -220,13 +206,12 @@ def test_whatever_a_model_says_there_are_five_clean_replies(
 ) -> None:
     where = Scene(language, role, status, messages)
 
-    replies = five(checked(said, where), where)
+    replies = five(checked(said, language), where)
 
-    held = contacts("\n".join([message.text for message in messages]))
     assert len(replies) == REPLIES
     assert len({reply.casefold() for reply in replies}) == REPLIES
-    assert all(clean(reply, language, held) == reply for reply in replies)
-    assert all(contacts(reply) <= held for reply in replies)
+    assert all(clean(reply, language) == reply for reply in replies)
+    assert not any(has_contact(reply) for reply in replies)
     assert all(reply.isprintable() and 0 < len(reply) <= REPLY_CHARS_MAX for reply in replies)
 
 

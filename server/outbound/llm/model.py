@@ -1,0 +1,172 @@
+"""Asks a language model by OpenAI's library, which takes most of a second to load: only who has one imports this."""
+
+import logging
+from typing import Any
+
+import openai
+import structlog
+from msgspec import DecodeError, Struct, ValidationError
+from msgspec.json import Decoder
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+from server.config import LlmConfig
+from server.outbound.adapters import AdapterError
+from server.outbound.llm.asking import Answered, ModelFailed, Question
+
+log = structlog.get_logger(__name__)
+
+#: What an answer, with all that the server says around it, may hold.
+ANSWER_BYTES_MAX = 256 * 1024
+#: The library gives up after this, whatever the use's own time is.
+REQUEST_TIMEOUT_S = 60.0
+#: How long a server may be asked to be let alone for.
+RETRY_AFTER_MAX_S = 3600.0
+#: Goes to a server that wants no key: the library would look for one in the environment.
+_NO_KEY = "none"
+#: The library would log what was asked, were it told to by the environment.
+for _name in ("openai", "httpx2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class _Message(Struct):
+    content: str | None = None
+
+
+class _Choice(Struct):
+    message: _Message
+
+
+class _Usage(Struct):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _Completion(Struct):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+_completion = Decoder(_Completion)
+
+
+class OpenAiModel:
+    """One model of one server: one question, one answer, every trouble foreseen and told apart.
+
+    Raises: AdapterError, if the server's address or the key is of no use.
+    """
+
+    def __init__(self, config: LlmConfig) -> None:
+        self.name = config.model
+        self._address = config.base_url
+        #: Until the server says that it does not know how.
+        self._by_schema = True
+        self._client = AsyncOpenAI(
+            base_url=config.base_url,
+            api_key=config.api_key or _NO_KEY,
+            max_retries=0,
+            timeout=REQUEST_TIMEOUT_S,
+            http_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=REQUEST_TIMEOUT_S),
+        )
+
+    async def ask(self, question: Question) -> Answered:
+        """Ask once. Raises: ModelFailed."""
+        form = self._by_schema
+        try:
+            body = await self._body(question, by_schema=form)
+        except openai.APIStatusError as error:
+            raise self._refused(error, by_schema=form) from error
+        except openai.APITimeoutError as error:
+            raise ModelFailed("timeout", charged=True) from error
+        except openai.APIConnectionError as error:
+            raise ModelFailed("connection", again=True, charged=not _never_left(error)) from error
+        except openai.OpenAIError as error:
+            raise ModelFailed("malformed", again=True, charged=True) from error
+        except ModelFailed:
+            raise
+        except Exception as error:  # whatever the transport raises while the answer is read
+            log.warning("llm.cut", action="again", error=type(error).__name__)
+            raise ModelFailed("cut", again=True, charged=True) from error
+        return _answered(body)
+
+    async def _body(self, question: Question, *, by_schema: bool) -> bytes:
+        """Raises: OpenAIError, ModelFailed, whatever the transport raises."""
+        schema = {"name": question.schema_name, "schema": question.schema, "strict": True}
+        options: dict[str, Any] = (
+            {"response_format": {"type": "json_schema", "json_schema": schema}} if by_schema else {}
+        )
+        async with self._client.chat.completions.with_streaming_response.create(
+            model=question.model,
+            messages=[{"role": "system", "content": question.system}, {"role": "user", "content": question.data}],
+            max_completion_tokens=question.output_tokens_max,
+            **options,
+        ) as response:
+            body = bytearray()
+            async for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise ModelFailed("too_long", charged=True)
+            return bytes(body)
+
+    def _refused(self, error: openai.APIStatusError, *, by_schema: bool) -> ModelFailed:
+        status = error.status_code
+        if by_schema and status in (400, 422):
+            # It may not know this form of answer; we decode and check it ourselves in any case.
+            self._by_schema = False
+            return ModelFailed(f"http_{status}", again=True)
+        return ModelFailed(
+            f"http_{status}", again=status >= 500 or status == 429, after_s=_after_s(error.response.headers)
+        )
+
+    async def check(self) -> str:
+        """Say which model is reached where, having asked for the list of models. Raises: AdapterError."""
+        try:
+            page = await self._client.models.list()
+            names = [model.id for model in page.data]
+        except openai.APIStatusError as error:
+            raise AdapterError(f"{self._address}: http_{error.status_code}") from error
+        except openai.APIConnectionError as error:
+            raise AdapterError(f"{self._address}: {_cause(error)}") from error
+        except (openai.OpenAIError, AttributeError, TypeError, ValueError) as error:
+            raise AdapterError(f"{self._address}: this is no API of OpenAI's form") from error
+        if self.name not in names:
+            raise AdapterError(f"{self._address}: there is no model {self.name}")
+        return f"{self.name} at {self._address}"
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
+
+
+def _answered(body: bytes) -> Answered:
+    """Raises: ModelFailed."""
+    try:
+        completion = _completion.decode(body)
+    except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise ModelFailed("malformed", again=True, charged=True) from error
+    content = completion.choices[0].message.content if completion.choices else None
+    if not content:
+        raise ModelFailed("empty", again=True, charged=True)
+    usage = completion.usage
+    return Answered(
+        content=content,
+        tokens_in=None if usage is None else max(0, usage.prompt_tokens),
+        tokens_out=None if usage is None else max(0, usage.completion_tokens),
+    )
+
+
+def _never_left(error: openai.APIConnectionError) -> bool:
+    """Whether no connection came about, so that nothing was asked."""
+    return type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")
+
+
+def _cause(error: openai.APIConnectionError) -> str:
+    return "timeout" if isinstance(error, openai.APITimeoutError) else type(error.__cause__ or error).__name__
+
+
+def _after_s(headers: Any) -> float | None:
+    """``Retry-After`` in seconds; as a date it is not taken."""
+    try:
+        after_s = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return min(after_s, RETRY_AFTER_MAX_S) if after_s > 0 else None
