@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from protocol.ids import DeliveryId
+from protocol.notification.channels import Channel
 from protocol.notification.deliveries import DIGEST
 from protocol.notification.reader import Reader
 from server.outbound.adapters import Needless
@@ -97,5 +98,7 @@ def _brief(
         if about is not None and not scene.shows(about):
             return Needless("not_visible")
         return Brief(one, reader, spoken, about, scene)
-    digest = make_digest([one for one in of_digest if scene.shows(one)], Teller(spoken, scene))
+    wishes = reader.preferences.channels
+    wanted = [one for one in of_digest if scene.shows(one) and Channel.EMAIL in wishes.get(one.type, (Channel.EMAIL,))]
+    digest = make_digest(wanted, Teller(spoken, scene))
     return Brief(one, reader, spoken, None, scene, digest) if digest.items else Needless("nothing_new")

@@ -62,5 +62,12 @@ class Planner:
 
 
 def _plan(item: Unplanned, reader: Reader, means: Means) -> Plan:
+    """Plan one notification; one that cannot be planned is in the list all the same, and holds up no other."""
     told = BY_NAME.get(item.type)
-    return Plan([]) if told is None else plan(told.of(item.event), item, reader, means)
+    if told is None:
+        return Plan([])
+    try:
+        return plan(told.of(item.event), item, reader, means)
+    except Exception as error:
+        log.exception("planner.crashed", action="in_the_list_only", type=item.type, error=repr(error))
+        return Plan([])

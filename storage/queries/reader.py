@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import structlog
+from msgspec.structs import replace
 
 from protocol.errors import NotFound
 from protocol.ids import BusinessId, DeviceId, Kind, UserId
+from protocol.instants import zone_names
 from protocol.notification.catalogue import NOTIFICATIONS
 from protocol.notification.devices import Platform
 from protocol.notification.notices import KnownUsers
 from protocol.notification.preferences import (
+    ZONE_DEFAULT,
     GetPreferences,
     NotificationPreferences,
     PreferenceFacts,
@@ -22,6 +26,8 @@ from protocol.roles import Principal
 from protocol.user import Person
 from storage.database import Pool
 from storage.queries.page import AS_OF
+
+log = structlog.get_logger(__name__)
 
 _preferences = msgspec.json.Decoder(NotificationPreferences)
 _person = msgspec.json.Decoder(Person)
@@ -114,8 +120,14 @@ def _device(device_id: DeviceId, platform: str) -> ReaderDevice:
 
 
 def _wishes(user_id: UserId, data: str | None) -> NotificationPreferences:
-    """What was said, or the defaults."""
-    return NotificationPreferences(user_id=user_id) if data is None else _preferences.decode(data)
+    """What was said; the defaults for who said nothing, or something that only a newer server understands."""
+    defaults = NotificationPreferences(user_id=user_id)
+    try:
+        wishes = defaults if data is None else _preferences.decode(data)
+    except msgspec.ValidationError as error:
+        log.warning("preferences.unreadable", action="defaults", error=str(error))
+        return defaults
+    return wishes if wishes.zone in zone_names() else replace(wishes, zone=ZONE_DEFAULT)
 
 
 def _facts(user_id: UserId, row: Any) -> PreferenceFacts | NotFound:

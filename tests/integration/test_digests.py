@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain, count
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from protocol.ids import DeliveryId, UserId
 from protocol.notification.channels import Channel
 from protocol.notification.commands import ReadNotifications
 from protocol.notification.preferences import Frequency, SetPreferences
+from server.outbound.adapters import Needless
 from server.outbound.briefing import Brief, brief
 from server.outbound.planner import Planner
 from storage.database import Pool
@@ -135,6 +137,44 @@ async def test_what_an_earlier_digest_never_told_comes_with_the_next_one(pool: P
     listed = await list_digests(pool, [DeliveryId(last)])
 
     assert len(listed[DeliveryId(last)]) == 3
+
+
+async def test_a_digest_that_its_reader_wants_no_more_is_not_made(pool: Pool) -> None:
+    ada = await reader(pool)
+    await told(pool, ada, count=2)
+    await planner(pool).plan_all()
+    await pool.execute("""UPDATE notification_preferences SET channels = '{"booking.refunded": []}'""")
+
+    assert await composed(pool, EIGHT) == [Needless("nothing_new")]
+
+
+@pytest.mark.parametrize("wishes", ["zone = 'Mars/Olympus'", """quiet_hours = '{"after": "dark"}'"""])
+async def test_wishes_that_only_a_newer_server_understands_hold_up_nobody(pool: Pool, wishes: str) -> None:
+    ada, bob = await reader(pool), await reader(pool)
+    await told(pool, ada)
+    await told(pool, bob)
+    await pool.execute(f"UPDATE notification_preferences SET {wishes} WHERE user_id = $1", ada)
+
+    await planner(pool).plan_all()
+
+    opened = await pool.fetch("SELECT user_id, due_at FROM deliveries")
+    assert {row["user_id"]: row["due_at"] for row in opened} == {ada: EIGHT + timedelta(hours=1), bob: EIGHT}
+
+
+async def test_one_that_cannot_be_planned_holds_up_no_other(pool: Pool) -> None:
+    ada = await reader(pool)
+    await told(pool, ada, count=3)
+    ids = chain([None], (uuid4() for _ in count()))
+
+    def new_id() -> UUID:
+        id = next(ids)
+        assert id is not None, "a bug"
+        return id
+
+    await Planner(pool, EMAIL, lambda: NOON, new_id, lambda channels: None).plan_all()
+
+    assert await pool.fetchval("SELECT count(*) FROM digest_items") == 2
+    assert await pool.fetchval("SELECT count(*) FROM notification_queue") == 0
 
 
 @pytest.fixture
