@@ -107,7 +107,6 @@ class User(Devices, Told, Codes):
     def open_session(self, command: OpenSession) -> SessionGrant:
         """The user signs in on a device; where too many are signed in, the one quiet for longest goes."""
         live = [one for one in self.state.sessions if one.expires_at > self.now]
-        self.drop_devices(one.session_id for one in self.state.sessions if one not in live)
         if len(live) >= SESSIONS_MAX:
             self._revoke(min(live, key=lambda one: one.refreshed_at), RevokeReason.DISPLACED)
         acting = self.state.usual
@@ -149,7 +148,6 @@ class User(Devices, Told, Codes):
     def end_session(self, command: EndSession) -> None:
         """The user signs out on this device; twice is harmless."""
         if session := self.state.session(self.principal.session_id):
-            self.drop_devices((session.session_id,))
             self.emit(SessionEnded(session_id=session.session_id, at=self.now))
 
     @handles(RevokeSession)
@@ -232,7 +230,6 @@ class User(Devices, Told, Codes):
         )
 
     def _revoke(self, session: Session, reason: RevokeReason) -> None:
-        self.drop_devices((session.session_id,))
         self.emit(SessionRevoked(session_id=session.session_id, reason=reason, at=self.now))
 
     def _acting_of(self, role: Role, business_id: BusinessId | None) -> Acting:

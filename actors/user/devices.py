@@ -12,7 +12,8 @@ from actors.actor import Actor, handles
 from actors.rules.endpoints import endpoint_problem
 from actors.user.state import Device, UserState
 from protocol.errors import Invalid, NotFound, Unauthenticated
-from protocol.ids import DeviceId, Kind, Ref, SessionId, UserId
+from protocol.events import Event, Row
+from protocol.ids import DeviceId, Kind, Ref, UserId
 from protocol.notification.devices import (
     DEVICES_MAX,
     DeviceFacts,
@@ -82,16 +83,16 @@ class Devices(Actor[UserState]):
         if device is not None:
             self._forget(device, command.reason)
 
-    def drop_devices(self, session_ids: Iterable[SessionId]) -> None:
-        """Take away the rows of devices whose sessions are about to end; the state loses them by the event."""
-        ended = set(session_ids)
-        for device in self.state.devices:
-            if device.session_id in ended:
+    def emit(self, event: Event, *, to: Iterable[UserId] | None = None, content: Row | None = None) -> None:
+        """Let the event have happened; what takes a device from the state, such as its session's end, takes its row."""
+        before = self.state.devices if self.exists else ()
+        super().emit(event, to=to, content=content)
+        for device in before:
+            if self.state.device(device.device_id) is None:
                 self.drop(DeviceRow.table, device_id=device.device_id)
 
     def _forget(self, device: Device, reason: ForgetReason) -> None:
         self.emit(DeviceForgotten(device_id=device.device_id, reason=reason))
-        self.drop(DeviceRow.table, device_id=device.device_id)
 
     def _take_from(self, user_id: UserId, device_id: DeviceId) -> None:
         """Tell whoever had the address until now; the row is taken from them in this very commit."""

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from actors.user import User
+from protocol.codes import SetPassword
 from protocol.effects import DropRow, PutRow, Send
 from protocol.errors import Invalid, NotFound, Unauthenticated
 from protocol.events import Event
@@ -167,6 +168,7 @@ def test_a_device_that_comes_back_is_another_one_so_that_late_news_of_its_leavin
         (EndSession(), ada()),
         (RevokeSession(session_id=PHONE), ada(LAPTOP)),
         (RevokeSessions(), ada(LAPTOP)),
+        (SetPassword(user_id=ADA, password_hash="argon2", password_version=1, session_id=LAPTOP), SERVER),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from protocol.ids import DeviceId, NotificationId
+from protocol.ids import DeviceId, Kind, NotificationId
 from protocol.notification.catalogue import NOTIFICATIONS, Importance
 from server.outbound.adapters import Message, Needless
 from server.outbound.briefing import Brief
@@ -16,6 +16,8 @@ BODY_BYTES = 2048
 #: What is so old is found in the list; no push service keeps it for longer.
 KEPT_MAX_S = 7 * 24 * 3600
 
+#: Of what happens to one of these only the latest is shown.
+_ONE_AT_A_TIME = frozenset({Kind.BOOKING, Kind.CONVERSATION})
 _IMPORTANCE = {told.name: told.importance for told in NOTIFICATIONS}
 #: How much a push service is to mind the device's battery (RFC 8030 §5.3).
 URGENCY = {Importance.CRITICAL: "high", Importance.TIMELY: "normal", Importance.ORDINARY: "low"}
@@ -66,7 +68,7 @@ class Push(Message, frozen=True, kw_only=True):
 def compose_push(brief: Brief) -> Push | Needless:
     """Make the push message of a delivery."""
     kept, delivery = brief.kept, brief.delivery
-    if kept is None or kept.event is None or delivery.device_id is None:
+    if kept is None or delivery.device_id is None or not brief.scene.shows(kept):
         return Needless("nothing_to_tell")
     if kept.read:
         return Needless("read")
@@ -79,9 +81,9 @@ def compose_push(brief: Brief) -> Push | Needless:
         title=fitted(brief.title, TITLE_BYTES),
         body=fitted(brief.body, BODY_BYTES),
         entity=entity,
-        collapse_key=entity,
+        collapse_key=entity if kept.about.kind in _ONE_AT_A_TIME else f"notification/{kept.id}",
         badge=brief.unread,
-        importance=_IMPORTANCE.get(kept.type, Importance.TIMELY),
+        importance=Importance.CRITICAL if delivery.critical else _IMPORTANCE.get(kept.type, Importance.TIMELY),
         expires_at=delivery.expires_at,
     )
 
