@@ -33,6 +33,7 @@ def greet(url: str, config: Config, console: Console) -> None:
         table.add_row("accounts", f"{CUSTOMER_EMAIL}  {STAFF_EMAIL}")
         table.add_row("", f"{OWNER_EMAIL}  {ADMIN_EMAIL}")
         table.add_row("password", DEMO_PASSWORD)
+        table.add_row("mailbox", f"{url}/dev/mailbox  (development: what would have gone out)")
         table.add_row("clock", f"POST {url}/dev/clock  (development: time can be moved)")
     console.print("\n[bold]Guildwire[/] is ready")
     console.print(table)
