@@ -35,6 +35,8 @@ from server.http.cors import Cors
 from server.http.endpoints import PlainHandler
 from server.http.limits import Limiters, Rate, RateLimits
 from server.kept_secret import kept_secret
+from server.links.routes import LinkPages
+from server.links.tokens import Links, link_key
 from server.node import Database, Node, open_database, open_node
 from server.ops.dev import MovableClock
 from server.ops.gateway_metrics import watch_gateway
@@ -156,7 +158,8 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         model = await stack.enter_async_context(open_language_model(config.llm, node.pool, node.clock.now))
         node.metrics.registry.register(model.figures)
         queries = query_handlers(node, load_vapid(config), model)
-        reaching = await stack.enter_async_context(open_reaching(config, node))
+        links = Links(link_key(Path(config.server.data_dir) / "keys"), config.public_url)
+        reaching = await stack.enter_async_context(open_reaching(config, node, links))
         dead_letters = DeadLetters(node.pool, node.clock.now, reaching.call)
         codes = CodeProcedures(
             node.runtime,
@@ -196,6 +199,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
                 **_plain_routes(config, node, hub),
                 ("GET", EVENTS_PATH): Events(hub, tokens.verify, limiters).handle,
                 **(payments.routes if payments else {}),
+                **_link_pages(config, node, links, limiters).routes,
             },
             limiters=limiters,
             allowed_origins=config.server.allowed_origins,
@@ -211,7 +215,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, config.server.host, config.server.port, backlog=CONNECTING_MAX).start()
         stack.push_async_callback(hub.drain)
-        url = _url(config, runner)
+        url = links.url = _url(config, runner)
         if payments is not None:
             payments.start(url)
         jobs = await _start_jobs(stack, config, node)
@@ -244,6 +248,11 @@ async def _open_payments(stack: AsyncExitStack, config: Config, node: Node) -> S
     )
     node.listeners.append(payments.on_event)
     return payments
+
+
+def _link_pages(config: Config, node: Node, links: Links, limiters: Limiters) -> LinkPages:
+    """What the links in letters lead to."""
+    return LinkPages(links, node.runtime, node.pool, limiters, now=node.clock.now, brand=config.email.from_name)
 
 
 def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str], PlainHandler]:

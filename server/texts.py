@@ -4,7 +4,7 @@
 ``LANGUAGES``; a text that it lacks falls back to English, and English to the error's own docstring.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -108,11 +108,11 @@ def error_text(code: str, fields: Mapping[str, Any], language: str = FALLBACK) -
         return Text(text.title, f"{text.title}.")
 
 
-def language_of(accept_language: str | None) -> str:
+def language_of(accept_language: str | None, known: Iterable[str] = LANGUAGES) -> str:
     """Choose a language that there are texts in from an Accept-Language header."""
-    if not accept_language or len(LANGUAGES) == 1:
+    if not accept_language:
         return FALLBACK
-    return _chosen(accept_language, tuple(LANGUAGES))
+    return _chosen(accept_language, tuple(known))
 
 
 @lru_cache(maxsize=256)

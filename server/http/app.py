@@ -53,6 +53,8 @@ from server.texts import language_of
 DOCUMENT_HEADERS = {**JSON_HEADERS, "Cache-Control": "no-cache"}
 #: What a client may wait before it tries again while the database is away.
 RETRY_AFTER_S = 1.0
+#: What follows these in a path is a capability.
+SECRET_PATHS = ("/links/", "/unsubscribe/")
 
 log = structlog.get_logger()
 
@@ -201,7 +203,7 @@ class HttpApp:
         return problem_response(shown, request_id=request_id, language=language, replayed=replayed)
 
     def _unexpected(self, request: BaseRequest, error: Exception, request_id: str) -> Fault:
-        about = {"incident": request_id, "method": request.method, "path": request.rel_url.raw_path}
+        about = {"incident": request_id, "method": request.method, "path": _loggable(request.rel_url.raw_path)}
         if isinstance(error, self._outages):
             log.error("http.outage", **about, error=repr(error))
             return Unavailable(retry_after_s=RETRY_AFTER_S)
@@ -308,6 +310,12 @@ def _locations(declarations: Iterable[Declaration]) -> dict[Kind, str]:
         if fitting:
             found[kind] = min(fitting, key=len).removesuffix(f"{{{param}}}")
     return found
+
+
+def _loggable(path: str) -> str:
+    """A path without the token of a link, which lets whoever has it act."""
+    secret = next((start for start in SECRET_PATHS if path.startswith(start)), None)
+    return path if secret is None else f"{secret}…"
 
 
 def _request_id(request: BaseRequest) -> str:

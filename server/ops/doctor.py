@@ -17,7 +17,7 @@ from server.config import Config
 from server.outbound.adapters import Adapter, AdapterError
 from server.outbound.llm.asking import Model
 from server.outbound.llm.service import model_of
-from server.outbound.reaching import COMPOSERS, providers_of
+from server.outbound.reaching import CHANNELS, providers_of
 from storage.database import connect_pool
 
 DISK_FREE_MIN_BYTES = 1024**3
@@ -101,7 +101,7 @@ async def _channels(config: Config) -> AsyncIterator[Diagnosis]:
         return
     said = await asyncio.gather(*(_ask(str(channel), provider) for channel, provider in providers.items()))
     asked = dict(zip(providers, said, strict=True))
-    for channel in COMPOSERS:
+    for channel in CHANNELS:
         if channel in asked:
             yield asked[channel]
         elif config.dev.enabled:

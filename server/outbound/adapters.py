@@ -41,6 +41,8 @@ class TryLater(Struct, frozen=True):
     after_s: float | None = None
     #: The provider may have taken it all the same.
     unknown: bool = False
+    #: It is about this message; the provider works.
+    alone: bool = False
 
 
 class Refused(Struct, frozen=True):

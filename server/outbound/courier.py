@@ -279,7 +279,7 @@ class Courier(Generic[M]):
 
     def _judge(self, outcomes: Sequence[Outcome], era: int) -> None:
         """Tell the breaker what a batch says of the provider."""
-        later = [one for one in outcomes if isinstance(one, TryLater)]
+        later = [one for one in outcomes if isinstance(one, TryLater) and not one.alone]
         asked_s = max((one.after_s or 0.0 for one in later), default=0.0)
         if asked_s > 0.0:
             self.breaker.pause(asked_s)

@@ -4,7 +4,7 @@ announcements ── announcer ──▶ notifications ── planner ──▶ 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -20,12 +20,13 @@ from protocol.notification.devices import ForgetDevice, ForgetReason
 from server.announcer import Announcer
 from server.config import Config, DeliveriesConfig
 from server.http.limits import Rate
+from server.links.tokens import Links
 from server.node import Node
 from server.outbound.adapters import Adapter, Message, Needless, Outcome, TryLater
 from server.outbound.briefing import Brief, brief
 from server.outbound.courier import Courier, Terms, Untried
 from server.outbound.delivery_metrics import DeliveryMetrics
-from server.outbound.email.compose import compose_email
+from server.outbound.email.compose import Letters
 from server.outbound.email.smtp import Smtp
 from server.outbound.mailbox import Mailbox
 from server.outbound.planner import Planner
@@ -48,13 +49,18 @@ LOOK_EVERY_S = 15.0
 
 M = TypeVar("M", bound=Message)
 
-#: How each channel makes its message.
-COMPOSERS: Mapping[Channel, Callable[[Brief], Message | Needless]] = {
-    Channel.EMAIL: compose_email,
+Make = Callable[[Brief], Message | Needless]
+#: Gives what makes messages of briefs, having read what it needs besides.
+Prepare = Callable[[Sequence[Brief]], Awaitable[Make]]
+
+#: How each channel makes its message of a brief; letters are made by ``Letters``, which read more.
+COMPOSERS: Mapping[Channel, Make] = {
     Channel.PUSH: compose_push,
     Channel.WEB_PUSH: compose_push,
     Channel.SMS: compose_sms,
 }
+#: All that there are, in the order in which they are shown.
+CHANNELS = (Channel.EMAIL, *COMPOSERS)
 #: So many seconds' worth of a channel's pace may go at once after a pause.
 BURST_S = 2.0
 _TO_DEVICES = (Channel.PUSH, Channel.WEB_PUSH)
@@ -63,11 +69,15 @@ _TO_DEVICES = (Channel.PUSH, Channel.WEB_PUSH)
 class Reaching:
     """The planner and all couriers of this node."""
 
-    def __init__(self, node: Node, adapters: Collection[Adapter[Message]], config: DeliveriesConfig) -> None:
+    def __init__(
+        self, node: Node, adapters: Collection[Adapter[Message]], config: DeliveriesConfig, letters: Letters
+    ) -> None:
+        prepare: dict[Channel, Prepare] = {channel: partial(_prepared, make) for channel, make in COMPOSERS.items()}
+        prepare[Channel.EMAIL] = letters.prepare
         self.couriers = {
             adapter.channel: Courier(
                 adapter,
-                partial(_compose, node.pool, node.clock.now, COMPOSERS[adapter.channel]),
+                partial(_compose, node.pool, node.clock.now, prepare[adapter.channel]),
                 node.pool,
                 node.clock.now,
                 terms_of(config, adapter.channel),
@@ -115,9 +125,10 @@ class Reaching:
 
 
 @asynccontextmanager
-async def open_reaching(config: Config, node: Node) -> AsyncIterator[Reaching]:
+async def open_reaching(config: Config, node: Node, links: Links) -> AsyncIterator[Reaching]:
     """Let people be reached for as long as this is open."""
-    reaching = Reaching(node, adapters_of(config, node), config.deliveries)
+    letters = Letters(node.pool, links, node.clock.now, config.email.from_name)
+    reaching = Reaching(node, adapters_of(config, node), config.deliveries, letters)
     node.listeners.append(reaching.announcer.on_event)
     node.time_moved.append(reaching.time_moved)
     reaching.start()
@@ -135,7 +146,7 @@ def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
     """One adapter for each channel that this installation has; in development a mailbox stands in for a provider."""
     providers = providers_of(config, node.clock.now, partial(load_addresses, node.pool))
     if config.dev.enabled:
-        return [providers.get(channel) or Mailbox(channel, node.pool) for channel in COMPOSERS]
+        return [providers.get(channel) or Mailbox(channel, node.pool) for channel in CHANNELS]
     return list(providers.values())
 
 
@@ -187,15 +198,22 @@ async def _forget_device(node: Node, one: Leased) -> None:
         log.warning("push.not_forgotten", action="at_the_next_message", error=outcome.error.code)
 
 
+async def _prepared(make: Make, briefs: Sequence[Brief]) -> Make:
+    """Nothing more is to be read."""
+    return make
+
+
 async def _compose(
     pool: Pool,
     now: Callable[[], datetime],
-    make: Callable[[Brief], Message | Needless],
+    prepare: Prepare,
     deliveries: Sequence[Leased],
 ) -> dict[DeliveryId, Message | Needless | Untried | TryLater]:
     """Make the messages; one that cannot be made holds up no other."""
     made: dict[DeliveryId, Message | Needless | Untried | TryLater] = {}
-    for delivery_id, one in (await brief(pool, deliveries, now())).items():
+    briefs = await brief(pool, deliveries, now())
+    make = await prepare([one for one in briefs.values() if isinstance(one, Brief)])
+    for delivery_id, one in briefs.items():
         if not isinstance(one, Brief):
             made[delivery_id] = one
             continue

@@ -93,8 +93,8 @@ notification.read              401      ok       ok       ok       ok       ok
 notification.send              401      403      403      403      403      ok
 notification.set_contact_preferences 401 ok      ok       ok       ok       403
 notification.set_preferences   401      ok       ok       ok       ok       ok
-push.vapid_key                 ok       ok       ok       ok       ok       ok
 notification.stop_letters      never    never    never    never    never    never
+push.vapid_key                 ok       ok       ok       ok       ok       ok
 notification.take              never    never    never    never    never    never
 service.categories             ok       ok       ok       ok       ok       ok
 service.create                 401      403      ok       ok       ok       403

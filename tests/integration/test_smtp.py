@@ -89,7 +89,7 @@ async def test_a_password_that_does_not_fit_is_no_fault_of_the_letter(tmp_path: 
         ("MAIL", CUT, TryLater("disconnected")),
         ("MAIL", GARBAGE, TryLater("malformed")),
         ("RCPT", "421 4.3.2 going down", TryLater("smtp_421")),
-        ("RCPT", "451 4.7.1 greylisted", TryLater("smtp_451")),
+        ("RCPT", "451 4.7.1 greylisted", TryLater("smtp_451", alone=True)),
         ("RCPT", "550 5.1.1 no such user", Gone("smtp_550")),
         ("RCPT", "556 5.1.10 takes no mail", Gone("smtp_556")),
         ("RCPT", "550 5.1.15 not one of them", Refused("smtp_550")),

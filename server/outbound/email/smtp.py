@@ -178,7 +178,7 @@ async def _refused(smtp: SMTP, error: SMTPRecipientRefused | SMTPDataError, *, h
         return TryLater(reason)
     await start_over(smtp)
     if error.code < 500:
-        return TryLater(reason)
+        return TryLater(reason, alone=not handed_over)  # a recipient's server is busy, or greets new ones so
     enhanced = _ENHANCED.match(error.message)
     return Gone(reason) if enhanced is not None and enhanced[0] in _GONE else Refused(reason)
 

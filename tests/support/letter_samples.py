@@ -1,0 +1,188 @@
+"""One letter of each kind, as its reader gets it: always the same, with names, places and amounts that are awkward."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from protocol.booking.events import (
+    BookingAbandoned,
+    BookingCancelled,
+    BookingCompleted,
+    BookingConfirmed,
+    BookingDeclined,
+    BookingPaid,
+    BookingRefunded,
+    BookingReleased,
+    BookingReminded,
+    BookingRevived,
+    PaymentReturned,
+    PaymentUnplaced,
+)
+from protocol.booking.terms import BookingStatus, DeclineReason, EscrowStatus, ReleaseCause
+from protocol.codes import EMAIL_CHANGED, PasswordChanged
+from protocol.events import Event
+from protocol.ids import BookingId, DeliveryId, Kind, NotificationId, PaymentId, Ref, SessionId, UserId
+from protocol.notification.channels import Channel
+from protocol.notification.deliveries import DIGEST
+from protocol.notification.notices import Notice, NotificationSent
+from protocol.notification.preferences import NotificationPreferences
+from protocol.notification.reader import Reader
+from protocol.roles import Role
+from protocol.user import RevokeReason, SessionOpened, SessionRevoked
+from server.links.tokens import Links
+from server.outbound.briefing import Brief
+from server.outbound.digest import Digest, make_digest
+from server.outbound.email.content import Content, Writer
+from server.queries.notifications import Scene, Teller
+from server.words import language
+from storage.deliveries import Leased
+from storage.queries.notification import About, Kept
+from storage.queries.occasion import Occasion
+
+CARLA, STAFF, OWNER = (UserId(UUID(int=number)) for number in (0xC1, 0x5A, 0x0E))
+NOTICE = UUID(int=0x4E)
+BOOKING = BookingId(UUID("01890000-0000-7000-8000-0000000000b0"))
+NOW = datetime(2026, 3, 27, 9, 5, tzinfo=UTC)
+#: The night after, clocks in Berlin go forward.
+STARTS_AT = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)
+LINKS = Links(b"golden" * 6, "https://guild.example")
+BRAND = "The Guild"
+WRITER = Writer(LINKS.url_of, BRAND)
+TITLE = "Klavier stimmen & „Konzert“-Intonation <Flügel>"
+NAMES = {CARLA: "Carla O’Connor-Weiß", STAFF: "Zoë Ångström", OWNER: "Olga Owner"}
+ADDRESS = "Donaudampfschifffahrtsgesellschaftskapitänsweg 12b, 10115 Berlin"
+
+#: Event, who reads of it, and what became of the booking.
+_PAYMENT: dict[str, Any] = {"payment_id": PaymentId(UUID(int=0xFA)), "amount_minor": 123_456, "currency": "EUR"}
+_EVENTS: tuple[tuple[Event, UserId], ...] = (
+    (BookingPaid(**_PAYMENT, at=NOW), OWNER),
+    (BookingConfirmed(), CARLA),
+    (BookingConfirmed(), STAFF),
+    (BookingDeclined(by=STAFF, staff_id=STAFF, reason_code=DeclineReason.UNWELL, counted=False), CARLA),
+    (BookingCancelled(by=STAFF), CARLA),
+    (BookingAbandoned(), CARLA),
+    (BookingRevived(hold_id=UUID(int=1)), CARLA),
+    (BookingReminded(starts_at=STARTS_AT), CARLA),
+    (BookingCompleted(at=NOW, release_at=NOW + timedelta(days=1)), CARLA),
+    (BookingReleased(amount_minor=111_111, commission_minor=1, currency="EUR", cause=ReleaseCause.CUSTOMER), OWNER),
+    (BookingRefunded(amount_minor=123_456, currency="EUR"), CARLA),
+    (PaymentUnplaced(**_PAYMENT), CARLA),
+    (PaymentReturned(**_PAYMENT), CARLA),
+    (
+        SessionOpened(session_id=SessionId(UUID(int=2)), device="Firefox", role=Role.CUSTOMER, expires_at=NOW, at=NOW),
+        CARLA,
+    ),
+    (PasswordChanged(by_code=True, password_version=2, at=NOW), CARLA),
+    (NotificationSent(notice_id=NOTICE, by=OWNER, channels=(Channel.EMAIL,)), CARLA),
+    (SessionRevoked(session_id=SessionId(UUID(int=2)), reason=RevokeReason.REUSE, at=NOW), CARLA),
+)
+_MONEY = [pair for pair in _EVENTS if "amount_minor" in pair[0].__struct_fields__ and pair[1] == CARLA]
+_WHO = {CARLA: "", STAFF: ".staff", OWNER: ".owner"}
+
+
+def letters(code: str) -> Iterator[tuple[str, Content]]:
+    """Each kind of letter in a language, and what it is called."""
+    for event, user_id in _EVENTS:
+        brief = brief_of(code, user_id, event)
+        occasion = OCCASION if event.type.startswith(("booking.", "payment.")) else None
+        yield f"{event.type}{_WHO[user_id]}", WRITER.notice(brief, occasion, NOW)
+    for count in (1, 3):
+        kept = [_kept(user_id, event) for event, user_id in _MONEY[-count:]]
+        digest = make_digest(kept, Teller(language(code), SCENE))
+        yield f"digest.{count}", WRITER.digest(brief_of(code, CARLA, None, digest, template=DIGEST))
+    yield EMAIL_CHANGED, WRITER.notice(brief_of(code, CARLA, None, template=EMAIL_CHANGED), None, NOW)
+    for template in ("code.email", "reset.email"):
+        yield template, WRITER.code(brief_of(code, CARLA, None, template=template, secret="040912"))
+
+
+def brief_of(code: str, user_id: UserId, event: Event | None, digest: Digest | None = None, **said: Any) -> Brief:
+    """What is known of one delivery."""
+    delivery = Leased(
+        **{
+            "id": DeliveryId(UUID(int=0xDE)),
+            "user_id": user_id,
+            "notification_id": None if event is None else NotificationId(UUID(int=0xA0)),
+            "template": "" if event is None else event.type,
+            "channel": Channel.EMAIL,
+            "device_id": None,
+            "address": None,
+            "secret": None,
+            "critical": False,
+            "expires_at": None if event is not None else NOW + timedelta(minutes=10),
+            "unless": None,
+            "collapse_key": None,
+            "attempts": 1,
+            "unknown_outcomes": 0,
+            "at": NOW,
+            **said,
+        }
+    )
+    wishes = NotificationPreferences(user_id=user_id, zone="Europe/Rome")
+    reader = Reader(
+        user_id=user_id,
+        name=NAMES[user_id],
+        language=code,
+        email="reader@people.test",
+        phone_number=None,
+        preferences=wishes,
+    )
+    return Brief(delivery, reader, language(code), None if event is None else _kept(user_id, event), SCENE, digest)
+
+
+def _kept(user_id: UserId, event: Event) -> Kept:
+    about = (
+        Ref(Kind.USER, user_id) if not event.type.startswith(("booking.", "payment.")) else Ref(Kind.BOOKING, BOOKING)
+    )
+    return Kept(
+        user_id=user_id,
+        id=NotificationId(UUID(int=0xA0)),
+        type=event.type,
+        about=about,
+        event=event,
+        read=False,
+        at=NOW,
+    )
+
+
+SCENE = Scene(
+    {
+        BOOKING: About(
+            title=TITLE,
+            number="GW-2026-00042",
+            zone="Europe/Berlin",
+            starts_at=STARTS_AT,
+            customer_id=CARLA,
+            staff_id=STAFF,
+            total_amount_minor=123_456,
+            currency="EUR",
+        )
+    },
+    NAMES,
+    {
+        NOTICE: Notice(
+            id=NOTICE,
+            title="Über Ostern & <danach>",
+            body="Wir machen Pause.\n\nAm 7. sind wir zurück.",
+            sent_by=OWNER,
+            at=NOW,
+        )
+    },
+)
+OCCASION = Occasion(
+    id=BOOKING,
+    title=TITLE,
+    number="GW-2026-00042",
+    status=BookingStatus.CONFIRMED,
+    escrow_status=EscrowStatus.HELD,
+    zone="Europe/Berlin",
+    starts_at=STARTS_AT,
+    ends_at=STARTS_AT + timedelta(hours=2),
+    customer_id=CARLA,
+    staff=NAMES[STAFF],
+    business="Ümläut & Söhne, Klavierbau",
+    address=ADDRESS,
+    city="Berlin",
+    total_amount_minor=123_456,
+    currency="EUR",
+)
