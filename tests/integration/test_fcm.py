@@ -23,6 +23,7 @@ from server.outbound.push.fcm import QUOTA_WAIT_S, Fcm
 from storage.queries.device import DeviceAddress
 from tests.support.faults import until
 from tests.support.fcm import PROJECT, Google, open_google, write_account
+from tests.support.h2_fcm import STREAMS_MAX, open_google2
 from tests.support.server import make_config, open_site
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -291,3 +292,43 @@ async def test_what_happens_to_a_booking_reaches_telephones_and_dead_ones_are_fo
             await until(forgotten)
             await site.at_rest()
             await site.prove()
+
+
+async def test_as_google_speaks_it_a_batch_shares_one_encrypted_connection(tmp_path: Path) -> None:
+    async with open_google() as accounts, open_google2(tmp_path) as google:
+        sender = Sender(write_account(tmp_path / "account.json", accounts.url))
+        outcomes = await sender.send(*[f"phone-{number}" for number in range(40)])
+        await sender.adapter.close()
+
+    assert {type(one) for one in outcomes} == {Sent}
+    assert len({one["message"]["token"] for one in google.received}) == 40
+    assert google.connections == 1
+    assert 1 < google.streams <= STREAMS_MAX
+
+
+async def test_what_was_answered_before_the_line_broke_is_sent_and_the_rest_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    async with open_google() as accounts, open_google2(tmp_path) as google:
+        google.cut_after = 20
+        sender = Sender(write_account(tmp_path / "account.json", accounts.url))
+        outcomes = await sender.send(*[f"phone-{number}" for number in range(40)])
+        again = await sender.send("phone-40")
+        await sender.adapter.close()
+
+    # Whatever shared the connection may have been taken.
+    lost = [one for one in outcomes if not isinstance(one, Sent)]
+    assert lost == [TryLater("cut", unknown=True)] * len(lost)
+    assert 20 <= len(lost) < 40
+    assert [type(one) for one in again] == [Sent]
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_told_nothing(tmp_path: Path) -> None:
+    async with open_google() as accounts, open_google2(tmp_path) as google:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("SSL_CERT_FILE")
+            sender = Sender(write_account(tmp_path / "account.json", accounts.url))
+            outcomes = await sender.send("phone")
+            await sender.adapter.close()
+
+    assert (outcomes, google.received) == ([TryLater("unreachable")], [])
