@@ -17,6 +17,8 @@ class Role(StrEnum):
     ADMIN = "admin"
     SYSTEM = "system"
 
+    __hash__ = str.__hash__  # in C, while Enum's is not
+
 
 #: Everybody with an account.
 ANYONE = frozenset({Role.CUSTOMER, Role.STAFF, Role.EMPLOYEE, Role.OWNER, Role.ADMIN})

@@ -63,7 +63,8 @@ class Committers:
 
     def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None:
         """Queue a decision. Raises: Busy."""
-        self.all[hash(decision.to) % len(self.all)].submit(decision, done)
+        committer = self.all[0] if len(self.all) == 1 else self.all[hash(decision.to) % len(self.all)]
+        committer.submit(decision, done)
 
 
 @dataclass(slots=True)

@@ -19,11 +19,12 @@ class Clock:
 
     def now(self) -> datetime:
         """The current instant, aware, in UTC."""
-        return datetime.now(UTC) + self._offset
+        now = datetime.now(UTC)
+        return now + self._offset if self._offset else now
 
     def now_ms(self) -> int:
         """The current instant in milliseconds since 1970."""
-        return time_ns() // 1_000_000 + self._offset // _MILLISECOND
+        return time_ns() // 1_000_000 + (self._offset // _MILLISECOND if self._offset else 0)
 
     def advance(self, by: timedelta) -> None:
         """Move time forward; never back."""

@@ -8,8 +8,12 @@ import socket
 from asyncio import WriteTransport
 from collections.abc import Hashable
 from contextlib import suppress
+from functools import lru_cache
 
 from server.gateway.limits import Limits
+
+#: Headers that are remembered.
+HEADERS_MAX = 4_096
 
 _FIN = 0x80
 _CLOSE, _PONG = 0x8, 0xA
@@ -20,6 +24,7 @@ class Slow(Exception):
     """The client does not read fast enough: more waits for it than ``queue_bytes_max``."""
 
 
+@lru_cache(HEADERS_MAX)
 def message_header(opcode: int, length: int) -> bytes:
     """Make the header of one unmasked message."""
     if length <= _SHORT_MAX:

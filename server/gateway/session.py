@@ -78,6 +78,8 @@ class Alarm(IntEnum):
     GAP = 5
     RECHECK = 6
 
+    __hash__ = int.__hash__  # in C, while Enum's is not; asked for with every frame
+
 
 class Session:
     """One socket's state.

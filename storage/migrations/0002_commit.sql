@@ -86,7 +86,11 @@ DECLARE
     n          int := cardinality(d_kind);
     alive      boolean[];
     is_last    boolean[];
-    chained    boolean := EXISTS (SELECT FROM unnest(d_chain) WITH ORDINALITY d(chain, idx) WHERE d.chain <> d.idx);
+    -- Statements that would find nothing to do cost as much as a row or two, and a batch may be small.
+    chained    boolean;  -- Is there an actor with more than one decision?
+    known      int;      -- How many actors were there before?
+    makes      boolean := 0 = ANY (d_expected);
+    fires      boolean := cardinality(array_remove(d_fired, NULL)) > 0;
     everyone   boolean;
     guilty     int[];
     why        text;
@@ -99,6 +103,8 @@ DECLARE
     ROUNDS_MAX CONSTANT int := 64;
 BEGIN
     statuses := array_fill('ok'::text, ARRAY[n]);
+    SELECT bool_or(d.chain <> d.idx), count(*) FILTER (WHERE d.chain = d.idx AND d.expected > 0) INTO chained, known
+      FROM unnest(d_chain, d_expected) WITH ORDINALITY d(chain, expected, idx);
 
     -- What needs no undoing is asked before anything is written: answered before? still the version it was decided on?
     SELECT array_agg(d.idx::int) INTO guilty
@@ -107,7 +113,7 @@ BEGIN
     IF guilty IS NOT NULL THEN
         statuses := commit_mark(statuses, d_chain, guilty, 'duplicate');
     END IF;
-    IF EXISTS (SELECT FROM unnest(d_expected) e WHERE e > 0) THEN
+    IF known > 0 THEN
         SELECT array_agg(x.idx) FILTER (WHERE x.version <> x.is_version OR x.stamp <> x.is_stamp), count(*)
           INTO guilty, written FROM (
             SELECT h.idx::int, h.version, h.stamp, a.version AS is_version, a.stamp AS is_stamp
@@ -116,9 +122,7 @@ BEGIN
               JOIN actors a ON a.kind = h.kind AND a.id = h.id
              WHERE h.chain = h.idx AND h.version > 0
              ORDER BY a.kind, a.id FOR NO KEY UPDATE OF a) x;
-        SELECT count(*) INTO wanted FROM unnest(d_chain, d_expected) WITH ORDINALITY h(chain, expected, idx)
-         WHERE h.chain = h.idx AND h.expected > 0;
-        IF written < wanted THEN
+        IF written < known THEN
             SELECT guilty || array_agg(h.idx::int) INTO guilty
               FROM unnest(d_chain, d_kind, d_id, d_expected) WITH ORDINALITY h(chain, kind, id, expected, idx)
              WHERE h.chain = h.idx AND h.expected > 0
@@ -129,7 +133,7 @@ BEGIN
         END IF;
     END IF;
 
-    IF 0 = ANY (d_expected) THEN
+    IF makes THEN
         SELECT array_agg(h.idx::int) INTO guilty
           FROM unnest(d_chain, d_kind, d_id, d_expected) WITH ORDINALITY h(chain, kind, id, expected, idx)
           JOIN actors a ON a.kind = h.kind AND a.id = h.id
@@ -140,11 +144,12 @@ BEGIN
     END IF;
 
     LOOP
-        everyone := NOT EXISTS (SELECT FROM unnest(statuses) s WHERE s <> 'ok');
-        IF NOT everyone AND NOT 'ok' = ANY (statuses) THEN
-            EXIT;
+        EXIT WHEN NOT 'ok' = ANY (statuses);
+        everyone := 'ok' = ALL (statuses);
+        alive := array_fill(true, ARRAY[n]);
+        IF NOT everyone THEN
+            SELECT array_agg(s = 'ok' ORDER BY o) INTO alive FROM unnest(statuses) WITH ORDINALITY x(s, o);
         END IF;
-        SELECT array_agg(s = 'ok' ORDER BY o) INTO alive FROM unnest(statuses) WITH ORDINALITY x(s, o);
         is_last := alive;
         IF chained THEN
             SELECT array_agg(alive[d.idx] AND d.idx = d.last ORDER BY d.idx) INTO is_last FROM (
@@ -155,7 +160,7 @@ BEGIN
         guilty := NULL;
         BEGIN
             -- Claims.
-            IF cardinality(d_fired) > 0 THEN
+            IF fires THEN
                 SELECT array_agg(x.id) INTO ids FROM (
                     SELECT a.id FROM unnest(d_fired) WITH ORDINALITY f(id, idx) JOIN agenda a ON a.id = f.id
                      WHERE alive[f.idx] ORDER BY a.id FOR UPDATE OF a) x;
@@ -267,27 +272,18 @@ BEGIN
             END IF;
 
             -- State: an actor's last decision of the batch wins.
-            UPDATE actors a SET version = d.version, stamp = d.stamp, schema = d.schema, state = d.state::jsonb
-              FROM unnest(d_kind, d_id, d_expected, d_version, d_stamp, d_schema, d_state, d_chain)
-                   WITH ORDINALITY d(kind, id, expected, version, stamp, schema, state, chain, idx)
-             WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] > 0 AND a.kind = d.kind AND a.id = d.id;
-            SELECT count(*) INTO wanted FROM unnest(d_state, d_chain) WITH ORDINALITY d(state, chain, idx)
-             WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] = 0;
-            IF wanted > 0 THEN
+            IF known > 0 THEN
+                UPDATE actors a SET version = d.version, stamp = d.stamp, schema = d.schema, state = d.state::jsonb
+                  FROM unnest(d_kind, d_id, d_expected, d_version, d_stamp, d_schema, d_state, d_chain)
+                       WITH ORDINALITY d(kind, id, expected, version, stamp, schema, state, chain, idx)
+                 WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] > 0 AND a.kind = d.kind AND a.id = d.id;
+            END IF;
+            IF makes THEN
                 INSERT INTO actors (kind, id, version, stamp, schema, state)
                 SELECT d.kind, d.id, d.version, d.stamp, d.schema, d.state::jsonb
                   FROM unnest(d_kind, d_id, d_version, d_stamp, d_schema, d_state, d_chain)
                        WITH ORDINALITY d(kind, id, version, stamp, schema, state, chain, idx)
-                 WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] = 0 ORDER BY d.kind, d.id
-                ON CONFLICT DO NOTHING;
-                GET DIAGNOSTICS written = ROW_COUNT;
-                IF written < wanted THEN
-                    SELECT array_agg(d.chain), 'stale' INTO guilty, why
-                      FROM unnest(d_kind, d_id, d_stamp, d_state, d_chain) WITH ORDINALITY d(kind, id, stamp, state, chain, idx)
-                      JOIN actors a ON a.kind = d.kind AND a.id = d.id
-                     WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] = 0 AND a.stamp <> d.stamp;
-                    RAISE SQLSTATE 'GW001';
-                END IF;
+                 WHERE is_last[d.idx] AND d.state IS NOT NULL AND d_expected[d.chain] = 0 ORDER BY d.kind, d.id;
             END IF;
 
             IF cardinality(j_idx) > 0 THEN
@@ -345,27 +341,33 @@ BEGIN
                           FROM unnest(i_idx) WITH ORDINALITY i(idx, ord)) x;
                 END IF;
             END IF;
-            SELECT count(*) INTO wanted FROM unnest(d_key) WITH ORDINALITY d(key, idx) WHERE d.key IS NOT NULL AND alive[d.idx];
             INSERT INTO command_log (principal, key, hash, command, kind, id, version, refused, reply, seq, at)
             SELECT d.principal, d.key, d.hash, d.command, d.kind, d.id, d.version, d.refused, d.reply, seqs[d.own], d.at
               FROM unnest(d_principal, d_key, d_hash, d_command, d_kind, d_id, d_version, d_refused, d_reply, d_own, d_at)
                    WITH ORDINALITY d(principal, key, hash, command, kind, id, version, refused, reply, own, at, idx)
-             WHERE d.key IS NOT NULL AND alive[d.idx] ORDER BY d.principal, d.key, d.idx
-            ON CONFLICT DO NOTHING;
-            GET DIAGNOSTICS written = ROW_COUNT;
-            IF written < wanted THEN
-                -- Logged meanwhile, or twice in this batch: who is called again finds out.
-                SELECT array_agg(d.idx::int), 'again' INTO guilty, why FROM (
-                    SELECT d.*, row_number() OVER (PARTITION BY d.principal, d.key ORDER BY d.idx) AS nth
-                      FROM unnest(d_principal, d_key, d_kind, d_id, d_version, d_at)
-                           WITH ORDINALITY d(principal, key, kind, id, version, at, idx)
-                     WHERE d.key IS NOT NULL AND alive[d.idx]) d
-                  JOIN command_log l ON l.principal = d.principal AND l.key = d.key
-                 WHERE d.nth > 1 OR (l.kind, l.id, l.version, l.at) IS DISTINCT FROM (d.kind, d.id, d.version, d.at);
-                RAISE SQLSTATE 'GW001';
-            END IF;
+             WHERE d.key IS NOT NULL AND alive[d.idx] ORDER BY d.principal, d.key, d.idx;
             EXIT;
-        EXCEPTION WHEN SQLSTATE 'GW001' THEN
+        EXCEPTION WHEN SQLSTATE 'GW001' OR unique_violation THEN
+            -- Where a conflict is next to impossible, ON CONFLICT would only look at the index once more for each row.
+            IF SQLSTATE <> 'GW001' THEN
+                GET STACKED DIAGNOSTICS why = CONSTRAINT_NAME;
+                IF why = 'actors_pkey' THEN
+                    SELECT array_agg(h.idx::int), 'stale' INTO guilty, why
+                      FROM unnest(d_chain, d_kind, d_id, d_expected) WITH ORDINALITY h(chain, kind, id, expected, idx)
+                      JOIN actors a ON a.kind = h.kind AND a.id = h.id
+                     WHERE h.chain = h.idx AND h.expected = 0 AND alive[h.idx];
+                ELSIF why = 'command_log_pkey' THEN
+                    -- Logged meanwhile, or twice in this batch: who is called again finds out.
+                    SELECT array_agg(d.idx::int), 'again' INTO guilty, why FROM (
+                        SELECT x.*, row_number() OVER (PARTITION BY x.principal, x.key ORDER BY x.idx) AS nth
+                          FROM unnest(d_principal, d_key) WITH ORDINALITY x(principal, key, idx)
+                         WHERE x.key IS NOT NULL AND alive[x.idx]) d
+                     WHERE d.nth > 1
+                        OR EXISTS (SELECT FROM command_log l WHERE l.principal = d.principal AND l.key = d.key);
+                ELSE
+                    RAISE;
+                END IF;
+            END IF;
             SELECT array_agg(CASE WHEN s IN ('ok', 'duplicate', 'stale') THEN s ELSE 'again' END ORDER BY o) INTO statuses
               FROM unnest(statuses) WITH ORDINALITY x(s, o);
             statuses := commit_mark(statuses, d_chain, guilty, why);

@@ -121,8 +121,8 @@ MUTANTS = (
             ),
             (
                 COMMIT,
-                "IF written < wanted THEN\n                -- Logged meanwhile",
-                "IF false THEN\n                -- Logged meanwhile",
+                "WHERE d.key IS NOT NULL AND alive[d.idx] ORDER BY d.principal, d.key, d.idx;",
+                "WHERE d.key IS NOT NULL AND alive[d.idx] ON CONFLICT DO NOTHING;",
             ),
         ),
         (
