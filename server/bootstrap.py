@@ -5,7 +5,7 @@ import gc
 import os
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from rich.console import Console
 from protocol.instants import zone_names
 from server.auth.attempts import Attempts
 from server.auth.codes import CodeKey, CodeProcedures
+from server.auth.contact import is_in
 from server.auth.keys import SETTLE_S, load_keys
 from server.auth.passwords import Passwords
 from server.auth.procedures import Accounts
@@ -52,6 +53,7 @@ from server.outbound.reaching import Reaching, open_reaching
 from server.payments import SandboxPayments, open_sandbox_payments
 from server.queries.handlers import query_handlers
 from server.running import Running, leave_note, take_note_away
+from server.webhooks.twilio import TwilioWebhooks
 from storage.database import OUTAGES
 
 log = structlog.get_logger()
@@ -168,6 +170,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             CodeKey(kept_secret(Path(config.server.data_dir) / "keys" / "codes.secret")),
             available=reaching.couriers.keys(),
             put=reaching.call,
+            may_text=partial(is_in, countries=config.sms.countries),
             attempts=attempts,
         )
         hub = Hub(
@@ -200,6 +203,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
                 ("GET", EVENTS_PATH): Events(hub, tokens.verify, limiters).handle,
                 **(payments.routes if payments else {}),
                 **_link_pages(config, node, links, limiters).routes,
+                **_twilio_routes(config, node),
             },
             limiters=limiters,
             allowed_origins=config.server.allowed_origins,
@@ -273,6 +277,13 @@ def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str],
         routes |= {("GET", "/dev/clock"): clock.show, ("POST", "/dev/clock"): clock.advance}
         routes |= MailboxPages(node.pool).routes
     return routes
+
+
+def _twilio_routes(config: Config, node: Node) -> Mapping[tuple[str, str], PlainHandler]:
+    """Where Twilio tells us things, if we have an account there."""
+    if not config.sms.account_sid:
+        return {}
+    return TwilioWebhooks(node.pool, config.sms.auth_token, config.public_url, node.clock.now).routes
 
 
 def _rates(config: Config) -> RateLimits:

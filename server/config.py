@@ -136,6 +136,25 @@ class LlmConfig(Section, frozen=True, kw_only=True):
     output_token_microdollars: Annotated[float, Meta(ge=0)] = 0.6
 
 
+class SmsConfig(Section, frozen=True, kw_only=True):
+    """[sms]: short messages by Twilio."""
+
+    #: Empty: there is none. In development messages are kept then, otherwise there are none.
+    account_sid: Annotated[str, Meta(pattern=r"^(AC[0-9a-f]{32})?$")] = ""
+    auth_token: str = ""
+    #: Whom messages come from: a number in E.164, or a Messaging Service, which wins.
+    from_number: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15}|[A-Za-z0-9 ]{1,11})?$")] = ""
+    messaging_service_sid: Annotated[str, Meta(pattern=r"^(MG[0-9a-f]{32})?$")] = ""
+    #: Another region, such as https://api.dublin.ie1.twilio.com; empty: https://api.twilio.com.
+    base_url: HttpUrl = ""
+    #: Countries whose numbers get codes, like DE; empty: all. Each SMS costs, and some numbers earn on it.
+    countries: tuple[Annotated[str, Meta(pattern="^[A-Z]{2}$")], ...] = ()
+    #: A number that WhatsApp knows; empty: nothing goes over WhatsApp.
+    whatsapp_from: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15})?$")] = ""
+    #: The approved template whose one variable is the text. Empty: free text, for who wrote within a day only.
+    whatsapp_content_sid: Annotated[str, Meta(pattern=r"^(HX[0-9a-f]{32})?$")] = ""
+
+
 class JobsConfig(Section, frozen=True, kw_only=True):
     """[jobs]: work in the background."""
 
@@ -182,6 +201,7 @@ class DeliveriesConfig(Section, frozen=True, kw_only=True):
     push_per_s: PerSecond = 500.0
     web_push_per_s: PerSecond = 200.0
     sms_per_s: PerSecond = 10.0
+    whatsapp_per_s: PerSecond = 10.0
     #: What failed so often is dead: an admin sees it, and may have it sent again.
     attempts_max: Annotated[int, Meta(ge=1, le=1000)] = ATTEMPTS_MAX
     #: What a server that died had in its hands is tried again after this; half of it is a provider's time to answer.
@@ -214,6 +234,7 @@ class Config(Section, frozen=True, kw_only=True):
     payments: PaymentsConfig = PaymentsConfig()
     email: EmailConfig = EmailConfig()
     push: PushConfig = PushConfig()
+    sms: SmsConfig = SmsConfig()
 
     llm: LlmConfig = LlmConfig()
     jobs: JobsConfig = JobsConfig()
@@ -321,6 +342,7 @@ def _check(config: Config) -> None:
         raise ConfigError("llm.model: missing, with llm.base_url set")
     if config.llm.api_key and not config.llm.base_url:
         raise ConfigError("llm.base_url: missing, with llm.api_key set")
+    _check_sms(config.sms)
     if config.dev.enabled and not _is_loopback(config.server.host) and not config.dev.allow_non_loopback:
         raise ConfigError(
             f"dev.enabled: not on {config.server.host or 'all addresses'}, which others can reach;"
@@ -341,6 +363,15 @@ def _check_email(email: EmailConfig) -> None:
         raise ConfigError(
             f"email.security: the password would go to {email.host} as clear text; use starttls or tls, or no username"
         )
+
+
+def _check_sms(sms: SmsConfig) -> None:
+    if not sms.account_sid:
+        return
+    if not sms.auth_token:
+        raise ConfigError("sms.auth_token: is missing; Twilio asks for it, and signs with it")
+    if not (sms.from_number or sms.messaging_service_sid):
+        raise ConfigError("sms.from_number: messages need a sender; set it, or sms.messaging_service_sid")
 
 
 def _is_loopback(host: str) -> bool:

@@ -25,5 +25,7 @@ class Reader(Confidential, Struct, frozen=True, kw_only=True):
     email: str
     #: E.164; None: there is none, or nobody has shown yet that it is theirs.
     phone_number: str | None
+    #: The number said STOP; it is as if there were none.
+    stopped: bool = False
     devices: tuple[ReaderDevice, ...] = ()
     preferences: NotificationPreferences

@@ -1,5 +1,7 @@
 """Addresses and numbers as people write them, brought into the one form that is kept."""
 
+from collections.abc import Collection
+
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
@@ -26,3 +28,8 @@ def normal_phone(text: str) -> str:
     if not phonenumbers.is_possible_number(number) or number.extension:
         raise Invalid(phone_number="not_a_number")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_in(number: str, *, countries: Collection[str]) -> bool:
+    """Whether a number in E.164 is of one of these countries, of any if none is named."""
+    return not countries or phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) in countries

@@ -71,6 +71,8 @@ def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Jo
         Job("empty_mailbox", nightly, removing(keep.deliveries_days, sweeping("mailbox", "at"))),
     ]
     jobs.append(Job("forget_code_targets", nightly, removing(0, sweeping("code_targets", "expires_at"))))
+    answers = sweeping("inbound_messages", "received_at")
+    jobs.append(Job("forget_inbound_messages", nightly, removing(keep.gateway_events_days, answers)))
     if keep.journal_days:
         jobs.append(Job("archive_journals", nightly, removing(keep.journal_days, archive_journals)))
     return jobs

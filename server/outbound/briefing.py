@@ -1,6 +1,6 @@
 """What a message needs to be composed: its reader, and what happened, in the reader's language. Many at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,6 +19,9 @@ from storage.deliveries import Leased
 from storage.queries.heed import Key, list_digests
 from storage.queries.notification import Kept, count_unread, load_notifications
 from storage.queries.reader import load_readers
+from storage.short_messages import load_stopped
+
+_BY_NUMBER = frozenset({Channel.SMS, Channel.WHATSAPP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Brief:
     digest: Digest | None = None
     #: How many of the reader's notifications are unread, 100 at most; only of a delivery to a device.
     unread: int = 0
+    #: The number that a short message would go to said STOP.
+    stopped: bool = False
 
     @property
     def title(self) -> str:
@@ -76,13 +81,20 @@ async def brief(
     kept = await load_notifications(pool, list(told.union(*listed.values())))
     scene = await load_scene(pool, list(kept.values()))
     unread = await count_unread(pool, list({one.user_id for one in wanted if one.device_id is not None}))
+    stopped = await load_stopped(pool, {one.address for one in wanted if one.channel in _BY_NUMBER and one.address})
     for one in wanted:
         reader = readers[one.user_id]
         of_digest = [kept[key] for key in listed.get(one.id, ()) if key in kept]
         made = _brief(one, reader, kept, of_digest, scene)
         count = unread.get(reader.user_id, 0)
-        briefs[one.id] = replace(made, unread=count) if isinstance(made, Brief) else made
+        said_stop = _is_stopped(one, reader, stopped)
+        briefs[one.id] = replace(made, unread=count, stopped=said_stop) if isinstance(made, Brief) else made
     return briefs
+
+
+def _is_stopped(one: Leased, reader: Reader, stopped: Collection[str]) -> bool:
+    """Whether the number that it would go to said STOP; checked at the last moment, since that wins over all."""
+    return reader.stopped if one.address is None else one.address in stopped
 
 
 def _brief(

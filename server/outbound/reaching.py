@@ -34,11 +34,13 @@ from server.outbound.push.composing import compose_push
 from server.outbound.push.devices import FindDevices, nowhere
 from server.outbound.push.vapid import load_vapid
 from server.outbound.push.web_push import WebPush
-from server.outbound.sms import compose_sms
+from server.outbound.sms.composing import compose_sms
+from server.outbound.sms.twilio import Twilio, nobody_stops
 from storage.announcements import tell
-from storage.database import Pool
+from storage.database import OUTAGES, Pool
 from storage.deliveries import Leased, reclaim
 from storage.queries.device import load_addresses
+from storage.short_messages import note_stop
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +60,7 @@ COMPOSERS: Mapping[Channel, Make] = {
     Channel.PUSH: compose_push,
     Channel.WEB_PUSH: compose_push,
     Channel.SMS: compose_sms,
+    Channel.WHATSAPP: compose_sms,
 }
 #: All that there are, in the order in which they are shown.
 CHANNELS = (Channel.EMAIL, *COMPOSERS)
@@ -144,19 +147,25 @@ async def open_reaching(config: Config, node: Node, links: Links) -> AsyncIterat
 
 def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
     """One adapter for each channel that this installation has; in development a mailbox stands in for a provider."""
-    providers = providers_of(config, node.clock.now, partial(load_addresses, node.pool))
+    providers = providers_of(
+        config, node.clock.now, partial(load_addresses, node.pool), partial(_stop, node.pool, node.clock.now)
+    )
     if config.dev.enabled:
         return [providers.get(channel) or Mailbox(channel, node.pool) for channel in CHANNELS]
     return list(providers.values())
 
 
 def providers_of(
-    config: Config, now: Callable[[], datetime], find: FindDevices = nowhere
+    config: Config,
+    now: Callable[[], datetime],
+    find: FindDevices = nowhere,
+    stopped: Callable[[str], Awaitable[None]] = nobody_stops,
 ) -> dict[Channel, Adapter[Any]]:
     """The configured providers. They need no database and no node: ``server doctor`` asks each of them by ``check``.
 
     Args:
         find: where devices' messages go.
+        stopped: hears of numbers that want no messages any more.
 
     Raises: AdapterError, if one is not configured in full.
     """
@@ -166,6 +175,11 @@ def providers_of(
     if config.push.fcm_credentials:
         providers[Channel.PUSH] = _fcm(Path(config.push.fcm_credentials), find, now)
     providers[Channel.WEB_PUSH] = WebPush(partial(load_vapid, config), find, now, private=config.push.private_endpoints)
+    if config.sms.account_sid:
+        url = config.server.public_url
+        channels = (Channel.SMS, Channel.WHATSAPP) if config.sms.whatsapp_from else (Channel.SMS,)
+        for channel in channels:
+            providers[channel] = Twilio(config.sms, channel, now, public_url=url, stopped=stopped)
     return providers
 
 
@@ -174,6 +188,14 @@ def _fcm(credentials: Path, find: FindDevices, now: Callable[[], datetime]) -> A
     from server.outbound.push.fcm import Fcm  # noqa: PLC0415
 
     return Fcm(credentials, find, now)
+
+
+async def _stop(pool: Pool, now: Callable[[], datetime], number: str) -> None:
+    """Note that a number wants no messages any more; if that fails, its provider will say so again."""
+    try:
+        await note_stop(pool, number, now())
+    except OUTAGES as error:
+        log.warning("sms.stop_not_noted", action="at_the_next_message", error=type(error).__name__)
 
 
 def terms_of(config: DeliveriesConfig, channel: Channel) -> Terms:

@@ -33,11 +33,14 @@ _preferences = msgspec.json.Decoder(NotificationPreferences)
 _person = msgspec.json.Decoder(Person)
 
 _READERS = """
-SELECT p.user_id, p.name, p.language, p.email, CASE WHEN u.is_phone_verified THEN p.phone_number END AS phone_number,
+SELECT p.user_id, p.name, p.language, p.email,
+       CASE WHEN u.is_phone_verified AND s.number IS NULL THEN p.phone_number END AS phone_number,
+       s.number IS NOT NULL AS stopped,
        row_to_json(w)::text AS preferences,
        ARRAY(SELECT device_id FROM devices d WHERE d.user_id = p.user_id ORDER BY device_id) AS devices,
        ARRAY(SELECT platform FROM devices d WHERE d.user_id = p.user_id ORDER BY device_id) AS platforms
   FROM people p JOIN users u USING (user_id) LEFT JOIN notification_preferences w USING (user_id)
+  LEFT JOIN stopped_numbers s ON s.number = p.phone_number
  WHERE p.user_id = ANY($1::uuid[])
 """
 _FACTS = """
@@ -110,6 +113,7 @@ def _reader(row: Any) -> Reader:
         language=row["language"],
         email=row["email"],
         phone_number=row["phone_number"],
+        stopped=row["stopped"],
         devices=tuple(map(_device, row["devices"], row["platforms"])),
         preferences=_wishes(row["user_id"], row["preferences"]),
     )

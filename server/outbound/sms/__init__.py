@@ -1,0 +1,1 @@
+"""Short messages, by SMS and by WhatsApp."""

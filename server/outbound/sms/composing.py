@@ -1,0 +1,33 @@
+"""What a short message is, and how one is made of a notification or a code."""
+
+from datetime import datetime
+
+from server.outbound.adapters import Message, Needless
+from server.outbound.briefing import Brief
+from server.outbound.sms.segments import fit
+
+#: Parts of one message, each of which costs.
+SEGMENTS_MAX = 3
+
+
+class Sms(Message, frozen=True, kw_only=True):
+    """One short message."""
+
+    #: E.164.
+    to: str
+    text: str
+    #: From then on the provider is not to deliver it any more; None: late is better than never.
+    expires_at: datetime | None = None
+
+
+def compose_sms(brief: Brief) -> Sms | Needless:
+    """Write the short message of a delivery. Whoever said STOP gets none, however critical it is (SPEC §3)."""
+    if brief.stopped:
+        return Needless("stopped")
+    to = brief.delivery.address or brief.reader.phone_number
+    if to is None:
+        return Needless("no_number")
+    if not brief.title:
+        return Needless("nothing_to_tell")
+    text = brief.body if brief.delivery.notification_id is None else f"{brief.title}: {brief.body}"
+    return Sms(id=brief.delivery.id, to=to, text=fit(text, SEGMENTS_MAX), expires_at=brief.delivery.expires_at)
