@@ -67,6 +67,8 @@ def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Jo
         Job("forget_answers", nightly, removing(keep.command_log_days, sweeping("command_log", "at"))),
         Job("forget_gateway_events", nightly, removing(keep.gateway_events_days, odd_events)),
         Job("forget_deliveries", nightly, removing(keep.deliveries_days, sweeping("deliveries", "finished_at"))),
+        Job("forget_digests", nightly, removing(keep.deliveries_days, sweeping("digests", "day"))),
+        Job("forget_digest_items", nightly, removing(keep.deliveries_days, sweeping("digest_items", "day"))),
         Job("forget_secrets", nightly, removing(0, forget_secrets)),
         Job("empty_mailbox", nightly, removing(keep.deliveries_days, sweeping("mailbox", "at"))),
     ]

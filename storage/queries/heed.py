@@ -40,12 +40,16 @@ SELECT n.user_id, n.id, coalesce(a.delivered >= i.seq, false) AS delivered,
        AND x.kind = n.kind AND x.id = n.entity_id AND x.version = n.version LIMIT 1) i ON true
 """
 #: A digest takes what was put off to its day or an earlier one and is in no other; tried again, it takes the same.
+#: The last part sees the rows as they were before.
 _LIST = """
-UPDATE digest_items i SET listed_in = g.delivery_id
-  FROM digests g
- WHERE g.delivery_id = ANY($1::uuid[]) AND i.user_id = g.user_id
-   AND (i.listed_in = g.delivery_id OR i.listed_in IS NULL AND i.day <= g.day)
-RETURNING i.listed_in, i.user_id, i.notification_id
+WITH given AS MATERIALIZED (SELECT user_id, day, delivery_id FROM digests WHERE delivery_id = ANY($1::uuid[])),
+taken AS (
+    UPDATE digest_items i SET listed_in = g.delivery_id FROM given g
+     WHERE i.user_id = g.user_id AND i.day <= g.day AND i.listed_in IS NULL
+    RETURNING i.listed_in, i.user_id, i.notification_id)
+SELECT listed_in, user_id, notification_id FROM taken
+ UNION ALL
+SELECT listed_in, user_id, notification_id FROM digest_items WHERE listed_in = ANY($1::uuid[])
 """
 
 

@@ -18,8 +18,9 @@ from server.outbound.briefing import Brief, brief
 from server.outbound.planner import Planner
 from storage.database import Pool
 from storage.deliveries import lease
-from storage.queries.heed import list_digests
+from storage.queries.heed import _LIST, list_digests
 from tests.support.faults import until
+from tests.support.plans import generic_plan
 from tests.support.server import Person, Site
 
 #: A Thursday noon in Berlin; whose digest comes at 8.
@@ -175,6 +176,20 @@ async def test_one_that_cannot_be_planned_holds_up_no_other(pool: Pool) -> None:
 
     assert await pool.fetchval("SELECT count(*) FROM digest_items") == 2
     assert await pool.fetchval("SELECT count(*) FROM notification_queue") == 0
+
+
+async def test_what_was_put_off_is_found_by_its_indexes(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO digest_items SELECT md5((n % 100)::text)::uuid, gen_random_uuid(), '2026-01-01'::date + n % 300,"
+        " CASE WHEN n % 50 > 0 THEN md5((n % 1000)::text)::uuid END FROM generate_series(1, 20000) n"
+    )
+    await pool.execute("ANALYZE digest_items")
+
+    plan = await generic_plan(pool, _LIST)
+
+    assert "digest_items_open" in plan
+    assert "digest_items_listed" in plan
+    assert "Seq Scan on digest_items" not in plan
 
 
 @pytest.fixture

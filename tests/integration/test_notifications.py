@@ -20,6 +20,7 @@ from protocol.user import Person as PersonRow
 from server.announcer import Announcer
 from server.words import LANGUAGES
 from storage.announcements import TAKE_MAX, tell
+from tests.support.faults import until
 from tests.support.plans import generic_plan
 from tests.support.server import Market, Person, Site
 
@@ -191,6 +192,24 @@ async def test_what_its_reader_may_not_see_any_more_says_only_what_kind_of_thing
     assert (kept.title, kept.body) == ("New booking", "")
 
 
+async def test_a_notification_knows_where_its_event_stands(server: Site, market: Market) -> None:
+    """Its kind, id and version are those of the journal and of its reader's inbox, also where a turn emits much."""
+    customer = await server.person()
+    booking_id = await server.confirmed(market, customer)
+    await market.owner.call(CancelBooking(booking_id=booking_id))
+    await told(server, customer)
+
+    rows = await server.node.pool.fetch(
+        "SELECT n.type, j.type AS happened, i.seq FROM notifications n"
+        " LEFT JOIN journal j ON j.kind = n.kind AND j.id = n.entity_id AND j.version = n.version"
+        " LEFT JOIN inbox i ON i.user_id = n.user_id"
+        " AND i.kind = n.kind AND i.id = n.entity_id AND i.version = n.version"
+    )
+
+    assert {row["type"] for row in rows} >= {"booking.paid", "booking.confirmed", "booking.refunded", "session.opened"}
+    assert [row["type"] for row in rows if row["happened"] != row["type"] or row["seq"] is None] == []
+
+
 async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, market: Market) -> None:
     """An announcement that nobody was told of waits in its table; whoever starts next tells it, once."""
     customer = await server.person()
@@ -212,12 +231,16 @@ async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, ma
         pass
 
     announcer = Announcer(round_, nothing)
+    rows = "SELECT count(*) FROM notifications WHERE user_id = $1"
+
+    async def all_told() -> bool:
+        return int(await server.node.pool.fetchval(rows, customer.id)) >= TAKE_MAX + 2
+
     announcer.start()
-    page = await told(server, customer)
+    await until(all_told)
     await announcer.stop()
 
-    assert page.unread_count == UNREAD_MAX
-    rows = "SELECT count(*) FROM notifications WHERE user_id = $1"
+    assert (await told(server, customer)).unread_count == UNREAD_MAX
     assert await server.node.pool.fetchval(rows, customer.id) == TAKE_MAX + 2
 
 
