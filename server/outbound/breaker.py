@@ -19,6 +19,8 @@ PAUSE_FIRST_S = 5.0
 PAUSE_MAX_S = 300.0
 #: The longest pause that a provider is granted when it asks for one.
 PAUSE_ASKED_MAX_S = 3600.0
+#: Instead of a batch's number: nothing may go out.
+NOT_NOW = -1
 
 
 class BreakerState(StrEnum):
@@ -76,8 +78,9 @@ class Breaker:
         return max(0.0, until - self._now())
 
     def begin(self) -> int:
-        """A batch goes out; gives the number to report its outcome with."""
-        assert self.wait_s == 0.0, "nothing may go out now"
+        """A batch is to go out; gives the number to report its outcome with, NOT_NOW if it may not after all."""
+        if self.wait_s > 0.0:
+            return NOT_NOW
         self._probing = self._open_until is not None
         return self._era
 

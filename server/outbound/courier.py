@@ -236,6 +236,8 @@ class Courier(Generic[M]):
 
     async def _outcomes(self, batch: Sequence[Leased], era: int) -> Mapping[DeliveryId, Outcome | Untried]:
         """Say what became of each of a batch."""
+        if not self.breaker.admits(era):  # it has opened while this was leased
+            return dict.fromkeys([one.id for one in batch], Untried("provider_down"))
         now = self._now()
         outcomes: dict[DeliveryId, Outcome | Untried] = {one.id: Needless("nobody_there") for one in batch}
         late = {one.id for one in batch if one.expires_at is not None and one.expires_at <= now}

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from protocol.ids import DeliveryId
+from protocol.notification.channels import Channel
 from server.http.limits import Rate
 from server.outbound import courier as module
 from server.outbound.adapters import Message, Needless, Outcome, Sent, TryLater
@@ -58,6 +59,22 @@ async def test_a_backlog_that_hangs_does_not_hold_up_what_is_critical(pool: Pool
     assert recorder.given[20] == critical.id
 
 
+async def test_a_provider_that_hangs_holds_up_no_other_channel(pool: Pool) -> None:
+    class Texts(Recorder):
+        channel = Channel.SMS
+
+    text = delivery(channel=Channel.SMS)
+    await queue(pool, *[delivery() for _ in range(100)], text)
+    hanging, texts = Recorder(), Texts()
+    hanging.free.clear()
+
+    async with courier(pool, hanging), courier(pool, texts):
+        await until(lambda: given(hanging, 40))
+        await until(lambda: is_sent(pool, text))
+
+    assert texts.given == [text.id]
+
+
 async def test_no_more_is_leased_than_can_be_sent_at_once(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(40)])
     recorder = Recorder()
@@ -91,6 +108,27 @@ async def is_state(worker: Courier[Message], wanted: BreakerState) -> bool:
 
 async def none_sending(pool: Pool) -> bool:
     return not await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'")
+
+
+async def test_what_was_leased_while_it_opened_is_put_back(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, truly = Recorder(), deliveries.lease
+
+    async with courier(pool, recorder) as worker:
+
+        async def lease(*arguments: object, **options: object) -> list[Leased]:
+            leased = await truly(*arguments, **options)  # type: ignore[arg-type]
+            while leased and worker.breaker.state is BreakerState.CLOSED:
+                worker.breaker.failed(worker.breaker.begin())
+            return leased
+
+        monkeypatch.setattr(module, "lease", lease)
+        await queue(pool, *[delivery() for _ in range(20)])
+        worker.call()
+        await until(lambda: is_state(worker, BreakerState.OPEN))
+        await until(lambda: none_sending(pool))
+
+    assert recorder.given == []
+    assert await pool.fetchval("SELECT max(attempts) FROM deliveries") == 0
 
 
 async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_all(pool: Pool) -> None:

@@ -61,6 +61,7 @@ def test_after_the_pause_one_batch_may_go_and_no_second_one(breaker: Breaker, cl
     breaker.begin()
 
     assert breaker.wait_s == math.inf
+    assert not breaker.admits(breaker.begin())
 
 
 def test_a_success_closes_it(breaker: Breaker, clock: Seconds) -> None:
