@@ -220,7 +220,7 @@ async def run_idle(place: Place, wrong: Callable[[dict[str, int]], None]) -> lis
     async with open_bare() as bare:
         theirs = await _idle(bare, count, [], wrong)
     return [
-        Compared(workload="W4 idle", what="bytes for each session", ours=ours[0], theirs=theirs[0], wanted="≤ 18,000"),
+        Compared(workload="W4 idle", what="bytes for each session", ours=ours[0], theirs=theirs[0], wanted="≤ 18 KB"),
         Compared(workload="W4 idle", what="µs of server for each session and minute", ours=ours[1]),
     ]
 
