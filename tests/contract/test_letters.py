@@ -6,12 +6,15 @@
 import re
 import string
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from html import unescape
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from protocol.booking.events import BookingAbandoned
 from protocol.codes import EMAIL_CHANGED
 from protocol.notification.catalogue import NOTIFICATIONS
 from protocol.notification.channels import Channel
@@ -23,7 +26,7 @@ from server.outbound.email.render import render
 from server.words import LANGUAGES
 from server.words.letters import LETTERS, letter_words
 from tests.support.browser import CHROMIUM, SCHEMES, look_at
-from tests.support.letter_samples import BRAND, letters
+from tests.support.letter_samples import BRAND, CARLA, NOW, WRITER, brief_of, letters
 
 GOLDEN = Path(__file__).parent / "golden" / "letters"
 #: One letter of each layout is kept with its looks, the others with their words.
@@ -163,6 +166,25 @@ def test_a_letter_with_a_code_names_nobody() -> None:
         if content.layout == "code":
             assert "Carla" not in html + text, name
             assert content.unsubscribe_url is None
+
+
+@pytest.mark.parametrize(
+    ("name", "hello"),
+    [
+        ("Ada Lovelace", "Hello Ada Lovelace,"),
+        ("J. R. R. Tolkien-O’Hara", "Hello J. R. R. Tolkien-O’Hara,"),
+        ("Ada\nLovelace", "Hello Ada Lovelace,"),
+        ("You have won: http://x.test/win", "Hello,"),
+        ("claim it at prize.example now", "Hello,"),
+        ("write to me@people.test", "Hello,"),
+        ("", "Hello,"),
+    ],
+)
+def test_nobody_is_called_what_they_are_to_click_on(name: str, hello: str) -> None:
+    brief = brief_of("en", CARLA, BookingAbandoned())
+    brief = replace(brief, reader=msgspec.structs.replace(brief.reader, name=name))
+
+    assert WRITER.notice(brief, None, NOW).hello == hello
 
 
 # Looks

@@ -149,6 +149,17 @@ async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_a
     assert worker.breaker.state is BreakerState.CLOSED
 
 
+async def test_messages_that_wait_for_reasons_of_their_own_say_nothing_bad_of_the_provider(pool: Pool) -> None:
+    await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX + 7)])
+    recorder = Recorder(*[TryLater("smtp_450", alone=True)] * 1000)
+
+    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+        await until(lambda: given(recorder, 10 * FAILURES_MAX + 7))
+        await until(lambda: none_sending(pool))
+
+    assert worker.breaker.state is BreakerState.CLOSED
+
+
 async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(15)])
     recorder = Recorder(*[TryLater("http_429", after_s=120.0)] * 10)

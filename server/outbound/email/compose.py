@@ -8,7 +8,7 @@ from protocol.ids import BookingId
 from server.links.tokens import Links
 from server.outbound.adapters import Needless
 from server.outbound.briefing import Brief
-from server.outbound.email.content import CODES, Content, Writer, about_booking
+from server.outbound.email.content import CODES, Content, Writer, about_booking, name_of
 from server.outbound.email.letter import Email
 from server.outbound.email.render import render
 from server.words.letters import letter_words
@@ -44,7 +44,7 @@ class Letters:
         return Email(
             id=one.delivery.id,
             to=one.delivery.address or one.reader.email,
-            to_name="" if coded else one.reader.name,
+            to_name="" if coded else name_of(one),
             subject=content.subject,
             text=looks.text,
             html=looks.html,

@@ -1,5 +1,6 @@
 """What each letter says, in its reader's language, before it has any looks."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -28,6 +29,8 @@ CODES = {TEMPLATES[Purpose.EMAIL]: "code", TEMPLATES[Purpose.PASSWORD]: "reset"}
 #: Those that cannot be ended: they are about the safety of an account.
 _SAFETY = {SessionOpened.type, EMAIL_CHANGED} | {told.name for told in NOTIFICATIONS if told.critical}
 _ENDABLE = {told.name for told in NOTIFICATIONS} - _SAFETY | {DIGEST}
+#: An address of the web or of somebody, in a name.
+_LEADS_SOMEWHERE = re.compile(r"[/@\\]|\w\.\w{2,}")
 
 
 class Button(Struct, frozen=True, kw_only=True):
@@ -188,6 +191,15 @@ def about_booking(brief: Brief) -> BookingId | None:
     return BookingId(kept.about.id)
 
 
-def _hello(brief: Brief, words: LetterWords) -> str:
+def name_of(brief: Brief) -> str:
+    """How the reader is called; nothing, where the name is none but leads somewhere.
+
+    Anybody may sign somebody else's address up, and call them what they are to click on.
+    """
     name = " ".join(brief.reader.name.split())
+    return "" if _LEADS_SOMEWHERE.search(name) else name
+
+
+def _hello(brief: Brief, words: LetterWords) -> str:
+    name = name_of(brief)
     return words.say("hello", name=name) if name else words.say("hello.nobody")

@@ -86,7 +86,8 @@ class Smtp:
 
     async def _send(self, email: Email) -> Outcome:
         try:
-            wire = to_wire(email, self._sender, self._now())
+            # Some milliseconds, which the loop has better use for.
+            wire = await asyncio.to_thread(to_wire, email, self._sender, self._now())
         except BadAddress:
             return Refused("bad_address")
         handed_over = False
