@@ -129,6 +129,14 @@ CHECKS = (
         """,
     ),
     Check(
+        "a device that push messages go to is one of its user's",
+        """
+        SELECT d.device_id || ' of ' || d.user_id FROM devices d
+          LEFT JOIN actors a ON a.kind = 'user' AND a.id = d.user_id
+         WHERE (a.state->'devices' @> jsonb_build_array(jsonb_build_object('device_id', d.device_id))) IS NOT true
+        """,
+    ),
+    Check(
         "every inbox entry points to its event",
         """
         SELECT i.user_id || ' #' || i.seq FROM inbox i

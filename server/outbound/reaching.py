@@ -174,7 +174,8 @@ def providers_of(
         providers[Channel.EMAIL] = Smtp(config.email, now)
     if config.push.fcm_credentials:
         providers[Channel.PUSH] = _fcm(Path(config.push.fcm_credentials), find, now)
-    providers[Channel.WEB_PUSH] = WebPush(partial(load_vapid, config), find, now, private=config.push.private_endpoints)
+    load_key = partial(load_vapid, config, make=find is not nowhere)
+    providers[Channel.WEB_PUSH] = WebPush(load_key, find, now, private=config.push.private_endpoints)
     if config.sms.account_sid:
         url = config.server.public_url
         channels = (Channel.SMS, Channel.WHATSAPP) if config.sms.whatsapp_from else (Channel.SMS,)

@@ -1,15 +1,20 @@
 """Devices over REST: registered, listed, moved, and gone with their session; each address has one holder (SPEC §7)."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from protocol.booking.commands import PayBooking
 from protocol.ids import UserId
 from protocol.notification.channels import Channel
 from protocol.notification.devices import DEVICES_MAX
+from server.node import ACTORS
+from server.ops.verify import verify
 from storage.queries.reader import load_readers
+from tests.support.faults import until
 from tests.support.server import Person, Site
 from tests.support.web_push import Browser
 
@@ -145,3 +150,33 @@ async def test_the_same_registration_again_is_harmless_and_they_are_bounded(serv
     listed = [one["id"] for one in await devices(server, ada)]
     assert len(listed) == DEVICES_MAX
     assert first in listed
+
+
+async def test_a_device_that_its_user_does_not_know_of_is_found(server: Site) -> None:
+    ada, bob = await server.people("Ada", "Bob")
+    await register(server, ada, token())
+    await server.prove()
+
+    await server.node.pool.execute("UPDATE devices SET user_id = $1", bob.id)
+
+    broken = {finding.name async for finding in verify(server.node.pool, ACTORS) if finding.broken}
+    assert broken == {"a device that push messages go to is one of its user's"}
+
+
+async def test_what_a_telephone_would_get_is_kept_in_development_without_its_token(server: Site) -> None:
+    market = await server.market()
+    address = token()
+    device_id = await register(server, market.owner, address)
+    customer = await server.person("Carla Customer")
+    booking_id = await server.booked(market, customer)
+    await server.captured(await customer.call(PayBooking(booking_id=booking_id)))
+
+    async def kept() -> bool:
+        # Behind its own commit the delivery is planned, and due half a minute later.
+        await server.advance(timedelta(seconds=31))
+        return bool(await server.node.pool.fetchval("SELECT count(*) FROM mailbox WHERE channel = 'push'"))
+
+    await until(kept)
+    message = await server.node.pool.fetchval("SELECT message::text FROM mailbox WHERE channel = 'push'")
+    assert device_id in message
+    assert address not in message

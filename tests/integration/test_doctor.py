@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config, DevConfig, EmailConfig, LlmConfig, ServerConfig
+from server.config import Config, DevConfig, EmailConfig, LlmConfig, PushConfig, ServerConfig
 from server.ops import doctor
 from server.ops.doctor import Diagnosis, examine
+from server.outbound.push.vapid import load_vapid
+from tests.support.fcm import PROJECT, open_google, write_account
 from tests.support.llm import MODEL, Mode, open_model
 from tests.support.smtp import SILENCE, mail_server
 
@@ -81,3 +83,40 @@ async def test_a_language_model_that_refuses_the_key_is_bad(tmp_path: Path) -> N
 
     assert (found.fine, found.fatal) == (False, True)
     assert "http_401" in found.says
+
+
+async def told_of_push(channel: str, folder: Path, push: PushConfig) -> Diagnosis:
+    config = Config(server=ServerConfig(port=0, data_dir=str(folder)), push=push)
+    found = {found.name: found async for found in examine(config)}
+    return found.get(channel) or found["channels"]
+
+
+async def test_firebase_is_asked_whether_it_takes_the_account(tmp_path: Path) -> None:
+    async with open_google() as google:
+        push = PushConfig(fcm_credentials=str(write_account(tmp_path / "account.json", google.url)))
+        fine = await told_of_push("push", tmp_path, push)
+        google.token_answer = 400
+        refused = await told_of_push("push", tmp_path, push)
+
+    assert (fine.fine, PROJECT in fine.says) == (True, True)
+    assert (refused.fine, refused.fatal, "token_refused" in refused.says) == (False, True, True)
+
+
+async def test_an_account_that_is_not_there_is_named(tmp_path: Path) -> None:
+    found = await told_of_push("push", tmp_path, PushConfig(fcm_credentials=str(tmp_path / "account.json")))
+
+    assert not found.fine
+    assert "account.json" in found.says
+
+
+async def test_the_key_of_web_push_is_left_to_the_first_start(tmp_path: Path) -> None:
+    found = await told_of_push("web_push", tmp_path, PushConfig())
+
+    assert found.fine
+    assert "first start" in found.says
+    assert not (tmp_path / "keys").exists()
+
+    load_vapid(Config(server=ServerConfig(data_dir=str(tmp_path))))
+    assert (await told_of_push("web_push", tmp_path, PushConfig(vapid_subject="mailto:ops@guild.test"))).says == (
+        "signs as mailto:ops@guild.test for the push services of browsers"
+    )

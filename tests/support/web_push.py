@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from os import urandom
 from typing import Any
 
-import http_ece
+import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from multidict import CIMultiDictProxy
 
@@ -54,8 +57,7 @@ class Browser:
 
     def read(self, nth: int = -1) -> Any:
         """Decrypt a message, as RFC 8291 says."""
-        body = self.received[nth].body
-        return json.loads(http_ece.decrypt(body, private_key=self._key, auth_secret=self._secret, version="aes128gcm"))
+        return json.loads(_decrypted(self.received[nth].body, self._key, self._secret))
 
     def signed(self, nth: int = -1) -> tuple[dict[str, Any], str]:
         """What the sender's signature claims, and by which key; fails unless it holds (RFC 8292)."""
@@ -65,9 +67,27 @@ class Browser:
         return _verified(parts["t"], parts["k"]), parts["k"]
 
 
-def _verified(token: str, key: str) -> dict[str, Any]:
-    import jwt  # only here
+def _decrypted(body: bytes, key: ec.EllipticCurvePrivateKey, secret: bytes) -> bytes:
+    """The one record of a message (RFC 8291 §3.4, RFC 8188 §2), by none of the sender's code."""
+    salt, record_bytes, length = body[:16], int.from_bytes(body[16:20], "big"), body[20]
+    theirs, record = body[21 : 21 + length], body[21 + length :]
+    assert len(record) <= record_bytes
+    ours = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    shared = key.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), theirs))
+    secret_of_both = _derived(shared, secret, b"WebPush: info\0" + ours + theirs, 32)
+    content_key = _derived(secret_of_both, salt, b"Content-Encoding: aes128gcm\0", 16)
+    nonce = _derived(secret_of_both, salt, b"Content-Encoding: nonce\0", 12)
+    text, delimiter, padding = AESGCM(content_key).decrypt(nonce, record, None).rpartition(b"\2")
+    assert delimiter
+    assert not padding.strip(b"\0")
+    return text
 
+
+def _derived(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(SHA256(), length, salt, info).derive(secret)
+
+
+def _verified(token: str, key: str) -> dict[str, Any]:
     point = urlsafe_b64decode(key + "=" * (-len(key) % 4))
     public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
     options = {"verify_aud": False}

@@ -60,12 +60,18 @@ class VapidKey:
         return signed
 
 
-def load_vapid(config: Config) -> VapidKey:
-    """Read the key, making it if there is none. Raises: UnusableKey."""
+class NoKeyYet(UnusableKey):
+    """The first start makes it."""
+
+
+def load_vapid(config: Config, *, make: bool = True) -> VapidKey:
+    """Read the key, making it if there is none. Raises: UnusableKey; NoKeyYet if there is none and none is made."""
     directory = Path(config.server.data_dir) / "keys"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / FILE
     if not path.exists():
+        if not make:
+            raise NoKeyYet(f"{path}: made at the first start")
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(path)
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)

@@ -18,7 +18,7 @@ from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refu
 from server.outbound.public import PrivateAddress, open_client
 from server.outbound.push.composing import Push
 from server.outbound.push.devices import FindDevices
-from server.outbound.push.vapid import VapidKey
+from server.outbound.push.vapid import NoKeyYet, VapidKey
 from server.outbound.retry_after import retry_after_s
 from storage.queries.device import DeviceAddress
 
@@ -73,6 +73,8 @@ class WebPush:
         try:
             key = self._signer()
             key.headers("https://push.example")
+        except NoKeyYet:
+            return "the first start makes its key"
         except (UnusableKey, VapidException) as error:
             raise AdapterError(str(error)) from error
         return f"signs as {key.subject} for the push services of browsers"
