@@ -151,7 +151,8 @@ def _at_a_good_time(case: Case, deliveries: Iterable[Delivery]) -> Iterator[Deli
 
 
 def _put_off(case: Case) -> PutOff:
-    day, due_at = next_digest(max(case.item.at, case.now), case.reader.preferences)
+    reader = case.reader
+    day, due_at = next_digest(max(case.item.at, case.now), reader.preferences, reader.last_digest_day)
     return PutOff(
         user_id=case.reader.user_id,
         notification_id=case.item.notification_id,

@@ -54,13 +54,19 @@ def next_noisy(at: datetime, preferences: NotificationPreferences) -> datetime |
     return None
 
 
-def next_digest(after: datetime, preferences: NotificationPreferences) -> tuple[date, datetime]:
-    """The next digest that still takes something that happens at an instant: its day in the reader's zone, and when."""
+def next_digest(
+    after: datetime, preferences: NotificationPreferences, last_day: date | None = None
+) -> tuple[date, datetime]:
+    """The next digest that still takes something that happens at an instant: its day in the reader's zone, and when.
+
+    Args:
+        last_day: the day of the last one that went out; there is one a day, also if hour or zone have changed since.
+    """
     from_at = after + timedelta(seconds=DIGEST_CLOSES_S)
     day = to_local(from_at, preferences.zone).date() - _DAY
     while True:
         due_at = first_instant(datetime.combine(day, time(preferences.digest_hour)), preferences.zone)
-        if due_at >= from_at:
+        if due_at >= from_at and (last_day is None or day > last_day):
             return day, due_at
         day += _DAY
 

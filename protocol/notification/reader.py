@@ -1,5 +1,7 @@
 """Who is to be reached, and how: what planning and composing know of a person."""
 
+from datetime import date
+
 from msgspec import Struct
 
 from protocol.ids import DeviceId, UserId
@@ -29,3 +31,5 @@ class Reader(Confidential, Struct, frozen=True, kw_only=True):
     stopped: bool = False
     devices: tuple[ReaderDevice, ...] = ()
     preferences: NotificationPreferences
+    #: The local day of the last digest that went out, or is going out; None: none has.
+    last_digest_day: date | None = None

@@ -37,6 +37,8 @@ SELECT p.user_id, p.name, p.language, p.email,
        CASE WHEN u.is_phone_verified AND s.number IS NULL THEN p.phone_number END AS phone_number,
        s.number IS NOT NULL AS stopped,
        row_to_json(w)::text AS preferences,
+       (SELECT g.day FROM digests g JOIN deliveries l ON l.id = g.delivery_id
+         WHERE g.user_id = p.user_id AND l.state <> 'waiting' ORDER BY g.day DESC LIMIT 1) AS last_digest_day,
        ARRAY(SELECT device_id FROM devices d WHERE d.user_id = p.user_id ORDER BY device_id) AS devices,
        ARRAY(SELECT platform FROM devices d WHERE d.user_id = p.user_id ORDER BY device_id) AS platforms
   FROM people p JOIN users u USING (user_id) LEFT JOIN notification_preferences w USING (user_id)
@@ -116,6 +118,7 @@ def _reader(row: Any) -> Reader:
         stopped=row["stopped"],
         devices=tuple(map(_device, row["devices"], row["platforms"])),
         preferences=_wishes(row["user_id"], row["preferences"]),
+        last_digest_day=row["last_digest_day"],
     )
 
 

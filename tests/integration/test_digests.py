@@ -140,6 +140,20 @@ async def test_what_an_earlier_digest_never_told_comes_with_the_next_one(pool: P
     assert len(listed[DeliveryId(last)]) == 3
 
 
+async def test_what_comes_after_the_hour_was_changed_waits_for_tomorrow_and_is_not_lost(pool: Pool) -> None:
+    ada = await reader(pool)
+    await told(pool, ada)
+    await planner(pool).plan_all()
+    (sent,) = await lease(pool, Channel.EMAIL, EIGHT, 100, critical=False, lease_s=60)
+    await pool.execute("UPDATE notification_preferences SET digest_hour = 20")
+    await told(pool, ada, EIGHT + timedelta(hours=1))
+
+    await planner(pool, EIGHT + timedelta(hours=1)).plan_all()
+
+    (next_,) = await pool.fetch("SELECT due_at FROM deliveries WHERE id <> $1", sent.id)
+    assert next_["due_at"] == EIGHT + timedelta(hours=36)
+
+
 async def test_a_digest_that_its_reader_wants_no_more_is_not_made(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)

@@ -145,6 +145,16 @@ def test_what_comes_right_before_a_digest_waits_for_the_next_one() -> None:
     assert next_digest(closes_at + timedelta(seconds=1), preferences)[1] == due_at + timedelta(days=1)
 
 
+def test_a_day_that_had_its_digest_has_no_other_when_hour_or_zone_change() -> None:
+    noon, last_day = utc("2026-01-15T12:00"), date(2026, 1, 15)
+
+    later = next_digest(noon, wishes("Europe/Berlin", digest_hour=20), last_day)
+    west = next_digest(noon, wishes("Pacific/Honolulu", digest_hour=8), last_day)
+
+    assert later == (date(2026, 1, 16), utc("2026-01-16T19:00"))
+    assert west == (date(2026, 1, 16), utc("2026-01-16T18:00"))
+
+
 instants = st.one_of(
     st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)),
     # The nights in which clocks change somewhere.
