@@ -51,6 +51,9 @@ OUTAGES = (
     TimeoutError,
 )
 
+#: What a write raises then, or while the database only reads: whoever can do without it goes on.
+UNWRITABLE = (*OUTAGES, asyncpg.ReadOnlySQLTransactionError)
+
 
 class DatabaseUnreachable(Exception):
     """No connection to the database came about in time."""

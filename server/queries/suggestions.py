@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import structlog
+
 from actors.rules.replies import CONTEXT_MESSAGES_MAX, Said, Scene, five, reply_digest, suggestion_id
 from protocol.ids import SuggestionId
 from protocol.roles import Principal
 from protocol.suggestions import GetSuggestions, ReplySource, SuggestionsView
 from server.outbound.llm.smart_replies import SMART_REPLIES, SmartReplier
 from server.words import language
-from storage.database import Pool
+from storage.database import UNWRITABLE, Pool
 from storage.queries.suggestions import Talk, read_talk
 from storage.suggestions import Shown, note_shown
+
+log = structlog.get_logger(__name__)
 
 #: What the server's own rules are called where prompts are named.
 LOCAL_RULES = "local"
@@ -46,7 +50,10 @@ class Suggestions:
             digests=[reply_digest(reply) for reply in replies],
             shown_at=self._now(),
         )
-        await note_shown(pool, shown)
+        try:
+            await note_shown(pool, shown)
+        except UNWRITABLE as error:
+            log.warning("suggestions.not_noted", action="go_uncounted", error=repr(error))
         return SuggestionsView(
             id=shown.id,
             conversation_id=query.conversation_id,

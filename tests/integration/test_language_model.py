@@ -151,6 +151,17 @@ async def test_a_server_without_schemas_is_asked_without_one_from_then_on(site: 
     await talk.ask()
 
     assert ["response_format" in asked for asked in model.asked] == [True, False, False]
+    assert ["max_tokens" in asked for asked in model.asked] == [False, True, True]
+
+
+async def test_a_server_that_refuses_either_way_is_asked_by_schema_again(site: Site, model: StandIn) -> None:
+    talk = await Talk.begun(site)
+    model.mode = Mode.REFUSED
+
+    await talk.ask()
+    await talk.ask()
+
+    assert ["response_format" in asked for asked in model.asked] == [True, False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +289,18 @@ async def test_the_key_goes_to_the_server_alone_and_into_no_log(
     shown = capsys.readouterr()
     assert KEY not in shown.out + shown.err
     assert KEY not in (await site.request("GET", "/metrics")).body.decode()
+
+
+async def test_who_reads_is_said_by_role_alone(site: Site, model: StandIn) -> None:
+    talk = await Talk.begun(site)
+
+    await talk.ask(talk.ada)
+    await talk.ask(talk.staff)
+
+    assert [model.data(number)["reader"] for number in (0, 1)] == ["customer", "business"]
+    assert [model.data(number)["messages"][0]["from"] for number in (0, 1)] == ["staff", "reader"]
+    assert set(model.data(0)) == {"reader", "job", "messages"}
+    assert set(model.data(0)["job"]) == {"title", "status", "starts", "day"}
 
 
 async def test_without_an_address_nothing_goes_out(server: Site) -> None:

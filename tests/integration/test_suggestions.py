@@ -1,6 +1,8 @@
 """Suggested replies on a whole server: always five for a thread's reader; what comes of them is counted."""
 
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,11 +13,12 @@ from protocol.conversation import DeleteMessage, PostMessage
 from protocol.errors import NotFound
 from protocol.ids import BookingId, ConversationId, SuggestionId
 from protocol.suggestions import REPLIES, GetSuggestions, ReplySource, SuggestionsView, UsedSuggestion
+from server.config import DatabaseConfig
 from storage.database import Pool
 from storage.queries.suggestions import TALK, read_talk
 from storage.suggestions import WAIT_MAX, count_outcomes, read_counts
 from tests.support.plans import generic_plan
-from tests.support.server import Market, Person, Site
+from tests.support.server import Market, Person, Site, make_config, open_site
 
 
 @pytest.fixture
@@ -250,3 +253,16 @@ async def test_replies_change_with_the_job(server: Site, market: Market, ada: Pe
     await market.owner.call(StartBooking(booking_id=BookingId(where)))
 
     assert (await suggested(market.staff[0], where)).replies != before.replies
+
+
+async def test_a_database_that_only_reads_has_five_replies_too(database_dsn: str, tmp_path: Path) -> None:
+    config = make_config(tmp_path, database=DatabaseConfig(pool_max=2))
+    async with open_site(database_dsn, config) as site, AsyncExitStack() as held:
+        ada = await site.person("Ada")
+        where = await thread(site, await site.market(), ada)
+        for _ in range(2):
+            connection = await held.enter_async_context(site.node.pool.acquire())
+            await connection.execute("SET default_transaction_read_only = on")
+        await held.aclose()
+
+        assert len((await suggested(ada, where)).replies) == REPLIES

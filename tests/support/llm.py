@@ -52,6 +52,7 @@ class Mode(StrEnum):
     KEY_REFUSED = "401"
     #: It does not know of answers by schema.
     NO_SCHEMA = "400 to a schema"
+    REFUSED = "400 to anything"
     FENCED = "JSON in a fence"
     UNCOUNTED = "no usage"
     MALFORMED_BODY = "body is no JSON"
@@ -70,7 +71,14 @@ class Mode(StrEnum):
 HELPFUL = (Mode.UP, Mode.NO_SCHEMA, Mode.FENCED, Mode.UNCOUNTED, Mode.INJECTED)
 
 
-_ERRORS = {Mode.BUSY: 429, Mode.BUSY_FOR_LONG: 429, Mode.BROKEN: 500, Mode.KEY_REFUSED: 401, Mode.MOVED: 307}
+_ERRORS = {
+    Mode.BUSY: 429,
+    Mode.BUSY_FOR_LONG: 429,
+    Mode.BROKEN: 500,
+    Mode.KEY_REFUSED: 401,
+    Mode.REFUSED: 400,
+    Mode.MOVED: 307,
+}
 _BODIES = {
     Mode.MALFORMED_BODY: b'{"choices": [{"mess',
     Mode.NO_CHOICE: b'{"choices": []}',

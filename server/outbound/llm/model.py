@@ -70,11 +70,11 @@ class OpenAiModel:
 
     async def ask(self, question: Question) -> Answered:
         """Ask once. Raises: ModelFailed."""
-        form = self._by_schema
+        by_schema = self._by_schema
         try:
-            body = await self._body(question, by_schema=form)
+            body = await self._body(question, _with_schema(question) if by_schema else _without(question))
         except openai.APIStatusError as error:
-            raise self._refused(error, by_schema=form) from error
+            raise self._refused(error, by_schema=by_schema) from error
         except openai.APITimeoutError as error:
             raise ModelFailed("timeout", charged=True) from error
         except openai.APIConnectionError as error:
@@ -88,17 +88,12 @@ class OpenAiModel:
             raise ModelFailed("cut", again=True, charged=True) from error
         return _answered(body)
 
-    async def _body(self, question: Question, *, by_schema: bool) -> bytes:
+    async def _body(self, question: Question, form: dict[str, Any]) -> bytes:
         """Raises: OpenAIError, ModelFailed, whatever the transport raises."""
-        schema = {"name": question.schema_name, "schema": question.schema, "strict": True}
-        options: dict[str, Any] = (
-            {"response_format": {"type": "json_schema", "json_schema": schema}} if by_schema else {}
-        )
         async with self._client.chat.completions.with_streaming_response.create(
             model=question.model,
             messages=[{"role": "system", "content": question.system}, {"role": "user", "content": question.data}],
-            max_completion_tokens=question.output_tokens_max,
-            **options,
+            **form,
         ) as response:
             body = bytearray()
             async for chunk in response.iter_bytes():
@@ -108,14 +103,13 @@ class OpenAiModel:
             return bytes(body)
 
     def _refused(self, error: openai.APIStatusError, *, by_schema: bool) -> ModelFailed:
+        """What a status means; a server that takes no schema is asked the plain way from then on, if that helps."""
         status = error.status_code
-        if by_schema and status in (400, 422):
-            # It may not know this form of answer; we decode and check it ourselves in any case.
-            self._by_schema = False
-            return ModelFailed(f"http_{status}", again=True)
-        return ModelFailed(
-            f"http_{status}", again=status >= 500 or status == 429, after_s=_after_s(error.response.headers)
-        )
+        formed = status in (400, 422)
+        if formed:
+            self._by_schema = not by_schema
+        again = (formed and by_schema) or status >= 500 or status == 429
+        return ModelFailed(f"http_{status}", again=again, after_s=_after_s(error.response.headers))
 
     async def check(self) -> str:
         """Say which model is reached where, having asked for the list of models. Raises: AdapterError."""
@@ -135,6 +129,19 @@ class OpenAiModel:
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.close()
+
+
+def _with_schema(question: Question) -> dict[str, Any]:
+    schema = {"name": question.schema_name, "schema": question.schema, "strict": True}
+    return {
+        "response_format": {"type": "json_schema", "json_schema": schema},
+        "max_completion_tokens": question.output_tokens_max,
+    }
+
+
+def _without(question: Question) -> dict[str, Any]:
+    """As it was before there were schemas; the answer is decoded and checked here in any case."""
+    return {"max_tokens": question.output_tokens_max}
 
 
 def _answered(body: bytes) -> Answered:

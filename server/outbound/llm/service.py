@@ -22,7 +22,7 @@ from server.outbound.breaker import Breaker
 from server.outbound.llm.asking import Answered, Model, ModelFailed, Question
 from server.outbound.llm.figures import LlmFigures
 from server.outbound.llm.prompts import Prompt
-from storage.database import OUTAGES, Pool
+from storage.database import UNWRITABLE, Pool
 from storage.llm import cached_answer, correct_budget, keep_answer, take_budget
 
 log = structlog.get_logger(__name__)
@@ -113,7 +113,7 @@ class LanguageModel:
             by = none.reason
         except TimeoutError:
             by = "timeout"
-        except OUTAGES as error:
+        except UNWRITABLE as error:
             by = "database"
             log.warning("llm.no_database", action="local_rules", use=use.name, error=repr(error))
         except Exception as error:
@@ -145,7 +145,7 @@ class LanguageModel:
     async def _keep(self, key: bytes, answer: Struct) -> None:
         """Keep it for the next time, if the database is quick about it: the answer is there already."""
         expires_at = self._now() + timedelta(seconds=self._config.cache_s)
-        with suppress(*OUTAGES):
+        with suppress(*UNWRITABLE):
             async with asyncio.timeout(KEEP_TIMEOUT_S):
                 await keep_answer(self._pool, key, msgspec.json.encode(answer), expires_at)
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from actors.rules.replies import Scene, checked
 from protocol.ids import ConversationId, UserId
 from protocol.instants import zone_info
-from protocol.roles import Role
+from protocol.roles import PROVIDERS, Role
 from server.outbound.llm.prompts import load_prompt
 from server.outbound.llm.service import LanguageModel, Use, Wish
 from storage.queries.suggestions import Job, Talk
@@ -78,7 +78,7 @@ class SmartReplier:
             words={"language": _LANGUAGES[scene.language]},
             about=f"{conversation_id} {talk.said[-1].id if talk.said else ''}",
             data=_Data(
-                reader="customer" if talk.role is Role.CUSTOMER else "business",
+                reader=_reader(talk.role),
                 job=None if talk.job is None else _job(talk.job, self._now()),
                 messages=[
                     _Message("reader" if one.sender_id == user_id else one.role or "former member", one.text)
@@ -88,6 +88,12 @@ class SmartReplier:
         )
         answer = await self._model.ask(SMART_REPLIES, wish)
         return [] if answer is None else checked(answer.replies, scene.language)
+
+
+def _reader(role: Role) -> str:
+    if role is Role.CUSTOMER:
+        return "customer"
+    return "business" if role in PROVIDERS else "marketplace"
 
 
 def _job(job: Job, now: datetime) -> _Job:
