@@ -33,8 +33,8 @@ from server.outbound.push.devices import FindDevices
 from server.outbound.retry_after import retry_after_s
 
 #: Messages of one batch, and of these under way at once: each takes the event loop some 2 ms.
-BATCH_MAX = 100
-AT_ONCE_MAX = 50
+BATCH_MAX = 50
+AT_ONCE_MAX = 25
 #: For one answer, and for one message with all that it waits for; twice that is well within a courier's patience.
 ANSWER_TIMEOUT_S = 15.0
 SEND_TIMEOUT_S = 20.0

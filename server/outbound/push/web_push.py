@@ -18,7 +18,7 @@ from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refu
 from server.outbound.public import PrivateAddress, open_client
 from server.outbound.push.composing import Push
 from server.outbound.push.devices import FindDevices
-from server.outbound.push.vapid import NoKeyYet, VapidKey
+from server.outbound.push.vapid import NOBODY, NoKeyYet, VapidKey
 from server.outbound.retry_after import retry_after_s
 from storage.queries.device import DeviceAddress
 
@@ -77,7 +77,8 @@ class WebPush:
             return "the first start makes its key"
         except (UnusableKey, VapidException) as error:
             raise AdapterError(str(error)) from error
-        return f"signs as {key.subject} for the push services of browsers"
+        who = "as nobody in particular (set push.vapid_subject)" if key.subject == NOBODY else f"as {key.subject}"
+        return f"signs {who} for the push services of browsers"
 
     async def close(self) -> None:
         """Let go of connections."""
