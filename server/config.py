@@ -93,8 +93,8 @@ class EmailConfig(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535)] = 587
     #: How the connection is encrypted: ``starttls`` (usually port 587), ``tls`` from the start (465), or not at all.
     security: Literal["starttls", "tls", "none"] = "starttls"
-    #: Certificates of a private authority that the server's own is held against; empty: those that the system trusts.
-    ca_file: str = ""
+    #: File with certificates that the server's own is held against; empty: those that the system trusts.
+    ca_path: str = ""
     #: Empty: without signing in.
     username: str = ""
     password: str = ""

@@ -55,11 +55,19 @@ async def test_a_letter_is_brought_encrypted_as_configured_and_signed_in(securit
 
 async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path) -> None:
     async with mail_server("starttls", tmp_path, password=PASSWORD) as mail:
-        mail.config = msgspec.structs.replace(mail.config, ca_file="")
+        mail.config = msgspec.structs.replace(mail.config, ca_path="")
         async with adapter(mail) as made:
             assert await sent(made) == TryLater("tls")
     assert not mail.taken
     assert mail.heard["AUTH"] == 0
+
+
+async def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
+    async with mail_server("starttls", tmp_path, password=PASSWORD) as mail:
+        mail.config = msgspec.structs.replace(mail.config, ca_path=str(tmp_path / "none.pem"))
+        async with adapter(mail) as made:
+            with pytest.raises(AdapterError, match=r"ca_path_unreadable$"):
+                await made.check()
 
 
 async def test_a_server_that_offers_no_encryption_gets_neither_letter_nor_password() -> None:

@@ -174,13 +174,13 @@ async def mail_server(
         password: what we sign in with; only PASSWORD is taken. Empty: nobody signs in.
         utf8: whether it understands addresses beyond ASCII.
     """
-    ca_file = ""
+    ca_path = ""
     context: ssl.SSLContext | None = None
     if security != "none":
         assert folder is not None
-        ca_file = str(_certificate(folder))
+        ca_path = str(_certificate(folder))
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(ca_file, str(folder / "key.pem"))
+        context.load_cert_chain(ca_path, str(folder / "key.pem"))
     loop = asyncio.get_running_loop()
     options = {
         "hostname": "mail.test",
@@ -199,7 +199,7 @@ async def mail_server(
         host="127.0.0.1",
         port=server.sockets[0].getsockname()[1],
         security=security,
-        ca_file=ca_file,
+        ca_path=ca_path,
         username=USERNAME if password else "",
         password=password,
         from_address="no-reply@guild.test",

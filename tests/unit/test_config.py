@@ -45,6 +45,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("GUILDWIRE_DATABASE__URL", "postgresql://db/guildwire", "database.url", "postgresql://db/guildwire"),
         ("GUILDWIRE_REDIS__URL", "redis://bus", "redis.url", "redis://bus"),
         ("GUILDWIRE_DEV__ENABLED", "true", "dev.enabled", True),
+        ("GUILDWIRE_EMAIL__CA_PATH", "/etc/ca.pem", "email.ca_path", "/etc/ca.pem"),
         ("GUILDWIRE_LIMITS__COMMANDS_PER_S", "2.5", "limits.commands_per_s", 2.5),
         (
             "GUILDWIRE_SERVER__ALLOWED_ORIGINS",
@@ -67,6 +68,12 @@ def test_a_secret_is_read_from_the_file_that_its_variable_names(tmp_path: Path) 
     config = load_config(None, {"GUILDWIRE_DATABASE__URL_FILE": str(tmp_path / "secret")})
 
     assert config.database.url == "postgresql://me:secret@db/guildwire"
+
+
+def test_no_key_ends_as_variables_do_that_name_a_file() -> None:
+    for section in msgspec.structs.fields(Config):
+        for key in msgspec.structs.fields(section.type):
+            assert not key.name.endswith("_file"), f"{section.name}.{key.name} cannot be set by the environment"
 
 
 def test_other_variables_are_none_of_our_business() -> None:

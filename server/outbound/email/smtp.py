@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from socket import gaierror
+from types import UnionType
 
 from aiosmtplib import (
     SMTP,
@@ -143,7 +144,7 @@ class Smtp:
     async def _connect(self) -> SMTP:
         config = self._config
         if config.security != "none" and self._tls is None:
-            self._tls = await asyncio.to_thread(ssl.create_default_context, cafile=config.ca_file or None)
+            self._tls = await asyncio.to_thread(ssl.create_default_context, cafile=config.ca_path or None)
         smtp = SMTP(
             hostname=config.host,
             port=config.port,
@@ -196,10 +197,11 @@ def reason_of(error: BaseException) -> str:
     return "disconnected" if isinstance(error, OSError) else "not_supported"
 
 
-_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+_REASONS: tuple[tuple[type[BaseException] | UnionType, str], ...] = (
     (TimeoutError, "timeout"),
     (SMTPResponseException, "malformed"),
     (ssl.SSLError, "tls"),
     (gaierror, "unknown_host"),
     (ConnectionRefusedError, "connection_refused"),
+    (FileNotFoundError | PermissionError, "ca_path_unreadable"),
 )
