@@ -46,11 +46,12 @@ def variables(email: EmailConfig) -> dict[str, str]:
 async def queue_letters(data_dir: Path) -> set[UUID]:
     """Queue letters to somebody of whom the server knows, while no server runs; gives their ids."""
     config = make_config(data_dir)
-    async with open_database(config) as database, open_site(database.dsn, config) as site:
-        user_id, notification_id = await somebody_told(site)
+    async with open_database(config) as database:
+        async with open_site(database.dsn, config) as site:
+            user_id, notification_id = await somebody_told(site)
         letters = [letter(user_id, notification_id) for _ in range(LETTERS)]
-    async with open_database(config) as database, opened(database.dsn) as pool, planning(pool) as planned:
-        await planned.write(letters)
+        async with opened(database.dsn) as pool, planning(pool) as planned:
+            await planned.write(letters)
     return {one.id for one in letters}
 
 
