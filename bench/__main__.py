@@ -14,6 +14,7 @@ from bench.machine import DISK, NoDisk, ServerFailed, open_postgres, open_server
 from bench.market import Market, make_market
 from bench.measured import Measured
 from bench.profiled import Profile
+from bench.reach import run_reach
 from bench.report import figures, targets, write_page
 from bench.sockets import FILES_MIN, Place, run_fanout, run_idle, run_storm
 from bench.timers import run_timers
@@ -29,7 +30,7 @@ from storage.migrate import migrate
 
 WORKLOADS = {"w1": run_book, "w2": run_chat}
 #: Those that are set against something else than pgbench, each with servers of its own.
-COMPARED = {"w3": run_fanout, "w4": run_idle, "w6": run_timers, "w7": run_storm}
+COMPARED = {"w3": run_fanout, "w4": run_idle, "w6": run_timers, "w7": run_storm, "w8": run_reach}
 #: Longer than any run.
 TOKEN_LIFETIME_S = 3_600
 EXPECTED = (NoDisk, ServerFailed, ClientFailed, TimeoutError)
