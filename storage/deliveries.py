@@ -78,12 +78,12 @@ class Settlement(Struct, frozen=True, kw_only=True):
     tried: bool = True
 
 
+#: By place: however long the queue is, only these rows are looked at.
 _TAKE = """
-WITH next AS (
-    SELECT user_id, notification_id FROM notification_queue ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED),
+WITH next AS MATERIALIZED (
+    SELECT ctid AS place FROM notification_queue ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED),
 taken AS (
-    DELETE FROM notification_queue q USING next n
-     WHERE q.user_id = n.user_id AND q.notification_id = n.notification_id RETURNING q.user_id, q.notification_id)
+    DELETE FROM notification_queue WHERE ctid = ANY (ARRAY(SELECT place FROM next)) RETURNING user_id, notification_id)
 SELECT n.user_id, n.id AS notification_id, n.type, n.entity_id, n.event::text AS event, n.at, b.starts_at
   FROM taken t JOIN notifications n ON n.user_id = t.user_id AND n.id = t.notification_id
   LEFT JOIN bookings b ON n.kind = 'booking' AND b.id = n.entity_id

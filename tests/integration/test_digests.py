@@ -17,7 +17,7 @@ from server.outbound.adapters import Needless
 from server.outbound.briefing import Brief, brief
 from server.outbound.planner import Planner
 from storage.database import Pool
-from storage.deliveries import lease
+from storage.deliveries import _TAKE, lease
 from storage.queries.heed import _LIST, list_digests
 from tests.support.faults import until
 from tests.support.plans import generic_plan
@@ -190,6 +190,19 @@ async def test_one_that_cannot_be_planned_holds_up_no_other(pool: Pool) -> None:
 
     assert await pool.fetchval("SELECT count(*) FROM digest_items") == 2
     assert await pool.fetchval("SELECT count(*) FROM notification_queue") == 0
+
+
+async def test_of_a_long_queue_only_what_is_taken_is_looked_at(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO notification_queue"
+        " SELECT gen_random_uuid(), gen_random_uuid(), now() + n * interval '1 s' FROM generate_series(1, 10000) n"
+    )
+
+    plan = await generic_plan(pool, _TAKE)
+
+    assert "notification_queue_at" in plan
+    assert "Tid Scan on notification_queue" in plan
+    assert "Seq Scan on notification_queue" not in plan
 
 
 async def test_what_was_put_off_is_found_by_its_indexes(pool: Pool) -> None:
