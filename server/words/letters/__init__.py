@@ -49,7 +49,7 @@ class LetterWords:
         begins, ends = starts_at.astimezone(clocks), ends_at.astimezone(clocks)
         times = [format_time(at, self.time_pattern, tzinfo=clocks, locale=self.code) for at in (begins, ends)]
         until = times[1] if ends.date() == begins.date() else f"{self.day(ends)}, {times[1]}"
-        return f"{self.day(begins)}, {times[0]} – {until} ({self._place(zone)})"
+        return f"{self.day(begins)}, {times[0]}\N{NO-BREAK SPACE}– {until} ({self._place(zone)})"
 
     def day(self, at: datetime) -> str:
         """A day in full."""
