@@ -29,5 +29,6 @@ def compose_sms(brief: Brief) -> Sms | Needless:
         return Needless("no_number")
     if not brief.title:
         return Needless("nothing_to_tell")
-    text = brief.body if brief.delivery.notification_id is None else f"{brief.title}: {brief.body}"
+    told = brief.delivery.notification_id is not None
+    text = f"{brief.title}: {brief.body}" if told and brief.body else brief.body or brief.title
     return Sms(id=brief.delivery.id, to=to, text=fit(text, SEGMENTS_MAX), expires_at=brief.delivery.expires_at)
