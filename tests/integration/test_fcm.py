@@ -213,6 +213,28 @@ async def test_without_an_access_token_nothing_is_sent(tmp_path: Path, answer: i
         assert google.received == []
 
 
+async def test_who_waits_too_long_for_an_access_token_has_sent_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.outbound.push.fcm.TOKEN_TIMEOUT_S", 0.2)
+    async with sending(tmp_path) as (sender, google):
+        google.token_answer = "slow"
+
+        assert await sender.send("1") in ([TryLater("token_timeout")], [TryLater("token_unreachable")])
+        google.released.set()
+        assert google.received == []
+
+
+async def test_while_the_database_is_away_nothing_is_sent(tmp_path: Path) -> None:
+    async def away(ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceAddress]:
+        raise ConnectionRefusedError
+
+    async with open_google() as google:
+        adapter = Fcm(write_account(tmp_path / "account.json", google.url), away, lambda: NOW)
+        assert await adapter.send([push(DeviceId(uuid4()))] * 2) == [TryLater("database")] * 2
+        await adapter.close()
+
+
 async def test_when_google_is_away_nothing_was_sent(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, google):
         await sender.send("1")

@@ -22,7 +22,7 @@ from server.outbound.push.web_push import WebPush, topic_of
 from storage.queries.device import DeviceAddress
 from tests.support.faults import until
 from tests.support.server import make_config, open_site
-from tests.support.web_push import Browser, PushService, open_push_service
+from tests.support.web_push import Browser, PushService, encoded, open_push_service
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ENTITY = "booking/01890000-0000-7000-8000-0000000000c0"
@@ -160,6 +160,23 @@ async def test_a_forgotten_device_gets_nothing_and_useless_keys_are_forgotten(tm
             Needless("device_forgotten"),
             Gone("bad_keys"),
         ]
+
+
+async def test_a_point_that_is_on_no_curve_is_forgotten(tmp_path: Path) -> None:
+    async with sending(tmp_path) as (sender, service):
+        browser = service.browser()
+        off = sender.device(browser.endpoint, {**browser.keys, "p256dh": encoded(b"\x04" + bytes(64))})
+
+        assert await sender.adapter.send([push(off)]) == [Gone("bad_keys")]
+
+
+async def test_while_the_database_is_away_nothing_is_sent(tmp_path: Path) -> None:
+    async def away(ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceAddress]:
+        raise ConnectionRefusedError
+
+    async with sending(tmp_path) as (sender, _):
+        adapter = WebPush(lambda: sender.key, away, lambda: NOW, private=True)
+        assert await adapter.send([push(DeviceId(uuid4()))] * 2) == [TryLater("database")] * 2
 
 
 async def test_private_addresses_are_called_neither_by_number_nor_by_name(

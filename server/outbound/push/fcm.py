@@ -29,7 +29,7 @@ from protocol.notification.catalogue import Importance
 from protocol.notification.channels import Channel
 from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refused, Sent, TryLater
 from server.outbound.push.composing import Push
-from server.outbound.push.devices import FindDevices
+from server.outbound.push.devices import FindDevices, find_devices
 from server.outbound.retry_after import retry_after_s
 
 #: Messages of one batch, and of these under way at once: each takes the event loop some 2 ms.
@@ -38,7 +38,7 @@ AT_ONCE_MAX = 25
 #: For one answer, and for one message with all that it waits for; twice that is well within a courier's patience.
 ANSWER_TIMEOUT_S = 15.0
 SEND_TIMEOUT_S = 20.0
-#: For one try to get an access token.
+#: For an access token; none of the messages that wait for it was sent then.
 TOKEN_TIMEOUT_S = 10.0
 #: An access token that ends so soon is followed by the next one.
 TOKEN_AHEAD_S = 300.0
@@ -76,7 +76,9 @@ class Fcm:
 
     async def send(self, messages: Sequence[Push]) -> Sequence[Outcome]:
         """Send messages; each has its own answer, whatever becomes of the others."""
-        addresses = await self._find([message.device_id for message in messages])
+        addresses = await find_devices(self._find, [message.device_id for message in messages])
+        if isinstance(addresses, TryLater):
+            return [addresses] * len(messages)
         if trouble := await self._project.prepare():
             return [trouble if one.device_id in addresses else Needless("device_forgotten") for one in messages]
         at_once = asyncio.Semaphore(AT_ONCE_MAX)
@@ -159,7 +161,10 @@ class Project:
             if not self._expires_soon():
                 return None
             try:
-                await asyncio.to_thread(self._fetch_token)
+                async with asyncio.timeout(TOKEN_TIMEOUT_S):
+                    await asyncio.to_thread(self._fetch_token)
+            except TimeoutError:
+                return TryLater("token_timeout")
             except TransportError:
                 return TryLater("token_unreachable")
             except GoogleAuthError:

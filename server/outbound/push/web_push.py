@@ -17,7 +17,7 @@ from server.auth.keys import UnusableKey
 from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refused, Sent, TryLater
 from server.outbound.public import PrivateAddress, open_client
 from server.outbound.push.composing import Push
-from server.outbound.push.devices import FindDevices
+from server.outbound.push.devices import FindDevices, find_devices
 from server.outbound.push.vapid import NOBODY, NoKeyYet, VapidKey
 from server.outbound.retry_after import retry_after_s
 from storage.queries.device import DeviceAddress
@@ -65,7 +65,9 @@ class WebPush:
 
     async def send(self, messages: Sequence[Push]) -> Sequence[Outcome]:
         """Send messages, each to its own push service."""
-        addresses = await self._find([message.device_id for message in messages])
+        addresses = await find_devices(self._find, [message.device_id for message in messages])
+        if isinstance(addresses, TryLater):
+            return [addresses] * len(messages)
         return await asyncio.gather(*[self._send(one, addresses.get(one.device_id)) for one in messages])
 
     async def check(self) -> str:
