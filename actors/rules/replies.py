@@ -168,12 +168,17 @@ def kind_of(said: Sequence[Said]) -> MessageKind:
     if last.own:
         return MessageKind.OWN
     text = plain(last.text).casefold().replace("’", "'")
-    if _GREETING.match(text) and "?" not in text and len(text.split()) <= GREETING_WORDS_MAX:
+    greets = _GREETING.match(text)
+    if greets and (not text[greets.end() :].strip(" !?.,") or _says_no_more(text)):
         return MessageKind.GREETING
     for kind, words in _ABOUT:
         if words.search(text):
             return kind
     return MessageKind.QUESTION if "?" in text else MessageKind.OTHER
+
+
+def _says_no_more(greeting: str) -> bool:
+    return "?" not in greeting and len(greeting.split()) <= GREETING_WORDS_MAX
 
 
 def _side(role: Role) -> Side:

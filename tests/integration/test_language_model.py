@@ -1,8 +1,9 @@
 """A language model thinks of replies, if there is one; whatever it does, five clean replies come in time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,23 @@ from protocol.ids import ConversationId
 from protocol.suggestions import REPLIES, GetSuggestions, ReplySource, SuggestionsView, UsedSuggestion
 from server.outbound.adapters import AdapterError
 from server.outbound.breaker import FAILURES_MAX
+from server.outbound.llm import service, smart_replies
 from server.outbound.llm.service import model_of
 from server.outbound.llm.smart_replies import SMART_REPLIES
 from storage.suggestions import count_outcomes, read_counts
 from tests.support.llm import GOOD, HELPFUL, INJECTED, KEY, MODEL, TOKENS_IN, TOKENS_OUT, Mode, StandIn, open_model
 from tests.support.server import Market, Person, Site, make_config, open_site
 
-#: Long enough for a busy machine; only who waits for an answer that does not come waits as long.
-TIMEOUT_S = 1.0
+#: For an answer that does not come, and for one that does: a busy machine may take its time.
+SHORT_S, PATIENT_S = 1.0, 30.0
 #: What one answer of the stand-in costs.
 COST = 1 + int(TOKENS_IN * 0.15 + TOKENS_OUT * 0.6 - 1e-9)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a model may take is no rule that is proved here, but where the configuration says it."""
+    monkeypatch.setattr(smart_replies, "SMART_REPLIES", replace(SMART_REPLIES, timeout_s=PATIENT_S))
 
 
 @pytest.fixture
@@ -74,6 +82,12 @@ async def talking(dsn: str, data_dir: Path, model: StandIn, **options: Any) -> A
         yield await Talk.begun(site)
 
 
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENT_S):
+        while not happened():
+            await asyncio.sleep(0.005)
+
+
 async def spent(site: Site) -> int:
     return int(await site.node.pool.fetchval("SELECT coalesce(sum(microdollars), 0) FROM llm_spending"))
 
@@ -95,7 +109,8 @@ def by(who: str) -> str:
 async def test_five_clean_replies_come_over_both_transports_whatever_the_model_does(
     database_dsn: str, tmp_path: Path, mode: Mode
 ) -> None:
-    async with open_model(mode) as model, talking(database_dsn, tmp_path, model, timeout_s=TIMEOUT_S) as talk:
+    bound_s = SHORT_S if mode is Mode.SLOW else PATIENT_S
+    async with open_model(mode) as model, talking(database_dsn, tmp_path, model, timeout_s=bound_s) as talk:
         over_rest = await talk.site.request("GET", f"/conversations/{talk.where}/suggestions", talk.ada)
         over_socket = await talk.ada.phone.ask(GetSuggestions(conversation_id=talk.where))
 
@@ -213,12 +228,35 @@ async def test_no_more_questions_than_configured_are_under_way_at_once(
     database_dsn: str, tmp_path: Path, model: StandIn
 ) -> None:
     model.mode = Mode.SLOW
-    async with talking(database_dsn, tmp_path, model, at_once=1, timeout_s=TIMEOUT_S) as talk:
-        views = await asyncio.gather(talk.ask(), talk.ask(talk.staff))
+    async with talking(database_dsn, tmp_path, model, at_once=1, timeout_s=PATIENT_S) as talk:
+        asking = [asyncio.create_task(talk.ask(who)) for who in (talk.ada, talk.staff)]
+        await until(lambda: bool(model.asked))
+        model.released.set()
 
-        assert len(model.asked) == 1
-        assert {view.source for view in views} == {ReplySource.LOCAL}
-        assert (await figures(talk.site))[by("timeout")] == 2
+        assert {view.source for view in await asyncio.gather(*asking)} == {ReplySource.MODEL}
+        assert (len(model.asked), model.most) == (2, 1)
+
+
+async def test_who_finds_too_many_waiting_is_answered_locally(
+    database_dsn: str, tmp_path: Path, model: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "WAITING_PER_TURN_MAX", 0)
+    async with talking(database_dsn, tmp_path, model, at_once=1) as talk:
+        assert (await talk.ask()).source is ReplySource.LOCAL
+        assert (await figures(talk.site))[by("busy")] == 1
+
+
+async def test_an_answer_that_does_not_come_is_not_waited_for(
+    database_dsn: str, tmp_path: Path, model: StandIn
+) -> None:
+    model.mode = Mode.SLOW
+    async with talking(database_dsn, tmp_path, model, timeout_s=SHORT_S) as talk:
+        assert (await talk.ask()).source is ReplySource.LOCAL
+        assert (await figures(talk.site))[by("timeout")] == 1
+
+
+def test_smart_replies_leave_time_to_read_the_thread_within_two_seconds() -> None:
+    assert SMART_REPLIES.timeout_s < 2
 
 
 # What goes out
@@ -394,15 +432,22 @@ async def test_parallel_questions_take_no_more_than_the_budget(
     database_dsn: str, tmp_path: Path, model: StandIn
 ) -> None:
     model.mode = Mode.SLOW
-    options = {"user_day_microdollars": 2000, "at_once": 64, "timeout_s": TIMEOUT_S}
+    options = {"user_day_microdollars": 2000, "at_once": 64, "timeout_s": PATIENT_S}
     async with talking(database_dsn, tmp_path, model, **options) as talk:
         booked = [await talk.site.confirmed(talk.market, talk.ada, hours) for hours in range(2, 16, 2)]
         threads = [talk.where, *map(ConversationId, booked)]
+        query = [GetSuggestions(conversation_id=where) for where in threads]
 
-        await asyncio.gather(*[talk.ada.call(GetSuggestions(conversation_id=where)) for where in threads])
+        asking = [asyncio.create_task(talk.ada.call(one)) for one in query]
+        await until(lambda: len(model.asked) + sum(task.done() for task in asking) == len(threads))
+        taken = await spent(talk.site)
+        model.released.set()
+        views = await asyncio.gather(*asking)
 
+        assert 0 < taken <= 2000
         assert 1 <= len(model.asked) < len(threads)
-        assert 0 < await spent(talk.site) <= 2000
+        assert [view.source for view in views].count(ReplySource.MODEL) == len(model.asked)
+        assert await spent(talk.site) == COST * len(model.asked)
 
 
 async def test_one_users_budget_is_not_anothers(database_dsn: str, tmp_path: Path, model: StandIn) -> None:
@@ -423,7 +468,8 @@ async def test_what_was_surely_not_charged_is_given_back_and_the_rest_counts_as_
     database_dsn: str, tmp_path: Path, model: StandIn, mode: Mode, is_spent: bool
 ) -> None:
     model.mode = mode
-    async with talking(database_dsn, tmp_path, model, timeout_s=TIMEOUT_S) as talk:
+    bound_s = SHORT_S if mode is Mode.SLOW else PATIENT_S
+    async with talking(database_dsn, tmp_path, model, timeout_s=bound_s) as talk:
         await talk.ask()
 
         assert (await spent(talk.site) > 0) is is_spent

@@ -55,6 +55,8 @@ class Mode(StrEnum):
     REFUSED = "400 to anything"
     FENCED = "JSON in a fence"
     UNCOUNTED = "no usage"
+    COUNTED_ODDLY = "usage of another shape"
+    COUNTED_WILDLY = "usage beyond measure"
     MALFORMED_BODY = "body is no JSON"
     MALFORMED_ANSWER = "answer is no JSON"
     WRONG_SHAPE = "answer of another shape"
@@ -68,7 +70,7 @@ class Mode(StrEnum):
 
 
 #: Modes in which what the model says is of use.
-HELPFUL = (Mode.UP, Mode.NO_SCHEMA, Mode.FENCED, Mode.UNCOUNTED, Mode.INJECTED)
+HELPFUL = (Mode.UP, Mode.NO_SCHEMA, Mode.FENCED, Mode.UNCOUNTED, Mode.COUNTED_ODDLY, Mode.COUNTED_WILDLY, Mode.INJECTED)
 
 
 _ERRORS = {
@@ -83,6 +85,11 @@ _BODIES = {
     Mode.MALFORMED_BODY: b'{"choices": [{"mess',
     Mode.NO_CHOICE: b'{"choices": []}',
     Mode.HUGE: b" " * 1024 * 1024,
+}
+_USAGES: dict[Mode, dict[str, Any]] = {
+    Mode.UNCOUNTED: {},
+    Mode.COUNTED_ODDLY: {"usage": {"prompt_tokens": "many", "completion_tokens": 1.5}},
+    Mode.COUNTED_WILDLY: {"usage": {"prompt_tokens": 10**30, "completion_tokens": -5}},
 }
 _CONTENTS = {
     Mode.MALFORMED_ANSWER: '{"replies": ["I am on',
@@ -106,8 +113,9 @@ class StandIn:
     requests: list[str] = field(default_factory=list)
     #: Bodies of the questions.
     asked: list[dict[str, Any]] = field(default_factory=list)
-    #: Questions that have come, however they end.
-    came: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Questions under way, and the most that ever were at once.
+    now: int = 0
+    most: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
@@ -124,12 +132,16 @@ class StandIn:
         text = await request.text()
         self.requests.append(f"{request.path_qs} {dict(request.headers)} {text}")
         self.asked.append(json.loads(text))
-        self.came.set()
         if self.script:
             self.mode = self.script.pop(0)
-        if self.mode is Mode.SLOW:
-            await self.released.wait()
-        return await self._answer(request, self.asked[-1])
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if self.mode is Mode.SLOW:
+                await self.released.wait()
+            return await self._answer(request, self.asked[-1])
+        finally:
+            self.now -= 1
 
     async def _answer(self, request: web.Request, asked: dict[str, Any]) -> web.StreamResponse:
         if self.mode is Mode.CUT:
@@ -152,7 +164,6 @@ class StandIn:
         return response
 
     def _completion(self) -> dict[str, Any]:
-        usage = {"prompt_tokens": TOKENS_IN, "completion_tokens": TOKENS_OUT, "total_tokens": TOKENS_IN + TOKENS_OUT}
         message = {"role": "assistant", "content": self._content()}
         return {
             "id": "chatcmpl-1",
@@ -160,7 +171,7 @@ class StandIn:
             "created": 1,
             "model": MODEL,
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            **({} if self.mode is Mode.UNCOUNTED else {"usage": usage}),
+            **_USAGES.get(self.mode, {"usage": {"prompt_tokens": TOKENS_IN, "completion_tokens": TOKENS_OUT}}),
         }
 
     def _content(self) -> str:

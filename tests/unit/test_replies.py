@@ -77,6 +77,11 @@ def test_what_a_message_is_about_shows_in_its_words(kind: MessageKind, text: str
     assert kind_of([Said(False, text)]) is kind
 
 
+@pytest.mark.parametrize("text", ["Hello?", "hi", "Guten Tag, Frau Meier!", "Buongiorno!!"])
+def test_a_greeting_and_no_more_is_a_greeting_whatever_its_marks(text: str) -> None:
+    assert kind_of([Said(False, text)]) is MessageKind.GREETING
+
+
 def test_ones_own_message_and_an_empty_thread_are_kinds_of_their_own() -> None:
     assert kind_of([Said(False, "Where are you?"), Said(True, "Where are you?")]) is MessageKind.OWN
     assert kind_of([]) is MessageKind.NOTHING

@@ -5,7 +5,7 @@ from typing import Any
 
 import openai
 import structlog
-from msgspec import DecodeError, Struct, ValidationError
+from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
@@ -19,7 +19,9 @@ log = structlog.get_logger(__name__)
 ANSWER_BYTES_MAX = 256 * 1024
 #: The library gives up after this, whatever the use's own time is.
 REQUEST_TIMEOUT_S = 60.0
-#: How long a server may be asked to be let alone for.
+#: More than that no question and no answer has, whatever a server says.
+TOKENS_MAX = 1_000_000
+#: A server is let alone for so long at most when it asks for it.
 RETRY_AFTER_MAX_S = 3600.0
 #: Goes to a server that wants no key: the library would look for one in the environment.
 _NO_KEY = "none"
@@ -37,16 +39,18 @@ class _Choice(Struct):
 
 
 class _Usage(Struct):
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Completion(Struct):
     choices: list[_Choice]
-    usage: _Usage | None = None
+    #: Read apart: an answer is none the worse for being counted in an odd way.
+    usage: Raw = Raw(b"{}")
 
 
 _completion = Decoder(_Completion)
+_usage = Decoder(_Usage)
 
 
 class OpenAiModel:
@@ -67,6 +71,8 @@ class OpenAiModel:
             timeout=REQUEST_TIMEOUT_S,
             http_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=REQUEST_TIMEOUT_S),
         )
+        #: Named now, since the library loads it when it is first named, and that holds everything up.
+        self._completions = self._client.chat.completions.with_streaming_response
 
     async def ask(self, question: Question) -> Answered:
         """Ask once. Raises: ModelFailed."""
@@ -90,7 +96,7 @@ class OpenAiModel:
 
     async def _body(self, question: Question, form: dict[str, Any]) -> bytes:
         """Raises: OpenAIError, ModelFailed, whatever the transport raises."""
-        async with self._client.chat.completions.with_streaming_response.create(
+        async with self._completions.create(
             model=question.model,
             messages=[{"role": "system", "content": question.system}, {"role": "user", "content": question.data}],
             **form,
@@ -153,12 +159,17 @@ def _answered(body: bytes) -> Answered:
     content = completion.choices[0].message.content if completion.choices else None
     if not content:
         raise ModelFailed("empty", again=True, charged=True)
-    usage = completion.usage
+    try:
+        usage = _usage.decode(completion.usage)
+    except (DecodeError, ValidationError, RecursionError):
+        usage = _Usage()
     return Answered(
-        content=content,
-        tokens_in=None if usage is None else max(0, usage.prompt_tokens),
-        tokens_out=None if usage is None else max(0, usage.completion_tokens),
+        content=content, tokens_in=_counted(usage.prompt_tokens), tokens_out=_counted(usage.completion_tokens)
     )
+
+
+def _counted(tokens: int | None) -> int | None:
+    return None if tokens is None else min(max(tokens, 0), TOKENS_MAX)
 
 
 def _never_left(error: openai.APIConnectionError) -> bool:
