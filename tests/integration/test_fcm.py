@@ -142,7 +142,7 @@ async def test_an_answer_is_taken_for_what_it_says_and_asked_for_once(
 
 
 async def test_in_a_batch_each_has_its_own_outcome_whatever_becomes_of_the_others(tmp_path: Path) -> None:
-    async with sending(tmp_path, answer_timeout_s=0.5) as (sender, google):
+    async with sending(tmp_path, answer_timeout_s=3.0) as (sender, google):
         google.answers = {"2": "UNREGISTERED", "3": "not_json", "4": "slow", "5": "INTERNAL", "6": "cut"}
 
         outcomes = await sender.send(*map(str, range(8)))

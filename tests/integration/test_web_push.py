@@ -137,7 +137,7 @@ async def test_an_answer_is_taken_for_what_it_says(
 
 
 async def test_whoever_is_too_slow_may_have_taken_it_and_holds_up_nobody_else(tmp_path: Path) -> None:
-    async with sending(tmp_path, timeout_s=0.3) as (sender, service):
+    async with sending(tmp_path, timeout_s=2.0) as (sender, service):
         slow, quick = service.browser(), service.browser()
         slow.answer = "slow"
         messages = [push(sender.device(one.endpoint, one.keys)) for one in (slow, quick)]
