@@ -3,6 +3,7 @@
 Nobody learns here whether an address has an account: the answers are the same, and so is the work behind them.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -41,6 +42,7 @@ from server.auth.limits import (
     CODES_PER_RANGE,
     CODES_PER_TARGET,
     RANGE_DIGITS,
+    RESET_STEP_S,
 )
 from server.auth.passwords import Passwords, password_problem
 from server.auth.sending import UserActors
@@ -172,25 +174,14 @@ class CodeProcedures:
 
         Raises: Invalid, CodeInvalid, LimitReached, Busy.
 
-        An address without an account is answered by an actor that is nobody's: the same way, and as slowly.
+        An address without an account is answered by an actor that is nobody's: the same way, and at the same time.
         """
-        email = normal_email(procedure.email)
-        if procedure.code is None and procedure.new_password is None:
-            self._require(Channel.EMAIL)
-            self._limits.sending(context.address, email_key(email))
-            user_id = await self._whose(email)
-            with suppress(NotFound, LimitReached):
-                await self._users.send(self._sending(Purpose.PASSWORD, Channel.EMAIL, user_id), user_id)
-            self._put((Channel.EMAIL,))
-            return CodeStep(done=False, expires_in_s=CODE_VALID_S)
-        if procedure.code is None:
-            raise Invalid(code="missing")
-        if procedure.new_password is None:
-            raise Invalid(new_password="missing")
-        self._limits.guessing(context.address, email)
-        await self._reset(email, procedure.code, procedure.new_password)
-        self._attempts.succeeded(context.address, email)
-        return CodeStep(done=True)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            return await self._reset_password(procedure, context)
+        finally:
+            await asyncio.sleep((began - loop.time()) % RESET_STEP_S)
 
     async def change_password(self, procedure: ChangePassword, context: RequestContext) -> Done:
         """Set another password by the old one. Raises: Invalid, Forbidden, LimitReached, Busy."""
@@ -212,6 +203,25 @@ class CodeProcedures:
         )
         await self._users.send(command, user_id, principal)
         return Done()
+
+    async def _reset_password(self, procedure: ResetPassword, context: RequestContext) -> CodeStep:
+        email = normal_email(procedure.email)
+        if procedure.code is None and procedure.new_password is None:
+            self._require(Channel.EMAIL)
+            self._limits.sending(context.address, email_key(email))
+            user_id = await self._whose(email)
+            with suppress(NotFound, LimitReached):
+                await self._users.send(self._sending(Purpose.PASSWORD, Channel.EMAIL, user_id), user_id)
+            self._put((Channel.EMAIL,))
+            return CodeStep(done=False, expires_in_s=CODE_VALID_S)
+        if procedure.code is None:
+            raise Invalid(code="missing")
+        if procedure.new_password is None:
+            raise Invalid(new_password="missing")
+        self._limits.guessing(context.address, email)
+        await self._reset(email, procedure.code, procedure.new_password)
+        self._attempts.succeeded(context.address, email)
+        return CodeStep(done=True)
 
     async def _send(
         self, purpose: Purpose, channel: Channel, target: str, principal: Principal, context: RequestContext

@@ -34,6 +34,8 @@ CODES_PER_TARGET = Rate(per_s=1 / 300, burst=5)
 #: Codes to numbers that differ in their last digits only: whoever earns on them has a row of numbers.
 CODES_PER_RANGE = Rate(per_s=1 / 60, burst=20)
 RANGE_DIGITS = 3
+#: Answers about a password that is reset come at whole multiples of this, so that their time tells nothing.
+RESET_STEP_S = 0.25
 #: Codes that are sent back for one account from one address.
 CODE_GUESSES = Rate(per_s=1 / 60, burst=10)
 #: Addresses, targets and ranges that are remembered.
