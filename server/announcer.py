@@ -7,6 +7,7 @@ from contextlib import suppress
 import structlog
 
 from actors.runtime.call import Published
+from actors.runtime.ending import end
 from protocol.notification.catalogue import DRIVEN_BY
 from storage.announcements import TAKE_MAX
 
@@ -38,8 +39,7 @@ class Announcer:
     async def stop(self) -> None:
         """Stop; what is not told yet stays where it is."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     def on_event(self, published: Published) -> None:
         """An event was committed: if people are to be told of it, call for a round."""

@@ -18,6 +18,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome
+from actors.runtime.ending import end
 from actors.runtime.limits import (
     ALARMS_MAX,
     CLOCK_JOBS_MAX,
@@ -102,9 +103,8 @@ class Agenda:
         """Fire nothing any more; the rows stay for the next start."""
         self._open = False
         self._scheduler.shutdown(wait=False)
-        for watch in self._watches:
-            watch.cancel()
-        await asyncio.gather(*self._tasks, *self._watches, return_exceptions=True)
+        await end(*self._watches)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
         """Do something now and then, never twice at once, however the wall clock jumps; it may be missed."""

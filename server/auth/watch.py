@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from actors.runtime.clock import Clock
+from actors.runtime.ending import end
 from server.auth.keys import SigningKeys
 from server.auth.limits import LOOK_BACK_S, LOOK_EVERY_S
 from server.auth.tokens import TokenService
@@ -52,8 +53,7 @@ class Watch:
     async def stop(self) -> None:
         """Look no more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     async def look(self) -> None:
         """Hear of what was taken away since the last look, and somewhat before: clocks and commits differ."""

@@ -25,6 +25,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from msgspec import Struct
 
 from actors.runtime.call import Call, Published
+from actors.runtime.ending import end
 from protocol.catalogue import Query
 from protocol.errors import Unavailable
 from protocol.frames import AckState, CloseCode, OpenOutcome, SignalState
@@ -148,8 +149,7 @@ class Hub:
     async def stop(self) -> None:
         """Write the last acks. Call it behind ``drain``."""
         if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            await asyncio.gather(self._housekeeping, return_exceptions=True)
+            await end(self._housekeeping)
         self._wheel.stop()
         await self.flush_acks()
 

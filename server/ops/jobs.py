@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from actors.runtime.ending import end
 from server.ops.job_metrics import JobMetrics
 from storage.database import OUTAGES, DatabaseUnreachable, Pool
 from storage.jobs import Claim, claim, load_records, mark_done, mark_failed, mark_started, register
@@ -132,9 +133,7 @@ class Jobs:
     async def stop(self) -> None:
         """Cut what is running; the next start, or another node, makes it up."""
         self._open = False
-        for task in self._running.values():
-            task.cancel()
-        await self.settle()
+        await end(*self._running.values())
 
     async def check(self) -> None:
         """Look at every job, and run those that are due."""

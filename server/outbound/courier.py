@@ -21,6 +21,7 @@ from typing import Generic, TypeVar
 import structlog
 from msgspec import Struct
 
+from actors.runtime.ending import end
 from protocol.ids import DeliveryId
 from protocol.notification.deliveries import ATTEMPTS_MAX, DeliveryState
 from server.http.limits import Rate
@@ -47,6 +48,8 @@ PUT_BACK_S = 5.0
 PACE_ROUND_S = 0.25
 #: What is being taken when the server stops is waited for so long; then its leases run out.
 ROUND_MAX_S = 5.0
+#: What was cut may take so long to be noted.
+NOTE_MAX_S = 5.0
 #: The shortest wait between two looks at the queue.
 ROUND_MIN_S = 0.01
 #: The wait after a first failed attempt, doubled with each further one, and at most; half of it is left to chance.
@@ -138,14 +141,17 @@ class Courier(Generic[M]):
         self._stopping = True
         self._called.set()
         if self._task is not None:
-            await _ended(self._task)
+            await asyncio.wait([self._task], timeout=ROUND_MAX_S)
+            await end(self._task)
         if self._sending:
             await asyncio.wait(self._sending, timeout=grace_s)
         self._cut.set()
         for limit in self._limits:
             if not limit.expired():
                 limit.reschedule(asyncio.get_running_loop().time())
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=NOTE_MAX_S)
+            await end(*self._sending)
         await self._adapter.close()
 
     def call(self) -> None:
@@ -352,13 +358,6 @@ class Courier(Generic[M]):
                 return say(state=DeliveryState.DEAD, reason=reason)
             case Needless(reason):
                 return say(state=DeliveryState.SKIPPED, reason=reason)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Wait until a task that was told to end has done so; a database that does not answer does not hold it up."""
-    await asyncio.wait([task], timeout=ROUND_MAX_S)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 def backoff_s(attempts: int, after_s: float | None) -> float:

@@ -104,8 +104,8 @@ class Reaching:
 
     async def stop(self, grace_s: float) -> None:
         """Stop; what is being sent may finish within the grace, and what is not sent yet stays where it is."""
-        await self.announcer.stop()
-        await asyncio.gather(*(courier.stop(grace_s) for courier in self.couriers.values()))
+        couriers = [courier.stop(grace_s) for courier in self.couriers.values()]
+        await asyncio.gather(self.announcer.stop(), *couriers)
 
     def call(self, channels: Collection[Channel]) -> None:
         """These channels have something to send."""

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 import server.node
+from actors.runtime import ending
 from protocol.errors import Unavailable
 from protocol.user import CurrentUser
 from server.client import live
 from server.config import DatabaseConfig
 from server.ops import health
+from server.outbound import courier
 from storage import commit, database
 from storage.database import Pool, connect_pool
 from tests.support.faults import PATIENCE_S, ROUNDS, make_scene, patient_config, until, watching
@@ -34,9 +36,17 @@ async def proxy(database_dsn: str) -> AsyncIterator[PgProxy]:
 @pytest.fixture
 async def site(proxy: PgProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     """A server in this process that reaches its database only through the proxy, over as few lines as can be."""
-    monkeypatch.setattr(database, "CLOSE_TIMEOUT_S", SHORT_S)
+    end_soon(monkeypatch)
     async with open_site(proxy.dsn, patient_config(tmp_path, database=DatabaseConfig(pool_max=2))) as site:
         yield site
+
+
+def end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bring down how long a stop waits for what hangs."""
+    monkeypatch.setattr(database, "CLOSE_TIMEOUT_S", SHORT_S)
+    monkeypatch.setattr(ending, "END_TIMEOUT_S", SHORT_S)
+    monkeypatch.setattr(courier, "ROUND_MAX_S", SHORT_S)
+    monkeypatch.setattr(courier, "NOTE_MAX_S", SHORT_S)
 
 
 @pytest.fixture
@@ -98,6 +108,7 @@ async def test_a_silent_database_makes_the_server_unready_at_once_however_long_i
         assert await readiness(site) == 503
 
     proxy.restore()
+    proxy.cut()  # lines that others wait on
     await ready(site)
 
 
@@ -119,7 +130,7 @@ async def test_a_silent_database_makes_reads_unavailable_until_it_is_back(
 async def test_a_server_whose_database_is_silent_still_ends(
     impatient: None, proxy: PgProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "CLOSE_TIMEOUT_S", SHORT_S)
+    end_soon(monkeypatch)
     async with asyncio.timeout(PATIENCE_S), open_site(proxy.dsn, patient_config(tmp_path)) as site:
         assert await readiness(site) == 200
 
