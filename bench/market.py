@@ -95,7 +95,8 @@ class _Making:
         self._node = node
 
     async def people(self, count: int) -> list[UserId]:
-        accounts = [NewAccount(email=f"person{n}@bench.test", name=f"Person {n}") for n in range(count)]
+        mark = uuid4().hex[:8]  # several markets may share a database
+        accounts = [NewAccount(email=f"person{n}-{mark}@bench.test", name=f"Person {n}") for n in range(count)]
         return await make_accounts(self._node.runtime, accounts, NO_PASSWORD)
 
     async def business(self, number: int, owner_id: UserId, staff: Sequence[UserId]) -> list[Offer]:
