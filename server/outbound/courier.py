@@ -36,8 +36,6 @@ M = TypeVar("M", bound=Message)
 
 #: How long a worker may hold a delivery, unless configured otherwise; after that it is taken for dead.
 LEASE_S = 120
-#: How long an adapter may take for one batch with that lease: half of it.
-SEND_TIMEOUT_S = LEASE_S / 2
 #: What is due is looked for this often, even if nobody calls.
 LOOK_EVERY_S = 30.0
 #: The same after the database failed.

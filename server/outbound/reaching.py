@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -48,8 +48,6 @@ log = structlog.get_logger(__name__)
 RECLAIM_EVERY_S = 15.0
 #: The queue's length is looked at this often.
 LOOK_EVERY_S = 15.0
-
-M = TypeVar("M", bound=Message)
 
 Make = Callable[[Brief], Message | Needless]
 #: Gives what makes messages of briefs, having read what it needs besides.
