@@ -94,7 +94,7 @@ class Window:
         )
 
 
-def report(tally: Tally) -> None:
+def report(tally: Struct) -> None:
     """Hand the figures to whoever started this client."""
     _say(msgspec.json.encode(tally).decode())
 

@@ -156,6 +156,12 @@ async def test_it_is_served_and_real_frames_fit_it(server: Site) -> None:
     assert len(heard) >= 3
     for event in heard:
         payload = resolve(answer.json, f"#/components/messages/event.{event.type}")["payload"]
-        frame = {"frame": "event", "seq": event.seq, "type": event.type, "entity": event.entity, "at": str(event.at)}
+        frame: dict[str, object] = {
+            "frame": "event",
+            "seq": event.seq,
+            "type": event.type,
+            "entity": event.entity,
+            "at": str(event.at),
+        }
         frame |= {"version": event.version, "cause": event.cause, "data": event.data}
         jsonschema.Draft202012Validator(answer.json | payload).validate(frame)

@@ -173,13 +173,16 @@ async def test_an_answer_that_events_have_overtaken_is_asked_for_again(world: Wo
 
 async def test_a_gap_is_refused_and_what_is_known_changes_nothing(world: World) -> None:
     replica = Replica(Snapshot(as_of="epoch:7", bookings=[], conversations=[], truncated=False), world.customer.me)
-    about = {"type": "booking.expired", "entity": f"booking/{UUID(int=1)}", "at": "2026-03-02T09:00:00Z", "data": {}}
+    entity, at = f"booking/{UUID(int=1)}", "2026-03-02T09:00:00Z"
 
-    replica.apply(Event(**about, seq=7, version=3))
+    def expired(seq: int) -> Event:
+        return Event(type="booking.expired", entity=entity, at=at, data={}, seq=seq, version=3)
+
+    replica.apply(expired(7))
     with pytest.raises(Gap):
-        replica.apply(Event(**about, seq=9, version=3))
+        replica.apply(expired(9))
     assert replica.as_of == "epoch:7"
-    replica.apply(Event(**about, seq=8, version=3))
+    replica.apply(expired(8))
     assert replica.as_of == "epoch:8"
 
 

@@ -97,7 +97,7 @@ def test_every_make_target_command_and_module_that_is_named_exists(document: Pat
     text = text_of(document)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
-    commands |= {group.name for group in app.registered_groups}
+    commands |= {group.name for group in app.registered_groups if group.name is not None}
 
     assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
     assert set(re.findall(r"(?:-m server|`server) ([a-z]+)", text)) <= commands

@@ -19,6 +19,7 @@ from hypothesis import Phase, given
 from hypothesis import strategies as st
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -125,7 +126,10 @@ async def test_whatever_is_asked_the_answer_is_as_documented(database_dsn: str, 
 def ask_everything(document: dict[str, Any], world: World) -> None:
     """Call every operation of the document, the harmless ones first."""
     schema = schemathesis.openapi.from_dict(document)
-    operations = [found.ok() for found in schema.get_all_operations()]
+    operations: list[Operation] = []
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok), found
+        operations.append(found.ok())
     with requests.Session() as session:
         for operation in sorted(operations, key=lambda one: (one.method in LATE, one.method != "get", one.path)):
             ask(operation, world, session)
@@ -134,7 +138,7 @@ def ask_everything(document: dict[str, Any], world: World) -> None:
 def ask(operation: Operation, world: World, session: requests.Session) -> None:
     """Call one operation in every way; what is wrong is noted, and the next example is tried."""
 
-    def example(case: Case, role: str) -> None:
+    def example(case: Case[Operation], role: str) -> None:
         token = world.token(role)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         response = case.call(base_url=world.site.url, session=session, headers=headers, timeout=REQUEST_TIMEOUT_S)
@@ -154,7 +158,7 @@ def ask(operation: Operation, world: World, session: requests.Session) -> None:
     examples(EXAMPLES, Phase.generate)(given_both(example))()
 
 
-def cases_of(operation: Operation, world: World) -> st.SearchStrategy[Case]:
+def cases_of(operation: Operation, world: World) -> st.SearchStrategy[Case[Operation]]:
     """Input that fits and input that does not, mostly about things that exist."""
     params = [name for name in world.ids if f"{{{name}}}" in operation.path]
     known = st.fixed_dictionaries({name: st.sampled_from(world.ids[name]) for name in params})

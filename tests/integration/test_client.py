@@ -370,7 +370,7 @@ async def test_nobody_there_is_asked_again_ever_more_rarely_and_by_chance(
             enough.set()
         return 0.0
 
-    monkeypatch.setattr(live.random, "uniform", chance)
+    monkeypatch.setattr("server.client.live.random.uniform", chance)
     assert ada.rest.signed_in is not None
     nowhere = Rest("http://127.0.0.1:1", ada.rest.signed_in)
     client = Client(nowhere)

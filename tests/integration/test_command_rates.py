@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from protocol.business import RegisterBusiness
@@ -17,7 +18,7 @@ from tests.support.gateway import Client as Line
 from tests.support.server import Person, Response, Site, make_config, open_site, outcome_of
 
 DATA = {"name": "Shop", "category_id": "repair", "city": "Berlin", "zone": "Europe/Berlin", "currency": "EUR"}
-REGISTER = RegisterBusiness(**DATA)
+REGISTER = msgspec.convert(DATA, RegisterBusiness)
 
 
 def own_rate() -> int:

@@ -213,6 +213,9 @@ async def test_a_killed_database_loses_nothing_that_was_answered(
             else:
                 to, last = booking(), None
 
+    def went_well(count: int, since: int) -> bool:
+        return sum(outcome.status == OK for _, outcome in answered[since:]) >= count
+
     async with running(dsn) as committer, asyncio.TaskGroup() as group:
         for _ in range(16):
             group.create_task(client(committer))
@@ -221,8 +224,7 @@ async def test_a_killed_database_loses_nothing_that_was_answered(
             await until(lambda: len(answered) >= 100 and server.pid is not None)
             assert server.pid is not None
             psutil.Process(server.pid).kill()
-            mark = len(answered)
-            await until(lambda mark=mark: sum(outcome.status == OK for _, outcome in answered[mark:]) >= 100)
+            await until(partial(went_well, 100, len(answered)))
         stop.set()
 
     await assert_all_there(dsn, answered)

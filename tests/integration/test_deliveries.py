@@ -38,12 +38,8 @@ async def test_what_happens_to_a_booking_goes_out_to_everybody_whom_it_concerns(
     await server.captured(await customer.call(PayBooking(booking_id=booking_id)))
 
     async def sent() -> bool:
-        return (
-            await server.node.pool.fetchval(
-                "SELECT count(*) FROM deliveries WHERE template = 'booking.paid' AND state = 'sent'"
-            )
-            == 2
-        )
+        two = "SELECT count(*) = 2 FROM deliveries WHERE template = 'booking.paid' AND state = 'sent'"
+        return bool(await server.node.pool.fetchval(two))
 
     await until(sent)
     letters = await server.node.pool.fetch(

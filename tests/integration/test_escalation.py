@@ -17,7 +17,7 @@ from protocol.notification.preferences import QuietHours, SetPreferences
 from protocol.user import SignUp
 from storage.deliveries import planning
 from storage.queries.heed import _HEED, LOOK_BACK_MAX
-from tests.integration.test_deliveries import delivery
+from tests.support.deliveries import delivery
 from tests.support.faults import until
 from tests.support.plans import generic_plan
 from tests.support.server import PASSWORD, Person, Site
@@ -230,7 +230,7 @@ async def test_what_is_late_waits_for_the_end_of_quiet_hours_and_no_attempt_coun
     async def held_up() -> bool:
         row = await server.node.pool.fetchrow("SELECT * FROM deliveries WHERE id = $1", push.id)
         assert row is not None
-        waits = row["due_at"] - now
+        waits: timedelta = row["due_at"] - now
         return row["reason"] == "quiet" and row["attempts"] == 0 and timedelta(minutes=119) < waits < timedelta(hours=3)
 
     await until(held_up)

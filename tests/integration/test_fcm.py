@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,9 +169,9 @@ async def test_a_forgotten_device_gets_nothing(tmp_path: Path) -> None:
 
 async def test_access_tokens_are_fetched_in_a_thread_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[threading.Thread] = []
-    refresh = service_account.Credentials.refresh
+    refresh: Callable[[service_account.Credentials, object], None] = service_account.Credentials.refresh
 
-    def noted(self: Any, request: Any) -> None:
+    def noted(self: service_account.Credentials, request: object) -> None:
         threads.append(threading.current_thread())
         refresh(self, request)
 
@@ -309,7 +309,7 @@ async def test_what_happens_to_a_booking_reaches_telephones_and_dead_ones_are_fo
             assert message["data"]["entity"] == f"booking/{booking_id}"
 
             async def forgotten() -> bool:
-                return await site.node.pool.fetchval("SELECT count(*) FROM devices") == 1
+                return bool(await site.node.pool.fetchval("SELECT count(*) = 1 FROM devices"))
 
             await until(forgotten)
             await site.at_rest()

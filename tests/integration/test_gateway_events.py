@@ -401,7 +401,8 @@ async def test_a_poll_that_waits_in_vain_gets_an_empty_page(gateway: Gateway) ->
 
 
 async def test_a_page_holds_no_more_than_was_asked_for(gateway: Gateway) -> None:
-    since, seqs = await position(gateway), []
+    since = await position(gateway)
+    seqs: list[int] = []
     for number in range(7):
         await say(gateway.node, str(number))
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -41,7 +41,7 @@ BUSINESS, BOOKING, THREAD = UUID(int=90), UUID(int=91), UUID(int=92)
 AT = datetime(2026, 3, 29, 9, 30, 0, 250_000, tzinfo=UTC)
 
 
-class SampleHappened(Event):
+class SampleHappened(Event, frozen=True, kw_only=True):
     """An event with everything whose order or form a log does not keep by itself."""
 
     counts: dict[str, int]
@@ -183,7 +183,8 @@ async def test_a_position_is_epoch_and_number_and_zero_for_somebody_new(pool: Po
 
 async def test_a_position_belongs_to_the_snapshot_that_it_is_read_in(pool: Pool) -> None:
     event = MessagePosted(message_id=MessageId(UUID(int=1)), sender_id=ADA)
-    async with pool.acquire() as reader, reader.transaction(isolation="repeatable_read", readonly=True):
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        reader = cast(Pool, connection)  # one connection reads like a pool
         before = await position(reader, ADA)
         await put(pool, ADA, 1, Ref(Kind.USER, ADA), event)
         meanwhile = await position(reader, ADA)

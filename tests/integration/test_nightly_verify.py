@@ -136,10 +136,11 @@ async def test_journals_are_read_in_pages_and_each_actor_is_followed_by_its_even
     monkeypatch.setattr(checks, "ROWS_AT_ONCE", 1)
 
     seen: dict[str, list[int]] = {}
+    versions: list[int] = []
     async for item in lives(server.node.pool):
         if isinstance(item, Life):
             assert str(item.to) not in seen
-            seen[str(item.to)] = versions = []
+            versions = seen[str(item.to)] = []
         else:
             versions.append(item.version)
 

@@ -8,6 +8,7 @@ import pytest
 
 from protocol.booking.views import GetTimeline
 from protocol.frames import OpenOutcome
+from protocol.ids import BookingId
 from protocol.snapshot import GetSnapshot
 from server.config import RetentionConfig
 from server.node import ACTORS
@@ -24,6 +25,7 @@ from tests.support.server import Person, Site
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 ADA, BOB = UUID(int=1), UUID(int=2)
+Story = tuple[Site, Person, BookingId]
 MANY = 300
 
 
@@ -170,7 +172,7 @@ async def test_an_empty_table_is_swept(pool: Pool) -> None:
 
 
 @pytest.fixture
-async def story(server: Site) -> tuple[Site, Person, UUID]:
+async def story(server: Site) -> Story:
     """A server with a booking that has ended long ago, and its customer."""
     market, customer = await server.market(), await server.person("Carla", live=True)
     booking_id = await server.completed(market, customer)
@@ -182,7 +184,7 @@ async def entries(pool: Pool, relation: str, kind: str = "booking") -> int:
     return int(await pool.fetchval(f"SELECT count(*) FROM {relation} WHERE kind = $1", kind))
 
 
-async def test_the_journal_of_what_has_come_to_rest_moves_to_the_archive(story: tuple[Site, Person, UUID]) -> None:
+async def test_the_journal_of_what_has_come_to_rest_moves_to_the_archive(story: Story) -> None:
     site, customer, booking_id = story
     before = await site.node.pool.fetch("SELECT * FROM journal_all ORDER BY kind, id, version")
     timeline = await customer.call(GetTimeline(booking_id=booking_id))
@@ -196,7 +198,7 @@ async def test_the_journal_of_what_has_come_to_rest_moves_to_the_archive(story: 
     await site.prove()
 
 
-async def test_an_inbox_is_read_back_from_the_archive_as_from_the_journal(story: tuple[Site, Person, UUID]) -> None:
+async def test_an_inbox_is_read_back_from_the_archive_as_from_the_journal(story: Story) -> None:
     site, customer, _ = story
     before = await read_page(site.node.pool, customer.id, 0, 500)
 
@@ -237,7 +239,7 @@ async def test_who_wakes_up_goes_on_in_the_journal_and_can_be_moved_again(server
 
 
 async def test_long_journals_and_many_actors_take_several_statements(
-    story: tuple[Site, Person, UUID], monkeypatch: pytest.MonkeyPatch
+    story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, _, _ = story
     monkeypatch.setattr(retention, "ARCHIVE_BLOCKS_MAX", 1)
@@ -255,13 +257,13 @@ async def test_long_journals_and_many_actors_take_several_statements(
 
 async def test_the_archive_is_read_by_its_key(pool: Pool) -> None:
     await crowd(pool)
-    looks = {
-        "one actor": ("SELECT * FROM journal_all WHERE kind = 'user' AND id = $1", ADA),
-        "an inbox": (PAGES, [ADA], [0], [500]),
-        "a page of verify": (JOURNALS, ["user"] * 2, [ADA, BOB]),
+    looks: dict[str, tuple[str, list[object]]] = {
+        "one actor": ("SELECT * FROM journal_all WHERE kind = 'user' AND id = $1", [ADA]),
+        "an inbox": (PAGES, [[ADA], [0], [500]]),
+        "a page of verify": (JOURNALS, [["user"] * 2, [ADA, BOB]]),
     }
 
-    for what, (sql, *values) in looks.items():
+    for what, (sql, values) in looks.items():
         shown = await plan(pool, sql, *values)
         assert "Index Scan using journal_archive_pkey" in shown, f"{what}: {shown}"
         assert "Seq Scan" not in shown, f"{what}: {shown}"

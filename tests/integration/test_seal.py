@@ -14,6 +14,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from asyncpg import Record
+from asyncpg.pool import PoolConnectionProxy
 
 from protocol.effects import Transfer
 from storage.chain import COMPLETE, EXPECTED, UNBROKEN, UNCHANGED, SealMark, check_chain
@@ -35,7 +37,7 @@ INSERT = (
 )
 
 
-async def put(connection: Connection | Pool, count: int = 1) -> list[UUID]:
+async def put(connection: "Connection | Pool | PoolConnectionProxy[Record]", count: int = 1) -> list[UUID]:
     """Write transfers, as a commit does."""
     ids = [uuid4() for _ in range(count)]
     rows = [(one, BANK, f"wallet/{one}/EUR", nth + 1, uuid4(), AT) for nth, one in enumerate(ids)]

@@ -20,12 +20,12 @@ from server.queries import slots
 from server.queries.slots import show_slots
 from storage.database import Pool
 from storage.queries.booking_facts import BookingAsk, booking_facts
-from tests.support.salon import MONDAY, NOW, ZONE, Salon, berlin, open_salon
+from tests.support.salon import MONDAY, NOW, ZONE, Days, Salon, berlin, open_salon
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 TUESDAY = MONDAY + timedelta(days=1)
-ON_MONDAY = {"from_": str(MONDAY), "to": str(MONDAY)}
+ON_MONDAY = Days(from_=str(MONDAY), to=str(MONDAY))
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ async def test_hangs(bare_dsn):
 def run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A pytest run of its own that hangs in a test with a database."""
     (tmp_path / "test_hanging.py").write_text(HANGING_TEST)
-    command = [sys.executable, "-m", "pytest", "-s", "-p", "tests.conftest", "-c", ROOT / "pyproject.toml", tmp_path]
+    options = ["-s", "-p", "tests.conftest", "-c", str(ROOT / "pyproject.toml")]
+    command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     environ = {name: value for name, value in os.environ.items() if name != DIRECTORY_VARIABLE}
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
         yield process

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from actors.runtime import turns
-from actors.runtime.call import Outcome
-from actors.runtime.limits import MAILBOX_MAX, PIPELINE_MAX, RERUNS_MAX
+from actors.runtime.call import Call, Outcome, Published
+from actors.runtime.limits import MAILBOX_MAX, PIPELINE_MAX, RERUNS_MAX, TWINS_MAX
 from actors.runtime.observer import Observer
 from actors.runtime.turns import Runtime
 from protocol.catalogue import Command
@@ -97,7 +97,8 @@ def value(outcome: Outcome) -> int:
 
 
 async def test_a_turn_builds_on_a_decision_whose_commit_is_under_way() -> None:
-    gate, counter, outcomes = Gate(), uuid4(), []
+    gate, counter = Gate(), uuid4()
+    outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
 
     for _ in range(3):
@@ -112,7 +113,8 @@ async def test_a_turn_builds_on_a_decision_whose_commit_is_under_way() -> None:
 
 
 async def test_nothing_of_a_turn_is_heard_before_its_commit() -> None:
-    gate, counter, heard = Gate(), uuid4(), []
+    gate, counter = Gate(), uuid4()
+    heard: list[object] = []
     runtime = make_samples_runtime(
         None, gate, publish=heard.append, scheduled=lambda to, effect: heard.append((to, effect))
     )
@@ -131,7 +133,8 @@ async def test_nothing_of_a_turn_is_heard_before_its_commit() -> None:
 
 
 async def test_an_answer_is_in_the_database_when_it_is_heard(pool: Pool, committer: Committer) -> None:
-    gate, counter, heard = Gate(committer), uuid4(), []
+    gate, counter = Gate(committer), uuid4()
+    heard: list[Published] = []
     runtime = make_samples_runtime(pool, gate, publish=heard.append)
     answer = asyncio.create_task(send(runtime, Add(booking_id=counter)))
     async with asyncio.timeout(HANG_S):
@@ -147,7 +150,8 @@ async def test_an_answer_is_in_the_database_when_it_is_heard(pool: Pool, committ
 
 
 async def test_facts_wait_until_the_actor_is_durable() -> None:
-    gate, counter, asked = Gate(), uuid4(), []
+    gate, counter = Gate(), uuid4()
+    asked: list[Ask] = []
 
     async def load(asks: Sequence[Ask]) -> list[Known]:
         asked.extend(asks)
@@ -236,7 +240,8 @@ async def test_another_persons_id_is_another_command(runtime: Runtime) -> None:
 
 
 async def test_a_retry_in_flight_waits_for_the_first() -> None:
-    gate, counter, outcomes = Gate(), uuid4(), []
+    gate, counter = Gate(), uuid4()
+    outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
     for _ in range(2):
         runtime.submit(make_call(Add(booking_id=counter), key="one", done=outcomes.append))
@@ -249,7 +254,8 @@ async def test_a_retry_in_flight_waits_for_the_first() -> None:
 
 
 async def test_a_retry_in_flight_for_something_else_is_refused() -> None:
-    gate, counter, outcomes = Gate(), uuid4(), []
+    gate, counter = Gate(), uuid4()
+    outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
     runtime.submit(make_call(Add(booking_id=counter), key="one"))
     runtime.submit(make_call(Add(booking_id=counter, amount=2), key="one", done=outcomes.append))
@@ -286,19 +292,21 @@ async def test_a_retry_in_flight_waits_within_bounds(monkeypatch: pytest.MonkeyP
 
 
 async def test_only_so_many_retries_wait_for_one_command() -> None:
-    gate, counter, outcomes = Gate(), uuid4(), []
+    gate, counter = Gate(), uuid4()
+    outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
-    for _ in range(turns.TWINS_MAX + 2):
+    for _ in range(TWINS_MAX + 2):
         runtime.submit(make_call(Add(booking_id=counter), key="one", done=outcomes.append))
 
     assert [type(outcome.error) for outcome in outcomes] == [InFlight]
     await settled()
     gate.answer(OK)
-    assert len(outcomes) == turns.TWINS_MAX + 2
+    assert len(outcomes) == TWINS_MAX + 2
 
 
 async def test_after_a_fault_the_same_id_runs_anew() -> None:
-    gate, counter, outcomes = Gate(), uuid4(), []
+    gate, counter = Gate(), uuid4()
+    outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
     for status, fault in (("fault", Unavailable()), (OK, None)):
         runtime.submit(make_call(Add(booking_id=counter), key="one", done=outcomes.append))
@@ -377,7 +385,8 @@ async def test_a_version_that_the_sender_did_not_expect_is_refused(runtime: Runt
 
 
 async def test_a_full_mailbox_is_busy() -> None:
-    gate, counter, outcomes = Gate(), uuid4(), []
+    gate, counter = Gate(), uuid4()
+    outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
     for _ in range(MAILBOX_MAX + 1):
         runtime.submit(make_call(Add(booking_id=counter), done=outcomes.append))
@@ -409,7 +418,8 @@ class Reruns(Observer):
 
 
 async def test_a_command_is_decided_again_only_so_often() -> None:
-    gate, counter, outcomes, reruns = Gate(), uuid4(), [], Reruns()
+    gate, counter, reruns = Gate(), uuid4(), Reruns()
+    outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate, observer=reruns)
     runtime.submit(make_call(Add(booking_id=counter), done=outcomes.append))
     while not outcomes:
@@ -438,7 +448,8 @@ async def test_idle_actors_make_room(monkeypatch: pytest.MonkeyPatch, runtime: R
 
 async def test_an_actor_at_work_is_never_put_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "ACTIVATIONS_MAX", 1)
-    gate, outcomes = Gate(), []
+    gate = Gate()
+    outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
     counters = [uuid4(), uuid4()]
     for counter in counters * 2:
@@ -513,13 +524,12 @@ async def test_a_listener_who_crashes_keeps_nobody_from_their_answer(
         raise RuntimeError("a bug in a listener")
 
     class DeafObserver(Observer):
-        finished = crash
+        def finished(self, call: Call, outcome: Outcome, seconds: float) -> None:
+            crash()
 
-    options = {deaf: crash} if deaf in ("publish", "scheduled") else {}
-    observer = DeafObserver() if deaf == "observer" else None
-    runtime = make_samples_runtime(pool, committer, observer=observer, **options)
-    if deaf == "send":
-        runtime.send = crash
+    runtime = make_samples_runtime(pool, committer, observer=DeafObserver() if deaf == "observer" else None)
+    if deaf in ("publish", "scheduled", "send"):
+        setattr(runtime, deaf, crash)
     counter = uuid4()
     if deaf == "done":
         runtime.submit(make_call(Add(booking_id=counter), done=crash))

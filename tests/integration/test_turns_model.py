@@ -138,7 +138,7 @@ def assert_answered_once(answered: Answered) -> Answered:
 
 
 def code(outcome: Outcome) -> str | None:
-    return outcome.error and outcome.error.code
+    return None if outcome.error is None else outcome.error.code
 
 
 async def assert_counter(pool: Pool, counter: UUID, answered: Answered) -> None:

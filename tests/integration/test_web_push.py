@@ -239,7 +239,7 @@ async def test_what_happens_to_a_booking_reaches_the_browsers_of_those_whom_it_c
         assert here.signed()[1] == key
 
         async def forgotten() -> bool:
-            return await site.node.pool.fetchval("SELECT count(*) FROM devices") == 1
+            return bool(await site.node.pool.fetchval("SELECT count(*) = 1 FROM devices"))
 
         await until(forgotten)
         await site.at_rest()

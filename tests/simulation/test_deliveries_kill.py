@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -100,9 +101,9 @@ async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_dou
         wanted = await queue_letters(directory)
         async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:
             mail.delay_s = THINKS_S
-            await server.start()
+            running = await server.start()
             for count in KILLED_AT:
-                await until(lambda count=count: have_arrived(mail, count))  # type: ignore[misc]
+                await until(partial(have_arrived, mail, count))
                 await server.kill()
                 running = await server.start()
             async with opened(running.dsn) as pool:

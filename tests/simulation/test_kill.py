@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -129,7 +130,7 @@ async def talk(load: Load, thread_id: ConversationId, client: Client) -> None:
     posted = load.posted.setdefault(thread_id, [])
     while not load.stop.is_set():
         command, key = PostMessage(conversation_id=thread_id, text=f"number {len(posted)}"), str(uuid4())
-        reply = await until_answered(lambda command=command, key=key: client.send(command, id=key))
+        reply = await until_answered(partial(client.send, command, id=key))
         posted.append(reply.message_id)
         await load.told()
 

@@ -44,7 +44,7 @@ class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     count: int = 1
 
 
-class GadgetMade(View):
+class GadgetMade(View, frozen=True, kw_only=True):
     """The new gadget."""
 
     id: UUID
@@ -96,7 +96,7 @@ class MeltGadget(Command, frozen=True, kw_only=True):
     booking_id: BookingId
 
 
-class GadgetView(View):
+class GadgetView(View, frozen=True, kw_only=True):
     """One gadget."""
 
     id: UUID
@@ -117,7 +117,7 @@ class Order(StrEnum):
     OLDEST = "oldest"
 
 
-class AskedFor(View):
+class AskedFor(View, frozen=True, kw_only=True):
     """What the list was asked for."""
 
     count: int
@@ -139,7 +139,7 @@ class ListGadgets(Query, frozen=True, kw_only=True, rename="camel"):
     text: str = ""
 
 
-class Whoami(View):
+class Whoami(View, frozen=True, kw_only=True):
     """What a procedure knows of its request."""
 
     said: str

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from actors.booking.actor import Booking
 from actors.business import Business
@@ -36,6 +36,13 @@ WITH_A_BREAK = (LocalSpan(540, 720), LocalSpan(780, 1020))
 WEEK = Week(week=(*(WITH_A_BREAK,) * 5, (), ()))
 
 
+class Days(TypedDict):
+    """Where to look for slots: whole days, or instants."""
+
+    from_: str
+    to: str
+
+
 def berlin(clock: str, day: date = MONDAY) -> datetime:
     """The instant at which the salon's clock shows that."""
     return to_instant(datetime.fromisoformat(f"{day}T{clock}"), ZONE)
@@ -61,11 +68,19 @@ class Salon:
         await self.node.at_rest()
         return outcome
 
-    async def slots(self, principal: Principal | None = None, **asked: Any) -> SlotsView:
+    async def slots(
+        self,
+        principal: Principal | None = None,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+        staff_id: UserId | None = None,
+        explain: bool = False,
+    ) -> SlotsView:
         """Look for slots of the cut."""
         finder = SlotFinder(self.catalogue, self.node.clock.now)
-        asked = {"service_id": self.cut, **asked}
-        return await finder(self.pool, FindSlots(**asked), principal)
+        asked = FindSlots(service_id=self.cut, from_=from_, to=to, staff_id=staff_id, explain=explain)
+        return await finder(self.pool, asked, principal)
 
     async def ask(self, handler: Any, query: Query, principal: Principal | None = None) -> Any:
         """Ask a query."""

@@ -25,6 +25,7 @@ from multidict import CIMultiDictProxy
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call
 from protocol.booking.commands import (
     ApproveBooking,
+    BookingReply,
     CompleteBooking,
     CreateBooking,
     PayBooking,
@@ -200,7 +201,7 @@ class Site:
         return await self._stack.enter_async_context(Client(person.rest, since=since))
 
     async def request(
-        self, method: str, path: str, person: Person | None = None, body: Any = None, **headers: str
+        self, method: str, path: str, person: Person | None = None, body: Any = None, /, **headers: str
     ) -> Response:
         """One HTTP request as a program without our client sends it."""
         if person is not None:
@@ -261,7 +262,8 @@ class Site:
     async def booked(self, market: Market, customer: Person, hours: int = 0) -> BookingId:
         """A new booking that is not paid, so many hours behind the market's ``soon``."""
         start_at = market.soon + timedelta(hours=hours)
-        return (await customer.call(CreateBooking(service_id=market.service_id, start_at=start_at))).booking_id
+        booked: BookingReply = await customer.call(CreateBooking(service_id=market.service_id, start_at=start_at))
+        return booked.booking_id
 
     async def confirmed(self, market: Market, customer: Person, hours: int = 0) -> BookingId:
         """A booking that is paid and approved, and its thread open."""
@@ -299,7 +301,7 @@ class Site:
     async def advance(self, by: timedelta) -> None:
         """Let time pass, as anybody may in development, and wait until everything that fell due was handled."""
         body = {"advance_s": by.total_seconds()}
-        answer = await self.request("POST", "/dev/clock", body=body)
+        answer = await self.request("POST", "/dev/clock", None, body)
         assert answer.status == 200, answer.body
         await self.at_rest()
 

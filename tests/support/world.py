@@ -197,7 +197,7 @@ class World:
         return self.chance.choice(self.bookings[-RECENT:])
 
     async def order(self, who: Person, command: type[Command]) -> None:
-        await who.call(command(booking_id=self.any_booking()))  # type: ignore[call-arg]  # those above have it
+        await who.call(command(booking_id=self.any_booking()))
 
     async def decline(self, booking_id: BookingId) -> None:
         await self.staff.call(DeclineBooking(booking_id=booking_id, reason_code=DeclineReason.TOO_FAR))

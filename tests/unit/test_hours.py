@@ -31,6 +31,9 @@ TURNS = [
     ("America/St_Johns", date(2010, 11, 7)),
 ]
 
+Day = tuple[LocalSpan, ...]
+DaysOfWeek = tuple[Day, Day, Day, Day, Day, Day, Day]
+
 
 def every_day(*spans: tuple[int, int], zone: str = "Europe/Berlin", closed_dates: tuple[date, ...] = ()) -> OpenHours:
     day = tuple(LocalSpan(*span) for span in spans)
@@ -38,9 +41,12 @@ def every_day(*spans: tuple[int, int], zone: str = "Europe/Berlin", closed_dates
 
 
 def on(weekday: int, *spans: tuple[int, int], zone: str = "Europe/Berlin") -> OpenHours:
-    week = [()] * 7
-    week[weekday] = tuple(LocalSpan(*span) for span in spans)
-    return OpenHours(zone=zone, week=tuple(week))
+    opened = tuple(LocalSpan(*span) for span in spans)
+
+    def of(day: int) -> Day:
+        return opened if day == weekday else ()
+
+    return OpenHours(zone=zone, week=(of(0), of(1), of(2), of(3), of(4), of(5), of(6)))
 
 
 def wall(text: str, zone: str = "Europe/Berlin", offset_h: float | None = None) -> datetime:
@@ -239,13 +245,13 @@ class TestOpenSpans:
 
 
 @st.composite
-def weeks(draw: st.DrawFn) -> tuple[tuple[LocalSpan, ...], ...]:
-    def day() -> tuple[LocalSpan, ...]:
+def weeks(draw: st.DrawFn) -> DaysOfWeek:
+    def day() -> Day:
         bounds = sorted(draw(st.sets(st.integers(0, CLOSES_MINUTE_MAX // 15), max_size=6)))
         pairs = zip(bounds[::2], bounds[1::2], strict=False)
         return tuple(LocalSpan(opens * 15, closes * 15) for opens, closes in pairs if opens * 15 < DAY_MINUTES)
 
-    return tuple(day() for _ in range(7))
+    return day(), day(), day(), day(), day(), day(), day()
 
 
 @cache
@@ -282,7 +288,7 @@ def open_minutes(hours: OpenHours, day: date) -> set[datetime]:
 )
 def test_open_means_open_in_each_minute_of_the_wall_clock(
     turn: tuple[str, date],
-    week: tuple[tuple[LocalSpan, ...], ...],
+    week: DaysOfWeek,
     closed: set[int],
     start_quarter: int,
     quarters: int,

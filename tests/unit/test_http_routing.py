@@ -8,7 +8,8 @@ from server.http.routing import Router, param_names
 def router(*routes: str) -> Router[str]:
     made: Router[str] = Router()
     for route in routes:
-        made.add(*route.split(" ", 1), route)
+        method, path = route.split(" ", 1)
+        made.add(method, path, route)
     return made
 
 

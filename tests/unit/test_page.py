@@ -50,10 +50,20 @@ def test_a_made_up_cursor_is_refused_by_name(made_up: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [2**63, -(2**63) - 1, "a\0", datetime(2026, 6, 10), datetime.min.replace(tzinfo=UTC)], ids=str
+    ("cursor", "value"),
+    [
+        (Cursor(tuple[int]), 2**63),
+        (Cursor(tuple[int]), -(2**63) - 1),
+        (Cursor(tuple[str]), "a\0"),
+        (Cursor(tuple[datetime]), datetime(2026, 6, 10)),
+        (Cursor(tuple[datetime]), datetime.min.replace(tzinfo=UTC)),
+    ],
+    ids=["too big", "too small", "a null byte", "without a zone", "too early"],
 )
-def test_a_cursor_that_the_database_cannot_hold_is_refused(value: int | str | datetime) -> None:
-    cursor = Cursor(tuple[type(value)])  # type: ignore[misc]  # the type of each example
+def test_a_cursor_that_the_database_cannot_hold_is_refused(
+    cursor: Cursor[tuple[int | str | datetime]], value: int | str | datetime
+) -> None:
+    written = cursor.write((value,))
 
     with pytest.raises(Invalid):
-        cursor.read(cursor.write((value,)))
+        cursor.read(written)
