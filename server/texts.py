@@ -1,15 +1,13 @@
 """What people read when something is refused, by language and machine code.
 
 ``protocol.errors`` knows codes and fields only; the words are here. Another language is another entry of
-``LANGUAGES``; a text that it lacks falls back to English, and English to the error's own docstring.
+``LANGUAGES``; a text that it lacks falls back to English, which has one for every code.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
-
-from protocol.errors import ERRORS, GuildwireError
 
 FALLBACK = "en"
 #: Fields of a refused input that are spelled out.
@@ -37,6 +35,7 @@ class Texts:
 
 ENGLISH = Texts(
     errors={
+        "rejected": Text("Not possible", "This is refused; nothing has changed."),
         "invalid": Text("The input does not fit", "Something in the input does not fit."),
         "malformed": Text("The request cannot be read", "The request is not written as it must be ({reason})."),
         "unauthenticated": Text("Please sign in", "This needs a valid access token ({reason})."),
@@ -55,6 +54,8 @@ ENGLISH = Texts(
         "no_staff_free": Text("Nobody is free then", "Nobody who offers the service is free at that time."),
         "slot_unavailable": Text("The time cannot be booked", "This time cannot be booked ({reason})."),
         "pair_blocked": Text("Not available", "The two of you do not deal with each other any more."),
+        "owner_stays": Text("The owner stays", "An owner can neither be removed nor be given another role."),
+        "already_member": Text("Already in the team", "This person works here already."),
         "email_taken": Text("The address is taken", "The e-mail address belongs to an account already."),
         "phone_taken": Text("The number is taken", "Somebody else has shown that the number is theirs."),
         "code_invalid": Text("The code does not hold", "It is not the code, or it holds no longer. Ask for another."),
@@ -65,6 +66,9 @@ ENGLISH = Texts(
         "command_id_reused": Text(
             "The command id was used before", "The same id came with another command or other content before."
         ),
+        "signature_invalid": Text("The signature does not hold", "This is not signed as it must be ({reason})."),
+        "gone_from_agenda": Text("No longer due", "It was called off, or is done already; nothing has changed."),
+        "fault": Text("Not possible right now", "Something that this needs has failed. Try again."),
         "busy": Text("Very busy", "There is more to do than can be done right now; nothing has changed. Try again."),
         "unavailable": Text("Not available right now", "The service cannot answer right now. Try again."),
         "in_flight": Text("Still at work", "The same command is still being decided. Ask again with the same id."),
@@ -128,13 +132,7 @@ def _chosen(accept_language: str, known: tuple[str, ...]) -> str:
 
 
 def _text(code: str, language: str) -> Text:
-    return LANGUAGES[language].errors.get(code) or ENGLISH.errors.get(code) or _from_docstring(code)
-
-
-def _from_docstring(code: str) -> Text:
-    doc = (ERRORS.get(code, GuildwireError).__doc__ or "").strip()
-    title = code.replace("_", " ").capitalize()
-    return Text(title, doc.partition("\n")[0].partition(" Fields:")[0] or f"{title}.")
+    return LANGUAGES[language].errors.get(code) or ENGLISH.errors.get(code) or ENGLISH.errors["rejected"]
 
 
 def _spelled_out(fields: Mapping[str, Any], language: str) -> str:
