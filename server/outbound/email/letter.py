@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
@@ -19,6 +19,19 @@ SUBJECT_CHARS_MAX = 200
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 #: What means something in the header of an address.
 _SPECIAL = re.compile(r'[<>()\[\]:;@\\,"]+')
+
+
+class _Headers(EmailPolicy):
+    """Headers as mail servers want them, but that an address of the web stays what it is, however long.
+
+    The library would put an encoded word in its place, which no mail program takes for an address (RFC 2047 §5).
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """One header, with its line's end."""
+        if name.lower() == "list-unsubscribe":
+            return f"{name}: {value}{self.linesep}".encode()
+        return super().fold_binary(name, value)
 
 
 class BadAddress(Exception):
@@ -70,7 +83,7 @@ def to_wire(email: Email, sender: Sender, now: datetime) -> Wire:
     """
     to, by = _parts(email.to), _parts(sender.address)
     utf8 = to.ascii_local_part is None or by.ascii_local_part is None
-    message = EmailMessage(policy=SMTP.clone(utf8=utf8))
+    message = EmailMessage(policy=_Headers(linesep="\r\n", utf8=utf8))
     message["From"] = _address(sender.name, by)
     message["To"] = _address(email.to_name, to)
     message["Subject"] = _line(email.subject)[:SUBJECT_CHARS_MAX]
