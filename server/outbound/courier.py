@@ -284,13 +284,16 @@ class Courier(Generic[M]):
         return outcomes
 
     def _judge(self, outcomes: Sequence[Outcome], era: int) -> None:
-        """Tell the breaker what a batch says of the provider."""
-        later = [one for one in outcomes if isinstance(one, TryLater) and not one.alone]
+        """Tell the breaker what a batch says of the provider; what was needless never came to it."""
+        heard = [one for one in outcomes if not isinstance(one, Needless)]
+        if not heard:
+            return
+        later = [one for one in heard if isinstance(one, TryLater) and not one.alone]
         asked_s = max((one.after_s or 0.0 for one in later), default=0.0)
         if asked_s > 0.0:
             self.breaker.pause(asked_s)
         before = self.breaker.state
-        if len(later) < len(outcomes):
+        if len(later) < len(heard):
             self.breaker.succeeded()
         else:
             self.breaker.failed(era)

@@ -160,6 +160,15 @@ async def test_messages_that_wait_for_reasons_of_their_own_say_nothing_bad_of_th
     assert worker.breaker.state is BreakerState.CLOSED
 
 
+async def test_what_was_needless_does_not_hide_that_a_provider_is_down(pool: Pool) -> None:
+    await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX)])
+    batch: list[Outcome] = [Needless("device_forgotten"), *[DOWN] * 9]
+    recorder = Recorder(*batch * FAILURES_MAX)
+
+    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+        await until(lambda: is_state(worker, BreakerState.OPEN))
+
+
 async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(15)])
     recorder = Recorder(*[TryLater("http_429", after_s=120.0)] * 10)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,13 +14,19 @@ import pytest
 from protocol.booking.commands import PayBooking
 from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.catalogue import Importance
+from protocol.notification.channels import Channel
 from server.config import PushConfig, ServerConfig
 from server.outbound.adapters import Gone, Needless, Outcome, Refused, Sent, TryLater
+from server.outbound.breaker import FAILURES_MAX
+from server.outbound.courier import Courier
 from server.outbound.public import PublicResolver
 from server.outbound.push.composing import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push
 from server.outbound.push.vapid import load_vapid
 from server.outbound.push.web_push import WebPush, topic_of
+from storage.database import Pool
+from storage.deliveries import Leased
 from storage.queries.device import DeviceAddress
+from tests.support.deliveries import delivery, queue
 from tests.support.faults import until
 from tests.support.server import make_config, open_site
 from tests.support.web_push import Browser, PushService, encoded, open_push_service
@@ -117,12 +124,12 @@ async def test_only_the_browser_can_read_it_and_the_server_has_signed_it(tmp_pat
         (413, {}, Refused("http_413")),
         (301, {"Location": "http://127.0.0.1:1/"}, Refused("http_301")),
         (307, {"Location": "http://127.0.0.1:1/"}, Refused("http_307")),
-        (429, {"Retry-After": "120"}, TryLater("http_429", 120.0)),
-        (429, {}, TryLater("http_429")),
-        (500, {}, TryLater("http_500")),
-        (503, {"Retry-After": "7"}, TryLater("http_503", 7.0)),
-        ("malformed", {}, TryLater("malformed", unknown=True)),
-        ("cut", {}, TryLater("cut", unknown=True)),
+        (429, {"Retry-After": "120"}, TryLater("http_429", 120.0, alone=True)),
+        (429, {}, TryLater("http_429", alone=True)),
+        (500, {}, TryLater("http_500", alone=True)),
+        (503, {"Retry-After": "7"}, TryLater("http_503", 7.0, alone=True)),
+        ("malformed", {}, TryLater("malformed", unknown=True, alone=True)),
+        ("cut", {}, TryLater("cut", unknown=True, alone=True)),
     ],
 )
 async def test_an_answer_is_taken_for_what_it_says(
@@ -142,14 +149,44 @@ async def test_whoever_is_too_slow_may_have_taken_it_and_holds_up_nobody_else(tm
         slow.answer = "slow"
         messages = [push(sender.device(one.endpoint, one.keys)) for one in (slow, quick)]
 
-        assert await sender.adapter.send(messages) == [TryLater("timeout", unknown=True), Sent()]
+        assert await sender.adapter.send(messages) == [TryLater("timeout", unknown=True, alone=True), Sent()]
+
+
+async def test_a_push_service_in_trouble_or_in_bad_faith_holds_up_no_other(pool: Pool, tmp_path: Path) -> None:
+    async with sending(tmp_path) as (sender, service):
+        bad, good = service.browser(), service.browser()
+        bad.answer, bad.answer_headers = 503, {"Retry-After": "3600"}
+        to_bad, to_good = [sender.device(one.endpoint, one.keys) for one in (bad, good)]
+
+        async def compose(deliveries: Sequence[Leased]) -> dict[DeliveryId, Push]:
+            return {one.id: push(one.device_id, id=one.id) for one in deliveries if one.device_id is not None}
+
+        worker = Courier(sender.adapter, compose, pool, lambda: datetime.now(UTC))
+        worker.start()
+        try:
+            for nth in range(FAILURES_MAX + 1):
+                await queue(pool, delivery(channel=Channel.WEB_PUSH, device_id=to_bad))
+                worker.call()
+                await until(partial(received, bad, nth + 1))
+            last = delivery(channel=Channel.WEB_PUSH, device_id=to_good)
+            await queue(pool, last)
+            worker.call()
+            await until(partial(received, good, 1))
+        finally:
+            await worker.stop()
+
+    assert worker.breaker.wait_s == 0.0
+
+
+async def received(browser: Browser, count: int) -> bool:
+    return len(browser.received) >= count
 
 
 async def test_who_does_not_answer_the_door_has_taken_nothing(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, _):
         with_nobody = Browser("http://127.0.0.1:1/push/abc")
 
-        assert await sender.send(with_nobody) == TryLater("unreachable")
+        assert await sender.send(with_nobody) == TryLater("unreachable", alone=True)
 
 
 async def test_a_forgotten_device_gets_nothing_and_useless_keys_are_forgotten(tmp_path: Path) -> None:

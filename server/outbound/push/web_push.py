@@ -1,4 +1,8 @@
-"""Web Push: messages to browsers, encrypted for each (RFC 8291), signed by this server's key (RFC 8292)."""
+"""Web Push: messages to browsers, encrypted for each (RFC 8291), signed by this server's key (RFC 8292).
+
+Each browser names a push service of its own, and whoever registers one may name any. So what one of them does, or asks
+for, is about its own messages alone: no breaker opens, and no pause is made, for the others.
+"""
 
 import asyncio
 from base64 import urlsafe_b64encode
@@ -8,6 +12,7 @@ from hashlib import sha256
 
 import aiohttp
 import msgspec
+from msgspec.structs import replace
 from py_vapid import VapidException
 from pywebpush import WebPusher, WebPushException
 
@@ -25,9 +30,9 @@ from storage.queries.device import DeviceAddress
 #: Messages of one batch, all of them under way at once.
 BATCH_MAX = 32
 CONNECTIONS_MAX = 256
-CONNECT_TIMEOUT_S = 10.0
-#: For one message, from the connection on.
-SEND_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 5.0
+#: For one message, from the connection on. Push services answer at once; who does not holds up the others of a batch.
+SEND_TIMEOUT_S = 10.0
 #: Of an answer; nobody reads more.
 ANSWER_BYTES_MAX = 1024
 _TOPIC_CHARS = 32
@@ -104,7 +109,8 @@ class WebPush:
             "Urgency": message.urgency,
             "Topic": topic_of(message.collapse_key),
         }
-        return await self._post(to.address, body, headers)
+        outcome = await self._post(to.address, body, headers)
+        return replace(outcome, alone=True) if isinstance(outcome, TryLater) else outcome
 
     async def _post(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
         try:
