@@ -1,6 +1,7 @@
 """One command, one effect: however often it is sent, and over whichever transport (SPEC §10, DESIGN §3)."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -64,7 +65,7 @@ async def test_a_retry_over_either_transport_gets_the_first_reply(
 async def test_one_id_over_both_transports_at_once_has_one_effect(server: Site, market: Market, ada: Person) -> None:
     for number in range(ROUNDS):
         key = f"at-once-{number}"
-        command = CreateBooking(service_id=market.service_id, start_at=market.soon.replace(hour=2 * number))
+        command = CreateBooking(service_id=market.service_id, start_at=market.soon + timedelta(hours=2 * number))
         one, other = await asyncio.gather(over("rest", ada, command, key), over("socket", ada, command, key))
         assert one.reply == other.reply
         assert sorted([one.replayed, other.replayed]) == [False, True]
@@ -140,7 +141,7 @@ async def test_an_id_belongs_to_its_user(server: Site, market: Market, ada: Pers
 
     with pytest.raises(NoStaffFree):  # his own command, decided anew
         await over("socket", bob, create(market), "shared")
-    later = CreateBooking(service_id=market.service_id, start_at=market.soon.replace(hour=23))
+    later = CreateBooking(service_id=market.service_id, start_at=market.soon + timedelta(hours=2))
     his, hers = await over("rest", bob, later, "another"), await over("rest", ada, create(market), "shared")
     assert his.reply.booking_id != made.reply.booking_id
     assert hers.reply == made.reply

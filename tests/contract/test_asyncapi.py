@@ -164,4 +164,6 @@ async def test_it_is_served_and_real_frames_fit_it(server: Site) -> None:
             "at": str(event.at),
         }
         frame |= {"version": event.version, "cause": event.cause, "data": event.data}
-        jsonschema.Draft202012Validator(answer.json | payload).validate(frame)
+        validator = jsonschema.Draft202012Validator(answer.json | payload)
+        validator.validate(frame)
+        assert not validator.is_valid({**frame, "version": "one"})

@@ -70,7 +70,9 @@ def words(document: Path) -> set[str]:
 
 def table(document: Path, head: str) -> list[list[str]]:
     """The cells of the table whose first line begins so."""
-    lines = document.read_text().partition(f"| {head} |")[2].splitlines()[2:]
+    _, found, behind = document.read_text().partition(f"| {head} |")
+    assert found, f"{document.name} has no table that begins with {head}"
+    lines = behind.splitlines()[2:]
     rows = takewhile(bool, lines)
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 

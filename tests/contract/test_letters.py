@@ -146,6 +146,7 @@ def test_both_parts_say_the_same() -> None:
 def test_what_people_are_called_is_never_taken_for_markup() -> None:
     for name, _, html, _ in parts():
         assert "<Flügel>" not in html, name
+    assert any("&lt;Flügel&gt;" in html for _, _, html, _ in parts())
 
 
 def test_a_letter_brings_nothing_from_elsewhere() -> None:
@@ -162,10 +163,12 @@ def test_style_is_in_every_element_and_only_what_a_screen_decides_is_left() -> N
 
 
 def test_a_letter_with_a_code_names_nobody() -> None:
-    for name, content, html, text in parts():
-        if content.layout == "code":
-            assert "Carla" not in html + text, name
-            assert content.unsubscribe_url is None
+    with_a_code = [part for part in parts() if part[1].layout == "code"]
+
+    assert len(with_a_code) == len(CODES) * len(LETTERS)
+    for name, content, html, text in with_a_code:
+        assert "Carla" not in html + text, name
+        assert content.unsubscribe_url is None
 
 
 @pytest.mark.parametrize(

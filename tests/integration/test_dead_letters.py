@@ -78,7 +78,9 @@ async def test_neither_address_nor_secret_is_shown(server: Site) -> None:
 
 async def test_one_that_is_replayed_goes_out_again(server: Site) -> None:
     person = await server.person()
-    (letter,) = await dead(server.node.pool, 1, user_id=person.id, template="session.opened")
+    (letter,) = await dead(
+        server.node.pool, 1, user_id=person.id, template="code.email", address="new@people.test", secret="471100"
+    )
     admin = await server.admin()
 
     answer = await server.request("POST", f"/admin/deliveries/{letter.id}/replay", admin)
@@ -86,10 +88,13 @@ async def test_one_that_is_replayed_goes_out_again(server: Site) -> None:
     assert (answer.status, answer.json["state"]) == (200, "waiting")
 
     async def over() -> bool:
-        state = await server.node.pool.fetchval("SELECT state FROM deliveries WHERE id = $1", letter.id)
-        return state in ("sent", "skipped")
+        finished = "SELECT finished_at IS NOT NULL FROM deliveries WHERE id = $1"
+        return bool(await server.node.pool.fetchval(finished, letter.id))
 
     await until(over)
+    assert await server.node.pool.fetchval("SELECT state FROM deliveries WHERE id = $1", letter.id) == "sent"
+    arrived = "SELECT message->>'to' FROM mailbox WHERE delivery_id = $1"
+    assert await server.node.pool.fetchval(arrived, letter.id) == "new@people.test"
 
 
 async def test_a_replay_is_idempotent(server: Site) -> None:

@@ -278,8 +278,10 @@ async def test_a_reader_that_never_reads_is_cut(node: Node) -> None:
     ):
         for _ in range(4):
             await asyncio.gather(*(say(node, "x" * 3_000) for _ in range(50)))
-        await gateway.hub.drain()
-        assert gateway.hub.sockets == 0
+        async with asyncio.timeout(TIMEOUT_S):
+            while gateway.hub.sockets:
+                await asyncio.sleep(0)
+        assert gateway.hub.closed_total == {"slow": 1}
 
 
 async def test_a_client_that_goes_is_noticed_at_once(gateway: Gateway) -> None:

@@ -13,7 +13,6 @@ from actors.runtime.call import Published
 from protocol.conversation import MemberRow, MessagePosted, MessageRow
 from protocol.effects import Emitted
 from protocol.events import EVENTS, Event, Row
-from protocol.frames import Position
 from protocol.ids import ConversationId, Kind, MessageId, Ref, UserId
 from protocol.roles import Role
 from server.gateway.codec import JSON
@@ -99,6 +98,18 @@ async def live_and_replayed(pool: Pool, to: Ref, event: Event, content: Row | No
     published = Published(to, 1, AT, "cause-1", Emitted(event, (ADA,), content), [1])
     (entry,) = await read_page(pool, ADA, 0, 10)
     return JSON.event(1, JSON.body(render_published(published))), render_entry(entry, JSON)
+
+
+class Counting:
+    """A pool that counts what it is asked."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.statements = 0
+        self._pool = pool
+
+    async def fetch(self, *arguments: Any) -> Any:
+        self.statements += 1
+        return await self._pool.fetch(*arguments)
 
 
 async def test_an_event_is_replayed_byte_for_byte_whatever_the_log_does_to_order_and_form(pool: Pool) -> None:
@@ -207,9 +218,17 @@ async def test_each_database_has_its_own_epoch(pool: Pool, postgres_server: Test
 
 
 async def test_positions_asked_for_at_once_share_a_statement(pool: Pool) -> None:
-    log = InboxLog(pool, Limits())
+    people = [UserId(UUID(int=1000 + n)) for n in range(50)]
+    for n, user_id in enumerate(people, 1):
+        event = MessagePosted(message_id=MessageId(UUID(int=n)), sender_id=user_id)
+        await put(pool, user_id, n, Ref(Kind.USER, user_id), event)
+    counting = Counting(pool)
+    log = InboxLog(counting, Limits())  # type: ignore[arg-type]  # as much of a pool as is used
 
-    assert isinstance(await log.position(ADA), Position)
+    found = await asyncio.gather(*(log.position(user_id) for user_id in people))
+
+    assert [place.seq for place in found] == list(range(1, 51))
+    assert counting.statements <= 2  # the first one to ask, and all who came meanwhile
 
 
 # Rights
@@ -278,18 +297,6 @@ async def test_topics_are_asked_for_together(pool: Pool) -> None:
 
 
 # Many at once
-
-
-class Counting:
-    """A pool that counts what it is asked."""
-
-    def __init__(self, pool: Pool) -> None:
-        self.statements = 0
-        self._pool = pool
-
-    async def fetch(self, *arguments: Any) -> Any:
-        self.statements += 1
-        return await self._pool.fetch(*arguments)
 
 
 async def test_pages_that_are_wanted_together_are_read_together(pool: Pool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from server.http.exchange import EXCHANGE
 from server.http.limits import BODY_BYTES_MAX, Limiters, Rate, RateLimits
 from storage.database import Pool
 from tests.support.gadgets import declared_gadgets
-from tests.support.http_server import Http, gadget_app, gadget_server, serve
+from tests.support.http_server import REQUEST_TIMEOUT_S, Http, gadget_app, gadget_server, serve
 from tests.support.runtime import make_runtime
 
 JSON = {"Content-Type": "application/json"}
@@ -559,12 +560,22 @@ async def test_a_request_under_way_is_finished_before_the_server_stops(database_
                 asked = asyncio.create_task(session.get("/slow"))
                 await began.wait()
                 stopping = asyncio.create_task(runner.cleanup())
+                await nobody_listens(runner.addresses[0][1])
                 go_on.set()
                 async with await asked as response:
                     text = await response.text()
                 await stopping
 
     assert text == "done"
+
+
+async def nobody_listens(port: int) -> None:
+    """Wait until a server takes no new connections."""
+    async with asyncio.timeout(REQUEST_TIMEOUT_S):
+        with suppress(ConnectionError):
+            while True:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
 
 
 async def test_behind_tls_browsers_are_told_to_stay_there(database_dsn: str, pool: Pool) -> None:

@@ -58,6 +58,7 @@ async def test_nothing_that_a_message_says_becomes_part_of_the_page(server: Site
     page = await page_of(server)
 
     assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 3
     assert 'href="https://guild.test/&lt;' not in page
 
 

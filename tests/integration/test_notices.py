@@ -155,7 +155,8 @@ async def test_text_goes_to_those_who_are_named_and_to_nobody_else(server: Site)
     admin, ada = await server.admin(), await server.person("Ada")
     secret = f"word {uuid4()}"
     await send(server, admin, ada, title=secret)
-    await told(server, ada)
+    (item,) = await told(server, ada)
+    assert item.title == secret
 
     for table in ("journal", "inbox", "command_log", "agenda", "announcements", "notifications", "deliveries"):
         rows = await server.node.pool.fetch(f"SELECT t::text AS row FROM {table} t")

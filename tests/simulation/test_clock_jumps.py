@@ -166,9 +166,11 @@ async def test_commands_are_decided_while_the_clock_jumps(wall: Wall, node: Node
     for hours in (7, -20, 3):
         wall.shift(hours * HOUR)
 
-        outcome = await node.send(Look(booking_id=counter), key="the same")
+        fresh = await node.send(Look(booking_id=counter))
+        again = await node.send(Look(booking_id=counter), key="the same")
 
-        assert (outcome.error, outcome.version) == (None, 1)
+        assert (fresh.error, fresh.version, fresh.replayed) == (None, 1, False)
+        assert (again.error, again.version, again.replayed) == (None, 1, hours != 7), "sent again it is the same one"
 
 
 def test_a_revoked_token_stays_revoked_however_the_clock_jumps(wall: Wall, tmp_path: Any) -> None:
