@@ -173,6 +173,9 @@ class RetentionConfig(Section, frozen=True, kw_only=True):
     gateway_events_days: Days = 90
     #: What was sent, skipped or is dead, and the mailbox of development.
     deliveries_days: Days = 30
+    #: Notifications that were read, and those that never were, with what admins wrote.
+    notifications_read_days: Days = 90
+    notifications_unread_days: Days = 365
     #: Journals of actors at rest for longer move to the archive; 0 for never.
     journal_days: Annotated[int, Meta(ge=0, le=36_500)] = 400
 
@@ -335,6 +338,8 @@ def _check(config: Config) -> None:
     keep = config.retention
     if 0 < keep.journal_days <= keep.inbox_days:
         raise ConfigError("retention.journal_days: must be longer than retention.inbox_days, or 0")
+    if keep.notifications_unread_days < keep.notifications_read_days:
+        raise ConfigError("retention.notifications_unread_days: must not be shorter than notifications_read_days")
     if config.auth.refresh_token_s <= config.auth.access_token_s:
         raise ConfigError("auth.refresh_token_s: must be longer than auth.access_token_s")
     _check_email(config.email)

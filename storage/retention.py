@@ -1,10 +1,11 @@
 """What is not kept for good: old rows go in small statements, so that nobody waits for a lock or a long transaction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
 from storage.database import Pool
+from storage.queries.notification import READ
 
 #: Blocks of 8 KiB that one statement looks through, and so, with their rows, all that it can delete.
 SWEEP_BLOCKS_MAX = 256
@@ -15,6 +16,9 @@ TRIM_ROWS_MAX = 100
 ARCHIVE_BLOCKS_MAX = 256
 ARCHIVE_ACTORS_MAX = 100
 ARCHIVE_EVENTS_MAX = 500
+
+#: A block, and a row in it.
+Place = tuple[int, int]
 
 #: $1: the user behind whom to go on, $2: before when, $3: users, $4: rows of each.
 #: The newest row of an inbox stays, so that its numbers never hang in the air.
@@ -38,6 +42,30 @@ SELECT (SELECT user_id FROM page ORDER BY user_id DESC LIMIT 1) AS last,
        (SELECT count(*) FROM page) AS users,
        (SELECT count(*) FROM deleted) AS deleted,
        EXISTS (SELECT FROM deleted GROUP BY user_id HAVING count(*) >= $4) AS more
+"""
+
+#: $1, $2: the blocks, $3: before when what was read goes, $4: before when all of it does.
+#: The blocks come first: seen together with the rest, the planner would search a whole index in every step.
+FORGET_NOTIFICATIONS = f"""
+WITH old AS MATERIALIZED (
+    SELECT ctid AS place, user_id, id, at FROM notifications WHERE ctid >= $1::tid AND ctid < $2::tid AND at < $3),
+doomed AS MATERIALIZED (
+    SELECT n.place, n.user_id, n.id FROM old n LEFT JOIN notification_marks m USING (user_id)
+     WHERE n.at < $4 OR {READ}),
+unmarked AS (
+    DELETE FROM notification_reads r USING doomed d WHERE r.user_id = d.user_id AND r.notification_id = d.id),
+gone AS (
+    DELETE FROM notifications WHERE ctid = ANY (ARRAY(SELECT place FROM doomed)) RETURNING id)
+SELECT count(*) FROM gone
+"""
+#: Marks of what never was a notification of theirs. $1, $2: the blocks, $3: before when.
+FORGET_STRAY_READS = """
+WITH old AS MATERIALIZED (
+    SELECT ctid AS place, user_id, notification_id FROM notification_reads
+     WHERE ctid >= $1::tid AND ctid < $2::tid AND read_at < $3)
+DELETE FROM notification_reads WHERE ctid = ANY (ARRAY(
+    SELECT o.place FROM old o
+     WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.user_id = o.user_id AND n.id = o.notification_id)))
 """
 
 #: $1, $2: the blocks, $3: before when, $4: actors, $5: events of each.
@@ -75,12 +103,25 @@ def sweeping(table: str, column: str) -> Callable[[Pool, datetime], Awaitable[in
 
     async def sweep(pool: Pool, before: datetime) -> int:
         deleted = 0
-        for first in range(0, await _blocks(pool, table), SWEEP_BLOCKS_MAX):
-            status = await pool.execute(sql, (first, 0), (first + SWEEP_BLOCKS_MAX, 0), before)
+        async for here in _steps(pool, table):
+            status = await pool.execute(sql, *here, before)
             deleted += int(status.rpartition(" ")[2])
         return deleted
 
     return sweep
+
+
+async def forget_notifications(pool: Pool, *, read_before: datetime, unread_before: datetime) -> int:
+    """Forget notifications from before one instant that were read, and all from before another; answers how many.
+
+    Whether one was read is forgotten with it.
+    """
+    forgotten = 0
+    async for here in _steps(pool, "notifications"):
+        forgotten += int(await pool.fetchval(FORGET_NOTIFICATIONS, *here, read_before, unread_before))
+    async for here in _steps(pool, "notification_reads"):
+        await pool.execute(FORGET_STRAY_READS, *here, read_before)
+    return forgotten
 
 
 async def trim_inboxes(pool: Pool, before: datetime) -> int:
@@ -112,6 +153,12 @@ async def archive_journals(pool: Pool, before: datetime) -> int:
         while rows := await pool.fetch(ARCHIVE, *here, before, ARCHIVE_ACTORS_MAX, ARCHIVE_EVENTS_MAX):
             moved += sum(int(row[0]) for row in rows)
     return moved
+
+
+async def _steps(pool: Pool, table: str) -> AsyncIterator[tuple[Place, Place]]:
+    """Go through a table as it is now: from which place on, and up to which."""
+    for first in range(0, await _blocks(pool, table), SWEEP_BLOCKS_MAX):
+        yield (first, 0), (first + SWEEP_BLOCKS_MAX, 0)
 
 
 async def _blocks(pool: Pool, table: str) -> int:

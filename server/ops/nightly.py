@@ -11,7 +11,7 @@ from server.ops.nightly_verify import VERIFY_MAX_S, NightlyProof
 from server.ops.suggestions import COUNT_EVERY_S, SuggestionCounter
 from storage.database import Pool
 from storage.deliveries import forget_secrets
-from storage.retention import archive_journals, sweeping, trim_inboxes
+from storage.retention import archive_journals, forget_notifications, sweeping, trim_inboxes
 
 Run = Callable[[datetime], Awaitable[Counts]]
 
@@ -61,20 +61,33 @@ def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Jo
         return _removing(pool, timedelta(days=days), remove)
 
     odd_events = sweeping("gateway_events", "received_at")
+    answers_to_sms = sweeping("inbound_messages", "received_at")
+    notices = sweeping("notices", "at")
     jobs = [
         Job("trim_inboxes", nightly, removing(keep.inbox_days, trim_inboxes)),
         Job("forget_acks", nightly, removing(keep.inbox_days, sweeping("inbox_acks", "at"))),
         Job("forget_answers", nightly, removing(keep.command_log_days, sweeping("command_log", "at"))),
         Job("forget_gateway_events", nightly, removing(keep.gateway_events_days, odd_events)),
+        Job("forget_inbound_messages", nightly, removing(keep.gateway_events_days, answers_to_sms)),
+        Job("forget_code_targets", nightly, removing(0, sweeping("code_targets", "expires_at"))),
         Job("forget_deliveries", nightly, removing(keep.deliveries_days, sweeping("deliveries", "finished_at"))),
         Job("forget_digests", nightly, removing(keep.deliveries_days, sweeping("digests", "day"))),
         Job("forget_digest_items", nightly, removing(keep.deliveries_days, sweeping("digest_items", "day"))),
         Job("forget_secrets", nightly, removing(0, forget_secrets)),
         Job("empty_mailbox", nightly, removing(keep.deliveries_days, sweeping("mailbox", "at"))),
+        Job("forget_notifications", nightly, _forgetting_notifications(pool, keep)),
+        # A day later, so that no notification outlives its text.
+        Job("forget_notices", nightly, removing(keep.notifications_unread_days + 1, notices)),
     ]
-    jobs.append(Job("forget_code_targets", nightly, removing(0, sweeping("code_targets", "expires_at"))))
-    answers = sweeping("inbound_messages", "received_at")
-    jobs.append(Job("forget_inbound_messages", nightly, removing(keep.gateway_events_days, answers)))
     if keep.journal_days:
         jobs.append(Job("archive_journals", nightly, removing(keep.journal_days, archive_journals)))
     return jobs
+
+
+def _forgetting_notifications(pool: Pool, keep: RetentionConfig) -> Run:
+    async def run(now: datetime) -> Counts:
+        read_before = now - timedelta(days=keep.notifications_read_days)
+        unread_before = now - timedelta(days=keep.notifications_unread_days)
+        return {"rows": await forget_notifications(pool, read_before=read_before, unread_before=unread_before)}
+
+    return run

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from protocol.booking.views import GetTimeline
 from protocol.frames import OpenOutcome
 from protocol.ids import BookingId
+from protocol.notification.notices import SendNotification
+from protocol.notification.views import ListNotifications
 from protocol.snapshot import GetSnapshot
 from server.config import RetentionConfig
 from server.node import ACTORS
@@ -18,8 +21,18 @@ from server.ops.verify import verify
 from storage import retention
 from storage.database import Pool
 from storage.inbox import PAGES, read_page
-from storage.retention import ARCHIVE, TRIM, archive_journals, sweeping, trim_inboxes
+from storage.retention import (
+    ARCHIVE,
+    FORGET_NOTIFICATIONS,
+    FORGET_STRAY_READS,
+    TRIM,
+    archive_journals,
+    forget_notifications,
+    sweeping,
+    trim_inboxes,
+)
 from storage.verify import JOURNALS
+from tests.support.faults import until
 from tests.support.server import Person, Site
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -166,6 +179,86 @@ async def test_sweeping_reads_only_the_blocks_of_its_step(pool: Pool) -> None:
 
 async def test_an_empty_table_is_swept(pool: Pool) -> None:
     assert await sweeping("gateway_events", "received_at")(pool, AT) == 0
+
+
+# Notifications
+
+
+async def notify(pool: Pool, user_id: UUID, days: Sequence[float]) -> None:
+    """Notifications of these days; each has its day's number as its id."""
+    await pool.executemany(
+        "INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)"
+        " VALUES ($1, $2, 'booking.paid', 'booking', $1, '{}', $3)",
+        [(user_id, UUID(int=int(day * 10)), AT + day * DAY) for day in days],
+    )
+
+
+async def read_one(pool: Pool, user_id: UUID, day: float) -> None:
+    await pool.execute(
+        "INSERT INTO notification_reads VALUES ($1, $2, $3)", user_id, UUID(int=int(day * 10)), AT + day * DAY
+    )
+
+
+async def days_of(pool: Pool, relation: str = "notifications", column: str = "id") -> list[tuple[UUID, float]]:
+    rows = await pool.fetch(f"SELECT user_id, {column} AS id FROM {relation} ORDER BY user_id, id")
+    return [(row["user_id"], row["id"].int / 10) for row in rows]
+
+
+async def forget(pool: Pool, read: float, unread: float) -> int:
+    return await forget_notifications(pool, read_before=AT + read * DAY, unread_before=AT + unread * DAY)
+
+
+async def test_old_notifications_go_once_they_were_read_and_all_of_them_later(pool: Pool) -> None:
+    await notify(pool, ADA, [1, 5, 6, 12])
+    await read_one(pool, ADA, 6)
+    await read_one(pool, ADA, 12)
+    await notify(pool, BOB, [1, 5, 6, 12])
+    await pool.execute("INSERT INTO notification_marks VALUES ($1, $2)", BOB, AT + 5 * DAY)
+
+    assert await forget(pool, 10, 2) == 4
+
+    assert await days_of(pool) == [(ADA, 5), (ADA, 12), (BOB, 6), (BOB, 12)]
+
+
+async def test_whether_it_was_read_is_forgotten_with_a_notification_and_never_before_it(pool: Pool) -> None:
+    await notify(pool, ADA, [5, 12])
+    for day in (5, 12):
+        await read_one(pool, ADA, day)
+    await read_one(pool, ADA, 4)  # of something that never was
+    await read_one(pool, BOB, 13)
+
+    assert await forget(pool, 10, 2) == 1
+
+    reads = await days_of(pool, "notification_reads", "notification_id")
+    assert reads == [(ADA, 12), (BOB, 13)]
+
+
+async def test_many_notifications_are_forgotten_in_many_statements(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "SWEEP_BLOCKS_MAX", 1)
+    await notify(pool, ADA, [day / 10 for day in range(1, MANY)])
+    await notify(pool, BOB, [99])
+    assert await pool.fetchval("SELECT pg_relation_size('notifications')") > 2 * 8192
+
+    assert await forget(pool, 50, 50) == MANY - 1
+
+    assert await days_of(pool) == [(BOB, 99)]
+
+
+async def test_each_step_of_forgetting_reads_its_blocks_alone(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO notifications SELECT gen_random_uuid(), gen_random_uuid(), 'booking.paid', 'booking', i.user_id,"
+        " '{}', '2030-01-01'::timestamptz + n * interval '1 minute'"
+        " FROM (SELECT gen_random_uuid() AS user_id) i, generate_series(1, 30000) n;"
+        " INSERT INTO notification_reads SELECT user_id, id, at FROM notifications WHERE random() < 0.5;"
+        " ANALYZE notifications, notification_reads"
+    )
+    here = (0, 0), (64, 0)
+
+    forgetting = await plan(pool, FORGET_NOTIFICATIONS, *here, AT + DAY, AT)
+    strays = await plan(pool, FORGET_STRAY_READS, *here, AT + DAY)
+
+    assert "Tid Range Scan on notifications" in forgetting, forgetting
+    assert "Tid Range Scan on notification_reads" in strays, strays
 
 
 # The archive
@@ -346,3 +439,26 @@ async def test_the_servers_own_clock_runs_them(server: Site) -> None:
     assert await entries(server.node.pool, "journal", "user") == 0
     assert await server.node.pool.fetchval("SELECT count(*) FROM command_log") == 0
     assert not [finding async for finding in verify(server.node.pool, ACTORS) if finding.broken]
+
+
+async def test_a_notification_that_nobody_reads_stays_for_a_year_and_its_text_a_day_longer(server: Site) -> None:
+    admin, reader = await server.admin(), await server.person("Rita")
+    await admin.call(SendNotification(user_ids=(reader.id,), title="Closed on Monday", body="We are at the fair."))
+    await until(partial(is_told, server, reader))
+    made = await server.node.pool.fetchval("SELECT count(*) FROM notifications")
+    jobs = {one.name: one for one in nightly(server)}
+    now = server.node.clock.now()
+
+    async def gone_after(days: float) -> list[int]:
+        names = ("forget_notifications", "forget_notices")
+        return [(await jobs[name].run(now + days * DAY))["rows"] for name in names]
+
+    assert await gone_after(364) == [0, 0]
+    assert await gone_after(365.5) == [made, 0]
+    assert await gone_after(367) == [0, 1]
+    await server.prove()
+
+
+async def is_told(site: Site, reader: Person) -> bool:
+    page = await reader.call(ListNotifications())
+    return any(item.type == "notification.sent" for item in page.items)
