@@ -10,9 +10,12 @@ from actors.runtime.call import Published
 from actors.runtime.ending import end
 from protocol.notification.catalogue import DRIVEN_BY
 from storage.announcements import TAKE_MAX
+from storage.database import OUTAGES
 
 #: What nobody called for, such as a crash's rest, is looked for this often.
 LOOK_EVERY_S = 30.0
+#: The same after a round failed, as while the database is away.
+AGAIN_AFTER_S = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +57,15 @@ class Announcer:
                 await asyncio.wait_for(self._called.wait(), LOOK_EVERY_S)
             self._called.clear()
             try:
-                while await self._tell() == TAKE_MAX:
-                    await self._told()
-                await self._told()
+                await self._round()
             except Exception as error:
-                log.warning("announcer.postponed", action="look_again", error=repr(error))
+                about = {"error": repr(error), "exc_info": not isinstance(error, OUTAGES)}
+                log.warning("announcer.postponed", action="look_again", **about)
+                await asyncio.sleep(AGAIN_AFTER_S)
+                self._called.set()
+
+    async def _round(self) -> None:
+        """Tell all that waits, and have it taken up."""
+        while await self._tell() == TAKE_MAX:
+            await self._told()
+        await self._told()

@@ -3,6 +3,8 @@
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
+#: All that is given out of IPv6; beyond it are old ways of writing IPv4, and what means something at home only.
+_GIVEN_OUT = ip_network("2000::/3")
 #: IPv4 addresses as seen through NAT64: the last four bytes say which one.
 _NAT64 = ip_network("64:ff9b::/96")
 #: Names that only mean something on one's own network; so does a name without a dot.
@@ -13,7 +15,11 @@ def is_public(address: str) -> bool:
     """Whether an IP address is one of the open internet, in whatever clothes it comes. Raises: ValueError."""
     ip = ip_address(address.partition("%")[0])
     inner = _within(ip) if isinstance(ip, IPv6Address) else None
-    return ip.is_global and not ip.is_multicast and (inner is None or is_public(str(inner)))
+    if not ip.is_global or ip.is_multicast:
+        return False
+    if inner is not None:
+        return is_public(str(inner))
+    return ip.version == 4 or ip in _GIVEN_OUT
 
 
 def _within(ip: IPv6Address) -> IPv4Address | None:
