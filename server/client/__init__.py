@@ -1,6 +1,7 @@
-"""The Python client: commands, queries and live events over one WebSocket, with REST as the fallback."""
+"""The Python client: commands, queries and live events over one line, a WebSocket or what else gets through."""
 
-from server.client.live import Client, Closed, Event
+from server.client.lines import Closed
+from server.client.live import Client, Event
 from server.client.replica import Gap, Replica
 from server.client.rest import Answer, Rest, SignedIn
 

@@ -1,51 +1,41 @@
-"""The live side of the client: one socket that comes back by itself, and misses and doubles nothing.
+"""The live side of the client: one line that comes back by itself, and misses and doubles nothing.
 
 It reconnects with jitter, resumes from the last event that it handled, and sends what has no answer yet again under the
-same id, so that a command has its effect once however often the line breaks.
+same id, so that a command has its effect once however often the line breaks. The line is a WebSocket, or where none
+gets through an event stream (``lines.py``); each time a socket is tried first.
 """
 
 import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidHandshake
-from websockets.typing import Subprotocol
 
 from protocol.catalogue import BY_TYPE, Command, Query
 from protocol.errors import CommandIdReused, Fault, Internal, LimitReached, revive
-from protocol.frames import SUBPROTOCOL_JSON, AckState, CloseCode, OpenOutcome
+from protocol.frames import AckState, CloseCode, OpenOutcome
+from server.client.lines import Closed, Frame, Line, NoSocket, open_socket, open_stream
 from server.client.rest import Answer, Rest
 
 #: Seconds: the first wait before reconnecting, and the longest; the actual wait is random up to it.
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 15.0
-#: Events that nobody has taken yet; past that the socket is read no further, and the server's bound applies.
+#: Events that nobody has taken yet; past that the line is read no further, and the server's bound applies.
 EVENTS_MAX = 10_000
 #: How often a command that met a fault is sent again by itself.
 FAULTS_MAX = 8
-FRAME_BYTES_MAX = 4 * 1024 * 1024
 #: A line over which nothing came for this much longer than the server's heartbeat is dead, whatever the kernel thinks.
 SILENCE_MARGIN_S = 15.0
 #: The server's heartbeat, until its welcome says which.
 HEARTBEAT_S = 25.0
 #: From this close code on the server asks not to come back.
 FINAL_CODE = 4500
-
-
-class Closed(Exception):
-    """The server has closed the socket for good; ``code`` says why (docs/protocol.md)."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"{code} {reason}")
-        self.code = code
 
 
 class Event(Struct, frozen=True):
@@ -64,7 +54,7 @@ class Event(Struct, frozen=True):
 class _Waiting:
     """A command or query that has no answer yet."""
 
-    frame: bytes
+    frame: Frame
     reply: type[Struct] | None
     answer: asyncio.Future[Answer]
     #: How many wait for it: the same command may be sent again while it has no answer.
@@ -74,7 +64,7 @@ class _Waiting:
 
 
 class Client:
-    """One person's live connection.
+    """One person's live connection, whatever carries it.
 
     async with Client(rest) as client:
         answer = await client.send(ApproveBooking(booking_id=booking_id))
@@ -93,9 +83,10 @@ class Client:
         self._events: deque[Event] = deque()
         self._changed = asyncio.Condition()
         self._waiting: dict[str, _Waiting] = {}
-        self._topics: dict[str, bytes] = {}
+        self._topics: dict[str, Frame] = {}
         self._retries: set[asyncio.Task[None]] = set()
-        self._socket: ClientConnection | None = None
+        #: None while there is none that was welcomed.
+        self._line: Line | None = None
         self._task: asyncio.Task[None] | None = None
         self._failed: BaseException | None = None
         #: What the last hello showed.
@@ -106,8 +97,12 @@ class Client:
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="guildwire client")
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.outcomes or self._failed)
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self.outcomes or self._failed)
+        except BaseException:  # nobody will leave what was never entered
+            await self.close()
+            raise
         if self._failed is not None:
             raise self._failed
         return self
@@ -117,8 +112,13 @@ class Client:
 
     @property
     def since(self) -> str | None:
-        """Where to resume: the last event that was taken from the socket."""
+        """Where to resume: the last event that was taken from the line."""
         return None if self.epoch is None else f"{self.epoch}:{self.seq}"
+
+    @property
+    def transport(self) -> str | None:
+        """What carries it now: ``socket``, or ``stream``, which hears no topics; None while the line is down."""
+        return None if self._line is None else self._line.transport
 
     async def close(self) -> None:
         """Leave. What has no answer yet fails with CancelledError."""
@@ -130,17 +130,13 @@ class Client:
         for waiting in self._waiting.values():
             waiting.answer.cancel()
 
-    async def send(
-        self, command: Command, *, id: str | None = None, to: str | None = None, if_version: int | None = None
-    ) -> Answer:
+    async def send(self, command: Command, *, id: str | None = None, if_version: int | None = None) -> Answer:
         """Send a command, and again after each reconnection until it is answered. Raises: the refusal.
 
         Args:
             id: the command's id; the same id with the same command has its effect once.
         """
-        frame: dict[str, Any] = {"frame": "command", "name": BY_TYPE[type(command)].name, "data": command}
-        if to is not None:
-            frame["to"] = to
+        frame: Frame = {"frame": "command", "name": BY_TYPE[type(command)].name, "data": command}
         if if_version is not None:
             frame["if_version"] = if_version
         return await self._ask(frame, id or str(uuid4()), BY_TYPE[type(command)].reply)
@@ -151,23 +147,20 @@ class Client:
         return (await self._ask(frame, str(uuid4()), BY_TYPE[type(query)].reply)).reply
 
     async def subscribe(self, topic: str) -> None:
-        """Hear an ephemeral topic, also after reconnections."""
+        """Hear an ephemeral topic, also after reconnections; an event stream is silent about it, a socket is not."""
         frame = {"frame": "subscribe", "topic": topic}
         await self._ask(frame, str(uuid4()), None)
-        self._topics[topic] = msgspec.json.encode({**frame, "id": str(uuid4())})
+        self._topics[topic] = {**frame, "id": str(uuid4())}
 
     async def signal(self, topic: str, state: str) -> None:
-        """Tell the others on a typing topic; lost if the line is down."""
-        if self._socket is not None:
-            with suppress(ConnectionClosed):
-                frame = {"frame": "signal", "topic": topic, "state": state}
-                await self._socket.send(msgspec.json.encode(frame), text=True)
+        """Tell the others on a typing topic; lost without a socket."""
+        if self._line is not None:
+            await self._line.send({"frame": "signal", "topic": topic, "state": state})
 
     async def ack(self, seq: int, state: AckState = AckState.DELIVERED) -> None:
-        """Tell how far this device has got; lost if the line is down, and made good by the next one."""
-        if self._socket is not None:
-            with suppress(ConnectionClosed):
-                await self._socket.send(msgspec.json.encode({"frame": "ack", "seq": seq, "state": state}), text=True)
+        """Tell how far this device has got; lost without a socket, and made good by the next ack."""
+        if self._line is not None:
+            await self._line.send({"frame": "ack", "seq": seq, "state": state})
 
     async def events(self) -> AsyncIterator[Event]:
         """Every event, once, in order."""
@@ -188,10 +181,10 @@ class Client:
                 return event
         raise AssertionError("events never end")
 
-    async def drop(self) -> None:
+    def cut(self) -> None:
         """Cut the line as a bad network does; it comes back by itself."""
-        if self._socket is not None:
-            self._socket.transport.abort()
+        if self._line is not None:
+            self._line.cut()
 
     # The connection
 
@@ -200,108 +193,107 @@ class Client:
         try:
             while True:
                 try:
-                    await self._converse()
-                    backoff_s = BACKOFF_FIRST_S
-                except ConnectionClosed as closed:
-                    code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "lost")
-                    if code >= FINAL_CODE and code != CloseCode.AUTH_TIMEOUT:  # our hello was sent, and got stuck
-                        raise Closed(code, reason) from closed
-                    if code == CloseCode.TOKEN_EXPIRED:
+                    await self._connect()
+                except Closed as closed:
+                    if closed.code >= FINAL_CODE:
+                        raise
+                    if closed.code == CloseCode.TOKEN_EXPIRED:
                         self.rest.distrust(self._token)
-                    backoff_s = BACKOFF_FIRST_S if self._socket is not None else backoff_s
-                except (OSError, InvalidHandshake, TimeoutError, Fault, LimitReached):
-                    pass  # nobody there, or nobody who could renew the token now
-                self._socket = None
+                except (Fault, LimitReached) as refusal:  # the server, or the renewal of the token
+                    self._after_s = refusal.fields.get("retry_after_s", 0.0)
+                except OSError:
+                    pass  # nobody there
+                if self._line is not None:
+                    backoff_s = BACKOFF_FIRST_S
+                self._line = None
                 after_s, self._after_s = self._after_s, 0.0
                 await asyncio.sleep(max(after_s, random.uniform(0, backoff_s)))
                 backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
         except Exception as error:  # also a bug: whoever waits for an answer must hear of it
             await self._fail(error)
 
-    async def _converse(self) -> None:
-        """One connection, from hello until it breaks."""
-        url = "ws" + self.rest.url.removeprefix("http") + "/v1/socket"
+    async def _connect(self) -> None:
+        """One connection of the better kind that gets through, until it breaks. Raises: Closed, Fault, OSError."""
         self._token = await self.rest.token()  # before the server's clock for the hello runs
-        async with connect(
-            url,
-            subprotocols=[Subprotocol(SUBPROTOCOL_JSON)],
-            compression=None,
-            max_size=FRAME_BYTES_MAX,
-            ping_interval=None,
-        ) as socket:
-            hello = {"frame": "hello", "token": self._token, "device": self.device}
-            if self.since is not None:
-                hello["since"] = self.since
-            await socket.send(msgspec.json.encode(hello), text=True)
-            while True:
-                await self._take(socket, msgspec.json.decode(await self._hear(socket)))
+        try:
+            await self._converse(open_socket(self.rest, self._token, self.device, self.since))
+        except NoSocket:
+            await self._converse(open_stream(self.rest, self._token, self.since))
 
-    async def _hear(self, socket: ClientConnection) -> str | bytes:
-        """The next message. Raises: ConnectionClosed, also when the line has been silent for too long."""
+    async def _converse(self, opening: AbstractAsyncContextManager[Line]) -> None:
+        async with opening as line:
+            while True:
+                await self._take(line, await self._hear(line))
+
+    async def _hear(self, line: Line) -> Frame:
+        """The next frame. Raises: Closed, also when the line has been silent for too long; NoSocket."""
         try:
             async with asyncio.timeout(self._heartbeat_s + SILENCE_MARGIN_S):
-                return await socket.recv()
+                return await line.hear()
         except TimeoutError:
-            socket.transport.abort()
-            raise ConnectionClosedError(None, None) from None
+            line.cut()
+            return await line.hear()
 
-    async def _take(self, socket: ClientConnection, frame: dict[str, Any]) -> None:
+    async def _take(self, line: Line, frame: Frame) -> None:
         match frame.pop("frame"):
             case "event":
-                await self._event(msgspec.convert(frame, Event), socket)
+                await self._event(msgspec.convert(frame, Event))
             case "reply":
                 self._answered(frame)
             case "error":
                 self._refused(frame)
             case "ping":
-                await socket.send(b'{"frame":"pong"}', text=True)
+                await line.send({"frame": "pong"})
             case "welcome":
-                await self._welcome(socket, frame)
+                await self._welcome(line, frame)
             case "bye":
                 self._after_s = frame.get("after_s", 0.0)
 
-    async def _welcome(self, socket: ClientConnection, frame: dict[str, Any]) -> None:
+    async def _welcome(self, line: Line, frame: Frame) -> None:
         outcome = OpenOutcome(frame["outcome"])
         if outcome is not OpenOutcome.RESUMED:
             self.epoch, self.seq = frame["epoch"], frame["seq"]
         self._heartbeat_s = frame["heartbeat_s"]
-        self._socket = socket
+        self._line = line
         for subscription in self._topics.values():
-            await socket.send(subscription, text=True)
+            await line.send(subscription)
         for waiting in list(self._waiting.values()):
-            await socket.send(waiting.frame, text=True)
+            await line.send(waiting.frame)
         async with self._changed:
             self.outcomes.append(outcome)
             self._changed.notify_all()
 
-    async def _event(self, event: Event, socket: ClientConnection) -> None:
+    async def _event(self, event: Event) -> None:
+        """Hand on what comes next, once. Raises: Closed at a gap, which is to be filled from the log."""
         if event.seq is not None:
             if event.seq <= self.seq:
                 return
             if event.seq != self.seq + 1:
-                await socket.close(4005, "gap")
-                return
+                raise Closed(CloseCode.RESYNC, "gap")
             self.seq = event.seq
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._events) < EVENTS_MAX)
             self._events.append(event)
             self._changed.notify_all()
 
-    def _answered(self, frame: dict[str, Any]) -> None:
+    def _answered(self, frame: Frame) -> None:
         waiting = self._waiting.pop(frame["id"], None)
         if waiting is not None and not waiting.answer.done():
             reply = frame["data"] if waiting.reply is None else msgspec.convert(frame["data"], waiting.reply)
             answer = Answer(reply, frame.get("version"), frame.get("seq"), frame.get("replayed", False))
             waiting.answer.set_result(answer)
 
-    def _refused(self, frame: dict[str, Any]) -> None:
+    def _refused(self, frame: Frame) -> None:
         waiting = self._waiting.get(frame.get("id") or "")
         if waiting is None or waiting.answer.done():
             return
-        error = revive(frame["code"], frame["fields"])
+        fields = dict(frame["fields"])
+        if (retry_after_s := frame.get("retry_after_s")) is not None:
+            fields["retry_after_s"] = retry_after_s
+        error = revive(frame["code"], fields)
         if isinstance(error, Fault) and not isinstance(error, Internal) and waiting.faults < FAULTS_MAX:
             waiting.faults += 1
-            pause_s = (frame.get("retry_after_s") or BACKOFF_FIRST_S) * random.uniform(0.5, 1.5)
+            pause_s = fields.get("retry_after_s", BACKOFF_FIRST_S) * random.uniform(0.5, 1.5)
             task = asyncio.get_running_loop().create_task(self._again(waiting, pause_s))
             self._retries.add(task)
             task.add_done_callback(self._retries.discard)
@@ -311,25 +303,23 @@ class Client:
     async def _again(self, waiting: _Waiting, pause_s: float) -> None:
         """Send what met a fault once more, under the same id."""
         await asyncio.sleep(pause_s)
-        if self._socket is not None and not waiting.answer.done():
-            with suppress(ConnectionClosed):
-                await self._socket.send(waiting.frame, text=True)
+        if self._line is not None and not waiting.answer.done():
+            await self._line.send(waiting.frame)
 
-    async def _ask(self, frame: dict[str, Any], id_: str, reply: type[Struct] | None) -> Answer:
+    async def _ask(self, frame: Frame, id_: str, reply: type[Struct] | None) -> Answer:
         if self._failed is not None:
             raise self._failed
-        raw = msgspec.json.encode({**frame, "id": id_})
+        frame["id"] = id_
         waiting = self._waiting.get(id_)
         if waiting is None:
             answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-            waiting = self._waiting[id_] = _Waiting(raw, reply, answer)
-        elif waiting.frame != raw:
+            waiting = self._waiting[id_] = _Waiting(frame, reply, answer)
+        elif waiting.frame != frame:
             raise CommandIdReused(id=id_)
         waiting.senders += 1
         try:
-            if waiting.senders == 1 and self._socket is not None:
-                with suppress(ConnectionClosed):  # it goes out again with the next connection
-                    await self._socket.send(raw, text=True)
+            if waiting.senders == 1 and self._line is not None:
+                await self._line.send(frame)  # lost, it goes out again with the next line
             return await asyncio.shield(waiting.answer)
         finally:
             waiting.senders -= 1
@@ -348,5 +338,5 @@ class Client:
 def _position(since: str | None) -> tuple[str | None, int]:
     if since is None:
         return None, 0
-    epoch, _, seq = since.partition(":")
+    epoch, _, seq = since.rpartition(":")
     return epoch, int(seq)

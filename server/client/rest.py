@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from time import monotonic
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
 import aiohttp
@@ -11,12 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from protocol.auth import ActAs, Refresh, Register, SignIn, Tokens
-from protocol.catalogue import BY_TYPE, Declaration, Mode, Procedure, Query
+from protocol.catalogue import BY_TYPE, Command, Declaration, Mode, Procedure, Query
 from protocol.errors import GuildwireError, Unauthenticated, Unavailable, revive
 from protocol.ids import BusinessId
 from protocol.roles import Role
 
 TIMEOUT_S = 30.0
+JSON_TYPE = "application/json"
+STREAM_TYPE = "text/event-stream"
 #: A token is renewed when this much of its life is left.
 RENEW_BEFORE_S = 30.0
 
@@ -108,16 +111,34 @@ class Rest:
             headers["Idempotency-Key"] = key or str(uuid4())
         if if_version is not None:
             headers["If-Match"] = f'"{if_version}"'
+        asked = _asked(declared, what)
         if not declared.by or self.signed_in is None:
-            return await self._exchange(declared, what, headers)
-        token = await self.token()
+            return await self._exchange(asked, headers)
+        return await self._signed(asked, headers)
+
+    async def send(self, command: Command, *, id: str, if_version: int | None = None) -> Answer:
+        """Send a command by its name, as over a socket."""
+        declared = BY_TYPE[type(command)]
+        envelope = {"id": id, "name": declared.name, "data": command, "if_version": if_version}
+        return await self._signed(_Asked("POST", "/v1/commands", envelope, declared.reply), {})
+
+    async def listen(self, token: str, since: str | None) -> aiohttp.ClientResponse:
+        """Open the stream of one's events behind a position, for the caller to close."""
+        headers = {"Authorization": f"Bearer {token}", "Accept": STREAM_TYPE}
+        if since is not None:
+            headers["Last-Event-ID"] = since
         try:
-            return await self._exchange(declared, what, headers, token)
-        except Unauthenticated as error:
-            if error.fields.get("reason") != "expired":
-                raise
-        self.distrust(token)
-        return await self._exchange(declared, what, headers, await self.token())
+            async with asyncio.timeout(TIMEOUT_S):
+                stream = await self._session().get(
+                    self.url + "/v1/events", headers=headers, timeout=aiohttp.ClientTimeout()
+                )
+                if stream.status == HTTPStatus.OK and stream.content_type == STREAM_TYPE:
+                    return stream
+                async with stream:
+                    raw = await stream.read() if stream.status >= HTTPStatus.BAD_REQUEST else b""
+                    raise _error(raw, stream.status)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _lost(error) from error
 
     async def _sign(self, procedure: Procedure) -> Tokens:
         tokens: Tokens = (await self.call(procedure)).reply
@@ -126,34 +147,56 @@ class Rest:
         self.signed_in = SignedIn.of(tokens)
         return tokens
 
-    async def _exchange(
-        self, declared: Declaration, what: Struct, headers: dict[str, str], token: str | None = None
-    ) -> Answer:
+    async def _signed(self, asked: "_Asked", headers: dict[str, str]) -> Answer:
+        """Ask as whoever is signed in, once more with a new token if the server finds this one expired."""
+        token = await self.token()
+        try:
+            return await self._exchange(asked, headers, token)
+        except Unauthenticated as error:
+            if error.fields.get("reason") != "expired":
+                raise
+        self.distrust(token)
+        return await self._exchange(asked, headers, await self.token())
+
+    def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
-        method, path, body = _request(declared, what)
+        return self._http
+
+    async def _exchange(self, asked: "_Asked", headers: dict[str, str], token: str | None = None) -> Answer:
         if token is not None:
             headers = {**headers, "Authorization": f"Bearer {token}"}
-        asked = {name: _text(value) for name, value in body.items()} if method == "GET" else None
-        sent = None if method == "GET" else msgspec.json.encode(body)
-        headers = headers if sent is None else {**headers, "Content-Type": "application/json"}
+        if asked.method == "GET":
+            how: dict[str, Any] = {"params": {name: _text(value) for name, value in asked.fields.items()}}
+        else:
+            how = {"data": msgspec.json.encode(asked.fields)}
+            headers = {**headers, "Content-Type": JSON_TYPE}
         try:
-            async with self._http.request(method, self.url + path, params=asked, data=sent, headers=headers) as answer:
+            async with self._session().request(asked.method, self.url + asked.path, headers=headers, **how) as answer:
                 raw = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:  # also an answer that breaks off
-            raise Unavailable(reason=repr(error), retry_after_s=1.0) from error
-        if answer.status >= 400:
+            raise _lost(error) from error
+        if answer.status >= HTTPStatus.BAD_REQUEST or answer.content_type != JSON_TYPE:
             raise _error(raw, answer.status)
         version = answer.headers.get("ETag")
         return Answer(
-            msgspec.json.decode(raw, type=declared.reply),
+            msgspec.json.decode(raw, type=asked.reply),
             version=int(version.strip('"')) if version else None,
             replayed=answer.headers.get("Idempotency-Replayed") == "true",
         )
 
 
-def _request(declared: Declaration, what: Struct) -> tuple[str, str, dict[str, Any]]:
-    """The method, the path with its parameters in place, and the fields that are left for body or query string."""
+class _Asked(NamedTuple):
+    """One request; its fields stand in the query string with GET, else in the body."""
+
+    method: str
+    path: str
+    fields: dict[str, Any]
+    reply: type[Struct]
+
+
+def _asked(declared: Declaration, what: Struct) -> _Asked:
+    """The request by the first route, with the parameters of its path in place."""
     route = declared.routes[0]
     fields: dict[str, Any] = msgspec.to_builtins(what)
     path = route.path
@@ -161,15 +204,24 @@ def _request(declared: Declaration, what: Struct) -> tuple[str, str, dict[str, A
         path = path.replace(f"{{{name}}}", str(fields.pop(name)))
     if isinstance(what, Query):
         fields = {name: value for name, value in fields.items() if value is not None}
-    return route.method, path, fields
+    return _Asked(route.method, path, fields, declared.reply)
 
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def was_lost(error: GuildwireError) -> bool:
+    """Whether there was no answer at all, so that nobody knows what came of it."""
+    return isinstance(error.__cause__, aiohttp.ClientError | TimeoutError)
+
+
+def _lost(error: Exception) -> Unavailable:
+    return Unavailable(reason=repr(error), retry_after_s=1.0)
+
+
 def _error(raw: bytes, status: int) -> GuildwireError:
-    """The protocol's error that a problem document stands for."""
+    """The protocol's error that a problem document stands for; what is none comes from something on the way."""
     try:
         problem = msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.DecodeError:

@@ -2,24 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors.runtime.call import Published
 from protocol.booking.views import ListBookings
 from protocol.business import UpdateMember
-from protocol.conversation import ListMessages, MessagePosted, PostMessage
+from protocol.conversation import MessagePosted
 from protocol.errors import CommandIdReused, LimitReached, Unauthenticated, Unavailable
 from protocol.frames import CloseCode, OpenOutcome
-from protocol.ids import ConversationId
 from protocol.user import CurrentUser, EndSession, RevokeSession, Sessions
 from server.client import Client, Closed, Rest, live
 from server.config import AuthConfig, LimitsConfig
-from tests.support.server import TIMEOUT_S, Person, Site, make_config, open_site
+from tests.support.server import TIMEOUT_S, Site, make_config, open_site
+from tests.support.talking import Talk, at_commit, open_talk, opened
 
 EVENTS = 200
 SENDS = 12
@@ -29,61 +26,12 @@ SHORT_TOKEN_S = 20
 MOMENTARY_TOKEN_S = 2
 
 
-class Talk:
-    """Two people and their thread."""
-
-    def __init__(self, ada: Person, sam: Person, thread: ConversationId) -> None:
-        self.ada = ada
-        self.sam = sam
-        self.thread = thread
-
-    def words(self, text: str) -> PostMessage:
-        return PostMessage(conversation_id=self.thread, text=text)
-
-    async def said(self) -> list[str]:
-        """Every text of the thread, the latest hundred, oldest first."""
-        page = await self.sam.call(ListMessages(conversation_id=self.thread, limit=100))
-        return [message.text for message in reversed(page.items)]
-
-
 @pytest.fixture
 async def talk(server: Site) -> Talk:
     """A customer with a live connection, and a staff member who talks to her."""
-    market = await server.market()
-    ada = await server.person("Ada", live=True)
-    thread = ConversationId(await server.confirmed(market, ada))
-    return Talk(ada, market.staff[0], thread)
-
-
-async def opened(client: Client, times: int) -> None:
-    """Wait until the connection was opened so often."""
-    async with asyncio.timeout(TIMEOUT_S), client._changed:
-        await client._changed.wait_for(lambda: len(client.outcomes) >= times or client._failed)
-    assert client._failed is None, client._failed
-
-
-@asynccontextmanager
-async def at_commit(server: Site, event: type, action: Callable[[], None]) -> AsyncIterator[None]:
-    """Do something at the moment at which the first event of a type is durable, before anybody is told of it."""
-    done = False
-
-    def listen(published: Published) -> None:
-        nonlocal done
-        if isinstance(published.emitted.event, event) and not done:
-            done = True
-            action()
-
-    server.node.listeners.insert(0, listen)
-    try:
-        yield
-    finally:
-        server.node.listeners.remove(listen)
-
-
-def cut(person: Person) -> None:
-    """Cut somebody's line; nothing that is on its way arrives."""
-    assert person.phone._socket is not None
-    person.phone._socket.transport.abort()
+    talk = await open_talk(server)
+    await server.connect(talk.ada)
+    return talk
 
 
 # Hearing
@@ -110,7 +58,7 @@ async def test_a_line_that_is_cut_again_and_again_neither_misses_nor_doubles_an_
                 heard.append(event.data["content"]["text"])
             if len(numbers) >= next_cut:
                 next_cut = len(numbers) + chance.randint(1, 20)
-                await ada.phone.drop()
+                ada.phone.cut()
             if heard[-1:] == [str(EVENTS - 1)]:
                 break
         await speaking
@@ -151,7 +99,7 @@ async def test_topics_are_heard_again_behind_a_cut(server: Site, talk: Talk) -> 
     topic = f"typing/{talk.thread}"
     await talk.ada.phone.subscribe(topic)
     await talk.sam.phone.subscribe(topic)
-    cut(talk.ada)
+    talk.ada.phone.cut()
     await opened(talk.ada.phone, 2)
     await talk.ada.phone.ask(CurrentUser())  # answered behind the renewed subscription's question
 
@@ -171,7 +119,7 @@ async def test_topics_are_heard_again_behind_a_cut(server: Site, talk: Talk) -> 
 
 
 async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server: Site, talk: Talk) -> None:
-    async with at_commit(server, MessagePosted, lambda: cut(talk.ada)), asyncio.timeout(TIMEOUT_S):
+    async with at_commit(server, MessagePosted, talk.ada.phone.cut), asyncio.timeout(TIMEOUT_S):
         answer = await talk.ada.phone.send(talk.words("once"))
 
     assert answer.replayed
@@ -185,14 +133,14 @@ async def test_commands_that_are_cut_off_on_their_way_have_their_effect_once(tal
         sending = asyncio.create_task(talk.ada.send(talk.words(str(number))))
         for _ in range(turns):
             await asyncio.sleep(0)
-        await talk.ada.phone.drop()
+        talk.ada.phone.cut()
         await sending
 
     assert await talk.said() == [str(number) for number in range(SENDS)]
 
 
 async def test_a_command_waits_for_a_line(talk: Talk) -> None:
-    cut(talk.ada)
+    talk.ada.phone.cut()
     await talk.ada.send(talk.words("as soon as it is back"))
 
     assert await talk.said() == ["as soon as it is back"]
@@ -297,6 +245,19 @@ async def test_a_token_that_cannot_be_renewed_now_is_renewed_later(
 # The end
 
 
+async def test_whoever_does_not_wait_for_the_first_connection_leaves_nothing_behind(server: Site) -> None:
+    ada = await server.person("Ada")
+    assert ada.rest.signed_in is not None
+    client = Client(Rest("http://127.0.0.1:1", ada.rest.signed_in))
+    entering = asyncio.create_task(client.__aenter__())
+    await asyncio.sleep(0)
+    entering.cancel()
+    await asyncio.gather(entering, return_exceptions=True)
+
+    assert client._task is not None
+    assert client._task.cancelled()
+
+
 async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site) -> None:
     ada = await server.person("Ada", live=True)
     elsewhere = await server.sign_in(ada.me.email)
@@ -312,7 +273,7 @@ async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site) -> None:
 
 async def test_what_has_no_answer_fails_with_the_reason_of_the_end(server: Site) -> None:
     ada = await server.person("Ada", live=True)
-    cut(ada)
+    ada.phone.cut()
     asking = asyncio.create_task(ada.phone.ask(CurrentUser()))
     await ada.call(EndSession())
 
@@ -378,7 +339,7 @@ async def test_nobody_there_is_asked_again_ever_more_rarely_and_by_chance(
     async with asyncio.timeout(TIMEOUT_S):
         await enough.wait()
     opening.cancel()
-    await client.close()
+    await asyncio.gather(opening, return_exceptions=True)
 
     assert [low for low, _ in waits[:10]] == [0.0] * 10
     doubled = [live.BACKOFF_FIRST_S * 2**number for number in range(10)]

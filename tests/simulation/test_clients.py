@@ -92,7 +92,11 @@ class Listener:
 @asynccontextmanager
 async def listener(gateway: Gateway, who: Principal) -> AsyncIterator[Listener]:
     """Somebody's device, from now on."""
-    async with bad_line(gateway.url) as line, Client(Badge(line.url, gateway.token(who))) as client:
+    async with (
+        bad_line(gateway.url) as line,
+        Badge(line.url, gateway.token(who)) as rest,
+        Client(rest) as client,
+    ):
         yield Listener(line, client)
 
 

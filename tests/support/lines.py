@@ -9,12 +9,24 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from enum import Enum
 from urllib.parse import urlsplit
 
 #: What the line holds in each direction, besides the kernel: little, so that whoever does not read is soon felt.
 BUFFER_BYTES = 16 * 1024
 #: How long what one end said last may take to leave once the other end is gone.
 LAST_WORDS_S = 1.0
+
+NO_SOCKETS_HERE = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Sockets(Enum):
+    """What a proxy on the way does to the handshake of a WebSocket."""
+
+    PASSED = "nothing"
+    REFUSED = "answers that it may not be"
+    HUNG_UP = "breaks the connection"
+    STARVED = "lets it through, and nothing behind it"
 
 
 class Line:
@@ -41,6 +53,8 @@ class Line:
         self.piece_bytes: int | None = None
         #: So much of what the server sends on a connection is passed on, then it is cut; None: all of it.
         self.cut_after_bytes: int | None = None
+        #: What becomes of WebSockets; all other requests are passed on.
+        self.sockets = Sockets.PASSED
         #: Connections are broken as soon as they are made.
         self.down = False
         #: How many connections were made, and how often they were cut.
@@ -91,15 +105,29 @@ class Line:
         self._writers.add(writer)
         try:
             if not self.down:
-                with suppress(OSError, asyncio.CancelledError):
-                    await self._carry(reader, writer)
+                with suppress(OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
+                    await self._admit(reader, writer)
         finally:
             writer.transport.abort()
             self._writers.discard(writer)
             self._tasks.discard(task)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on what either end sends until one of them has gone."""
+    async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry a connection, unless it is a WebSocket's and those are not wanted."""
+        head = b"" if self.sockets is Sockets.PASSED else await reader.readuntil(b"\r\n\r\n")
+        if b"upgrade: websocket" not in head.lower():
+            await self._carry(reader, writer, head)
+        elif self.sockets is Sockets.STARVED:
+            await self._carry(reader, writer, head, starved=True)
+        elif self.sockets is Sockets.REFUSED:
+            writer.write(NO_SOCKETS_HERE)
+            writer.close()
+            await writer.wait_closed()
+
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes, *, starved: bool = False
+    ) -> None:
+        """Pass on what either end sends until one of them has gone, or the first answer has been."""
         raw = socket.socket()
         raw.setblocking(False)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
@@ -110,9 +138,10 @@ class Line:
             raw.close()
             raise
         self._writers.add(server_writer)
+        server_writer.write(head)
         pumps = [
             asyncio.ensure_future(self._pump(reader, server_writer, up=True)),
-            asyncio.ensure_future(self._pump(server_reader, writer, up=False)),
+            asyncio.ensure_future(self._pump(server_reader, writer, up=False, once=starved)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -127,7 +156,9 @@ class Line:
             server_writer.transport.abort()
             self._writers.discard(server_writer)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool, once: bool = False
+    ) -> None:
         while True:
             if not up:
                 await self._thawed.wait()
@@ -145,6 +176,8 @@ class Line:
                 await writer.drain()
                 return
             await self._pass_on(data, writer)
+            if once:
+                return
 
     async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         """Write it, in pieces if the line is torn: each leaves as a packet of its own."""
