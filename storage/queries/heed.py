@@ -40,14 +40,21 @@ SELECT n.user_id, n.id, coalesce(a.delivered >= i.seq, false) AS delivered,
        AND x.kind = n.kind AND x.id = n.entity_id AND x.version = n.version LIMIT 1) i ON true
 """
 #: A digest takes what was put off to its day or an earlier one and is in no other; tried again, it takes the same.
-#: The last part sees the rows as they were before.
+#: What stands in one that grew too old unsent is freed for it. The last part sees the rows as they were before.
 _LIST = """
 WITH given AS MATERIALIZED (SELECT user_id, day, delivery_id FROM digests WHERE delivery_id = ANY($1::uuid[])),
 taken AS (
     UPDATE digest_items i SET listed_in = g.delivery_id FROM given g
      WHERE i.user_id = g.user_id AND i.day <= g.day AND i.listed_in IS NULL
+    RETURNING i.listed_in, i.user_id, i.notification_id),
+freed AS (
+    UPDATE digest_items i SET listed_in = g.delivery_id
+      FROM given g JOIN digests o ON o.user_id = g.user_id AND o.day < g.day JOIN deliveries d ON d.id = o.delivery_id
+     WHERE i.listed_in = o.delivery_id AND d.state = 'skipped' AND d.reason = 'expired' AND d.unknown_outcomes = 0
     RETURNING i.listed_in, i.user_id, i.notification_id)
 SELECT listed_in, user_id, notification_id FROM taken
+ UNION ALL
+SELECT listed_in, user_id, notification_id FROM freed
  UNION ALL
 SELECT listed_in, user_id, notification_id FROM digest_items WHERE listed_in = ANY($1::uuid[])
 """

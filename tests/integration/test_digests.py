@@ -140,6 +140,30 @@ async def test_what_an_earlier_digest_never_told_comes_with_the_next_one(pool: P
     assert len(listed[DeliveryId(last)]) == 3
 
 
+@pytest.mark.parametrize(("unknown", "listed"), [(0, 3), (1, 1)])
+async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_the_next_one(
+    pool: Pool, unknown: int, listed: int
+) -> None:
+    """Unless it may have arrived after all."""
+    ada = await reader(pool)
+    await told(pool, ada, count=2)
+    await planner(pool).plan_all()
+    assert len(await composed(pool, EIGHT)) == 1
+    await pool.execute(
+        "UPDATE deliveries SET state = 'skipped', reason = 'expired', unknown_outcomes = $1, leased_until = NULL,"
+        " finished_at = now()",
+        unknown,
+    )
+    await told(pool, ada, EIGHT)
+    await planner(pool, EIGHT).plan_all()
+
+    (made,) = await composed(pool, EIGHT + timedelta(days=1))
+
+    assert isinstance(made, Brief)
+    assert made.digest is not None
+    assert len(made.digest.items) == listed
+
+
 async def test_what_comes_after_the_hour_was_changed_waits_for_tomorrow_and_is_not_lost(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada)

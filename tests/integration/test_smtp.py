@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from server.outbound.courier import LEASE_S
 from server.outbound.email import connections, smtp
 from server.outbound.email.letter import Email
 from server.outbound.email.smtp import Smtp
+from tests.support.faults import until
 from tests.support.smtp import CUT, GARBAGE, PASSWORD, SILENCE, MailServer, Security, mail_server
 
 ID = DeliveryId(UUID("01890000-0000-7000-8000-000000000001"))
@@ -184,6 +186,61 @@ async def test_a_connection_that_rested_is_asked_before_it_is_used(monkeypatch: 
         assert await sent(made) == Sent("T3")
 
     assert mail.heard["connect"] == 2
+
+
+async def rested(made: Smtp, count: int) -> None:
+    """Leave so many connections to rest."""
+    await asyncio.gather(*[sent(made) for _ in range(count)])
+
+
+async def test_where_one_connection_does_not_answer_any_more_the_others_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with mail_server() as mail, adapter(mail) as made:
+        mail.delay_s = 0.05
+        await rested(made, 4)
+        monkeypatch.setattr(connections, "CHECK_AFTER_S", 0.0)
+        monkeypatch.setattr(connections, "CHECK_TIMEOUT_S", 0.2)
+        mail.always["NOOP"] = SILENCE
+
+        assert await sent(made) == Sent("T5")
+
+    assert (mail.heard["NOOP"], mail.heard["connect"]) == (1, 5)
+
+
+async def test_a_connection_that_is_given_up_while_it_is_asked_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with mail_server() as mail, adapter(mail) as made:
+        await sent(made)
+        monkeypatch.setattr(connections, "CHECK_AFTER_S", 0.0)
+        monkeypatch.setattr(smtp, "ENVELOPE_TIMEOUT_S", 0.2)
+        mail.always["NOOP"] = SILENCE
+
+        assert await sent(made) == TryLater("timeout")
+
+        await until(partial(no_line, mail))
+
+
+async def no_line(mail: MailServer) -> bool:
+    return not mail.lines
+
+
+async def test_all_connections_are_said_goodbye_to_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with mail_server() as mail:
+        made = Smtp(mail.config, lambda: NOW)
+        mail.delay_s, mail.always["QUIT"] = 0.05, SILENCE
+        await rested(made, 3)
+        monkeypatch.setattr(connections, "CHECK_TIMEOUT_S", 3600.0)
+
+        closing = asyncio.create_task(made.close())
+        await until(partial(heard, mail, "QUIT", 3))
+
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        mail.cut_all()
+
+
+async def heard(mail: MailServer, command: str, times: int) -> bool:
+    return mail.heard[command] >= times
 
 
 async def test_a_connection_that_nobody_needs_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,10 @@ class _Line(SMTP):
     async def smtp_NOOP(self, arg: str) -> None:  # noqa: N802
         await self.push(await self.instead("NOOP", "250 OK"))
 
+    async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802
+        await self.instead("QUIT", "")
+        await super().smtp_QUIT(arg)
+
 
 class _Handler:
     def __init__(self, mail: MailServer) -> None:

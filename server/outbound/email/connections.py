@@ -69,17 +69,20 @@ class Connections:
 
     async def close(self) -> None:
         """Say goodbye on all that rest."""
-        while self._resting:
-            await _quit(self._wake(self._resting[-1]).smtp)
+        await asyncio.gather(*[_quit(self._wake(connection).smtp) for connection in list(self._resting)])
 
     async def _kept(self) -> Connection | None:
         """One that was kept and still works; the last one used is the likeliest."""
         while self._resting:
             connection = self._wake(self._resting[-1])
             rested_s = asyncio.get_running_loop().time() - connection.rests_since
-            if connection.smtp.is_connected and (rested_s < CHECK_AFTER_S or await _answers(connection.smtp)):
+            if not connection.smtp.is_connected:
+                connection.smtp.close()
+            elif rested_s < CHECK_AFTER_S or await _answers(connection.smtp):
                 return connection
-            connection.smtp.close()
+            else:  # the others rested for longer
+                for other in list(self._resting):
+                    self._drop(other)
         return None
 
     async def _give_back(self, connection: Connection) -> None:
@@ -113,11 +116,16 @@ async def start_over(smtp: SMTP) -> None:
 
 
 async def _answers(smtp: SMTP) -> bool:
+    """Whether the server still answers; if it does not, or nobody waits for it any more, the connection is closed."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await smtp.noop()
     except (SMTPException, OSError, TimeoutError):
+        smtp.close()
         return False
+    except BaseException:
+        smtp.close()
+        raise
     return True
 
 
