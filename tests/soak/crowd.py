@@ -87,24 +87,24 @@ class WatchfulClient(Client):
         super().__init__(of.rest, **options)
         self._of = of
 
-    async def _event(self, event: Event, socket: Any) -> None:
+    async def _event(self, event: Event) -> None:
         if event.seq is not None and event.seq != self.seq + 1:
             self._of.wrong.append(f"event {event.seq} ({event.type} {event.entity}) came behind {self.seq}")
-        await super()._event(event, socket)
+        await super()._event(event)
 
-    async def _welcome(self, socket: Any, frame: dict[str, Any]) -> None:
+    async def _welcome(self, line: Any, frame: dict[str, Any]) -> None:
         before = self.since
         self._of.note(f"welcome: {frame['outcome']} at {frame['epoch']}:{frame['seq']}, had {before}")
         if OpenOutcome(frame["outcome"]) is OpenOutcome.RESET:
             self._of.resets += 1
             self._of.stale = True
-        await super()._welcome(socket, frame)
+        await super()._welcome(line, frame)
 
-    async def _take(self, socket: Any, frame: dict[str, Any]) -> None:
+    async def _take(self, line: Any, frame: dict[str, Any]) -> None:
         if frame["frame"] == "bye":
             self._of.byes[frame["reason"]] += 1
             self._of.note(f"bye: {frame['code']} {frame['reason']}")
-        await super()._take(socket, frame)
+        await super()._take(line, frame)
 
 
 #: What a device remembers of an event, to hold against the log: number, type, entity, version.
