@@ -1,7 +1,7 @@
 """A booking: one job for one customer, from the held slot to the released money.
 
-Owns its slot, its payment, its hold and its timers. Tells the customer, the staff member and the owner of each step,
-and opens the conversation of customer and staff member once it is confirmed.
+Owns its slot, its timers and its money (``escrow.py``). Tells the customer, the staff member and the owner of each
+step, and opens the conversation of customer and staff member once it is confirmed.
 
     PENDING ──paid and approved──▶ CONFIRMED ──start──▶ IN_PROGRESS ──complete──▶ COMPLETED
        │ unpaid for 15 min ▶ EXPIRED (a late payment revives it)                  escrow: PENDING_CLEARANCE ▶ RELEASED
@@ -16,12 +16,11 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from actors.actor import Actor, handles
+from actors.actor import handles
+from actors.booking.escrow import Escrow
 from actors.booking.placing import asked_start, choose_staff, slot_terms
-from actors.booking.showing import booking_reply, booking_row, payment_row
+from actors.booking.showing import booking_reply, booking_row
 from actors.booking.state import TRANSITIONS, BookingState, S, after
-from actors.rules import ledger
-from actors.rules.commission import split_commission
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import busy_for
 from protocol.booking.commands import (
@@ -39,7 +38,6 @@ from protocol.booking.commands import (
     PayBooking,
     PaymentReply,
     RecordPayment,
-    RecordRefund,
     RemindCustomer,
     StartBooking,
 )
@@ -52,22 +50,16 @@ from protocol.booking.events import (
     BookingCreated,
     BookingDeclined,
     BookingExpired,
-    BookingPaid,
-    BookingRefunded,
-    BookingReleased,
     BookingReminded,
     BookingRevived,
     BookingStarted,
-    PaymentRequested,
-    PaymentReturned,
-    PaymentUnplaced,
 )
 from protocol.booking.facts import BookingFacts, LateSlot
 from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause, RemarkAbout, RemarkAudience
 from protocol.booking.views import BookingNotesRow, RemarkRow
 from protocol.catalogue import Command
 from protocol.conversation import CloseConversation, OpenConversation, Participant, ReplaceMember
-from protocol.effects import HoldStatus, MoveHold, OpenHold
+from protocol.effects import HoldStatus
 from protocol.errors import Forbidden, Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
 from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId, human_number
@@ -86,8 +78,8 @@ REMIND_BEFORE = timedelta(hours=1)
 UNCOUNTED = frozenset({DeclineReason.SAFETY, DeclineReason.UNWELL, DeclineReason.NO_ANSWER})
 
 
-class Booking(Actor[BookingState]):
-    """One booking."""
+class Booking(Escrow):
+    """One booking; its money is inherited."""
 
     kind = Kind.BOOKING
     state_type: ClassVar[type[Struct]] = BookingState
@@ -163,13 +155,7 @@ class Booking(Actor[BookingState]):
         if self.state.payment_status is not PaymentStatus.UNPAID:
             raise WrongState(status=self.state.status.value, reason=f"payment_{self.state.payment_status.lower()}")
         if self.state.payment_id is None:
-            payment_id = PaymentId(self.new_id())
-            self.emit(
-                PaymentRequested(
-                    payment_id=payment_id, amount_minor=price.total_minor, currency=price.currency, at=self.now
-                )
-            )
-            self._put_payment("REQUESTED")
+            self._ask_for_payment()
         assert self.state.payment_id is not None
         return PaymentReply(
             payment_id=self.state.payment_id,
@@ -196,22 +182,6 @@ class Booking(Actor[BookingState]):
             self._secure(cmd.payment_id)
         else:
             self._return_to_source(cmd)
-
-    @handles(RecordRefund)
-    def record_refund(self, cmd: RecordRefund) -> None:
-        """The gateway has sent a payment back to its source: all of what was unplaced, or it is none of ours."""
-        sent_back = Money(cmd.amount_minor, cmd.currency)
-        if cmd.payment_id != self.state.payment_id or sent_back != self.state.unplaced:
-            return
-        self.emit(PaymentReturned(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency))
-        self.transfer(
-            ledger.escrow(cmd.currency),
-            ledger.gateway_clearing(cmd.currency),
-            cmd.amount_minor,
-            cmd.currency,
-            "payment_returned",
-        )
-        self._put_payment("REFUNDED", sent_back)
 
     @handles(ApproveBooking)
     def approve(self, cmd: ApproveBooking) -> BookingReply:
@@ -265,10 +235,9 @@ class Booking(Actor[BookingState]):
         self._provider_only()
         self.require(*TRANSITIONS[CompleteBooking])
         release_at = self.now + RELEASE_AFTER
-        hold = self.state.hold
         self.emit(BookingCompleted(at=self.now, release_at=release_at))
         self._end_thread()
-        self.move_hold(MoveHold(self.state.hold_id, hold, HoldStatus.PENDING_CLEARANCE))
+        self._clear()
         self.set_timer("release", release_at, AutoRelease(booking_id=self._id))
         self.free(self.actor_id)
         return self._reply()
@@ -354,22 +323,12 @@ class Booking(Actor[BookingState]):
         """Claim the time, and promise the price."""
         state = self.state
         self.reserve(self.actor_id, state.staff_id, state.busy_from, state.busy_until)
-        total = state.price.total_minor
-        self.open_hold(OpenHold(state.hold_id, self._id, state.business_id, "service", state.price.currency, total))
+        self._promise()
 
     def _secure(self, payment_id: PaymentId) -> None:
-        """The money is here: into escrow, and the first gate is open."""
-        price = self.state.price
-        self.emit(
-            BookingPaid(payment_id=payment_id, amount_minor=price.total_minor, currency=price.currency, at=self.now)
-        )
-        currency = price.currency
-        gateway, escrow = ledger.gateway_clearing(currency), ledger.escrow(currency)
-        self.transfer(gateway, escrow, price.total_minor, currency, "payment_captured")
-        self.move_hold(MoveHold(self.state.hold_id, HoldStatus.HELD, HoldStatus.FUNDED, price.total_minor))
-        if price.total_minor:
-            self._put_payment("CAPTURED")
-            self.cancel_timer("expire")
+        """The money is here, and the first gate is open."""
+        self._capture(payment_id)
+        self.cancel_timer("expire")
         self._await_approval()
         self._confirm_if_ready()
 
@@ -435,46 +394,10 @@ class Booking(Actor[BookingState]):
             self.cancel_timer(name)
         self.set_timer("give_up", state.starts_at, GiveUpBooking(booking_id=self._id))
 
-    def _release(self, cause: ReleaseCause) -> None:
-        """Escrow to the business, less commission (SPEC §4)."""
-        state = self.state
-        currency = state.price.currency
-        total = state.price.total_minor
-        split = split_commission(total, rate_bp=state.commission_bp)
-        self.emit(
-            BookingReleased(amount_minor=total, commission_minor=split.commission_minor, currency=currency, cause=cause)
-        )
-        self.move_hold(MoveHold(state.hold_id, HoldStatus.PENDING_CLEARANCE, HoldStatus.POSTED, -total))
-        escrow, wallet = ledger.escrow(currency), ledger.business_wallet(state.business_id, currency)
-        self.transfer(escrow, wallet, split.provider_minor, currency, "release")
-        self.transfer(escrow, ledger.platform_revenue(currency), split.commission_minor, currency, "commission")
-
     def _wind_up(self) -> None:
-        """Nothing is promised any more: what was paid goes to the customer's wallet, and the thread ends."""
+        """What was promised is over, and so is the thread in a while."""
         self._end_thread()
-        state = self.state
-        paid = state.payment_status is PaymentStatus.SECURED
-        amount_minor = state.price.total_minor if paid else 0
-        was = HoldStatus.FUNDED if paid else HoldStatus.HELD
-        self.move_hold(MoveHold(state.hold_id, was, HoldStatus.VOIDED, -amount_minor))
-        if not paid:
-            return
-        currency = state.price.currency
-        self.emit(BookingRefunded(amount_minor=amount_minor, currency=currency))
-        wallet = ledger.customer_wallet(state.customer_id, currency)
-        self.transfer(ledger.escrow(currency), wallet, amount_minor, currency, "refund")
-
-    def _return_to_source(self, cmd: RecordPayment) -> None:
-        """Nothing to pay for any more: keep the money apart until the gateway has sent it back."""
-        self.emit(PaymentUnplaced(payment_id=cmd.payment_id, amount_minor=cmd.amount_minor, currency=cmd.currency))
-        self.transfer(
-            ledger.gateway_clearing(cmd.currency),
-            ledger.escrow(cmd.currency),
-            cmd.amount_minor,
-            cmd.currency,
-            "payment_unplaced",
-        )
-        self._put_payment("REFUNDING", self.state.unplaced)
+        self._refund()
 
     def _drop_timers(self) -> None:
         for name in ("expire", "lapse", "remind", "give_up"):
@@ -483,18 +406,11 @@ class Booking(Actor[BookingState]):
     # What it shows
 
     @property
-    def _id(self) -> BookingId:
-        return BookingId(self.actor_id)
-
-    @property
     def _thread_id(self) -> ConversationId:
         return ConversationId(self.actor_id)
 
     def _reply(self) -> BookingReply:
         return booking_reply(self._id, self.state)
-
-    def _put_payment(self, status: str, amount: Money | None = None) -> None:
-        self.put(payment_row(self._id, self.state, status, amount))
 
     def audience(self) -> Iterable[UserId]:
         """All parties hear of everything, so that what each of them keeps has the booking's version."""
