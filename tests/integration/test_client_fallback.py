@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from protocol.conversation import ConversationId, GetConversation, ListMessages, MessagePosted
+from protocol.conversation import GetConversation, ListMessages, MessagePosted
 from protocol.errors import NotFound
 from protocol.frames import CloseCode, OpenOutcome
+from protocol.ids import ConversationId
 from protocol.user import CurrentUser, RevokeSession, Sessions
 from server.client import Client, Closed, Event, Rest, live
 from server.config import AuthConfig
