@@ -137,19 +137,27 @@ class Actor(Generic[S]):
 
     # What happened, and what is wanted
 
-    def emit(self, event: Event, *, to: Iterable[UserId] | None = None, content: Row | None = None) -> None:
+    def emit(
+        self,
+        event: Event,
+        *,
+        to: Iterable[UserId] | None = None,
+        content: Row | None = None,
+        content_is_kept: bool = False,
+    ) -> None:
         """Let the event have happened.
 
         Args:
             to: the users whose inboxes it goes to; None: the actor's audience after the event.
             content: free text that belongs to it, shown with it as long as that row exists.
+            content_is_kept: the row was written before, and may be erased at any time: it is not written again.
         """
         self._state = self.apply(self._state, event)
         told = self.audience() if to is None else to
         audience = tuple(told if isinstance(told, dict) else dict.fromkeys(told))
         assert len(audience) <= RECIPIENTS_MAX, f"{event.type} has {len(audience)} recipients"
         self.emitted.append(Emitted(event, audience, content))
-        if content is not None:
+        if content is not None and not content_is_kept:
             self.put(content)
         if type(event) in DRIVEN_BY:
             self._announce(event)

@@ -83,10 +83,17 @@ class Devices(Actor[UserState]):
         if device is not None:
             self._forget(device, command.reason)
 
-    def emit(self, event: Event, *, to: Iterable[UserId] | None = None, content: Row | None = None) -> None:
+    def emit(
+        self,
+        event: Event,
+        *,
+        to: Iterable[UserId] | None = None,
+        content: Row | None = None,
+        content_is_kept: bool = False,
+    ) -> None:
         """Let the event have happened; what takes a device from the state, such as its session's end, takes its row."""
         before = self.state.devices if self.exists else ()
-        super().emit(event, to=to, content=content)
+        super().emit(event, to=to, content=content, content_is_kept=content_is_kept)
         for device in before:
             if self.state.device(device.device_id) is None:
                 self.drop(DeviceRow.table, device_id=device.device_id)

@@ -89,6 +89,7 @@ class Told(Actor[UserState]):
         self.emit(
             NotificationSent(notice_id=facts.id, by=command.by, channels=command.channels, critical=command.critical),
             content=facts,
+            content_is_kept=True,
         )
 
     # Preferences

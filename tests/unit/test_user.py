@@ -15,6 +15,8 @@ from protocol.effects import ClaimKey, Effect, PutRow
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Rejected, Unauthenticated
 from protocol.events import Event
 from protocol.ids import SYSTEM, BusinessId, SessionId, UserId
+from protocol.notification.channels import Channel
+from protocol.notification.notices import Notice, NotificationSent, TakeNotice
 from protocol.roles import Principal, Role
 from protocol.user import (
     MEMBERSHIPS_MAX,
@@ -486,6 +488,17 @@ commands = st.one_of(
         business_id=st.one_of(businesses, st.none()),
     ),
 )
+
+
+class TestNotices:
+    def test_who_is_told_of_a_notice_does_not_write_it_again_since_it_may_be_erased_meanwhile(self) -> None:
+        notice = Notice(id=UUID(int=301), title="Closed", body="On Monday.", sent_by=SYSTEM, at=NOW)
+        take = TakeNotice(user_id=ADA, notice_id=notice.id, by=SYSTEM, channels=(Channel.EMAIL,))
+
+        decided = decide(User, [SIGNED_UP], take, SERVER, NOW, notice)
+
+        assert [type(event) for event in decided.events] == [NotificationSent]
+        assert notice not in [effect.row for effect in decided.effects if isinstance(effect, PutRow)]
 
 
 class TestWhateverHappens:
