@@ -12,7 +12,7 @@ from protocol.business import UpdateMember
 from protocol.conversation import MessagePosted
 from protocol.errors import CommandIdReused, LimitReached, Unauthenticated, Unavailable
 from protocol.frames import CloseCode, OpenOutcome
-from protocol.user import CurrentUser, EndSession, RevokeSession, Sessions
+from protocol.user import CurrentUser, RevokeSession, Sessions
 from server.client import Client, Closed, Rest, live
 from server.config import AuthConfig, LimitsConfig
 from tests.support.server import TIMEOUT_S, Site, make_config, open_site
@@ -271,11 +271,23 @@ async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site) -> None:
         await ada.phone.ask(CurrentUser())
 
 
-async def test_what_has_no_answer_fails_with_the_reason_of_the_end(server: Site) -> None:
+async def test_what_has_no_answer_fails_with_the_reason_of_the_end(
+    server: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_out = asyncio.Event()
     ada = await server.person("Ada", live=True)
+    renew = ada.rest.token
+
+    async def token_once_signed_out() -> str:
+        await signed_out.wait()
+        return await renew()
+
+    token = await renew()
+    monkeypatch.setattr(ada.rest, "token", token_once_signed_out)
     ada.phone.cut()
     asking = asyncio.create_task(ada.phone.ask(CurrentUser()))
-    await ada.call(EndSession())
+    await server.request("POST", "/auth/signout/", Authorization=f"Bearer {token}")
+    signed_out.set()
 
     with pytest.raises((Closed, Unauthenticated)):
         await asking

@@ -23,6 +23,26 @@ from tests.support.faults import until
 DOWN = TryLater("http_503")
 
 
+class Leases:
+    """Counts how often a courier goes to lease something."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        monkeypatch.setattr(module, "lease", self._lease)
+
+    async def _lease(self, *arguments: object, **options: object) -> list[Leased]:
+        self.count += 1
+        return await deliveries.lease(*arguments, **options)  # type: ignore[arg-type]
+
+    async def behind_a_call(self, worker: Courier[Message]) -> int:
+        """Call a courier; gives how often it went."""
+        before = self.count
+        worker.call()
+        for _ in range(50):  # it looks at once
+            await asyncio.sleep(0)
+        return self.count - before
+
+
 async def state(pool: Pool, one: object) -> str:
     return str(await pool.fetchval("SELECT state FROM deliveries WHERE id = $1", one.id))  # type: ignore[attr-defined]
 
@@ -86,7 +106,10 @@ async def test_no_more_is_leased_than_can_be_sent_at_once(pool: Pool) -> None:
         assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'") == 20
 
 
-async def test_while_a_provider_is_let_alone_nothing_is_leased_and_no_attempt_counts(pool: Pool) -> None:
+async def test_while_a_provider_is_let_alone_nothing_is_leased_and_no_attempt_counts(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = Leases(monkeypatch)
     waiting = [delivery(due_at=datetime.now(UTC) - timedelta(seconds=60 - nth)) for nth in range(10 * FAILURES_MAX + 7)]
     await queue(pool, *waiting)
     recorder = Recorder(*[DOWN] * 1000)
@@ -94,7 +117,7 @@ async def test_while_a_provider_is_let_alone_nothing_is_leased_and_no_attempt_co
     async with courier(pool, recorder, Terms(concurrency=1)) as worker:
         await until(lambda: is_state(worker, BreakerState.OPEN))
         await until(lambda: none_sending(pool))
-        worker.call()
+        assert await leases.behind_a_call(worker) == 0
         tried = await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts > 0")
         fresh = await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts = 0 AND state = 'waiting'")
 
@@ -169,14 +192,17 @@ async def test_what_was_needless_does_not_hide_that_a_provider_is_down(pool: Poo
         await until(lambda: is_state(worker, BreakerState.OPEN))
 
 
-async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(pool: Pool) -> None:
+async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases = Leases(monkeypatch)
     await queue(pool, *[delivery() for _ in range(15)])
     recorder = Recorder(*[TryLater("http_429", after_s=120.0)] * 10)
 
     async with courier(pool, recorder, Terms(concurrency=1)) as worker:
         await until(lambda: given(recorder, 10))
         await until(lambda: none_sending(pool))
-        worker.call()
+        assert await leases.behind_a_call(worker) == 0
         assert worker.breaker.wait_s > 100
 
     assert len(recorder.given) == 10

@@ -556,11 +556,15 @@ async def test_a_request_under_way_is_finished_before_the_server_stops(database_
             runner = gadget_app(node.runtime, pool, extra={("GET", "/slow"): slow}).runner()
             await runner.setup()
             await TCPSite(runner, "127.0.0.1", 0).start()
-            async with ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as session:
+            port = runner.addresses[0][1]
+            async with ClientSession(f"http://127.0.0.1:{port}") as session:
                 asked = asyncio.create_task(session.get("/slow"))
                 await began.wait()
                 stopping = asyncio.create_task(runner.cleanup())
-                await nobody_listens(runner.addresses[0][1])
+                await nobody_listens(port)
+                for _ in range(100):  # whoever does not wait for the request is through by then
+                    await asyncio.sleep(0)
+                assert not stopping.done()
                 go_on.set()
                 async with await asked as response:
                     text = await response.text()
