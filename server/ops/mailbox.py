@@ -48,7 +48,6 @@ _CHANNELS = {
     Channel.SMS: "SMS",
     Channel.WHATSAPP: "WhatsApp",
 }
-_TABS = (Channel.EMAIL, Channel.PUSH, Channel.WEB_PUSH, Channel.SMS)
 #: Fields with a place of their own; the rest is listed.
 _HEADLINES, _TEXTS, _TO = ("subject", "title"), ("text", "body"), ("to", "device_id")
 _PLACED = {*_HEADLINES, *_TEXTS, *_TO, "to_name", "html", "id"}
@@ -115,9 +114,7 @@ def _page(page: LetterPage, channel: Channel | None) -> str:
     older = f'<a class="older" href="/dev/mailbox?{query}cursor={page.next_cursor}">Older</a>'
     nothing = '<p class="nothing">Nothing here yet. What would go out appears as soon as it is due.</p>'
     return _PAGE.substitute(
-        tabs="\n".join(
-            _tab(one, channel) for one in (None, Channel.EMAIL, Channel.PUSH, Channel.WEB_PUSH, Channel.SMS)
-        ),
+        tabs="\n".join(_tab(one, channel) for one in (None, *_CHANNELS)),
         letters="\n".join(map(_letter, page.items)) or nothing,
         older=older if page.next_cursor else "",
     )

@@ -97,6 +97,12 @@ async def test_it_is_listed_by_channel_page_by_page_the_newest_first(server: Sit
     assert older[1] == f"/dev/mailbox?channel=sms&amp;cursor={first['next_cursor']}"
 
 
+async def test_every_channel_is_one_click_away(server: Site) -> None:
+    page = await page_of(server)
+
+    assert set(re.findall(r'href="/dev/mailbox\?channel=(\w+)"', page)) == set(Channel)
+
+
 @pytest.mark.parametrize("query", ["channel=pigeon", "cursor=nonsense"])
 async def test_what_cannot_be_asked_is_refused(server: Site, query: str) -> None:
     assert (await server.request("GET", f"/dev/mailbox?{query}")).status == 422
