@@ -62,6 +62,18 @@ _cursor = Cursor(tuple[Instant, UUID])
 READ = """(n.at <= coalesce(m.read_until, '-infinity') OR EXISTS (
            SELECT FROM notification_reads r WHERE r.user_id = n.user_id AND r.notification_id = n.id))"""
 
+
+def _unread(user_id: str) -> str:
+    """How many notifications of a user are unread, 100 at most: those from before their mark are not even looked at."""
+    return f"""(SELECT count(*) FROM (
+            SELECT FROM notifications n
+             WHERE n.user_id = {user_id} AND n.at > coalesce(
+                     (SELECT m.read_until FROM notification_marks m WHERE m.user_id = {user_id}), '-infinity')
+               AND NOT EXISTS (
+                     SELECT FROM notification_reads r WHERE r.user_id = n.user_id AND r.notification_id = n.id)
+             LIMIT {UNREAD_MAX}) u)"""
+
+
 _PAGE = f"""
 SELECT n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {READ} AS read
   FROM notifications n LEFT JOIN notification_marks m ON m.user_id = n.user_id
@@ -74,17 +86,10 @@ SELECT n.user_id, n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.a
   JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id
   LEFT JOIN notification_marks m ON m.user_id = n.user_id
 """
-_UNREAD = f"""
-SELECT w.user_id, (SELECT count(*) FROM (
-            SELECT FROM notifications n LEFT JOIN notification_marks m ON m.user_id = n.user_id
-             WHERE n.user_id = w.user_id AND NOT {READ} LIMIT {UNREAD_MAX}) u) AS unread
-  FROM unnest($1::uuid[]) w(user_id)
-"""
+_UNREAD = f"SELECT w.user_id, {_unread('w.user_id')} AS unread FROM unnest($1::uuid[]) w(user_id)"
 _STANDING = f"""
 SELECT {AS_OF}, coalesce((SELECT language FROM people WHERE user_id = $1), 'en') AS language,
-       (SELECT count(*) FROM (
-            SELECT FROM notifications n LEFT JOIN notification_marks m ON m.user_id = n.user_id
-             WHERE n.user_id = $1 AND NOT {READ} LIMIT {UNREAD_MAX}) u) AS unread
+       {_unread("$1")} AS unread
 """
 
 

@@ -1,5 +1,6 @@
 """People are told of what concerns them, once, in their language, and what they have read stays read (SPEC §7)."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from protocol.user import Person as PersonRow
 from server.announcer import Announcer
 from server.words import LANGUAGES
 from storage.announcements import TAKE_MAX, tell
+from storage.queries.notification import _PAGE, _UNREAD
 from tests.support.faults import until
 from tests.support.plans import generic_plan
 from tests.support.server import Market, Person, Site
@@ -245,8 +247,6 @@ async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, ma
 
 
 async def test_the_list_is_read_by_its_index(server: Site) -> None:
-    from storage.queries.notification import _PAGE
-
     plan = await generic_plan(server.node.pool, _PAGE)
 
     assert "notifications_listed" in str(plan)
@@ -262,3 +262,9 @@ def test_every_notification_has_words_in_every_language() -> None:
 def test_every_notification_comes_from_an_event() -> None:
     assert {one.name for one in NOTIFICATIONS} <= set(EVENTS)
     assert BookingCancelled.type in EVENTS
+
+
+async def test_counting_what_is_unread_does_not_look_at_what_lies_before_the_mark(server: Site) -> None:
+    plan = await generic_plan(server.node.pool, _UNREAD)
+
+    assert re.search(r"notifications_listed.*\n\s*Index Cond: \(\(user_id = .*\(at > ", plan), plan
