@@ -140,24 +140,18 @@ class Conversation(Actor[ConversationState]):
         """Say something. Raises: NotFound, ConversationClosed, Invalid."""
         self._require_writable()
         _require_text(cmd.text)
+        state, now, sender_id = self.state, self.now, self.principal.user_id
         message_id = self._next_message_id()
-        row = MessageRow(
-            id=message_id,
-            conversation_id=self._id,
-            sender_id=self.principal.user_id,
-            text=cmd.text,
-            sent_at=self.now,
-        )
-        moves = self.state.last_message_id is None or self.now - self.state.active_at >= ACTIVE_STEP
-        active_at = self.now if moves else None
+        row = MessageRow(id=message_id, conversation_id=self._id, sender_id=sender_id, text=cmd.text, sent_at=now)
+        moves = state.last_message_id is None or now - state.active_at >= ACTIVE_STEP
         self.emit(
-            MessagePosted(message_id=message_id, sender_id=self.principal.user_id, active_at=active_at), content=row
+            MessagePosted(message_id=message_id, sender_id=sender_id, active_at=now if moves else None), content=row
         )
         if moves:
             self._put_members()
         if cmd.suggestion is not None:
             self._put_use(cmd.suggestion, row)
-        return MessageReply(message_id=message_id, sent_at=self.now)
+        return MessageReply(message_id=message_id, sent_at=now)
 
     @handles(EditMessage, facts=WrittenMessage)
     def edit(self, cmd: EditMessage, facts: WrittenMessage) -> MessageReply:
@@ -213,8 +207,9 @@ class Conversation(Actor[ConversationState]):
 
     def _require_member(self) -> None:
         """Raises: NotFound to strangers, and to members who act in another role (seed 003 §7)."""
-        role = self.state.members.get(self.principal.user_id)
-        if role is None or role not in roles_seen(self.principal):
+        principal = self.principal
+        role = self.state.members.get(principal.user_id)
+        if role is None or (role is not principal.role and role not in roles_seen(principal)):
             raise NotFound(entity=self.kind.value, id=str(self.actor_id))
 
     def _require_writable(self) -> None:
@@ -282,7 +277,7 @@ class Conversation(Actor[ConversationState]):
         """A new id behind the last one, so that ids are in the order of the messages even within one millisecond."""
         message_id = self.new_id()
         last = self.state.last_message_id
-        if last is not None and message_id <= last:
+        if last is not None and message_id.int <= last.int:
             message_id = UUID(int=last.int + 1)
         return MessageId(message_id)
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -28,7 +28,7 @@ PAGE_LIMIT_MAX = 100
 PAGE_LIMIT_DEFAULT = 20
 
 
-class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """A wish to change something, sent to one actor. Named in the imperative."""
 
 
@@ -114,7 +114,8 @@ class Declaration:
         if self.creates:
             return None
         if self.key is not None:
-            return cast(UUID, getattr(command, self.key))
+            named: UUID = getattr(command, self.key)
+            return named
         if self.actor is Kind.BUSINESS:
             if principal.business_id is None:
                 raise Forbidden(reason="no_business")

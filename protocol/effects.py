@@ -82,7 +82,7 @@ class MoveHold(Struct, frozen=True):
     delta_minor: int = 0
 
 
-class PutRow(Struct, frozen=True):
+class PutRow(Struct, frozen=True, gc=False):
     """Write a read row, replacing the one with its key."""
 
     row: Row
@@ -136,7 +136,7 @@ Effect = (
 )
 
 
-class Emitted(Struct, frozen=True):
+class Emitted(Struct, frozen=True, gc=False):
     """An event, and the users whose inboxes it goes to."""
 
     event: Event
@@ -145,7 +145,7 @@ class Emitted(Struct, frozen=True):
     content: Row | None = None
 
 
-class Logged(Struct, frozen=True):
+class Logged(Struct, frozen=True, gc=False):
     """The entry in the command log: who sent what under which id, and the answer."""
 
     principal: UserId
@@ -158,7 +158,7 @@ class Logged(Struct, frozen=True):
     reply: bytes
 
 
-class Decision(Struct, kw_only=True):
+class Decision(Struct, kw_only=True, gc=False):
     """All that one turn of one actor wants written, in one piece."""
 
     to: Ref
@@ -182,7 +182,37 @@ class Decision(Struct, kw_only=True):
     @property
     def claims(self) -> bool:
         """Whether it must be the first of its actor in a batch, with nothing but plain writes behind it."""
-        return self.fired is not None or any(type(effect) not in _PLAIN for effect in self.effects)
+        if self.fired is not None:
+            return True
+        for effect in self.effects:  # noqa: SIM110  # any() would make a generator, and this is asked for each message
+            if type(effect) not in _PLAIN:
+                return True
+        return False
+
+    def builds_on(self, before: "Decision") -> bool:
+        """Whether it was made on what that one leaves behind, which is what it found if it was refused."""
+        if before.state is None:
+            found = before.expected_version, before.expected_stamp
+        else:
+            found = before.version, before.stamp
+        return (self.expected_version, self.expected_stamp) == found
+
+    @property
+    def told(self) -> int:
+        """How many inbox rows it writes."""
+        emitted = self.emitted
+        return len(emitted[0].audience) if len(emitted) == 1 else sum([len(one.audience) for one in emitted])
+
+    @property
+    def own(self) -> int | None:
+        """Which of its inbox rows is the sender's own, the last one if there are several."""
+        own, at, sender = None, 0, self.principal.int  # numbers, since ids compare in Python
+        for emitted in self.emitted:
+            for user_id in emitted.audience:
+                if user_id.int == sender:
+                    own = at
+                at += 1
+        return own
 
 
 #: Effects that claim nothing: decisions of one actor that have only these may share a batch.

@@ -8,7 +8,7 @@ from msgspec import Struct
 _CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class Row(Struct, frozen=True, kw_only=True, gc=False):
     """One row of a read table, written whole in the commit of the decision that it follows from."""
 
     table: ClassVar[str]
@@ -21,7 +21,7 @@ RowType = type[Row]
 EVENTS: dict[str, type["Event"]] = {}
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Something that happened to one actor. Holds ids, codes and amounts; never contact data or free text.
 
     ``BookingCreated`` has the type ``booking.created``. A changed shape gets a higher ``schema`` and an upcaster.

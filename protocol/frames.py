@@ -90,11 +90,11 @@ class SignalState(StrEnum):
     IDLE = "idle"
 
 
-class ClientFrame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="frame"):
+class ClientFrame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="frame", gc=False):
     """What a client may send."""
 
 
-class ServerFrame(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="frame"):
+class ServerFrame(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="frame", gc=False):
     """What the server sends; a field at its default is left out."""
 
 

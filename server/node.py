@@ -4,7 +4,7 @@ The server puts its transports around it; the command line and the demo data use
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -50,21 +50,21 @@ ACTORS: dict[Kind, type[Actor[Any]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Committers:
     """Several committers; an actor always goes to the same one, so that its decisions keep their order."""
 
-    all: tuple[Committer, ...]
+    def __init__(self, committers: Sequence[Committer]) -> None:
+        self._all = committers
+        #: Queues a decision. Raises: Busy.
+        self.submit = committers[0].submit if len(committers) == 1 else self._submit_to_its_own
 
     @property
     def queued(self) -> int:
         """Decisions that wait for their batch."""
-        return sum(committer.queued for committer in self.all)
+        return sum(committer.queued for committer in self._all)
 
-    def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None:
-        """Queue a decision. Raises: Busy."""
-        committer = self.all[0] if len(self.all) == 1 else self.all[hash(decision.to) % len(self.all)]
-        committer.submit(decision, done)
+    def _submit_to_its_own(self, decision: Decision, done: Callable[[Committed], None]) -> None:
+        self._all[hash(decision.to) % len(self._all)].submit(decision, done)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from protocol.ids import Kind, Ref
 
 
-class Stored(Struct, frozen=True):
+class Stored(Struct, frozen=True, gc=False):
     """One actor's row; version 0 and no state for an actor that never was."""
 
     to: Ref

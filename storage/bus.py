@@ -19,8 +19,8 @@ class Body(Protocol):
 
 B = TypeVar("B", bound=Body)
 
-#: Gets the user, the number in their inbox, and the body.
-Listener = Callable[[UserId, int, B], None]
+#: Gets the number in the user's inbox, and the body.
+Listener = Callable[[int, B], None]
 #: Gets the topic's name, whom it is about, and the rendered body.
 TopicListener = Callable[[str, UserId, bytes], None]
 
@@ -53,28 +53,29 @@ class LocalBus(Generic[B]):
     """The bus of a single process: a call to each listener, in the order that they came."""
 
     def __init__(self) -> None:
-        self._listeners: dict[UserId, tuple[Listener[B], ...]] = {}
+        #: By the user's number, since ids hash and compare in Python.
+        self._listeners: dict[int, tuple[Listener[B], ...]] = {}
         self._topic_listeners: list[TopicListener] = []
 
     def publish(self, user_ids: Iterable[UserId], seqs: Iterable[int], body: B) -> None:
         """Send one event to whoever listens for one of these users."""
         for user_id, seq in zip(user_ids, seqs, strict=True):
-            listeners = self._listeners.get(user_id)
+            listeners = self._listeners.get(user_id.int)
             if listeners is not None:
                 for listener in listeners:
-                    listener(user_id, seq, body)
+                    listener(seq, body)
 
     def subscribe(self, user_id: UserId, listener: Listener[B]) -> None:
         """Listen for a user's events."""
-        self._listeners[user_id] = (*self._listeners.get(user_id, ()), listener)
+        self._listeners[user_id.int] = (*self._listeners.get(user_id.int, ()), listener)
 
     def unsubscribe(self, user_id: UserId, listener: Listener[B]) -> None:
         """Listen no more."""
-        rest = tuple(other for other in self._listeners.get(user_id, ()) if other != listener)
+        rest = tuple(other for other in self._listeners.get(user_id.int, ()) if other != listener)
         if rest:
-            self._listeners[user_id] = rest
+            self._listeners[user_id.int] = rest
         else:
-            self._listeners.pop(user_id, None)
+            self._listeners.pop(user_id.int, None)
 
     def signal(self, topic: str, about: UserId, body: bytes) -> None:
         """Send something that is not kept to whoever listens for the topic."""

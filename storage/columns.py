@@ -16,6 +16,7 @@ from protocol.effects import (
     ClaimKey,
     Decision,
     DropRow,
+    Effect,
     FreeSlot,
     MoveHold,
     OpenHold,
@@ -29,6 +30,7 @@ from protocol.effects import (
 
 #: Between two texts of a column, and instead of one that is null. JSON has no such characters, and no other text may.
 _SEPARATOR, _NULL = "\x1f", "\x1e"
+_SEPARATOR_BYTE, _NULL_BYTE = _SEPARATOR.encode(), _NULL.encode()
 
 _encode = msgspec.json.encode
 #: JSON in bytes.
@@ -93,19 +95,22 @@ class Columns:
                 self._add_events(idx, decision),
             )
         )
-        timers: dict[str, SetTimer | CancelTimer] = {}
+        timers: dict[str, Effect] | None = None
         for effect in decision.effects:
-            if isinstance(effect, SetTimer | CancelTimer):
+            if type(effect) is SetTimer or type(effect) is CancelTimer:
+                timers = timers or {}
                 timers[effect.name] = effect
             else:
                 _WRITERS[type(effect)](self.groups, idx, decision, effect)
-        for timer in timers.values():
+        for timer in () if timers is None else timers.values():
             _WRITERS[type(timer)](self.groups, idx, decision, timer)
 
     def _add_events(self, idx: int, decision: Decision) -> int | None:
         """Append journal and inbox rows; answers the position of the sender's own last inbox row."""
-        own = None
         journal, inbox = self.groups["journal"], self.groups["inbox"]
+        own = decision.own
+        if own is not None:
+            own += len(inbox) + 1
         version = decision.version - len(decision.emitted)
         for emitted in decision.emitted:
             version += 1
@@ -113,8 +118,6 @@ class Columns:
             journal.append((idx, version, event.type, event.schema, _encode(event)))
             for user_id in emitted.audience:
                 inbox.append((idx, user_id, version))
-                if user_id == decision.principal:
-                    own = len(inbox)
         return own
 
     def parameters(self) -> list[str]:
@@ -137,10 +140,8 @@ def _array(type_: str, column: Sequence[Any]) -> str:
     if type_ not in _JOINED:
         return array_text(column)
     if type_ == _JSON:
-        null, separator = _NULL.encode(), _SEPARATOR.encode()
-        text = separator.join([null if value is None else value for value in column]).decode()
-    else:
-        text = _SEPARATOR.join([_NULL if value is None else value for value in column])
+        return _SEPARATOR_BYTE.join([_NULL_BYTE if value is None else value for value in column]).decode()
+    text = _SEPARATOR.join([_NULL if value is None else value for value in column])
     if not text or text.count(_SEPARATOR) != len(column) - 1:
         raise ValueError("a text is empty or has a control character in it")
     return text
@@ -168,8 +169,11 @@ Groups = dict[str, list[tuple[Any, ...]]]
 
 
 def _put_row(groups: Groups, idx: int, decision: Decision, effect: PutRow) -> None:
-    row = effect.row
-    key = b"/".join([_encode(getattr(row, name)) for name in row.key])
+    row, names = effect.row, effect.row.key
+    if len(names) == 1:
+        key = _encode(getattr(row, names[0]))
+    else:
+        key = b"/".join([_encode(getattr(row, name)) for name in names])
     groups["rows"].append((idx, row.table, key, False, _encode(row)))
 
 

@@ -28,6 +28,7 @@ from protocol.errors import (
     SlotTaken,
     Unavailable,
 )
+from protocol.ids import Ref
 from storage.columns import Columns, call_of
 from storage.database import close
 
@@ -54,7 +55,7 @@ REFUSALS: dict[str, type[Rejected]] = {
 log = structlog.get_logger()
 
 
-class Committed(Struct):
+class Committed(Struct, gc=False):
     """What became of one decision."""
 
     #: ``ok``, ``duplicate``, ``stale``, ``gone`` or the name of the constraint that refused it.
@@ -205,20 +206,19 @@ class Committer:
         """
         batch: _Batch = []
         later: _Batch = []
-        taken: dict[Any, tuple[int, int]] = {}
-        held_back: set[Any] = set()
+        last: dict[Ref, Decision] = {}
+        held_back: set[Ref] = set()
         while self._queue and len(batch) < BATCH_MAX:
             item = self._queue.popleft()
             decision = item[0]
-            to = decision.to
-            basis = decision.expected_version, decision.expected_stamp
-            before = taken.get(to)
-            if (held_back and to in held_back) or (before is not None and (before != basis or decision.claims)):
-                held_back.add(to)
-                later.append(item)
-            else:
-                taken[to] = basis if decision.state is None else (decision.version, decision.stamp)
-                batch.append(item)
+            before = last.setdefault(decision.to, decision)
+            if before is not decision:
+                if decision.to in held_back or decision.claims or not decision.builds_on(before):
+                    held_back.add(decision.to)
+                    later.append(item)
+                    continue
+                last[decision.to] = decision
+            batch.append(item)
         self._queue.extendleft(reversed(later))
         return batch
 
@@ -270,7 +270,7 @@ class Committer:
         outcomes = []
         at = 0
         for decision, status in zip(decisions, statuses, strict=True):
-            count = sum([len(emitted.audience) for emitted in decision.emitted])
+            count = decision.told
             outcomes.append(Committed(status, seqs[at : at + count] if status == OK and count else ()))
             at += count
         return outcomes

@@ -16,6 +16,8 @@ def text_problem(text: str, *, lines: bool = True) -> str | None:
     Args:
         lines: whether it may have more than one, and tabs.
     """
+    if text.isprintable():  # as nearly always: one pass in C, and nothing but letters, signs and spaces
+        return None if text.strip() else "blank"
     if _UNFIT.search(text) or (not lines and _LINE_END.search(text)):
         return "control_character"
     return None if _VISIBLE.search(text) else "blank"

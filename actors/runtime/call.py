@@ -1,9 +1,8 @@
 """A command on its way through the runtime, and what comes of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +19,7 @@ _encoder = msgspec.json.Encoder()
 SYSTEM_PRINCIPAL = Principal(user_id=SYSTEM, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
 
 
-class Outcome(Struct):
+class Outcome(Struct, gc=False):
     """The answer to a command: its reply, or why not."""
 
     to: Ref
@@ -59,9 +58,9 @@ class Call(Struct):
     _hash: bytes = b""
 
     @property
-    def identity(self) -> tuple[UUID, str]:
-        """What makes a retry a retry."""
-        return self.principal.user_id, self.key
+    def identity(self) -> tuple[int, str]:
+        """What makes a retry a retry; with the user's number, since ids hash and compare in Python."""
+        return self.principal.user_id.int, self.key
 
     @property
     def hash(self) -> bytes:
@@ -74,7 +73,7 @@ class Call(Struct):
         return self._hash
 
 
-class Published(Struct):
+class Published(Struct, gc=False):
     """One committed event on its way to the sessions of those who may see it."""
 
     to: Ref
@@ -83,4 +82,4 @@ class Published(Struct):
     cause: str
     emitted: Emitted
     #: One inbox number for each user of ``emitted.audience``.
-    seqs: list[int]
+    seqs: Sequence[int]

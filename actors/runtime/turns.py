@@ -106,7 +106,7 @@ class Runtime:
         self._decoders = {kind: msgspec.json.Decoder(cls.state_type) for kind, cls in actors.items()}
         self._handlers: dict[type, Handler] = {c: h for cls in actors.values() for c, h in cls.handlers.items()}
         self._activations: OrderedDict[Ref, Activation] = OrderedDict()
-        self._in_flight: dict[tuple[UUID, str], Call] = {}
+        self._in_flight: dict[tuple[int, str], Call] = {}
         self._quiet = asyncio.Event()
         self._quiet.set()
         self.clock = clock
@@ -139,18 +139,17 @@ class Runtime:
     def submit(self, call: Call) -> None:
         """Take a command in; its ``done`` is called once it is decided and durable, or has failed."""
         call.began = perf_counter()
-        identity = call.identity
-        first = self._in_flight.get(identity)
-        if first is not None:
+        first = self._in_flight.setdefault(call.identity, call)
+        if first is not call:
             self._join(first, call)
             return
         activation = self._activate(call.to, fresh=BY_TYPE[type(call.command)].creates)
-        if len(activation.mailbox) >= MAILBOX_MAX or len(self._in_flight) >= IN_FLIGHT_MAX:
+        if len(activation.mailbox) >= MAILBOX_MAX or len(self._in_flight) > IN_FLIGHT_MAX:
+            del self._in_flight[call.identity]
             call.done(Outcome(call.to, error=Busy(queue="mailbox", retry_after_s=RETRY_AFTER_S)))
             return
-        if not self._in_flight:
+        if len(self._in_flight) == 1:
             self._quiet.clear()
-        self._in_flight[identity] = call
         call.to = activation.to
         activation.mailbox.append(call)
         self._step(activation)
@@ -419,7 +418,7 @@ class Runtime:
             else:
                 self._tell(call, Outcome(call.to, error=CommandIdReused(id=call.key)))
 
-        self._answers.ask(call.identity, answered)
+        self._answers.ask((call.principal.user_id, call.key), answered)
 
     def _answer_again(self, call: Call) -> None:
         """The command was answered before: the stored answer is the answer."""
@@ -434,23 +433,20 @@ class Runtime:
             else:
                 self._finish(call, _stored_outcome(answer))
 
-        self._answers.ask(call.identity, answered)
+        self._answers.ask((call.principal.user_id, call.key), answered)
 
     def _release(self, call: Call, decision: Decision, committed: Committed) -> None:
         """Open the gate: the decision is durable, so now it may be heard."""
-        seq = None
-        at = 0
+        at, own = 0, decision.own
+        seq = None if own is None else committed.seqs[own]
         version = decision.version - len(decision.emitted)
         events = []
         for emitted in decision.emitted:
             version += 1
             count = len(emitted.audience)
-            seqs = list(committed.seqs[at : at + count])
-            at += count
-            for user_id, own in zip(emitted.audience, seqs, strict=True):
-                if user_id == decision.principal:
-                    seq = own
             if count:
+                seqs = committed.seqs[at : at + count]
+                at += count
                 events.append(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
         try:
             self._announce(decision, events)

@@ -13,7 +13,7 @@ import asyncio
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -66,6 +66,26 @@ HEAL_USERS = 1_000
 #: Whatever kind of line it has.
 Connection = Socket | Listener
 QueryHandler = Callable[[Any, Any, Any], Awaitable[Struct | StreamResponse]]
+
+
+class Audience:
+    """One person's connections, which hear of the same events."""
+
+    __slots__ = ("_loop", "lines")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.lines: list[Connection] = []
+        self._loop = loop
+
+    def hear(self, seq: int, body: EventBody) -> None:
+        """Take an event of theirs."""
+        now = self._loop.time()
+        codec, frame = None, b""
+        for line in self.lines:
+            if line.codec is not codec:
+                codec = line.codec
+                frame = codec.event(seq, body.of(codec))
+            line.event(seq, frame, now)
 
 
 class Hub:
@@ -122,7 +142,7 @@ class Hub:
         self._presence = Presence(self.limits.presence_grace_s)
         self.crowd = Crowd(self.limits)
         self._sockets: set[Connection] = set()
-        self._by_user: dict[UserId, list[Connection]] = {}
+        self._by_user: dict[UserId, Audience] = {}
         self._watchers: defaultdict[str, set[Connection]] = defaultdict(set)
         self._dirty: list[Connection] = []
         self._wheel: Wheel[Socket] = Wheel(self.limits.tick_s, self._wake)
@@ -278,16 +298,6 @@ class Hub:
         body = EventBody(partial(render_published, published))
         self._bus.publish(published.emitted.audience, published.seqs, body)
 
-    def _deliver(self, user_id: UserId, seq: int, body: EventBody) -> None:
-        """Hear of an event of somebody who is here."""
-        now = self._loop.time()
-        codec, frame = None, b""
-        for socket in self._by_user.get(user_id, ()):
-            if socket.codec is not codec:
-                codec = socket.codec
-                frame = codec.event(seq, body.of(codec))
-            socket.event(seq, frame, now)
-
     # Signals
 
     def tell(self, topic: Topic, about: UserId, state: SignalState) -> None:
@@ -339,11 +349,11 @@ class Hub:
         """Send the user's events to this socket from now on. Of too many connections one ends."""
         mine = self._by_user.get(user_id)
         if mine is None:
-            mine = self._by_user[user_id] = []
-            self._bus.subscribe(user_id, self._deliver)
-        elif len(mine) >= self.limits.connections_per_user_max:
-            self._replace(mine, socket.session.device)
-        mine.append(socket)
+            mine = self._by_user[user_id] = Audience(self._loop)
+            self._bus.subscribe(user_id, mine.hear)
+        elif len(mine.lines) >= self.limits.connections_per_user_max:
+            self._replace(mine.lines, socket.session.device)
+        mine.lines.append(socket)
         if self._presence.joined(user_id):
             self._tell_presence(user_id)
 
@@ -353,6 +363,10 @@ class Hub:
         if len(live) >= self.limits.connections_per_user_max:
             same = (line for line in live if device and line.session.device == device)
             next(same, live[0]).close(CloseCode.REPLACED)
+
+    def _lines_of(self, user_id: UserId) -> Sequence[Connection]:
+        mine = self._by_user.get(user_id)
+        return () if mine is None else mine.lines
 
     def opened(self, outcome: OpenOutcome) -> None:
         """Count a session that has opened."""
@@ -364,12 +378,14 @@ class Hub:
         principal = socket.session.principal
         if principal is None:
             return
-        mine = self._by_user.get(principal.user_id, [])
-        if socket in mine:
-            mine.remove(socket)
-            self._presence.left(principal.user_id, self._loop.time())
-        if not mine and self._by_user.pop(principal.user_id, None) is not None:
-            self._bus.unsubscribe(principal.user_id, self._deliver)
+        mine = self._by_user.get(principal.user_id)
+        if mine is None or socket not in mine.lines:
+            return
+        mine.lines.remove(socket)
+        self._presence.left(principal.user_id, self._loop.time())
+        if not mine.lines:
+            del self._by_user[principal.user_id]
+            self._bus.unsubscribe(principal.user_id, mine.hear)
 
     def revoke(self, session_id: SessionId) -> None:
         """A sign-in was revoked: its sockets end for good."""
@@ -380,7 +396,7 @@ class Hub:
 
     def outdate(self, user_id: UserId) -> None:
         """Somebody's rights have changed: their sockets come back with new tokens."""
-        for socket in self._by_user.get(user_id, ()):
+        for socket in self._lines_of(user_id):
             socket.close(CloseCode.TOKEN_EXPIRED)
 
     def outdate_all(self) -> None:
@@ -450,7 +466,7 @@ class Hub:
         for at in range(0, len(users), HEAL_USERS):
             some = users[at : at + HEAL_USERS]
             for user_id, head in zip(some, await self._log.positions(some), strict=True):
-                for socket in self._by_user.get(user_id, ()):
+                for socket in self._lines_of(user_id):
                     if socket.session.epoch in ("", head.epoch):
                         socket.heard(head.seq)
                     else:

@@ -7,7 +7,8 @@ Fragments are put together; control messages in between come out in their place.
 """
 
 from struct import Struct
-from typing import NamedTuple
+
+import msgspec
 
 CONTINUATION, CLOSE, PING, PONG = 0x0, 0x8, 0x9, 0xA
 TEXT, BINARY = 0x1, 0x2
@@ -26,7 +27,7 @@ _MEDIUM_HEAD, _LONG_HEAD = Struct("!2xH"), Struct("!2xQ")
 _MASK_BYTES = 4
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message."""
 
     opcode: int
@@ -76,11 +77,9 @@ class MessageReader:
 
     def take(self) -> Message | None:
         """The next message that is there in full. Raises: BrokenMessage, and is of no use from then on."""
-        while (frame := self._take_frame()) is not None:
+        while self._held and (frame := self._take_frame()) is not None:
             final, opcode, payload = frame
-            if opcode & _CONTROL:
-                return Message(opcode, payload)
-            if final and self._fragments is None and opcode != CONTINUATION:
+            if opcode & _CONTROL or (final and self._fragments is None and opcode):
                 return Message(opcode, payload)
             whole = self._join(final, opcode, payload)
             if whole is not None:

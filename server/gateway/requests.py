@@ -42,8 +42,9 @@ RETRY_AFTER_S = 0.2
 class Rates(NamedTuple):
     """The rates of a user, whatever the transport. Raise: LimitReached."""
 
-    command: Callable[[UserId], None]
-    query: Callable[[UserId], None]
+    #: By the user's number, since ids hash and compare in Python.
+    command: Callable[[int], None]
+    query: Callable[[int], None]
     #: For a command that has a rate of its own.
     own: Callable[[Declaration, UserId], None]
     #: What clients are told of the first two.
@@ -103,7 +104,7 @@ class Requests:
         try:
             if self.in_flight >= self._limits.in_flight_max:
                 raise LimitReached(limit="in_flight", retry_after_s=RETRY_AFTER_S)
-            self._rates.command(principal.user_id)
+            self._rates.command(principal.user_id.int)
             submit = read_command(self._codec, frame, principal)
             if submit.declared.rate is not None:
                 self._rates.own(submit.declared, principal.user_id)
@@ -128,7 +129,7 @@ class Requests:
         try:
             if len(self._waiting) >= self._limits.queries_waiting_max:
                 raise LimitReached(limit="queries", retry_after_s=RETRY_AFTER_S)
-            self._rates.query(self.principal.user_id)
+            self._rates.query(self.principal.user_id.int)
             ask = read_query(self._codec, frame, self.principal)
         except Rejected as refusal:
             self.refuse(frame.id, refusal)
@@ -157,7 +158,7 @@ class Requests:
     def subscribe(self, frame: Subscribe) -> None:
         """Ask whether the topic may be heard."""
         try:
-            self._rates.query(self.principal.user_id)
+            self._rates.query(self.principal.user_id.int)
             topic = parse_topic(frame.topic)
             if topic is None:
                 raise invalid({"topic": "unknown_topic"})
@@ -190,7 +191,7 @@ class Requests:
     def signal(self, frame: Signal) -> None:
         """Tell the others on a topic."""
         try:
-            self._rates.query(self.principal.user_id)
+            self._rates.query(self.principal.user_id.int)
             topic = parse_topic(frame.topic)
             if topic is None or topic.kind is not TopicKind.TYPING or not self._topics.hears(topic):
                 raise Forbidden(reason="not_subscribed")

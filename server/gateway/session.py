@@ -365,10 +365,8 @@ class Session:
         stream = self._stream
         if stream is None:
             self._heard = max(self._heard, seq)
-        elif self.state is not State.CLOSED:
-            stream.push(seq, frame)
-            if stream.gap:
-                self._look_for_gap(stream, now)
+        elif self.state is not State.CLOSED and stream.push(seq, frame):
+            self._look_for_gap(stream, now)
 
     def heard(self, seq: int, now: float) -> None:
         """The user's log is known to go on to this number."""

@@ -158,7 +158,8 @@ class Socket(asyncio.Protocol):
             self._crashed(error)
         if session.state in _WAITING and reader.held_bytes > self._limits.frame_bytes_max:
             self._transport.pause_reading()
-        self._hub.flush_soon(self)
+        if session.sends or session.alarmed or not self._opened:
+            self._hub.flush_soon(self)
 
     def _take_other(self, message: Message, now: float) -> None:
         """Take a message that is no frame of the subprotocol."""
@@ -167,6 +168,7 @@ class Socket(asyncio.Protocol):
         elif message.opcode == PING:
             self.session.touch(now)
             self.outgoing.add_pong(message.payload)
+            self._hub.flush_soon(self)
         elif message.opcode == PONG:
             self.session.touch(now)
         else:
@@ -302,7 +304,8 @@ class Socket(asyncio.Protocol):
         finally:
             wants.clear()
             self._doing = False
-        self._hub.flush_soon(self)
+        if self.session.sends or self.session.alarmed:
+            self._hub.flush_soon(self)
 
     def _crashed(self, error: Exception) -> None:
         session = self.session

@@ -50,8 +50,8 @@ class Stream:
         """Whether a number is known of that has not gone out."""
         return self._heard > self.seq
 
-    def push(self, seq: int, frame: bytes) -> None:
-        """Take a live event."""
+    def push(self, seq: int, frame: bytes) -> bool:
+        """Take a live event; answers whether one before it is missing."""
         if seq == self.seq + 1:
             self._out.append(frame)
             self.seq = seq
@@ -64,6 +64,7 @@ class Stream:
                 self._early[seq] = frame
         if seq > self._heard:  # noqa: PLR1730  # once for each delivery, and max() is a call
             self._heard = seq
+        return self._heard > self.seq
 
     def hear(self, seq: int) -> None:
         """Learn that the log goes on to this number."""

@@ -44,7 +44,7 @@ class ReadPage(Struct, frozen=True):
     after: int
 
 
-class Submit(Struct, frozen=True):
+class Submit(Struct, frozen=True, gc=False):
     """Hand a command to the runtime; answer with ``answered``."""
 
     id: str

@@ -121,7 +121,7 @@ class Limiters:
 
     def command(self, user_id: UserId) -> None:
         """Count one command of a user, over any transport. Raises: LimitReached."""
-        self.commands.take(user_id)
+        self.commands.take(user_id.int)  # ids hash and compare in Python
 
     def own(self, declaration: Declaration, user_id: UserId) -> None:
         """Count a command that has a rate of its own, over any transport. Raises: LimitReached, naming the command."""
@@ -137,7 +137,7 @@ class Limiters:
 
     def query(self, user_id: UserId) -> None:
         """Count one query of a user, over any transport. Raises: LimitReached."""
-        self.queries.take(user_id)
+        self.queries.take(user_id.int)
 
     @property
     def refused_total(self) -> dict[str, int]:

@@ -352,7 +352,7 @@ async def test_a_connection_that_ends_already_leaves_its_place_to_a_new_one(node
         deaf.transport.pause_reading()
         await deaf.send("{", text=True)  # closed for this; the client never hears of it
         async with asyncio.timeout(TIMEOUT_S):
-            while not any(line.close_code for line in gateway.hub._by_user[ADA]):
+            while not any(line.close_code for line in gateway.hub._by_user[ADA].lines):
                 await asyncio.sleep(0)
         async with gateway.client(ada) as new:
             for client in (kept, new):

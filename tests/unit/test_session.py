@@ -445,8 +445,8 @@ def test_too_many_commands_under_way_are_refused_until_one_is_answered() -> None
 
 
 def test_the_rate_of_commands_is_the_users_own() -> None:
-    def refuse(user_id: UserId) -> None:
-        assert user_id == ADA
+    def refuse(user_number: int) -> None:
+        assert user_number == ADA.int
         raise LimitReached(limit="commands_per_user", retry_after_s=0.5)
 
     driver = Driver(rates=UNLIMITED._replace(command=refuse))
