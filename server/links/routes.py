@@ -153,7 +153,7 @@ class LinkPages:
 
     async def _words(self, link: Link, asked_for: LetterWords) -> LetterWords:
         """The language that the person reads; the browser's if there is no such person any more."""
-        reader = (await load_readers(self._pool, [link.user_id])).get(link.user_id)
+        reader = (await load_readers(self._pool, [link.user_id], self._now())).get(link.user_id)
         return asked_for if reader is None else letter_words(language(reader.language).code)
 
     async def _execute(self, command: Command, to: Ref, link: Link, key: str) -> bool:

@@ -73,7 +73,7 @@ async def brief(
     pool: Pool, deliveries: Sequence[Leased], now: datetime
 ) -> dict[DeliveryId, Brief | Needless | Untried]:
     """Read what these need, or why they are not to be sent now; whose reader was erased is not among them."""
-    readers = await load_readers(pool, list({one.user_id for one in deliveries}))
+    readers = await load_readers(pool, list({one.user_id for one in deliveries}), now)
     briefs: dict[DeliveryId, Brief | Needless | Untried] = {**await not_now(pool, deliveries, readers, now)}
     wanted = [one for one in deliveries if one.user_id in readers and one.id not in briefs]
     listed = await list_digests(pool, [one.id for one in wanted if one.template == DIGEST])

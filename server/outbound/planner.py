@@ -48,8 +48,8 @@ class Planner:
 
     async def _plan_some(self) -> int:
         async with planning(self._pool) as planned:
-            readers = await load_readers(self._pool, list({item.user_id for item in planned.items}))
             now = self._now()
+            readers = await load_readers(self._pool, list({item.user_id for item in planned.items}), now)
             means = Means(self._available, now, self._new_id)
             plans = [_plan(item, readers[item.user_id], means) for item in planned.items if item.user_id in readers]
             put_off = [plan.put_off for plan in plans if plan.put_off is not None]

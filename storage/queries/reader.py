@@ -1,6 +1,7 @@
 """Reading whom to reach, and how they want to be reached: many people in one statement."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -39,10 +40,16 @@ SELECT p.user_id, p.name, p.language, p.email,
        row_to_json(w)::text AS preferences,
        (SELECT g.day FROM digests g JOIN deliveries l ON l.id = g.delivery_id
          WHERE g.user_id = p.user_id AND l.state <> 'waiting' ORDER BY g.day DESC LIMIT 1) AS last_digest_day,
-       ARRAY(SELECT device_id FROM devices d WHERE d.user_id = p.user_id ORDER BY device_id) AS devices,
-       ARRAY(SELECT platform FROM devices d WHERE d.user_id = p.user_id ORDER BY device_id) AS platforms
+       v.devices, v.platforms
   FROM people p JOIN users u USING (user_id) LEFT JOIN notification_preferences w USING (user_id)
   LEFT JOIN stopped_numbers s ON s.number = p.phone_number
+ CROSS JOIN LATERAL (
+    SELECT array_agg(d.device_id ORDER BY d.device_id) AS devices,
+           array_agg(d.platform ORDER BY d.device_id) AS platforms
+      FROM devices d WHERE d.user_id = p.user_id
+       AND (d.session_id IS NULL OR EXISTS (
+            SELECT FROM jsonb_to_recordset(u.sessions) o(session_id uuid, expires_at timestamptz)
+             WHERE o.session_id = d.session_id AND o.expires_at > $2))) v
  WHERE p.user_id = ANY($1::uuid[])
 """
 _FACTS = """
@@ -59,9 +66,9 @@ SELECT p.language, row_to_json(w)::text AS preferences, {AS_OF}
 """
 
 
-async def load_readers(pool: Pool, ids: Sequence[UserId]) -> dict[UserId, Reader]:
-    """How to reach these people; who was erased is not among them."""
-    rows = await pool.fetch(_READERS, list(ids))
+async def load_readers(pool: Pool, ids: Sequence[UserId], at: datetime) -> dict[UserId, Reader]:
+    """How to reach these people at an instant; who was erased is not among them, nor a device whose session expired."""
+    rows = await pool.fetch(_READERS, list(ids), at)
     return {row["user_id"]: _reader(row) for row in rows}
 
 
@@ -116,7 +123,7 @@ def _reader(row: Any) -> Reader:
         email=row["email"],
         phone_number=row["phone_number"],
         stopped=row["stopped"],
-        devices=tuple(map(_device, row["devices"], row["platforms"])),
+        devices=tuple(map(_device, row["devices"] or (), row["platforms"] or ())),
         preferences=_wishes(row["user_id"], row["preferences"]),
         last_digest_day=row["last_digest_day"],
     )

@@ -1,7 +1,7 @@
 """Devices over REST: registered, listed, moved, and gone with their session; each address has one holder (SPEC §7)."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -60,7 +60,7 @@ async def test_a_reader_has_the_channels_of_their_devices(server: Site) -> None:
     browser = Browser("https://push.example/abc")
     await server.request("POST", "/devices/", ada, {"platform": "web", "subscription": browser.subscription})
 
-    readers = await load_readers(server.node.pool, [ada.id, bob.id, UserId(uuid4())])
+    readers = await load_readers(server.node.pool, [ada.id, bob.id, UserId(uuid4())], server.node.clock.now())
 
     assert sorted(one.channel for one in readers[ada.id].devices) == [Channel.PUSH, Channel.WEB_PUSH]
     assert readers[bob.id].devices == ()
@@ -135,6 +135,20 @@ async def test_nothing_goes_to_a_device_whose_session_is_over(server: Site, ends
 
     assert [one["id"] for one in await devices(server, laptop)] == [stays]
     assert await server.node.pool.fetchval("SELECT count(*) FROM devices") == 1
+
+
+async def test_nothing_goes_to_a_device_whose_session_has_expired(server: Site) -> None:
+    ada, pool = await server.person("Ada"), server.node.pool
+    await register(server, ada, token())
+    expires_at: datetime = await pool.fetchval(
+        "SELECT (sessions->0->>'expires_at')::timestamptz FROM users WHERE user_id = $1", ada.id
+    )
+
+    async def reached(at: datetime) -> int:
+        return len((await load_readers(pool, [ada.id], at))[ada.id].devices)
+
+    assert await reached(expires_at - timedelta(seconds=1)) == 1
+    assert await reached(expires_at) == 0
 
 
 async def test_the_same_registration_again_is_harmless_and_they_are_bounded(server: Site) -> None:

@@ -377,11 +377,11 @@ class TestStop:
         await place.delivery("sent")
         code = place.twilio.sent[0]["Body"][:6]
         await place.site.request("POST", "/auth/verify-phone/", ada, {"code": code})
-        assert (await load_readers(place.pool, [ada.id]))[ada.id].phone_number == TO
+        assert (await load_readers(place.pool, [ada.id], place.site.node.clock.now()))[ada.id].phone_number == TO
 
         await place.answers("STOP", "SM1")
 
-        reader = (await load_readers(place.pool, [ada.id]))[ada.id]
+        reader = (await load_readers(place.pool, [ada.id], place.site.node.clock.now()))[ada.id]
         assert (reader.phone_number, reader.stopped) == (None, True)
         await planned(place, ada, place.site.node.clock.now())
         place.site.server.reaching.call([Channel.SMS])
