@@ -30,7 +30,7 @@ CODE_PAUSE_S = 30
 CODES_PER_WINDOW_MAX = 10
 CODES_WINDOW_S = 24 * 3600
 
-Code = Annotated[str, Meta(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$", description=f"{CODE_DIGITS} digits")]
+Code = Annotated[str, Meta(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$(?!\n)", description=f"{CODE_DIGITS} digits")]
 
 
 class CodeInvalid(Rejected):

@@ -26,7 +26,7 @@ class GuildwireError(Exception):
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         super().__init__(self.code, fields)
         self.fields = fields
 

@@ -23,7 +23,9 @@ AMOUNT_MINOR_MAX = 999_999_999_999_999
 AMOUNT_TEXT_MAX = 40
 
 #: An ISO 4217 code in capitals. The pattern guards the wire; ``check_currency`` knows the codes themselves.
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3, description="ISO 4217 code", examples=["EUR"])]
+Currency = Annotated[
+    str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", max_length=3, description="ISO 4217 code", examples=["EUR"])
+]
 
 _DIGITS_0 = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
 _DIGITS_3 = "BHD IQD JOD KWD LYD OMR TND"

@@ -11,7 +11,7 @@ from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, ServiceId, UserId
 from protocol.money import Currency
-from protocol.roles import PROVIDERS, PUBLIC, Role
+from protocol.roles import PROVIDERS, PUBLIC
 
 #: Services of one business, the inactive ones included.
 SERVICES_MAX = 100
@@ -196,7 +196,7 @@ class UpdateService(Command, frozen=True, kw_only=True):
 @command(
     "service.deactivate",
     actor=Kind.BUSINESS,
-    by=PROVIDERS | {Role.ADMIN},
+    by=PROVIDERS,
     routes=("DELETE /services/{service_id}/",),
     reply=ServiceReply,
     errors=(Forbidden, NotFound),

@@ -26,8 +26,10 @@ REFRESH_GRACE_S = 10.0
 DEVICE_MAX = 32
 
 #: What a client calls the device that it runs on: a code such as ``web`` or ``android``, never a person's name for it.
-Device = Annotated[str, Meta(pattern=rf"^[a-z0-9_.-]{{1,{DEVICE_MAX}}}$", description="A code, like web or android")]
-Language = Annotated[str, Meta(pattern="^[a-z]{2}(-[A-Z]{2})?$", description="Like en, de or it")]
+Device = Annotated[
+    str, Meta(pattern=rf"^[a-z0-9_.-]{{1,{DEVICE_MAX}}}$(?!\n)", description="A code, like web or android")
+]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$(?!\n)", description="Like en, de or it")]
 PersonName = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
 
 

@@ -98,7 +98,7 @@ class Business(Actor[BusinessState]):
     def register(self, cmd: RegisterBusiness) -> BusinessReply:
         """Open the business; the sender owns it. Raises: Invalid."""
         check = Check()
-        check.not_blank(name=cmd.name, city=cmd.city)
+        check.names(name=cmd.name, city=cmd.city)
         check.category(cmd.category_id)
         check.zone(cmd.zone)
         check.currency(cmd.currency)
@@ -133,7 +133,7 @@ class Business(Actor[BusinessState]):
         changed = changes(cmd, row, _SETTINGS)
         updated = replace(row, **changed)
         check = Check()
-        check.not_blank(name=cmd.name, city=cmd.city)
+        check.names(name=cmd.name, city=cmd.city)
         check.category(cmd.category_id)
         check.zone(cmd.zone)
         check.currency(cmd.currency, self.state.currency)
@@ -246,7 +246,7 @@ class Business(Actor[BusinessState]):
         serving = self.state.serving()
         staff_ids = tuple(dict.fromkeys(serving if cmd.staff_ids is None else cmd.staff_ids))
         check = Check()
-        check.not_blank(title=cmd.title)
+        check.names(title=cmd.title)
         check.category(cmd.category_id)
         check.currency(cmd.currency, self.state.currency)
         price = check.price(cmd.price, self.state.currency)
@@ -276,7 +276,7 @@ class Business(Actor[BusinessState]):
         row = self._own_service(cmd.service_id, facts)
         changed = changes(cmd, row, _SERVICE_SETTINGS)
         check = Check()
-        check.not_blank(title=cmd.title)
+        check.names(title=cmd.title)
         check.category(cmd.category_id)
         check.currency(cmd.currency, self.state.currency)
         if not isinstance(cmd.price, UnsetType):

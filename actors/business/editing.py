@@ -7,12 +7,14 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from actors.rules.commission import COMMISSION_BP_DEFAULT
+from actors.rules.pricing import PRICE_MINOR_MAX
+from actors.rules.texts import text_problem
 from protocol.business import BusinessRow, RegisterBusiness, Week
 from protocol.categories import CATEGORIES
 from protocol.errors import Invalid
 from protocol.ids import BusinessId, ServiceId, UserId
 from protocol.instants import HoursInvalid, OpenHours, UnknownZone, zone_info
-from protocol.money import Money, MoneyError, check_currency, from_major, major_number
+from protocol.money import AmountTooLarge, Money, MoneyError, check_currency, from_major, major_number
 from protocol.roles import Role
 from protocol.service import CreateService, ServiceReply, ServiceRow
 
@@ -35,11 +37,11 @@ class Check:
         """Note what is wrong with a field."""
         self._problems.setdefault(field, problem)
 
-    def not_blank(self, **texts: Any) -> None:
-        """Texts are more than white space; ones that are not given are fine."""
+    def names(self, **texts: Any) -> None:
+        """Names are one line with something to see in it; ones that are not given are fine."""
         for field, text in texts.items():
-            if text is not UNSET and not text.strip():
-                self.wrong(field, "blank")
+            if text is not UNSET and (problem := text_problem(text.strip(), lines=False)):
+                self.wrong(field, problem)
 
     def category(self, category_id: Any) -> None:
         """The category exists, if one is given."""
@@ -69,10 +71,13 @@ class Check:
     def price(self, price: float | int, currency: str) -> Money:
         """The price; nothing if it is wrong."""
         try:
-            return from_major(price, currency)
+            found = from_major(price, currency)
         except MoneyError as error:
             self.wrong("price", error.code)
             return Money(0, currency)
+        if found.amount_minor > PRICE_MINOR_MAX:
+            self.wrong("price", AmountTooLarge.code)
+        return found
 
     def hours(self, field: str, week: Week | None, zone: str) -> OpenHours | None:
         """The hours in the zone; None if none are given, or they are wrong."""

@@ -70,8 +70,8 @@ class CreateBooking(Command, frozen=True, kw_only=True):
 
     service_id: ServiceId
     start_at: Instant | None = None
-    scheduled_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
-    scheduled_time: Annotated[str, Meta(pattern=r"^\d{2}:\d{2}(:\d{2})?$")] | None = None
+    scheduled_date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)")] | None = None
+    scheduled_time: Annotated[str, Meta(pattern=r"^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$(?!\n)")] | None = None
     staff_id: UserId | None = None
     payment_method: PaymentMethod = PaymentMethod.CARD
     notes: Notes = ""

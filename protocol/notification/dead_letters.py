@@ -22,7 +22,7 @@ REPLAY_MAX = 1_000
 REASON_MAX = 64
 
 #: A code such as ``http_503``.
-Reason = Annotated[str, Meta(min_length=1, max_length=REASON_MAX, pattern="^[ -~]+$")]
+Reason = Annotated[str, Meta(min_length=1, max_length=REASON_MAX, pattern=r"^[ -~]+$(?!\n)")]
 
 
 class DeliveryView(View, frozen=True, kw_only=True):

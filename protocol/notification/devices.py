@@ -65,7 +65,7 @@ class PushKeys(Confidential, Struct, frozen=True, kw_only=True, forbid_unknown_f
 class PushSubscription(Confidential, Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A browser's ``PushSubscription``, as its ``toJSON()`` gives it."""
 
-    endpoint: Annotated[str, Meta(max_length=ENDPOINT_MAX, pattern="^[!-~]+$")]
+    endpoint: Annotated[str, Meta(max_length=ENDPOINT_MAX, pattern=r"^[!-~]+$(?!\n)")]
     keys: PushKeys
     #: Milliseconds since 1970. Not looked at: a subscription that ended is found to be gone.
     expiration_time: float | None = field(name="expirationTime", default=None)
@@ -197,7 +197,7 @@ class RegisterDevice(Confidential, Command, frozen=True, kw_only=True):
 
     platform: Platform
     #: What FCM knows the app by on its device, an installation id or a registration token; for ``fcm``.
-    token: Annotated[str, Meta(min_length=16, max_length=TOKEN_MAX, pattern="^[!-~]+$")] | None = None
+    token: Annotated[str, Meta(min_length=16, max_length=TOKEN_MAX, pattern=r"^[!-~]+$(?!\n)")] | None = None
     #: For ``web``.
     subscription: PushSubscription | None = None
 

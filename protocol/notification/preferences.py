@@ -22,7 +22,9 @@ DIGEST_HOUR_DEFAULT = 8
 OVERRIDES_MAX = 64
 
 #: A time of day on a wall clock.
-LocalTime = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM", examples=["22:00"])]
+LocalTime = Annotated[
+    str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)", description="HH:MM", examples=["22:00"])
+]
 Overrides = Annotated[dict[str, tuple[Channel, ...]], Meta(max_length=OVERRIDES_MAX)]
 DigestHour = Annotated[int, Meta(ge=0, le=23)]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from actors.rules.texts import text_problem
 from actors.runtime.turns import Runtime
 from protocol.auth import ActAs, Refresh, Register, SignIn, Tokens
 from protocol.catalogue import Procedure
@@ -85,8 +86,8 @@ class Accounts:
         """
         email = normal_email(procedure.email)
         name = " ".join(procedure.name.split())
-        if not name:
-            raise Invalid(name="empty")
+        if problem := text_problem(name, lines=False):
+            raise Invalid(name=problem)
         phone = normal_phone(procedure.phone_number) if procedure.phone_number else None
         if problem := password_problem(procedure.password, email=email, name=name):
             raise Invalid(password=problem)

@@ -7,7 +7,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from protocol.errors import Invalid, Malformed
+from server.http.bodies import read_body
+from server.http.decoding import decode_json
 from server.node import Node
 
 ADVANCE_MAX_S = 400 * 24 * 3600
@@ -17,6 +18,9 @@ class Advance(Struct, frozen=True, forbid_unknown_fields=True):
     """How far to move the domain's clock."""
 
     advance_s: Annotated[float, Meta(ge=0, le=ADVANCE_MAX_S)]
+
+
+_decode_advance = msgspec.json.Decoder(Advance).decode
 
 
 class MovableClock:
@@ -33,11 +37,6 @@ class MovableClock:
 
     async def advance(self, request: web.BaseRequest) -> web.StreamResponse:
         """Let time pass: everything that falls due fires. Raises: Malformed, Invalid."""
-        try:
-            asked = msgspec.json.decode(await request.read(), type=Advance)
-        except msgspec.ValidationError as error:
-            raise Invalid(advance_s=str(error)) from error
-        except msgspec.DecodeError as error:
-            raise Malformed(reason="not_json") from error
+        asked = decode_json(_decode_advance, await read_body(request))
         await self._node.advance(timedelta(seconds=asked.advance_s))
         return await self.show(request)

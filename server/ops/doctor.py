@@ -25,6 +25,8 @@ CLOCK_SKEW_MAX_S = 2.0
 POSTGRES_VERSION_MIN = 150_000
 #: How long a provider may take to answer.
 CHECK_TIMEOUT_S = 15.0
+#: The same for whatever may listen on the server's own port.
+PORT_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,13 @@ def _keys(path: Path) -> Diagnosis:
 
 
 def _port(host: str, port: int) -> Diagnosis:
-    with socket.socket() as probe:
-        taken = port != 0 and probe.connect_ex((host, port)) == 0
+    try:
+        with socket.create_connection((host, port), timeout=PORT_TIMEOUT_S):
+            taken = True
+    except socket.gaierror:
+        return Diagnosis("port", False, f"{host} is no address of this machine")
+    except OSError:  # nobody listens, or any port will do
+        taken = False
     return Diagnosis("port", not taken, f"{host}:{port} is {'taken (is a server running?)' if taken else 'free'}")
 
 

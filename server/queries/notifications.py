@@ -15,7 +15,8 @@ from protocol.notification.views import ListNotifications, NotificationPage, Not
 from protocol.roles import Principal
 from server.words import Language, Words, language
 from storage.database import Pool
-from storage.queries.notification import About, Kept, load_bookings, load_names, load_notices, read_notifications
+from storage.queries.notification import About, Kept, load_bookings, load_notices, read_notifications
+from storage.queries.user import load_names
 
 #: Things that an event may be about which stand in the table of bookings: a thread has its booking's id.
 _BOOKED = frozenset({Kind.BOOKING, Kind.CONVERSATION})
@@ -55,7 +56,7 @@ async def load_scene(pool: Pool, items: Sequence[Kept]) -> Scene:
     notice_ids = [kept.event.notice_id for kept in items if isinstance(kept.event, NotificationSent)]
     found = await load_notices(pool, notice_ids) if notice_ids else []
     notices = {one.id: one for one in found if isinstance(one, Notice)}
-    return Scene(abouts, await load_names(pool, list({*_people(items, abouts)})), notices)
+    return Scene(abouts, await load_names(pool, _people(items, abouts)), notices)
 
 
 def _people(items: Sequence[Kept], abouts: Mapping[Any, About]) -> Iterator[UserId]:

@@ -36,6 +36,7 @@ from protocol.money import major_number
 from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
+from storage.queries.user import load_names
 
 #: Events of one booking that are told; its life has some twenty.
 TIMELINE_MAX = 500
@@ -86,39 +87,35 @@ _COLUMNS = """b.id, b.number, b.status, b.customer_id, b.business_id, b.staff_id
        b.approved, b.reason_code, b.actual_start_at, b.actual_end_at, b.created_at, b.version"""
 
 _ONE = f"""
-SELECT {AS_OF}, {_COLUMNS}, n.notes, n.address, n.latitude, n.longitude, p.name, p.phone_number, p.email,
+SELECT {AS_OF}, {_COLUMNS}, n.notes, n.address, n.latitude, n.longitude, p.name, p.phone_number, p.email, r.remarks,
        EXISTS (SELECT FROM bookings o
                 WHERE o.customer_id = b.customer_id AND o.business_id = b.business_id
                   AND o.status IN ({_quoted(_WAS_CONFIRMED)})) AS was_confirmed
   FROM bookings b
   LEFT JOIN booking_notes n ON n.booking_id = b.id
   LEFT JOIN people p ON p.user_id = b.customer_id
+  LEFT JOIN LATERAL (
+      SELECT coalesce(jsonb_agg(jsonb_build_object('author_id', author_id, 'about', about, 'text', text,
+                                                   'written_at', written_at) ORDER BY id), '[]') AS remarks
+        FROM booking_remarks
+       WHERE booking_id = b.id AND (audience = 'parties' OR author_id = $1 OR b.business_id = $3)) r ON true
  WHERE b.id = $2
-"""
-
-
-_REMARKS = """
-SELECT coalesce(jsonb_agg(jsonb_build_object('author_id', r.author_id, 'about', r.about, 'text', r.text,
-                                             'written_at', r.written_at) ORDER BY r.id), '[]')::text
-  FROM booking_remarks r
- WHERE r.booking_id = $1 AND (r.audience = 'parties' OR r.author_id = $2 OR $3)
 """
 _remarks = msgspec.json.Decoder(list[Remark])
 
 
 async def get_booking(pool: Pool, query: GetBooking, principal: Principal) -> BookingDetail:
     """Show a booking to one of its parties. Raises: NotFound."""
-    row = await pool.fetchrow(_ONE, principal.user_id, query.booking_id)
+    managed = principal.business_id if principal.manager else None
+    row = await pool.fetchrow(_ONE, principal.user_id, query.booking_id, managed)
     if row is None or not _is_party(row, principal):
         raise NotFound(entity="booking", id=str(query.booking_id))
     private = _may_contact(row, principal)
-    manages = principal.manages(row["business_id"])
-    remarks = await pool.fetchval(_REMARKS, query.booking_id, principal.user_id, manages)
     return BookingDetail(
         **_fields(row),
         notes=row["notes"] if private else None,
         customer_contact=_contact(row) if private else None,
-        remarks=_remarks.decode(remarks),
+        remarks=_remarks.decode(row["remarks"]),
         as_of=row["as_of"],
     )
 
@@ -304,7 +301,6 @@ async def get_story(pool: Pool, query: GetTimeline, principal: Principal) -> Sto
     about = rows[0]
     people = {about["customer_id"], about["staff_id"], *[entry.by for entry in entries]}
     people |= {getattr(entry.event, "staff_id", entry.by) for entry in entries}
-    names = await pool.fetch("SELECT user_id, name FROM people WHERE user_id = ANY ($1::uuid[])", list(people))
     return Story(
         booking_id=about["id"],
         number=about["number"],
@@ -312,7 +308,7 @@ async def get_story(pool: Pool, query: GetTimeline, principal: Principal) -> Sto
         customer_id=about["customer_id"],
         staff_id=about["staff_id"],
         entries=entries,
-        names={row["user_id"]: row["name"] for row in names},
+        names=await load_names(pool, people),
     )
 
 

@@ -25,6 +25,7 @@ from protocol.ids import BusinessId, Kind, UserId
 from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.queries.booking_facts import decode_hours
+from storage.queries.page import AS_OF
 
 _business = msgspec.json.Decoder(BusinessRow)
 _members = msgspec.json.Decoder(tuple[MemberRow, ...])
@@ -101,11 +102,10 @@ async def list_staff(pool: Pool, query: ListStaff, principal: Principal | None) 
     return StaffList(business_id=query.business_id, items=tuple(staff))
 
 
-_AVAILABILITY = """
-SELECT m.working, b.hours, b.zone,
-       inbox_epoch() || ':' || coalesce((SELECT seq FROM inbox_counters WHERE user_id = $3), 0) AS as_of
+_AVAILABILITY = f"""
+SELECT {AS_OF}, m.working, b.hours, b.zone
   FROM members m JOIN businesses b ON b.id = m.business_id
- WHERE m.business_id = $1 AND m.user_id = $2 AND m.active
+ WHERE m.business_id = $2 AND m.user_id = $3 AND m.active
 """
 
 
@@ -119,7 +119,7 @@ async def get_availability(pool: Pool, query: GetAvailability, principal: Princi
     staff_id = query.staff_id or principal.user_id
     if staff_id != principal.user_id and not principal.manages(business_id):
         raise Forbidden(reason="managers_only")
-    row = await pool.fetchrow(_AVAILABILITY, business_id, staff_id, principal.user_id)
+    row = await pool.fetchrow(_AVAILABILITY, principal.user_id, business_id, staff_id)
     if row is None:
         raise NotFound(entity="member", id=str(staff_id))
     return AvailabilityView(

@@ -165,12 +165,6 @@ async def load_bookings(pool: Pool, ids: Sequence[UUID]) -> dict[BookingId | Con
     return {row["id"]: About(**{name: row[name] for name in About.__struct_fields__}) for row in rows}
 
 
-async def load_names(pool: Pool, ids: Sequence[UserId]) -> dict[UserId, str]:
-    """How these people are called; who was erased is not among them."""
-    rows = await pool.fetch("SELECT user_id, name FROM people WHERE user_id = ANY($1::uuid[])", list(ids))
-    return {row["user_id"]: row["name"] for row in rows}
-
-
 async def load_notices(pool: Pool, ids: Sequence[UUID]) -> list[Notice | NotFound]:
     """Read what admins wrote, in order; what was erased is not found."""
     rows = await pool.fetch("SELECT * FROM notices WHERE id = ANY($1::uuid[])", list(ids))

@@ -13,9 +13,7 @@ from protocol.ids import BusinessId, Kind, UserId
 from protocol.roles import Principal, Role
 from protocol.user import CurrentUser, Membership, SessionList, Sessions, SessionView, UserSession, UserView, email_key
 from storage.database import Pool
-
-#: Where the inbox of the user $1 ends, in the statement's own snapshot: ``epoch:seq``.
-_AS_OF = "inbox_epoch() || ':' || coalesce((SELECT seq FROM inbox_counters WHERE user_id = $1), 0) AS as_of"
+from storage.queries.page import AS_OF
 
 _memberships = msgspec.json.Decoder(tuple[Membership, ...])
 _sessions = msgspec.json.Decoder(tuple[UserSession, ...])
@@ -47,7 +45,7 @@ async def load_user(
 ) -> UserView:
     """Show a user to themselves, acting as given. Raises: NotFound."""
     row = await pool.fetchrow(
-        f"SELECT p.*, u.is_email_verified, u.is_phone_verified, u.memberships, u.created_at, u.last_login_at, {_AS_OF}"
+        f"SELECT p.*, u.is_email_verified, u.is_phone_verified, u.memberships, u.created_at, u.last_login_at, {AS_OF}"
         " FROM people p JOIN users u USING (user_id) WHERE user_id = $1",
         user_id,
     )
@@ -83,7 +81,7 @@ async def current_user(pool: Pool, query: CurrentUser, principal: Principal | No
 async def list_sessions(pool: Pool, query: Sessions, principal: Principal | None) -> SessionList:
     """Answer where the principal is signed in, the latest used first. Raises: Unauthenticated, NotFound."""
     who = _known(principal)
-    row = await pool.fetchrow(f"SELECT sessions, now() AS now, {_AS_OF} FROM users WHERE user_id = $1", who.user_id)
+    row = await pool.fetchrow(f"SELECT sessions, now() AS now, {AS_OF} FROM users WHERE user_id = $1", who.user_id)
     if row is None:
         raise NotFound(entity=Kind.USER.value, id=str(who.user_id))
     live = [one for one in _sessions.decode(row["sessions"]) if one.expires_at > row["now"]]

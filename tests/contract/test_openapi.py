@@ -95,6 +95,21 @@ def test_every_parameter_of_a_path_is_described(declarations: list[Declaration])
         assert described == inside, path
 
 
+def test_no_pattern_lets_a_line_feed_by() -> None:
+    """``$`` alone also fits before one at the end."""
+    bad = []
+    open_ends: list[Any] = [build_document(BY_NAME.values(), version="1")["components"]["schemas"]]
+    while open_ends:
+        node = open_ends.pop()
+        if isinstance(node, dict):
+            open_ends += node.values()
+            bad += [node["pattern"]] if str(node.get("pattern", "")).endswith("$") else []
+        elif isinstance(node, list):
+            open_ends += node
+
+    assert not bad
+
+
 def test_internal_commands_are_nowhere(declarations: list[Declaration]) -> None:
     document = build_document(declarations, version="1")
     envelope = document["paths"][ENVELOPE_PATH]["post"]["requestBody"]["content"]["application/json"]["schema"]

@@ -98,7 +98,7 @@ push.vapid_key                 ok       ok       ok       ok       ok       ok
 notification.take              never    never    never    never    never    never
 service.categories             ok       ok       ok       ok       ok       ok
 service.create                 401      403      ok       ok       ok       403
-service.deactivate             401      403      ok       ok       ok       ok
+service.deactivate             401      403      ok       ok       ok       403
 service.get                    ok       ok       ok       ok       ok       ok
 service.list                   ok       ok       ok       ok       ok       ok
 service.set_staff              401      403      ok       ok       ok       403

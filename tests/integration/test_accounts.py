@@ -213,6 +213,7 @@ class TestSignUp:
             ({"password": "short"}, "password"),
             ({"password": EMAIL}, "password"),
             ({"name": "   "}, "name"),
+            ({"name": "\u200b\u202e"}, "name"),
             ({"phone_number": "030 901820"}, "phone_number"),
         ],
     )

@@ -10,6 +10,7 @@ import pytest
 
 from protocol.business import RegisterBusiness
 from protocol.catalogue import BY_TYPE
+from protocol.errors import LimitReached
 from protocol.rates import HOUR_S
 from server.config import LimitsConfig
 from tests.integration.test_sessions_nodes import line_to
@@ -103,3 +104,14 @@ async def test_welcome_says_the_configured_rates(database_dsn: str, tmp_path: Pa
 
     assert (said["commands_per_s"], said["commands_burst"]) == (7.0, 28)
     assert (said["queries_per_s"], said["queries_burst"], said["connections"]) == (3.0, 12, 4)
+
+
+async def test_the_client_is_told_when_to_come_again_over_either_transport(site: Site) -> None:
+    ada = await site.person("Ada", live=True)
+    for _ in range(own_rate()):
+        await ada.send(REGISTER)
+    refusals = [await outcome_of(ada.send(REGISTER)), await outcome_of(ada.call(REGISTER))]
+
+    for refused in refusals:
+        assert isinstance(refused, LimitReached)
+        assert 0 < refused.fields["retry_after_s"] <= HOUR_S / own_rate()

@@ -1,5 +1,6 @@
 """``server doctor`` asks each provider, and says what becomes of channels without one."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,28 @@ async def test_the_key_of_web_push_is_left_to_the_first_start(tmp_path: Path) ->
     assert (await told_of_push("web_push", tmp_path, PushConfig(vapid_subject="mailto:ops@guild.test"))).says == (
         "signs as mailto:ops@guild.test for the push services of browsers"
     )
+
+
+async def told_of_the_port(folder: Path, host: str, port: int) -> Diagnosis:
+    config = Config(server=ServerConfig(host=host, port=port, data_dir=str(folder)))
+    (found,) = [found async for found in examine(config) if found.name == "port"]
+    return found
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_port_that_is_taken_is_bad_until_it_is_free(tmp_path: Path, host: str) -> None:
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), host, 0)
+    port = server.sockets[0].getsockname()[1]
+    taken = await told_of_the_port(tmp_path, host, port)
+    server.close()
+    await server.wait_closed()
+    free = await told_of_the_port(tmp_path, host, port)
+
+    assert (taken.fine, free.fine) == (False, True)
+
+
+async def test_a_host_that_is_no_address_is_bad(tmp_path: Path) -> None:
+    found = await told_of_the_port(tmp_path, "nowhere.invalid", 8080)
+
+    assert (found.fine, found.fatal) == (False, True)
+    assert "nowhere.invalid" in found.says

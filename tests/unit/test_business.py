@@ -10,6 +10,7 @@ import pytest
 from actors.actor import Turn
 from actors.business import Business
 from actors.business.state import BusinessState, Member
+from actors.rules.pricing import price_snapshot
 from protocol.business import (
     MEMBERS_MAX,
     AddMember,
@@ -46,6 +47,7 @@ from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
 from protocol.instants import LocalSpan, OpenHours
+from protocol.money import AMOUNT_MINOR_MAX, Money
 from protocol.roles import Principal, Role
 from protocol.service import (
     SERVICES_MAX,
@@ -208,6 +210,9 @@ class TestRegistration:
             ({"currency": "XYZ"}, "currency", "unknown_currency"),
             ({"category_id": "astrology"}, "category_id", "unknown_category"),
             ({"name": " \t "}, "name", "blank"),
+            ({"name": "\u200b"}, "name", "blank"),
+            ({"name": "Salon\nOlga"}, "name", "control_character"),
+            ({"city": "Ber\tlin"}, "city", "control_character"),
             ({"latitude": 52.5}, "longitude", "missing"),
             ({"hours": Week(week=((LocalSpan(540, 720), LocalSpan(700, 800)), *((),) * 6))}, "hours", "hours_invalid"),
         ],
@@ -449,9 +454,11 @@ class TestServices:
         [
             ({"price": 9.999}, "price", "amount_too_precise"),
             ({"price": 1e20}, "price", "amount_too_large"),
+            ({"price": 6_666_666_666_667}, "price", "amount_too_large"),
             ({"currency": "USD"}, "currency", "fixed"),
             ({"category_id": "astrology"}, "category_id", "unknown_category"),
             ({"title": "  "}, "title", "blank"),
+            ({"title": "Cut\nand colour"}, "title", "control_character"),
             ({"staff_ids": (SAM, MARTA)}, "staff_ids", "not_serving"),
             ({"staff_ids": (STRANGER,)}, "staff_ids", "not_serving"),
         ],
@@ -460,6 +467,13 @@ class TestServices:
         decided = given_team(msgspec.structs.replace(CREATE, **changed))
 
         assert refusal(decided, Invalid) == {field: problem}
+
+    def test_the_highest_price_leaves_room_for_the_premium_of_an_owner(self) -> None:
+        decided = given_team(msgspec.structs.replace(CREATE, price=6_666_666_666_666.66))
+
+        assert isinstance(decided.reply, ServiceReply)
+        price = Money(decided.reply.price_minor, "EUR")
+        assert price_snapshot(price, staff_is_owner=True, others_offering=1).total_minor == AMOUNT_MINOR_MAX
 
     def test_yen_have_no_decimals(self) -> None:
         in_yen = msgspec.structs.replace(REGISTERED, currency="JPY", zone="Asia/Tokyo")

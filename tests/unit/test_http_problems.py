@@ -6,7 +6,16 @@ import msgspec
 import pytest
 
 import server.bootstrap  # every error there is
-from protocol.errors import ERRORS, Forbidden, GuildwireError, Invalid, LimitReached, NotFound, Unauthenticated
+from protocol.errors import (
+    ERRORS,
+    Forbidden,
+    GuildwireError,
+    Invalid,
+    LimitReached,
+    NotFound,
+    Unauthenticated,
+    revive,
+)
 from server.http.problems import problem_response
 from server.texts import ENGLISH, LANGUAGES, Text, Texts, error_text, language_of
 
@@ -38,6 +47,10 @@ def test_misfits_are_spelled_out() -> None:
     detail = problem(Invalid(starts_at="offset_missing", size="odd"))["detail"]
 
     assert detail == "“starts_at” lacks its offset from UTC; “size” does not fit (odd)."
+
+
+def test_a_field_may_have_any_name_when_an_error_is_made_again() -> None:
+    assert revive("invalid", {"self": "unknown_field"}).fields == {"self": "unknown_field"}
 
 
 def test_the_wait_is_a_header_in_whole_seconds() -> None:
