@@ -13,7 +13,6 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,10 +29,10 @@ from server.config import Config, DevConfig
 from server.demo.marketplace import make_marketplace
 from server.greeting import greet
 from storage.database import Pool
+from tests.support.documents import ROOT, table
 from tests.support.limits import PAGE, page
 from tests.support.server import Site
 
-ROOT = Path(__file__).parents[2]
 README, CHANGELOG, DECISIONS = ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "docs/decisions"
 OPERATIONS, ARCHITECTURE = ROOT / "docs/operations.md", ROOT / "docs/architecture.md"
 DOCS = sorted([README, CHANGELOG, *(ROOT / "docs").rglob("*.md")])
@@ -66,15 +65,6 @@ def blocks(document: Path, language: str) -> list[str]:
 def words(document: Path) -> set[str]:
     """What stands in backticks within its text."""
     return set(re.findall(r"`([^`\n]+)`", BLOCK.sub("", document.read_text())))
-
-
-def table(document: Path, head: str) -> list[list[str]]:
-    """The cells of the table whose first line begins so."""
-    _, found, behind = document.read_text().partition(f"| {head} |")
-    assert found, f"{document.name} has no table that begins with {head}"
-    lines = behind.splitlines()[2:]
-    rows = takewhile(bool, lines)
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
 # What is named

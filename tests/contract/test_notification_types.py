@@ -10,7 +10,7 @@ from protocol.notification.channels import Channel
 from protocol.notification.notices import NOTICE_READERS_MAX
 from protocol.notification.preferences import DIGEST_HOUR_DEFAULT, ZONE_DEFAULT, SetPreferences
 from server.outbound.digest import DIGEST_ITEMS_MAX
-from tests.contract.test_docs import ROOT, table
+from tests.support.documents import ROOT, table
 
 PAGE = Path(ROOT / "docs/notifications.md")
 NAMES = {Channel.PUSH: "push", Channel.EMAIL: "e-mail", Channel.SMS: "SMS", Channel.WHATSAPP: "WhatsApp"}

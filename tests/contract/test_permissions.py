@@ -9,15 +9,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from websockets.asyncio.client import connect
-from websockets.typing import Subprotocol
 
 import server.bootstrap  # noqa: F401  # whatever is served is declared by now
 from protocol.catalogue import BY_NAME, Declaration, Mode, Route
-from protocol.frames import SUBPROTOCOL_JSON
 from protocol.roles import Role
 from server.config import LimitsConfig
-from tests.support import gateway
+from tests.support.gateway import line_to
 from tests.support.server import Person, Response, Site, make_config, open_site
 
 #: ok: let through. 401: no token. 403: not in this role. never: the server's own, whoever asks.
@@ -224,11 +221,7 @@ def verdict_of(code: str, fields: dict[str, Any]) -> str:
 async def over_socket(site: Site, person: Person, role: str) -> list[str]:
     """Try every declaration as a frame; gives what is not as the table says."""
     wrong = []
-    url = "ws" + site.url.removeprefix("http") + "/v1/socket"
-    async with connect(url, subprotocols=[Subprotocol(SUBPROTOCOL_JSON)], compression=None) as line:
-        client = gateway.Client(line)
-        await client.send(frame="hello", token=await person.rest.token())
-        await client.until("welcome")
+    async with line_to(site.url, await person.rest.token()) as client:
         for declared in BY_NAME.values():
             kind = "query" if declared.mode is Mode.QUERY else "command"
             await client.send(frame=kind, id=declared.name, name=declared.name, data={UNKNOWN: 1})

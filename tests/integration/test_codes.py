@@ -2,23 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from websockets.asyncio.client import connect
-from websockets.typing import Subprotocol
 
 from protocol.codes import CODE_MISSES_MAX, CODE_PAUSE_S, CODE_VALID_S, CODES_PER_WINDOW_MAX
-from protocol.frames import SUBPROTOCOL_JSON
 from protocol.user import CurrentUser
 from server.auth.limits import CODE_GUESSES, CODES_PER_RANGE, CODES_PER_TARGET
 from tests.support.faults import until
-from tests.support.gateway import Client as Line
+from tests.support.gateway import line_to
 from tests.support.letters import another, code, sent
 from tests.support.server import PASSWORD, Person, Response, Site, make_config, open_site
 
@@ -185,7 +180,8 @@ class TestResetting:
     async def test_a_code_sets_a_password_and_signs_everybody_out_within_seconds(self, server: Site) -> None:
         ada = await server.person("Ada")
         phone = await server.sign_in(ada.me.email)
-        async with line_to(server, ada) as one, line_to(server, phone) as other:
+        here, there = await ada.rest.token(), await phone.rest.token()
+        async with line_to(server.url, here) as one, line_to(server.url, there) as other:
             given = await asked_to_reset(server, ada)
             async with asyncio.timeout(WITHIN_S):
                 assert verdict(await reset(server, ada.me.email, given)) == "ok"
@@ -358,15 +354,3 @@ def said(answer: Response) -> Any:
     """The answer's body without what is different each time."""
     body = answer.json
     return {name: value for name, value in body.items() if name not in ("request_id", "instance")}
-
-
-@asynccontextmanager
-async def line_to(site: Site, person: Person) -> AsyncIterator[Line]:
-    """A welcomed socket, which does not come back by itself."""
-    url = f"ws{site.url.removeprefix('http')}/v1/socket"
-    async with connect(url, subprotocols=[Subprotocol(SUBPROTOCOL_JSON)], close_timeout=1) as connection:
-        line = Line(connection)
-        await line.send(frame="hello", token=await person.rest.token())
-        line.welcome = await line.take()
-        assert line.welcome["frame"] == "welcome"
-        yield line

@@ -4,49 +4,27 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
 
 import aiohttp
 import msgspec
 import pytest
 
-from actors.conversation import Conversation
 from actors.runtime.call import Published
 from protocol.conversation import (
-    ConversationKind,
-    OpenConversation,
-    Participant,
-    PostMessage,
     ReplaceMember,
 )
-from protocol.ids import BookingId, BusinessId, ConversationId, Kind, SessionId, UserId
-from protocol.roles import Role
-from server.facts import fact_loaders
+from protocol.ids import SessionId
 from server.gateway.limits import Limits
 from storage.database import Pool
-from storage.queries.booking_facts import Catalogue
-from tests.support.gateway import TIMEOUT_S, Gateway, acting, make_gateway
+from tests.support.gateway import TIMEOUT_S, Gateway, make_gateway
 from tests.support.listening import PATH, hearing, poll
-from tests.support.runtime import Node, make_runtime
-
-ADA, BOB = (UserId(UUID(int=number)) for number in (1, 2))
-ada, bob = acting(ADA), acting(BOB, Role.STAFF)
-THREAD = ConversationId(UUID(int=1001))
+from tests.support.runtime import Node
+from tests.support.thread import BOB, THREAD, bob, epoch_of, open_thread, say
 
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    facts = fact_loaders(pool, Catalogue(pool))
-    async with make_runtime(database_dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
-        members = (Participant(user_id=ADA, role=Role.CUSTOMER), Participant(user_id=BOB, role=Role.STAFF))
-        command = OpenConversation(
-            conversation_id=THREAD,
-            kind=ConversationKind.CUSTOMER_STAFF,
-            booking_id=BookingId(THREAD),
-            business_id=BusinessId(UUID(int=99)),
-            members=members,
-        )
-        assert (await node.send(command)).error is None
+    async with open_thread(database_dsn, pool) as node:
         yield node
 
 
@@ -56,19 +34,11 @@ async def gateway(node: Node) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def say(node: Node, text: str) -> None:
-    assert (await node.send(PostMessage(conversation_id=THREAD, text=text), ada)).error is None
-
-
 async def position(gateway: Gateway) -> str:
     """Where Bob's log ends."""
     status, page = await poll(gateway.url, gateway.token(bob))
     assert (status, page["outcome"], page["events"]) == (200, "fresh", [])
     return str(page["as_of"])
-
-
-def epoch_of(since: str) -> str:
-    return since.partition(":")[0]
 
 
 # The event stream

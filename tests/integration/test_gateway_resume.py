@@ -3,50 +3,29 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 
-from actors.conversation import Conversation
 from actors.runtime.call import Published
 from protocol.conversation import (
-    ConversationKind,
     EditMessage,
     MarkRead,
-    OpenConversation,
     Participant,
-    PostMessage,
     ReplaceMember,
 )
-from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
+from protocol.ids import UserId
 from protocol.roles import Role
-from server.facts import fact_loaders
 from server.gateway.limits import Limits
 from storage.database import Pool
-from storage.queries.booking_facts import Catalogue
-from tests.support.gateway import TIMEOUT_S, Gateway, acting, make_gateway, small_receive_buffer
-from tests.support.runtime import Node, make_runtime
-
-ADA, BOB = (UserId(UUID(int=number)) for number in (1, 2))
-ada, bob = acting(ADA), acting(BOB, Role.STAFF)
-THREAD = ConversationId(UUID(int=1001))
+from tests.support.gateway import TIMEOUT_S, Gateway, make_gateway, small_receive_buffer
+from tests.support.runtime import Node
+from tests.support.thread import BOB, THREAD, ada, bob, epoch_of, open_thread, say
 
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    facts = fact_loaders(pool, Catalogue(pool))
-    async with make_runtime(database_dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
-        members = (Participant(user_id=ADA, role=Role.CUSTOMER), Participant(user_id=BOB, role=Role.STAFF))
-        command = OpenConversation(
-            conversation_id=THREAD,
-            kind=ConversationKind.CUSTOMER_STAFF,
-            booking_id=BookingId(THREAD),
-            business_id=BusinessId(UUID(int=99)),
-            members=members,
-        )
-        assert (await node.send(command)).error is None
+    async with open_thread(database_dsn, pool) as node:
         yield node
 
 
@@ -54,16 +33,6 @@ async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
 async def gateway(node: Node) -> AsyncIterator[Gateway]:
     async with make_gateway(node) as gateway:
         yield gateway
-
-
-async def say(node: Node, text: str, sender: Any = ada) -> MessageId:
-    outcome = await node.send(PostMessage(conversation_id=THREAD, text=text), sender)
-    assert outcome.error is None
-    return MessageId(UUID(msgspec.json.decode(outcome.reply)["message_id"]))
-
-
-def epoch_of(since: str) -> str:
-    return since.partition(":")[0]
 
 
 async def test_what_was_missed_is_replayed_byte_for_byte(gateway: Gateway) -> None:

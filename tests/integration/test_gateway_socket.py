@@ -10,37 +10,23 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from actors.conversation import Conversation
-from protocol.conversation import ConversationKind, GetConversation, ListMessages, OpenConversation, Participant
-from protocol.ids import BookingId, BusinessId, ConversationId, Kind, SessionId, UserId
-from protocol.roles import Role
-from server.facts import fact_loaders
+from protocol.conversation import GetConversation, ListMessages
+from protocol.ids import SessionId, UserId
 from server.gateway.limits import Limits
 from server.http.limits import Rate, RateLimits
 from storage.database import Pool
-from storage.queries.booking_facts import Catalogue
 from storage.queries.conversation import list_messages
 from tests.support.gateway import TIMEOUT_S, UNLIMITED, Client, Gateway, acting, make_gateway
-from tests.support.runtime import Node, make_runtime
+from tests.support.runtime import Node
+from tests.support.thread import ADA, BOB, THREAD, ada, bob, open_thread
 
-ADA, BOB, EVE = (UserId(UUID(int=number)) for number in (1, 2, 3))
-ada, bob, eve = acting(ADA), acting(BOB, Role.STAFF), acting(EVE)
-THREAD = ConversationId(UUID(int=1001))
+EVE = UserId(UUID(int=3))
+eve = acting(EVE)
 
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    facts = fact_loaders(pool, Catalogue(pool))
-    async with make_runtime(database_dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
-        members = (Participant(user_id=ADA, role=Role.CUSTOMER), Participant(user_id=BOB, role=Role.STAFF))
-        command = OpenConversation(
-            conversation_id=THREAD,
-            kind=ConversationKind.CUSTOMER_STAFF,
-            booking_id=BookingId(THREAD),
-            business_id=BusinessId(UUID(int=99)),
-            members=members,
-        )
-        assert (await node.send(command)).error is None
+    async with open_thread(database_dsn, pool) as node:
         yield node
 
 

@@ -14,7 +14,7 @@ from server.gateway.messages import CLOSE, PING, TEXT
 from storage.database import Pool
 from tests.support.gateway import TIMEOUT_S, Gateway, acting, make_gateway
 from tests.support.runtime import Node, make_runtime
-from tests.unit.test_messages import frame
+from tests.support.wire import frame
 
 ADA = UserId(UUID(int=1))
 ada = acting(ADA)

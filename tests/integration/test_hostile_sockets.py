@@ -16,9 +16,10 @@ from protocol.errors import ERRORS
 from protocol.frames import CloseCode
 from server.config import LimitsConfig
 from server.gateway.codec import JSON, MSGPACK, Codec
-from tests.integration.test_sessions_nodes import line_to
+from tests.support.gateway import line_to
 from tests.support.hostile import examples, messages, odd_messages
 from tests.support.server import Site, make_config, open_site
+from tests.support.wire import frame
 
 CODECS = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
 TIMEOUT_S = 10
@@ -69,7 +70,7 @@ async def test_whatever_a_socket_says_the_server_goes_on(
         def anything(said: list[tuple[bytes, bool]]) -> None:
             talk(url, codec, token, said)
 
-        async with line_to(site, await ada.rest.token()) as other:
+        async with line_to(site.url, await ada.rest.token()) as other:
             for odd in odd_messages(codec):
                 await asyncio.to_thread(talk, url, codec, token, [(odd, False)])
             await asyncio.to_thread(anything)
@@ -80,22 +81,17 @@ async def test_whatever_a_socket_says_the_server_goes_on(
     assert not [line for line in said.splitlines() if any(crash in line for crash in CRASHES)]
 
 
-def masked(payload: bytes, opcode: int, *, final: bool = True) -> bytes:
-    """A client's frame, with a mask of zeros."""
-    return bytes((final << 7 | opcode, 0x80 | len(payload))) + b"\x00" * 4 + payload
-
-
 @pytest.mark.parametrize(
     ("flood", "code"),
     [
-        (masked(b"", 0x9) * 5_000, 4004),
-        (masked(b"", 0xA) * 5_000, 4004),
-        (masked(b"", 0x1, final=False) + masked(b"", 0x0, final=False) * 5_000, 1009),
-        (masked(b"x" * 126, 0x1)[:1] + b"\xff" + (2**40).to_bytes(8, "big") + b"\x00" * 4, 1009),
+        (frame(b"", 0x9) * 5_000, 4004),
+        (frame(b"", 0xA) * 5_000, 4004),
+        (frame(b"", 0x1, final=False) + frame(b"", 0x0, final=False) * 5_000, 1009),
+        (frame(b"x" * 126)[:1] + b"\xff" + (2**40).to_bytes(8, "big") + b"\x00" * 4, 1009),
         (b"\x81\x02{}", 1002),
         (b"\xc1\x82\x00\x00\x00\x00{}", 1002),
         (b"\x09\x80\x00\x00\x00\x00", 1002),
-        (masked(b"", 0x0), 1002),
+        (frame(b"", 0x0), 1002),
         (b"\x83\x80\x00\x00\x00\x00", 1002),
     ],
     ids=["pings", "pongs", "fragments", "huge", "unmasked", "compressed", "cut ping", "no beginning", "unknown opcode"],

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from websockets.asyncio.client import connect
-from websockets.typing import Subprotocol
 
-from protocol.frames import SUBPROTOCOL_JSON, CloseCode, OpenOutcome
+from protocol.frames import CloseCode, OpenOutcome
 from protocol.user import CurrentUser
 from server.client import Client, Rest
 from server.running import NOTE, find_running
 from storage.database import Pool
-from tests.support import gateway
+from tests.support.gateway import Client as Line
+from tests.support.gateway import line_to
 from tests.support.process import ServerProcess, readable_directory, server_process
 from tests.support.server import PASSWORD, TIMEOUT_S
 
@@ -40,15 +39,9 @@ async def signed_up(url: str, stack: AsyncExitStack) -> Rest:
     return rest
 
 
-async def lines(url: str, rest: Rest, stack: AsyncExitStack, count: int) -> list[gateway.Client]:
+async def lines(url: str, rest: Rest, stack: AsyncExitStack, count: int) -> list[Line]:
     """Open connections of somebody."""
-    clients = []
-    for _ in range(count):
-        socket = connect(f"ws{url.removeprefix('http')}/v1/socket", subprotocols=[Subprotocol(SUBPROTOCOL_JSON)])
-        clients.append(gateway.Client(await stack.enter_async_context(socket)))
-        await clients[-1].send(frame="hello", token=await rest.token())
-        await clients[-1].until("welcome")
-    return clients
+    return [await stack.enter_async_context(line_to(url, await rest.token())) for _ in range(count)]
 
 
 async def refused_start(process: ServerProcess) -> tuple[int, str]:

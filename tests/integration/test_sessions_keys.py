@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from server.auth.keys import SETTLE_S, UnusableKey, add_key, list_keys, load_keys, retire_key
-from tests.integration.test_sessions_nodes import line_to
+from tests.support.gateway import line_to
 from tests.support.server import Site
 
 #: A running server looks every 2 s.
@@ -53,7 +53,7 @@ async def test_a_running_server_signs_with_a_settled_key_and_takes_the_one_befor
 async def test_a_retired_key_ends_its_tokens_and_their_sockets(server: Site, tmp_path: Path) -> None:
     ada = await server.person("Ada")
     old = await ada.rest.token()
-    async with line_to(server, old) as line:
+    async with line_to(server.url, old) as line:
         grow_older(add_key(tmp_path / "keys"), SETTLE_S)
         first = list_keys(tmp_path / "keys")[0]
         retire_key(tmp_path / "keys", first.path.name, valid_s=VALID_S, force=True)

@@ -6,29 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from websockets.asyncio.client import connect
-from websockets.typing import Subprotocol
-
-from protocol.frames import SUBPROTOCOL_JSON
 from protocol.roles import Role
 from protocol.user import CurrentUser, RevokeRole, RevokeSessions, Sessions
-from tests.support.gateway import Client as Line
+from tests.support.gateway import line_to
 from tests.support.server import Site, make_config, open_site
 
 #: What the specification allows; the watch looks every 2 s.
 WITHIN_S = 5
-
-
-@asynccontextmanager
-async def line_to(site: Site, token: str) -> AsyncIterator[Line]:
-    """A welcomed socket on that node, which does not come back by itself."""
-    url = f"ws{site.url.removeprefix('http')}/v1/socket"
-    async with connect(url, subprotocols=[Subprotocol(SUBPROTOCOL_JSON)], close_timeout=1) as connection:
-        line = Line(connection)
-        await line.send(frame="hello", token=token)
-        line.welcome = await line.take()
-        assert line.welcome["frame"] == "welcome"
-        yield line
 
 
 @asynccontextmanager
@@ -46,7 +30,10 @@ async def test_a_revoked_session_loses_its_sockets_on_another_node_within_second
     async with two_nodes(database_dsn, tmp_path) as (first, second):
         ada = await first.person("Ada")
         phone = await first.sign_in(ada.me.email)
-        async with line_to(second, await phone.rest.token()) as lost, line_to(second, await ada.rest.token()) as kept:
+        async with (
+            line_to(second.url, await phone.rest.token()) as lost,
+            line_to(second.url, await ada.rest.token()) as kept,
+        ):
             assert len((await ada.call(Sessions())).sessions) == 2
             await ada.call(RevokeSessions())
             async with asyncio.timeout(WITHIN_S):
@@ -62,7 +49,7 @@ async def test_a_revoked_session_loses_its_sockets_on_another_node_within_second
 async def test_rights_taken_on_one_node_end_the_tokens_of_another(database_dsn: str, tmp_path: Path) -> None:
     async with two_nodes(database_dsn, tmp_path) as (first, second):
         admin = await first.admin()
-        async with line_to(second, await admin.rest.token()) as line:
+        async with line_to(second.url, await admin.rest.token()) as line:
             await first.system(RevokeRole(user_id=admin.id, role=Role.ADMIN))
             async with asyncio.timeout(WITHIN_S):
                 assert await line.end() == (4003, "token_expired")
@@ -71,12 +58,15 @@ async def test_rights_taken_on_one_node_end_the_tokens_of_another(database_dsn: 
 async def test_sessions_are_listed_and_revoked_on_every_socket(server: Site) -> None:
     ada = await server.person("Ada")
     phone = await server.sign_in(ada.me.email)
-    async with line_to(server, await ada.rest.token()) as here, line_to(server, await phone.rest.token()) as there:
+    async with (
+        line_to(server.url, await ada.rest.token()) as here,
+        line_to(server.url, await phone.rest.token()) as there,
+    ):
         await here.send(frame="query", id="q", name="auth.sessions", data={})
         sessions = (await here.answer("q"))["data"]["sessions"]
-        (other,) = [one["id"] for one in sessions if not one["current"]]
+        (elsewhere,) = [one["id"] for one in sessions if not one["current"]]
 
-        await here.send(frame="command", id="c", name="auth.revoke_session", data={"session_id": other})
+        await here.send(frame="command", id="c", name="auth.revoke_session", data={"session_id": elsewhere})
 
         assert (await here.answer("c"))["frame"] == "reply"
         assert await there.end() == (4503, "revoked")
@@ -87,7 +77,7 @@ async def test_sessions_are_listed_and_revoked_on_every_socket(server: Site) -> 
 async def test_nobody_revokes_the_session_of_somebody_else(server: Site) -> None:
     ada, eve = await server.people("Ada", "Eve")
     theirs = (await ada.call(Sessions())).sessions[0].id
-    async with line_to(server, await eve.rest.token()) as line:
+    async with line_to(server.url, await eve.rest.token()) as line:
         await line.send(frame="command", id="c", name="auth.revoke_session", data={"session_id": str(theirs)})
         assert (await line.answer("c"))["code"] == "not_found"
     assert (await ada.call(CurrentUser())).id == ada.id
@@ -95,7 +85,7 @@ async def test_nobody_revokes_the_session_of_somebody_else(server: Site) -> None
 
 async def test_a_refresh_prolongs_and_another_users_token_closes(server: Site) -> None:
     ada, eve = await server.people("Ada", "Eve")
-    async with line_to(server, await ada.rest.token()) as line:
+    async with line_to(server.url, await ada.rest.token()) as line:
         await line.send(frame="refresh", id="r", token=await ada.rest.token())
         assert (await line.answer("r"))["frame"] == "reply"
         await line.send(frame="refresh", id="bad", token="no.such.token")

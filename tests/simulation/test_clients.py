@@ -8,31 +8,25 @@ import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from uuid import UUID
 
 import psutil
 import pytest
 
-from actors.conversation import Conversation
-from protocol.conversation import ConversationKind, MarkRead, OpenConversation, Participant, PostMessage
+from protocol.conversation import MarkRead, PostMessage
 from protocol.errors import Unavailable
 from protocol.frames import AckState, OpenOutcome
-from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
-from protocol.roles import Principal, Role
+from protocol.ids import ConversationId, MessageId
+from protocol.roles import Principal
 from protocol.snapshot import GetSnapshot, Snapshot
 from server.client import Client, Event, Replica, Rest, live
-from server.facts import fact_loaders
 from server.gateway.limits import Limits
 from storage.database import Pool
-from storage.queries.booking_facts import Catalogue
-from tests.support.gateway import TIMEOUT_S, Gateway, acting, make_gateway
+from tests.support.gateway import TIMEOUT_S, Gateway, make_gateway
 from tests.support.lines import Line, bad_line
-from tests.support.runtime import Node, make_runtime
+from tests.support.runtime import Node
 from tests.support.server import Site
+from tests.support.thread import THREAD, ada, bob, open_thread, say
 
-ADA, BOB = (UserId(UUID(int=number)) for number in (1, 2))
-ada, bob = acting(ADA), acting(BOB, Role.STAFF)
-THREAD = ConversationId(UUID(int=1001))
 TYPING = f"typing/{THREAD}"
 LISTENERS = 10
 #: The share of listeners that each cut hits.
@@ -45,17 +39,7 @@ RSS_GROWTH_MAX_BYTES = 100 * 1024 * 1024
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    facts = fact_loaders(pool, Catalogue(pool))
-    async with make_runtime(database_dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
-        members = (Participant(user_id=ADA, role=Role.CUSTOMER), Participant(user_id=BOB, role=Role.STAFF))
-        command = OpenConversation(
-            conversation_id=THREAD,
-            kind=ConversationKind.CUSTOMER_STAFF,
-            booking_id=BookingId(THREAD),
-            business_id=BusinessId(UUID(int=99)),
-            members=members,
-        )
-        assert (await node.send(command)).error is None
+    async with open_thread(database_dsn, pool) as node:
         yield node
 
 
@@ -98,11 +82,6 @@ async def listener(gateway: Gateway, who: Principal) -> AsyncIterator[Listener]:
         Client(rest) as client,
     ):
         yield Listener(line, client)
-
-
-async def say(node: Node, text: str) -> None:
-    outcome = await node.send(PostMessage(conversation_id=THREAD, text=text), ada)
-    assert outcome.error is None
 
 
 async def opened(client: Client, times: int) -> None:
@@ -155,7 +134,7 @@ async def test_of_a_flood_of_typing_a_reader_that_lags_gets_the_latest_and_is_no
         for number in range(signals):
             await typist.client.signal(TYPING, "idle" if number == signals - 1 else "typing")
         await typist.client.signal(TYPING, "idle")
-        await say(node, "last")
+        await typist.client.send(PostMessage(conversation_id=THREAD, text="last"))  # behind all of them
         await typist.hear(62)
         assert gateway.hub.queue_bytes < 400 * 1024
         frozen.line.thaw()

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from actors.booking.actor import Booking
+from actors.rules import ledger
 from protocol.booking.commands import (
     ApproveBooking,
     AutoRelease,
@@ -41,6 +42,9 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 START = NOW + timedelta(hours=5)
 ZONE = "Europe/Berlin"
 PRICE_MINOR = 5_000
+#: How long a payment may take.
+WINDOW = timedelta(minutes=15)
+HOUR = timedelta(hours=1)
 
 
 def _id(number: int) -> UUID:
@@ -70,6 +74,11 @@ STRANGER = principal(8, Role.CUSTOMER)
 ADMIN = principal(9, Role.ADMIN)
 SERVER = Principal(user_id=SYSTEM, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
 GATEWAY_SAYS = Principal(user_id=GATEWAY, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
+
+#: The accounts that its money goes through.
+WALLET = ledger.customer_wallet(CUSTOMER.user_id, "EUR")
+BUSINESS_WALLET = ledger.business_wallet(BUSINESS_ID, "EUR")
+ESCROW = ledger.escrow("EUR")
 
 #: Open every day from 7 to 22 on the business's clock.
 ALWAYS = OpenHours(zone=ZONE, week=((LocalSpan(7 * 60, 22 * 60),),) * 7)

@@ -149,6 +149,18 @@ class Gateway:
             yield client
 
 
+@asynccontextmanager
+async def line_to(url: str, token: str) -> AsyncIterator[Client]:
+    """A welcomed socket on any server, which does not come back by itself."""
+    socket_url = f"ws{url.removeprefix('http')}/v1/socket"
+    async with connect(socket_url, subprotocols=[Subprotocol(SUBPROTOCOL_JSON)], close_timeout=1) as line:
+        client = Client(line)
+        await client.send(frame="hello", token=token)
+        client.welcome = await client.take()
+        assert client.welcome["frame"] == "welcome", client.welcome
+        yield client
+
+
 def small_receive_buffer(url: str) -> socket.socket:
     """A connected socket whose kernel buffer is soon full."""
     host, port = url.removeprefix("http://").split(":")

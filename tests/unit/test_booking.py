@@ -46,8 +46,11 @@ from protocol.ids import SYSTEM
 from tests.support import bookings as given
 from tests.support.actors import counting_ids, replay
 from tests.support.bookings import (
+    BUSINESS_WALLET,
     CUSTOMER,
+    ESCROW,
     GATEWAY_SAYS,
+    HOUR,
     MANAGER,
     NOW,
     OWNER,
@@ -55,6 +58,7 @@ from tests.support.bookings import (
     SERVER,
     STAFF,
     START,
+    WALLET,
     at,
     facts,
     when,
@@ -63,13 +67,6 @@ from tests.support.bookings import (
 from tests.support.effects import dropped, moved, of, refusal, rows, timers, types
 
 S = BookingStatus
-
-#: The window that a payment has, and one hour.
-WINDOW = timedelta(minutes=15)
-HOUR = timedelta(hours=1)
-WALLET = ledger.customer_wallet(CUSTOMER.user_id, "EUR")
-BUSINESS_WALLET = ledger.business_wallet(given.BUSINESS_ID, "EUR")
-ESCROW, GATEWAY = ledger.escrow("EUR"), ledger.gateway_clearing("EUR")
 
 
 # Approving, or not

@@ -35,24 +35,21 @@ from tests.support import bookings as given
 from tests.support.actors import replay
 from tests.support.bookings import (
     CUSTOMER,
+    ESCROW,
     GATEWAY_SAYS,
+    HOUR,
     NOW,
     PRICE_MINOR,
     SERVER,
     START,
+    WINDOW,
     at,
     when,
 )
 from tests.support.effects import dropped, moved, of, refusal, rows, timers, types
 
 S = BookingStatus
-
-#: The window that a payment has, and one hour.
-WINDOW = timedelta(minutes=15)
-HOUR = timedelta(hours=1)
-WALLET = ledger.customer_wallet(CUSTOMER.user_id, "EUR")
-BUSINESS_WALLET = ledger.business_wallet(given.BUSINESS_ID, "EUR")
-ESCROW, GATEWAY = ledger.escrow("EUR"), ledger.gateway_clearing("EUR")
+GATEWAY = ledger.gateway_clearing("EUR")
 
 
 def test_asking_to_pay_gives_the_way_to_the_gateway_and_the_same_one_again() -> None:

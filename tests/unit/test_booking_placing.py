@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from actors.booking.actor import Booking
-from actors.rules import ledger
 from protocol.booking.commands import (
     BookingReply,
     CreateBooking,
@@ -28,6 +27,7 @@ from tests.support import bookings as given
 from tests.support.actors import replay
 from tests.support.bookings import (
     CUSTOMER,
+    HOUR,
     MANAGER,
     NOW,
     OTHER_STAFF,
@@ -35,6 +35,7 @@ from tests.support.bookings import (
     PRICE_MINOR,
     STAFF,
     START,
+    WINDOW,
     facts,
     when,
     worker,
@@ -42,13 +43,6 @@ from tests.support.bookings import (
 from tests.support.effects import moved, of, refusal, rows, timers, types
 
 S = BookingStatus
-
-#: The window that a payment has, and one hour.
-WINDOW = timedelta(minutes=15)
-HOUR = timedelta(hours=1)
-WALLET = ledger.customer_wallet(CUSTOMER.user_id, "EUR")
-BUSINESS_WALLET = ledger.business_wallet(given.BUSINESS_ID, "EUR")
-ESCROW, GATEWAY = ledger.escrow("EUR"), ledger.gateway_clearing("EUR")
 
 
 def test_a_new_booking_holds_its_slot_with_the_buffers_and_promises_the_price() -> None:

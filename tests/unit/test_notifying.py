@@ -25,7 +25,7 @@ from protocol.notification.preferences import (
     QuietHours,
 )
 from protocol.notification.reader import Reader, ReaderDevice
-from tests.unit.test_quiet import instants, preferences_of_all_kinds
+from tests.support.wishes import instants, preferences_of_all_kinds
 
 ADA = UserId(UUID(int=1))
 #: A Thursday afternoon.

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from actors.rules.quiet import (
     DIGEST_CLOSES_S,
@@ -20,17 +19,9 @@ from actors.rules.quiet import (
 )
 from protocol.ids import UserId
 from protocol.notification.preferences import ContactTimes, NotificationPreferences, PartOfDay, QuietHours
+from tests.support.wishes import instants, preferences_of_all_kinds
 
 ADA = UserId(UUID(int=1))
-ZONES = [
-    "Europe/Berlin",
-    "America/New_York",
-    "Australia/Lord_Howe",
-    "Asia/Kathmandu",
-    "Asia/Kolkata",
-    "America/Havana",
-    "Pacific/Chatham",
-]
 M, A, E, ANY = PartOfDay.MORNING, PartOfDay.AFTERNOON, PartOfDay.EVENING, PartOfDay.ANY
 
 
@@ -153,31 +144,6 @@ def test_a_day_that_had_its_digest_has_no_other_when_hour_or_zone_change() -> No
 
     assert later == (date(2026, 1, 16), utc("2026-01-16T19:00"))
     assert west == (date(2026, 1, 16), utc("2026-01-16T18:00"))
-
-
-instants = st.one_of(
-    st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)),
-    # The nights in which clocks change somewhere.
-    *[
-        st.datetimes(near - timedelta(hours=30), near + timedelta(hours=30))
-        for near in (datetime(2026, 3, 8), datetime(2026, 3, 29), datetime(2026, 4, 5), datetime(2026, 10, 4))
-    ],
-    *[
-        st.datetimes(near - timedelta(hours=30), near + timedelta(hours=30))
-        for near in (datetime(2026, 10, 25), datetime(2026, 11, 1))
-    ],
-).map(lambda at: at.replace(tzinfo=UTC))
-clock_times = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.sampled_from([0, 1, 15, 30, 45, 59]))
-quiet_hours = st.builds(QuietHours, clock_times, clock_times).filter(lambda quiet: quiet.from_time != quiet.until_time)
-parts = st.lists(st.sampled_from(list(PartOfDay)), max_size=4).map(tuple)
-preferences_of_all_kinds = st.builds(
-    NotificationPreferences,
-    user_id=st.just(ADA),
-    zone=st.sampled_from(ZONES),
-    quiet_hours=st.none() | quiet_hours,
-    contact_times=st.none() | st.builds(ContactTimes, parts, parts),
-    digest_hour=st.integers(0, 23),
-)
 
 
 def shown_quiet(at: datetime, preferences: NotificationPreferences) -> bool:

@@ -1,0 +1,54 @@
+"""Ada and Bob, who have a thread, on the runtime alone: what there is to hear of for tests of the gateway.
+
+async with open_thread(database_dsn, pool) as node, make_gateway(node) as gateway, gateway.client(bob) as client:
+    await say(node, "Hello")
+    await client.event(2)
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import msgspec
+
+from actors.conversation import Conversation
+from protocol.conversation import ConversationKind, OpenConversation, Participant, PostMessage
+from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
+from protocol.roles import Principal, Role
+from server.facts import fact_loaders
+from storage.database import Pool
+from storage.queries.booking_facts import Catalogue
+from tests.support.gateway import acting
+from tests.support.runtime import Node, make_runtime
+
+ADA, BOB = (UserId(UUID(int=number)) for number in (1, 2))
+ada, bob = acting(ADA), acting(BOB, Role.STAFF)
+THREAD = ConversationId(UUID(int=1001))
+
+
+@asynccontextmanager
+async def open_thread(dsn: str, pool: Pool) -> AsyncIterator[Node]:
+    """A node with conversations, and the one of Ada the customer and Bob of the staff; each has heard of it."""
+    facts = fact_loaders(pool, Catalogue(pool))
+    async with make_runtime(dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
+        command = OpenConversation(
+            conversation_id=THREAD,
+            kind=ConversationKind.CUSTOMER_STAFF,
+            booking_id=BookingId(THREAD),
+            business_id=BusinessId(UUID(int=99)),
+            members=(Participant(user_id=ADA, role=Role.CUSTOMER), Participant(user_id=BOB, role=Role.STAFF)),
+        )
+        assert (await node.send(command)).error is None
+        yield node
+
+
+async def say(node: Node, text: str, sender: Principal = ada) -> MessageId:
+    """Say something in the thread."""
+    outcome = await node.send(PostMessage(conversation_id=THREAD, text=text), sender)
+    assert outcome.error is None
+    return MessageId(UUID(msgspec.json.decode(outcome.reply)["message_id"]))
+
+
+def epoch_of(since: str) -> str:
+    """The epoch of a position."""
+    return since.partition(":")[0]
