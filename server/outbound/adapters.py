@@ -8,14 +8,18 @@ Outcome
 └── Needless    not wanted any more; nothing was sent
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+import structlog
 from msgspec import Struct
 
 from protocol.ids import DeliveryId
 from protocol.notification.channels import Channel
 from protocol.user import Confidential
+
+log = structlog.get_logger(__name__)
 
 
 class Message(Confidential, Struct, frozen=True, kw_only=True):
@@ -65,6 +69,7 @@ class Needless(Struct, frozen=True):
 
 Outcome = Sent | TryLater | Refused | Gone | Needless
 
+M = TypeVar("M", bound=Message)
 M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
 
 
@@ -91,3 +96,16 @@ class Adapter(Protocol[M_contra]):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+async def send_each(send: Callable[[M], Awaitable[Outcome]], messages: Sequence[M]) -> Sequence[Outcome]:
+    """Send messages at the same time; one that crashes takes none of the others' outcomes with it."""
+
+    async def outcome(message: M) -> Outcome:
+        try:
+            return await send(message)
+        except Exception as error:
+            log.exception("adapter.crashed", action="try_later", delivery=str(message.id), error=type(error).__name__)
+            return TryLater("internal", unknown=True)
+
+    return await asyncio.gather(*map(outcome, messages))

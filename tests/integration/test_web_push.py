@@ -22,7 +22,7 @@ from server.outbound.courier import Courier
 from server.outbound.public import PublicResolver
 from server.outbound.push.composing import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push
 from server.outbound.push.vapid import load_vapid
-from server.outbound.push.web_push import WebPush, topic_of
+from server.outbound.push.web_push import WebPush, encrypted, topic_of
 from storage.database import Pool
 from storage.deliveries import Leased
 from storage.queries.device import DeviceAddress
@@ -150,6 +150,24 @@ async def test_whoever_is_too_slow_may_have_taken_it_and_holds_up_nobody_else(tm
         messages = [push(sender.device(one.endpoint, one.keys)) for one in (slow, quick)]
 
         assert await sender.adapter.send(messages) == [TryLater("timeout", unknown=True, alone=True), Sent()]
+
+
+async def test_a_message_that_crashes_takes_no_other_outcome_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sending(tmp_path) as (sender, service):
+        browsers = [service.browser() for _ in range(3)]
+        messages = [push(sender.device(one.endpoint, one.keys)) for one in browsers]
+
+        def crash(message: Push, to: DeviceAddress) -> bytes:
+            if message is messages[1]:
+                raise ZeroDivisionError
+            return encrypted(message, to)
+
+        monkeypatch.setattr("server.outbound.push.web_push.encrypted", crash)
+
+        crashed = TryLater("internal", unknown=True)
+        assert await sender.adapter.send(messages) == [Sent(), crashed, Sent()]
 
 
 async def test_a_push_service_in_trouble_or_in_bad_faith_holds_up_no_other(pool: Pool, tmp_path: Path) -> None:

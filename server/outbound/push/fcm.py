@@ -27,7 +27,7 @@ from google.oauth2 import service_account
 
 from protocol.notification.catalogue import Importance
 from protocol.notification.channels import Channel
-from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refused, Sent, TryLater
+from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refused, Sent, TryLater, send_each
 from server.outbound.push.composing import Push
 from server.outbound.push.devices import FindDevices, find_devices
 from server.outbound.retry_after import retry_after_s
@@ -89,7 +89,7 @@ class Fcm:
                     return Needless("device_forgotten")
                 return await self._project.send(fcm_message(message, to.address, self._now()))
 
-        return await asyncio.gather(*map(send, messages))
+        return await send_each(send, messages)
 
     async def check(self) -> str:
         """Have a message looked at that goes to nobody. Raises: AdapterError."""

@@ -19,7 +19,7 @@ from pywebpush import WebPusher, WebPushException
 from actors.rules.endpoints import endpoint_problem
 from protocol.notification.channels import Channel
 from server.auth.keys import UnusableKey
-from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refused, Sent, TryLater
+from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refused, Sent, TryLater, send_each
 from server.outbound.public import PrivateAddress, open_client
 from server.outbound.push.composing import Push
 from server.outbound.push.devices import FindDevices, find_devices
@@ -73,7 +73,11 @@ class WebPush:
         addresses = await find_devices(self._find, [message.device_id for message in messages])
         if isinstance(addresses, TryLater):
             return [addresses] * len(messages)
-        return await asyncio.gather(*[self._send(one, addresses.get(one.device_id)) for one in messages])
+
+        async def send(message: Push) -> Outcome:
+            return await self._send(message, addresses.get(message.device_id))
+
+        return await send_each(send, messages)
 
     async def check(self) -> str:
         """There is nobody to ask, since each browser brings its own push service; but a signature must come about."""
