@@ -1,5 +1,6 @@
 """Addresses that a server may be asked to call: which of them lead out of the house."""
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -9,6 +10,9 @@ _GIVEN_OUT = ip_network("2000::/3")
 _NAT64 = ip_network("64:ff9b::/96")
 #: Names that only mean something on one's own network; so does a name without a dot.
 _INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".localdomain", ".intranet", ".corp", ".home")
+#: A host's name (RFC 1123), and the underscore that some have all the same.
+_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 
 
 def is_public(address: str) -> bool:
@@ -44,12 +48,14 @@ def endpoint_problem(url: str, *, private: bool = False) -> str | None:
         return "not_https"
     if not host or parts.username is not None or parts.fragment:
         return "not_a_url"
-    return None if private or _may_be_public(host) else "private_address"
-
-
-def _may_be_public(host: str) -> bool:
     try:
-        return is_public(host)
+        return None if is_public(host) or private else "private_address"
     except ValueError:
-        name = host.rstrip(".").lower()
-        return "." in name and not name.endswith(_INNER) and not name.rpartition(".")[2].isdigit()
+        name = host.removesuffix(".").lower()
+    if not _NAME.fullmatch(name):
+        return "not_a_url"
+    return None if private or _may_be_public(name) else "private_address"
+
+
+def _may_be_public(name: str) -> bool:
+    return "." in name and not name.endswith(_INNER) and not name.rpartition(".")[2].isdigit()

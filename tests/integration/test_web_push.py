@@ -15,13 +15,14 @@ from protocol.booking.commands import PayBooking
 from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.catalogue import Importance
 from protocol.notification.channels import Channel
+from server.auth.keys import UnusableKey
 from server.config import PushConfig, ServerConfig
 from server.outbound.adapters import Gone, Needless, Outcome, Refused, Sent, TryLater
 from server.outbound.breaker import FAILURES_MAX
 from server.outbound.courier import Courier
 from server.outbound.public import PublicResolver
 from server.outbound.push.composing import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push
-from server.outbound.push.vapid import load_vapid
+from server.outbound.push.vapid import NOBODY, load_vapid
 from server.outbound.push.web_push import WebPush, encrypted, topic_of
 from storage.database import Pool
 from storage.deliveries import Leased
@@ -150,6 +151,11 @@ async def test_whoever_is_too_slow_may_have_taken_it_and_holds_up_nobody_else(tm
         messages = [push(sender.device(one.endpoint, one.keys)) for one in (slow, quick)]
 
         assert await sender.adapter.send(messages) == [TryLater("timeout", unknown=True, alone=True), Sent()]
+
+
+async def test_an_address_that_no_signature_can_be_made_for_is_refused(tmp_path: Path) -> None:
+    async with sending(tmp_path) as (sender, _):
+        assert await sender.send(Browser("http://[::1]:1/push/abc")) == Refused("not_signable")
 
 
 async def test_a_message_that_crashes_takes_no_other_outcome_with_it(
@@ -309,6 +315,18 @@ async def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert first.public_key == second.public_key
     (path,) = (tmp_path / "keys").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("subject", ["mailto:ops", "https://guild.example/contact"])
+def test_an_operator_whom_push_services_cannot_reach_is_refused_at_the_start(tmp_path: Path, subject: str) -> None:
+    with pytest.raises(UnusableKey, match=r"push\.vapid_subject"):
+        load_vapid(make_config(tmp_path, push=PushConfig(vapid_subject=subject)))
+
+
+def test_a_server_without_a_name_of_its_own_names_nobody(tmp_path: Path) -> None:
+    at = ServerConfig(data_dir=str(tmp_path), public_url="https://guild/")
+
+    assert load_vapid(make_config(tmp_path, server=at)).subject == NOBODY
 
 
 async def test_the_operator_is_named_to_push_services(tmp_path: Path) -> None:

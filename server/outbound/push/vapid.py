@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from py_vapid import Vapid
+from py_vapid import Vapid, VapidException
 
 from protocol.notification.devices import GetVapidKey
 from protocol.notification.devices import VapidKey as PublicKey
@@ -60,6 +60,14 @@ class VapidKey:
         return signed
 
 
+    def signs(self) -> bool:
+        """Whether a signature comes about, which not every subject lets."""
+        try:
+            return bool(self.headers("https://push.example"))
+        except VapidException:
+            return False
+
+
 class NoKeyYet(UnusableKey):
     """The first start makes it."""
 
@@ -79,15 +87,14 @@ def load_vapid(config: Config, *, make: bool = True) -> VapidKey:
         raise UnusableKey(f"{path}: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise UnusableKey(f"{path}: not a key on P-256")
-    return VapidKey(key, subject_of(config))
-
-
-def subject_of(config: Config) -> str:
-    """How push services reach the operator, as far as it is known."""
-    if config.push.vapid_subject:
-        return config.push.vapid_subject
+    if said := config.push.vapid_subject:
+        named = VapidKey(key, said)
+        if not named.signs():
+            raise UnusableKey(f"push.vapid_subject: {said}: no address of a mailbox or a site that push services take")
+        return named
     url = urlsplit(config.public_url)
-    return f"https://{url.hostname}" if url.scheme == "https" else NOBODY
+    named = VapidKey(key, f"https://{url.hostname}")
+    return named if url.scheme == "https" and named.signs() else VapidKey(key, NOBODY)
 
 
 def _make(path: Path) -> None:

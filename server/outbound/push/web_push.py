@@ -105,8 +105,12 @@ class WebPush:
             body = encrypted(message, to)
         except (ValueError, TypeError, WebPushException):
             return Gone("bad_keys")
+        try:
+            signature = self._signer().headers(to.address)
+        except VapidException:
+            return Refused("not_signable")
         headers = {
-            **self._signer().headers(to.address),
+            **signature,
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
             "TTL": str(message.ttl_s(self._now())),
@@ -124,6 +128,8 @@ class WebPush:
             ):
                 await answer.content.read(ANSWER_BYTES_MAX)
                 return outcome_of(answer.status, answer.headers.get("Retry-After"))
+        except ValueError:  # no host's name, or none that leads anywhere
+            return Refused("not_a_url")
         except (aiohttp.ClientError, OSError) as error:
             return failed(error)
 
