@@ -59,7 +59,6 @@ class VapidKey:
         signed: dict[str, str] = self._vapid.sign(claims)
         return signed
 
-
     def signs(self) -> bool:
         """Whether a signature comes about, which not every subject lets."""
         try:
