@@ -18,11 +18,9 @@ from msgspec import Struct
 
 from actors.actor import handles
 from actors.booking.escrow import Escrow
-from actors.booking.placing import asked_start, choose_staff, slot_terms
+from actors.booking.placing import placed
 from actors.booking.showing import booking_reply, booking_row
 from actors.booking.state import TRANSITIONS, BookingState, S, after
-from actors.rules.pricing import price_snapshot
-from actors.rules.slots import busy_for
 from protocol.booking.commands import (
     ApproveBooking,
     AutoRelease,
@@ -47,7 +45,6 @@ from protocol.booking.events import (
     BookingCancelled,
     BookingCompleted,
     BookingConfirmed,
-    BookingCreated,
     BookingDeclined,
     BookingExpired,
     BookingReminded,
@@ -62,13 +59,12 @@ from protocol.conversation import CloseConversation, OpenConversation, Participa
 from protocol.effects import HoldStatus
 from protocol.errors import Forbidden, Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
-from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId, human_number
-from protocol.money import Money, major_number
+from protocol.ids import ConversationId, Kind, PaymentId, Ref, UserId
+from protocol.money import major_number
 from protocol.notification.catalogue import Party
 from protocol.roles import Role
 
 PAYMENT_WINDOW = timedelta(minutes=15)
-APPROVAL_WINDOW = timedelta(hours=24)
 #: Whoever pays late in that window leaves the provider at least so long to answer, up to the start itself.
 APPROVAL_MIN = timedelta(minutes=15)
 RELEASE_AFTER = timedelta(hours=24)
@@ -92,55 +88,14 @@ class Booking(Escrow):
 
         Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree.
         """
-        service, business = facts.service, facts.business
-        if not (service.is_active and business.is_active):
+        if not (facts.service.is_active and facts.business.is_active):
             raise NotFound(entity="service", id=str(cmd.service_id))
         if facts.blocked:
             raise PairBlocked()
-        terms = slot_terms(facts)
-        starts_at = asked_start(cmd, business.zone)
-        staff = choose_staff(facts, terms, starts_at, self.now, asked_for=cmd.staff_id)
-        held, job = busy_for(starts_at, terms)
-        price = price_snapshot(
-            Money(service.price_minor, service.currency),
-            staff_is_owner=staff.is_owner,
-            others_offering=facts.others_offering(staff.staff_id),
-        )
-        self.emit(
-            BookingCreated(
-                number=human_number(self.actor_id),
-                customer_id=self.principal.user_id,
-                business_id=business.id,
-                owner_id=business.owner_id,
-                staff_id=staff.staff_id,
-                service_id=service.id,
-                title=service.title,
-                starts_at=job.from_at,
-                ends_at=job.to_at,
-                busy_from=held.from_at,
-                busy_until=held.to_at,
-                zone=business.zone,
-                price=price,
-                commission_bp=business.commission_bp,
-                payment_method=cmd.payment_method,
-                hold_id=self.actor_id,
-                approve_by=min(self.now + APPROVAL_WINDOW, starts_at - terms.lead_time),
-                created_at=self.now,
-                approved=business.auto_approve,
-            )
-        )
+        self.emit(placed(cmd, facts, self._id, self.principal.user_id, self.now))
         self._hold()
-        if cmd.notes or cmd.address or cmd.user_lat is not None:
-            self.put(
-                BookingNotesRow(
-                    booking_id=BookingId(self.actor_id),
-                    notes=cmd.notes,
-                    address=cmd.address,
-                    latitude=cmd.user_lat,
-                    longitude=cmd.user_long,
-                )
-            )
-        if price.total_minor == 0:
+        self._note(cmd)
+        if self.state.price.total_minor == 0:
             self._secure(PaymentId(self.new_id()))
         else:
             self.set_timer("expire", self.now + PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))
@@ -317,7 +272,20 @@ class Booking(Escrow):
         if self.principal.user_id not in parties and not self.principal.manages(state.business_id):
             raise NotFound(entity="booking", id=str(self.actor_id))
 
-    # Steps that several commands share
+    # Steps
+
+    def _note(self, cmd: CreateBooking) -> None:
+        """Keep what the customer wrote, and where they want it to be, where it can be erased."""
+        if cmd.notes or cmd.address or cmd.user_lat is not None:
+            self.put(
+                BookingNotesRow(
+                    booking_id=self._id,
+                    notes=cmd.notes,
+                    address=cmd.address,
+                    latitude=cmd.user_lat,
+                    longitude=cmd.user_long,
+                )
+            )
 
     def _hold(self) -> None:
         """Claim the time, and promise the price."""

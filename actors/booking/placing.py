@@ -1,18 +1,65 @@
-"""Placing a new booking: when the customer means it to start, and who does it."""
+"""Placing a new booking: when the customer means it to start, who does it, and what it costs."""
 
 from datetime import date, datetime, time, timedelta
 
 from actors.rules.hours import Span
-from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, why_not
+from actors.rules.pricing import price_snapshot
+from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, busy_for, why_not
 from actors.rules.zones import LocalTimeError, to_instant
 from protocol.booking.commands import CreateBooking
+from protocol.booking.events import BookingCreated
 from protocol.booking.facts import BookingFacts, BusySpan, StaffFacts
 from protocol.errors import Invalid, NoStaffFree, SlotTaken, SlotUnavailable
-from protocol.ids import UserId
+from protocol.ids import BookingId, UserId, human_number
 from protocol.instants import InstantError, to_utc
+from protocol.money import Money
 
+#: How long the provider may take to answer, unless it starts before.
+APPROVAL_WINDOW = timedelta(hours=24)
 #: Reasons that hold for every staff member alike.
 _NOBODY_HELPS = frozenset({SlotReason.LEAD_TIME, SlotReason.TOO_FAR_AHEAD, SlotReason.HOURS})
+
+
+def placed(
+    cmd: CreateBooking, facts: BookingFacts, booking_id: BookingId, customer_id: UserId, now: datetime
+) -> BookingCreated:
+    """Find the start, the staff member and the price that the booking has from now on.
+
+    Raises: Invalid, SlotTaken, SlotUnavailable, NoStaffFree.
+    """
+    if (cmd.user_lat is None) != (cmd.user_long is None):
+        raise Invalid(**{"user_lat" if cmd.user_lat is None else "user_long": "missing"})
+    service, business = facts.service, facts.business
+    terms = slot_terms(facts)
+    starts_at = asked_start(cmd, business.zone)
+    staff = choose_staff(facts, terms, starts_at, now, asked_for=cmd.staff_id)
+    held, job = busy_for(starts_at, terms)
+    price = price_snapshot(
+        Money(service.price_minor, service.currency),
+        staff_is_owner=staff.is_owner,
+        others_offering=facts.others_offering(staff.staff_id),
+    )
+    return BookingCreated(
+        number=human_number(booking_id),
+        customer_id=customer_id,
+        business_id=business.id,
+        owner_id=business.owner_id,
+        staff_id=staff.staff_id,
+        service_id=service.id,
+        title=service.title,
+        starts_at=job.from_at,
+        ends_at=job.to_at,
+        busy_from=held.from_at,
+        busy_until=held.to_at,
+        zone=business.zone,
+        price=price,
+        commission_bp=business.commission_bp,
+        payment_method=cmd.payment_method,
+        hold_id=booking_id,
+        approve_by=min(now + APPROVAL_WINDOW, starts_at - terms.lead_time),
+        created_at=now,
+        approved=business.auto_approve,
+    )
 
 
 def slot_terms(facts: BookingFacts) -> SlotTerms:

@@ -107,7 +107,10 @@ class Catalogue:
             self._of_business.setdefault(offer.business.id, set()).add(offer.service.id)
         while len(self._kept) > SERVICES_KEPT_MAX:
             service_id, (_, offer) = self._kept.popitem(last=False)
-            self._of_business[offer.business.id].discard(service_id)
+            of_business = self._of_business[offer.business.id]
+            of_business.discard(service_id)
+            if not of_business:
+                del self._of_business[offer.business.id]
 
 
 _OFFERS = """

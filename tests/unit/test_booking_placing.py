@@ -79,6 +79,16 @@ def test_a_booking_without_words_writes_no_notes() -> None:
     assert rows(when([], given.CREATE, CUSTOMER, knowing=facts()).effects, BookingNotesRow) == []
 
 
+@pytest.mark.parametrize(("said", "missing"), [({"user_lat": 52.5}, "user_long"), ({"user_long": 13.4}, "user_lat")])
+def test_half_a_place_is_refused(said: dict[str, Any], missing: str) -> None:
+    asked = CreateBooking(service_id=given.SERVICE_ID, start_at=START, **said)
+
+    refused = when([], asked, CUSTOMER, knowing=facts()).reply
+
+    assert isinstance(refused, Invalid)
+    assert refused.fields == {missing: "missing"}
+
+
 def test_the_start_may_be_said_on_the_business_s_clock() -> None:
     asked = CreateBooking(service_id=given.SERVICE_ID, scheduled_date="2026-03-02", scheduled_time="15:00")
 
