@@ -23,6 +23,8 @@ from server.webhooks.opt_out import Meaning, meaning
         ("ą" * 135, 3),
         ("🦉" * 35, 1),
         ("🦉" * 36, 2),
+        ("a" * 152 + "€" + "a" * 152, 3),
+        ("ą" * 66 + "🦉" + "ą" * 66, 3),
     ],
 )
 def test_parts_are_counted_as_networks_do(text: str, parts: int) -> None:

@@ -26,16 +26,22 @@ _PLAIN = str.maketrans(
 def plain(text: str) -> str:
     """The text with plain quotes, dashes and spaces, if that lets it go by the small alphabet; else as it is."""
     plainer = text.translate(_PLAIN)
-    return plainer if _gsm_length(plainer) is not None else text
+    return plainer if _gsm_sizes(plainer) is not None else text
 
 
 def segments(text: str) -> int:
-    """How many parts the text takes."""
-    length = _gsm_length(text)
-    alone, joined = (GSM_ALONE, GSM_JOINED) if length is not None else (UCS2_ALONE, UCS2_JOINED)
-    if length is None:
-        length = len(text.encode("utf-16-be", "replace")) // 2
-    return 1 if length <= alone else -(-length // joined)
+    """How many parts the text takes. None ends within a character: it may be one more than its length says."""
+    sizes, alone, joined = _gsm_sizes(text), GSM_ALONE, GSM_JOINED
+    if sizes is None:
+        sizes, alone, joined = [1 + (character > "\uffff") for character in text], UCS2_ALONE, UCS2_JOINED
+    if sum(sizes) <= alone:
+        return 1
+    parts, room = 1, joined
+    for size in sizes:
+        if size > room:
+            parts, room = parts + 1, joined
+        room -= size
+    return parts
 
 
 def fit(text: str, segments_max: int) -> str:
@@ -43,7 +49,7 @@ def fit(text: str, segments_max: int) -> str:
     text = plain(text)
     if segments(text) <= segments_max:
         return text
-    ellipsis = "…" if _gsm_length(text) is None else "..."
+    ellipsis = "…" if _gsm_sizes(text) is None else "..."
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -51,14 +57,7 @@ def fit(text: str, segments_max: int) -> str:
     return text[:low].rstrip() + ellipsis
 
 
-def _gsm_length(text: str) -> int | None:
-    """The length in the small alphabet; None if a character is not in it."""
-    length = 0
-    for character in text:
-        if character in _BASIC:
-            length += 1
-        elif character in _EXTENDED:
-            length += 2
-        else:
-            return None
-    return length
+def _gsm_sizes(text: str) -> list[int] | None:
+    """What each character takes in the small alphabet; None if one is not in it."""
+    sizes = [1 if character in _BASIC else 2 if character in _EXTENDED else 0 for character in text]
+    return None if 0 in sizes else sizes
