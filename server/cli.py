@@ -38,10 +38,15 @@ def demo(
     url: Annotated[str, typer.Option(help="A running server in development mode; empty: one of its own.")] = "",
 ) -> None:
     """Play one booking from sign-in to released money, with three live clients, and prove the books."""
+    from protocol.errors import GuildwireError  # noqa: PLC0415
     from server.demo.story import play  # noqa: PLC0415
 
     configure_logs("warning", "auto")
-    raise typer.Exit(uvloop.run(play(url, console)))
+    try:
+        raise typer.Exit(uvloop.run(play(url.rstrip("/"), console)))
+    except GuildwireError as error:  # no server there, or one without the accounts of the demo
+        console.print(f"[red]{error.code}:[/] {url} {error.fields}", highlight=False)
+        raise typer.Exit(1) from None
 
 
 @app.command()

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from protocol.errors import GuildwireError, Unauthenticated
+from protocol.errors import GuildwireError, Rejected, Unauthenticated, Unavailable
 from protocol.frames import SUBPROTOCOL_JSON, CloseCode
 from server.client.rest import Rest, was_lost
 
@@ -162,9 +162,10 @@ class StreamLine:
         for line in event.split(b"\n"):
             if line.startswith(b"data: "):
                 frame = msgspec.json.decode(line[len(b"data: ") :])
+                end = Closed(frame["code"], frame["reason"]) if frame["frame"] == "bye" else None
                 await self._heard.put(frame)
-                if frame["frame"] == "bye":
-                    raise Closed(frame["code"], frame["reason"])
+                if end is not None:
+                    raise end
             elif line.startswith(b":"):
                 await self._heard.put({"frame": "ping"})
 
@@ -220,12 +221,14 @@ async def open_socket(rest: Rest, token: str, device: str, since: str | None) ->
 
 @asynccontextmanager
 async def open_stream(rest: Rest, token: str, since: str | None) -> AsyncIterator[StreamLine]:
-    """Begin to listen. Raises: Closed, Unavailable, LimitReached."""
+    """Begin to listen. Raises: Closed, Fault."""
     try:
         stream = await rest.listen(token, since)
     except Unauthenticated as refusal:
         code = _REFUSED.get(refusal.fields.get("reason", ""), CloseCode.INVALID_TOKEN)
         raise Closed(code, code.reason) from refusal
+    except Rejected as refusal:  # no stream here either, as of a server that has none; a socket may come back
+        raise Unavailable(refusal=refusal.code, retry_after_s=refusal.fields.get("retry_after_s", 0.0)) from refusal
     line = StreamLine(rest, stream)
     try:
         yield line

@@ -168,6 +168,32 @@ async def test_queries_and_refusals_are_those_of_a_socket(talk: Talk) -> None:
 # The end
 
 
+async def test_a_server_that_refuses_both_is_asked_again(server: Site) -> None:
+    ada = await server.person("Ada")
+    asked = asyncio.Semaphore(0)
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"GET /v1/events" in await reader.readuntil(b"\r\n\r\n"):
+            asked.release()
+        body = b'{"code": "not_found", "status": 404}'
+        head = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as nobody:
+        host, port = nobody.sockets[0].getsockname()
+        async with Rest(f"http://{host}:{port}", ada.rest.signed_in) as rest:
+            client = Client(rest)
+            opening = asyncio.create_task(client.__aenter__())
+            async with asyncio.timeout(TIMEOUT_S):
+                for _ in range(3):
+                    await asked.acquire()
+            assert not opening.done()
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+
+
 async def test_a_stream_whose_token_expires_comes_back_with_a_new_one(database_dsn: str, tmp_path: Path) -> None:
     config = make_config(tmp_path, auth=AuthConfig(access_token_s=MOMENTARY_TOKEN_S))
     async with open_site(database_dsn, config) as server, bad_line(server.url) as line:
