@@ -36,7 +36,6 @@ class Leased(Confidential, Struct, frozen=True, kw_only=True):
     critical: bool
     expires_at: datetime | None
     unless: Unless | None
-    collapse_key: str | None
     #: Attempts begun, this one included.
     attempts: int
     unknown_outcomes: int
@@ -84,7 +83,7 @@ WITH next AS MATERIALIZED (
     SELECT ctid AS place FROM notification_queue ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED),
 taken AS (
     DELETE FROM notification_queue WHERE ctid = ANY (ARRAY(SELECT place FROM next)) RETURNING user_id, notification_id)
-SELECT n.user_id, n.id AS notification_id, n.type, n.entity_id, n.event::text AS event, n.at, b.starts_at
+SELECT n.user_id, n.id AS notification_id, n.type, n.event::text AS event, n.at, b.starts_at
   FROM taken t JOIN notifications n ON n.user_id = t.user_id AND n.id = t.notification_id
   LEFT JOIN bookings b ON n.kind = 'booking' AND b.id = n.entity_id
  ORDER BY n.at

@@ -75,7 +75,6 @@ class Case(NamedTuple):
             critical=self.told.critical,
             due_at=max(self.item.at + timedelta(seconds=after_s), self.now),
             expires_at=self.expires_at,
-            collapse_key=f"{self.told.name}/{self.item.entity_id}",
             at=self.item.at,
         )
         return replace(planned, **said)

@@ -13,7 +13,6 @@ as an unknown outcome. What was leased and never handed to the provider is put b
 from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar
-from uuid import UUID
 
 from msgspec import Struct
 
@@ -53,7 +52,6 @@ class Unplanned(Struct, frozen=True, kw_only=True):
     user_id: UserId
     notification_id: NotificationId
     type: str
-    entity_id: UUID
     #: What happened; None: this server knows no such event.
     event: Event | None
     #: When its event happened.
@@ -99,8 +97,6 @@ class Delivery(Confidential, Row, frozen=True, kw_only=True):
     #: From then on it is not sent any more. None: late is better than never.
     expires_at: datetime | None = None
     unless: Unless | None = None
-    #: A later one of the same key replaces it on the device.
-    collapse_key: str | None = None
     state: DeliveryState = DeliveryState.WAITING
     #: Attempts begun.
     attempts: int = 0

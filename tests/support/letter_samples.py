@@ -111,7 +111,6 @@ def brief_of(code: str, user_id: UserId, event: Event | None, digest: Digest | N
             "critical": False,
             "expires_at": None if event is not None else NOW + timedelta(minutes=10),
             "unless": None,
-            "collapse_key": None,
             "attempts": 1,
             "unknown_outcomes": 0,
             "at": NOW,

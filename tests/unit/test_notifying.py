@@ -67,7 +67,6 @@ def planned(
         user_id=ADA,
         notification_id=NotificationId(UUID(int=7)),
         type=name,
-        entity_id=UUID(int=8),
         event=None,
         at=at,
         starts_at=starts_at,

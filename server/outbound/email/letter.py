@@ -34,6 +34,9 @@ class _Headers(EmailPolicy):
         return super().fold_binary(name, value)
 
 
+_HEADERS = _Headers(linesep="\r\n")
+
+
 class BadAddress(Exception):
     """There is no such address."""
 
@@ -83,7 +86,7 @@ def to_wire(email: Email, sender: Sender, now: datetime) -> Wire:
     """
     to, by = _parts(email.to), _parts(sender.address)
     utf8 = to.ascii_local_part is None or by.ascii_local_part is None
-    message = EmailMessage(policy=_Headers(linesep="\r\n", utf8=utf8))
+    message = EmailMessage(policy=_HEADERS.clone(utf8=utf8))
     message["From"] = _address(sender.name, by)
     message["To"] = _address(email.to_name, to)
     message["Subject"] = _line(email.subject)[:SUBJECT_CHARS_MAX]
