@@ -12,6 +12,7 @@ from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, ServiceId, UserId
 from protocol.instants import CLOSED_DATES_MAX, DaySpans, LocalSpan, OpenHours, ZoneName
 from protocol.money import Currency
+from protocol.places import Latitude, Longitude
 from protocol.rates import per_hour, per_minute
 from protocol.roles import ANYONE, PROVIDERS, PUBLIC, Role
 
@@ -23,8 +24,6 @@ BusinessName = Annotated[str, Meta(min_length=1, max_length=120)]
 Description = Annotated[str, Meta(max_length=4000)]
 City = Annotated[str, Meta(min_length=1, max_length=120)]
 CategoryId = Annotated[str, Meta(min_length=1, max_length=40, description="The id of a category", examples=["hair"])]
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
 LeadTime = Annotated[int, Meta(ge=0, le=LEAD_TIME_MINUTES_MAX)]
 Bio = Annotated[str, Meta(max_length=2000)]
 

@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from protocol.errors import Forbidden, Rejected
 from protocol.ids import Kind
@@ -26,6 +26,8 @@ from protocol.roles import Principal, Role
 
 PAGE_LIMIT_MAX = 100
 PAGE_LIMIT_DEFAULT = 20
+#: How many rows of a list somebody wants.
+PageLimit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)]
 
 
 class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from protocol.booking.terms import BookingStatus
-from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Command, Query, Route, View, Wire, command, query
+from protocol.catalogue import PAGE_LIMIT_DEFAULT, Command, PageLimit, Query, Route, View, Wire, command, query
 from protocol.errors import ConversationClosed, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
@@ -26,7 +26,6 @@ PREVIEW_CHARS_MAX = 200
 
 #: What is written, as typed. Counted in code points.
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
-PageLimit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)]
 
 
 class ConversationKind(StrEnum):

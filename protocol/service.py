@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocol.business import CategoryId, Description
-from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Command, Query, View, command, query
+from protocol.catalogue import PAGE_LIMIT_DEFAULT, Command, PageLimit, Query, View, command, query
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, ServiceId, UserId
@@ -291,7 +291,7 @@ class ListServices(Query, frozen=True, kw_only=True):
     currency: Currency | None = None
     #: False: what is off the market; only for managers of the business asked about.
     is_active: bool = True
-    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
 
 

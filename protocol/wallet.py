@@ -2,12 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
-from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Query, View, query
+from protocol.catalogue import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.ids import BookingId
 from protocol.roles import Role
 
@@ -97,5 +96,5 @@ class GetBalance(Query, frozen=True, kw_only=True):
 class GetStatement(Query, frozen=True, kw_only=True):
     """What moved in my wallet in the active role."""
 
-    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None

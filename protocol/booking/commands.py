@@ -8,8 +8,6 @@ from msgspec import Meta
 from protocol.booking.terms import (
     BookingStatus,
     DeclineReason,
-    Latitude,
-    Longitude,
     Notes,
     PaymentMethod,
     PaymentStatus,
@@ -19,6 +17,7 @@ from protocol.catalogue import Command, Route, View, Wire, command
 from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, WrongState
 from protocol.ids import BookingId, Kind, PaymentId, ServiceId, UserId
 from protocol.instants import Instant
+from protocol.places import Latitude, Longitude
 from protocol.rates import per_minute
 from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
 

@@ -6,8 +6,6 @@ from typing import Annotated
 from msgspec import Meta
 
 Notes = Annotated[str, Meta(max_length=2000)]
-Latitude = Annotated[float, Meta(ge=-90, le=90)]
-Longitude = Annotated[float, Meta(ge=-180, le=180)]
 
 
 class BookingStatus(StrEnum):

@@ -1,10 +1,8 @@
 """How a booking is kept in the read tables, asked for, and shown."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
-
-from msgspec import Meta
 
 from protocol.booking.terms import (
     BookingStatus,
@@ -16,7 +14,7 @@ from protocol.booking.terms import (
     RemarkAbout,
     RemarkAudience,
 )
-from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Query, View, query
+from protocol.catalogue import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.events import Row
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
 from protocol.roles import ANYONE, PROVIDERS
@@ -210,7 +208,7 @@ class ListBookings(Query, frozen=True, kw_only=True):
 
     #: A status or a phase; None: all.
     status: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
 
 
@@ -219,7 +217,7 @@ class ListJobs(Query, frozen=True, kw_only=True):
     """Job requests: what waits for the provider's approval, or has another status if asked for."""
 
     status: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
 
 

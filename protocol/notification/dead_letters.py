@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Procedure, Query, View, procedure, query
+from protocol.catalogue import PAGE_LIMIT_DEFAULT, PageLimit, Procedure, Query, View, procedure, query
 from protocol.errors import NotFound
 from protocol.ids import DeliveryId, UserId
 from protocol.instants import Instant
@@ -71,7 +71,7 @@ class ListDeliveries(Query, frozen=True, kw_only=True):
     state: DeliveryState = DeliveryState.DEAD
     channel: Channel | None = None
     reason: Reason | None = None
-    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
 
 

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from protocol.catalogue import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Query, View, query
+from protocol.catalogue import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.events import Row
 from protocol.ids import NotificationId, UserId
 from protocol.roles import ANYONE
@@ -93,5 +93,5 @@ class ListNotifications(Query, frozen=True, kw_only=True):
     """What I was told of."""
 
     show: Wanted = Wanted.ALL
-    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)] = PAGE_LIMIT_DEFAULT
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
