@@ -15,11 +15,12 @@ from protocol.conversation import (
 )
 from protocol.ids import SessionId
 from server.gateway.limits import Limits
+from server.http.limits import Rate, RateLimits
 from storage.database import Pool
-from tests.support.gateway import TIMEOUT_S, Gateway, make_gateway
+from tests.support.gateway import TIMEOUT_S, UNLIMITED, Gateway, make_gateway
 from tests.support.listening import PATH, hearing, poll
 from tests.support.runtime import Node
-from tests.support.thread import BOB, THREAD, bob, epoch_of, open_thread, say
+from tests.support.thread import BOB, THREAD, ada, bob, epoch_of, open_thread, say
 
 
 @pytest.fixture
@@ -458,6 +459,17 @@ async def test_accept_says_which_of_the_two_it_is(gateway: Gateway, accept: str,
 
     assert (status, headers["Content-Type"], headers["Vary"], body) == (200, given, "Accept", b"")
     assert gateway.hub.opened_total == {}
+
+
+async def test_whoever_asks_too_often_is_told_when_to_come_again(node: Node) -> None:
+    rates = RateLimits(commands_per_user=UNLIMITED, queries_per_user=Rate(0.1, 1))
+    async with make_gateway(node, rates=rates) as gateway:
+        first, _ = await poll(gateway.url, gateway.token(bob))
+        again, problem = await poll(gateway.url, gateway.token(bob))
+        other, _ = await poll(gateway.url, gateway.token(ada))
+
+    assert (first, again, other) == (200, 429, 200)
+    assert (problem["code"], problem["fields"]["limit"]) == ("limit_reached", "queries_per_user")
 
 
 async def test_other_types_and_methods_are_refused(gateway: Gateway) -> None:

@@ -540,6 +540,20 @@ async def test_routes_and_envelope_count_the_same_commands(database_dsn: str, po
     assert refused.problem["fields"]["limit"] == "commands_per_user"
 
 
+async def test_queries_of_a_user_are_limited_by_themselves(database_dsn: str, pool: Pool) -> None:
+    limiters = Limiters(RateLimits(queries_per_user=Rate(0.1, 1)))
+    path = "/gadgets/01900000-0000-7000-8000-000000000001"
+    async with gadget_server(database_dsn, pool, limiters=limiters) as http:
+        queries = [await http.send("GET", path, token="customer") for _ in range(2)]
+        other = await http.send("GET", path, token="staff")
+        command = await http.send("POST", "/gadgets", json={"label": "x"}, token="customer")
+
+    assert [answer.status for answer in queries] == [404, 429]
+    assert queries[1].problem["fields"]["limit"] == "queries_per_user"
+    assert 1 <= int(queries[1].headers["Retry-After"]) <= 10
+    assert (other.status, command.status) == (404, 201)
+
+
 # Stopping
 
 

@@ -1,7 +1,7 @@
 """The booking actor from approval to released money, and every way out: given, when, then."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,7 +32,8 @@ from protocol.booking.events import (
 )
 from protocol.booking.terms import BookingStatus, DeclineReason, EscrowStatus, PaymentStatus, ReleaseCause
 from protocol.booking.views import BookingRow
-from protocol.conversation import OpenConversation
+from protocol.catalogue import Command
+from protocol.conversation import CloseConversation, OpenConversation
 from protocol.effects import (
     FreeSlot,
     HoldStatus,
@@ -42,7 +43,8 @@ from protocol.effects import (
 )
 from protocol.errors import Invalid
 from protocol.events import Event
-from protocol.ids import SYSTEM
+from protocol.ids import SYSTEM, ConversationId
+from protocol.roles import Principal
 from tests.support import bookings as given
 from tests.support.actors import counting_ids, replay
 from tests.support.bookings import (
@@ -67,6 +69,7 @@ from tests.support.bookings import (
 from tests.support.effects import dropped, moved, of, refusal, rows, timers, types
 
 S = BookingStatus
+THREAD = ConversationId(given.ID)
 
 
 # Approving, or not
@@ -205,6 +208,23 @@ def test_cancelling_what_is_paid_gives_everything_back_to_the_wallet(who: Any) -
     assert of(effects, FreeSlot) == [FreeSlot(given.ID)]
     assert dropped(effects) == {"expire", "lapse", "remind", "give_up"}
     assert rows(effects, BookingRow)[0].payment_status is PaymentStatus.REFUNDED
+
+
+@pytest.mark.parametrize(
+    ("status", "command", "who", "now"),
+    [
+        (S.CONFIRMED, given.CANCEL, CUSTOMER, NOW),
+        (S.DECLINED, given.CANCEL, OWNER, NOW),
+        (S.DECLINED, given.GIVE_UP, SERVER, START),
+        (S.IN_PROGRESS, given.COMPLETE, STAFF, START + HOUR),
+    ],
+)
+def test_the_thread_closes_in_a_while_however_the_booking_ends(
+    status: BookingStatus, command: Command, who: Principal, now: datetime
+) -> None:
+    effects = when(at(status), command, who, now).effects
+
+    assert [sent.command for sent in of(effects, Send)] == [CloseConversation(conversation_id=THREAD, ended_at=now)]
 
 
 def test_cancelling_what_is_not_paid_moves_no_money() -> None:

@@ -316,6 +316,15 @@ def test_an_edited_message_says_so() -> None:
     assert (row.text, row.sent_at, row.edited_at) == ("Hello", NOW, NOW + MINUTE)
 
 
+def test_an_edit_leaves_something_to_see() -> None:
+    command = EditMessage(conversation_id=THREAD, message_id=message_id(7), text=" \n")
+
+    refused = decide(Conversation, [OPENED, posted(7)], command, customer, NOW, written()).reply
+
+    assert isinstance(refused, Invalid)
+    assert refused.fields == {"text": "blank"}
+
+
 def test_an_edit_that_changes_nothing_leaves_no_trace() -> None:
     command = EditMessage(conversation_id=THREAD, message_id=message_id(7), text="Helo")
 

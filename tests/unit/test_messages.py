@@ -122,6 +122,14 @@ def test_what_is_too_big_is_refused_before_it_is_there(data: bytes) -> None:
     assert broken.value.code == TOO_BIG
 
 
+def test_a_message_in_fragments_may_be_as_big_as_any() -> None:
+    reader = MessageReader(200)
+
+    reader.feed(frame(b"x" * 150, final=False) + frame(b"x" * 50, CONTINUATION))
+
+    assert reader.take() == Message(TEXT, b"x" * 200)
+
+
 def test_a_message_comes_in_so_many_fragments_and_no_more() -> None:
     first, further = frame(b"", final=False), frame(b"", CONTINUATION, final=False)
     reader = MessageReader(BYTES_MAX)

@@ -458,6 +458,29 @@ def test_the_rate_of_commands_is_the_users_own() -> None:
     assert driver.wants(Submit) == []
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"frame": "query", "id": "q1", "name": "conversation.list", "data": {}},
+        {"frame": "subscribe", "id": "q1", "topic": str(TYPING)},
+        {"frame": "signal", "topic": str(TYPING), "state": "typing"},
+    ],
+    ids=lambda frame: frame["frame"],
+)
+def test_whatever_asks_counts_as_a_query(frame: dict[str, Any]) -> None:
+    def refuse(user: int) -> None:
+        assert user == ADA.int
+        raise LimitReached(limit="queries_per_user", retry_after_s=0.5)
+
+    driver = Driver(rates=UNLIMITED._replace(query=refuse))
+    driver.opens()
+
+    (answer,) = driver.says(**frame)
+
+    assert (answer["code"], answer["retry_after_s"]) == ("limit_reached", 0.5)
+    assert answer.get("id") == frame.get("id")
+
+
 def test_queries_run_a_few_at_once_and_the_others_in_order() -> None:
     driver = Driver(limits=Limits(queries_at_once=2, queries_waiting_max=2))
     driver.opens()
@@ -756,6 +779,8 @@ def test_rights_to_topics_are_asked_again_and_may_end() -> None:
     (answer,) = driver.takes()
     assert answer["fields"] == {"reason": "not_yours", "topic": str(TYPING)}
     assert driver.wants(Unwatch) == [Unwatch(TYPING)]
+    (refused,) = driver.says(frame="signal", topic=str(TYPING), state="typing")
+    assert refused["fields"] == {"reason": "not_subscribed"}, "nor may anybody say on it what they may not hear"
 
 
 def test_a_topic_that_was_not_asked_about_stays() -> None:
