@@ -18,10 +18,11 @@ from protocol.notification.channels import Channel
 from server.auth.keys import UnusableKey
 from server.config import PushConfig, ServerConfig
 from server.outbound.adapters import Gone, Needless, Outcome, Refused, Sent, TryLater
-from server.outbound.breaker import FAILURES_MAX
+from server.outbound.breaker import FAILURES_MAX, PAUSE_FIRST_S
 from server.outbound.courier import Courier
 from server.outbound.public import PublicResolver
 from server.outbound.push.composing import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push
+from server.outbound.push.services import SERVICES_MAX, Services
 from server.outbound.push.vapid import NOBODY, load_vapid
 from server.outbound.push.web_push import WebPush, encrypted, topic_of
 from storage.database import Pool
@@ -55,10 +56,12 @@ def push(device_id: DeviceId, **said: Any) -> Push:
 class Sender:
     """The adapter, and the devices that it finds."""
 
-    def __init__(self, tmp_path: Path, *, private: bool = True, timeout_s: float = 5.0) -> None:
+    def __init__(self, tmp_path: Path, *, private: bool = True, timeout_s: float = 5.0, **options: Any) -> None:
         self.key = load_vapid(make_config(tmp_path, push=PushConfig(vapid_subject="mailto:ops@guild.test")))
         self.addresses: dict[DeviceId, DeviceAddress] = {}
-        self.adapter = WebPush(lambda: self.key, self._find, lambda: NOW, private=private, timeout_s=timeout_s)
+        self.adapter = WebPush(
+            lambda: self.key, self._find, lambda: NOW, private=private, timeout_s=timeout_s, **options
+        )
 
     async def _find(self, ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceAddress]:
         return {id: self.addresses[id] for id in ids if id in self.addresses}
@@ -155,7 +158,7 @@ async def test_whoever_is_too_slow_may_have_taken_it_and_holds_up_nobody_else(tm
 
 async def test_an_address_that_no_signature_can_be_made_for_is_refused(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, _):
-        assert await sender.send(Browser("http://[::1]:1/push/abc")) == Refused("not_signable")
+        assert await sender.send(Browser("http://[::1]:1/push/abc")) == Gone("not_signable")
 
 
 async def test_a_message_that_crashes_takes_no_other_outcome_with_it(
@@ -177,8 +180,8 @@ async def test_a_message_that_crashes_takes_no_other_outcome_with_it(
 
 
 async def test_a_push_service_in_trouble_or_in_bad_faith_holds_up_no_other(pool: Pool, tmp_path: Path) -> None:
-    async with sending(tmp_path) as (sender, service):
-        bad, good = service.browser(), service.browser()
+    async with sending(tmp_path) as (sender, theirs), open_push_service() as another:
+        bad, good = theirs.browser(), another.browser()
         bad.answer, bad.answer_headers = 503, {"Retry-After": "3600"}
         to_bad, to_good = [sender.device(one.endpoint, one.keys) for one in (bad, good)]
 
@@ -188,10 +191,10 @@ async def test_a_push_service_in_trouble_or_in_bad_faith_holds_up_no_other(pool:
         worker = Courier(sender.adapter, compose, pool, lambda: datetime.now(UTC))
         worker.start()
         try:
-            for nth in range(FAILURES_MAX + 1):
+            for nth in range(FAILURES_MAX):
                 await queue(pool, delivery(channel=Channel.WEB_PUSH, device_id=to_bad))
                 worker.call()
-                await until(partial(received, bad, nth + 1))
+                await until(partial(settled, pool, nth + 1))
             last = delivery(channel=Channel.WEB_PUSH, device_id=to_good)
             await queue(pool, last)
             worker.call()
@@ -200,6 +203,41 @@ async def test_a_push_service_in_trouble_or_in_bad_faith_holds_up_no_other(pool:
             await worker.stop()
 
     assert worker.breaker.wait_s == 0.0
+    assert len(bad.received) == 1, "it has asked for a pause, and gets it"
+
+
+async def settled(pool: Pool, count: int) -> bool:
+    return bool(await pool.fetchval("SELECT count(*) = $1 FROM deliveries WHERE reason IS NOT NULL", count))
+
+
+async def test_a_push_service_that_fails_again_and_again_is_let_alone_and_then_asked_with_one_message(
+    tmp_path: Path,
+) -> None:
+    moved = [0.0]
+    async with sending(tmp_path, monotonic=lambda: moved[0]) as (sender, service):
+        bad = service.browser()
+        bad.answer = 500
+        for _ in range(FAILURES_MAX):
+            assert await sender.send(bad) == TryLater("http_500", alone=True)
+
+        assert await sender.send(bad) == TryLater("service_down", PAUSE_FIRST_S, alone=True)
+        moved[0] = PAUSE_FIRST_S
+        bad.answer = 201
+        messages = [push(sender.device(bad.endpoint, bad.keys)) for _ in range(3)]
+        probed = await sender.adapter.send(messages)
+
+        waits = TryLater("service_down", PAUSE_FIRST_S, alone=True)
+        assert probed == [Sent(), waits, waits]
+        assert await sender.send(bad) == Sent()
+
+
+def test_services_that_are_known_are_bounded() -> None:
+    services = Services(lambda: 0.0)
+
+    for number in range(SERVICES_MAX + 10):
+        services._breaker_of(f"push{number}.example")
+
+    assert len(services._breakers) == SERVICES_MAX
 
 
 async def received(browser: Browser, count: int) -> bool:

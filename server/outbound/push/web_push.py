@@ -1,10 +1,11 @@
 """Web Push: messages to browsers, encrypted for each (RFC 8291), signed by this server's key (RFC 8292).
 
 Each browser names a push service of its own, and whoever registers one may name any. So what one of them does, or asks
-for, is about its own messages alone: no breaker opens, and no pause is made, for the others.
+for, is about its own messages alone: each has a breaker of its own.
 """
 
 import asyncio
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -12,7 +13,6 @@ from hashlib import sha256
 
 import aiohttp
 import msgspec
-from msgspec.structs import replace
 from py_vapid import VapidException
 from pywebpush import WebPusher, WebPushException
 
@@ -23,6 +23,7 @@ from server.outbound.adapters import AdapterError, Gone, Needless, Outcome, Refu
 from server.outbound.public import PrivateAddress, open_client
 from server.outbound.push.composing import Push
 from server.outbound.push.devices import FindDevices, find_devices
+from server.outbound.push.services import Services
 from server.outbound.push.vapid import NOBODY, NoKeyYet, VapidKey
 from server.outbound.retry_after import retry_after_s
 from storage.queries.device import DeviceAddress
@@ -46,6 +47,7 @@ class WebPush:
         find: where devices' messages go.
         now: the domain's clock.
         private: endpoints may be private addresses, and without TLS.
+        monotonic: seconds, for pauses.
     """
 
     channel = Channel.WEB_PUSH
@@ -59,6 +61,7 @@ class WebPush:
         *,
         private: bool,
         timeout_s: float = SEND_TIMEOUT_S,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load_key = load_key
         self._key: VapidKey | None = None
@@ -66,6 +69,7 @@ class WebPush:
         self._now = now
         self._private = private
         self._timeout_s = timeout_s
+        self._services = Services(monotonic)
         self._client: aiohttp.ClientSession | None = None
 
     async def send(self, messages: Sequence[Push]) -> Sequence[Outcome]:
@@ -108,7 +112,7 @@ class WebPush:
         try:
             signature = self._signer().headers(to.address)
         except VapidException:
-            return Refused("not_signable")
+            return Gone("not_signable")
         headers = {
             **signature,
             "Content-Encoding": "aes128gcm",
@@ -117,8 +121,7 @@ class WebPush:
             "Urgency": message.urgency,
             "Topic": topic_of(message.collapse_key),
         }
-        outcome = await self._post(to.address, body, headers)
-        return replace(outcome, alone=True) if isinstance(outcome, TryLater) else outcome
+        return await self._services.ask(to.address, lambda: self._post(to.address, body, headers))
 
     async def _post(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
         try:
@@ -129,7 +132,7 @@ class WebPush:
                 await answer.content.read(ANSWER_BYTES_MAX)
                 return outcome_of(answer.status, answer.headers.get("Retry-After"))
         except ValueError:  # no host's name, or none that leads anywhere
-            return Refused("not_a_url")
+            return Gone("not_a_url")
         except (aiohttp.ClientError, OSError) as error:
             return failed(error)
 
