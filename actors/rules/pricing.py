@@ -1,13 +1,13 @@
 """What a booking costs: the snapshot taken when it is made, and moved only by a choice of the customer."""
 
 from actors.rules.money import half_up
-from protocol.money import AMOUNT_MINOR_MAX, Money, PriceSnapshot
+from protocol.money import Money, PriceSnapshot
 
 #: The owner as staff costs one and a half times the price (seed 003 §3), as a fraction.
 OWNER_NUMERATOR = 3
 OWNER_DENOMINATOR = 2
-#: The highest price of a service: with the premium it is still an amount.
-PRICE_MINOR_MAX = AMOUNT_MINOR_MAX * OWNER_DENOMINATOR // OWNER_NUMERATOR
+#: The highest price of a service: with the premium it is an amount, and so is what hundreds of such bookings sum up to.
+PRICE_MINOR_MAX = 10**12
 
 
 def price_snapshot(price: Money, *, staff_is_owner: bool, others_offering: int) -> PriceSnapshot:
@@ -18,8 +18,6 @@ def price_snapshot(price: Money, *, staff_is_owner: bool, others_offering: int) 
 
     Args:
         others_offering: active staff members other than the chosen one who offer the service.
-
-    Raises: AmountTooLarge, where the premium leads past the bound.
     """
     base_minor = price.amount_minor
     total = price
