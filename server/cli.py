@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 import uvloop
 from rich.console import Console
+from rich.text import Text
 
 from server.config import Config, ConfigError, load_config
 from server.ops.logs import configure_logs
@@ -45,7 +46,7 @@ def demo(
     try:
         raise typer.Exit(uvloop.run(play(url.rstrip("/"), console)))
     except GuildwireError as error:  # no server there, or one without the accounts of the demo
-        console.print(f"[red]{error.code}:[/] {url} {error.fields}", highlight=False)
+        _complain(error.code, f"{url} {error.fields}")
         raise typer.Exit(1) from None
 
 
@@ -139,6 +140,11 @@ def keys_retire(
     raise typer.Exit(_main(config, lambda settings: retire(settings, console, name, force=force)))
 
 
+def _complain(what: str, why: object) -> None:
+    """Say what is wrong; brackets in it are no markup."""
+    console.print(Text.assemble((f"{what}:", "red"), f" {why}"), soft_wrap=True)
+
+
 def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:
     """Load the configuration and run the action under it."""
     from server.node import STARTUP_ERRORS  # noqa: PLC0415
@@ -148,7 +154,7 @@ def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:
     try:
         config = load_config(path, os.environ)
     except ConfigError as error:
-        console.print(f"[red]configuration:[/] {error}")
+        _complain("configuration", error)
         raise typer.Exit(2) from None
     configure_logs(config.log.level, config.log.format)
 
@@ -159,5 +165,5 @@ def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(body())
     except STARTUP_ERRORS as error:
-        console.print(f"[red]{type(error).__name__}:[/] {error}")
+        _complain(type(error).__name__, error)
         raise typer.Exit(2) from None

@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 from rich.console import Console
+from rich.markup import escape
 
 from protocol.booking.commands import (
     ApproveBooking,
@@ -127,7 +128,7 @@ async def _book(customer: Person, staff: Person, console: Console) -> BookingId:
             break
     else:
         raise AssertionError("the demo staff member has no free slot")
-    console.print(f"[cyan]customer[/] books {service.title!r} of {service.business_name} at {start_at}")
+    console.print(f"[cyan]customer[/] books {escape(f'{service.title!r} of {service.business_name}')} at {start_at}")
     command = CreateBooking(
         service_id=service.id, staff_id=me.id, start_at=start_at, notes="Second floor, please ring."
     )
@@ -142,13 +143,13 @@ async def _chat(customer: Person, staff: Person, conversation_id: ConversationId
     await staff.hears(console, "conversation.opened", entity)
     await customer.client.send(PostMessage(conversation_id=conversation_id, text="Hello! Is there a parking space?"))
     heard = await staff.hears(console, "message.posted", entity)
-    console.print(f"    “{heard.data['content']['text']}”")
+    console.print(f"    “{escape(heard.data['content']['text'])}”")
     message_id = MessageId(heard.data["message_id"])
     await staff.client.send(MarkRead(conversation_id=conversation_id, message_id=message_id))
     await customer.hears(console, "messages.read", entity)
     await staff.client.send(PostMessage(conversation_id=conversation_id, text="Yes, right behind the house."))
     heard = await customer.hears(console, "message.posted", entity)
-    console.print(f"    “{heard.data['content']['text']}”")
+    console.print(f"    “{escape(heard.data['content']['text'])}”")
 
 
 async def _release_by_time(url: str, customer: Person, staff: Person, owner: Person, console: Console) -> None:

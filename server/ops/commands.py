@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from server.config import Config
 from server.node import ACTORS, open_database
@@ -35,11 +36,11 @@ async def run_verify(config: Config, console: Console, expected: Sequence[SealMa
             broken += finding.broken
             table.add_row(finding.name, "[green]0[/]" if not finding.broken else f"[red]{finding.broken}[/]")
             for sample in finding.samples:
-                table.add_row(f"    {sample}", "")
+                table.add_row(Text(f"    {sample}", overflow="fold"), "")
             if finding.says:
                 notes.append(finding.says)
     console.print(table)
     for note in notes:
-        console.print(note, soft_wrap=True, highlight=False)
+        console.print(Text(note), soft_wrap=True)
     console.print("[green]the books are proved[/]" if not broken else f"[red]{broken} broken[/]")
     return 1 if broken else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from server.config import Config
 from server.outbound.adapters import Adapter, AdapterError
@@ -43,8 +44,8 @@ async def run_doctor(config: Config, console: Console) -> int:
     """Look at everything and tell; answers the exit code."""
     worst = 0
     async for found in examine(config):
-        mark = "[green]ok  [/]" if found.fine else "[red]bad [/]" if found.fatal else "[yellow]note[/]"
-        console.print(f"{mark} {found.name}: {found.says}")
+        mark = ("ok  ", "green") if found.fine else ("bad ", "red") if found.fatal else ("note", "yellow")
+        console.print(Text.assemble(mark, f" {found.name}: {found.says}"), soft_wrap=True)
         if not found.fine and found.fatal:
             worst = 1
     return worst

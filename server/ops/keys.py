@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from server.auth.keys import SETTLE_S, add_key, list_keys, retire_key
 from server.config import Config
@@ -36,7 +37,7 @@ async def rotate_keys(config: Config, console: Console) -> int:
 async def retire(config: Config, console: Console, name: str, *, force: bool) -> int:
     """Remove a key; answers the exit code. Raises: UnusableKey if it is still needed."""
     retire_key(_folder(config), name, valid_s=config.auth.access_token_s, force=force)
-    console.print(f"{name.removesuffix('.pem')} is gone; running servers refuse its tokens within seconds")
+    console.print(Text(f"{name.removesuffix('.pem')} is gone; running servers refuse its tokens within seconds"))
     return 0
 
 

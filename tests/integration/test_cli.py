@@ -1,12 +1,39 @@
 """The command line says what is wrong in a line, and by its exit code."""
 
-from typer.testing import CliRunner
+import subprocess
+import sys
+from pathlib import Path
 
-from server.cli import app
+
+def server(*arguments: str) -> tuple[int, str]:
+    """Run ``server`` with these arguments; gives its exit code and what it printed."""
+    done = subprocess.run([sys.executable, "-m", "server", *arguments], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+def configured(folder: Path, settings: str) -> str:
+    """A configuration file."""
+    path = folder / "config.toml"
+    path.write_text(settings, encoding="utf-8")
+    return str(path)
 
 
 def test_a_demo_without_a_server_says_so() -> None:
-    result = CliRunner().invoke(app, ["demo", "--url", "http://127.0.0.1:1/"])
+    code, said = server("demo", "--url", "http://127.0.0.1:1/")
 
-    assert result.exit_code == 1
-    assert "unavailable: http://127.0.0.1:1" in result.output
+    assert code == 1
+    assert said.startswith("unavailable: http://127.0.0.1:1/")
+
+
+def test_a_wrong_setting_is_named_whatever_brackets_it_holds(tmp_path: Path) -> None:
+    code, said = server("doctor", "-c", configured(tmp_path, '[server]\ntrusted_proxies = ["[/x]"]\n'))
+
+    assert code == 2
+    assert said.startswith("configuration: server.trusted_proxies: '[/x]'")
+
+
+def test_the_doctor_names_folders_whatever_brackets_they_hold(tmp_path: Path) -> None:
+    _, said = server("doctor", "-c", configured(tmp_path, f'[server]\nport = 0\ndata_dir = "{tmp_path}/[bold]"\n'))
+
+    assert f"data folder: {tmp_path}/[bold], " in said
