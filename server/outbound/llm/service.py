@@ -188,31 +188,27 @@ class LanguageModel:
         """
         if self.breaker.wait_s > 0:
             raise NoAnswer("let_alone")
-        day, tokens_in = self._now().date(), _tokens_max(question)
-        most = self._cost(tokens_in, question.output_tokens_max)
+        day, tokens_in, tokens_out = self._now().date(), _tokens_max(question), question.output_tokens_max
+        most = self._cost(tokens_in, tokens_out)
         if not await take_budget(self._pool, user_id, day, most, self._config.user_day_microdollars):
             raise NoAnswer("budget")
-        spent = most
         try:
             answered = await self._asked(use, question, until)
-            tokens_in = tokens_in if answered.tokens_in is None else answered.tokens_in
-            tokens_out = question.output_tokens_max if answered.tokens_out is None else answered.tokens_out
-            spent = self._cost(tokens_in, tokens_out)
-            self.figures.cost(use.name, tokens_in, tokens_out, spent)
-        except ModelFailed as failed:
-            spent = most if failed.charged else 0
-            if failed.charged:
-                self.figures.cost(use.name, tokens_in, question.output_tokens_max, most)
-            await correct_budget(self._pool, user_id, day, spent - most)
+        except (ModelFailed, asyncio.CancelledError) as error:
+            if isinstance(error, ModelFailed) and not error.charged:
+                await correct_budget(self._pool, user_id, day, -most)
+            else:
+                self.figures.cost(use.name, tokens_in, tokens_out, most)
             raise
-        except asyncio.CancelledError:
-            self.figures.cost(use.name, tokens_in, question.output_tokens_max, most)
-            raise
+        tokens_in = tokens_in if answered.tokens_in is None else answered.tokens_in
+        tokens_out = tokens_out if answered.tokens_out is None else answered.tokens_out
+        spent = self._cost(tokens_in, tokens_out)
+        self.figures.cost(use.name, tokens_in, tokens_out, spent)
         await correct_budget(self._pool, user_id, day, spent - most)
         return answered
 
     async def _asked(self, use: Use[T], question: Question, until: float) -> Answered:
-        """Raises: NoAnswer, ModelFailed."""
+        """Raises: ModelFailed."""
         assert self._model is not None
         if self.breaker.wait_s > 0:
             raise ModelFailed("let_alone")
