@@ -1,13 +1,13 @@
 """A business: its settings, its hours, its people and what they offer.
 
-Owns the members with their rights, the catalogue of services and who does them, opening and working hours, and the list
-of customers that it does not serve. Tells its owner and managers of each change, the people concerned too, and a user
-actor which roles its person has here. Bookings keep what was agreed: they read the catalogue, and never hear from it.
+Owns the members with their rights, the catalogue of services and who does them (``services.py``), opening and working
+hours, and the list of customers that it does not serve. Tells its owner and managers of each change, the people
+concerned too, and a user actor which roles its person has here. Bookings keep what was agreed: they read the catalogue,
+and never hear from it.
 
     register ──▶ active ◀── update is_active ──▶ inactive (nothing of it can be booked or found)
 
     a member:   add ──▶ works here ◀─ update ─▶ … ── remove ──▶ gone (may be added again); the owner stays
-    a service:  create ──▶ on offer ◀─ update is_active ── off the market ◀── deactivate
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,9 @@ from typing import ClassVar, TypeVar
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
-from actors.actor import Actor, handles
-from actors.business.editing import Check, business_row, changes, service_reply, service_row
+from actors.actor import handles
+from actors.business.editing import Check, business_row, changes
+from actors.business.services import Services
 from actors.business.state import BusinessState, Member, after
 from actors.rules.commission import COMMISSION_BP_DEFAULT
 from protocol.business import (
@@ -51,25 +52,9 @@ from protocol.business import (
     UpdateMember,
 )
 from protocol.errors import Forbidden, LimitReached, NotFound
-from protocol.events import Event
-from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
+from protocol.ids import Kind, Ref, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.roles import Role
-from protocol.service import (
-    SERVICES_MAX,
-    CreateService,
-    DeactivateService,
-    ServiceCreated,
-    ServiceDeactivated,
-    ServiceRecord,
-    ServiceReply,
-    ServiceRow,
-    ServiceStaffChanged,
-    ServiceStaffRow,
-    ServiceUpdated,
-    SetServiceStaff,
-    UpdateService,
-)
 from protocol.user import GrantRole, RevokeRole
 
 #: What ``UpdateBusiness`` changes in the row just as it is said.
@@ -77,17 +62,12 @@ _SETTINGS = (
     *("name", "category_id", "description", "city", "zone", "latitude", "longitude"),
     *("lead_time_minutes", "auto_approve", "is_active"),
 )
-#: The same of ``UpdateService``.
-_SERVICE_SETTINGS = (
-    *("category_id", "title", "description", "credits_required", "duration_minutes"),
-    *("buffer_before_minutes", "buffer_after_minutes", "images", "is_active"),
-)
 
 R = TypeVar("R", BusinessRow, MemberRow)
 
 
-class Business(Actor[BusinessState]):
-    """One business."""
+class Business(Services):
+    """One business; what it offers is inherited."""
 
     kind = Kind.BUSINESS
     state_type: ClassVar[type[Struct]] = BusinessState
@@ -237,96 +217,6 @@ class Business(Actor[BusinessState]):
         self.put(replace(_own(facts.row), working=working))
         return self._member_reply(user_id)
 
-    # Services
-
-    @handles(CreateService)
-    def create_service(self, cmd: CreateService) -> ServiceReply:
-        """Offer something more. Raises: Invalid, Forbidden, LimitReached."""
-        self._managers_only()
-        serving = self.state.serving()
-        staff_ids = tuple(dict.fromkeys(serving if cmd.staff_ids is None else cmd.staff_ids))
-        check = Check()
-        check.names(title=cmd.title)
-        check.category(cmd.category_id)
-        check.currency(cmd.currency, self.state.currency)
-        price = check.price(cmd.price, self.state.currency)
-        check.staff(staff_ids, serving)
-        check.done()
-        if self.state.services >= SERVICES_MAX:
-            raise LimitReached(limit="services", max=SERVICES_MAX)
-        row = service_row(cmd, ServiceId(self.new_id()), self._id, price, self.now)
-        event = ServiceCreated(
-            service_id=row.id,
-            category=row.category,
-            price_minor=row.price_minor,
-            currency=row.currency,
-            duration_minutes=row.duration_minutes,
-            staff_ids=staff_ids,
-        )
-        self._tell(event, *staff_ids)
-        self.put(row)
-        for staff_id in staff_ids:
-            self.put(ServiceStaffRow(service_id=row.id, staff_id=staff_id))
-        return service_reply(row, staff_ids)
-
-    @handles(UpdateService, facts=ServiceRecord)
-    def update_service(self, cmd: UpdateService, facts: ServiceRecord) -> ServiceReply:
-        """Change a service. Raises: Invalid, Forbidden, NotFound."""
-        self._managers_only()
-        row = self._own_service(cmd.service_id, facts)
-        changed = changes(cmd, row, _SERVICE_SETTINGS)
-        check = Check()
-        check.names(title=cmd.title)
-        check.category(cmd.category_id)
-        check.currency(cmd.currency, self.state.currency)
-        if not isinstance(cmd.price, UnsetType):
-            price_minor = check.price(cmd.price, self.state.currency).amount_minor
-            if price_minor != row.price_minor:
-                changed["price_minor"] = price_minor
-        check.done()
-        if changed:
-            row = replace(row, **changed)
-            event = ServiceUpdated(
-                service_id=row.id,
-                fields=tuple(changed),
-                price_minor=row.price_minor,
-                duration_minutes=row.duration_minutes,
-                is_active=row.is_active,
-            )
-            self._tell(event, *facts.staff_ids)
-            self.put(row)
-        return service_reply(row, facts.staff_ids)
-
-    @handles(DeactivateService, facts=ServiceRecord)
-    def deactivate_service(self, cmd: DeactivateService, facts: ServiceRecord) -> ServiceReply:
-        """Take a service off the market; again is harmless. Raises: Forbidden, NotFound."""
-        self._managers_only()
-        row = self._own_service(cmd.service_id, facts)
-        if row.is_active:
-            row = replace(row, is_active=False)
-            self._tell(ServiceDeactivated(service_id=row.id), *facts.staff_ids)
-            self.put(row)
-        return service_reply(row, facts.staff_ids)
-
-    @handles(SetServiceStaff, facts=ServiceRecord)
-    def set_service_staff(self, cmd: SetServiceStaff, facts: ServiceRecord) -> ServiceReply:
-        """Say who does a service. Raises: Invalid, Forbidden, NotFound."""
-        self._managers_only()
-        row = self._own_service(cmd.service_id, facts)
-        staff_ids = tuple(dict.fromkeys(cmd.staff_ids))
-        check = Check()
-        check.staff(staff_ids, self.state.serving())
-        check.done()
-        added = tuple(staff_id for staff_id in staff_ids if staff_id not in facts.staff_ids)
-        removed = tuple(staff_id for staff_id in facts.staff_ids if staff_id not in staff_ids)
-        if added or removed:
-            self._tell(ServiceStaffChanged(service_id=row.id, added=added, removed=removed), *added, *removed)
-        for staff_id in added:
-            self.put(ServiceStaffRow(service_id=row.id, staff_id=staff_id))
-        for staff_id in removed:
-            self.drop("service_staff", service_id=row.id, staff_id=staff_id)
-        return service_reply(row, staff_ids)
-
     # Customers
 
     @handles(BlockCustomer)
@@ -344,12 +234,6 @@ class Business(Actor[BusinessState]):
         self.drop("blocked_pairs", business_id=self._id, customer_id=cmd.customer_id)
 
     # Guards
-
-    def _managers_only(self) -> None:
-        """The sender manages this business, and acts for it. Raises: NotFound, Forbidden."""
-        member = self.state.members.get(self.principal.user_id)
-        if member is None or not member.manager or self.principal.business_id != self._id:
-            raise Forbidden(reason="managers_only")
 
     def _owner_only(self) -> None:
         """Raises: Forbidden."""
@@ -382,17 +266,7 @@ class Business(Actor[BusinessState]):
         check.done()
         return Member(role, manager, serves)
 
-    def _own_service(self, service_id: ServiceId, facts: ServiceRecord) -> ServiceRow:
-        """Raises: NotFound."""
-        if facts.row is None or facts.row.business_id != self._id:
-            raise NotFound(entity="service", id=str(service_id))
-        return facts.row
-
     # Effects
-
-    def _tell(self, event: Event, *concerned: UserId) -> None:
-        """Let the event have happened, and let the managers and the people concerned hear of it."""
-        self.emit(event, to=[*self.state.managers(), *concerned])
 
     def _put_member(self, user_id: UserId, *, bio: str, working: OpenHours | None) -> None:
         """Write the row of somebody who has just come."""
@@ -432,10 +306,6 @@ class Business(Actor[BusinessState]):
 
     # What follows from the state
 
-    @property
-    def _id(self) -> BusinessId:
-        return BusinessId(self.actor_id)
-
     def _reply(self) -> BusinessReply:
         state = self.state
         return BusinessReply(
@@ -455,10 +325,6 @@ class Business(Actor[BusinessState]):
             manager=member.manager,
             serves=member.serves,
         )
-
-    def audience(self) -> Iterable[UserId]:
-        """The owner and the managers."""
-        return self.state.managers()
 
     apply = staticmethod(after)
 
