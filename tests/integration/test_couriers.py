@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from protocol.ids import DeliveryId
 from protocol.notification.channels import Channel
@@ -294,6 +295,34 @@ async def test_an_outage_while_outcomes_are_noted_makes_no_double(pool: Pool, mo
         await until(lambda: is_sent(pool, one))
 
     assert recorder.given == [one.id]
+
+
+@pytest.mark.parametrize("ends", ["stop", "lease"])
+async def test_an_outcome_that_cannot_be_noted_is_left_to_its_lease(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    await queue(pool, delivery())
+    moved, tries = [0.0], 0
+
+    async def settle(*arguments: object) -> None:
+        nonlocal tries
+        tries += 1
+        if ends == "lease":
+            moved[0] += 100.0
+        raise asyncpg.InterfaceError("gone")
+
+    async def tried() -> bool:
+        return tries > 0
+
+    monkeypatch.setattr(module, "settle", settle)
+    recorder = Recorder()
+
+    with capture_logs() as logs:
+        async with courier(pool, recorder, Terms(lease_s=60), monotonic=lambda: moved[0]):
+            await until(tried)
+
+    assert [line["action"] for line in logs if line["event"] == "courier.not_settled"][-1] == "leases_run_out"
+    assert await pool.fetchval("SELECT state FROM deliveries") == "sending"
 
 
 async def is_sent(pool: Pool, one: object) -> bool:

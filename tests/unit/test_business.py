@@ -468,6 +468,21 @@ class TestServices:
 
         assert refusal(decided, Invalid) == {field: problem}
 
+    @pytest.mark.parametrize(
+        ("changes", "problems"),
+        [
+            ({"category_id": "astrology"}, {"category_id": "unknown_category"}),
+            ({"currency": "USD", "price": 9.999}, {"currency": "fixed", "price": "amount_too_precise"}),
+            ({"title": " "}, {"title": "blank"}),
+        ],
+    )
+    def test_a_change_that_does_not_fit_is_named_as_well(
+        self, changes: dict[str, Any], problems: dict[str, str]
+    ) -> None:
+        decided = given_team(UpdateService(service_id=CUT, **changes), OWNER, CUT_BY_SAM)
+
+        assert refusal(decided, Invalid) == problems
+
     def test_the_highest_price_leaves_room_for_the_premium_of_an_owner(self) -> None:
         decided = given_team(msgspec.structs.replace(CREATE, price=10_000_000_000))
 

@@ -218,6 +218,12 @@ class TestPasswords:
         assert (kept.password_hash, kept.password_version) == ("new hash", 2)
         assert row(effects, Announcement).recipients == (ADA,)
 
+    def test_a_reset_that_proves_the_address_ends_the_code_that_was_to_prove_it(self) -> None:
+        effects = tell([issued(Purpose.EMAIL), issued(Purpose.PASSWORD)], reset()).effects
+
+        gone = DropRow("code_targets", {"user_id": str(ADA), "purpose": Purpose.EMAIL.value})
+        assert gone in effects
+
     def test_a_code_resets_once(self) -> None:
         used = [issued(Purpose.PASSWORD), PasswordChanged(by_code=True, password_version=2, at=NOW)]
 
