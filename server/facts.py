@@ -15,6 +15,7 @@ from protocol.codes import ContactFacts
 from protocol.conversation import BookingParties, WrittenMessage
 from protocol.ids import BusinessId, UserId
 from protocol.instants import to_utc
+from protocol.notification.commands import UnreadNotifications
 from protocol.notification.devices import DeviceFacts, RegisterDevice, address_hash
 from protocol.notification.notices import KnownUsers, Notice
 from protocol.notification.preferences import PreferenceFacts, SetContactPreferences, StopLetters
@@ -27,7 +28,7 @@ from storage.queries.business import MemberAsk, load_business_records, load_memb
 from storage.queries.codes import load_contact_facts
 from storage.queries.conversation import load_booking_parties, load_written_messages
 from storage.queries.device import find_holders
-from storage.queries.notification import load_notices
+from storage.queries.notification import load_notices, load_unread
 from storage.queries.reader import load_known_users, load_preference_facts
 from storage.queries.service import load_service_records
 
@@ -73,6 +74,10 @@ def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = 
     async def load_known(asks: Sequence[Ask]) -> Sequence[Any]:
         return await load_known_users(pool, [_field(command, "user_ids") for command, _, _ in asks])
 
+    async def load_still_unread(asks: Sequence[Ask]) -> Sequence[Any]:
+        named = [(principal.user_id, _field(command, "notification_ids")) for command, principal, _ in asks]
+        return await load_unread(pool, named)
+
     async def load_notice(asks: Sequence[Ask]) -> Sequence[Any]:
         return await load_notices(pool, [_field(command, "notice_id") for command, _, _ in asks])
 
@@ -92,6 +97,7 @@ def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = 
         PreferenceFacts: load_preferences,
         DeviceFacts: load_devices,
         KnownUsers: load_known,
+        UnreadNotifications: load_still_unread,
         Notice: load_notice,
         ContactFacts: load_contacts,
     }

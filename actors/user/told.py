@@ -12,7 +12,7 @@ from protocol.errors import Invalid, NotFound
 from protocol.ids import Kind, Ref, UserId
 from protocol.instants import InstantError, to_utc
 from protocol.notification.catalogue import BY_NAME
-from protocol.notification.commands import NotificationsRead, ReadNotifications
+from protocol.notification.commands import NotificationsRead, ReadNotifications, UnreadNotifications
 from protocol.notification.notices import (
     KnownUsers,
     Notice,
@@ -41,13 +41,13 @@ class Told(Actor[UserState]):
 
     # Notifications
 
-    @handles(ReadNotifications)
-    def read_notifications(self, command: ReadNotifications) -> None:
+    @handles(ReadNotifications, facts=UnreadNotifications)
+    def read_notifications(self, command: ReadNotifications, facts: UnreadNotifications) -> None:
         """Mark some, or all up to an instant, as read. Raises: Invalid."""
         read_until = self._read_until(command)
-        if not command.notification_ids and read_until is None:
+        named = tuple(one for one in dict.fromkeys(command.notification_ids) if one in facts.notification_ids)
+        if not named and read_until is None:
             return
-        named = tuple(dict.fromkeys(command.notification_ids))
         self.emit(NotificationsRead(notification_ids=named, read_until=read_until))
         for notification_id in named:
             self.put(NotificationReadRow(user_id=self.user_id, notification_id=notification_id, read_at=self.now))

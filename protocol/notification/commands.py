@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from protocol.catalogue import Command, command
 from protocol.events import Event
@@ -20,6 +20,12 @@ class NotificationsRead(Event, frozen=True, kw_only=True):
 
     notification_ids: tuple[NotificationId, ...] = ()
     read_until: datetime | None = None
+
+
+class UnreadNotifications(Struct, frozen=True):
+    """Which of those that a command names are the user's own, and unread. May be stale: to read twice is harmless."""
+
+    notification_ids: frozenset[NotificationId]
 
 
 @command("notification.read", actor=Kind.USER, by=ANYONE, routes=("PUT /notifications/",))

@@ -12,6 +12,7 @@ from protocol.errors import NotFound
 from protocol.events import EVENTS, Event
 from protocol.ids import BookingId, ConversationId, Kind, NotificationId, Ref, UserId
 from protocol.instants import Instant
+from protocol.notification.commands import UnreadNotifications
 from protocol.notification.notices import Notice
 from protocol.notification.views import UNREAD_MAX, ListNotifications, Wanted
 from protocol.roles import Principal
@@ -85,6 +86,12 @@ SELECT n.user_id, n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.a
   FROM unnest($1::uuid[], $2::uuid[]) w(user_id, id)
   JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id
   LEFT JOIN notification_marks m ON m.user_id = n.user_id
+"""
+_STILL_UNREAD = f"""
+SELECT n.user_id, n.id FROM unnest($1::uuid[], $2::uuid[]) w(user_id, id)
+  JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id
+  LEFT JOIN notification_marks m ON m.user_id = n.user_id
+ WHERE NOT {READ}
 """
 _UNREAD = f"SELECT w.user_id, {_unread('w.user_id')} AS unread FROM unnest($1::uuid[]) w(user_id)"
 _STANDING = f"""
@@ -163,6 +170,14 @@ async def load_bookings(pool: Pool, ids: Sequence[UUID]) -> dict[BookingId | Con
         list(ids),
     )
     return {row["id"]: About(**{name: row[name] for name in About.__struct_fields__}) for row in rows}
+
+
+async def load_unread(pool: Pool, asks: Sequence[tuple[UserId, Sequence[NotificationId]]]) -> list[UnreadNotifications]:
+    """Say which of these each of these users has, and has not read, in order."""
+    pairs = {(user_id, id) for user_id, ids in asks for id in ids}
+    rows = await pool.fetch(_STILL_UNREAD, *map(list, zip(*pairs, strict=True))) if pairs else []
+    unread = {(row["user_id"], row["id"]) for row in rows}
+    return [UnreadNotifications(frozenset(id for id in ids if (user_id, id) in unread)) for user_id, ids in asks]
 
 
 async def load_notices(pool: Pool, ids: Sequence[UUID]) -> list[Notice | NotFound]:

@@ -155,6 +155,23 @@ async def test_marking_somebody_elses_notification_changes_nothing_of_theirs(ser
     assert (await told(server, customer)).unread_count == page.unread_count
 
 
+async def test_what_is_not_theirs_or_was_read_before_leaves_no_trace(server: Site, market: Market) -> None:
+    customer, stranger = await server.people("Carla Customer", "Stranger")
+    await server.confirmed(market, customer)
+    ids = tuple(item.id for item in (await told(server, customer)).items)
+    await customer.call(ReadNotifications(notification_ids=ids))
+    pool = server.node.pool
+    traces = "SELECT (SELECT count(*) FROM notification_reads), (SELECT count(*) FROM journal)"
+    before = await pool.fetchrow(traces)
+
+    await customer.call(ReadNotifications(notification_ids=ids))
+    await stranger.call(ReadNotifications(notification_ids=(*ids, NotificationId(uuid4()))))
+
+    assert await pool.fetchrow(traces) == before
+    assert before is not None
+    assert before[0] == len(ids)
+
+
 async def test_pages_follow_on_each_other_without_gap_or_double(server: Site, market: Market) -> None:
     customer = await server.person()
     for hours in (0, 2, 4):
