@@ -1,7 +1,7 @@
 """How a channel works: who goes first, what a provider in trouble costs, and what a stop and an outage leave behind."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -297,31 +297,58 @@ async def test_an_outage_while_outcomes_are_noted_makes_no_double(pool: Pool, mo
     assert recorder.given == [one.id]
 
 
-@pytest.mark.parametrize("ends", ["stop", "lease"])
-async def test_an_outcome_that_cannot_be_noted_is_left_to_its_lease(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch, ends: str
-) -> None:
-    await queue(pool, delivery())
-    moved, tries = [0.0], 0
+class NotNoted:
+    """A database that takes no outcome; every try lets some seconds pass."""
 
-    async def settle(*arguments: object) -> None:
-        nonlocal tries
-        tries += 1
-        if ends == "lease":
-            moved[0] += 100.0
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
+        self.tries = 0
+        self._takes_s = takes_s
+        monkeypatch.setattr(module, "settle", self._settle)
+
+    async def _settle(self, *arguments: object) -> None:
+        self.tries += 1
         raise asyncpg.InterfaceError("gone")
 
-    async def tried() -> bool:
-        return tries > 0
+    def monotonic(self) -> float:
+        return self.tries * self._takes_s
 
-    monkeypatch.setattr(module, "settle", settle)
-    recorder = Recorder()
+    async def tried(self) -> bool:
+        return self.tries > 0
+
+
+def gave_up(logs: Sequence[MutableMapping[str, object]]) -> bool:
+    return ("courier.not_settled", "leases_run_out") in [(line["event"], line["action"]) for line in logs]
+
+
+async def test_an_outcome_that_cannot_be_noted_before_its_lease_ends_is_left_to_it(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue(pool, delivery())
+    database = NotNoted(monkeypatch, takes_s=100.0)
+
+    async def over() -> bool:
+        return gave_up(logs)
 
     with capture_logs() as logs:
-        async with courier(pool, recorder, Terms(lease_s=60), monotonic=lambda: moved[0]):
-            await until(tried)
+        async with courier(pool, Recorder(), Terms(lease_s=60), monotonic=database.monotonic):
+            await until(over)
+            assert database.tries == 1
 
-    assert [line["action"] for line in logs if line["event"] == "courier.not_settled"][-1] == "leases_run_out"
+    assert await pool.fetchval("SELECT state FROM deliveries") == "sending"
+
+
+async def test_an_outcome_that_cannot_be_noted_at_a_stop_is_left_to_its_lease(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue(pool, delivery())
+    database = NotNoted(monkeypatch, takes_s=0.0)
+
+    with capture_logs() as logs:
+        async with courier(pool, Recorder(), Terms(lease_s=60), monotonic=database.monotonic):
+            await until(database.tried)
+            assert not gave_up(logs)
+
+    assert gave_up(logs)
     assert await pool.fetchval("SELECT state FROM deliveries") == "sending"
 
 
