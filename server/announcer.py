@@ -10,7 +10,7 @@ from actors.runtime.call import Published
 from actors.runtime.ending import end
 from protocol.notification.catalogue import DRIVEN_BY
 from storage.announcements import TAKE_MAX
-from storage.database import OUTAGES
+from storage.database import UNWRITABLE
 
 #: What nobody called for, such as a crash's rest, is looked for this often.
 LOOK_EVERY_S = 30.0
@@ -59,7 +59,7 @@ class Announcer:
             try:
                 await self._round()
             except Exception as error:
-                about = {"error": repr(error), "exc_info": not isinstance(error, OUTAGES)}
+                about = {"error": repr(error), "exc_info": not isinstance(error, UNWRITABLE)}
                 log.warning("announcer.postponed", action="look_again", **about)
                 await asyncio.sleep(AGAIN_AFTER_S)
                 self._called.set()

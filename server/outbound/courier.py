@@ -27,7 +27,7 @@ from protocol.notification.deliveries import ATTEMPTS_MAX, DeliveryState
 from server.http.limits import Rate
 from server.outbound.adapters import Adapter, Gone, Message, Needless, Outcome, Refused, Sent, TryLater
 from server.outbound.breaker import Breaker, BreakerState, Pace
-from storage.database import OUTAGES, Pool
+from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, Settlement, lease, next_due, settle
 
 log = structlog.get_logger(__name__)
@@ -164,7 +164,7 @@ class Courier(Generic[M]):
             try:
                 wait_s = await self._round()
             except Exception as error:
-                about = {"channel": self.channel, "error": repr(error), "exc_info": not isinstance(error, OUTAGES)}
+                about = {"channel": self.channel, "error": repr(error), "exc_info": not isinstance(error, UNWRITABLE)}
                 log.warning("courier.postponed", action="look_again", **about)
                 wait_s = OUTAGE_WAIT_S
             with suppress(TimeoutError):
@@ -250,7 +250,7 @@ class Courier(Generic[M]):
         try:
             async with self._at_most(self._terms.lease_s / 4):
                 composed = await self._compose(timely) if timely else {}
-        except OUTAGES as error:  # the time limit too
+        except UNWRITABLE as error:  # the time limit too
             log.warning("courier.postponed", action="put_back", channel=self.channel, error=repr(error))
             return outcomes | {one.id: Untried("database", PUT_BACK_S) for one in timely}
         except Exception as error:

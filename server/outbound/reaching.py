@@ -37,7 +37,7 @@ from server.outbound.push.web_push import WebPush
 from server.outbound.sms.composing import compose_sms
 from server.outbound.sms.twilio import Twilio, nobody_stops
 from storage.announcements import tell
-from storage.database import OUTAGES, Pool
+from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, reclaim
 from storage.queries.device import load_addresses
 from storage.short_messages import note_stop
@@ -193,7 +193,7 @@ async def _stop(pool: Pool, now: Callable[[], datetime], number: str) -> None:
     """Note that a number wants no messages any more; if that fails, its provider will say so again."""
     try:
         await note_stop(pool, number, now())
-    except OUTAGES as error:
+    except UNWRITABLE as error:
         log.warning("sms.stop_not_noted", action="at_the_next_message", error=type(error).__name__)
 
 

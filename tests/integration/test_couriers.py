@@ -256,14 +256,17 @@ async def test_a_stop_lets_what_is_under_way_finish(pool: Pool) -> None:
     assert await state(pool, one) == "sent"
 
 
-async def test_what_could_not_be_composed_for_an_outage_is_put_back_without_an_attempt(pool: Pool) -> None:
+@pytest.mark.parametrize("outage", [asyncpg.InterfaceError("gone"), asyncpg.ReadOnlySQLTransactionError("read only")])
+async def test_what_could_not_be_composed_for_an_outage_is_put_back_without_an_attempt(
+    pool: Pool, outage: Exception
+) -> None:
     one = delivery()
     await queue(pool, one)
     composing = asyncio.Event()
 
     async def fail(leased: Sequence[Leased]) -> dict[DeliveryId, Message | Needless | TryLater]:
         composing.set()
-        raise asyncpg.InterfaceError("gone")
+        raise outage
 
     recorder = Recorder()
     worker: Courier[Message] = Courier(recorder, fail, pool, lambda: datetime.now(UTC))
