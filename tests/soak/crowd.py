@@ -20,10 +20,12 @@ from server.client import Client, Event, Replica, Rest
 from server.client.rest import SignedIn
 from server.config import LimitsConfig
 from server.node import open_database
-from tests.support.lines import Line, bad_line
+from tests.support.lines import Line, Sockets, bad_line
 from tests.support.server import Site, make_config, open_site
 
 DEVICES = ("phone", "tablet", "laptop")
+#: Stands behind a proxy that knows no WebSockets: it hears everything by event streams.
+WALLED = "laptop"
 #: A device says how far it has got every so many events.
 ACK_EVERY = 20
 #: What a device remembers of its connections, for the report of a failure.
@@ -248,6 +250,7 @@ async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Crowd:
         devices = []
         for name, signed_in in zip(DEVICES, seat.sign_ins, strict=True):
             line = await stack.enter_async_context(bad_line(url))
+            line.sockets = Sockets.REFUSED if name == WALLED else Sockets.PASSED
             rest = await stack.enter_async_context(Rest(line.url, signed_in))
             device = Device(f"{seat.name}/{name}", line, rest)
             await device.begin(stack)
