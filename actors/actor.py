@@ -156,9 +156,10 @@ class Actor(Generic[S]):
         told = self.audience() if to is None else to
         audience = tuple(told if isinstance(told, dict) else dict.fromkeys(told))
         assert len(audience) <= RECIPIENTS_MAX, f"{event.type} has {len(audience)} recipients"
-        self.emitted.append(Emitted(event, audience, content))
-        if content is not None and not content_is_kept:
-            self.put(content)
+        shown = None if content is None else PutRow(content)
+        self.emitted.append(Emitted(event, audience, shown))
+        if shown is not None and not content_is_kept:
+            self.effects.append(shown)
         if type(event) in DRIVEN_BY:
             self._announce(event)
 

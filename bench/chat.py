@@ -24,9 +24,9 @@ CONNECT_TIMEOUT_S = 30.0
 _TEXT, _FIN, _MASKED, _SHORT_MAX, _MEDIUM = 0x1, 0x80, 0x80, 125, 126
 #: A mask of zeros leaves the payload as it is (RFC 6455 §5.3 asks for any key that a page's script cannot choose).
 _MASK = bytes(4)
-#: A frame begins with its kind; the first two letters tell the kinds apart.
-_KIND = slice(len(b'{"frame":"'), len(b'{"frame":"') + 2)
-_EVENT, _REPLY, _WELCOME, _PING = b"ev", b"re", b"we", b"pi"
+#: A frame begins with its kind; the first letter tells the kinds apart.
+_KIND = len(b'{"frame":"')
+_EVENT, _REPLY, _WELCOME, _PING = b"erwp"
 _PONG = b'{"frame":"pong"}'
 
 
@@ -95,14 +95,21 @@ class Talker(asyncio.Protocol):
         at, end = 0, len(data)
         if not self._upgraded:
             at = self._upgrade(data)
-        while at + 2 <= end:
-            length, head = data[at + 1], 2
+        while at + 4 <= end:
+            length = data[at + 1]
+            begin = at + 2
             if length == _MEDIUM:
-                length, head = int.from_bytes(data[at + 2 : at + 4], "big"), 4
-            if at + head + length > end:
+                length, begin = data[at + 2] << 8 | data[at + 3], at + 4
+            if begin + length > end:
                 break
-            self._take(data[at + head : at + head + length])
-            at += head + length
+            at = begin + length
+            kind = data[begin + _KIND]
+            if kind == _EVENT:
+                self.heard += 1
+            elif kind == _REPLY:
+                self._answered()
+            else:
+                self._take(kind, data[begin:at])
         self._held = data[at:]
 
     def _upgrade(self, data: bytes) -> int:
@@ -116,18 +123,16 @@ class Talker(asyncio.Protocol):
         self._transport.write(_framed(b'{"frame":"hello","token":"%b"}' % self._token.encode()))
         return head + 4
 
-    def _take(self, payload: bytes) -> None:
-        kind = payload[_KIND]
-        if kind == _EVENT:
-            self.heard += 1
-        elif kind == _REPLY:
-            self._latencies.append(perf_counter() - self._sent_at)
-            self.acked += 1
-            if self._window.asking:
-                self.say()
-            else:
-                self.waits = False
-        elif kind == _WELCOME:
+    def _answered(self) -> None:
+        self._latencies.append(perf_counter() - self._sent_at)
+        self.acked += 1
+        if self._window.asking:
+            self.say()
+        else:
+            self.waits = False
+
+    def _take(self, kind: int, payload: bytes) -> None:
+        if kind == _WELCOME:
             self.opened.set()
         elif kind == _PING:
             self._transport.write(_framed(_PONG))

@@ -5,9 +5,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.json import Encoder
 
 from protocol.events import Event, Row
 from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
+
+#: In a fixed order: what is told live has to look like what is read again later.
+_encode = Encoder(order="deterministic").encode
 
 
 class HoldStatus(StrEnum):
@@ -82,10 +86,18 @@ class MoveHold(Struct, frozen=True):
     delta_minor: int = 0
 
 
-class PutRow(Struct, frozen=True, gc=False):
+class PutRow(Struct, gc=False):
     """Write a read row, replacing the one with its key."""
 
     row: Row
+    _json: bytes = b""
+
+    @property
+    def json(self) -> bytes:
+        """The row, encoded once, whoever writes or reads it."""
+        if not self._json:
+            self._json = _encode(self.row)
+        return self._json
 
 
 class DropRow(Struct, frozen=True):
@@ -136,13 +148,21 @@ Effect = (
 )
 
 
-class Emitted(Struct, frozen=True, gc=False):
+class Emitted(Struct, gc=False):
     """An event, and the users whose inboxes it goes to."""
 
     event: Event
     audience: tuple[UserId, ...]
     #: Free text that is shown with the event, but is not part of it.
-    content: Row | None = None
+    content: PutRow | None = None
+    _json: bytes = b""
+
+    @property
+    def json(self) -> bytes:
+        """The event, encoded once for the journal and for all who hear of it."""
+        if not self._json:
+            self._json = _encode(self.event)
+        return self._json
 
 
 class Logged(Struct, frozen=True, gc=False):

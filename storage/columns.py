@@ -115,7 +115,7 @@ class Columns:
         for emitted in decision.emitted:
             version += 1
             event = emitted.event
-            journal.append((idx, version, event.type, event.schema, _encode(event)))
+            journal.append((idx, version, event.type, event.schema, emitted.json))
             for user_id in emitted.audience:
                 inbox.append((idx, user_id, version))
         return own
@@ -174,7 +174,7 @@ def _put_row(groups: Groups, idx: int, decision: Decision, effect: PutRow) -> No
         key = _encode(getattr(row, names[0]))
     else:
         key = b"/".join([_encode(getattr(row, name)) for name in names])
-    groups["rows"].append((idx, row.table, key, False, _encode(row)))
+    groups["rows"].append((idx, row.table, key, False, effect.json))
 
 
 def _drop_row(groups: Groups, idx: int, decision: Decision, effect: DropRow) -> None:

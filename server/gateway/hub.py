@@ -39,7 +39,7 @@ from server.gateway.limits import Limits
 from server.gateway.listening import Listener
 from server.gateway.ports import Ports, Verified
 from server.gateway.presence import Presence
-from server.gateway.rendering import EventBody, render_ephemeral, render_published
+from server.gateway.rendering import EventBody, render_ephemeral
 from server.gateway.replay import InboxLog
 from server.gateway.requests import Rates
 from server.gateway.rights import may_hear
@@ -295,7 +295,7 @@ class Hub:
 
     def publish(self, published: Published) -> None:
         """Send a committed event to the sessions of its audience, on every node."""
-        body = EventBody(partial(render_published, published))
+        body = EventBody(published)
         self._bus.publish(published.emitted.audience, published.seqs, body)
 
     # Signals

@@ -4,7 +4,6 @@ A body is every field of the frame behind ``seq``. It is encoded once, whoever r
 each reader. Keys and sets are in a fixed order, since a log keeps neither.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from actors.runtime.call import Published
-from protocol.events import Event, Row
+from protocol.events import Event
 from protocol.ids import Ref
 from server.gateway.codec import Codec
 from storage.inbox import Entry
@@ -44,10 +43,10 @@ class _EphemeralBody(Struct, frozen=True):
 class EventBody:
     """A committed event as its readers see it, rendered when the first of them is there."""
 
-    __slots__ = ("_by_codec", "_json", "_render")
+    __slots__ = ("_by_codec", "_json", "_published")
 
-    def __init__(self, render: Callable[[], bytes]) -> None:
-        self._render = render
+    def __init__(self, published: Published) -> None:
+        self._published = published
         self._json = b""
         self._by_codec: dict[Codec, bytes] = {}
 
@@ -55,7 +54,7 @@ class EventBody:
     def json(self) -> bytes:
         """The body as JSON."""
         if not self._json:
-            self._json = self._render()
+            self._json = render_published(self._published)
         return self._json
 
     def of(self, codec: Codec) -> bytes:
@@ -68,8 +67,9 @@ class EventBody:
 
 def render_published(published: Published) -> bytes:
     """Render a committed event as a body."""
-    event = published.emitted.event
-    data = _data(event, published.emitted.content)
+    emitted = published.emitted
+    event, content = emitted.event, emitted.content
+    data = _data(event, emitted.json, None if content is None else content.json)
     return _encode(_Body(event.type, str(published.to), published.version, published.at, published.cause, data))
 
 
@@ -80,7 +80,7 @@ def render_entry(entry: Entry, codec: Codec) -> bytes:
     elif isinstance(entry.event, Raw):
         data = entry.event
     else:
-        data = _data(entry.event, entry.content)
+        data = _data(entry.event, _encode(entry.event), None if entry.content is None else _encode(entry.content))
     body = _Body(entry.type, str(entry.to), entry.version, entry.at, entry.cause, data)
     return codec.event(entry.seq, codec.body(_encode(body)))
 
@@ -90,10 +90,9 @@ def render_ephemeral(name: str, entity: Ref, at: datetime, data: dict[str, Any])
     return _encode(_EphemeralBody(name, str(entity), at, data))
 
 
-def _data(event: Event, content: Row | None) -> Raw:
+def _data(event: Event, fields: bytes, content: bytes | None) -> Raw:
     """The event's fields, and its free text under ``content``: null once it is erased."""
-    fields = _encode(event)
     if event.content is None:
         return Raw(fields)
     comma = b"," if len(fields) > 2 else b""
-    return Raw(fields[:-1] + comma + b'"content":' + _encode(content) + b"}")
+    return Raw(b'%b%b"content":%b}' % (fields[:-1], comma, content or b"null"))

@@ -11,7 +11,7 @@ import pytest
 
 from actors.runtime.call import Published
 from protocol.conversation import MemberRow, MessagePosted, MessageRow
-from protocol.effects import Emitted
+from protocol.effects import Emitted, PutRow
 from protocol.events import EVENTS, Event, Row
 from protocol.ids import ConversationId, Kind, MessageId, Ref, UserId
 from protocol.roles import Role
@@ -95,7 +95,8 @@ async def join_thread(pool: Pool, *user_ids: UserId) -> None:
 
 async def live_and_replayed(pool: Pool, to: Ref, event: Event, content: Row | None) -> tuple[bytes, bytes]:
     await put(pool, ADA, 1, to, event)
-    published = Published(to, 1, AT, "cause-1", Emitted(event, (ADA,), content), [1])
+    shown = None if content is None else PutRow(content)
+    published = Published(to, 1, AT, "cause-1", Emitted(event, (ADA,), shown), [1])
     (entry,) = await read_page(pool, ADA, 0, 10)
     return JSON.event(1, JSON.body(render_published(published))), render_entry(entry, JSON)
 
