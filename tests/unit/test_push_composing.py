@@ -45,7 +45,6 @@ def leased(**said: Any) -> Leased:
         "critical": False,
         "expires_at": None,
         "unless": None,
-        "collapse_key": "booking.started/3",
         "attempts": 1,
         "unknown_outcomes": 0,
         "at": NOW,
