@@ -112,7 +112,7 @@ function search() {
 }
 
 function openLinked() {
-  const card = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const card = document.getElementById(location.hash.slice(1));
   if (card instanceof HTMLDetailsElement) card.open = true;
   card?.scrollIntoView();
 }
