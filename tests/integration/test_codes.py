@@ -163,6 +163,8 @@ class TestVerifying:
         [
             ({}, "phone_number"),
             ({"phone_number": "0151 12345678"}, "phone_number"),
+            ({"phone_number": "+49 1"}, "phone_number"),
+            ({"phone_number": "+49 151 12345678 ext. 5"}, "phone_number"),
             ({"code": "12345"}, "code"),
             ({"code": "1234567"}, "code"),
             ({"code": "١٢٣٤٥٦"}, "code"),

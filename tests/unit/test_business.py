@@ -359,6 +359,15 @@ class TestPeople:
         dropped = [effect.key["service_id"] for effect in decided.effects if isinstance(effect, DropRow)]
         assert dropped == [str(CUT), str(COLOUR)]
 
+    def test_a_manager_stays_one_unless_the_role_changes(self) -> None:
+        row = member_row(MARTA, Role.EMPLOYEE, manager=True)
+
+        kept = given_team(UpdateMember(business_id=SALON, user_id=MARTA, bio="Ask me"), OWNER, known(row))
+        moved = given_team(UpdateMember(business_id=SALON, user_id=MARTA, role=MemberRole.STAFF), OWNER, known(row))
+
+        assert rows(kept) == [msgspec.structs.replace(row, bio="Ask me")]
+        assert moved.events == [BusinessMemberChanged(user_id=MARTA, role=Role.STAFF, manager=False, serves=True)]
+
     def test_the_owner_may_stop_serving_but_stays_the_owner(self) -> None:
         row = member_row(OLGA, Role.OWNER, manager=True, serves=True)
 
