@@ -59,6 +59,9 @@ class Rest:
     #: A refresh token is good for one time: whoever finds it in use waits for the new one.
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
+    def __post_init__(self) -> None:
+        self.url = self.url.rstrip("/")
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -173,6 +173,12 @@ async def test_another_command_under_an_id_that_waits_is_refused_at_once(talk: T
     assert await talk.said() == ["once"]
 
 
+async def test_a_slash_at_the_end_of_the_server_s_address_makes_no_difference(server: Site) -> None:
+    ada = await server.person("Ada")
+    async with Rest(f"{server.url}/", ada.rest.signed_in) as rest, Client(rest) as client:
+        assert (await client.ask(CurrentUser())).id == (await rest.call(CurrentUser())).reply.id == ada.id
+
+
 # Tokens
 
 
