@@ -31,6 +31,7 @@ from storage.queries.device import DeviceAddress
 from tests.support.deliveries import delivery, queue
 from tests.support.faults import until
 from tests.support.server import make_config, open_site
+from tests.support.smtp import mail_server
 from tests.support.web_push import Browser, PushService, encoded, open_push_service
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -154,6 +155,19 @@ async def test_whoever_is_too_slow_may_have_taken_it_and_holds_up_nobody_else(tm
         messages = [push(sender.device(one.endpoint, one.keys)) for one in (slow, quick)]
 
         assert await sender.adapter.send(messages) == [TryLater("timeout", unknown=True, alone=True), Sent()]
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_not_the_end_of_a_device(tmp_path: Path) -> None:
+    async with mail_server("tls", tmp_path) as stranger, sending(tmp_path) as (sender, _):
+        browser = Browser(f"https://127.0.0.1:{stranger.config.port}/push/abc")
+
+        assert await sender.send(browser) == TryLater("tls", alone=True)
+
+
+async def test_a_name_that_no_host_can_have_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.outbound.push.web_push.endpoint_problem", lambda url, private: None)
+    async with sending(tmp_path) as (sender, _):
+        assert await sender.send(Browser("https://push..example/abc")) == Gone("not_a_url")
 
 
 async def test_an_address_that_no_signature_can_be_made_for_is_refused(tmp_path: Path) -> None:

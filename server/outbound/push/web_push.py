@@ -131,7 +131,7 @@ class WebPush:
             ):
                 await answer.content.read(ANSWER_BYTES_MAX)
                 return outcome_of(answer.status, answer.headers.get("Retry-After"))
-        except ValueError:  # no host's name, or none that leads anywhere
+        except (aiohttp.InvalidURL, UnicodeError):  # no host can have that name
             return Gone("not_a_url")
         except (aiohttp.ClientError, OSError) as error:
             return failed(error)
