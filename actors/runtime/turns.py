@@ -35,19 +35,16 @@ from actors.runtime.limits import (
     RERUNS_MAX,
     RETRY_AFTER_S,
     STATE_BYTES_MAX,
-    TWIN_WAIT_S,
-    TWINS_MAX,
 )
 from actors.runtime.lookups import Lookup
 from actors.runtime.observer import Observer
+from actors.runtime.retries import LoadAnswers, Retries
 from protocol.catalogue import BY_TYPE, Command, Done
 from protocol.effects import CancelTimer, Decision, Effect, Logged, Send, SetTimer
 from protocol.errors import (
     Busy,
-    CommandIdReused,
     Fault,
     GuildwireError,
-    InFlight,
     Internal,
     Rejected,
     Unavailable,
@@ -56,7 +53,7 @@ from protocol.errors import (
 )
 from protocol.ids import Kind, Ref, uuid7
 from protocol.roles import Principal
-from storage.actors import Answer, Stored
+from storage.actors import Stored
 from storage.commit import DUPLICATE, GONE, OK, STALE, Committed
 
 log = structlog.get_logger()
@@ -92,7 +89,7 @@ class Runtime:
         facts: Mapping[type[msgspec.Struct], FactsLoader],
         commits: Commits,
         load_states: Callable[[Sequence[Ref]], Awaitable[Sequence[Stored]]],
-        load_answers: Callable[[Sequence[tuple[UUID, str]]], Awaitable[Sequence[Answer | None]]],
+        load_answers: LoadAnswers,
         clock: Clock,
         publish: Callable[[Published], None] = lambda published: None,
         scheduled: Callable[[Ref, SetTimer | CancelTimer], None] = lambda to, effect: None,
@@ -102,7 +99,7 @@ class Runtime:
         self._facts = {struct: Lookup(struct.__name__, load) for struct, load in facts.items()}
         self._commits = commits
         self._states: Lookup[Ref, Stored] = Lookup("states", load_states)
-        self._answers: Lookup[tuple[UUID, str], Answer | None] = Lookup("answers", load_answers)
+        self._retries = Retries(load_answers, self._tell)
         self._decoders = {kind: msgspec.json.Decoder(cls.state_type) for kind, cls in actors.items()}
         self._handlers: dict[type, Handler] = {c: h for cls in actors.values() for c, h in cls.handlers.items()}
         self._activations: OrderedDict[Ref, Activation] = OrderedDict()
@@ -141,7 +138,7 @@ class Runtime:
         call.began = perf_counter()
         first = self._in_flight.setdefault(call.identity, call)
         if first is not call:
-            self._join(first, call)
+            self._retries.join(first, call)
             return
         activation = self._activate(call.to, fresh=BY_TYPE[type(call.command)].creates)
         if len(activation.mailbox) >= MAILBOX_MAX or len(self._in_flight) > IN_FLIGHT_MAX:
@@ -181,30 +178,6 @@ class Runtime:
         return len(stale)
 
     # Taking commands in
-
-    def _join(self, first: Call, call: Call) -> None:
-        """A retry of a command that is still being decided waits for it, within bounds."""
-        if first.hash != call.hash:
-            self._refuse_reuse(call)
-            return
-        tell = call.done
-        later = Outcome(call.to, error=InFlight(id=call.key, retry_after_s=RETRY_AFTER_S))
-        if len(first.twins) >= TWINS_MAX:
-            tell(later)
-            return
-
-        def give_up() -> None:
-            first.twins.remove(call)
-            tell(later)
-
-        timer = asyncio.get_running_loop().call_later(TWIN_WAIT_S, give_up)
-
-        def done(outcome: Outcome) -> None:
-            timer.cancel()
-            tell(outcome)
-
-        call.done = done
-        first.twins.append(call)
 
     def _activate(self, to: Ref, *, fresh: bool) -> Activation:
         activation = self._activations.get(to)
@@ -385,7 +358,7 @@ class Runtime:
         if committed.fault is not None:
             self._finish(call, Outcome(call.to, error=committed.fault))
         elif committed.status == DUPLICATE:
-            self._answer_again(call)
+            self._retries.answer(call, partial(self._finish, call))
         elif committed.status == GONE:
             self._finish(call, Outcome(call.to, error=GoneFromAgenda()))
         elif call.reruns >= RERUNS_MAX:
@@ -406,34 +379,6 @@ class Runtime:
         activation.dead = False
         activation.row = None
         activation.state = None
-
-    def _refuse_reuse(self, call: Call) -> None:
-        """Something else is under way under this id; unless that is the misuse, and this the command of old."""
-
-        def answered(answer: Answer | GuildwireError | None) -> None:
-            if isinstance(answer, Answer) and answer.hash == call.hash:
-                self._tell(call, _stored_outcome(answer))
-            elif isinstance(answer, GuildwireError):
-                self._tell(call, Outcome(call.to, error=answer))
-            else:
-                self._tell(call, Outcome(call.to, error=CommandIdReused(id=call.key)))
-
-        self._answers.ask((call.principal.user_id, call.key), answered)
-
-    def _answer_again(self, call: Call) -> None:
-        """The command was answered before: the stored answer is the answer."""
-
-        def answered(answer: Answer | GuildwireError | None) -> None:
-            if answer is None:
-                self._finish(call, Outcome(call.to, error=Unavailable(retry_after_s=RETRY_AFTER_S)))
-            elif isinstance(answer, GuildwireError):
-                self._finish(call, Outcome(call.to, error=answer))
-            elif answer.hash != call.hash:
-                self._finish(call, Outcome(call.to, error=CommandIdReused(id=call.key)))
-            else:
-                self._finish(call, _stored_outcome(answer))
-
-        self._answers.ask((call.principal.user_id, call.key), answered)
 
     def _release(self, call: Call, decision: Decision, committed: Committed) -> None:
         """Open the gate: the decision is durable, so now it may be heard."""
@@ -497,10 +442,3 @@ class Runtime:
 
 class GoneFromAgenda(Rejected):
     """The agenda row was cancelled, moved or consumed by somebody else; nobody waits for this answer."""
-
-
-def _stored_outcome(answer: Answer) -> Outcome:
-    if answer.refused:
-        refused = msgspec.json.decode(answer.reply)
-        return Outcome(answer.to, answer.version, replayed=True, error=revive(refused["code"], refused["fields"]))
-    return Outcome(answer.to, answer.version, answer.reply, answer.seq, replayed=True)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from actors.runtime import turns
+from actors.runtime import retries, turns
 from actors.runtime.call import Call, Outcome, Published
 from actors.runtime.limits import MAILBOX_MAX, PIPELINE_MAX, RERUNS_MAX, TWINS_MAX
 from actors.runtime.observer import Observer
@@ -277,7 +277,7 @@ async def test_who_misuses_an_id_keeps_nobody_from_its_answer(runtime: Runtime) 
 
 
 async def test_a_retry_in_flight_waits_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "TWIN_WAIT_S", 0.0)
+    monkeypatch.setattr(retries, "TWIN_WAIT_S", 0.0)
     gate, counter = Gate(), uuid4()
     runtime = make_samples_runtime(None, gate)
     runtime.submit(make_call(Add(booking_id=counter), key="one"))
