@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from protocol.conversation import GetConversation, ListMessages, MessagePosted
-from protocol.errors import NotFound
+from protocol.errors import NotFound, Unavailable
 from protocol.frames import CloseCode, OpenOutcome
 from protocol.ids import ConversationId
 from protocol.user import CurrentUser, RevokeSession, Sessions
@@ -168,27 +168,34 @@ async def test_queries_and_refusals_are_those_of_a_socket(talk: Talk) -> None:
 # The end
 
 
-async def test_a_server_that_refuses_both_is_asked_again(server: Site) -> None:
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("404 Not Found\r\nContent-Type: application/problem+json", b'{"code": "not_found", "status": 404}'),
+        ("200 OK\r\nContent-Type: text/html", b"<p>Sign in to this network, please.</p>"),
+    ],
+)
+async def test_whoever_gives_neither_socket_nor_stream_is_asked_again(server: Site, status: str, body: bytes) -> None:
     ada = await server.person("Ada")
     asked = asyncio.Semaphore(0)
 
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if b"GET /v1/events" in await reader.readuntil(b"\r\n\r\n"):
             asked.release()
-        body = b'{"code": "not_found", "status": 404}'
-        head = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode() + body)
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as nobody:
-        host, port = nobody.sockets[0].getsockname()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as somebody:
+        host, port = somebody.sockets[0].getsockname()
         async with Rest(f"http://{host}:{port}", ada.rest.signed_in) as rest:
-            client = Client(rest)
-            opening = asyncio.create_task(client.__aenter__())
+            opening = asyncio.create_task(Client(rest).__aenter__())
             async with asyncio.timeout(TIMEOUT_S):
                 for _ in range(3):
                     await asked.acquire()
+            with pytest.raises((NotFound, Unavailable)):
+                await rest.call(CurrentUser())
             assert not opening.done()
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
