@@ -262,3 +262,11 @@ def test_the_same_suggestions_have_the_same_id_and_others_another() -> None:
 def test_a_text_and_its_digest_go_together_but_for_blanks_around() -> None:
     assert reply_digest(" Yes ") == reply_digest("Yes")
     assert reply_digest("Yes") != reply_digest("yes")
+
+
+@pytest.mark.parametrize("unit", ["a-", "a.", "_.", "-", "a", "a (", "1 ", "a@", "w.w-"])
+def test_looking_for_contacts_takes_time_by_length_and_no_more(unit: str) -> None:
+    """A text for which it took the square of that would not be done today."""
+    text = unit * (100_000 // len(unit))
+
+    assert len(redacted(text)) > 0
