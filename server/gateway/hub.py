@@ -43,8 +43,9 @@ from server.gateway.rendering import EventBody, render_ephemeral
 from server.gateway.replay import InboxLog
 from server.gateway.requests import Rates
 from server.gateway.rights import may_hear
-from server.gateway.session import Session, State
+from server.gateway.session import Session
 from server.gateway.socket import Socket
+from server.gateway.states import State
 from server.gateway.topics import ONLINE, TYPING, Topic, TopicKind
 from server.gateway.traffic import TRANSPORTS, Traffic
 from server.gateway.upgrade import accept, take_over

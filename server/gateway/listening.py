@@ -18,7 +18,8 @@ from protocol.ids import UserId
 from server.gateway.codec import Codec
 from server.gateway.limits import Limits
 from server.gateway.ports import Ports, Switchboard
-from server.gateway.session import Session, State
+from server.gateway.session import Session
+from server.gateway.states import State
 from server.gateway.stream import Page
 from server.gateway.topics import Topic
 from server.gateway.traffic import Traffic

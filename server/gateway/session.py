@@ -8,7 +8,6 @@ and ``wants`` (what the session needs from outside) away. ``now`` is seconds on 
 """
 
 from collections.abc import Callable, Collection
-from enum import Enum, IntEnum
 from math import inf
 from typing import Any
 from uuid import UUID
@@ -40,6 +39,7 @@ from protocol.roles import Principal
 from server.gateway.codec import Codec
 from server.gateway.limits import Limits, TokenBucket
 from server.gateway.requests import EMPTY, REQUESTS, RETRY_AFTER_S, Rates, Requests, announced, error_frame
+from server.gateway.states import Alarm, State
 from server.gateway.stream import LogBroken, Page, Stream
 from server.gateway.topics import Topic
 from server.gateway.wants import (
@@ -53,32 +53,6 @@ from server.gateway.wants import (
     Want,
 )
 from server.http.guards import invalid
-
-
-class State(Enum):
-    """Where a session is in its life."""
-
-    HELLO = "hello"
-    SIGNING_IN = "signing_in"
-    OPENING = "opening"
-    OPEN = "open"
-    #: The server stops: what is under way is still answered.
-    LEAVING = "leaving"
-    CLOSED = "closed"
-
-
-class Alarm(IntEnum):
-    """What a session waits for by the clock."""
-
-    OPENED = 0
-    TOKEN = 1
-    PONG = 2
-    LEFT = 3
-    PING = 4
-    GAP = 5
-    RECHECK = 6
-
-    __hash__ = int.__hash__  # in C, while Enum's is not; asked for with every frame
 
 
 class Session:

@@ -22,7 +22,8 @@ from server.gateway.limits import Limits
 from server.gateway.messages import CLOSE, PING, PONG, BrokenMessage, Message, MessageReader
 from server.gateway.outgoing import Outgoing, Slow
 from server.gateway.ports import Ports, Switchboard
-from server.gateway.session import Session, State
+from server.gateway.session import Session
+from server.gateway.states import State
 from server.gateway.topics import Topic
 from server.gateway.traffic import Traffic
 from server.gateway.wants import (

@@ -18,7 +18,8 @@ from protocol.roles import Principal, Role
 from server.gateway.codec import JSON, MSGPACK, Codec
 from server.gateway.intake import read_command, read_query
 from server.gateway.limits import Limits
-from server.gateway.session import Session, State
+from server.gateway.session import Session
+from server.gateway.states import State
 from server.gateway.wants import Close, Grant
 from server.http.limits import COMMAND_ID_MAX
 from tests.support.hostile import examples, messages, odd_messages, values
