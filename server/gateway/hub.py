@@ -12,7 +12,7 @@ Wiring, in ``server``::
 import asyncio
 import random
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -146,6 +146,7 @@ class Hub:
         self._by_user: dict[UserId, Audience] = {}
         self._watchers: defaultdict[str, set[Connection]] = defaultdict(set)
         self._dirty: list[Connection] = []
+        self._unread: deque[Socket] = deque()
         self._wheel: Wheel[Socket] = Wheel(self.limits.tick_s, self._wake)
         self._draining = False
         self._empty = asyncio.Event()
@@ -413,7 +414,25 @@ class Hub:
         """Write what was acknowledged."""
         await self._acks.flush()
 
-    # Writing
+    # Reading and writing
+
+    def read_soon(self, socket: Socket) -> None:
+        """Let the socket take what came in when it is its turn, once."""
+        if not socket.unread:
+            socket.unread = True
+            if not self._unread:
+                self._loop.call_soon(self._read)
+            self._unread.append(socket)
+
+    def _read(self) -> None:
+        """Let some take what came in, the others in the next tick."""
+        unread = self._unread
+        for _ in range(min(len(unread), self.limits.reads_per_tick)):
+            socket = unread.popleft()
+            if socket.unread:
+                socket.read()
+        if unread:
+            self._loop.call_soon(self._read)
 
     def flush_soon(self, socket: Connection) -> None:
         """Let the socket write at the end of this loop tick, once."""

@@ -50,6 +50,10 @@ class Limits:
     #: Reconnects after a stop or a fault are spread over this long.
     reconnect_spread_s: float = 5.0
 
+    #: Sockets whose messages are taken in one tick of the loop. What else is ready, such as the database's word that a
+    #: batch is durable, waits no longer than for these.
+    reads_per_tick: int = 16
+
     #: Whatever waits for an instant may be so late: all sockets share a wheel of such ticks.
     tick_s: float = 0.05
 

@@ -70,6 +70,10 @@ S_contra = TypeVar("S_contra", contravariant=True)
 class Switchboard(Protocol[S_contra]):
     """The hub, as its sockets see it."""
 
+    def read_soon(self, socket: S_contra) -> None:
+        """Let the socket take what came in when it is its turn, once."""
+        ...
+
     def flush_soon(self, socket: S_contra) -> None:
         """Let the socket write at the end of this loop tick, once."""
         ...

@@ -85,6 +85,7 @@ class Socket(asyncio.Protocol):
         "slot",
         "topics",
         "traffic",
+        "unread",
     )
 
     def __init__(
@@ -106,6 +107,8 @@ class Socket(asyncio.Protocol):
         self.topics: set[Topic] | None = None
         #: Set while the hub has it on its list for the next write.
         self.dirty = False
+        #: Set while the hub has it on its list of those that have something to say.
+        self.unread = False
         self.close_code: CloseCode | None = None
         self.place = place
         #: Where the hub's wheel has it.
@@ -136,9 +139,18 @@ class Socket(asyncio.Protocol):
         self._arm()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came in."""
+        """Take what came in; it is looked at when it is this socket's turn."""
         if self._reader is not None:
             self._reader.feed(data)
+            if self._reader.held_bytes > self._limits.frame_bytes_max:
+                self.read()
+            else:
+                self._hub.read_soon(self)
+
+    def read(self) -> None:
+        """Take the messages that have come in."""
+        self.unread = False
+        if self._reader is not None:
             self._read(self._reader)
 
     def _read(self, reader: MessageReader) -> None:
@@ -191,7 +203,9 @@ class Socket(asyncio.Protocol):
             await self._writable.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """End; what came before the end still counts."""
+        if self.unread:
+            self.read()
         self.session.lost()
         for task in self._tasks or ():
             task.cancel()

@@ -23,7 +23,6 @@ CREATE TABLE deliveries (
     due_at           timestamptz NOT NULL,
     expires_at       timestamptz,
     unless           text        CHECK (unless IN ('delivered', 'seen')),
-    collapse_key     text,
     state            text        NOT NULL CHECK (state IN ('waiting', 'sending', 'sent', 'skipped', 'dead')),
     attempts         smallint    NOT NULL CHECK (attempts >= 0),
     unknown_outcomes smallint    NOT NULL CHECK (unknown_outcomes BETWEEN 0 AND attempts),

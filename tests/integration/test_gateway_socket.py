@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,11 @@ from websockets.typing import Origin, Subprotocol
 from protocol.conversation import GetConversation, ListMessages
 from protocol.ids import SessionId, UserId
 from server.gateway.limits import Limits
+from server.gateway.socket import Socket
 from server.http.limits import Rate, RateLimits
 from storage.database import Pool
 from storage.queries.conversation import list_messages
+from tests.support import wire
 from tests.support.gateway import TIMEOUT_S, UNLIMITED, Client, Gateway, acting, make_gateway
 from tests.support.runtime import Node
 from tests.support.thread import ADA, BOB, THREAD, ada, bob, open_thread
@@ -461,3 +464,47 @@ async def test_nobody_loses_a_topic_because_the_database_is_away(node: Node) -> 
             await client.until("pong")
 
     assert signal["data"]["user_id"] == str(ADA)
+
+
+# Whose turn it is
+
+
+async def test_in_one_tick_only_some_sockets_are_read_and_the_others_in_the_next(node: Node) -> None:
+    async with make_gateway(node, limits=Limits(reads_per_tick=2)) as gateway, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(gateway.client(ada)) for _ in range(5)]
+        lines = sockets_of(gateway, ADA)
+        left: list[int] = []
+
+        for line in lines:
+            line.data_received(wire.frame(b'{"frame":"ping"}'))
+        for _ in range(3):
+            await asyncio.sleep(0)
+            left.append(sum(line.unread for line in lines))
+        for client in clients:
+            await client.until("pong")
+
+    assert left == [3, 1, 0]
+
+
+async def test_what_has_come_counts_even_if_the_connection_ends_before_its_turn(gateway: Gateway) -> None:
+    async with gateway.client(bob) as other, gateway.client(ada):
+        (line,) = sockets_of(gateway, ADA)
+
+        line.data_received(wire.frame(msgspec.json.encode(post("1"))))
+        line.connection_lost(None)
+
+        assert (await other.event(1))["data"]["content"]["text"] == "Hello"
+
+
+async def test_a_socket_with_more_than_a_frame_to_say_is_read_at_once(node: Node) -> None:
+    async with make_gateway(node, limits=Limits(frame_bytes_max=1_000)) as gateway, gateway.client(ada) as client:
+        (line,) = sockets_of(gateway, ADA)
+
+        line.data_received(wire.frame(b'{"frame":"ping"}') * 100)
+
+        assert not line.unread
+        await client.until("pong")
+
+
+def sockets_of(gateway: Gateway, user_id: UserId) -> list[Socket]:
+    return [line for line in gateway.hub._by_user[user_id].lines if isinstance(line, Socket)]
