@@ -31,11 +31,12 @@ from server.ops.metrics import Metrics
 from server.outbound.adapters import AdapterError
 from storage.actors import load_answers, load_states
 from storage.agenda import load_due, quarantine
-from storage.commit import Committed, Committer, connect_committer
+from storage.commit import Committer, connect_committer
 from storage.database import DatabaseUnreachable, Pool, close, connect_pool
 from storage.embedded import EmbeddedPostgres
 from storage.embedded_place import PlaceError
 from storage.migrate import MigrationError, migrate
+from storage.outcomes import Committed
 from storage.postmaster import ClusterError
 from storage.queries.booking_facts import Catalogue
 

@@ -7,81 +7,29 @@ the decisions whose claims failed; the rest goes on in the same call.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
 import asyncpg
 import structlog
-from msgspec import Struct
 
-from protocol.codes import PhoneTaken
 from protocol.effects import Decision
-from protocol.errors import (
-    Busy,
-    EmailTaken,
-    Fault,
-    HoldSpent,
-    InsufficientFunds,
-    Internal,
-    Rejected,
-    SlotTaken,
-    Unavailable,
-)
-from protocol.ids import Ref
-from storage.columns import Columns, call_of
+from protocol.errors import Busy, Internal, Unavailable
+from storage.batch import Batch
+from storage.columns import call_of
 from storage.database import close
+from storage.outcomes import AGAIN, OK, Committed, Done
 
-BATCH_MAX = 256
 QUEUE_MAX = 10_000
 RETRIES_MAX = 5
 RETRY_DELAY_S = 0.05
 RETRY_AFTER_S = 1.0
 
-#: Statuses of commit_v1 that are not a constraint's name.
-OK, DUPLICATE, STALE, GONE = "ok", "duplicate", "stale", "gone"
-#: Refused for the sake of a decision that was refused in its turn: to be committed again. Never leaves this file.
-AGAIN = "again"
-
-#: What a refused claim means to whoever sent the command.
-REFUSALS: dict[str, type[Rejected]] = {
-    "slots_no_overlap": SlotTaken,
-    "unique_email": EmailTaken,
-    "unique_phone": PhoneTaken,
-    "balances_funded": InsufficientFunds,
-    "holds_once": HoldSpent,
-}
-
 log = structlog.get_logger()
 
 
-class Committed(Struct, gc=False):
-    """What became of one decision."""
-
-    #: ``ok``, ``duplicate``, ``stale``, ``gone`` or the name of the constraint that refused it.
-    status: str
-    #: One inbox number for each (event, user) pair, in the order of ``Decision.emitted``.
-    seqs: Sequence[int] = ()
-    fault: Fault | None = None
-
-    @property
-    def refusal(self) -> type[Rejected] | None:
-        return REFUSALS.get(self.status)
-
-
-Done = Callable[[Committed], None]
-_Batch = list[tuple[Decision, Done]]
-
-
 _CALL = f"SELECT statuses, seqs FROM {call_of('commit_v1')}"
-
-
-def _arguments(decisions: Sequence[Decision]) -> list[str]:
-    """The arguments of the call that commits these. Raises whatever encoding them raises."""
-    columns = Columns()
-    for decision in decisions:
-        columns.add(decision)
-    return columns.parameters()
 
 
 #: The planner knows nothing of arrays; these keep every lookup an index lookup, however small the tables still are.
@@ -129,6 +77,8 @@ class Committer:
     def __init__(self, connect: Connect, observe: Callable[[int, float], None] = lambda size, seconds: None) -> None:
         self._connect = connect
         self._observe = observe
+        #: What gathers for the next call, and what has to wait for a later one.
+        self._batch = Batch()
         self._queue: deque[tuple[Decision, Done]] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -140,7 +90,7 @@ class Committer:
     @property
     def queued(self) -> int:
         """Decisions that wait for their batch."""
-        return len(self._queue)
+        return len(self._batch) + len(self._queue)
 
     async def start(self) -> None:
         """Open the connection and begin to take batches."""
@@ -162,35 +112,37 @@ class Committer:
         Raises:
             Busy: ``QUEUE_MAX`` decisions wait already.
         """
-        if len(self._queue) >= QUEUE_MAX:
+        if len(self._batch) + len(self._queue) >= QUEUE_MAX:
             raise Busy(queue="commit", retry_after_s=RETRY_AFTER_S)
-        if not self._queue:
+        if not self._batch:
             self._idle.clear()
             self._wake.set()
-        self._queue.append((decision, done))
+        if not self._batch.take(decision, done):
+            self._queue.append((decision, done))
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            batch, outcomes = await self._next([], [])
-            while self._queue or batch:
+            batch, outcomes = await self._next(Batch(), [])
+            while self._batch or batch:
                 batch, outcomes = await self._next(batch, outcomes)
             self._wake.clear()
             self._idle.set()
 
-    async def _next(self, settled: _Batch, outcomes: list[Committed]) -> tuple[_Batch, list[Committed]]:
+    async def _next(self, settled: Batch, outcomes: list[Committed]) -> tuple[Batch, list[Committed]]:
         """Commit the next batch; the one before is told what became of it while the database is at work on this one."""
         if outcomes and isinstance(outcomes[0].fault, Unavailable):
             # Nobody else waits as long as this batch has waited for a database that is not there.
-            settled += self._queue
-            outcomes += [outcomes[0]] * len(self._queue)
-            self._queue.clear()
-        batch = self._take()
+            for decision, done in self._give_up():
+                settled.decisions.append(decision)
+                settled.dones.append(done)
+                outcomes.append(outcomes[0])
+        batch = self._leave()
         if not batch:
             _tell(settled, outcomes)
-            return [], []
+            return batch, []
         began = perf_counter()
-        under_way = self._loop.create_task(self._settle([decision for decision, _ in batch]), name="commit")
+        under_way = self._loop.create_task(self._settle(batch), name="commit")
         await asyncio.sleep(0)  # in this tick the call is handed to the transport,
         await asyncio.sleep(0)  # which writes it at the end of the tick
         _tell(settled, outcomes)
@@ -198,34 +150,28 @@ class Committer:
         self._observe(len(batch), perf_counter() - began)
         return batch, outcomes
 
-    def _take(self) -> _Batch:
-        """The next batch: in order, but of one actor only the first decision may have claims.
-
-        One that does not build on the actor's decision before it comes first in a later batch, where its version is
-        checked against the database.
-        """
-        batch: _Batch = []
-        later: _Batch = []
-        last: dict[Ref, Decision] = {}
-        held_back: set[Ref] = set()
-        while self._queue and len(batch) < BATCH_MAX:
-            item = self._queue.popleft()
-            decision = item[0]
-            before = last.setdefault(decision.to, decision)
-            if before is not decision:
-                if decision.to in held_back or decision.claims or not decision.builds_on(before):
-                    held_back.add(decision.to)
-                    later.append(item)
-                    continue
-                last[decision.to] = decision
-            batch.append(item)
+    def _leave(self) -> Batch:
+        """The next batch; those that have to wait for a later one come first in the one that gathers from now on."""
+        batch, self._batch = self._batch, Batch()
+        later = []
+        while self._queue and not self._batch.full:
+            decision, done = self._queue.popleft()
+            if not self._batch.take(decision, done):
+                later.append((decision, done))
         self._queue.extendleft(reversed(later))
         return batch
 
-    async def _settle(self, decisions: list[Decision]) -> list[Committed]:
+    def _give_up(self) -> Iterator[tuple[Decision, Done]]:
+        """All that wait, and do no more."""
+        while self._batch:
+            batch = self._leave()
+            yield from zip(batch.decisions, batch.dones, strict=True)
+
+    async def _settle(self, batch: Batch) -> list[Committed]:
         """Commit a batch, whatever it takes within the named bounds."""
+        decisions = batch.decisions
         try:
-            arguments = _arguments(decisions)
+            arguments = batch.arguments()
         except Exception as error:
             return await self._single_out(decisions, error)
         unknown = False
@@ -259,7 +205,7 @@ class Committer:
         """Settle those that were refused for the sake of one that was refused itself; each pass leaves fewer."""
         doubted = [nth for nth, outcome in enumerate(outcomes) if outcome.status == AGAIN]
         if doubted:
-            settled = await self._settle([decisions[nth] for nth in doubted])
+            settled = await self._settle(Batch.of([decisions[nth] for nth in doubted]))
             for nth, outcome in zip(doubted, settled, strict=True):
                 outcomes[nth] = outcome
         return outcomes
@@ -279,7 +225,7 @@ class Committer:
         """The database refuses the batch for a reason that no claim foresaw: find the one that it is about."""
         if len(decisions) > 1:
             log.warning("commit.singled_out", action="one_by_one", size=len(decisions), error=str(error))
-            return [(await self._settle([decision]))[0] for decision in decisions]
+            return [(await self._settle(Batch.of([decision])))[0] for decision in decisions]
         (decision,) = decisions
         sqlstate = getattr(error, "sqlstate", None)
         log.error("commit.refused", to=str(decision.to), cause=decision.cause, sqlstate=sqlstate, error=repr(error))
@@ -328,9 +274,9 @@ class Committer:
         self._connection = None
 
 
-def _tell(batch: _Batch, outcomes: list[Committed]) -> None:
+def _tell(batch: Batch, outcomes: list[Committed]) -> None:
     """Tell each decision what became of it; a crash of one's listener is nobody else's."""
-    for (decision, done), outcome in zip(batch, outcomes, strict=True):
+    for decision, done, outcome in zip(batch.decisions, batch.dones, outcomes, strict=True):
         try:
             done(outcome)
         except Exception:

@@ -38,7 +38,7 @@ from protocol.effects import CancelTimer, Decision, Logged, Send, SetTimer
 from protocol.errors import Fault, Internal
 from protocol.ids import SYSTEM, AgendaId, Ref
 from storage.agenda import Due
-from storage.commit import Committed
+from storage.outcomes import Committed
 
 log = structlog.get_logger()
 

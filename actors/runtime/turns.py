@@ -54,7 +54,7 @@ from protocol.errors import (
 from protocol.ids import Kind, Ref, uuid7
 from protocol.roles import Principal
 from storage.actors import Stored
-from storage.commit import DUPLICATE, GONE, OK, STALE, Committed
+from storage.outcomes import DUPLICATE, GONE, OK, STALE, Committed
 
 log = structlog.get_logger()
 _encoder = msgspec.json.Encoder()

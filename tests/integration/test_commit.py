@@ -22,8 +22,9 @@ from protocol.effects import (
 )
 from protocol.errors import Busy, Internal
 from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
-from storage.commit import DUPLICATE, OK, QUEUE_MAX, STALE, Committer, connect_committer
+from storage.commit import QUEUE_MAX, Committer, connect_committer
 from storage.database import Pool
+from storage.outcomes import DUPLICATE, OK, STALE
 from tests.support.kernel import (
     NOW,
     ROWS_DDL,

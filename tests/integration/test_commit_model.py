@@ -31,8 +31,9 @@ from protocol.effects import (
     Transfer,
 )
 from protocol.ids import AgendaId, BookingId, BusinessId, Kind, Ref, UserId
-from storage.commit import AGAIN, OK, STALE, Committed, Committer, connect_committer
+from storage.commit import Committer, connect_committer
 from storage.database import Pool
+from storage.outcomes import AGAIN, OK, STALE, Committed
 from tests.support.kernel import NOW, ROWS_DDL, Poke, SampleRow, commit, make_decision, running, standing
 from tests.support.model import Model, read_model
 

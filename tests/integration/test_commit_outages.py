@@ -15,10 +15,12 @@ import pytest
 from protocol.effects import Decision, ReserveSlot
 from protocol.errors import Unavailable
 from protocol.ids import BookingId, UserId
-from storage.commit import BATCH_MAX, OK, RETRIES_MAX, STALE, Committed, Committer, connect_committer
+from storage.batch import BATCH_MAX
+from storage.commit import RETRIES_MAX, Committer, connect_committer
 from storage.database import Pool, connect, connect_pool
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
+from storage.outcomes import OK, STALE, Committed
 from tests.support.kernel import HANG_S, NOW, ROWS_DDL, booking, commit, make_decision, running, statuses
 from tests.support.model import Model, read_model
 from tests.support.process import readable_directory

@@ -19,8 +19,9 @@ from asyncpg.pool import PoolConnectionProxy
 
 from protocol.effects import Transfer
 from storage.chain import COMPLETE, EXPECTED, UNBROKEN, UNCHANGED, SealMark, check_chain
-from storage.commit import OK, Committer, connect_committer
+from storage.commit import Committer, connect_committer
 from storage.database import Connection, Pool, connect
+from storage.outcomes import OK
 from storage.seal import NO_HASH, Entry, Sealed, Tail, read_tail, seal, seal_head, transfer_bytes
 from storage.verify import Finding, snapshot
 from tests.support.kernel import HANG_S, booking, commit, make_decision, running, statuses

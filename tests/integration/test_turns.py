@@ -29,8 +29,9 @@ from protocol.errors import (
 from protocol.ids import Ref, UserId
 from protocol.roles import Principal
 from storage.actors import Stored
-from storage.commit import OK, STALE, Committer, connect_committer
+from storage.commit import Committer, connect_committer
 from storage.database import Pool
+from storage.outcomes import OK, STALE
 from tests.support.kernel import HANG_S, declared, running
 from tests.support.samples import (
     Add,

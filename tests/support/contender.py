@@ -15,7 +15,8 @@ import msgspec
 
 from protocol.effects import ReserveSlot
 from protocol.ids import BookingId, UserId
-from storage.commit import OK, Committer, connect_committer
+from storage.commit import Committer, connect_committer
+from storage.outcomes import OK
 from tests.support.kernel import NOW, booking, commit, declared, make_decision
 
 TAKEN = "slots_no_overlap"

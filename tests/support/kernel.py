@@ -17,7 +17,8 @@ from protocol.effects import Decision, Effect, Emitted, Logged
 from protocol.events import EVENTS, Event, Row
 from protocol.ids import AgendaId, Kind, Ref, UserId
 from protocol.roles import ANYONE
-from storage.commit import Committed, Committer, connect_committer
+from storage.commit import Committer, connect_committer
+from storage.outcomes import Committed
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

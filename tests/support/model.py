@@ -26,8 +26,8 @@ from protocol.effects import (
     Transfer,
 )
 from protocol.ids import Ref
-from storage.commit import DUPLICATE, GONE, OK, STALE
 from storage.database import Pool
+from storage.outcomes import DUPLICATE, GONE, OK, STALE
 
 #: Statuses after which a hold holds nothing.
 _EMPTY = ("HELD", "POSTED", "VOIDED")

@@ -19,8 +19,9 @@ from protocol.events import Event
 from protocol.ids import Kind, Ref, SessionId, UserId
 from protocol.roles import Principal, Role
 from storage.actors import Answer, Stored, load_answers, load_states
-from storage.commit import OK, Committed, Committer
+from storage.commit import Committer
 from storage.database import Pool
+from storage.outcomes import OK, Committed
 from tests.support.kernel import NOW, hidden, sample
 
 BANK = "system.bank/EUR"

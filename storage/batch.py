@@ -1,0 +1,76 @@
+"""What goes to the database together: decisions, each encoded when it comes, and whoever is to be told of them."""
+
+from collections.abc import Iterable
+
+from protocol.effects import Decision
+from protocol.ids import Ref
+from storage.columns import Columns
+from storage.outcomes import Done
+
+BATCH_MAX = 256
+
+
+class Batch:
+    """Decisions in order, of which each actor's first alone may have claims.
+
+    They are encoded while the database is at work on the batch before, so that this one leaves as soon as that is done.
+    """
+
+    __slots__ = ("_columns", "_error", "_held_back", "_last", "decisions", "dones")
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision] = []
+        self.dones: list[Done] = []
+        self._columns = Columns()
+        #: What a decision was that cannot be encoded.
+        self._error: Exception | None = None
+        self._last: dict[Ref, Decision] = {}
+        self._held_back: set[Ref] = set()
+
+    @classmethod
+    def of(cls, decisions: Iterable[Decision]) -> "Batch":
+        """Put together some that were in one batch before, with nobody to tell."""
+        batch = cls()
+        for decision in decisions:
+            batch._add(decision)
+        return batch
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no more."""
+        return len(self.decisions) >= BATCH_MAX
+
+    def take(self, decision: Decision, done: Done) -> bool:
+        """Take a decision, or say that it has to wait for a later batch, and all behind it that are of its actor.
+
+        One that does not build on the actor's decision before it comes first in a later batch, where its version is
+        checked against the database.
+        """
+        if len(self.decisions) >= BATCH_MAX:
+            return False
+        before = self._last.setdefault(decision.to, decision)
+        if before is not decision:
+            if decision.to in self._held_back or decision.claims or not decision.builds_on(before):
+                self._held_back.add(decision.to)
+                return False
+            self._last[decision.to] = decision
+        self._add(decision)
+        self.dones.append(done)
+        return True
+
+    def _add(self, decision: Decision) -> None:
+        self.decisions.append(decision)
+        if self._error is None:
+            try:
+                self._columns.add(decision)
+            except Exception as error:
+                self._error = error
+
+    def arguments(self) -> list[str]:
+        """The arguments of the call that commits them. Raises whatever encoding one of them raised."""
+        if self._error is not None:
+            raise self._error
+        return self._columns.parameters()
