@@ -18,7 +18,10 @@ TIMEOUT_S = 60
 
 HANGING_TEST = """
 import asyncio
+import signal
 import asyncpg
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell runs in the background
 
 async def test_hangs(bare_dsn):
     session = await asyncpg.connect(bare_dsn)
