@@ -5,7 +5,7 @@ same log, the same reasons to end. ``sse.py`` and ``longpoll.py`` say where the 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from math import inf
 from typing import Any, Protocol
 
@@ -21,9 +21,10 @@ from server.gateway.ports import Ports, Switchboard
 from server.gateway.session import Session
 from server.gateway.states import State
 from server.gateway.stream import Page
+from server.gateway.tasks import Tasks, Work
 from server.gateway.topics import Topic
 from server.gateway.traffic import Traffic
-from server.gateway.wants import Authenticate, Close, Grant, ReadPage, ReadPosition
+from server.gateway.wants import Authenticate, Close, ReadPage, ReadPosition
 
 log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class Listener:
         self._wall = wall
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._timer: asyncio.TimerHandle | None = None
         self._doing = False
         self._opened = False
@@ -95,8 +96,7 @@ class Listener:
         self.session.lost()
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     # What the hub says
 
@@ -193,9 +193,9 @@ class Listener:
                 self._authenticate(want.token)
             case ReadPosition():
                 self._hub.join(self, want.user_id)
-                self._spawn(self._position, want.user_id)
+                self._spawn(self._position(want.user_id))
             case ReadPage():
-                self._spawn(self._page, want.after)
+                self._spawn(self._page(want.after))
             case Close():
                 self._close(want.code)
             case _:
@@ -203,12 +203,11 @@ class Listener:
 
     def _authenticate(self, token: str) -> None:
         try:
-            verified = self._ports.verify(token)
+            grant = self._ports.grant(token, self._loop.time(), self._wall())
         except GuildwireError as error:
             self.session.refused(error)
         else:
-            expires_at_s = self._loop.time() + verified.expires_at - self._wall()
-            self.session.authenticated(Grant(verified.principal, expires_at_s))
+            self.session.authenticated(grant)
 
     async def _position(self, user_id: UserId) -> None:
         try:
@@ -230,14 +229,12 @@ class Listener:
             self.session.paged(page, self._loop.time())
             self.flush()
 
-    def _spawn(self, work: Callable[[Any], Coroutine[Any, Any, None]], about: Any) -> None:
-        task = self._loop.create_task(self._supervise(work, about))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _spawn(self, work: Work) -> None:
+        self._tasks.spawn(work, self._supervise)
 
-    async def _supervise(self, work: Callable[[Any], Coroutine[Any, Any, None]], about: Any) -> None:
+    async def _supervise(self, work: Work) -> None:
         try:
-            await work(about)
+            await work
         except ConnectionError:
             self.cut()
         except Exception as error:

@@ -15,6 +15,7 @@ from protocol.roles import Principal
 from server.gateway.codec import Codec
 from server.gateway.stream import Page
 from server.gateway.topics import Topic
+from server.gateway.wants import Grant
 
 
 class Verified(Protocol):
@@ -54,6 +55,16 @@ class Ports:
     log: EventLog
     #: Of these topics, those that the principal may hear now.
     may_hear: Callable[[Principal, Collection[Topic]], Awaitable[Collection[Topic]]]
+
+    def grant(self, token: str, now: float, wall: float) -> Grant:
+        """Verify a token. Raises: Unauthenticated.
+
+        Args:
+            now: on the event loop's clock.
+            wall: seconds since 1970.
+        """
+        verified = self.verify(token)
+        return Grant(verified.principal, now + verified.expires_at - wall)
 
 
 class Line(Protocol):

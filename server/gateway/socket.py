@@ -6,7 +6,7 @@ where it is read, a command is answered by a callback, and the hub's wheel wakes
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Any, cast
@@ -24,6 +24,7 @@ from server.gateway.outgoing import Outgoing, Slow
 from server.gateway.ports import Ports, Switchboard
 from server.gateway.session import Session
 from server.gateway.states import State
+from server.gateway.tasks import Tasks, Work
 from server.gateway.topics import Topic
 from server.gateway.traffic import Traffic
 from server.gateway.wants import (
@@ -31,7 +32,6 @@ from server.gateway.wants import (
     Ask,
     Authenticate,
     Close,
-    Grant,
     ReadPage,
     ReadPosition,
     Reauthenticate,
@@ -121,7 +121,7 @@ class Socket(asyncio.Protocol):
         #: None once nothing that comes in can be understood any more.
         self._reader: MessageReader | None = MessageReader(limits.frame_bytes_max)
         self._opened = False
-        self._tasks: set[asyncio.Task[None]] | None = None
+        self._tasks = Tasks()
         self._wakes_at = inf
         #: Set when the connection is to be over in a while.
         self._ending = False
@@ -207,8 +207,7 @@ class Socket(asyncio.Protocol):
         if self.unread:
             self.read()
         self.session.lost()
-        for task in self._tasks or ():
-            task.cancel()
+        self._tasks.cancel()
         self._hub.left(self)
 
     # Going out
@@ -329,20 +328,10 @@ class Socket(asyncio.Protocol):
             session.close(CloseCode.INTERNAL, self._limits.reconnect_spread_s)
             self._close(Close(CloseCode.INTERNAL))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(self._supervise(work))
-        if self._tasks is None:
-            self._tasks = set()
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._done, work))
+    def _spawn(self, work: Work) -> None:
+        self._tasks.spawn(work, self._supervise)
 
-    def _done(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
-        work.close()  # cut before its first step, it was never begun
-        if self._tasks is not None:
-            self._tasks.discard(task)
-            self._tasks = self._tasks or None
-
-    async def _supervise(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _supervise(self, work: Work) -> None:
         try:
             await work
         except Exception as error:
@@ -351,7 +340,7 @@ class Socket(asyncio.Protocol):
 
     def _authenticate(self, want: Authenticate) -> None:
         try:
-            grant = self._grant(want.token)
+            grant = self._ports.grant(want.token, self._loop.time(), self._wall())
         except GuildwireError as error:
             self.session.refused(error)
         else:
@@ -359,15 +348,11 @@ class Socket(asyncio.Protocol):
 
     def _reauthenticate(self, want: Reauthenticate) -> None:
         try:
-            grant = self._grant(want.token)
+            grant = self._ports.grant(want.token, self._loop.time(), self._wall())
         except GuildwireError as error:
             self.session.not_refreshed(want.id, error)
         else:
             self.session.refreshed(want.id, grant)
-
-    def _grant(self, token: str) -> Grant:
-        verified = self._ports.verify(token)
-        return Grant(verified.principal, self._loop.time() + verified.expires_at - self._wall())
 
     def _read_position(self, want: ReadPosition) -> None:
         self._hub.join(self, want.user_id)
