@@ -429,8 +429,12 @@ class Hub:
         unread = self._unread
         for _ in range(min(len(unread), self.limits.reads_per_tick)):
             socket = unread.popleft()
-            if socket.unread:
-                socket.read()
+            try:
+                if socket.unread:
+                    socket.read()
+            except Exception as error:
+                log.exception("gateway.read_failed", action="cut", error=repr(error))
+                socket.cut()
         if unread:
             self._loop.call_soon(self._read)
 

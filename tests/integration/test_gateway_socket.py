@@ -1,14 +1,14 @@
 """The gateway over real sockets: handshake, frames, bounds and the end, against a client of another make."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from protocol.conversation import GetConversation, ListMessages
@@ -494,6 +494,36 @@ async def test_what_has_come_counts_even_if_the_connection_ends_before_its_turn(
         line.connection_lost(None)
 
         assert (await other.event(1))["data"]["content"]["text"] == "Hello"
+
+
+async def test_a_socket_that_cannot_be_read_is_cut_and_holds_up_nobody(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = Limits(reads_per_tick=1)
+    async with (
+        make_gateway(node, limits=limits) as gateway,
+        gateway.client(ada) as broken,
+        gateway.client(bob) as other,
+    ):
+        (line,), (behind,) = sockets_of(gateway, ADA), sockets_of(gateway, BOB)
+        monkeypatch.setattr(Socket, "read", failing_for(line, Socket.read))
+
+        line.data_received(wire.frame(b'{"frame":"ping"}'))
+        behind.data_received(wire.frame(b'{"frame":"ping"}'))
+
+        await other.until("pong")
+        with pytest.raises(ConnectionClosed):
+            await broken.take()
+
+
+def failing_for(broken: Socket, read: Callable[[Socket], None]) -> Callable[[Socket], None]:
+    def failing(line: Socket) -> None:
+        if line is broken:
+            line.unread = False
+            raise RuntimeError("a bug")
+        read(line)
+
+    return failing
 
 
 async def test_a_socket_with_more_than_a_frame_to_say_is_read_at_once(node: Node) -> None:
