@@ -24,7 +24,7 @@ from storage.database import Pool
 from tests.support.kernel import HANG_S, declared, running
 from tests.support.samples import Add, AddKnown, Counted, Look, Pay, make_call, make_samples_runtime, person
 
-EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "30"))
 STEPS_MAX = 40
 COUNTERS = 2
 EMPTY_ALL = """
@@ -74,6 +74,7 @@ async def nodes(database_dsn: str, pool: Pool) -> AsyncIterator[list[Runtime]]:
             yield [make_samples_runtime(pool, committer) for committer in (first, second)]
 
 
+@pytest.mark.sized
 @settings(
     max_examples=EXAMPLES,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
