@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from protocol.catalogue import Command, View, command
+from protocol.effects import UniqueKey
 from protocol.errors import Conflict, EmailTaken, Forbidden, LimitReached, Rejected
 from protocol.events import Event, Row
 from protocol.ids import Kind, SessionId, UserId
@@ -41,6 +42,10 @@ class CodeInvalid(Rejected):
 
 class PhoneTaken(Conflict):
     """Somebody else has shown that the number is theirs."""
+
+
+#: A verified number belongs to one account.
+UNIQUE_PHONE = UniqueKey("phone", taken=PhoneTaken)
 
 
 class ChannelUnavailable(Conflict):

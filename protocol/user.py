@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from protocol.catalogue import Command, Query, View, command, query
+from protocol.effects import UniqueKey
 from protocol.errors import EmailTaken, Forbidden, LimitReached, NotFound, Unauthenticated
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
@@ -40,6 +41,10 @@ class Confidential:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
+
+
+#: An address belongs to one account.
+UNIQUE_EMAIL = UniqueKey("email", taken=EmailTaken)
 
 
 def email_key(email: str) -> str:

@@ -7,10 +7,10 @@ from contextlib import suppress
 import structlog
 
 from actors.runtime.call import Published
-from actors.runtime.ending import end
 from protocol.notification.catalogue import DRIVEN_BY
 from storage.announcements import TAKE_MAX
 from storage.database import UNWRITABLE
+from storage.supervision import end
 
 #: What nobody called for, such as a crash's rest, is looked for this often.
 LOOK_EVERY_S = 30.0

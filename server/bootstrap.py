@@ -261,7 +261,7 @@ def _link_pages(config: Config, node: Node, links: Links, limiters: Limiters) ->
 
 def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str], PlainHandler]:
     """What is served beside the catalogue."""
-    health = Health(node.pool, VERSION, lambda: hub.draining)
+    health = Health(node.pool, VERSION, lambda: hub.draining, node.dead)
 
     async def metrics(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=node.metrics.render(), headers={"Content-Type": node.metrics.content_type})

@@ -18,7 +18,6 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome
-from actors.runtime.ending import end
 from actors.runtime.limits import (
     ALARMS_MAX,
     CLOCK_JOBS_MAX,
@@ -39,6 +38,7 @@ from protocol.errors import Fault, Internal
 from protocol.ids import SYSTEM, AgendaId, Ref
 from storage.agenda import Due
 from storage.outcomes import Committed
+from storage.supervision import Supervised, end
 
 log = structlog.get_logger()
 
@@ -82,7 +82,8 @@ class Agenda:
         self._loading = False
         self._crashes: dict[AgendaId, _Crash] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watches: list[asyncio.Task[None]] = []
+        #: What is done now and then.
+        self.watches: list[Supervised] = []
         self._open = False
 
     @property
@@ -103,13 +104,14 @@ class Agenda:
         """Fire nothing any more; the rows stay for the next start."""
         self._open = False
         self._scheduler.shutdown(wait=False)
-        await end(*self._watches)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*[watch.stop() for watch in self.watches])
+        await end(*self._tasks)
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
         """Do something now and then, never twice at once, however the wall clock jumps; it may be missed."""
-        watch = asyncio.get_running_loop().create_task(self._repeat(name, seconds, action), name=f"agenda {name}")
-        self._watches.append(watch)
+        watch = Supervised(f"agenda {name}", lambda: self._repeat(name, seconds, action))
+        self.watches.append(watch)
+        watch.start()
 
     async def _repeat(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
         while True:

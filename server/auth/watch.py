@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from actors.runtime.clock import Clock
-from actors.runtime.ending import end
 from server.auth.keys import SigningKeys
 from server.auth.limits import LOOK_BACK_S, LOOK_EVERY_S
 from server.auth.tokens import TokenService
 from storage.database import Pool
 from storage.queries.user import load_taken_away
+from storage.supervision import end
 
 log = structlog.get_logger()
 

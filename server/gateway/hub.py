@@ -25,7 +25,6 @@ from aiohttp.web import BaseRequest, StreamResponse
 from msgspec import Struct
 
 from actors.runtime.call import Call, Published
-from actors.runtime.ending import end
 from protocol.catalogue import Query
 from protocol.errors import Unavailable
 from protocol.frames import AckState, CloseCode, OpenOutcome, SignalState
@@ -57,6 +56,7 @@ from server.http.limits import Limiters
 from storage.bus import Bus, LocalBus
 from storage.database import Pool
 from storage.inbox import write_acks
+from storage.supervision import end
 
 log = structlog.get_logger()
 

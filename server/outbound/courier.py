@@ -21,7 +21,6 @@ from typing import Generic, TypeVar
 import structlog
 from msgspec import Struct
 
-from actors.runtime.ending import end
 from protocol.ids import DeliveryId
 from protocol.notification.deliveries import ATTEMPTS_MAX, DeliveryState
 from server.http.limits import Rate
@@ -29,6 +28,7 @@ from server.outbound.adapters import Adapter, Gone, Message, Needless, Outcome, 
 from server.outbound.breaker import Breaker, BreakerState, Pace
 from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, Settlement, lease, next_due, settle
+from storage.supervision import end
 
 log = structlog.get_logger(__name__)
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from actors.runtime.activation import Activations
 from actors.runtime.call import Outcome
 from actors.runtime.turns import Runtime
 from protocol.catalogue import Command
@@ -85,7 +86,7 @@ async def test_two_nodes_answer_as_one_after_another(nodes: list[Runtime], pool:
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(EMPTY_ALL)
     for node in nodes:
-        node._activations.clear()
+        node._activations = Activations()
     sent: list[tuple[Step, Command, asyncio.Task[Outcome]]] = []
     async with asyncio.timeout(HANG_S):
         for step in steps:

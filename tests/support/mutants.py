@@ -216,8 +216,8 @@ MUTANTS = (
         (
             (
                 AGENDA,
-                "        watch = asyncio.get_running_loop().create_task(self._repeat(name, seconds, action),"
-                ' name=f"agenda {name}")\n        self._watches.append(watch)\n',
+                '        watch = Supervised(f"agenda {name}", lambda: self._repeat(name, seconds, action))\n'
+                "        self.watches.append(watch)\n        watch.start()\n",
                 '        self._scheduler.add_job(action, "interval", seconds=seconds, id=name, max_instances=1)\n',
             ),
         ),
