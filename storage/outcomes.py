@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from protocol.codes import PhoneTaken
+from protocol.code.terms import PhoneTaken
 from protocol.errors import EmailTaken, Fault, HoldSpent, InsufficientFunds, Rejected, SlotTaken
 
 #: Statuses of commit_v1 that are not a constraint's name.

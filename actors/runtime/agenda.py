@@ -18,7 +18,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome
-from actors.runtime.ending import end
+from actors.runtime.cancellation import end
 from actors.runtime.limits import (
     ALARMS_MAX,
     CLOCK_JOBS_MAX,
@@ -31,12 +31,12 @@ from actors.runtime.limits import (
     SWEEP_EVERY_S,
     SWEEP_GRACE_S,
 )
-from actors.runtime.soon import Place, Soon
 from actors.runtime.turns import Runtime
-from protocol.catalogue import BY_NAME, name_of
+from actors.runtime.upcoming_timers import Place, UpcomingTimers
 from protocol.effects import CancelTimer, Decision, Logged, Send, SetTimer
 from protocol.errors import Fault, Internal
 from protocol.ids import SYSTEM, AgendaId, Ref
+from protocol.registry import BY_NAME, name_of
 from storage.agenda import Due
 from storage.outcomes import Committed
 
@@ -76,7 +76,7 @@ class Agenda:
         #: Rows that are being fired now.
         self._firing: set[AgendaId] = set()
         self._room = asyncio.Event()
-        self._soon = Soon(CLOCK_JOBS_MAX)
+        self._soon = UpcomingTimers(CLOCK_JOBS_MAX)
         #: When the alarm rings, by the wall clock.
         self._rings_at: datetime | None = None
         self._loading = False

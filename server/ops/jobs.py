@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from actors.runtime.ending import end
+from actors.runtime.cancellation import end
 from server.ops.job_metrics import JobMetrics
 from storage.database import OUTAGES, DatabaseUnreachable, Pool
 from storage.jobs import Claim, claim, load_records, mark_done, mark_failed, mark_started, register
