@@ -12,7 +12,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from protocol.catalogue import Command
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -33,8 +32,9 @@ from protocol.effects import (
 from protocol.errors import NotFound, WrongState
 from protocol.events import Event, Row
 from protocol.ids import AgendaId, BookingId, Kind, Ref, UserId
-from protocol.notification.catalogue import DRIVEN_BY, Party
-from protocol.notification.views import Announcement
+from protocol.notification.rows import OutboxEntry
+from protocol.notification.types import DRIVEN_BY, Party
+from protocol.registry import Command
 from protocol.roles import Principal
 
 EVENTS_MAX = 16
@@ -175,7 +175,7 @@ class Actor(Generic[S]):
         recipients = tuple(user_id for user_id in named if user_id != own)
         if recipients:
             self.put(
-                Announcement(
+                OutboxEntry(
                     id=self.new_id(),
                     type=told.name,
                     kind=self.kind.value,

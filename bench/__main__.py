@@ -20,10 +20,10 @@ from bench.sockets import FILES_MIN, Place, run_fanout, run_idle, run_storm
 from bench.timers import run_timers
 from bench.workloads import ClientFailed, Target, run_book, run_chat
 from bench.yardstick import Yardstick
-from server.auth.keys import load_keys
-from server.auth.tokens import TokenService
-from server.config import Config
-from server.node import open_node
+from server.accounts.keys import load_keys
+from server.accounts.tokens import TokenService
+from server.app.config import Config
+from server.app.node import open_node
 from server.ops.logs import configure_logs
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate

@@ -13,10 +13,10 @@ from bench.market import STEP, Market, make_market
 from bench.sockets import TOKEN_LIFETIME_S, Place, Side
 from protocol.booking.commands import CreateBooking
 from protocol.ids import Kind, Ref, ServiceId
-from server.auth.keys import load_keys
-from server.auth.tokens import TokenService
-from server.config import Config
-from server.node import Node, open_node
+from server.accounts.keys import load_keys
+from server.accounts.tokens import TokenService
+from server.app.config import Config
+from server.app.node import Node, open_node
 from storage.database import Connection, connect
 
 FEW, MANY = 1_000, 100_000

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from protocol.catalogue import name_of
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -27,6 +26,7 @@ from protocol.effects import (
     SetTimer,
     Transfer,
 )
+from protocol.registry import name_of
 
 #: Between two texts of a column, and instead of one that is null. JSON has no such characters, and no other text may.
 _SEPARATOR, _NULL = "\x1f", "\x1e"

@@ -30,12 +30,12 @@ from actors.runtime.limits import (
     SWEEP_EVERY_S,
     SWEEP_GRACE_S,
 )
-from actors.runtime.soon import Place, Soon
 from actors.runtime.turns import Runtime
-from protocol.catalogue import BY_NAME, name_of
+from actors.runtime.upcoming_timers import Place, UpcomingTimers
 from protocol.effects import CancelTimer, Decision, Logged, Send, SetTimer
 from protocol.errors import Fault, Internal
 from protocol.ids import SYSTEM, AgendaId, Ref
+from protocol.registry import BY_NAME, name_of
 from storage.agenda import Due
 from storage.outcomes import Committed
 from storage.supervision import Supervised, end
@@ -77,7 +77,7 @@ class Agenda:
         #: Rows that are being fired now.
         self._firing: set[AgendaId] = set()
         self._room = asyncio.Event()
-        self._soon = Soon(CLOCK_JOBS_MAX)
+        self._soon = UpcomingTimers(CLOCK_JOBS_MAX)
         #: When the alarm rings, by the wall clock.
         self._rings_at: datetime | None = None
         self._loading = False
@@ -185,7 +185,7 @@ class Agenda:
             self._loading = False
 
     async def sweep(self, grace_s: float = SWEEP_GRACE_S) -> None:
-        """Fire everything overdue, whoever was meant to; forget the crashes of rows that are gone."""
+        """Fire everything overdue, whichever node scheduled it; forget the crashes of rows that are gone."""
         before = self._runtime.clock.now() - timedelta(seconds=grace_s)
         crashed = {agenda_id for agenda_id, crash in self._crashes.items() if crash.due_at <= before}
         async for due in self._pages(before, None):

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from protocol.catalogue import BY_TYPE, Command
 from protocol.effects import Emitted
 from protocol.errors import GuildwireError, Rejected
 from protocol.ids import SYSTEM, AgendaId, Ref
+from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
 
 _encoder = msgspec.json.Encoder()

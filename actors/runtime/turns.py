@@ -39,7 +39,6 @@ from actors.runtime.limits import (
 from actors.runtime.lookups import Lookup
 from actors.runtime.observer import Observer
 from actors.runtime.retries import LoadAnswers, Retries
-from protocol.catalogue import BY_TYPE, Command, Done
 from protocol.effects import CancelTimer, Decision, Effect, Logged, Send, SetTimer
 from protocol.errors import (
     RETRY_AFTER_S,
@@ -53,6 +52,7 @@ from protocol.errors import (
     revive,
 )
 from protocol.ids import Kind, Ref, uuid7
+from protocol.registry import BY_TYPE, Command, Done
 from protocol.roles import Principal
 from storage.actors import Stored
 from storage.outcomes import DUPLICATE, GONE, OK, STALE, Committed, refusal_of

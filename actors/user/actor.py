@@ -20,51 +20,52 @@ from msgspec import Struct
 from actors.actor import handles
 from actors.user.codes import Codes
 from actors.user.devices import Devices
+from actors.user.notifications import Notifications
 from actors.user.state import Session, UserState, apply
-from actors.user.told import Told
-from protocol.codes import UNIQUE_PHONE
+from protocol.code.terms import UNIQUE_PHONE
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
-from protocol.notification.catalogue import Party
+from protocol.notification.types import Party
 from protocol.roles import PROVIDERS, Role
-from protocol.user import (
+from protocol.user.commands import (
+    EndSession,
+    GrantRole,
+    OpenSession,
+    RehashPassword,
+    RevokeRole,
+    RevokeSession,
+    RevokeSessions,
+    RotateSession,
+    SignUp,
+    SwitchRole,
+)
+from protocol.user.events import (
+    RoleGranted,
+    RoleRevoked,
+    RoleSwitched,
+    SessionEnded,
+    SessionOpened,
+    SessionRefreshed,
+    SessionRevoked,
+    UserSignedUp,
+)
+from protocol.user.rows import Credentials, Person, UserRow
+from protocol.user.terms import (
     MEMBERSHIPS_MAX,
     REFRESH_GRACE_S,
     SESSIONS_MAX,
     UNIQUE_EMAIL,
     Acting,
-    Credentials,
-    EndSession,
-    GrantRole,
     Membership,
-    OpenSession,
-    Person,
-    RehashPassword,
     RevokeReason,
-    RevokeRole,
-    RevokeSession,
-    RevokeSessions,
-    RoleGranted,
-    RoleRevoked,
-    RoleSwitched,
-    Rotated,
-    RotateSession,
-    SessionEnded,
-    SessionGrant,
-    SessionOpened,
-    SessionRefreshed,
-    SessionRevoked,
-    SignUp,
-    SwitchRole,
-    UserRow,
     UserSession,
-    UserSignedUp,
     email_key,
 )
+from protocol.user.views import Rotated, SessionGrant
 
 
-class User(Devices, Told, Codes):
+class User(Devices, Notifications, Codes):
     """Roles and sessions of one user; the rest of them is inherited."""
 
     kind: ClassVar[Kind] = Kind.USER

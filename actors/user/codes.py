@@ -14,7 +14,11 @@ from msgspec.structs import replace
 
 from actors.actor import Actor, handles
 from actors.user.state import Session, UserState
-from protocol.codes import (
+from protocol.code.commands import ResetByCode, SendCode, SetPassword, VerifyContact
+from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
+from protocol.code.facts import ContactFacts
+from protocol.code.rows import CodeTarget
+from protocol.code.terms import (
     CODE_PAUSE_S,
     CODE_VALID_S,
     CODES_PER_WINDOW_MAX,
@@ -22,26 +26,17 @@ from protocol.codes import (
     EMAIL_CHANGED,
     TEMPLATES,
     UNIQUE_PHONE,
-    CodeChecked,
-    CodeIssued,
-    CodeMissed,
-    CodeTarget,
-    ContactFacts,
-    EmailVerified,
-    PasswordChanged,
     PhoneTaken,
-    PhoneVerified,
     Purpose,
-    ResetByCode,
-    SendCode,
-    SetPassword,
-    VerifyContact,
 )
+from protocol.code.views import CodeChecked
+from protocol.delivery.channels import Channel
+from protocol.delivery.rows import Delivery
 from protocol.errors import EmailTaken, Forbidden, LimitReached
 from protocol.ids import DeliveryId, SessionId, UserId
-from protocol.notification.channels import Channel
-from protocol.notification.deliveries import Delivery
-from protocol.user import UNIQUE_EMAIL, Credentials, Person, RevokeReason, SessionRevoked, email_key
+from protocol.user.events import SessionRevoked
+from protocol.user.rows import Credentials, Person
+from protocol.user.terms import UNIQUE_EMAIL, RevokeReason, email_key
 
 
 class Codes(Actor[UserState]):

@@ -13,13 +13,14 @@ from msgspec.structs import replace
 
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call
 from actors.runtime.turns import Runtime
-from protocol.business import AddMember
-from protocol.catalogue import BY_TYPE, Command
+from protocol.business.commands import AddMember
 from protocol.ids import BusinessId, Ref, UserId
+from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
-from protocol.user import GrantRole, email_key
-from server.auth.bulk import NewAccount, make_accounts
-from server.auth.passwords import Passwords
+from protocol.user.commands import GrantRole
+from protocol.user.terms import email_key
+from server.accounts.bulk import NewAccount, make_accounts
+from server.accounts.passwords import Passwords
 from server.demo.accounts import DEMO_PASSWORD
 from server.demo.plan import Plan, PlannedBusiness, PlannedMember, PlannedService, make_plan
 from storage.database import Pool
@@ -39,7 +40,7 @@ COMMANDS_AT_ONCE = 64
 REST_TIMEOUT_S = 30.0
 
 #: Told how many of how many are there, and what is being made.
-Told = Callable[[int, int, str], None]
+Notifications = Callable[[int, int, str], None]
 T = TypeVar("T")
 
 
@@ -54,7 +55,7 @@ class Place(Protocol):
 
 
 async def make_marketplace(
-    node: Place, told: Told = lambda done, total, what: None, *, password_hash: str | None = None
+    node: Place, told: Notifications = lambda done, total, what: None, *, password_hash: str | None = None
 ) -> None:
     """Make the demo marketplace, or what is missing of it.
 
@@ -81,7 +82,7 @@ class _Making:
     """One run."""
 
     node: Place
-    told: Told
+    told: Notifications
     total: int
     done: int = 0
 

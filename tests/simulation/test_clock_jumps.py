@@ -17,9 +17,9 @@ from actors.runtime import agenda as agenda_module
 from protocol.errors import Unauthenticated
 from protocol.ids import SessionId, UserId
 from protocol.roles import Role
-from protocol.user import SessionGrant
-from server.auth.keys import load_keys
-from server.auth.tokens import TokenService
+from protocol.user.views import SessionGrant
+from server.accounts.keys import load_keys
+from server.accounts.tokens import TokenService
 from storage.database import Pool
 from tests.support.faults import until
 from tests.support.kernel import declared

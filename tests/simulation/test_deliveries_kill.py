@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from protocol.delivery.channels import Channel
+from protocol.delivery.rows import Delivery
 from protocol.ids import DeliveryId, NotificationId, UserId
-from protocol.notification.channels import Channel
-from protocol.notification.deliveries import Delivery
-from server.config import EmailConfig
-from server.node import open_database
+from server.app.config import EmailConfig
+from server.app.node import open_database
 from storage.database import Pool, connect_pool
 from storage.deliveries import planning
 from tests.support.faults import until
@@ -20,7 +20,7 @@ from tests.support.process import readable_directory, server_process
 from tests.support.server import Site, make_config, open_site
 from tests.support.smtp import MailServer, mail_server
 
-LETTERS = 1_000
+WRITTEN_CHANNELS = 1_000
 AT_ONCE = 8
 #: What the killed server had in its hands is tried again after this.
 LEASE_S = 4
@@ -50,7 +50,7 @@ async def queue_letters(data_dir: Path) -> set[UUID]:
     async with open_database(config) as database:
         async with open_site(database.dsn, config) as site:
             user_id, notification_id = await somebody_told(site)
-        letters = [letter(user_id, notification_id) for _ in range(LETTERS)]
+        letters = [letter(user_id, notification_id) for _ in range(WRITTEN_CHANNELS)]
         async with opened(database.dsn) as pool, planning(pool) as planned:
             await planned.write(letters)
     return {one.id for one in letters}

@@ -12,7 +12,7 @@ import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from server.gateway.codec import JSON, Codec
+from server.live.connection.codec import JSON, Codec
 
 GOLDEN = Path(__file__).parents[1] / "contract" / "golden" / "frames"
 #: One frame of every kind that a client may send.

@@ -16,12 +16,12 @@ from aiohttp import ClientSession, ClientTimeout
 from aiohttp.web import TCPSite
 from multidict import CIMultiDictProxy
 
-from protocol.catalogue import BY_NAME
 from protocol.errors import Unauthenticated
 from protocol.ids import UserId
+from protocol.registry import BY_NAME
 from protocol.roles import Principal, Role
-from server.http.app import HttpApp
-from server.http.endpoints import Executor
+from server.rest.app import HttpApp
+from server.rest.endpoints import Executor
 from storage.database import Pool
 from tests.support import gadgets
 from tests.support.runtime import make_runtime

@@ -21,8 +21,8 @@ from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome, Published
 from actors.runtime.clock import Clock
 from actors.runtime.limits import SCAN_PAGE
 from actors.runtime.turns import FactsLoader, Runtime
-from protocol.catalogue import BY_TYPE, Command
 from protocol.ids import Kind, Ref
+from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal
 from storage.actors import load_answers, load_states
 from storage.agenda import load_due, quarantine

@@ -12,11 +12,11 @@ from actors.actor import Actor, handles
 from actors.runtime.call import Call, Outcome
 from actors.runtime.clock import Clock
 from actors.runtime.turns import Commits, Runtime
-from protocol.catalogue import BY_TYPE, Command
 from protocol.effects import Decision
 from protocol.errors import Fault, NoStaffFree, WrongState
 from protocol.events import Event
 from protocol.ids import Kind, Ref, SessionId, UserId
+from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
 from storage.actors import Answer, Stored, load_answers, load_states
 from storage.commit import Committer

@@ -12,13 +12,14 @@ from uuid import uuid4
 import msgspec
 
 from actors.runtime.call import Call, Outcome, Published
-from protocol.booking.commands import CreateBooking, PayBooking, PaymentReply
+from protocol.booking.commands import CreateBooking, PayBooking
+from protocol.booking.views import PaymentReply
 from protocol.errors import Fault
 from protocol.ids import BookingId
-from server.http.app import HttpApp
-from server.payments import SandboxPayments, open_sandbox_payments
-from server.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
-from server.webhooks.signature import sign
+from server.payments.part import SandboxPayments, open_sandbox_payments
+from server.payments.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
+from server.payments.signature import sign
+from server.rest.app import HttpApp
 from storage.database import Pool
 from tests.support.http_server import Answer, Http, authenticate, serve
 from tests.support.salon import Salon, berlin, open_salon
