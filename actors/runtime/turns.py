@@ -185,20 +185,6 @@ class Runtime:
         self.submit(Call(command, to, principal, key or f"{_random.getrandbits(128):032x}", done, if_version))
         return await answer
 
-    async def execute(self, call: Call) -> Outcome:
-        """Submit a command and wait for what comes of it."""
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        tell = call.done
-
-        def done(outcome: Outcome) -> None:
-            tell(outcome)
-            if not answer.done():
-                answer.set_result(outcome)
-
-        call.done = done
-        self.submit(call)
-        return await answer
-
     async def drain(self) -> None:
         """Wait until every command has its answer, for ``DRAIN_TIMEOUT_S`` at most; the log names what has none."""
         try:

@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
 from protocol.delivery.channels import Channel
 from protocol.device.commands import ForgetDevice
 from protocol.device.terms import ForgetReason
@@ -217,7 +216,7 @@ async def _forget_device(node: Node, one: Leased) -> None:
         return
     forget = ForgetDevice(user_id=one.user_id, device_id=one.device_id, reason=ForgetReason.GONE)
     to = Ref(Kind.USER, one.user_id)
-    outcome = await node.runtime.execute(Call(forget, to, SYSTEM_PRINCIPAL, f"gone/{one.id}", lambda outcome: None))
+    outcome = await node.runtime.call(forget, to, key=f"gone/{one.id}")
     if outcome.error is not None:
         log.warning("push.not_forgotten", action="at_the_next_message", error=outcome.error.code)
 

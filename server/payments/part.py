@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
-from actors.runtime.call import Published
+from actors.runtime.call import Caller, Published
 from protocol.ids import BookingId, PaymentId
 from server.edge.handlers import PlainHandler
 from server.edge.secret_file import load_secret
@@ -17,7 +17,7 @@ from server.payments.refunds import Refunds
 from server.payments.sandbox.gateway import Sandbox
 from server.payments.sandbox.wire import WEBHOOK_PATH
 from server.payments.sandbox_adapter import SandboxGateway
-from server.payments.webhooks import Executor, PaymentWebhooks
+from server.payments.webhooks import PaymentWebhooks
 from storage.database import Pool
 from storage.queries.payment import find_payment, keep_unmatched_event, load_refunding
 
@@ -31,7 +31,7 @@ class SandboxPayments:
         self,
         http: ClientSession,
         pool: Pool,
-        runtime: Executor,
+        runtime: Caller,
         *,
         now: Callable[[], datetime],
         webhook_secrets: tuple[str, ...],
@@ -78,7 +78,7 @@ class SandboxPayments:
 @asynccontextmanager
 async def open_sandbox_payments(
     pool: Pool,
-    runtime: Executor,
+    runtime: Caller,
     *,
     now: Callable[[], datetime],
     keys_dir: Path,

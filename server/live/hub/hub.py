@@ -25,7 +25,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from msgspec import Struct
 
 from actors.runtime.call import Call, Published
-from protocol.errors import Unavailable
+from protocol.errors import RETRY_AFTER_S, Unavailable
 from protocol.frames import AckState, CloseCode, OpenOutcome, SignalState
 from protocol.ids import SessionId, UserId
 from protocol.registry import Query
@@ -60,7 +60,6 @@ from storage.supervision import end
 
 log = structlog.get_logger()
 
-RETRY_AFTER_S = 1.0
 #: Users whose inboxes are looked at in one statement.
 HEAL_USERS = 1_000
 

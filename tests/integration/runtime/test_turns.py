@@ -49,6 +49,7 @@ from tests.support.samples import (
     OpenCounter,
     Pay,
     Tell,
+    execute,
     free_staff,
     make_call,
     make_samples_runtime,
@@ -80,7 +81,7 @@ Send = Callable[..., Awaitable[Outcome]]
 
 async def send(runtime: Runtime, command: Command, principal: Principal | None = None, **options: Any) -> Outcome:
     async with asyncio.timeout(HANG_S):
-        return await runtime.execute(make_call(command, principal, **options))
+        return await execute(runtime, make_call(command, principal, **options))
 
 
 async def settled() -> None:
