@@ -37,6 +37,7 @@ from protocol.notification.types import DRIVEN_BY, Party
 from protocol.registry import Command
 from protocol.roles import Principal
 
+#: Events of one turn, its effects with the rows that follow from its state, and users who hear of one event.
 EVENTS_MAX = 16
 EFFECTS_MAX = 128
 RECIPIENTS_MAX = 64

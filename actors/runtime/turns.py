@@ -103,8 +103,6 @@ class Runtime:
         self._retries = Retries(load_answers, self._tell)
         self._decoders = {kind: msgspec.json.Decoder(cls.state_type) for kind, cls in actors.items()}
         self._handlers: dict[type, Handler] = {c: h for cls in actors.values() for c, h in cls.handlers.items()}
-        missing = {handler.facts for handler in self._handlers.values() if handler.facts} - self._facts.keys()
-        assert not missing, f"no loader for the facts {missing}"
         self._activations = Activations()
         self._in_flight: dict[tuple[int, str], Call] = {}
         self._quiet = asyncio.Event()
@@ -209,7 +207,7 @@ class Runtime:
             if len(activation.pending) >= PIPELINE_MAX:
                 return
             handler = self._handlers.get(type(activation.mailbox[0].command))
-            if handler is None:
+            if handler is None or (handler.facts is not None and handler.facts not in self._facts):
                 self._crashed(activation.mailbox.popleft(), "dispatch")
                 continue
             if handler.facts is not None and activation.mailbox[0].refusal is None:

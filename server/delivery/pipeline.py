@@ -41,6 +41,7 @@ from storage.deliveries import Leased, reclaim
 from storage.outbox import tell
 from storage.queries.device import load_addresses
 from storage.short_messages import note_stop
+from storage.supervision import Supervised
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +97,11 @@ class DeliveryPipeline:
         )
         self.announcer = OutboxRelay(partial(tell, node.pool), self.planner.plan_all)
 
+    @property
+    def tasks(self) -> list[Supervised]:
+        """The loops of the workers and the outbox relay."""
+        return [self.announcer.task, *[courier.task for courier in self.couriers.values()]]
+
     def start(self) -> None:
         """Go to work, with what was left from before."""
         for courier in self.couriers.values():
@@ -134,6 +140,7 @@ async def open_delivery(config: Config, node: Node, links: Links) -> AsyncIterat
     reaching = DeliveryPipeline(node, adapters_of(config, node), config.deliveries, letters)
     node.listeners.append(reaching.announcer.on_event)
     node.time_moved.append(reaching.time_moved)
+    node.tasks += reaching.tasks
     reaching.start()
     often_s = min(RECLAIM_EVERY_S, config.deliveries.lease_s / 4)
     node.agenda.every("reclaim deliveries", often_s, reaching.reclaim)

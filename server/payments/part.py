@@ -20,6 +20,7 @@ from server.payments.sandbox_adapter import SandboxGateway
 from server.payments.webhooks import PaymentWebhooks
 from storage.database import Pool
 from storage.queries.payment import find_payment, keep_unmatched_event, load_refunding
+from storage.supervision import Supervised
 
 _SECRET_FILE = "sandbox-webhook.secret"
 
@@ -55,6 +56,11 @@ class SandboxPayments:
     def routes(self) -> Mapping[tuple[str, str], PlainHandler]:
         """What is served: the gateway's pages, and our own ear for it."""
         return {**self.sandbox.routes, ("POST", WEBHOOK_PATH): self._webhooks.handle}
+
+    @property
+    def tasks(self) -> list[Supervised]:
+        """The loop that asks for refunds."""
+        return [self._refunds.task]
 
     def on_event(self, published: Published) -> None:
         """Hear of each committed event."""

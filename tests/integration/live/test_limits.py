@@ -233,7 +233,7 @@ async def _breaks_the_standard(gateway: Gateway, line: ClientConnection) -> None
 async def _is_revoked(gateway: Gateway, line: ClientConnection) -> None:
     await hello(gateway, line, gateway.token(ada))
     await line.recv()
-    gateway.hub.revoke(SessionId(ADA))
+    gateway.hub.revoke(ADA, SessionId(ADA))
     await ended(line)
 
 
@@ -296,7 +296,7 @@ async def test_a_stream_and_a_poll_give_their_place_back(node: Node, accept: str
             await wait_for(gateway, CAP)
             full = await knock(gateway)
             if how == "revoked":
-                gateway.hub.revoke(SessionId(ADA))
+                gateway.hub.revoke(ADA, SessionId(ADA))
             else:
                 for writer in writers:
                     writer.transport.abort()

@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-import server.app.node
 from actors.actor import EFFECTS_MAX, EVENTS_MAX, handles
 from actors.runtime import turns
 from actors.runtime.call import Outcome
@@ -23,12 +22,13 @@ from protocol.roles import Role
 from protocol.user.commands import GrantRole
 from protocol.user.terms import UNIQUE_EMAIL
 from protocol.user.views import CurrentUser
+from server.app import node as wiring
 from storage import commit as committing
 from storage.batch import BATCH_MAX
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import OK, STALE, Committed
-from tests.support.faults import until
+from tests.support.faults import until, until_blocked
 from tests.support.gadgets import Gadget, MakeGadget, MeltGadget, declared_gadgets
 from tests.support.kernel import HANG_S, booking, commit, declared, make_decision, running, statuses
 from tests.support.runtime import Node, make_runtime
@@ -45,7 +45,7 @@ from tests.support.samples import (
     make_call,
     make_samples_runtime,
 )
-from tests.support.server import make_config, open_site, outcome_of
+from tests.support.server import Site, make_config, open_site, outcome_of
 
 
 class Unruly(Counter):
@@ -216,6 +216,17 @@ async def test_a_command_without_a_handler_is_internal_and_the_actor_goes_on(dat
             await drained(node)
 
 
+async def test_facts_without_a_loader_are_internal_and_the_actor_goes_on(database_dsn: str, pool: Pool) -> None:
+    counter = uuid4()
+    with declared():
+        async with make_runtime(database_dsn, pool, {Kind.BOOKING: Counter}, {}) as node:
+            outcome = await answered(node.send(AddKnown(booking_id=counter)))
+
+            assert isinstance(outcome.error, Internal)
+            assert (await answered(node.send(Add(booking_id=counter)))).error is None
+            await drained(node)
+
+
 # Bounds of a turn
 
 
@@ -269,16 +280,6 @@ def kill(name: str = "committer") -> None:
     task.cancel()
 
 
-async def until_blocked(pool: Pool) -> None:
-    async def blocked() -> bool:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        return bool(await pool.fetchval(waiting))
-
-    await until(blocked)
-
-
 async def test_a_committer_that_dies_answers_all_that_it_holds_and_starts_again(database_dsn: str, pool: Pool) -> None:
     outcomes: list[Committed] = []
     async with running(database_dsn) as committer:
@@ -327,7 +328,7 @@ async def test_a_server_whose_committer_is_dead_is_not_ready_and_names_it(
             raise OSError("no route")
         return await connect_committer(dsn)
 
-    monkeypatch.setattr(server.app.node, "connect_committer", connect)
+    monkeypatch.setattr(wiring, "connect_committer", connect)
     async with open_site(database_dsn, make_config(tmp_path)) as site:
         ada = await site.person("Ada")
         grant = GrantRole(user_id=ada.id, role=Role.ADMIN)
@@ -351,6 +352,40 @@ async def test_a_server_whose_committer_is_dead_is_not_ready_and_names_it(
         reachable = True
         await until(ready)
         await site.system(grant)
+
+
+#: Those that every server has; the agenda has further ones for its jobs.
+LOOPS = {
+    "committer 1",
+    "agenda scan",
+    "agenda sweep",
+    "agenda passivate",
+    "live housekeeping",
+    "auth watch",
+    "outbox relay",
+    "delivery worker email",
+    "delivery worker push",
+    "delivery worker sms",
+    "refunds",
+}
+
+
+async def test_every_loop_of_a_server_that_dies_is_logged_and_starts_again(server: Site) -> None:
+    with capture_logs() as logs:
+
+        def said(event: str) -> set[str]:
+            return {line["task"] for line in logs if line["event"] == event}
+
+        async def restarted() -> bool:
+            return said("task.restarted") >= LOOPS
+
+        for name in LOOPS:
+            kill(name)
+        await until(restarted)
+
+    assert said("task.died") == LOOPS
+    assert server.node.dead() == []
+    await server.person("Ada")
 
 
 async def test_a_committer_that_was_stopped_refuses(database_dsn: str) -> None:
