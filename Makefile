@@ -1,7 +1,7 @@
 # `make` alone lists the targets. `make setup` needs only Python >= 3.11 and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check fast test audit run demo bench soak lock
+.PHONY: help setup format check fast test audit run demo bench soak limits lock
 
 PYTHON ?= $(shell for candidate in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -55,6 +55,9 @@ bench: $(STAMP) ## Run the workloads and print their table
 SOAK ?= --rounds 20
 soak: $(STAMP) ## Kill, freeze and cut off a real server under load; prove after each round that nothing was lost (SOAK=…)
 	$(BIN)/python -m tests.soak $(SOAK)
+
+limits: $(STAMP) ## Print every named bound of the code
+	@$(BIN)/python -m tests.support.limits
 
 lock: ## Resolve the .in files into the hashed lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \

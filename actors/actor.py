@@ -12,7 +12,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from protocol.catalogue import Command
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -28,14 +27,17 @@ from protocol.effects import (
     Send,
     SetTimer,
     Transfer,
+    UniqueKey,
 )
 from protocol.errors import NotFound, WrongState
 from protocol.events import Event, Row
 from protocol.ids import AgendaId, BookingId, Kind, Ref, UserId
-from protocol.notification.catalogue import DRIVEN_BY, Party
-from protocol.notification.views import Announcement
+from protocol.notification.rows import OutboxEntry
+from protocol.notification.types import DRIVEN_BY, Party
+from protocol.registry import Command
 from protocol.roles import Principal
 
+#: Events of one turn, its effects with the rows that follow from its state, and users who hear of one event.
 EVENTS_MAX = 16
 EFFECTS_MAX = 128
 RECIPIENTS_MAX = 64
@@ -174,7 +176,7 @@ class Actor(Generic[S]):
         recipients = tuple(user_id for user_id in named if user_id != own)
         if recipients:
             self.put(
-                Announcement(
+                OutboxEntry(
                     id=self.new_id(),
                     type=told.name,
                     kind=self.kind.value,
@@ -218,13 +220,13 @@ class Actor(Generic[S]):
         """Give claimed time back."""
         self.effects.append(FreeSlot(slot_id))
 
-    def claim_key(self, scope: str, key: str) -> None:
-        """Claim a name for this actor that only one may have."""
-        self.effects.append(ClaimKey(scope, key, self.actor_id))
+    def claim_key(self, unique: UniqueKey, key: str) -> None:
+        """Claim a name for this actor that only one may have; the command is refused with ``unique.taken`` if not."""
+        self.effects.append(ClaimKey(unique, key, self.actor_id))
 
-    def release_key(self, scope: str, key: str) -> None:
+    def release_key(self, unique: UniqueKey, key: str) -> None:
         """Give the name back."""
-        self.effects.append(ReleaseKey(scope, key))
+        self.effects.append(ReleaseKey(unique, key))
 
     def transfer(self, debit: str, credit: str, amount_minor: int, currency: str, reason: str) -> None:
         """Move money between two accounts; nothing happens for an amount of 0."""

@@ -10,7 +10,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Tally, Window, address_of, read_plan, report
+from bench.client import Histogram, Window, address_of, read_plan, report
 
 CONNECT_TIMEOUT_S = 10.0
 #: Neighbouring requests ask for times this many steps apart, so that they fall all over the calendar.
@@ -109,7 +109,7 @@ class Booker(asyncio.Protocol):
             self._window.failed(f"connection lost: {exc}")
 
 
-async def book(plan: BookPlan) -> Tally:
+async def book(plan: BookPlan) -> Histogram:
     """Run the plan."""
     window, requests, address = Window(plan.warmup_s, plan.seconds), Requests(plan), address_of(plan.url)
     loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Tally, Window, address_of, read_plan, report
+from bench.client import Histogram, Window, address_of, read_plan, report
 from protocol.frames import SUBPROTOCOL_JSON
 
 CONNECT_TIMEOUT_S = 30.0
@@ -150,7 +150,7 @@ def _message(plan: ChatPlan, conversation: str) -> bytes:
     return f'{{"frame":"command","id":"{plan.run}-%07d","name":"conversation.post","data":{data}}}'.encode()
 
 
-async def chat(plan: ChatPlan) -> Tally:
+async def chat(plan: ChatPlan) -> Histogram:
     """Run the plan."""
     window, address, host = Window(plan.warmup_s, plan.seconds), address_of(plan.url), urlsplit(plan.url).netloc
     loop = asyncio.get_running_loop()

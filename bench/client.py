@@ -20,7 +20,7 @@ DRAIN_TIMEOUT_S = 10.0
 DRAIN_POLL_S = 0.01
 
 
-class Tally(Struct, frozen=True, kw_only=True):
+class Histogram(Struct, frozen=True, kw_only=True):
     """What a client saw in its window."""
 
     #: Requests answered well.
@@ -80,10 +80,10 @@ class Window:
         self._done = len(self.latencies)
         _say(CLOSED)
 
-    def tally(self) -> Tally:
+    def tally(self) -> Histogram:
         """Add up."""
         counted = sorted(self.latencies[self._before : self._done]) or [0.0]
-        return Tally(
+        return Histogram(
             done=self._done - self._before,
             seconds=self._took_s,
             p50_s=counted[len(counted) // 2],

@@ -8,7 +8,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Tally, Window, read_plan, report
+from bench.client import Histogram, Window, read_plan, report
 from bench.line import open_lines
 from bench.member import Member
 
@@ -34,12 +34,12 @@ class FanoutPlan(Struct, frozen=True, kw_only=True):
 class FanoutTally(Struct, frozen=True, kw_only=True):
     """What was heard."""
 
-    tally: Tally
+    tally: Histogram
     #: One event, as it came.
     sample: str
 
 
-class Crowd:
+class ConnectionLimiter:
     """All sockets together. An event is done when all have heard it."""
 
     def __init__(self, window: Window, plan: FanoutPlan) -> None:
@@ -84,7 +84,7 @@ class Crowd:
 class Hearer(Member):
     """One socket of the crowd."""
 
-    def __init__(self, crowd: Crowd, token: str, host: str) -> None:
+    def __init__(self, crowd: ConnectionLimiter, token: str, host: str) -> None:
         super().__init__(token, "", host)
         self.event = crowd.event  # type: ignore[method-assign]  # one call less for each delivery
 
@@ -92,7 +92,7 @@ class Hearer(Member):
 async def fanout(plan: FanoutPlan) -> FanoutTally:
     """Run the plan."""
     window = Window(plan.warmup_s, plan.seconds)
-    crowd = Crowd(window, plan)
+    crowd = ConnectionLimiter(window, plan)
     makers = [
         partial(Hearer, crowd, plan.tokens[n % len(plan.tokens)] if plan.tokens else "") for n in range(plan.sockets)
     ]

@@ -6,7 +6,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Tally, Window, read_plan, report
+from bench.client import Histogram, Window, read_plan, report
 from bench.line import open_lines
 from bench.member import members
 
@@ -24,7 +24,7 @@ class IdlePlan(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-async def idle(plan: IdlePlan) -> Tally:
+async def idle(plan: IdlePlan) -> Histogram:
     """Run the plan."""
     window = Window(plan.settle_s, plan.seconds)
     async with asyncio.timeout(OPEN_TIMEOUT_S):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from server.config import PREFIX
-from server.running import Running, find_running
+from server.app.config import PREFIX
+from server.ops.pid_file import Running, read_pid_file
 from storage.database import connect
 from storage.embedded import EmbeddedPostgres
 
@@ -135,7 +135,7 @@ def _spawn_server(
 async def _wait_up(process: subprocess.Popen[bytes], data_dir: Path, log_path: Path) -> Running:
     deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
     while asyncio.get_running_loop().time() < deadline and process.poll() is None:
-        running = find_running(data_dir)
+        running = read_pid_file(data_dir)
         if running is not None:
             return running
         await asyncio.sleep(POLL_S)

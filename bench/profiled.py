@@ -110,7 +110,7 @@ def _table(own: Counter[str], within: Counter[str], seen: int) -> str:
 
 
 if __name__ == "__main__":
-    from server.cli import app
+    from server.app.cli import app
 
     Sampler(Path(sys.argv.pop(1)), threading.get_ident()).start()
     app()

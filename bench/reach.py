@@ -16,20 +16,20 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from actors.runtime.call import Call
 from bench.compared import Compared
 from bench.machine import ROOT, open_server
 from bench.market import STEP, Market, make_market
 from bench.sockets import TOKEN_LIFETIME_S, Place
 from protocol.booking.commands import CreateBooking
 from protocol.ids import Kind, Ref, ServiceId, SessionId, UserId
-from protocol.notification.views import Announcement
+from protocol.notification.rows import OutboxEntry
 from protocol.roles import Role
-from protocol.user import RevokeReason, SessionOpened, SessionRevoked
-from server.auth.keys import load_keys
-from server.auth.tokens import TokenService
-from server.config import Config
-from server.node import Node, open_node
+from protocol.user.events import SessionOpened, SessionRevoked
+from protocol.user.terms import RevokeReason
+from server.accounts.keys import load_keys
+from server.accounts.tokens import TokenService
+from server.app.config import Config
+from server.app.node import Node, open_node
 from storage.database import Connection, connect
 
 #: Half of them go by e-mail alone, half by e-mail and push.
@@ -193,14 +193,14 @@ class _Work:
             some = [self._announcement(nth) for nth in range(at, min(at + _ANNOUNCE_PAGE, count))]
             await self._observer.execute("SELECT put_announcements($1::text::json)", msgspec.json.encode(some).decode())
 
-    def _announcement(self, nth: int) -> Announcement:
+    def _announcement(self, nth: int) -> OutboxEntry:
         user_id, session_id = self._people[nth % len(self._people)], SessionId(uuid4())
         # So long ago that push does not wait for a live device.
         at = datetime.now(UTC) - timedelta(seconds=60)
         opened = SessionOpened(session_id=session_id, device="web", role=Role.CUSTOMER, expires_at=at, at=at)
         revoked = SessionRevoked(session_id=session_id, reason=RevokeReason.REUSE, at=at)
         event = opened if nth % 2 else revoked
-        return Announcement(
+        return OutboxEntry(
             id=uuid4(),
             type=event.type,
             kind=Kind.USER,
@@ -219,7 +219,7 @@ class _Work:
             service_id=ServiceId(offer.service_id), staff_id=offer.staff_id, start_at=first + STEP * turn
         )
         to, customer = Ref(Kind.BOOKING, node.runtime.new_id()), self._tokens.verify(token)
-        outcome = await node.runtime.execute(Call(command, to, customer, str(uuid4()), lambda outcome: None))
+        outcome = await node.runtime.call(command, to, customer)
         if outcome.error is not None:
             raise outcome.error
         return outcome.to.id, token

@@ -14,18 +14,18 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from bench.client import CLOSED, OPENED, Tally
+from bench.client import CLOSED, OPENED, Histogram
 from bench.compared import Compared
-from bench.crowd import MISSED, Crowd, make_crowd
+from bench.crowd import MISSED, ConnectionLimiter, make_crowd
 from bench.fanout import NUMBER, FanoutPlan, FanoutTally
 from bench.idle import IdlePlan
 from bench.machine import ROOT, open_server
 from bench.storm import StormPlan, StormTally
 from bench.workloads import ClientFailed
-from server.auth.keys import load_keys
-from server.auth.tokens import TokenService
-from server.config import Config
-from server.node import open_node
+from server.accounts.keys import load_keys
+from server.accounts.tokens import TokenService
+from server.app.config import Config
+from server.app.node import open_node
 from storage.database import Connection, connect
 from storage.embedded import EmbeddedPostgres
 
@@ -56,9 +56,9 @@ class Place:
         self.home = home
         self.postgres = postgres
         self.seconds = seconds
-        self._crowd: Crowd | None = None
+        self._crowd: ConnectionLimiter | None = None
 
-    async def crowd(self) -> Crowd:
+    async def crowd(self) -> ConnectionLimiter:
         """The people with the sockets."""
         if self._crowd is None:
             tokens = TokenService(load_keys(self.home / "server" / "keys"), lifetime_s=TOKEN_LIFETIME_S)
@@ -231,7 +231,7 @@ async def _idle(
     before = side.memory_bytes
     plan = IdlePlan(url=side.url, sessions=count, tokens=tokens, settle_s=SETTLE_S, seconds=IDLE_S)
     watched = await run_client("bench.idle", plan, side, SETTLE_S + IDLE_S)
-    tally = msgspec.json.decode(watched.said, type=Tally)
+    tally = msgspec.json.decode(watched.said, type=Histogram)
     wrong(tally.wrong)
     return (watched.memory_bytes - before) / count, watched.cpu_s / count / tally.seconds * 60 * 1e6
 

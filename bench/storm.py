@@ -8,7 +8,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Tally, Window, read_plan, report
+from bench.client import Histogram, Window, read_plan, report
 from bench.line import open_lines
 from bench.member import Member
 
@@ -31,7 +31,7 @@ class StormPlan(Struct, frozen=True, kw_only=True):
 class StormTally(Struct, frozen=True, kw_only=True):
     """What they heard."""
 
-    tally: Tally
+    tally: Histogram
     #: When half of them, and when the last had everything, from the first connection on.
     half_s: float
     last_s: float

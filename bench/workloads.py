@@ -13,7 +13,7 @@ import msgspec
 
 from bench.book import BookPlan
 from bench.chat import ChatPlan
-from bench.client import CLOSED, OPENED, Tally
+from bench.client import CLOSED, OPENED, Histogram
 from bench.machine import ROOT, Spent, spent
 from bench.market import Market, starts
 from bench.measured import Measured
@@ -83,7 +83,7 @@ async def _run(name: str, module: str, target: Target, plan: bytes, takes_s: flo
             await _expect(client.stdout, CLOSED)
             target.watch(None)
             used, batches = _spent(target).since(before), await _batches(target.url)
-            tally = msgspec.json.decode(await client.stdout.readline(), type=Tally)
+            tally = msgspec.json.decode(await client.stdout.readline(), type=Histogram)
             await client.wait()
     finally:
         if client.returncode is None:
@@ -92,7 +92,7 @@ async def _run(name: str, module: str, target: Target, plan: bytes, takes_s: flo
     return _measured(name, tally, used, (batches[0] - batches_before[0], batches[1] - batches_before[1]))
 
 
-def _measured(name: str, tally: Tally, used: Spent, batches: tuple[float, float]) -> Measured:
+def _measured(name: str, tally: Histogram, used: Spent, batches: tuple[float, float]) -> Measured:
     done = max(1, tally.done)
     return Measured(
         name=name,

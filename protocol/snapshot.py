@@ -1,8 +1,8 @@
 """The snapshot: everything open that a user may see, as of one event number, so that a client can go on from there."""
 
 from protocol.booking.views import BookingView
-from protocol.catalogue import Query, View, query
-from protocol.conversation import ConversationView
+from protocol.conversation.views import ConversationView
+from protocol.registry import Query, View, query
 from protocol.roles import ANYONE
 
 #: Open bookings and threads in one snapshot; the rest is fetched from their lists.

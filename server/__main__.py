@@ -1,5 +1,5 @@
 """``python -m server``: the command line."""
 
-from server.cli import app
+from server.app.cli import app
 
 app()

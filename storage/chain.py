@@ -12,7 +12,7 @@ import asyncpg
 
 from storage.database import Connection
 from storage.seal import NO_HASH, Entry, seal_head, transfer_bytes
-from storage.verify import CHECK_MAX_S, Broken, Finding
+from storage.verify import CHECK_MAX_S, Finding, Violation
 
 #: Rows that are read at once.
 SEALS_PAGE, MEMBERS_PAGE = 500, 2_000
@@ -78,7 +78,7 @@ async def check_chain(connection: Connection, expected: Sequence[SealMark] = ())
     head = f"the last seal is {walk.head}" if walk.head is not None else "no seal yet"
     yield walk.chain.finding(f"{head}\ntransfers sealed: {walk.covered}, waiting for their seal: {waiting}")
     yield walk.transfers.finding()
-    left_out = Broken(COMPLETE)
+    left_out = Violation(COMPLETE)
     async for row in connection.cursor(_LEFT_OUT, prefetch=MEMBERS_PAGE, timeout=CHECK_MAX_S):
         left_out.add(f"transfer {row['id']}: neither sealed nor waiting")
     yield left_out.finding()
@@ -93,7 +93,7 @@ class _Walk:
     """One way along the chain, from its first seal to its last."""
 
     def __init__(self, connection: Connection, expected: Sequence[SealMark]) -> None:
-        self.chain, self.transfers, self.expected = Broken(UNBROKEN), Broken(UNCHANGED), Broken(EXPECTED)
+        self.chain, self.transfers, self.expected = Violation(UNBROKEN), Violation(UNCHANGED), Violation(EXPECTED)
         self.head: SealMark | None = None
         self.covered = 0
         self.unseen: dict[int, list[SealMark]] = {}

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from protocol.catalogue import name_of
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -27,6 +26,7 @@ from protocol.effects import (
     SetTimer,
     Transfer,
 )
+from protocol.registry import name_of
 
 #: Between two texts of a column, and instead of one that is null. JSON has no such characters, and no other text may.
 _SEPARATOR, _NULL = "\x1f", "\x1e"
@@ -192,11 +192,11 @@ def _free_slot(groups: Groups, idx: int, decision: Decision, effect: FreeSlot) -
 
 
 def _claim_key(groups: Groups, idx: int, decision: Decision, effect: ClaimKey) -> None:
-    groups["keys"].append((idx, effect.scope, effect.key, effect.owner))
+    groups["keys"].append((idx, effect.unique.scope, effect.key, effect.owner))
 
 
 def _release_key(groups: Groups, idx: int, decision: Decision, effect: ReleaseKey) -> None:
-    groups["keys_released"].append((idx, effect.scope, effect.key))
+    groups["keys_released"].append((idx, effect.unique.scope, effect.key))
 
 
 def _transfer(groups: Groups, idx: int, decision: Decision, effect: Transfer) -> None:

@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from protocol.confidential import Confidential
+from protocol.delivery.channels import Channel
+from protocol.delivery.rows import Delivery
+from protocol.delivery.terms import Deferred, DeliveryState, RoutableNotification, Unless
 from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
-from protocol.notification.channels import Channel
-from protocol.notification.deliveries import Delivery, DeliveryState, PutOff, Unless, Unplanned
-from protocol.user import Confidential
 from storage.database import Pool
 from storage.queries.notification import read_event
 
@@ -162,7 +163,7 @@ UPDATE deliveries SET secret = NULL, address = NULL
 class Planning:
     """A round of planning under way: its notifications, and where their deliveries are put."""
 
-    def __init__(self, items: Sequence[Unplanned], fetch: Callable[..., Awaitable[Sequence[Any]]]) -> None:
+    def __init__(self, items: Sequence[RoutableNotification], fetch: Callable[..., Awaitable[Sequence[Any]]]) -> None:
         self.items = items
         self._fetch = fetch
 
@@ -172,7 +173,7 @@ class Planning:
             data = msgspec.json.encode(deliveries).decode()
             await self._fetch("SELECT put_deliveries($1::text::json)", data)
 
-    async def put_off(self, items: Sequence[PutOff]) -> set[DeliveryId]:
+    async def put_off(self, items: Sequence[Deferred]) -> set[DeliveryId]:
         """Keep these for their readers' digests; answers the deliveries of those that were opened by it."""
         if not items:
             return set()
@@ -190,8 +191,8 @@ async def planning(pool: Pool) -> AsyncIterator[Planning]:
         yield Planning([_unplanned(row) for row in rows], connection.fetch)
 
 
-def _unplanned(row: Any) -> Unplanned:
-    return Unplanned(**{**row, "event": read_event(row["type"], row["event"])})
+def _unplanned(row: Any) -> RoutableNotification:
+    return RoutableNotification(**{**row, "event": read_event(row["type"], row["event"])})
 
 
 async def lease(

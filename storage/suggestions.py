@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from protocol.ids import ConversationId, MessageId, SuggestionId, UserId
-from protocol.suggestions import ReplySource
+from protocol.suggestion.terms import ReplySource
 from storage.database import Pool
 
 #: Suggestions that one statement looks at, and uses that it counts.

@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Broken:
+class Violation:
     """What one check found: all of it counted, some of it named."""
 
     name: str
@@ -215,7 +215,7 @@ async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
 
 async def run_check(pool: Pool, check: Check) -> Finding:
     """Look for what breaks one invariant."""
-    broken = Broken(check.name)
+    broken = Violation(check.name)
     async with snapshot(pool) as connection:
         async for row in connection.cursor(check.sql, prefetch=ROWS_AT_ONCE, timeout=CHECK_MAX_S):
             broken.add(str(row[0]))

@@ -17,14 +17,13 @@ from typing import ClassVar
 from msgspec import Struct
 
 from actors.actor import handles
+from actors.booking.creation import placed
 from actors.booking.escrow import Escrow
-from actors.booking.placing import placed
-from actors.booking.showing import booking_reply, booking_row
 from actors.booking.state import TRANSITIONS, BookingState, S, after
+from actors.booking.views import booking_reply, booking_row
 from protocol.booking.commands import (
     ApproveBooking,
     AutoRelease,
-    BookingReply,
     CancelBooking,
     CompleteBooking,
     ConfirmRelease,
@@ -34,7 +33,6 @@ from protocol.booking.commands import (
     GiveUpBooking,
     LapseApproval,
     PayBooking,
-    PaymentReply,
     RecordPayment,
     RemindCustomer,
     StartBooking,
@@ -52,16 +50,18 @@ from protocol.booking.events import (
     BookingStarted,
 )
 from protocol.booking.facts import BookingFacts, LateSlot
+from protocol.booking.rows import BookingNotesRow, RemarkRow
 from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause, RemarkAbout, RemarkAudience
-from protocol.booking.views import BookingNotesRow, RemarkRow
-from protocol.catalogue import Command
-from protocol.conversation import CloseConversation, OpenConversation, Participant, ReplaceMember
+from protocol.booking.views import BookingReply, PaymentReply
+from protocol.conversation.commands import CloseConversation, OpenConversation, ReplaceMember
+from protocol.conversation.terms import Participant
 from protocol.effects import HoldStatus
 from protocol.errors import Forbidden, Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
 from protocol.ids import ConversationId, Kind, PaymentId, Ref, UserId
 from protocol.money import major_number
-from protocol.notification.catalogue import Party
+from protocol.notification.types import Party
+from protocol.registry import Command
 from protocol.roles import Role
 
 PAYMENT_WINDOW = timedelta(minutes=15)

@@ -6,8 +6,8 @@ the payment    asked for ──▶ captured ──▶ … or, where nothing is l
 """
 
 from actors.actor import Actor, handles
-from actors.booking.showing import payment_row
 from actors.booking.state import BookingState
+from actors.booking.views import payment_row
 from actors.rules import ledger
 from actors.rules.commission import split_commission
 from protocol.booking.commands import RecordPayment, RecordRefund

@@ -39,11 +39,11 @@ from protocol.booking.events import (
     PaymentUnplaced,
 )
 from protocol.booking.terms import BookingStatus, DeclineReason, PaymentMethod, PaymentStatus
-from protocol.catalogue import Command
 from protocol.effects import HoldStatus
 from protocol.events import Event
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
 from protocol.money import Money, PriceSnapshot
+from protocol.registry import Command
 
 S = BookingStatus
 #: From which statuses each command may come.

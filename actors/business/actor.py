@@ -17,32 +17,13 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from actors.actor import handles
-from actors.business.editing import Check, business_row, changes
 from actors.business.services import Services
 from actors.business.state import BusinessState, Member, after
+from actors.business.validation import Check, business_row, changes
 from actors.rules.commission import COMMISSION_BP_DEFAULT
-from protocol.business import (
-    MEMBERS_MAX,
+from protocol.business.commands import (
     AddMember,
-    AlreadyMember,
     BlockCustomer,
-    BlockedPairRow,
-    BusinessAvailabilityChanged,
-    BusinessCustomerBlocked,
-    BusinessCustomerUnblocked,
-    BusinessHoursChanged,
-    BusinessMemberAdded,
-    BusinessMemberChanged,
-    BusinessMemberRemoved,
-    BusinessRecord,
-    BusinessRegistered,
-    BusinessReply,
-    BusinessRow,
-    BusinessUpdated,
-    MemberRecord,
-    MemberReply,
-    MemberRow,
-    OwnerStays,
     RegisterBusiness,
     RemoveMember,
     SetAvailability,
@@ -51,11 +32,26 @@ from protocol.business import (
     UpdateBusiness,
     UpdateMember,
 )
+from protocol.business.events import (
+    BusinessAvailabilityChanged,
+    BusinessCustomerBlocked,
+    BusinessCustomerUnblocked,
+    BusinessHoursChanged,
+    BusinessMemberAdded,
+    BusinessMemberChanged,
+    BusinessMemberRemoved,
+    BusinessRegistered,
+    BusinessUpdated,
+)
+from protocol.business.facts import BusinessRecord, MemberRecord
+from protocol.business.rows import BlockedPairRow, BusinessRow, MemberRow
+from protocol.business.terms import MEMBERS_MAX, AlreadyMember, OwnerStays
+from protocol.business.views import BusinessReply, MemberReply
 from protocol.errors import Forbidden, LimitReached, NotFound
 from protocol.ids import Kind, Ref, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.roles import Role
-from protocol.user import GrantRole, RevokeRole
+from protocol.user.commands import GrantRole, RevokeRole
 
 #: What ``UpdateBusiness`` changes in the row just as it is said.
 _SETTINGS = (

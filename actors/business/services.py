@@ -7,25 +7,16 @@ from msgspec import UnsetType
 from msgspec.structs import replace
 
 from actors.actor import handles
-from actors.business.editing import Check, changes, service_reply, service_row
-from actors.business.managed import Managed
+from actors.business.permissions import Managed
+from actors.business.validation import Check, changes, service_reply, service_row
 from protocol.errors import LimitReached, NotFound
 from protocol.ids import ServiceId
-from protocol.service import (
-    SERVICES_MAX,
-    CreateService,
-    DeactivateService,
-    ServiceCreated,
-    ServiceDeactivated,
-    ServiceRecord,
-    ServiceReply,
-    ServiceRow,
-    ServiceStaffChanged,
-    ServiceStaffRow,
-    ServiceUpdated,
-    SetServiceStaff,
-    UpdateService,
-)
+from protocol.service.commands import CreateService, DeactivateService, SetServiceStaff, UpdateService
+from protocol.service.events import ServiceCreated, ServiceDeactivated, ServiceStaffChanged, ServiceUpdated
+from protocol.service.facts import ServiceRecord
+from protocol.service.rows import ServiceRow, ServiceStaffRow
+from protocol.service.terms import SERVICES_MAX
+from protocol.service.views import ServiceReply
 
 #: What ``UpdateService`` changes in the row just as it is said.
 _SETTINGS = (

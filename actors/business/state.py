@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocol.business import (
+from protocol.business.events import (
     BusinessMemberAdded,
     BusinessMemberChanged,
     BusinessMemberRemoved,
@@ -14,7 +14,7 @@ from protocol.events import Event
 from protocol.ids import UserId
 from protocol.money import Currency
 from protocol.roles import Role
-from protocol.service import ServiceCreated
+from protocol.service.events import ServiceCreated
 
 
 class Member(Struct, frozen=True, array_like=True):

@@ -5,7 +5,7 @@ Those of the system may go either way; wallets never below 0.
 
 from uuid import UUID
 
-from protocol.wallet import Purse, accounts_of
+from protocol.wallet.terms import Purse, accounts_of
 
 
 def gateway_clearing(currency: str) -> str:

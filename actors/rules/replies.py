@@ -11,11 +11,11 @@ from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
-from actors.rules.contacts import has_contact, plain
+from actors.rules.contact_data import has_contact, plain
 from actors.rules.reply_words import de, en, it
 from protocol.booking.terms import BookingStatus
 from protocol.roles import PROVIDERS, Role
-from protocol.suggestions import REPLIES, REPLY_CHARS_MAX
+from protocol.suggestion.terms import REPLIES, REPLY_CHARS_MAX
 
 #: The last so many messages of a thread say what a reply has to fit (seed 003 §2).
 CONTEXT_MESSAGES_MAX = 5

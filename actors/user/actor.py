@@ -20,49 +20,52 @@ from msgspec import Struct
 from actors.actor import handles
 from actors.user.codes import Codes
 from actors.user.devices import Devices
+from actors.user.notifications import Notifications
 from actors.user.state import Session, UserState, apply
-from actors.user.told import Told
+from protocol.code.terms import UNIQUE_PHONE
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
-from protocol.notification.catalogue import Party
+from protocol.notification.types import Party
 from protocol.roles import PROVIDERS, Role
-from protocol.user import (
-    MEMBERSHIPS_MAX,
-    REFRESH_GRACE_S,
-    SESSIONS_MAX,
-    Acting,
-    Credentials,
+from protocol.user.commands import (
     EndSession,
     GrantRole,
-    Membership,
     OpenSession,
-    Person,
     RehashPassword,
-    RevokeReason,
     RevokeRole,
     RevokeSession,
     RevokeSessions,
+    RotateSession,
+    SignUp,
+    SwitchRole,
+)
+from protocol.user.events import (
     RoleGranted,
     RoleRevoked,
     RoleSwitched,
-    Rotated,
-    RotateSession,
     SessionEnded,
-    SessionGrant,
     SessionOpened,
     SessionRefreshed,
     SessionRevoked,
-    SignUp,
-    SwitchRole,
-    UserRow,
-    UserSession,
     UserSignedUp,
+)
+from protocol.user.rows import Credentials, Person, UserRow
+from protocol.user.terms import (
+    MEMBERSHIPS_MAX,
+    REFRESH_GRACE_S,
+    SESSIONS_MAX,
+    UNIQUE_EMAIL,
+    Acting,
+    Membership,
+    RevokeReason,
+    UserSession,
     email_key,
 )
+from protocol.user.views import Rotated, SessionGrant
 
 
-class User(Devices, Told, Codes):
+class User(Devices, Notifications, Codes):
     """Roles and sessions of one user; the rest of them is inherited."""
 
     kind: ClassVar[Kind] = Kind.USER
@@ -74,9 +77,9 @@ class User(Devices, Told, Codes):
     def sign_up(self, command: SignUp) -> None:
         """The account comes into being. Refused by the claim: EmailTaken."""
         assert not self.exists, f"user {self.actor_id} signs up again"
-        self.claim_key("email", email_key(command.email))
+        self.claim_key(UNIQUE_EMAIL, email_key(command.email))
         if command.is_phone_verified and command.phone_number is not None:
-            self.claim_key("phone", command.phone_number)
+            self.claim_key(UNIQUE_PHONE, command.phone_number)
         self.emit(
             UserSignedUp(
                 is_email_verified=command.is_email_verified, is_phone_verified=command.is_phone_verified, at=self.now

@@ -14,33 +14,29 @@ from msgspec.structs import replace
 
 from actors.actor import Actor, handles
 from actors.user.state import Session, UserState
-from protocol.codes import (
+from protocol.code.commands import ResetByCode, SendCode, SetPassword, VerifyContact
+from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
+from protocol.code.facts import ContactFacts
+from protocol.code.rows import CodeTarget
+from protocol.code.terms import (
     CODE_PAUSE_S,
     CODE_VALID_S,
     CODES_PER_WINDOW_MAX,
     CODES_WINDOW_S,
     EMAIL_CHANGED,
     TEMPLATES,
-    CodeChecked,
-    CodeIssued,
-    CodeMissed,
-    CodeTarget,
-    ContactFacts,
-    EmailVerified,
-    PasswordChanged,
+    UNIQUE_PHONE,
     PhoneTaken,
-    PhoneVerified,
     Purpose,
-    ResetByCode,
-    SendCode,
-    SetPassword,
-    VerifyContact,
 )
+from protocol.code.views import CodeChecked
+from protocol.delivery.channels import Channel
+from protocol.delivery.rows import Delivery
 from protocol.errors import EmailTaken, Forbidden, LimitReached
 from protocol.ids import DeliveryId, SessionId, UserId
-from protocol.notification.channels import Channel
-from protocol.notification.deliveries import Delivery
-from protocol.user import Credentials, Person, RevokeReason, SessionRevoked, email_key
+from protocol.user.events import SessionRevoked
+from protocol.user.rows import Credentials, Person
+from protocol.user.terms import UNIQUE_EMAIL, RevokeReason, email_key
 
 
 class Codes(Actor[UserState]):
@@ -148,16 +144,16 @@ class Codes(Actor[UserState]):
 
     def _take_number(self, person: Person, number: str) -> None:
         if self.state.is_phone_verified and person.phone_number is not None:
-            self.release_key("phone", person.phone_number)
-        self.claim_key("phone", number)
+            self.release_key(UNIQUE_PHONE, person.phone_number)
+        self.claim_key(UNIQUE_PHONE, number)
         self.emit(PhoneVerified(changed=number != person.phone_number, at=self.now))
         self.put(replace(person, phone_number=number))
 
     def _take_address(self, person: Person, email: str) -> None:
         changed = email != person.email
         if email_key(email) != email_key(person.email):
-            self.release_key("email", email_key(person.email))
-            self.claim_key("email", email_key(email))
+            self.release_key(UNIQUE_EMAIL, email_key(person.email))
+            self.claim_key(UNIQUE_EMAIL, email_key(email))
         self.emit(EmailVerified(changed=changed, at=self.now))
         if changed:
             self.put(replace(person, email=email))

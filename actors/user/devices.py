@@ -9,26 +9,17 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterable
 
 from actors.actor import Actor, handles
-from actors.rules.endpoints import endpoint_problem
+from actors.rules.public_urls import endpoint_problem
 from actors.user.state import Device, UserState
+from protocol.device.commands import ForgetDevice, RegisterDevice, RemoveDevice
+from protocol.device.events import DeviceForgotten, DeviceRegistered
+from protocol.device.facts import DeviceFacts
+from protocol.device.rows import DeviceRow
+from protocol.device.terms import DEVICES_MAX, ForgetReason, Platform, PushSubscription, address_hash
+from protocol.device.views import DeviceReply
 from protocol.errors import Invalid, NotFound, Unauthenticated
 from protocol.events import Event, Row
 from protocol.ids import DeviceId, Kind, Ref, UserId
-from protocol.notification.devices import (
-    DEVICES_MAX,
-    DeviceFacts,
-    DeviceForgotten,
-    DeviceRegistered,
-    DeviceReply,
-    DeviceRow,
-    ForgetDevice,
-    ForgetReason,
-    Platform,
-    PushSubscription,
-    RegisterDevice,
-    RemoveDevice,
-    address_hash,
-)
 
 #: Bytes of a subscription's keys.
 _POINT_BYTES = 65

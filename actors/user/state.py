@@ -6,26 +6,17 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocol.codes import (
-    CODE_MISSES_MAX,
-    CODES_WINDOW_S,
-    CodeIssued,
-    CodeMissed,
-    EmailVerified,
-    PasswordChanged,
-    PhoneVerified,
-    Purpose,
-)
+from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
+from protocol.code.terms import CODE_MISSES_MAX, CODES_WINDOW_S, Purpose
+from protocol.device.events import DeviceForgotten, DeviceRegistered
+from protocol.device.terms import Platform
 from protocol.events import Event
 from protocol.ids import DeviceId, SessionId
-from protocol.notification.commands import NotificationsRead
-from protocol.notification.devices import DeviceForgotten, DeviceRegistered, Platform
-from protocol.notification.notices import NotificationSent
-from protocol.notification.preferences import NotificationPreferencesSet
+from protocol.notice.events import NotificationSent
+from protocol.notification.events import NotificationsRead
+from protocol.preference.events import NotificationPreferencesSet
 from protocol.roles import Role
-from protocol.user import (
-    Acting,
-    Membership,
+from protocol.user.events import (
     RoleGranted,
     RoleRevoked,
     RoleSwitched,
@@ -35,6 +26,7 @@ from protocol.user import (
     SessionRevoked,
     UserSignedUp,
 )
+from protocol.user.terms import Acting, Membership
 
 #: What somebody acts as who never chose: the most that they may.
 PRECEDENCE = (Role.ADMIN, Role.OWNER, Role.EMPLOYEE, Role.STAFF, Role.CUSTOMER)

@@ -1,52 +1,18 @@
 """What can be asked of a booking, in the order of its life."""
 
-from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
-from protocol.booking.terms import (
-    BookingStatus,
-    DeclineReason,
-    Notes,
-    PaymentMethod,
-    PaymentStatus,
-    Phase,
-)
-from protocol.catalogue import Command, Route, View, Wire, command
+from protocol.booking.terms import DeclineReason, Notes, PaymentMethod
+from protocol.booking.views import BookingReply, PaymentReply
 from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, WrongState
 from protocol.ids import BookingId, Kind, PaymentId, ServiceId, UserId
 from protocol.instants import Instant
 from protocol.places import Latitude, Longitude
 from protocol.rates import per_minute
+from protocol.registry import Command, Route, Wire, command
 from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
-
-
-class BookingReply(View, frozen=True, kw_only=True):
-    """A booking right after a command."""
-
-    booking_id: BookingId
-    number: str
-    status: BookingStatus
-    phase: Phase
-    staff_id: UserId
-    start_at: datetime
-    end_at: datetime
-    total_amount: float | int
-    total_amount_minor: int
-    currency: str
-    payment_status: PaymentStatus
-
-
-class PaymentReply(View, frozen=True, kw_only=True):
-    """What to pay, and where: the gateway shows its page under ``checkout_path``."""
-
-    payment_id: PaymentId
-    booking_id: BookingId
-    amount: float | int
-    amount_minor: int
-    currency: str
-    checkout_path: str
 
 
 @command(

@@ -1,8 +1,6 @@
-"""How a booking is kept in the read tables, asked for, and shown."""
+"""Views of bookings, and the queries that return them."""
 
 from datetime import datetime
-from typing import ClassVar
-from uuid import UUID
 
 from protocol.booking.terms import (
     BookingStatus,
@@ -12,91 +10,10 @@ from protocol.booking.terms import (
     PaymentStatus,
     Phase,
     RemarkAbout,
-    RemarkAudience,
 )
-from protocol.catalogue import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
-from protocol.events import Row
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import ANYONE, PROVIDERS
-
-# Read rows
-
-
-class BookingRow(Row, frozen=True, kw_only=True):
-    """A booking as lists and dashboards see it."""
-
-    table: ClassVar[str] = "bookings"
-    key: ClassVar[tuple[str, ...]] = ("id",)
-
-    id: BookingId
-    number: str
-    status: BookingStatus
-    customer_id: UserId
-    business_id: BusinessId
-    staff_id: UserId
-    service_id: ServiceId
-    title: str
-    starts_at: datetime
-    ends_at: datetime
-    zone: str
-    total_amount_minor: int
-    currency: str
-    payment_method: PaymentMethod
-    payment_status: PaymentStatus
-    escrow_status: EscrowStatus
-    approved: bool
-    reason_code: DeclineReason | None
-    actual_start_at: datetime | None
-    actual_end_at: datetime | None
-    created_at: datetime
-    version: int
-
-
-class BookingNotesRow(Row, frozen=True, kw_only=True):
-    """The customer's own words and whereabouts; erasable."""
-
-    table: ClassVar[str] = "booking_notes"
-    key: ClassVar[tuple[str, ...]] = ("booking_id",)
-
-    booking_id: BookingId
-    notes: str
-    address: str
-    latitude: float | None
-    longitude: float | None
-
-
-class RemarkRow(Row, frozen=True, kw_only=True):
-    """What somebody wrote when they declined or called off a booking; erasable."""
-
-    table: ClassVar[str] = "booking_remarks"
-    key: ClassVar[tuple[str, ...]] = ("id",)
-
-    id: UUID
-    booking_id: BookingId
-    author_id: UserId
-    about: RemarkAbout
-    audience: RemarkAudience
-    text: str
-    written_at: datetime
-
-
-class PaymentRow(Row, frozen=True, kw_only=True):
-    """One payment at the gateway."""
-
-    table: ClassVar[str] = "payments"
-    key: ClassVar[tuple[str, ...]] = ("id",)
-
-    id: PaymentId
-    booking_id: BookingId
-    customer_id: UserId
-    business_id: BusinessId
-    method: PaymentMethod
-    amount_minor: int
-    currency: str
-    status: str
-    requested_at: datetime
-    captured_at: datetime | None
-
 
 # Queries
 
@@ -226,3 +143,30 @@ class GetTimeline(Query, frozen=True, kw_only=True):
     """The journal in human terms, to whoever may see the booking."""
 
     booking_id: BookingId
+
+
+class BookingReply(View, frozen=True, kw_only=True):
+    """A booking right after a command."""
+
+    booking_id: BookingId
+    number: str
+    status: BookingStatus
+    phase: Phase
+    staff_id: UserId
+    start_at: datetime
+    end_at: datetime
+    total_amount: float | int
+    total_amount_minor: int
+    currency: str
+    payment_status: PaymentStatus
+
+
+class PaymentReply(View, frozen=True, kw_only=True):
+    """What to pay, and where: the gateway shows its page under ``checkout_path``."""
+
+    payment_id: PaymentId
+    booking_id: BookingId
+    amount: float | int
+    amount_minor: int
+    currency: str
+    checkout_path: str

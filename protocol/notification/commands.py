@@ -1,31 +1,14 @@
-"""What can be done with notifications, and what happens to them. The user's own actor decides."""
+"""Commands to notifications."""
 
-from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from protocol.catalogue import Command, command
-from protocol.events import Event
 from protocol.ids import Kind, NotificationId
 from protocol.instants import Instant
+from protocol.notification.terms import READ_AT_ONCE_MAX
+from protocol.registry import Command, command
 from protocol.roles import ANYONE
-
-#: Notifications that one command names.
-READ_AT_ONCE_MAX = 100
-
-
-class NotificationsRead(Event, frozen=True, kw_only=True):
-    """Notifications were read: these, or all up to an instant."""
-
-    notification_ids: tuple[NotificationId, ...] = ()
-    read_until: datetime | None = None
-
-
-class UnreadNotifications(Struct, frozen=True):
-    """Which of those that a command names are the user's own, and unread. May be stale: to read twice is harmless."""
-
-    notification_ids: frozenset[NotificationId]
 
 
 @command("notification.read", actor=Kind.USER, by=ANYONE, routes=("PUT /notifications/",))

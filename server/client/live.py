@@ -17,9 +17,9 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from protocol.catalogue import BY_TYPE, Command, Query
 from protocol.errors import CommandIdReused, Fault, Internal, LimitReached, revive
 from protocol.frames import AckState, CloseCode, OpenOutcome
+from protocol.registry import BY_TYPE, Command, Query
 from server.client.lines import Closed, Frame, Line, NoSocket, open_socket, open_stream
 from server.client.rest import Answer, Rest
 

@@ -21,23 +21,17 @@ import msgspec
 from protocol.booking.events import BookingCreated, BookingRevived
 from protocol.booking.terms import Phase
 from protocol.booking.views import BookingDetail, BookingView, GetBooking
-from protocol.catalogue import Query
-from protocol.conversation import (
-    ConversationDetail,
-    ConversationMembersChanged,
-    ConversationOpened,
-    ConversationView,
-    GetConversation,
-    JobContext,
-    MessageRow,
-    roles_seen,
-)
+from protocol.conversation.events import ConversationMembersChanged, ConversationOpened
+from protocol.conversation.rows import MessageRow
+from protocol.conversation.terms import roles_seen
+from protocol.conversation.views import ConversationDetail, ConversationView, GetConversation, JobContext
 from protocol.events import EVENTS
 from protocol.events import Event as Happened
 from protocol.ids import BookingId, ConversationId, Kind, UserId
+from protocol.registry import Query
 from protocol.roles import PROVIDERS, Principal, Role
 from protocol.snapshot import Snapshot
-from protocol.user import UserView
+from protocol.user.views import UserView
 from server.client.bookings import booking_after, new_booking
 from server.client.live import Event
 from server.client.threads import Thread, new_thread

@@ -11,10 +11,11 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from protocol.auth import ActAs, Refresh, Register, SignIn, Tokens
-from protocol.catalogue import BY_TYPE, Command, Declaration, Mode, Procedure, Query
+from protocol.auth.procedures import ActAs, Refresh, Register, SignIn
+from protocol.auth.views import Tokens
 from protocol.errors import GuildwireError, Unauthenticated, Unavailable, revive
 from protocol.ids import BusinessId
+from protocol.registry import BY_TYPE, Command, Declaration, Mode, Procedure, Query
 from protocol.roles import Role
 
 TIMEOUT_S = 30.0

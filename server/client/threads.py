@@ -9,23 +9,18 @@ from uuid import UUID
 
 from msgspec.structs import asdict, replace
 
-from protocol.conversation import (
-    PREVIEW_CHARS_MAX,
-    UNREAD_MAX,
+from protocol.conversation.events import (
     ConversationClosingSet,
     ConversationMembersChanged,
     ConversationOpened,
-    ConversationView,
-    JobContext,
-    MemberView,
     MessageDeleted,
     MessageEdited,
     MessagePosted,
-    MessageRow,
     MessagesRead,
-    MessageView,
-    Participant,
 )
+from protocol.conversation.rows import MessageRow
+from protocol.conversation.terms import PREVIEW_CHARS_MAX, UNREAD_MAX, Participant
+from protocol.conversation.views import ConversationView, JobContext, MemberView, MessageView
 from protocol.events import Event
 from protocol.ids import ConversationId, MessageId, UserId
 from protocol.roles import Role

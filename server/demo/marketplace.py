@@ -7,19 +7,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
-from uuid import uuid4
 
 from msgspec.structs import replace
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from actors.runtime.call import SYSTEM_PRINCIPAL
 from actors.runtime.turns import Runtime
-from protocol.business import AddMember
-from protocol.catalogue import BY_TYPE, Command
+from protocol.business.commands import AddMember
 from protocol.ids import BusinessId, Ref, UserId
+from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
-from protocol.user import GrantRole, email_key
-from server.auth.bulk import NewAccount, make_accounts
-from server.auth.passwords import Passwords
+from protocol.user.commands import GrantRole
+from protocol.user.terms import email_key
+from server.accounts.bulk import NewAccount, make_accounts
+from server.accounts.passwords import Passwords
 from server.demo.accounts import DEMO_PASSWORD
 from server.demo.plan import Plan, PlannedBusiness, PlannedMember, PlannedService, make_plan
 from storage.database import Pool
@@ -39,7 +39,7 @@ COMMANDS_AT_ONCE = 64
 REST_TIMEOUT_S = 30.0
 
 #: Told how many of how many are there, and what is being made.
-Told = Callable[[int, int, str], None]
+Notifications = Callable[[int, int, str], None]
 T = TypeVar("T")
 
 
@@ -54,7 +54,7 @@ class Place(Protocol):
 
 
 async def make_marketplace(
-    node: Place, told: Told = lambda done, total, what: None, *, password_hash: str | None = None
+    node: Place, told: Notifications = lambda done, total, what: None, *, password_hash: str | None = None
 ) -> None:
     """Make the demo marketplace, or what is missing of it.
 
@@ -81,7 +81,7 @@ class _Making:
     """One run."""
 
     node: Place
-    told: Told
+    told: Notifications
     total: int
     done: int = 0
 
@@ -168,7 +168,7 @@ class _Making:
         runtime, declared = self.node.runtime, BY_TYPE[type(command)]
         assert declared.actor is not None, f"{declared.name} is no command"
         to = Ref(declared.actor, declared.addressee(command, principal) or runtime.new_id())
-        outcome = await runtime.execute(Call(command, to, principal, str(uuid4()), lambda outcome: None))
+        outcome = await runtime.call(command, to, principal)
         if outcome.error is not None:
             raise outcome.error
         return outcome.to

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from random import Random
 
-from protocol.business import MemberRole, RegisterBusiness, Week
+from protocol.business.commands import RegisterBusiness
+from protocol.business.terms import MemberRole, Week
 from protocol.instants import DaySpans, LocalSpan
-from protocol.service import CreateService
-from server.auth.bulk import NewAccount
+from protocol.service.commands import CreateService
+from server.accounts.bulk import NewAccount
 from server.demo.accounts import ADMIN_EMAIL, CUSTOMER_EMAIL, DOMAIN, OWNER_EMAIL, STAFF_EMAIL
 from server.demo.names import BERLIN, CITIES, City
 from server.demo.offers import TRADES, Offer, Trade

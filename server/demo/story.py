@@ -25,18 +25,17 @@ from protocol.booking.commands import (
     ConfirmRelease,
     CreateBooking,
     PayBooking,
-    PaymentReply,
     StartBooking,
 )
-from protocol.booking.views import GetTimeline, Timeline
-from protocol.conversation import MarkRead, PostMessage
+from protocol.booking.views import GetTimeline, PaymentReply, Timeline
+from protocol.conversation.commands import MarkRead, PostMessage
 from protocol.ids import BookingId, ConversationId, MessageId
-from protocol.service import FindSlots, ListServices, ServicePage, SlotsView
-from protocol.user import CurrentUser, UserView
-from protocol.wallet import GetBalance, WalletBalance
+from protocol.service.views import FindSlots, ListServices, ServicePage, SlotsView
+from protocol.user.views import CurrentUser, UserView
+from protocol.wallet.views import GetBalance, WalletBalance
 from server.client import Client, Event, Rest
 from server.demo.accounts import CUSTOMER_EMAIL, DEMO_PASSWORD, OWNER_EMAIL, STAFF_EMAIL
-from server.running import find_running
+from server.ops.pid_file import read_pid_file
 
 #: How long the server may take to come up, and one step of the story to be heard.
 START_TIMEOUT_S = 120
@@ -194,7 +193,7 @@ async def own_server(data_dir: Path, console: Console) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "run", env=environ, stdout=-3)
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
-            while (running := find_running(data_dir)) is None:
+            while (running := read_pid_file(data_dir)) is None:
                 if process.returncode is not None:
                     raise RuntimeError(f"the server ended with {process.returncode}")
                 await asyncio.sleep(0.1)

@@ -9,53 +9,44 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Protocol
 from uuid import UUID
 
 import structlog
 from aiohttp.web import BaseRequest, StreamResponse
 
-from actors.runtime.call import Call, Outcome
+from actors.runtime.call import Caller
 from protocol.booking.commands import CancelBooking, ConfirmRelease
 from protocol.booking.terms import BookingStatus, EscrowStatus
-from protocol.catalogue import Command
+from protocol.delivery.terms import DIGEST
 from protocol.errors import Fault
 from protocol.ids import BookingId, Kind, Ref
-from protocol.notification.deliveries import DIGEST
-from protocol.notification.preferences import StopLetters
+from protocol.preference.commands import StopEmails
+from protocol.registry import Command
 from protocol.roles import Principal, Role
-from server.http.addresses import limited_as
-from server.http.bodies import read_body
-from server.http.endpoints import PlainHandler
-from server.http.exchange import EXCHANGE
-from server.http.limits import Limiters
+from server.edge.addresses import limited_as
+from server.edge.bodies import read_body
+from server.edge.exchange import EXCHANGE
+from server.edge.handlers import PlainHandler
+from server.edge.rates import Limiters
+from server.links.booking_details import booking_details
 from server.links.page import Page, render
 from server.links.tokens import Act, BrokenLink, Link, LinkExpired, Links, id_of
-from server.outbound.email.details import booking_details
-from server.texts import language_of
 from server.words import language
-from server.words.letters import LETTERS, LetterWords, letter_words
+from server.words.emails import EMAIL_WORDS, EmailWords, email_words
+from server.words.errors import language_of
 from storage.database import OUTAGES, Pool
-from storage.queries.occasion import Occasion, load_occasions
-from storage.queries.reader import load_readers
+from storage.queries.booking_email import BookingEmailView, load_booking_email_views
+from storage.queries.recipient import load_readers
 
 #: A form that a page or a mail program sends; what is in it does not matter.
 FORM_BYTES_MAX = 4_096
 
 #: When whoever was told to try again may do so.
-RETRY_AFTER_S = 5
+PAGE_RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)
 
-Then = Callable[[Link, LetterWords], Awaitable[Page]]
-
-
-class Executor(Protocol):
-    """The part of the runtime that links need."""
-
-    def new_id(self) -> UUID: ...
-
-    async def execute(self, call: Call) -> Outcome: ...
+Then = Callable[[Link, EmailWords], Awaitable[Page]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +56,9 @@ class _Deed:
     #: How its words are called: ``page.<name>.title``.
     name: str
     command: Callable[[BookingId], Command]
-    possible: Callable[[Occasion], bool]
+    possible: Callable[[BookingEmailView], bool]
     #: It was done before, by this link or otherwise.
-    done: Callable[[Occasion], bool]
+    done: Callable[[BookingEmailView], bool]
 
 
 _WAITS = frozenset({BookingStatus.PENDING, BookingStatus.CONFIRMED, BookingStatus.DECLINED})
@@ -98,7 +89,7 @@ class LinkPages:
     def __init__(
         self,
         links: Links,
-        runtime: Executor,
+        runtime: Caller,
         pool: Pool,
         limiters: Limiters,
         *,
@@ -135,7 +126,7 @@ class LinkPages:
         return await self._answer(then, request)
 
     async def _answer(self, then: Then, request: BaseRequest) -> StreamResponse:
-        words = letter_words(language_of(request.headers.get("Accept-Language"), LETTERS))
+        words = email_words(language_of(request.headers.get("Accept-Language"), EMAIL_WORDS))
         headers: Mapping[str, str] = {}
         try:
             link = self._links.read(request[EXCHANGE].path_params["token"], self._now())
@@ -148,31 +139,31 @@ class LinkPages:
         except (Fault, *OUTAGES) as error:
             log.warning("links.postponed", action="ask_to_come_again", error=repr(error))
             page = _plain(HTTPStatus.SERVICE_UNAVAILABLE, "busy", words)
-            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            headers = {"Retry-After": str(PAGE_RETRY_AFTER_S)}
         return render(page, words, self._brand, headers)
 
-    async def _words(self, link: Link, asked_for: LetterWords) -> LetterWords:
+    async def _words(self, link: Link, asked_for: EmailWords) -> EmailWords:
         """The language that the person reads; the browser's if there is no such person any more."""
         reader = (await load_readers(self._pool, [link.user_id], self._now())).get(link.user_id)
-        return asked_for if reader is None else letter_words(language(reader.language).code)
+        return asked_for if reader is None else email_words(language(reader.language).code)
 
     async def _execute(self, command: Command, to: Ref, link: Link, key: str) -> bool:
         """Do it as the person that the link was written to; answers whether it was possible. Raises: Fault."""
         customer = Principal(user_id=link.user_id, role=Role.CUSTOMER, roles=frozenset({Role.CUSTOMER}))
-        outcome = await self._runtime.execute(Call(command, to, customer, key, _nobody))
+        outcome = await self._runtime.call(command, to, customer, key=key)
         if isinstance(outcome.error, Fault):
             raise outcome.error
         return outcome.error is None
 
     # Bookings
 
-    async def _deed_shown(self, link: Link, words: LetterWords) -> Page:
+    async def _deed_shown(self, link: Link, words: EmailWords) -> Page:
         deed, occasion = _deed_of(link), await self._occasion(link)
         if occasion is None or not deed.possible(occasion):
             return _not_possible(deed, occasion, words)
         return _deed_page(HTTPStatus.OK, f"page.{deed.name}", occasion, words, button=f"page.{deed.name}.button")
 
-    async def _deed_done(self, link: Link, words: LetterWords) -> Page:
+    async def _deed_done(self, link: Link, words: EmailWords) -> Page:
         deed, booking_id = _deed_of(link), BookingId(UUID(link.subject))
         done = await self._execute(deed.command(booking_id), Ref(Kind.BOOKING, booking_id), link, id_of(link))
         occasion = await self._occasion(link)
@@ -180,15 +171,15 @@ class LinkPages:
             return _not_possible(deed, occasion, words)
         return _deed_page(HTTPStatus.OK, f"page.{deed.name}.done", occasion, words)
 
-    async def _occasion(self, link: Link) -> Occasion | None:
+    async def _occasion(self, link: Link) -> BookingEmailView | None:
         """The booking; None if there is none, or if it is not that person's."""
         booking_id = BookingId(UUID(link.subject))
-        occasion = (await load_occasions(self._pool, [booking_id])).get(booking_id)
+        occasion = (await load_booking_email_views(self._pool, [booking_id])).get(booking_id)
         return occasion if occasion is not None and occasion.customer_id == link.user_id else None
 
     # Letters that somebody wants no more of
 
-    async def _end_shown(self, link: Link, words: LetterWords) -> Page:
+    async def _end_shown(self, link: Link, words: EmailWords) -> Page:
         kind = _kind_of(link, words)
         return Page(
             status=HTTPStatus.OK,
@@ -197,10 +188,10 @@ class LinkPages:
             button=words.say("page.unsubscribe.button"),
         )
 
-    async def _end_done(self, link: Link, words: LetterWords) -> Page:
+    async def _end_done(self, link: Link, words: EmailWords) -> Page:
         """End them. Whoever wants such letters again and then ends them once more is heard too: each has its own id."""
         kind = _kind_of(link, words)
-        command = StopLetters(user_id=link.user_id, template=link.subject)
+        command = StopEmails(user_id=link.user_id, template=link.subject)
         if not await self._execute(command, Ref(Kind.USER, link.user_id), link, str(self._runtime.new_id())):
             raise BrokenLink  # the person is no more
         return Page(
@@ -210,7 +201,7 @@ class LinkPages:
         )
 
 
-def _kind_of(link: Link, words: LetterWords) -> str:
+def _kind_of(link: Link, words: EmailWords) -> str:
     """How the reader calls what it is about. Raises: BrokenLink."""
     if link.act is not Act.UNSUBSCRIBE:
         raise BrokenLink
@@ -226,7 +217,7 @@ def _deed_of(link: Link) -> _Deed:
     return deed
 
 
-def _not_possible(deed: _Deed, occasion: Occasion | None, words: LetterWords) -> Page:
+def _not_possible(deed: _Deed, occasion: BookingEmailView | None, words: EmailWords) -> Page:
     if occasion is None:
         return _plain(HTTPStatus.CONFLICT, f"{deed.name}.late", words)
     used = deed.done(occasion)
@@ -234,7 +225,7 @@ def _not_possible(deed: _Deed, occasion: Occasion | None, words: LetterWords) ->
     return _deed_page(status, f"page.{deed.name}.{'used' if used else 'late'}", occasion, words)
 
 
-def _deed_page(status: int, name: str, occasion: Occasion, words: LetterWords, button: str = "") -> Page:
+def _deed_page(status: int, name: str, occasion: BookingEmailView, words: EmailWords, button: str = "") -> Page:
     return Page(
         status=status,
         title=words.say(f"{name}.title"),
@@ -244,9 +235,5 @@ def _deed_page(status: int, name: str, occasion: Occasion, words: LetterWords, b
     )
 
 
-def _plain(status: int, name: str, words: LetterWords) -> Page:
+def _plain(status: int, name: str, words: EmailWords) -> Page:
     return Page(status=status, title=words.say(f"page.{name}.title"), lead=words.say(f"page.{name}.lead"))
-
-
-def _nobody(outcome: Outcome) -> None:
-    """The request waits for the outcome itself."""

@@ -20,8 +20,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from protocol.ids import UserId
-from server.auth.keys import UnusableKey
-from server.kept_secret import SECRET_BYTES, kept_secret
+from server.edge.secret_file import SECRET_BYTES, UnusableKey, load_secret
 
 #: Nothing that is longer is one of ours.
 TOKEN_CHARS_MAX = 300
@@ -141,7 +140,7 @@ def _link_of(said: bytes) -> Link:
 def link_key(directory: Path) -> bytes:
     """Read the key that signs links; it is made at the first start. Raises: UnusableKey."""
     path = directory / _KEY_FILE
-    key = kept_secret(path).encode()
+    key = load_secret(path).encode()
     if len(key) < SECRET_BYTES:
         raise UnusableKey(f"{path}: not a key of {SECRET_BYTES} bytes or more")
     return key

@@ -14,11 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from server.config import Config
-from server.outbound.adapters import Adapter, AdapterError
-from server.outbound.llm.asking import Model
-from server.outbound.llm.service import model_of
-from server.outbound.reaching import CHANNELS, providers_of
+from server.app.config import Config
+from server.delivery.adapters import Adapter
+from server.delivery.pipeline import CHANNELS, providers_of
+from server.edge.adapter_error import AdapterError
+from server.llm.asking import Model
+from server.llm.service import model_of
 from storage.database import connect_pool
 
 DISK_FREE_MIN_BYTES = 1024**3

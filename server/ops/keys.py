@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.auth.keys import SETTLE_S, add_key, list_keys, retire_key
-from server.config import Config
+from server.accounts.keys import SETTLE_S, add_key, list_keys, retire_key
+from server.app.config import Config
 
 
 async def show_keys(config: Config, console: Console) -> int:

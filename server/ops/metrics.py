@@ -1,8 +1,7 @@
 """Metrics in Prometheus's text format; counted where things happen, read by ``GET /metrics``."""
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -11,38 +10,8 @@ from prometheus_client.registry import Collector
 
 from actors.runtime.call import Call, Outcome
 from actors.runtime.observer import Observer
-from protocol.catalogue import BY_TYPE, Command
-
-#: Seconds. A command is a commit: from half a millisecond to what a person notices.
-LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-#: Seconds. A timer is late from a scheduler's tick to a restart.
-LATENESS_BUCKETS_S = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
-BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-
-
-class Tally:
-    """A histogram that costs a fraction of a microsecond to fill: one thread, no locks, summed up when it is read."""
-
-    __slots__ = ("_bounds", "_counts", "_sum")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def add(self, value: float) -> None:
-        """Count one observation."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def show(self, family: HistogramMetricFamily, labels: Sequence[str] = ()) -> None:
-        """Add it to a metric, the buckets cumulative as Prometheus wants them."""
-        total = 0
-        buckets: list[tuple[str, float]] = []
-        for bound, count in zip([*map(str, self._bounds), "+Inf"], self._counts, strict=True):
-            total += count
-            buckets.append((bound, total))
-        family.add_metric(labels, buckets, self._sum)
+from protocol.registry import BY_TYPE, Command
+from server.edge.histogram import BATCH_BUCKETS, LATENCY_BUCKETS_S, LATENESS_BUCKETS_S, Histogram
 
 
 class Metrics(Observer, Collector):
@@ -56,11 +25,11 @@ class Metrics(Observer, Collector):
         #: Committed events that were told on this node.
         self.events = 0
         self._outcomes: Counter[tuple[type[Command], str]] = Counter()
-        self._latency: defaultdict[type[Command], Tally] = defaultdict(lambda: Tally(LATENCY_BUCKETS_S))
+        self._latency: defaultdict[type[Command], Histogram] = defaultdict(lambda: Histogram(LATENCY_BUCKETS_S))
         self._reruns: Counter[str] = Counter()
-        self._batch_size = Tally(BATCH_BUCKETS)
-        self._batch_seconds = Tally(LATENCY_BUCKETS_S)
-        self._lateness = Tally(LATENESS_BUCKETS_S)
+        self._batch_size = Histogram(BATCH_BUCKETS)
+        self._batch_seconds = Histogram(LATENCY_BUCKETS_S)
+        self._lateness = Histogram(LATENESS_BUCKETS_S)
         self._readers: list[Callable[[], None]] = []
         self.registry.register(self)
 

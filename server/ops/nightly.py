@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, time, timedelta
 
-from server.config import Config, RetentionConfig
-from server.node import ACTORS, Node
+from server.app.config import Config, RetentionConfig
+from server.app.node import ACTORS, Node
 from server.ops.jobs import Counts, Daily, Every, Job
-from server.ops.ledger import SEAL_EVERY_S, LedgerSealer
-from server.ops.nightly_verify import VERIFY_MAX_S, NightlyProof
-from server.ops.suggestions import COUNT_EVERY_S, SuggestionCounter
+from server.ops.ledger_sealing import SEAL_EVERY_S, LedgerSealer
+from server.ops.nightly_verify import VERIFY_MAX_S, NightlyVerification
+from server.ops.suggestion_counter import COUNT_EVERY_S, SuggestionCounter
 from storage.database import Pool
 from storage.deliveries import forget_secrets
 from storage.retention import archive_journals, forget_notifications, sweeping, trim_inboxes
@@ -26,7 +26,7 @@ def jobs_of(node: Node, config: Config) -> list[Job]:
     nightly = Daily(time.fromisoformat(config.jobs.nightly_at))
     sealer = LedgerSealer(node.pool, node.metrics)
     node.agenda.every("ledger figures", SEAL_EVERY_S, sealer.look)
-    proof = NightlyProof(node.pool, ACTORS)
+    proof = NightlyVerification(node.pool, ACTORS)
     node.metrics.registry.register(proof)
     suggestions = SuggestionCounter(node.pool)
     node.metrics.registry.register(suggestions)

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 VERIFY_MAX_S = 3600.0
 
 
-class NightlyProof(Collector):
+class NightlyVerification(Collector):
     """Proves the books, and shows on /metrics how they were when that was last done, on whichever node."""
 
     def __init__(self, pool: Pool, actors: Actors) -> None:

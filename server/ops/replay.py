@@ -16,10 +16,10 @@ from rich.text import Text
 from actors.runtime.replay import Replay
 from protocol.ids import SYSTEM, Kind, Ref, UserId
 from protocol.instants import InstantError, parse_instant
-from protocol.payment import GATEWAY
-from server.config import Config
-from server.node import ACTORS
-from server.ops.commands import reach_database
+from protocol.payment.terms import GATEWAY
+from server.app.config import Config
+from server.app.node import ACTORS
+from server.ops.verify_command import reach_database
 from storage.database import Pool
 from storage.queries.replay import Kept, Told, load_kept, read_journal
 from storage.queries.user import load_names

@@ -9,7 +9,7 @@ from actors.runtime.replay import Replay
 from protocol.ids import Kind
 from storage.chain import COMPLETE, UNBROKEN, UNCHANGED, SealMark, check_chain
 from storage.database import Pool
-from storage.verify import CHECKS, Broken, Finding, JournalEntry, Life, lives, run_check, snapshot
+from storage.verify import CHECKS, Finding, JournalEntry, Life, Violation, lives, run_check, snapshot
 
 REPLAY = "replaying each actor's journal gives the state that is kept"
 #: The names of all findings, but for the one of seals that were written down.
@@ -29,7 +29,7 @@ async def verify(pool: Pool, actors: Actors, expected: Sequence[SealMark] = ()) 
     async with snapshot(pool) as connection:
         async for finding in check_chain(connection, expected):
             yield finding
-    replayed = Broken(REPLAY)
+    replayed = Violation(REPLAY)
     async for problem in _problems(pool, actors):
         replayed.add(problem)
     yield replayed.finding()

@@ -6,7 +6,7 @@ The same rules that decide a booking answer here, on the same facts; only the cl
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 
-from actors.booking.placing import diary_of, slot_terms
+from actors.booking.creation import diary_of, slot_terms
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import SLOTS_MAX, Diary, SlotTerms, free_slots, why_not
@@ -17,16 +17,8 @@ from protocol.ids import UserId
 from protocol.instants import INSTANT_MAX, INSTANT_MIN, InstantError, parse_instant
 from protocol.money import Money, major_number
 from protocol.roles import Principal, Role
-from protocol.service import (
-    EXPLAINED_DAYS_MAX,
-    SLOT_RANGE_DAYS_DEFAULT,
-    SLOT_RANGE_DAYS_MAX,
-    Explanation,
-    FindSlots,
-    Slot,
-    SlotsView,
-    StaffSlots,
-)
+from protocol.service.terms import EXPLAINED_DAYS_MAX, SLOT_RANGE_DAYS_DEFAULT, SLOT_RANGE_DAYS_MAX
+from protocol.service.views import Explanation, FindSlots, Slot, SlotsView, StaffSlots
 from storage.database import Pool
 from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
 

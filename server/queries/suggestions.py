@@ -8,8 +8,9 @@ import structlog
 from actors.rules.replies import CONTEXT_MESSAGES_MAX, Said, Scene, five, reply_digest, suggestion_id
 from protocol.ids import SuggestionId
 from protocol.roles import Principal
-from protocol.suggestions import GetSuggestions, ReplySource, SuggestionsView
-from server.outbound.llm.smart_replies import SMART_REPLIES, SmartReplier
+from protocol.suggestion.terms import ReplySource
+from protocol.suggestion.views import GetSuggestions, SuggestionsView
+from server.llm.smart_replies import SMART_REPLIES, SmartReplier
 from server.words import language
 from storage.database import UNWRITABLE, Pool
 from storage.queries.suggestions import Talk, read_talk

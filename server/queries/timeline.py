@@ -11,7 +11,7 @@ from protocol.events import Event
 from protocol.ids import SYSTEM, UserId
 from protocol.instants import zone_info
 from protocol.money import Money, PriceSnapshot, to_major
-from protocol.payment import GATEWAY
+from protocol.payment.terms import GATEWAY
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.queries.booking import Story, StoryEntry, get_story

@@ -27,12 +27,12 @@ from protocol.booking.views import (
     ListJobs,
     Remark,
 )
-from protocol.catalogue import Command
 from protocol.errors import Forbidden, Invalid, NotFound
 from protocol.events import EVENTS, Event
 from protocol.ids import BookingId, UserId
 from protocol.instants import Instant, zone_info
 from protocol.money import major_number
+from protocol.registry import Command
 from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor

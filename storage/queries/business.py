@@ -7,16 +7,14 @@ import asyncpg
 import msgspec
 
 from protocol.booking.facts import RATING_PRIOR
-from protocol.business import (
+from protocol.business.facts import BusinessRecord, MemberRecord
+from protocol.business.rows import BusinessRow, MemberRow
+from protocol.business.views import (
     AvailabilityView,
-    BusinessRecord,
-    BusinessRow,
     BusinessView,
     GetAvailability,
     GetBusiness,
     ListStaff,
-    MemberRecord,
-    MemberRow,
     StaffList,
     StaffView,
 )

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from protocol.codes import ContactFacts, Purpose
+from protocol.code.facts import ContactFacts
+from protocol.code.terms import Purpose
+from protocol.confidential import Confidential
 from protocol.errors import NotFound, Rejected
 from protocol.ids import Kind, UserId
-from protocol.user import Confidential, Person, email_key
+from protocol.user.rows import Person
+from protocol.user.terms import email_key
 from storage.database import Pool
 
 _FACTS = """

@@ -12,12 +12,10 @@ import asyncpg
 import msgspec
 
 from protocol.booking.terms import BookingStatus
-from protocol.conversation import (
-    PREVIEW_CHARS_MAX,
-    UNREAD_MAX,
-    BookingParties,
+from protocol.conversation.facts import BookingParties, WrittenMessage
+from protocol.conversation.terms import PREVIEW_CHARS_MAX, UNREAD_MAX, ConversationKind, roles_seen
+from protocol.conversation.views import (
     ConversationDetail,
-    ConversationKind,
     ConversationPage,
     ConversationView,
     GetConversation,
@@ -27,8 +25,6 @@ from protocol.conversation import (
     MemberView,
     MessagePage,
     MessageView,
-    WrittenMessage,
-    roles_seen,
 )
 from protocol.errors import NotFound
 from protocol.ids import ConversationId, Kind, MessageId

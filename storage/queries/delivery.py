@@ -5,11 +5,12 @@ from uuid import UUID
 
 import msgspec
 
+from protocol.delivery.channels import Channel
+from protocol.delivery.terms import REPLAY_MAX
+from protocol.delivery.views import DeliveryPage, DeliveryView, ListDeliveries
 from protocol.errors import NotFound
 from protocol.ids import DeliveryId
 from protocol.instants import Instant
-from protocol.notification.channels import Channel
-from protocol.notification.dead_letters import REPLAY_MAX, DeliveryPage, DeliveryView, ListDeliveries
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.queries.page import Cursor

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from protocol.confidential import Confidential
+from protocol.device.terms import Platform
+from protocol.device.views import DeviceList, DeviceView, ListDevices
 from protocol.ids import DeviceId, UserId
-from protocol.notification.devices import DeviceList, DeviceView, ListDevices, Platform
 from protocol.roles import Principal
-from protocol.user import Confidential
 from storage.database import Pool
 from storage.queries.page import AS_OF
 

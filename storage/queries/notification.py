@@ -12,9 +12,10 @@ from protocol.errors import NotFound
 from protocol.events import EVENTS, Event
 from protocol.ids import BookingId, ConversationId, Kind, NotificationId, Ref, UserId
 from protocol.instants import Instant
-from protocol.notification.commands import UnreadNotifications
-from protocol.notification.notices import Notice
-from protocol.notification.views import UNREAD_MAX, ListNotifications, Wanted
+from protocol.notice.rows import Notice
+from protocol.notification.facts import UnreadNotifications
+from protocol.notification.terms import UNREAD_MAX, Wanted
+from protocol.notification.views import ListNotifications
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.inbox import may_see, who_may_see

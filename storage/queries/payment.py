@@ -68,7 +68,7 @@ def _payment(row: asyncpg.Record) -> Payment:
     )
 
 
-class OddEvent(Struct, frozen=True, kw_only=True):
+class UnmatchedEvent(Struct, frozen=True, kw_only=True):
     """A verified event of a gateway that changed nothing, and why."""
 
     gateway: str
@@ -79,7 +79,7 @@ class OddEvent(Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-async def keep_odd_event(pool: Pool, event: OddEvent) -> None:
+async def keep_unmatched_event(pool: Pool, event: UnmatchedEvent) -> None:
     """Keep it for an operator to look at; a repetition is kept once."""
     await pool.execute(
         "INSERT INTO gateway_events (gateway, event_id, type, problem, body, received_at)"

@@ -14,15 +14,15 @@ from protocol.errors import Forbidden, NotFound
 from protocol.ids import ServiceId
 from protocol.money import MINOR_DIGITS, major_number
 from protocol.roles import Principal
-from protocol.service import (
+from protocol.service.facts import ServiceRecord
+from protocol.service.rows import ServiceRow
+from protocol.service.views import (
     CategoryList,
     CategoryView,
     GetService,
     ListCategories,
     ListServices,
     ServicePage,
-    ServiceRecord,
-    ServiceRow,
     ServiceView,
 )
 from storage.database import Pool

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 from protocol.booking.terms import Phase
 from protocol.booking.views import BookingView, ListBookings
-from protocol.catalogue import PAGE_LIMIT_MAX
-from protocol.conversation import ConversationView, ListConversations
+from protocol.conversation.views import ConversationView, ListConversations
+from protocol.registry import PAGE_LIMIT_MAX
 from protocol.roles import Principal, Role
 from protocol.snapshot import SNAPSHOT_BOOKINGS_MAX, SNAPSHOT_CONVERSATIONS_MAX, GetSnapshot, Snapshot
 from storage.database import Pool

@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Struct
 
 from protocol.booking.terms import BookingStatus
-from protocol.conversation import roles_seen
+from protocol.conversation.terms import roles_seen
 from protocol.errors import NotFound
 from protocol.ids import Kind, MessageId, UserId
 from protocol.roles import Principal, Role
-from protocol.suggestions import GetSuggestions
+from protocol.suggestion.views import GetSuggestions
 from storage.database import Pool
 
 #: Of one message, so much says what it is about.

@@ -11,7 +11,8 @@ from protocol.errors import NotFound, Unauthenticated
 from protocol.events import EVENTS, Event
 from protocol.ids import BusinessId, Kind, UserId
 from protocol.roles import Principal, Role
-from protocol.user import CurrentUser, Membership, SessionList, Sessions, SessionView, UserSession, UserView, email_key
+from protocol.user.terms import Membership, UserSession, email_key
+from protocol.user.views import CurrentUser, SessionList, Sessions, SessionView, UserView
 from storage.database import Pool
 from storage.queries.page import AS_OF
 

@@ -12,16 +12,8 @@ from protocol.ids import BookingId, Kind
 from protocol.instants import Instant
 from protocol.money import major_number
 from protocol.roles import Principal, Role
-from protocol.wallet import (
-    GetBalance,
-    GetStatement,
-    Purse,
-    StatementLine,
-    StatementPage,
-    WalletAmounts,
-    WalletBalance,
-    accounts_of,
-)
+from protocol.wallet.terms import Purse, accounts_of
+from protocol.wallet.views import GetBalance, GetStatement, StatementLine, StatementPage, WalletAmounts, WalletBalance
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
 

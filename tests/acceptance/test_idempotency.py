@@ -9,10 +9,11 @@ import pytest
 
 from protocol.booking.commands import CancelBooking, ConfirmRelease, CreateBooking
 from protocol.booking.views import ListBookings
-from protocol.catalogue import Command
-from protocol.conversation import ListMessages, PostMessage
+from protocol.conversation.commands import PostMessage
+from protocol.conversation.views import ListMessages
 from protocol.errors import CommandIdReused, NoStaffFree, SlotTaken, WrongState
 from protocol.ids import ConversationId
+from protocol.registry import Command
 from server.client import Answer
 from tests.support.server import TIMEOUT_S, Market, Person, Site, codes_of, outcome_of
 

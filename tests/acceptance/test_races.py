@@ -19,11 +19,11 @@ from protocol.booking.commands import (
 )
 from protocol.booking.terms import BookingStatus, EscrowStatus, PaymentStatus
 from protocol.booking.views import GetBooking, GetTimeline
-from protocol.catalogue import Command
 from protocol.errors import NoStaffFree, SlotTaken, WrongState
 from protocol.ids import BookingId
-from protocol.service import FindSlots
-from protocol.wallet import GetBalance
+from protocol.registry import Command
+from protocol.service.views import FindSlots
+from protocol.wallet.views import GetBalance
 from tests.support.server import Person, Site, codes_of, outcome_of
 
 ASKERS = 64

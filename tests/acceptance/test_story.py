@@ -12,23 +12,20 @@ from uuid import uuid4
 
 import pytest
 
-from protocol.booking.commands import (
-    ApproveBooking,
-    CompleteBooking,
-    ConfirmRelease,
-    CreateBooking,
-    StartBooking,
-)
+from protocol.booking.commands import ApproveBooking, CompleteBooking, ConfirmRelease, CreateBooking, StartBooking
 from protocol.booking.terms import BookingStatus, EscrowStatus, PaymentStatus, Phase
 from protocol.booking.views import BookingDetail, GetBooking, GetTimeline, ListJobs
-from protocol.business import AddMember, MemberRole, RegisterBusiness
-from protocol.conversation import GetConversation, ListConversations, ListMessages, MarkRead, PostMessage
+from protocol.business.commands import AddMember, RegisterBusiness
+from protocol.business.terms import MemberRole
+from protocol.conversation.commands import MarkRead, PostMessage
+from protocol.conversation.views import GetConversation, ListConversations, ListMessages
 from protocol.errors import Forbidden, NotFound, SlotTaken
 from protocol.ids import BookingId, ConversationId, MessageId, ServiceId
 from protocol.roles import Role
-from protocol.service import CreateService, FindSlots, ListServices
+from protocol.service.commands import CreateService
+from protocol.service.views import FindSlots, ListServices
 from protocol.snapshot import GetSnapshot
-from protocol.wallet import GetBalance, GetStatement
+from protocol.wallet.views import GetBalance, GetStatement
 from server.client import Rest
 from tests.support.server import ALWAYS, PASSWORD, Person, Site
 

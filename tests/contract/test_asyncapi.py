@@ -12,11 +12,11 @@ import jsonschema
 import pytest
 
 import protocol
-from protocol.catalogue import BY_NAME, Mode
 from protocol.events import EVENTS
 from protocol.frames import CloseCode
-from server.http.asyncapi import ASYNCAPI_VERSION, build_asyncapi
-from server.http.endpoints import is_internal
+from protocol.registry import BY_NAME, Mode
+from server.rest.asyncapi import ASYNCAPI_VERSION, build_asyncapi
+from server.rest.endpoints import is_internal
 from tests.support.server import Site
 
 for module in pkgutil.walk_packages(protocol.__path__, "protocol."):

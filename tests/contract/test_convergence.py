@@ -11,10 +11,11 @@ from uuid import UUID
 import pytest
 
 import protocol.booking.events
-import protocol.conversation
+import protocol.conversation.events
 from protocol.booking.commands import CancelBooking, CompleteBooking, StartBooking
 from protocol.booking.terms import BookingStatus, Phase
-from protocol.conversation import UNREAD_MAX, DeleteMessage, EditMessage
+from protocol.conversation.commands import DeleteMessage, EditMessage
+from protocol.conversation.terms import UNREAD_MAX
 from protocol.events import EVENTS
 from protocol.ids import ConversationId
 from protocol.roles import Role
@@ -28,7 +29,7 @@ from tests.support.world import Copy, World
 SHOWN = {
     type_
     for type_, event in EVENTS.items()
-    if event.__module__ in (protocol.booking.events.__name__, protocol.conversation.__name__)
+    if event.__module__ in (protocol.booking.events.__name__, protocol.conversation.events.__name__)
 }
 STEPS = 160
 LOOK_EVERY = 10

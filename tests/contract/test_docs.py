@@ -1,7 +1,4 @@
-"""What the documents name is there, what they show works, and what they print is what is printed.
-
-A page that is made from the code (docs/limits.md) is the one that would be made now.
-"""
+"""What the documents name is there, what they show works, and what they print is what is printed."""
 
 import asyncio
 import io
@@ -21,16 +18,15 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from protocol.catalogue import BY_NAME
 from protocol.rates import HOUR_S, MINUTE_S, CommandRate
-from server.bootstrap import VERSION
-from server.cli import app
-from server.config import Config, DevConfig
+from protocol.registry import BY_NAME
+from server.app.bootstrap import VERSION
+from server.app.cli import app
+from server.app.config import Config, DevConfig
+from server.app.startup_banner import greet
 from server.demo.marketplace import make_marketplace
-from server.greeting import greet
 from storage.database import Pool
 from tests.support.documents import ROOT, table
-from tests.support.limits import PAGE, page
 from tests.support.server import Site
 
 README, CHANGELOG, DECISIONS = ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "docs/decisions"
@@ -292,10 +288,6 @@ def make_change(root: Path, change: str) -> str:
         text = text.replace(before, after) if before else after
     file.write_text(text)
     return path
-
-
-def test_the_page_of_limits_is_the_one_that_would_be_made_now() -> None:
-    assert PAGE.read_text() == page(), "python -m tests.support.limits makes it anew"
 
 
 # Their form

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import server.bootstrap  # noqa: F401  # whatever is served is declared by now
-from protocol.catalogue import BY_NAME, Mode
+import server.app.bootstrap  # noqa: F401  # whatever is served is declared by now
 from protocol.errors import ERRORS, Forbidden, Invalid, Malformed, Rejected
 from protocol.frames import Ack, CloseCode, CommandFrame, FrameError, Pong, Position, QueryFrame
+from protocol.registry import BY_NAME, Mode
 from protocol.roles import Principal, Role
-from server.gateway.codec import JSON, MSGPACK, Codec
-from server.gateway.intake import read_command, read_query
-from server.gateway.limits import Limits
-from server.gateway.session import Session
-from server.gateway.states import State
-from server.gateway.wants import Close, Grant
-from server.http.limits import COMMAND_ID_MAX
+from server.edge.limits import COMMAND_ID_MAX
+from server.live.connection.codec import JSON, MSGPACK, Codec
+from server.live.limits import Limits
+from server.live.session.decode_request import read_command, read_query
+from server.live.session.effects import Close, TokenClaims
+from server.live.session.session import Session
+from server.live.session.states import State
 from tests.support.hostile import examples, messages, odd_messages, values
 from tests.support.session import ADA, CUSTOMER, EPOCH, UNLIMITED
 
@@ -43,7 +43,7 @@ def open_session(codec: Codec) -> Session:
     rates = UNLIMITED
     session = Session(session_id=UUID(int=1), codec=codec, limits=limits, rates=rates, jitter=0.0, now=0.0)
     session.receive(codec_encode(codec, {"frame": "hello", "token": "t"}), 0.0)
-    session.authenticated(Grant(CUSTOMER, 900.0))
+    session.authenticated(TokenClaims(CUSTOMER, 900.0))
     session.positioned(Position(EPOCH, 5), 0.0)
     session.sends.clear()
     session.wants.clear()

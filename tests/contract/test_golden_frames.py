@@ -39,11 +39,11 @@ from protocol.frames import (
     Welcome,
 )
 from protocol.ids import Kind, Ref, UserId
-from server.gateway.codec import JSON, MSGPACK
-from server.gateway.limits import Limits
-from server.gateway.rendering import render_ephemeral
-from server.gateway.requests import announced, error_frame
-from server.gateway.sse import SseCodec
+from server.live.connection.codec import JSON, MSGPACK
+from server.live.connection.event_stream import SseCodec
+from server.live.hub.rendering import render_ephemeral
+from server.live.limits import Limits
+from server.live.session.requests import announced, error_frame
 from tests.support.session import UNLIMITED
 
 

@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 
-from actors.rules.notifying import LIVE_FIRST_S, SEEN_FIRST_S
-from actors.rules.quiet import DIGEST_CLOSES_S, PARTS
-from protocol.notification.catalogue import NOTIFICATIONS, NotificationType, Party
-from protocol.notification.channels import Channel
-from protocol.notification.notices import NOTICE_READERS_MAX
-from protocol.notification.preferences import DIGEST_HOUR_DEFAULT, ZONE_DEFAULT, SetPreferences
-from server.outbound.digest import DIGEST_ITEMS_MAX
+from actors.rules.quiet_hours import DIGEST_CLOSES_S, PARTS
+from actors.rules.routing import LIVE_FIRST_S, SEEN_FIRST_S
+from protocol.delivery.channels import Channel
+from protocol.notice.terms import NOTICE_READERS_MAX
+from protocol.notification.types import NOTIFICATIONS, NotificationType, Party
+from protocol.preference.commands import SetPreferences
+from protocol.preference.terms import DIGEST_HOUR_DEFAULT, ZONE_DEFAULT
+from server.delivery.digest import DIGEST_ITEMS_MAX
 from tests.support.documents import ROOT, table
 
 PAGE = Path(ROOT / "docs/notifications.md")
@@ -46,10 +47,10 @@ def test_the_table_of_the_parts_of_a_day_is_that_of_the_rules() -> None:
 
 
 def test_every_reason_that_is_named_is_one_that_is_given() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "server/outbound").rglob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "server/delivery").rglob("*.py"))
     reasons = [cells[0].strip("`") for cells in table(PAGE, "reason | what it means")]
 
-    assert [reason for reason in reasons if f'Needless("{reason}")' not in source] == []
+    assert [reason for reason in reasons if f'Suppressed("{reason}")' not in source] == []
 
 
 def test_the_figures_in_the_text_are_those_of_the_code() -> None:

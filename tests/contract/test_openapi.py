@@ -12,11 +12,11 @@ from jsonschema import ValidationError, validate
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import protocol
-from protocol.catalogue import BY_NAME, Declaration, Mode
-from server.gateway.events_path import events_path
-from server.http.endpoints import is_internal
-from server.http.openapi import ENVELOPE_PATH, build_document
-from server.http.routing import Router, shape_of
+from protocol.registry import BY_NAME, Declaration, Mode
+from server.rest.endpoints import is_internal
+from server.rest.events_path import events_path
+from server.rest.openapi import ENVELOPE_PATH, build_document
+from server.rest.router import Router, shape_of
 from tests.support.gadgets import declared_gadgets
 
 GOLDEN_EVENT = Path(__file__).parent / "golden/frames/out_event.json"

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.outbound.llm.prompts import PROMPTS_DIR, load_prompt
-from server.outbound.llm.service import Use
-from server.outbound.llm.smart_replies import SMART_REPLIES, SmartReplies
+from server.llm.prompts import PROMPTS_DIR, load_prompt
+from server.llm.service import Use
+from server.llm.smart_replies import SMART_REPLIES, SmartReplies
 
 GOLDEN = Path(__file__).parent / "golden/prompts.json"
 USES: list[Use[Any]] = [SMART_REPLIES]

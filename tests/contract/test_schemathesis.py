@@ -29,9 +29,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from protocol.conversation import ListMessages, PostMessage
+from protocol.conversation.commands import PostMessage
+from protocol.conversation.views import ListMessages
 from protocol.ids import ConversationId
-from server.config import LimitsConfig
+from server.app.config import LimitsConfig
 from tests.support.hostile import examples
 from tests.support.server import Person, Site, make_config, open_site
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import server.node
-from actors.runtime import ending
+import server.app.node
 from protocol.errors import Unavailable
-from protocol.user import CurrentUser
+from protocol.user.views import CurrentUser
+from server.app.config import DatabaseConfig
 from server.client import live
-from server.config import DatabaseConfig
+from server.delivery import worker
 from server.ops import health
-from server.outbound import courier
-from storage import commit, database
+from storage import commit, database, supervision
 from storage.database import Pool, connect_pool
 from tests.support.faults import PATIENCE_S, ROUNDS, make_scene, patient_config, until, watching
 from tests.support.pgproxy import PgProxy, Step, pg_proxy
@@ -44,9 +43,9 @@ async def site(proxy: PgProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bring down how long a stop waits for what hangs."""
     monkeypatch.setattr(database, "CLOSE_TIMEOUT_S", SHORT_S)
-    monkeypatch.setattr(ending, "END_TIMEOUT_S", SHORT_S)
-    monkeypatch.setattr(courier, "ROUND_MAX_S", SHORT_S)
-    monkeypatch.setattr(courier, "NOTE_MAX_S", SHORT_S)
+    monkeypatch.setattr(supervision, "END_TIMEOUT_S", SHORT_S)
+    monkeypatch.setattr(worker, "ROUND_MAX_S", SHORT_S)
+    monkeypatch.setattr(worker, "NOTE_MAX_S", SHORT_S)
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit, "CONNECT_TIMEOUT_S", SHORT_S)
     monkeypatch.setattr(database, "CONNECT_TIMEOUT_S", SHORT_S)
     monkeypatch.setattr(database, "COMMAND_MARGIN_S", 0.0)
-    monkeypatch.setattr(server.node, "connect_pool", partial(connect_pool, statement_timeout_s=SHORT_S))
+    monkeypatch.setattr(server.app.node, "connect_pool", partial(connect_pool, statement_timeout_s=SHORT_S))
     monkeypatch.setattr(health, "DATABASE_TIMEOUT_S", SHORT_S)
 
 

@@ -12,14 +12,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import psutil
 import pytest
 
-from protocol.conversation import MarkRead, PostMessage
+from protocol.conversation.commands import MarkRead, PostMessage
 from protocol.errors import Unavailable
 from protocol.frames import AckState, OpenOutcome
 from protocol.ids import ConversationId, MessageId
 from protocol.roles import Principal
 from protocol.snapshot import GetSnapshot, Snapshot
 from server.client import Client, Event, Replica, Rest, live
-from server.gateway.limits import Limits
+from server.live.limits import Limits
 from storage.database import Pool
 from tests.support.gateway import TIMEOUT_S, Gateway, make_gateway
 from tests.support.lines import Line, bad_line
@@ -54,7 +54,7 @@ class Badge(Rest):
         return self._badge
 
 
-class Listener:
+class ReceiveOnlyConnection:
     """A device behind a bad line, and all that came over it."""
 
     def __init__(self, line: Line, client: Client) -> None:
@@ -74,14 +74,14 @@ class Listener:
 
 
 @asynccontextmanager
-async def listener(gateway: Gateway, who: Principal) -> AsyncIterator[Listener]:
+async def listener(gateway: Gateway, who: Principal) -> AsyncIterator[ReceiveOnlyConnection]:
     """Somebody's device, from now on."""
     async with (
         bad_line(gateway.url) as line,
         Badge(line.url, gateway.token(who)) as rest,
         Client(rest) as client,
     ):
-        yield Listener(line, client)
+        yield ReceiveOnlyConnection(line, client)
 
 
 async def opened(client: Client, times: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from protocol.codes import CODE_MISSES_MAX
+from protocol.code.terms import CODE_MISSES_MAX
 from storage.database import Pool
 from tests.support.faults import until
 from tests.support.letters import another

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from protocol.delivery.channels import Channel
+from protocol.delivery.rows import Delivery
 from protocol.ids import DeliveryId, NotificationId, UserId
-from protocol.notification.channels import Channel
-from protocol.notification.deliveries import Delivery
-from server.config import EmailConfig
-from server.node import open_database
+from server.app.config import EmailConfig
+from server.app.node import open_database
 from storage.database import Pool, connect_pool
 from storage.deliveries import planning
 from tests.support.faults import until
@@ -94,13 +94,13 @@ def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
     return Counter(id for id in ids if id in wanted)
 
 
-@few_or_many(("letters", "killed_at"), (300, (100,)), (1_000, (200, 500)))
+@few_or_many(("emails", "killed_at"), (300, (100,)), (1_000, (200, 500)))
 async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted(
-    letters: int, killed_at: tuple[int, ...]
+    emails: int, killed_at: tuple[int, ...]
 ) -> None:
-    """Killed each time that so many letters have arrived."""
+    """Killed each time that so many have arrived."""
     with readable_directory() as directory:
-        wanted = await queue_letters(directory, letters)
+        wanted = await queue_letters(directory, emails)
         async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:
             mail.delay_s = THINKS_S
             running = await server.start()

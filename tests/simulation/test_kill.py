@@ -21,15 +21,15 @@ import pytest
 from msgspec import Struct
 
 from protocol.booking.commands import CancelBooking, CreateBooking
-from protocol.conversation import PostMessage
+from protocol.conversation.commands import PostMessage
 from protocol.errors import Fault
 from protocol.ids import ConversationId, ServiceId
+from server.app.config import LimitsConfig
+from server.app.node import ACTORS, open_database
 from server.client import Client, Rest
 from server.client.rest import Answer, SignedIn
-from server.config import LimitsConfig
-from server.node import ACTORS, open_database
+from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
-from server.running import find_running
 from storage.database import Pool, connect_pool
 from tests.support.process import ServerProcess, readable_directory, server_process
 from tests.support.server import make_config, open_site
@@ -189,7 +189,7 @@ async def run_load(server: ServerProcess, plan: Plan, trouble: Callable[[Load], 
         await until_heard(load, heard)
         for listener in listeners:
             listener.cancel()
-    running = find_running(server.data_dir)
+    running = read_pid_file(server.data_dir)
     assert running is not None
     pool = await connect_pool(running.dsn, size_max=2)
     try:

@@ -18,7 +18,7 @@ from time import monotonic
 from traceback import format_exception
 
 from server.ops.logs import configure_logs
-from tests.soak.crowd import Broken, gather_crowd, prepare
+from tests.soak.crowd import Violation, gather_crowd, prepare
 from tests.soak.faults import STORM_S, Trouble
 from tests.soak.proof import Proof
 from tests.soak.work import Work
@@ -129,7 +129,7 @@ class Soak:
                 raise
             code = await server.stop()
             if code != 0:
-                raise Broken(f"the server ended with {code}")
+                raise Violation(f"the server ended with {code}")
 
     def _enough(self, passed_s: float) -> bool:
         options = self.options
@@ -171,7 +171,7 @@ class Soak:
             f"seed {self.options.seed}, round {self.rounds}, fault {self.fault}, {now}",
             f"again: python -m tests.soak {' '.join(sys.argv[1:])} --seed {self.options.seed}",
             "",
-            *([str(error)] if isinstance(error, Broken) else format_exception(error)),
+            *([str(error)] if isinstance(error, Violation) else format_exception(error)),
         ]
         for device in self.work.crowd.devices:
             position = f"at {device.replica.as_of}, resets {device.resets}, byes {dict(device.byes)}"
@@ -242,7 +242,7 @@ async def main(options: argparse.Namespace) -> int:
     except asyncio.CancelledError:
         print(f"stopped in round {soak.rounds}")
         return 130
-    except Broken as broken:
+    except Violation as broken:
         print(broken)
         return 1
     print(soak.summary(monotonic() - began))

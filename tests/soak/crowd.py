@@ -11,15 +11,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from protocol.catalogue import Query
 from protocol.errors import Fault, NotFound
 from protocol.frames import OpenOutcome
 from protocol.ids import ServiceId, UserId
+from protocol.registry import Query
 from protocol.snapshot import GetSnapshot, Snapshot
+from server.app.config import LimitsConfig
+from server.app.node import open_database
 from server.client import Client, Event, Replica, Rest
 from server.client.rest import SignedIn
-from server.config import LimitsConfig
-from server.node import open_database
 from tests.support.lines import Line, Sockets, bad_line
 from tests.support.server import Site, make_config, open_site
 
@@ -36,7 +36,7 @@ RETRY_S = 0.05
 PATIENCE_S = 90.0
 
 
-class Broken(Exception):
+class Violation(Exception):
     """A promise was broken. Its text is for whoever looks into it."""
 
 
@@ -224,7 +224,7 @@ class Person:
 
 
 @dataclass(eq=False)
-class Crowd:
+class ConnectionLimiter:
     """Everybody."""
 
     plan: Plan
@@ -243,7 +243,7 @@ class Crowd:
         return [device for person in self.people for device in person.devices]
 
 
-async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Crowd:
+async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> ConnectionLimiter:
     """Let everybody connect, each device over a line of its own; they leave with the stack."""
 
     async def seat(seat: Seat) -> Person:
@@ -259,7 +259,7 @@ async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Crowd:
 
     customers = [await seat(one) for one in plan.customers]
     staff = [await seat(one) for one in plan.staff]
-    return Crowd(plan, customers, staff, await seat(plan.owner))
+    return ConnectionLimiter(plan, customers, staff, await seat(plan.owner))
 
 
 def seq_of(as_of: str) -> int:

@@ -11,7 +11,7 @@ from time import monotonic
 import psutil
 
 from protocol.ids import ConversationId
-from tests.soak.crowd import Broken, Crowd, Device, Person
+from tests.soak.crowd import ConnectionLimiter, Device, Person, Violation
 from tests.soak.work import Work
 from tests.support.process import ServerProcess
 
@@ -42,7 +42,7 @@ class Trouble:
     """
 
     server: ServerProcess
-    crowd: Crowd
+    crowd: ConnectionLimiter
     work: Work
     chance: random.Random
     storm_s: float = STORM_S
@@ -86,7 +86,7 @@ class Trouble:
         began = monotonic()
         code = await self.server.stop()
         if code != 0:
-            raise Broken(f"the server ended with {code} on SIGTERM")
+            raise Violation(f"the server ended with {code} on SIGTERM")
         await self._start(began)
 
     async def _start(self, began: float) -> None:
@@ -107,7 +107,7 @@ class Trouble:
                 if self._postmaster().pid != before.pid:
                     break
             if monotonic() - began > 60.0:
-                raise Broken("no postmaster takes the place of the one that was killed")
+                raise Violation("no postmaster takes the place of the one that was killed")
             await asyncio.sleep(0.02)
         self.away_s = monotonic() - began
 

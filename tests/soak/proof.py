@@ -12,11 +12,11 @@ import psutil
 from protocol.errors import Fault
 from protocol.ids import ConversationId
 from protocol.snapshot import GetSnapshot, Snapshot
-from server.node import ACTORS
+from server.app.node import ACTORS
+from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
-from server.running import find_running
 from storage.database import Pool, connect_pool
-from tests.soak.crowd import PATIENCE_S, Broken, Crowd, Device, Heard, Person, seq_of
+from tests.soak.crowd import PATIENCE_S, ConnectionLimiter, Device, Heard, Person, Violation, seq_of
 from tests.soak.work import Ledger
 from tests.support.process import ServerProcess
 
@@ -46,13 +46,13 @@ class Memory:
         if pid != self.pid:
             self.pid, self.first_mb = pid, self.now_mb
         if self.now_mb > RSS_MAX_MB or self.now_mb - self.first_mb > RSS_GROWTH_MAX_MB:
-            raise Broken(f"the server takes {self.now_mb:.0f} MB, and took {self.first_mb:.0f} MB at first")
+            raise Violation(f"the server takes {self.now_mb:.0f} MB, and took {self.first_mb:.0f} MB at first")
 
 
 class Proof:
     """Holds the ledger, the devices and the server against the database."""
 
-    def __init__(self, server: ServerProcess, crowd: Crowd, ledger: Ledger) -> None:
+    def __init__(self, server: ServerProcess, crowd: ConnectionLimiter, ledger: Ledger) -> None:
         self._server = server
         self._crowd = crowd
         self._ledger = ledger
@@ -65,9 +65,9 @@ class Proof:
 
     async def run(self) -> None:
         """Prove everything. Raises: Broken."""
-        running = find_running(self._server.data_dir)
+        running = read_pid_file(self._server.data_dir)
         if running is None:
-            raise Broken("the server is gone")
+            raise Violation("the server is gone")
         pool = await _connect(running.dsn)
         try:
             await self._at_rest(pool)
@@ -81,7 +81,7 @@ class Proof:
             await self._acks_hold(pool)
             broken = [finding async for finding in verify(pool, ACTORS) if finding.broken]
             if broken:
-                raise Broken(f"`server verify` finds: {broken}")
+                raise Violation(f"`server verify` finds: {broken}")
         finally:
             await pool.close()
         await self._queues_are_empty()
@@ -96,10 +96,10 @@ class Proof:
                     await asyncio.sleep(LOOK_EVERY_S)
         except TimeoutError:
             rows = await pool.fetch("SELECT kind, actor_id, command FROM agenda WHERE due_at <= now() LIMIT 5")
-            raise Broken(f"the agenda does not come to rest: {[dict(row) for row in rows]}") from None
+            raise Violation(f"the agenda does not come to rest: {[dict(row) for row in rows]}") from None
         rows = await pool.fetch("SELECT kind, actor_id, command, error FROM agenda_quarantine")
         if rows:
-            raise Broken(f"in quarantine: {[dict(row) for row in rows]}")
+            raise Violation(f"in quarantine: {[dict(row) for row in rows]}")
 
     # The ledger
 
@@ -156,7 +156,7 @@ class Proof:
         devices = person.devices
         for device in devices:
             if device.listening.done():
-                raise Broken(f"{device.name} has ended for good: {device.listening.exception()!r}")
+                raise Violation(f"{device.name} has ended for good: {device.listening.exception()!r}")
             if device.stale:
                 await device.begin_anew()
         try:
@@ -166,13 +166,13 @@ class Proof:
         except TimeoutError:
             said = ", ".join(f"{device.name} at {device.replica.as_of}" for device in devices)
             fresh = (await devices[0].ask(GetSnapshot())).as_of
-            raise Broken(f"{person.name} does not catch up with {fresh}: {said}") from None
+            raise Violation(f"{person.name} does not catch up with {fresh}: {said}") from None
 
     async def _agree(self, devices: list[Device]) -> bool:
         """Compare with a fresh snapshot; answers False if something happened meanwhile."""
         fresh: Snapshot = await devices[0].ask(GetSnapshot())
         if fresh.truncated:
-            raise Broken(f"{devices[0].name}: more is open than a snapshot holds; the soak's plan is wrong")
+            raise Violation(f"{devices[0].name}: more is open than a snapshot holds; the soak's plan is wrong")
         for device in devices:
             while device.seq < seq_of(fresh.as_of):
                 device.moved.clear()
@@ -205,7 +205,7 @@ class Proof:
         log = log[: len(heard)]  # what has just happened is on its way
         if heard != log:
             at = next((n for n, pair in enumerate(zip(heard, log, strict=False)) if pair[0] != pair[1]), len(log))
-            raise Broken(
+            raise Violation(
                 f"{device.name} behind {device.proven}: event {at + 1} of {len(heard)} is not the log's:"
                 f" heard {heard[at : at + 3]}, the log has {log[at : at + 3]}"
             )
@@ -226,7 +226,7 @@ class Proof:
         """Nothing piles up in the server for anybody."""
         queued = await read_metric(self._server.url, "guildwire_socket_queue_bytes")
         if queued > QUEUE_BYTES_MAX:
-            raise Broken(f"{queued:.0f} bytes wait for clients although all of them read")
+            raise Violation(f"{queued:.0f} bytes wait for clients although all of them read")
 
 
 async def read_metric(url: str, name: str) -> float:
@@ -254,4 +254,4 @@ def _none(wrong: list[str], what: str) -> None:
     """Raises: Broken, if something is wrong."""
     if wrong:
         more = f"\n… and {len(wrong) - SHOWN_MAX} more" if len(wrong) > SHOWN_MAX else ""
-        raise Broken(f"{what}:\n" + "\n".join(wrong[:SHOWN_MAX]) + more)
+        raise Violation(f"{what}:\n" + "\n".join(wrong[:SHOWN_MAX]) + more)

@@ -20,16 +20,16 @@ from protocol.booking.commands import (
     CreateBooking,
     DeclineBooking,
     PayBooking,
-    PaymentReply,
     StartBooking,
 )
 from protocol.booking.terms import DeclineReason, PaymentStatus
-from protocol.booking.views import GetBooking
-from protocol.catalogue import BY_TYPE, Command
-from protocol.conversation import DeleteMessage, EditMessage, GetConversation, MarkRead, PostMessage
+from protocol.booking.views import GetBooking, PaymentReply
+from protocol.conversation.commands import DeleteMessage, EditMessage, MarkRead, PostMessage
+from protocol.conversation.views import GetConversation
 from protocol.errors import Fault, NotFound, Rejected
 from protocol.ids import BookingId, ConversationId, MessageId
-from tests.soak.crowd import PATIENCE_S, RETRY_S, Broken, Crowd, Device, Person
+from protocol.registry import BY_TYPE, Command
+from tests.soak.crowd import PATIENCE_S, RETRY_S, ConnectionLimiter, Device, Person, Violation
 
 #: What is not answered by then is sent again under the same id, from another device or over the other transport.
 ATTEMPT_S = 4.0
@@ -86,7 +86,7 @@ class Ledger:
 class Work:
     """Everybody's errands, which stop between two steps when they are told to."""
 
-    def __init__(self, crowd: Crowd, chance: random.Random) -> None:
+    def __init__(self, crowd: ConnectionLimiter, chance: random.Random) -> None:
         self.crowd = crowd
         self.ledger = Ledger()
         self._chance = chance
@@ -133,7 +133,7 @@ class Work:
             async with asyncio.timeout(PATIENCE_S), self._changed:
                 await self._changed.wait_for(lambda: self._parked == len(self._workers) or self._dead())
         except TimeoutError:
-            raise Broken(f"{len(self._workers) - self._parked} errands had no answer in {PATIENCE_S:g} s") from None
+            raise Violation(f"{len(self._workers) - self._parked} errands had no answer in {PATIENCE_S:g} s") from None
         self.check()
 
     def check(self) -> None:
@@ -185,10 +185,10 @@ class Work:
             async with asyncio.timeout(PATIENCE_S):
                 answer = await self._insist(person, command, key, chance)
         except TimeoutError:
-            raise Broken(f"{person.name}: no answer to {what} {command} (id {key}) in {PATIENCE_S:g} s") from None
+            raise Violation(f"{person.name}: no answer to {what} {command} (id {key}) in {PATIENCE_S:g} s") from None
         except Rejected as error:
             if error.code not in may:
-                raise Broken(f"{person.name}: {what} {command} (id {key}) was refused: {error}") from error
+                raise Violation(f"{person.name}: {what} {command} (id {key}) was refused: {error}") from error
             self.ledger.refused[key] = str(error)
             return None
         self.ledger.acked[key] = MAKES[type(command)]
@@ -248,7 +248,7 @@ class Work:
     async def _hour(self, staff: Person) -> AsyncIterator[int]:
         """An hour that nobody else asks for; given back if the booking ended before it had a thread."""
         if not self._free[staff]:
-            raise Broken("every hour is booked: the soak is too long for its plan")
+            raise Violation("every hour is booked: the soak is too long for its plan")
         hour, threads = self._free[staff].popleft(), self._threads[staff]
         yield hour
         if self._threads[staff] == threads:
@@ -279,7 +279,7 @@ class Work:
         booked = [(one, id_) for one, id_ in zip(rivals, await asyncio.gather(*tries), strict=True) if id_ is not None]
         if len(booked) != 1:
             refused = list(self.ledger.refused.values())[-5:]
-            raise Broken(
+            raise Violation(
                 f"{len(booked)} of {len(rivals)} rivals got {staff.name} at {self._start_at(hour)}:"
                 f" {[id_ for _, id_ in booked]}; the last refusals: {refused}"
             )
@@ -315,7 +315,7 @@ class Work:
                 if seen.payment_status is PaymentStatus.SECURED:
                     break
             if loop.time() > give_up_at:
-                raise Broken(f"{customer.name}: the payment of {booking_id} does not arrive")
+                raise Violation(f"{customer.name}: the payment of {booking_id} does not arrive")
             await asyncio.sleep(LOOK_EVERY_S)
         self.ledger.paid.add(booking_id)
 
@@ -325,7 +325,7 @@ class Work:
             url = f"{device.line.url}{path}/pay?{query}"
             async with self._http.post(url, allow_redirects=False) as answer:
                 if answer.status not in (303, 503):
-                    raise Broken(f"{device.name}: the gateway's page answers {answer.status}")
+                    raise Violation(f"{device.name}: the gateway's page answers {answer.status}")
 
     async def _talk_first(self, customer: Person, staff: Person, thread: ConversationId, chance: random.Random) -> None:
         """Wait for the booking's thread, and exchange a few words."""
@@ -338,7 +338,7 @@ class Work:
                     await customer.any_device(chance).rest.call(GetConversation(conversation_id=thread))
                 break
             if loop.time() > give_up_at:
-                raise Broken(f"{customer.name}: the thread of {thread} is never opened")
+                raise Violation(f"{customer.name}: the thread of {thread} is never opened")
             await asyncio.sleep(LOOK_EVERY_S)
         self.ledger.messages[thread] = []
         self.talks.append((thread, customer, staff))

@@ -11,11 +11,11 @@ from uuid import UUID
 import msgspec
 
 from actors.actor import Actor, Reply, Turn
-from protocol.catalogue import Command
 from protocol.effects import Effect
 from protocol.errors import Rejected
 from protocol.events import EVENTS, Event
 from protocol.ids import uuid7
+from protocol.registry import Command
 from protocol.roles import Principal
 
 #: The actor that ``decide`` speaks to unless told otherwise.

@@ -27,11 +27,11 @@ from protocol.booking.commands import (
 )
 from protocol.booking.facts import RATING_PRIOR, BookingFacts, BusinessFacts, LateSlot, ServiceFacts, StaffFacts
 from protocol.booking.terms import BookingStatus, DeclineReason
-from protocol.catalogue import Command
 from protocol.events import Event
 from protocol.ids import SYSTEM, BookingId, BusinessId, PaymentId, ServiceId, UserId
 from protocol.instants import LocalSpan, OpenHours
-from protocol.payment import GATEWAY
+from protocol.payment.terms import GATEWAY
+from protocol.registry import Command
 from protocol.roles import Principal, Role
 from tests.support.actors import ACTOR_ID, Decided, decide, replay
 

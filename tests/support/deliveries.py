@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from protocol.delivery.channels import Channel
+from protocol.delivery.rows import Delivery
 from protocol.ids import DeliveryId, UserId
-from protocol.notification.channels import Channel
-from protocol.notification.deliveries import Delivery
-from server.outbound.adapters import Message, Needless, Outcome, Sent, TryLater
-from server.outbound.courier import USUAL, Courier, Terms
+from server.delivery.adapters import Message, Outcome, Sent, Suppressed, TryLater
+from server.delivery.worker import USUAL, DeliveryWorker, Terms
 from storage.database import Pool
 from storage.deliveries import Leased, planning
 
@@ -43,7 +43,7 @@ class Recorder:
         pass
 
 
-async def compose(deliveries: Sequence[Leased]) -> dict[DeliveryId, Message | Needless | TryLater]:
+async def compose(deliveries: Sequence[Leased]) -> dict[DeliveryId, Message | Suppressed | TryLater]:
     return {one.id: Message(id=one.id) for one in deliveries}
 
 
@@ -72,9 +72,9 @@ async def courier(
     adapter: Recorder,
     terms: Terms = USUAL,
     **options: object,
-) -> AsyncIterator[Courier[Message]]:
+) -> AsyncIterator[DeliveryWorker[Message]]:
     """A courier at work."""
-    one = Courier(adapter, compose, pool, lambda: datetime.now(UTC), terms, **options)  # type: ignore[arg-type]
+    one = DeliveryWorker(adapter, compose, pool, lambda: datetime.now(UTC), terms, **options)  # type: ignore[arg-type]
     one.start()
     try:
         yield one

@@ -13,24 +13,12 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from actors.actor import Actor, handles
-from protocol.catalogue import (
-    BY_NAME,
-    BY_TYPE,
-    Command,
-    Procedure,
-    Query,
-    Route,
-    View,
-    Wire,
-    command,
-    procedure,
-    query,
-)
 from protocol.errors import NotFound, WrongState
 from protocol.events import EVENTS, Event
 from protocol.ids import BookingId, Kind
+from protocol.registry import BY_NAME, BY_TYPE, Command, Procedure, Query, Route, View, Wire, command, procedure, query
 from protocol.roles import ANYONE, INTERNAL, PUBLIC, Principal, Role
-from server.http.context import RequestContext
+from server.edge.context import RequestContext
 from storage.database import Pool
 
 #: Its kind and key are those of a booking, since kinds are fixed.

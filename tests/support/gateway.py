@@ -20,17 +20,17 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from protocol.catalogue import Query
 from protocol.errors import Unauthenticated
 from protocol.frames import SUBPROTOCOL_JSON
 from protocol.ids import SessionId, UserId
+from protocol.registry import Query
 from protocol.roles import Principal, Role
-from server.gateway.events import PATH as EVENTS_PATH
-from server.gateway.events import Events
-from server.gateway.hub import Hub, QueryHandler
-from server.gateway.limits import Limits
-from server.http.app import HttpApp
-from server.http.limits import Limiters, Rate, RateLimits
+from server.edge.rates import Limiters, Rate, RateLimits
+from server.live.connection.events import PATH as EVENTS_PATH
+from server.live.connection.events import Events
+from server.live.hub.hub import Hub, QueryHandler
+from server.live.limits import Limits
+from server.rest.app import HttpApp
 from tests.support.runtime import Node
 
 #: Everything here answers in milliseconds; a test that waits longer has failed.

@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from server.gateway.codec import JSON, Codec
+from server.live.connection.codec import JSON, Codec
 from tests.support.sizes import TIMES
 
 GOLDEN = Path(__file__).parents[1] / "contract" / "golden" / "frames"

@@ -13,9 +13,9 @@ from protocol.booking.commands import (
     StartBooking,
 )
 from protocol.booking.terms import BookingStatus, DeclineReason
-from protocol.catalogue import Command
 from protocol.ids import BookingId, PaymentId
-from protocol.payment import GATEWAY
+from protocol.payment.terms import GATEWAY
+from protocol.registry import Command
 from protocol.roles import Principal, Role
 from tests.support.salon import Salon, berlin
 

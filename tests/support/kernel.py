@@ -12,10 +12,10 @@ from itertools import count
 from typing import ClassVar, TypeVar
 from uuid import UUID, uuid4
 
-from protocol.catalogue import BY_NAME, BY_TYPE, Command, Declaration, command
 from protocol.effects import Decision, Effect, Emitted, Logged
 from protocol.events import EVENTS, Event, Row
 from protocol.ids import AgendaId, Kind, Ref, UserId
+from protocol.registry import BY_NAME, BY_TYPE, Command, Declaration, command
 from protocol.roles import ANYONE
 from storage.commit import Committer, connect_committer
 from storage.outcomes import Committed

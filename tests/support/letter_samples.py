@@ -20,25 +20,28 @@ from protocol.booking.events import (
     PaymentUnplaced,
 )
 from protocol.booking.terms import BookingStatus, DeclineReason, EscrowStatus, ReleaseCause
-from protocol.codes import EMAIL_CHANGED, PasswordChanged
+from protocol.code.events import PasswordChanged
+from protocol.code.terms import EMAIL_CHANGED
+from protocol.delivery.channels import Channel
+from protocol.delivery.terms import DIGEST
 from protocol.events import Event
 from protocol.ids import BookingId, DeliveryId, Kind, NotificationId, PaymentId, Ref, SessionId, UserId
-from protocol.notification.channels import Channel
-from protocol.notification.deliveries import DIGEST
-from protocol.notification.notices import Notice, NotificationSent
-from protocol.notification.preferences import NotificationPreferences
-from protocol.notification.reader import Reader
+from protocol.notice.events import NotificationSent
+from protocol.notice.rows import Notice
+from protocol.notification.terms import Reader
+from protocol.preference.rows import NotificationPreferences
 from protocol.roles import Role
-from protocol.user import RevokeReason, SessionOpened, SessionRevoked
+from protocol.user.events import SessionOpened, SessionRevoked
+from protocol.user.terms import RevokeReason
+from server.delivery.channels.email.content import Content, Writer
+from server.delivery.context import DeliveryContext
+from server.delivery.digest import Digest, make_digest
+from server.delivery.renderer import NotificationRenderer, Scene
 from server.links.tokens import Links
-from server.outbound.briefing import Brief
-from server.outbound.digest import Digest, make_digest
-from server.outbound.email.content import Content, Writer
-from server.queries.notifications import Scene, Teller
 from server.words import language
 from storage.deliveries import Leased
+from storage.queries.booking_email import BookingEmailView
 from storage.queries.notification import About, Kept
-from storage.queries.occasion import Occasion
 
 CARLA, STAFF, OWNER = (UserId(UUID(int=number)) for number in (0xC1, 0x5A, 0x0E))
 NOTICE = UUID(int=0x4E)
@@ -89,14 +92,16 @@ def letters(code: str) -> Iterator[tuple[str, Content]]:
         yield f"{event.type}{_WHO[user_id]}", WRITER.notice(brief, occasion, NOW)
     for count in (1, 3):
         kept = [_kept(user_id, event) for event, user_id in _MONEY[-count:]]
-        digest = make_digest(kept, Teller(language(code), SCENE))
+        digest = make_digest(kept, NotificationRenderer(language(code), SCENE))
         yield f"digest.{count}", WRITER.digest(brief_of(code, CARLA, None, digest, template=DIGEST))
     yield EMAIL_CHANGED, WRITER.notice(brief_of(code, CARLA, None, template=EMAIL_CHANGED), None, NOW)
     for template in ("code.email", "reset.email"):
         yield template, WRITER.code(brief_of(code, CARLA, None, template=template, secret="040912"))
 
 
-def brief_of(code: str, user_id: UserId, event: Event | None, digest: Digest | None = None, **said: Any) -> Brief:
+def brief_of(
+    code: str, user_id: UserId, event: Event | None, digest: Digest | None = None, **said: Any
+) -> DeliveryContext:
     """What is known of one delivery."""
     delivery = Leased(
         **{
@@ -126,7 +131,9 @@ def brief_of(code: str, user_id: UserId, event: Event | None, digest: Digest | N
         phone_number=None,
         preferences=wishes,
     )
-    return Brief(delivery, reader, language(code), None if event is None else _kept(user_id, event), SCENE, digest)
+    return DeliveryContext(
+        delivery, reader, language(code), None if event is None else _kept(user_id, event), SCENE, digest
+    )
 
 
 def _kept(user_id: UserId, event: Event) -> Kept:
@@ -168,7 +175,7 @@ SCENE = Scene(
         )
     },
 )
-OCCASION = Occasion(
+OCCASION = BookingEmailView(
     id=BOOKING,
     title=TITLE,
     number="GW-2026-00042",

@@ -1,4 +1,4 @@
-"""The page of all named limits, made from the code: ``python -m tests.support.limits`` writes docs/limits.md anew."""
+"""All named limits, read from the code: ``make limits`` prints them as a page."""
 
 import ast
 import re
@@ -8,13 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from server.http.limits import Rate
+from server.edge.rates import Rate
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/limits.md"
 PACKAGES = ("protocol", "actors", "storage", "server")
 #: What the demo does, and what only development has, bounds nobody's product.
-LEFT_OUT = ("server/demo/", "server/sandbox/")
+LEFT_OUT = ("server/demo/", "server/payments/sandbox/")
 #: Each of their fields is a limit.
 CLASSES = ("Limits", "RateLimits")
 
@@ -27,9 +26,8 @@ _SPANS = ((24 * 3600, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 HEAD = """# Limits
 
-Every named bound, from the code: `python -m tests.support.limits` writes this page anew. What an operator sets is in
-[README](../README.md#configuration); where the configuration has a say (rates, connections, drain), it wins over what
-stands here.
+Every named bound, from the code. What an operator sets is in README; where the configuration has a say (rates,
+connections, drain), it wins over what stands here.
 """
 
 
@@ -119,4 +117,4 @@ def _of(value: int, units: tuple[tuple[int, str], ...]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    print(page())

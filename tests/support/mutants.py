@@ -91,10 +91,10 @@ def run_tests(root: Path, tests: Sequence[str]) -> Verdict:
     return Verdict(ran - failed - errors - skipped, failed, errors, said)
 
 
-_COMMITS = "tests/integration/test_commit.py::"
-_TURNS = "tests/integration/test_turns.py::"
-_AGENDA = "tests/integration/test_agenda.py::"
-_OUTAGES = "tests/integration/test_commit_outages.py::"
+_COMMITS = "tests/integration/commit/test_commit.py::"
+_TURNS = "tests/integration/runtime/test_turns.py::"
+_AGENDA = "tests/integration/runtime/test_agenda.py::"
+_OUTAGES = "tests/integration/commit/test_outages.py::"
 _STEPS = "tests/simulation/test_commit_steps.py::"
 
 MUTANTS = (
@@ -151,8 +151,8 @@ MUTANTS = (
         (
             (
                 AGENDA,
-                '        """Fire everything overdue, whoever was meant to."""\n',
-                '        """Fire everything overdue, whoever was meant to."""\n        return\n',
+                "        before = self._runtime.clock.now() - timedelta(seconds=grace_s)\n",
+                "        return\n",
             ),
         ),
         (_AGENDA + "test_a_row_that_nobody_can_read_holds_up_nobody",),
@@ -174,12 +174,12 @@ MUTANTS = (
         "no_gap_rule",
         (
             (
-                "server/gateway/stream.py",
+                "server/live/session/stream.py",
                 "if seq == self.seq + 1:\n            self._out",
                 "if seq > self.seq:\n            self._out",
             ),
         ),
-        ("tests/unit/test_stream.py",),
+        ("tests/unit/live/test_stream.py",),
     ),
     Mutant(
         "no_balance_prefix_check",
@@ -193,8 +193,14 @@ MUTANTS = (
     ),
     Mutant(
         "no_epoch_check",
-        (("server/gateway/session.py", "since.epoch != head.epoch or since.seq > head.seq", "since.seq > head.seq"),),
-        ("tests/integration/test_gateway_resume.py::test_a_since_that_leads_nowhere_is_a_reset",),
+        (
+            (
+                "server/live/session/session.py",
+                "since.epoch != head.epoch or since.seq > head.seq",
+                "since.seq > head.seq",
+            ),
+        ),
+        ("tests/integration/live/test_resume.py::test_a_since_that_leads_nowhere_is_a_reset",),
     ),
     Mutant(
         "an_unknown_outcome_is_not_looked_up",
@@ -216,8 +222,8 @@ MUTANTS = (
         (
             (
                 AGENDA,
-                "        watch = asyncio.get_running_loop().create_task(self._repeat(name, seconds, action),"
-                ' name=f"agenda {name}")\n        self._watches.append(watch)\n',
+                '        watch = Supervised(f"agenda {name}", lambda: self._repeat(name, seconds, action))\n'
+                "        self.watches.append(watch)\n        watch.start()\n",
                 '        self._scheduler.add_job(action, "interval", seconds=seconds, id=name, max_instances=1)\n',
             ),
         ),
@@ -228,7 +234,7 @@ MUTANTS = (
     ),
     Mutant(
         "revocations_are_forgotten_by_the_wall_clock",
-        (("server/auth/revocations.py", " and moment[1] <= self._uptime()", ""),),
+        (("server/accounts/revocations.py", " and moment[1] <= self._uptime()", ""),),
         ("tests/simulation/test_clock_jumps.py::test_a_revoked_token_stays_revoked_however_the_clock_jumps",),
     ),
 )

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import aiohttp
 
-from server.running import Running, find_running
+from server.ops.pid_file import Running, read_pid_file
 from storage.embedded import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ class ServerProcess:
                 await self._until_ready(self._process)
         except TimeoutError:
             raise AssertionError(f"the server is not ready: {self.log[-2000:]}") from None
-        running = find_running(self.data_dir)
+        running = read_pid_file(self.data_dir)
         assert running is not None
         assert running.pid == self._process.pid
         return running
@@ -89,7 +89,7 @@ class ServerProcess:
             while process.returncode is None:
                 with suppress(aiohttp.ClientError):
                     async with http.get(f"{self.url}/ready") as answer:
-                        note = find_running(self.data_dir)
+                        note = read_pid_file(self.data_dir)
                         if answer.status == 200 and note is not None and note.pid == process.pid:
                             return
                 await asyncio.sleep(POLL_S)

@@ -11,18 +11,20 @@ from typing import Any, TypedDict
 
 from actors.booking.actor import Booking
 from actors.business import Business
-from actors.conversation import Conversation
+from actors.conversation.actor import Conversation
 from actors.rules.zones import to_instant
 from actors.runtime.call import Outcome, Published
 from actors.user import User
-from protocol.business import AddMember, MemberRole, RegisterBusiness, Week
-from protocol.catalogue import Command, Query
+from protocol.business.commands import AddMember, RegisterBusiness
+from protocol.business.terms import MemberRole, Week
 from protocol.ids import BusinessId, Kind, ServiceId, UserId
 from protocol.instants import LocalSpan
+from protocol.registry import Command, Query
 from protocol.roles import Principal, Role
-from protocol.service import CreateService, FindSlots, SlotsView
-from protocol.user import SignUp
-from server.facts import fact_loaders
+from protocol.service.commands import CreateService
+from protocol.service.views import FindSlots, SlotsView
+from protocol.user.commands import SignUp
+from server.app.facts import fact_loaders
 from server.queries.slots import SlotFinder
 from storage.database import Pool
 from storage.queries.booking_facts import Catalogue

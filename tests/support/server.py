@@ -22,32 +22,34 @@ from argon2 import PasswordHasher
 from msgspec import Struct
 from multidict import CIMultiDictProxy
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from actors.runtime.call import SYSTEM_PRINCIPAL
 from protocol.booking.commands import (
     ApproveBooking,
-    BookingReply,
     CompleteBooking,
     CreateBooking,
     PayBooking,
-    PaymentReply,
     RecordPayment,
     StartBooking,
 )
-from protocol.business import AddMember, MemberRole, RegisterBusiness, Week
-from protocol.catalogue import BY_TYPE, Command
+from protocol.booking.views import BookingReply, PaymentReply
+from protocol.business.commands import AddMember, RegisterBusiness
+from protocol.business.terms import MemberRole, Week
 from protocol.errors import GuildwireError
 from protocol.ids import BookingId, BusinessId, Ref, ServiceId, UserId
 from protocol.instants import LocalSpan
-from protocol.payment import GATEWAY
+from protocol.payment.terms import GATEWAY
+from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
-from protocol.service import CreateService, ListServices
-from protocol.user import GrantRole, UserView
-from server.auth import passwords
-from server.auth.bulk import NewAccount, make_accounts
-from server.bootstrap import Server, open_server
+from protocol.service.commands import CreateService
+from protocol.service.views import ListServices
+from protocol.user.commands import GrantRole
+from protocol.user.views import UserView
+from server.accounts import passwords
+from server.accounts.bulk import NewAccount, make_accounts
+from server.app.bootstrap import Server, open_server
+from server.app.config import AuthConfig, Config, DevConfig, LimitsConfig, ServerConfig
+from server.app.node import ACTORS
 from server.client import Client, Event, Rest
-from server.config import AuthConfig, Config, DevConfig, LimitsConfig, ServerConfig
-from server.node import ACTORS
 from server.ops.verify import verify
 
 #: Everything here answers in milliseconds; who waits longer has failed.
@@ -253,8 +255,7 @@ class Site:
         declared = BY_TYPE[type(command)]
         assert declared.actor is not None
         to = Ref(declared.actor, declared.addressee(command, principal) or self.node.runtime.new_id())
-        call = Call(command, to, principal, options.get("key") or str(uuid4()), lambda outcome: None)
-        outcome = await self.node.runtime.execute(call)
+        outcome = await self.node.runtime.call(command, to, principal, key=options.get("key"))
         if outcome.error is not None:
             raise outcome.error
         return outcome

@@ -5,18 +5,18 @@ from uuid import UUID
 
 import msgspec
 
-from protocol.catalogue import Declaration
 from protocol.errors import GuildwireError
 from protocol.frames import Position
 from protocol.ids import SessionId, UserId
+from protocol.registry import Declaration
 from protocol.roles import Principal, Role
-from server.gateway.codec import JSON
-from server.gateway.limits import Limits
-from server.gateway.requests import Rates
-from server.gateway.session import Session
-from server.gateway.stream import Page
-from server.gateway.wants import Authenticate, Close, Grant, ReadPage, ReadPosition
-from server.http.limits import Rate
+from server.edge.rates import Rate
+from server.live.connection.codec import JSON
+from server.live.limits import Limits
+from server.live.session.effects import Authenticate, Close, ReadPage, ReadPosition, TokenClaims
+from server.live.session.requests import Rates
+from server.live.session.session import Session
+from server.live.session.stream import Page
 
 ADA = UserId(UUID(int=0xADA))
 EPOCH = "e0"
@@ -87,16 +87,16 @@ class Driver:
         self.session.receive(data, self.now)
         return self.takes()
 
-    def starts(self, since: str | None = None, grant: Grant | None = None) -> None:
+    def starts(self, since: str | None = None, grant: TokenClaims | None = None) -> None:
         """The client says hello, and the session knows who it is and where the log ends."""
         hello = {"token": "t"} if since is None else {"token": "t", "since": since}
         self.says(frame="hello", **hello)
         assert self.wants(Authenticate) == [Authenticate("t")]
-        self.session.authenticated(grant or Grant(CUSTOMER, self.now + TOKEN_S))
+        self.session.authenticated(grant or TokenClaims(CUSTOMER, self.now + TOKEN_S))
         assert self.wants(ReadPosition) == [ReadPosition(ADA)]
         self.session.positioned(Position(EPOCH, self.head), self.now)
 
-    def opens(self, since: str | None = None, grant: Grant | None = None) -> dict[str, Any]:
+    def opens(self, since: str | None = None, grant: TokenClaims | None = None) -> dict[str, Any]:
         """The client says hello and everything goes well; answers the welcome."""
         self.starts(since, grant)
         self.reads()

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from actors.runtime.call import Published
-from protocol.conversation import ListMessages, PostMessage
+from protocol.conversation.commands import PostMessage
+from protocol.conversation.views import ListMessages
 from protocol.ids import ConversationId
 from server.client import Client
 from tests.support.server import TIMEOUT_S, Person, Site

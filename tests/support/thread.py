@@ -11,11 +11,12 @@ from uuid import UUID
 
 import msgspec
 
-from actors.conversation import Conversation
-from protocol.conversation import ConversationKind, OpenConversation, Participant, PostMessage
+from actors.conversation.actor import Conversation
+from protocol.conversation.commands import OpenConversation, PostMessage
+from protocol.conversation.terms import ConversationKind, Participant
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.roles import Principal, Role
-from server.facts import fact_loaders
+from server.app.facts import fact_loaders
 from storage.database import Pool
 from storage.queries.booking_facts import Catalogue
 from tests.support.gateway import acting

@@ -1,6 +1,6 @@
 """WebSocket messages byte by byte, as a client sends them (RFC 6455 §5)."""
 
-from server.gateway.messages import TEXT
+from server.live.connection.messages import TEXT
 
 MASK = b"\x11\x22\x33\x44"
 

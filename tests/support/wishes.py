@@ -6,7 +6,8 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from protocol.ids import UserId
-from protocol.notification.preferences import ContactTimes, NotificationPreferences, PartOfDay, QuietHours
+from protocol.preference.rows import NotificationPreferences
+from protocol.preference.terms import ContactTimes, PartOfDay, QuietHours
 
 ZONES = [
     "Europe/Berlin",

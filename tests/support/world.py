@@ -16,23 +16,23 @@ from protocol.booking.commands import (
     CreateBooking,
     DeclineBooking,
     PayBooking,
-    PaymentReply,
     RecordPayment,
     StartBooking,
 )
 from protocol.booking.terms import DeclineReason
-from protocol.catalogue import Command
-from protocol.conversation import (
+from protocol.booking.views import PaymentReply
+from protocol.conversation.commands import (
     DeleteMessage,
     EditMessage,
     KeepConversationOpen,
     MarkRead,
-    Participant,
     PostMessage,
     ReplaceMember,
 )
+from protocol.conversation.terms import Participant
 from protocol.errors import NotFound, Rejected
 from protocol.ids import BookingId, ConversationId, MessageId
+from protocol.registry import Command
 from protocol.roles import Role
 from protocol.snapshot import GetSnapshot, Snapshot
 from server.client import Client, Event, Replica

@@ -1,0 +1,1 @@
+"""Conversations: the actor, and its state."""

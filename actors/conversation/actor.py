@@ -1,0 +1,360 @@
+"""A conversation: one thread between a few people.
+
+Owns who is in it and as what, the order of its messages, how far each member has read, and when it becomes read-only.
+The texts are rows of their own: neither state nor events hold a word. Tells its members of everything, sender included.
+
+    (nothing) ──open──▶ OPEN ──48 h after the job's end──▶ READ-ONLY
+                          ▲                                    │
+                          └──────── a dispute, a new job ──────┘
+
+There is no status to keep: the thread is read-only from ``closes_at`` on. Posting is the hottest path of the product:
+it needs no facts, copies nothing, and but once a minute touches no read row save the message's own.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.actor import Actor, handles
+from actors.conversation.state import ACTIVE_STEP, TALKING, ConversationState
+from actors.rules.replies import reply_digest
+from actors.rules.texts import text_problem
+from protocol.conversation.commands import (
+    CloseConversation,
+    DeleteMessage,
+    EditMessage,
+    KeepConversationOpen,
+    MarkRead,
+    OpenBookingConversation,
+    OpenConversation,
+    PostMessage,
+    ReplaceMember,
+)
+from protocol.conversation.events import (
+    ConversationClosingSet,
+    ConversationMembersChanged,
+    ConversationOpened,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    MessagesRead,
+)
+from protocol.conversation.facts import BookingParties, WrittenMessage
+from protocol.conversation.rows import ConversationRow, MemberRow, MessageRow, ReadMarkRow
+from protocol.conversation.terms import (
+    MEMBERS_MAX,
+    READ_ONLY_AFTER,
+    ROLES_IN,
+    ConversationKind,
+    Participant,
+    roles_seen,
+)
+from protocol.conversation.views import ConversationReply, MessageReply
+from protocol.errors import ConversationClosed, Invalid, NotFound, PairBlocked, WrongState
+from protocol.events import Event
+from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
+from protocol.notification.types import Party
+from protocol.roles import Role
+from protocol.suggestion.rows import SuggestionUseRow
+from protocol.suggestion.terms import UsedSuggestion
+
+
+class Conversation(Actor[ConversationState]):
+    """One thread."""
+
+    kind = Kind.CONVERSATION
+    state_type: ClassVar[type[Struct]] = ConversationState
+
+    # Opening
+
+    @handles(OpenConversation)
+    def open(self, cmd: OpenConversation) -> ConversationReply:
+        """Open the thread, or bring the open one to these members."""
+        about_a_job = cmd.kind is ConversationKind.CUSTOMER_STAFF
+        assert cmd.booking_id == (BookingId(self.actor_id) if about_a_job else None), f"booking {cmd.booking_id}"
+        if not self.exists:
+            self._open(cmd.kind, cmd.business_id, cmd.members, closes_at=None)
+            return self._reply()
+        assert cmd.kind is self.state.kind, f"{self.actor_id} is {self.state.kind}, not {cmd.kind}"
+        wanted = {member.user_id: member.role for member in cmd.members}
+        left = tuple([user_id for user_id in self.state.members if user_id not in wanted])
+        joined = tuple([member for member in cmd.members if self.state.members.get(member.user_id) is not member.role])
+        self._change_members(left, joined)
+        self._set_closing(None)
+        return self._reply()
+
+    @handles(OpenBookingConversation, facts=BookingParties)
+    def open_for_booking(self, cmd: OpenBookingConversation, facts: BookingParties) -> ConversationReply:
+        """Open a booking's thread for a party of it. Raises: NotFound, WrongState, PairBlocked, ConversationClosed."""
+        if self.exists:
+            self._require_member()
+            return self._reply()
+        members = (
+            Participant(user_id=facts.customer_id, role=Role.CUSTOMER),
+            Participant(user_id=facts.staff_id, role=Role.STAFF),
+        )
+        mine = roles_seen(self.principal)
+        if not any(member.user_id == self.principal.user_id and member.role in mine for member in members):
+            raise NotFound(entity="booking", id=str(self.actor_id))
+        if facts.status not in TALKING:
+            raise WrongState(status=facts.status.value)
+        if facts.blocked:
+            raise PairBlocked()
+        closes_at = None if facts.ended_at is None else facts.ended_at + READ_ONLY_AFTER
+        if closes_at is not None and self.now >= closes_at:
+            raise ConversationClosed(closes_at=closes_at)
+        self._open(ConversationKind.CUSTOMER_STAFF, facts.business_id, members, closes_at)
+        return self._reply()
+
+    # Talking
+
+    @handles(PostMessage)
+    def post(self, cmd: PostMessage) -> MessageReply:
+        """Say something. Raises: NotFound, ConversationClosed, Invalid."""
+        self._require_writable()
+        _require_text(cmd.text)
+        state, now, sender_id = self.state, self.now, self.principal.user_id
+        message_id = self._next_message_id()
+        row = MessageRow(id=message_id, conversation_id=self._id, sender_id=sender_id, text=cmd.text, sent_at=now)
+        moves = state.last_message_id is None or now - state.active_at >= ACTIVE_STEP
+        self.emit(
+            MessagePosted(message_id=message_id, sender_id=sender_id, active_at=now if moves else None), content=row
+        )
+        if moves:
+            self._put_members()
+        if cmd.suggestion is not None:
+            self._put_use(cmd.suggestion, row)
+        return MessageReply(message_id=message_id, sent_at=now)
+
+    @handles(EditMessage, facts=WrittenMessage)
+    def edit(self, cmd: EditMessage, facts: WrittenMessage) -> MessageReply:
+        """Change one's own message. Raises: NotFound, ConversationClosed, Invalid."""
+        self._require_own(cmd.message_id, facts)
+        _require_text(cmd.text)
+        if cmd.text != facts.text:
+            row = _row(cmd.message_id, replace(facts, text=cmd.text, edited_at=self.now))
+            self.emit(MessageEdited(message_id=cmd.message_id), content=row)
+        return MessageReply(message_id=cmd.message_id, sent_at=facts.sent_at)
+
+    @handles(DeleteMessage, facts=WrittenMessage)
+    def delete(self, cmd: DeleteMessage, facts: WrittenMessage) -> MessageReply:
+        """Take back one's own message. Raises: NotFound, ConversationClosed."""
+        self._require_own(cmd.message_id, facts)
+        self.emit(MessageDeleted(message_id=cmd.message_id, sender_id=self.principal.user_id))
+        self.put(_row(cmd.message_id, replace(facts, text="", deleted_at=self.now)))
+        return MessageReply(message_id=cmd.message_id, sent_at=facts.sent_at)
+
+    @handles(MarkRead)
+    def mark_read(self, cmd: MarkRead) -> None:
+        """Move the sender's mark forward; a message before it changes nothing. Raises: NotFound."""
+        self._require_member()
+        last = self.state.last_message_id
+        if last is None or cmd.message_id > last:
+            raise NotFound(entity="message", id=str(cmd.message_id))
+        user_id = self.principal.user_id
+        mark = self.state.reads.get(user_id)
+        if mark is not None and cmd.message_id <= mark:
+            return
+        self.emit(MessagesRead(user_id=user_id, message_id=cmd.message_id))
+        self.put(ReadMarkRow(conversation_id=self._id, user_id=user_id, message_id=cmd.message_id, read_at=self.now))
+
+    # What becomes of its job
+
+    @handles(ReplaceMember)
+    def replace_member(self, cmd: ReplaceMember) -> None:
+        """Somebody loses the thread, somebody else may take their place. Raises: NotFound if there is no thread."""
+        left = (cmd.leaves,) if cmd.leaves in self.state.members else ()
+        self._change_members(left, () if cmd.joins is None else (cmd.joins,))
+
+    @handles(CloseConversation)
+    def close(self, cmd: CloseConversation) -> None:
+        """Become read-only 48 hours after the job's end. Raises: NotFound if there is no thread."""
+        self._set_closing(cmd.ended_at + READ_ONLY_AFTER)
+
+    @handles(KeepConversationOpen)
+    def keep_open(self, cmd: KeepConversationOpen) -> None:
+        """Stay open, or be open again. Raises: NotFound if there is no thread."""
+        self._set_closing(None)
+
+    # Guards
+
+    def _require_member(self) -> None:
+        """Raises: NotFound to strangers, and to members who act in another role (seed 003 §7)."""
+        principal = self.principal
+        role = self.state.members.get(principal.user_id)
+        if role is None or (role is not principal.role and role not in roles_seen(principal)):
+            raise NotFound(entity=self.kind.value, id=str(self.actor_id))
+
+    def _require_writable(self) -> None:
+        """Raises: NotFound, ConversationClosed."""
+        self._require_member()
+        closes_at = self.state.closes_at
+        if closes_at is not None and self.now >= closes_at:
+            raise ConversationClosed(closes_at=closes_at)
+
+    def _require_own(self, message_id: MessageId, written: WrittenMessage) -> None:
+        """A message of this thread that is the sender's and still there. Raises: NotFound, ConversationClosed."""
+        self._require_writable()
+        own = written.conversation_id == self._id and written.sender_id == self.principal.user_id
+        if not own or written.deleted_at is not None:
+            raise NotFound(entity="message", id=str(message_id))
+
+    # Steps that several commands share
+
+    def _open(
+        self,
+        kind: ConversationKind,
+        business_id: BusinessId | None,
+        members: tuple[Participant, ...],
+        closes_at: datetime | None,
+    ) -> None:
+        assert len(members) <= MEMBERS_MAX, f"{len(members)} members"
+        booking_id = BookingId(self.actor_id) if kind is ConversationKind.CUSTOMER_STAFF else None
+        self._require_roles(kind, members)
+        self.emit(
+            ConversationOpened(
+                kind=kind,
+                booking_id=booking_id,
+                business_id=business_id,
+                members=members,
+                at=self.now,
+                closes_at=closes_at,
+            )
+        )
+        self._put_conversation()
+        self._put_members()
+
+    def _change_members(self, left: tuple[UserId, ...], joined: tuple[Participant, ...]) -> None:
+        """Those who leave hear of it too; those who come see what was said before."""
+        if not (left or joined):
+            return
+        self._require_roles(self.state.kind, joined)
+        told = dict.fromkeys([*self.state.members, *[member.user_id for member in joined]])
+        self.emit(ConversationMembersChanged(left=left, joined=joined), to=told)
+        assert len(self.state.members) <= MEMBERS_MAX, f"{len(self.state.members)} members"
+        for user_id in left:
+            self.drop(MemberRow.table, conversation_id=self.actor_id, user_id=user_id)
+            self.drop(ReadMarkRow.table, conversation_id=self.actor_id, user_id=user_id)
+        self._put_members()
+
+    def _require_roles(self, kind: ConversationKind, members: Iterable[Participant]) -> None:
+        for member in members:
+            assert member.role in ROLES_IN[kind], f"{member.role} in a thread of kind {kind}"
+
+    def _set_closing(self, closes_at: datetime | None) -> None:
+        if closes_at != self.state.closes_at:
+            self.emit(ConversationClosingSet(closes_at=closes_at))
+            self._put_conversation()
+
+    def _next_message_id(self) -> MessageId:
+        """A new id behind the last one, so that ids are in the order of the messages even within one millisecond."""
+        message_id = self.new_id()
+        last = self.state.last_message_id
+        if last is not None and message_id.int <= last.int:
+            message_id = UUID(int=last.int + 1)
+        return MessageId(message_id)
+
+    # What it shows
+
+    @property
+    def _id(self) -> ConversationId:
+        return ConversationId(self.actor_id)
+
+    def _reply(self) -> ConversationReply:
+        return ConversationReply(conversation_id=self._id)
+
+    def _put_conversation(self) -> None:
+        state = self.state
+        self.put(
+            ConversationRow(
+                id=self._id,
+                kind=state.kind,
+                booking_id=BookingId(self.actor_id) if state.kind is ConversationKind.CUSTOMER_STAFF else None,
+                business_id=state.business_id,
+                closes_at=state.closes_at,
+                created_at=state.created_at,
+            )
+        )
+
+    def _put_members(self) -> None:
+        for user_id, role in self.state.members.items():
+            self.put(MemberRow(conversation_id=self._id, user_id=user_id, role=role, active_at=self.state.active_at))
+
+    def _put_use(self, used: UsedSuggestion, message: MessageRow) -> None:
+        self.put(
+            SuggestionUseRow(
+                message_id=message.id,
+                conversation_id=self._id,
+                user_id=message.sender_id,
+                suggestion_id=used.id,
+                reply_index=used.index,
+                digest=reply_digest(message.text),
+            )
+        )
+
+    def audience(self) -> Iterable[UserId]:
+        return self.state.members
+
+    def parties(self) -> Mapping[Party, Iterable[UserId]]:
+        return {Party.MEMBER: self.state.members}
+
+    # How events change it
+
+    @staticmethod
+    def apply(state: ConversationState | None, event: Event) -> ConversationState:
+        if isinstance(event, ConversationOpened):
+            return ConversationState(
+                kind=event.kind,
+                business_id=event.business_id,
+                members={member.user_id: member.role for member in event.members},
+                active_at=event.at,
+                created_at=event.at,
+                closes_at=event.closes_at,
+            )
+        assert state is not None, f"{event.type} before conversation.opened"
+        match event:
+            case MessagePosted():
+                return replace(
+                    state,
+                    message_count=state.message_count + 1,
+                    last_message_id=event.message_id,
+                    active_at=event.active_at or state.active_at,
+                )
+            case MessagesRead():
+                return replace(state, reads={**state.reads, event.user_id: event.message_id})
+            case ConversationMembersChanged():
+                return _with_members(state, event)
+            case ConversationClosingSet():
+                return replace(state, closes_at=event.closes_at)
+            case MessageEdited() | MessageDeleted():
+                return state
+        raise AssertionError(f"a conversation does not know {event.type}")
+
+
+def _with_members(state: ConversationState, event: ConversationMembersChanged) -> ConversationState:
+    members = {user_id: role for user_id, role in state.members.items() if user_id not in event.left}
+    members.update({member.user_id: member.role for member in event.joined})
+    reads = {user_id: mark for user_id, mark in state.reads.items() if user_id not in event.left}
+    return replace(state, members=members, reads=reads)
+
+
+def _row(message_id: MessageId, written: WrittenMessage) -> MessageRow:
+    return MessageRow(
+        id=message_id,
+        conversation_id=written.conversation_id,
+        sender_id=written.sender_id,
+        text=written.text,
+        sent_at=written.sent_at,
+        edited_at=written.edited_at,
+        deleted_at=written.deleted_at,
+    )
+
+
+def _require_text(text: str) -> None:
+    """Refuse what nobody could see, and what no message needs. Raises: Invalid."""
+    if problem := text_problem(text):
+        raise Invalid(text=problem)

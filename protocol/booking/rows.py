@@ -1,0 +1,95 @@
+"""Read rows of bookings, written in the commit of the decision that they follow from."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from protocol.booking.terms import (
+    BookingStatus,
+    DeclineReason,
+    EscrowStatus,
+    PaymentMethod,
+    PaymentStatus,
+    RemarkAbout,
+    RemarkAudience,
+)
+from protocol.events import Row
+from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+
+# Read rows
+
+
+class BookingRow(Row, frozen=True, kw_only=True):
+    """A booking as lists and dashboards see it."""
+
+    table: ClassVar[str] = "bookings"
+    key: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: BookingId
+    number: str
+    status: BookingStatus
+    customer_id: UserId
+    business_id: BusinessId
+    staff_id: UserId
+    service_id: ServiceId
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    zone: str
+    total_amount_minor: int
+    currency: str
+    payment_method: PaymentMethod
+    payment_status: PaymentStatus
+    escrow_status: EscrowStatus
+    approved: bool
+    reason_code: DeclineReason | None
+    actual_start_at: datetime | None
+    actual_end_at: datetime | None
+    created_at: datetime
+    version: int
+
+
+class BookingNotesRow(Row, frozen=True, kw_only=True):
+    """The customer's own words and whereabouts; erasable."""
+
+    table: ClassVar[str] = "booking_notes"
+    key: ClassVar[tuple[str, ...]] = ("booking_id",)
+
+    booking_id: BookingId
+    notes: str
+    address: str
+    latitude: float | None
+    longitude: float | None
+
+
+class RemarkRow(Row, frozen=True, kw_only=True):
+    """What somebody wrote when they declined or called off a booking; erasable."""
+
+    table: ClassVar[str] = "booking_remarks"
+    key: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: UUID
+    booking_id: BookingId
+    author_id: UserId
+    about: RemarkAbout
+    audience: RemarkAudience
+    text: str
+    written_at: datetime
+
+
+class PaymentRow(Row, frozen=True, kw_only=True):
+    """One payment at the gateway."""
+
+    table: ClassVar[str] = "payments"
+    key: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: PaymentId
+    booking_id: BookingId
+    customer_id: UserId
+    business_id: BusinessId
+    method: PaymentMethod
+    amount_minor: int
+    currency: str
+    status: str
+    requested_at: datetime
+    captured_at: datetime | None

@@ -1,0 +1,202 @@
+"""Commands to businesses."""
+
+from msgspec import UNSET, UnsetType
+
+from protocol.business.terms import (
+    DEFAULT_WEEK,
+    AlreadyMember,
+    Bio,
+    BusinessName,
+    CategoryId,
+    City,
+    Description,
+    LeadTime,
+    MemberRole,
+    OwnerStays,
+    Week,
+)
+from protocol.business.views import BusinessReply, MemberReply
+from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
+from protocol.ids import BusinessId, Kind, UserId
+from protocol.instants import ZoneName
+from protocol.money import Currency
+from protocol.places import Latitude, Longitude
+from protocol.rates import per_hour, per_minute
+from protocol.registry import Command, command
+from protocol.roles import ANYONE, PROVIDERS, Role
+
+# Commands
+
+
+@command(
+    "business.register",
+    actor=Kind.BUSINESS,
+    creates=True,
+    status=201,
+    by=ANYONE,
+    routes=("POST /providers/register/",),
+    reply=BusinessReply,
+    errors=(Invalid,),
+    rate=per_hour(20),
+)
+class RegisterBusiness(Command, frozen=True, kw_only=True):
+    """Open a business: whoever sends this becomes its owner, and may act as that from the next token on."""
+
+    name: BusinessName
+    category_id: CategoryId
+    city: City
+    zone: ZoneName
+    currency: Currency
+    description: Description = ""
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    #: Default: Monday to Friday, nine to five.
+    hours: Week = DEFAULT_WEEK
+    lead_time_minutes: LeadTime = 0
+    auto_approve: bool = False
+    #: Whether the owner does jobs too, as a solo provider does.
+    owner_serves: bool = True
+
+
+@command(
+    "business.update",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS | {Role.ADMIN},
+    routes=("PATCH /providers/{business_id}/",),
+    reply=BusinessReply,
+    errors=(Invalid, Forbidden, NotFound),
+)
+class UpdateBusiness(Command, frozen=True, kw_only=True):
+    """Change what the business says of itself; what is left out stays. The currency is fixed for good."""
+
+    business_id: BusinessId
+    name: BusinessName | UnsetType = UNSET
+    category_id: CategoryId | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    city: City | UnsetType = UNSET
+    #: Opening and working hours stay as the clocks show them, in the new zone.
+    zone: ZoneName | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+    latitude: Latitude | UnsetType | None = UNSET
+    longitude: Longitude | UnsetType | None = UNSET
+    lead_time_minutes: LeadTime | UnsetType = UNSET
+    auto_approve: bool | UnsetType = UNSET
+    #: False: nothing of it can be booked or found.
+    is_active: bool | UnsetType = UNSET
+
+
+@command(
+    "business.set_hours",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS,
+    routes=("PUT /providers/{business_id}/hours",),
+    reply=BusinessReply,
+    errors=(Invalid, Forbidden),
+)
+class SetOpeningHours(Command, frozen=True, kw_only=True):
+    """Open at these times from now on. Bookings made before stay as they are."""
+
+    business_id: BusinessId
+    hours: Week
+
+
+@command(
+    "business.add_member",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS,
+    status=201,
+    routes=("POST /providers/{business_id}/members",),
+    reply=MemberReply,
+    errors=(Invalid, Forbidden, NotFound, AlreadyMember, LimitReached),
+    rate=per_minute(60),
+)
+class AddMember(Command, frozen=True, kw_only=True):
+    """Let a user work for the business. Only the owner gives the manager right."""
+
+    business_id: BusinessId
+    user_id: UserId
+    role: MemberRole
+    manager: bool = False
+    bio: Bio = ""
+    #: None: whenever the business is open.
+    working: Week | None = None
+
+
+@command(
+    "business.update_member",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS,
+    routes=("PATCH /providers/{business_id}/members/{user_id}",),
+    reply=MemberReply,
+    errors=(Invalid, Forbidden, NotFound, OwnerStays),
+)
+class UpdateMember(Command, frozen=True, kw_only=True):
+    """Change somebody's role, rights or text; everybody may change the text about themselves."""
+
+    business_id: BusinessId
+    user_id: UserId
+    role: MemberRole | UnsetType = UNSET
+    manager: bool | UnsetType = UNSET
+    #: Whether the owner does jobs too; of others the role says so.
+    serves: bool | UnsetType = UNSET
+    bio: Bio | UnsetType = UNSET
+
+
+@command(
+    "business.remove_member",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS,
+    routes=("DELETE /providers/{business_id}/members/{user_id}",),
+    reply=BusinessReply,
+    errors=(Forbidden, NotFound, OwnerStays),
+)
+class RemoveMember(Command, frozen=True, kw_only=True):
+    """End somebody's work for the business, or one's own. Their bookings stay and are the managers' to hand on."""
+
+    business_id: BusinessId
+    user_id: UserId
+
+
+@command(
+    "business.set_availability",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS,
+    routes=("PUT /staff/availability",),
+    reply=MemberReply,
+    errors=(Invalid, Forbidden, NotFound),
+)
+class SetAvailability(Command, frozen=True, kw_only=True):
+    """Work at these times, in the acting business; managers may say so for others."""
+
+    #: None: the sender.
+    staff_id: UserId | None = None
+    #: None: whenever the business is open.
+    working: Week | None
+
+
+@command(
+    "business.block_customer",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS,
+    routes=("POST /providers/{business_id}/customers/{customer_id}/block",),
+    errors=(Forbidden,),
+)
+class BlockCustomer(Command, frozen=True, kw_only=True):
+    """Deal with a customer no more: no new bookings, no new threads; existing ones run on (SPEC §3)."""
+
+    business_id: BusinessId
+    customer_id: UserId
+
+
+@command(
+    "business.unblock_customer",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS,
+    routes=("POST /providers/{business_id}/customers/{customer_id}/unblock",),
+    errors=(Forbidden,),
+)
+class UnblockCustomer(Command, frozen=True, kw_only=True):
+    """Deal with a customer again."""
+
+    business_id: BusinessId
+    customer_id: UserId

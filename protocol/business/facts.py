@@ -1,0 +1,25 @@
+"""Facts that decisions about businesses are made on, loaded before the turn."""
+
+from msgspec import Struct
+
+from protocol.business.rows import BusinessRow, MemberRow
+from protocol.ids import ServiceId
+
+# Facts: rows of the business itself, which its version check keeps from going stale
+
+
+class BusinessRecord(Struct, frozen=True, kw_only=True):
+    """The business's own row, and those of its active members."""
+
+    row: BusinessRow | None
+    members: tuple[MemberRow, ...]
+
+
+class MemberRecord(Struct, frozen=True, kw_only=True):
+    """A user, seen from the business."""
+
+    user_exists: bool
+    #: None: never worked there.
+    row: MemberRow | None
+    #: The business's services that they offer.
+    service_ids: tuple[ServiceId, ...]

@@ -1,0 +1,69 @@
+"""Terms of businesses: bounds, enums, small structs and refusals."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from protocol.errors import Conflict
+from protocol.instants import CLOSED_DATES_MAX, DaySpans, LocalSpan, OpenHours
+from protocol.roles import Role
+
+#: People who work for one business, the owner included.
+MEMBERS_MAX = 50
+
+
+LEAD_TIME_MINUTES_MAX = 365 * 24 * 60
+
+
+BusinessName = Annotated[str, Meta(min_length=1, max_length=120)]
+
+
+Description = Annotated[str, Meta(max_length=4000)]
+
+
+City = Annotated[str, Meta(min_length=1, max_length=120)]
+
+
+CategoryId = Annotated[str, Meta(min_length=1, max_length=40, description="The id of a category", examples=["hair"])]
+
+
+LeadTime = Annotated[int, Meta(ge=0, le=LEAD_TIME_MINUTES_MAX)]
+
+
+Bio = Annotated[str, Meta(max_length=2000)]
+
+
+_NINE_TO_FIVE = (LocalSpan(9 * 60, 17 * 60),)
+
+
+class MemberRole(StrEnum):
+    """The roles that a business gives; its owner is there from the beginning."""
+
+    EMPLOYEE = Role.EMPLOYEE.value
+    STAFF = Role.STAFF.value
+
+
+class Week(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hours as a business writes them: they are in its own zone."""
+
+    #: Monday first; minutes of wall clock time, like ``[[540, 720], [780, 1080]]``.
+    week: tuple[DaySpans, DaySpans, DaySpans, DaySpans, DaySpans, DaySpans, DaySpans]
+    closed_dates: Annotated[tuple[date, ...], Meta(max_length=CLOSED_DATES_MAX)] = ()
+
+    def in_zone(self, zone: str) -> OpenHours:
+        """Raises: HoursInvalid, UnknownZone."""
+        return OpenHours(zone=zone, week=self.week, closed_dates=self.closed_dates)
+
+
+#: What a business starts with unless it says otherwise.
+DEFAULT_WEEK = Week(week=(*(_NINE_TO_FIVE,) * 5, (), ()))
+
+
+class OwnerStays(Conflict):
+    """The owner can neither be removed nor take another role."""
+
+
+class AlreadyMember(Conflict):
+    """The user works there already."""

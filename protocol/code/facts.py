@@ -1,0 +1,16 @@
+"""Facts that decisions about codes are made on, loaded before the turn."""
+
+from msgspec import Struct
+
+from protocol.confidential import Confidential
+from protocol.user.rows import Person
+
+
+class ContactFacts(Confidential, Struct, frozen=True, kw_only=True):
+    """How a user is reached now, and where their code was sent."""
+
+    person: Person
+    #: None: there is no code for that purpose.
+    target: str | None
+    #: It is another account's.
+    taken: bool = False

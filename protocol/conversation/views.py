@@ -1,0 +1,140 @@
+"""Views of conversations, and the queries that return them."""
+
+from datetime import datetime
+
+from protocol.booking.terms import BookingStatus
+from protocol.conversation.terms import ConversationKind
+from protocol.ids import BookingId, BusinessId, ConversationId, MessageId, UserId
+from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
+from protocol.roles import ANYONE, Role
+
+# Replies
+
+
+class ConversationReply(View, frozen=True, kw_only=True):
+    """Where the thread is."""
+
+    conversation_id: ConversationId
+
+
+class MessageReply(View, frozen=True, kw_only=True):
+    """The message that was posted, changed or deleted."""
+
+    message_id: MessageId
+    #: When the server took it in.
+    sent_at: datetime
+
+
+# Views
+
+
+class MessageView(View, frozen=True, kw_only=True):
+    """One message."""
+
+    id: MessageId
+    conversation_id: ConversationId
+    sender_id: UserId
+    #: Empty once deleted.
+    text: str
+    sent_at: datetime
+    edited_at: datetime | None
+    deleted_at: datetime | None
+
+
+class MemberView(View, frozen=True, kw_only=True):
+    """Who is in a thread, as what, and how far they have read."""
+
+    user_id: UserId
+    name: str
+    role: Role
+    read_message_id: MessageId | None
+
+
+class JobContext(View, frozen=True, kw_only=True):
+    """The job that a thread is about: the strip above it (seed 003 §7)."""
+
+    job_id: BookingId
+    job_title: str
+    job_time: datetime
+    status: BookingStatus
+
+
+class ConversationView(View, frozen=True, kw_only=True):
+    """A thread as a member sees it."""
+
+    id: ConversationId
+    kind: ConversationKind
+    #: As what the reader is in it.
+    role: Role
+    business_id: BusinessId | None
+    #: None: not about a job.
+    job_context: JobContext | None
+    members: list[MemberView]
+    #: With the first ``PREVIEW_CHARS_MAX`` characters of its text; None: nobody has said anything.
+    last_message: MessageView | None
+    #: Other people's messages behind the reader's mark, among the newest ``UNREAD_MAX``.
+    unread_count: int
+    #: Read-only from then on; None: open.
+    closes_at: datetime | None
+    created_at: datetime
+
+
+class ConversationDetail(ConversationView, frozen=True, kw_only=True):
+    """One thread."""
+
+    as_of: str
+
+
+class ConversationPage(View, frozen=True, kw_only=True):
+    """A page of threads, the latest message first; on which page a thread is, is exact to the minute."""
+
+    items: list[ConversationView]
+    #: None: this was the last page.
+    next_cursor: str | None
+    as_of: str
+
+
+class MessagePage(View, frozen=True, kw_only=True):
+    """A page of messages, newest first."""
+
+    items: list[MessageView]
+    #: None: this was the last page.
+    next_cursor: str | None
+    as_of: str
+
+
+# Queries
+
+
+@query(
+    "conversation.list",
+    by=ANYONE,
+    view=ConversationPage,
+    routes=("GET /conversations/", "GET /chat/conversations/"),
+)
+class ListConversations(Query, frozen=True, kw_only=True):
+    """The sender's threads in the active role."""
+
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
+    cursor: str | None = None
+
+
+@query("conversation.get", by=ANYONE, view=ConversationDetail, routes=("GET /conversations/{conversation_id}/",))
+class GetConversation(Query, frozen=True, kw_only=True):
+    """One of the sender's threads."""
+
+    conversation_id: ConversationId
+
+
+@query(
+    "conversation.messages",
+    by=ANYONE,
+    view=MessagePage,
+    routes=("GET /conversations/{conversation_id}/messages", "GET /chat/messages/"),
+)
+class ListMessages(Query, frozen=True, kw_only=True):
+    """What was said in a thread."""
+
+    conversation_id: ConversationId
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
+    cursor: str | None = None

@@ -1,0 +1,49 @@
+"""Commands to notices."""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+
+from protocol.confidential import Confidential
+from protocol.delivery.channels import Channel
+from protocol.errors import Invalid
+from protocol.ids import Kind, UserId
+from protocol.notice.terms import NOTICE_BODY_MAX, NOTICE_READERS_MAX, NOTICE_TITLE_MAX
+from protocol.notice.views import NoticeSent
+from protocol.rates import per_minute
+from protocol.registry import Command, command
+from protocol.roles import INTERNAL, Role
+
+
+@command(
+    "notification.send",
+    actor=Kind.USER,
+    by={Role.ADMIN},
+    routes=("POST /notifications/send/",),
+    reply=NoticeSent,
+    status=201,
+    errors=(Invalid,),
+    rate=per_minute(60),
+)
+class SendNotification(Confidential, Command, frozen=True, kw_only=True):
+    """Write to people: in their list and live, and by the channels named, as far as they want that."""
+
+    user_ids: Annotated[tuple[UserId, ...], Meta(min_length=1, max_length=NOTICE_READERS_MAX)]
+    #: One line.
+    title: Annotated[str, Meta(min_length=1, max_length=NOTICE_TITLE_MAX)]
+    body: Annotated[str, Meta(min_length=1, max_length=NOTICE_BODY_MAX)]
+    channels: Annotated[tuple[Channel, ...], Meta(max_length=len(Channel))] = (Channel.PUSH, Channel.EMAIL)
+    #: Passes quiet hours and preferences; unseen, it goes by SMS as well.
+    critical: bool = False
+
+
+@command("notification.take", actor=Kind.USER, by=INTERNAL)
+class TakeNotice(Command, frozen=True, kw_only=True):
+    """Be told what an admin wrote."""
+
+    user_id: UserId
+    notice_id: UUID
+    by: UserId
+    channels: tuple[Channel, ...]
+    critical: bool = False

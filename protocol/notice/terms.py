@@ -1,0 +1,10 @@
+"""Terms of notices: bounds, enums, small structs and refusals."""
+
+#: People to whom one notice goes.
+NOTICE_READERS_MAX = 100
+
+
+NOTICE_TITLE_MAX = 100
+
+
+NOTICE_BODY_MAX = 2_000

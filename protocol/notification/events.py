@@ -1,0 +1,13 @@
+"""Events of notifications: what happened, in the past tense."""
+
+from datetime import datetime
+
+from protocol.events import Event
+from protocol.ids import NotificationId
+
+
+class NotificationsRead(Event, frozen=True, kw_only=True):
+    """Notifications were read: these, or all up to an instant."""
+
+    notification_ids: tuple[NotificationId, ...] = ()
+    read_until: datetime | None = None

@@ -1,0 +1,11 @@
+"""Facts that decisions about notifications are made on, loaded before the turn."""
+
+from msgspec import Struct
+
+from protocol.ids import NotificationId
+
+
+class UnreadNotifications(Struct, frozen=True):
+    """Which of those that a command names are the user's own, and unread. May be stale: to read twice is harmless."""
+
+    notification_ids: frozenset[NotificationId]

@@ -1,0 +1,50 @@
+"""Terms of notifications: bounds, enums, small structs and refusals."""
+
+from datetime import date
+from enum import StrEnum
+
+from msgspec import Struct
+
+from protocol.confidential import Confidential
+from protocol.delivery.channels import Channel
+from protocol.ids import DeviceId, UserId
+from protocol.preference.rows import NotificationPreferences
+
+#: Notifications that one command names.
+READ_AT_ONCE_MAX = 100
+
+
+#: Unread notifications are counted up to here; a client shows "99+".
+UNREAD_MAX = 100
+
+
+class Wanted(StrEnum):
+    """Which notifications to list."""
+
+    ALL = "all"
+    UNREAD = "unread"
+
+
+class ReaderDevice(Struct, frozen=True):
+    """One device that push messages go to."""
+
+    device_id: DeviceId
+    #: PUSH or WEB_PUSH.
+    channel: Channel
+
+
+class Reader(Confidential, Struct, frozen=True, kw_only=True):
+    """One person, as far as reaching them goes."""
+
+    user_id: UserId
+    name: str
+    language: str
+    email: str
+    #: E.164; None: there is none, or nobody has shown yet that it is theirs.
+    phone_number: str | None
+    #: The number said STOP; it is as if there were none.
+    stopped: bool = False
+    devices: tuple[ReaderDevice, ...] = ()
+    preferences: NotificationPreferences
+    #: The local day of the last digest that went out, or is going out; None: none has.
+    last_digest_day: date | None = None

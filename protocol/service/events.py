@@ -1,0 +1,42 @@
+"""Events of services: what happened, in the past tense."""
+
+from protocol.events import Event
+from protocol.ids import ServiceId, UserId
+from protocol.money import Currency
+
+# Events
+
+
+class ServiceCreated(Event, frozen=True, kw_only=True):
+    """A business offers something more."""
+
+    service_id: ServiceId
+    category: str
+    price_minor: int
+    currency: Currency
+    duration_minutes: int
+    staff_ids: tuple[UserId, ...]
+
+
+class ServiceUpdated(Event, frozen=True, kw_only=True):
+    """A service changed. ``fields`` names what; texts are in the row."""
+
+    service_id: ServiceId
+    fields: tuple[str, ...]
+    price_minor: int
+    duration_minutes: int
+    is_active: bool
+
+
+class ServiceDeactivated(Event, frozen=True, kw_only=True):
+    """A service cannot be booked any more."""
+
+    service_id: ServiceId
+
+
+class ServiceStaffChanged(Event, frozen=True, kw_only=True):
+    """Other people do the service."""
+
+    service_id: ServiceId
+    added: tuple[UserId, ...]
+    removed: tuple[UserId, ...]

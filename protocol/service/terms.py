@@ -1,0 +1,69 @@
+"""Terms of services: bounds, enums, small structs and refusals."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from protocol.ids import UserId
+
+#: Services of one business, the inactive ones included.
+SERVICES_MAX = 100
+
+
+IMAGES_MAX = 10
+
+
+#: Staff members of one service.
+SERVICE_STAFF_MAX = 50
+
+
+DURATION_MINUTES_MAX = 31 * 24 * 60
+
+
+BUFFER_MINUTES_MAX = 24 * 60
+
+
+BUFFER_AFTER_MINUTES_DEFAULT = 15
+
+
+CREDITS_MAX = 1_000_000
+
+
+#: The longest range of days that one look for slots takes in.
+SLOT_RANGE_DAYS_MAX = 31
+
+
+SLOT_RANGE_DAYS_DEFAULT = 7
+
+
+#: The same where every start is explained.
+EXPLAINED_DAYS_MAX = 2
+
+
+Title = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+#: An amount in major units, as clients write it.
+Price = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
+
+
+Credits = Annotated[int, Meta(ge=0, le=CREDITS_MAX)]
+
+
+Duration = Annotated[int, Meta(ge=1, le=DURATION_MINUTES_MAX)]
+
+
+Buffer = Annotated[int, Meta(ge=0, le=BUFFER_MINUTES_MAX)]
+
+
+Image = Annotated[str, Meta(min_length=1, max_length=500, description="Where the picture is")]
+
+
+Images = Annotated[tuple[Image, ...], Meta(max_length=IMAGES_MAX)]
+
+
+StaffIds = Annotated[tuple[UserId, ...], Meta(max_length=SERVICE_STAFF_MAX)]
+
+
+#: A date on the business's calendar, or an instant with its offset.
+DateOrInstant = Annotated[str, Meta(max_length=40, examples=["2026-03-29", "2026-03-29T09:30:00+02:00"])]

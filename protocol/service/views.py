@@ -1,0 +1,184 @@
+"""Views of services, and the queries that return them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from protocol.business.terms import CategoryId
+from protocol.errors import Forbidden
+from protocol.ids import BusinessId, ServiceId, UserId
+from protocol.money import Currency
+from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
+from protocol.roles import PUBLIC
+from protocol.service.terms import DateOrInstant, Price
+
+# Commands, all to the acting business of the token
+
+
+class ServiceReply(View, frozen=True, kw_only=True):
+    """A service right after a command; its texts are for the query to tell."""
+
+    id: ServiceId
+    business_id: BusinessId
+    category_id: str
+    price: float | int
+    price_minor: int
+    currency: Currency
+    credits_required: int
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    is_active: bool
+    staff_ids: tuple[UserId, ...]
+
+
+# Queries
+
+
+class ServiceView(View, frozen=True, kw_only=True):
+    """A service as everybody may see it (seed 002 phase 2)."""
+
+    id: ServiceId
+    business_id: BusinessId
+    business_name: str
+    #: The owner of the business.
+    provider_id: UserId
+    category_id: str
+    title: str
+    description: str
+    price: float | int
+    price_minor: int
+    currency: Currency
+    credits_required: int
+    duration_minutes: int
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    images: tuple[str, ...]
+    city: str
+    zone: str
+    latitude: float | None
+    longitude: float | None
+    is_active: bool
+    created_at: datetime
+
+
+class ServicePage(View, frozen=True, kw_only=True):
+    """A page of services, the newest first."""
+
+    items: tuple[ServiceView, ...]
+    #: None: this was the last page.
+    next_cursor: str | None
+
+
+class CategoryView(View, frozen=True, kw_only=True):
+    """A category, and how much there is in it."""
+
+    id: str
+    name: str
+    icon: str
+    color: str
+    #: Services that can be booked now.
+    services: int
+
+
+class CategoryList(View, frozen=True, kw_only=True):
+    """All categories, in the order of display."""
+
+    items: tuple[CategoryView, ...]
+
+
+@query("service.list", by=PUBLIC, view=ServicePage, routes=("GET /services/",), errors=(Forbidden,))
+class ListServices(Query, frozen=True, kw_only=True):
+    """Services on offer, the newest first."""
+
+    category: CategoryId | None = None
+    #: Words of title, description or business name; all of them must be there.
+    search: Annotated[str, Meta(max_length=100)] | None = None
+    business_id: BusinessId | None = None
+    #: In major units of the service's currency.
+    price_min: Price | None = None
+    price_max: Price | None = None
+    currency: Currency | None = None
+    #: False: what is off the market; only for managers of the business asked about.
+    is_active: bool = True
+    limit: PageLimit = PAGE_LIMIT_DEFAULT
+    cursor: str | None = None
+
+
+@query("service.get", by=PUBLIC, view=ServiceView, routes=("GET /services/{service_id}/",))
+class GetService(Query, frozen=True, kw_only=True):
+    """One service."""
+
+    service_id: ServiceId
+
+
+@query("service.categories", by=PUBLIC, view=CategoryList, routes=("GET /services/categories/",))
+class ListCategories(Query, frozen=True, kw_only=True):
+    """All categories, with names in a language."""
+
+    lang: Annotated[str, Meta(min_length=2, max_length=8)] = "en"
+
+
+# Slots
+
+
+class Slot(View, frozen=True, kw_only=True):
+    """A start that can be booked, and with whom."""
+
+    start_at: datetime
+    end_at: datetime
+    staff_ids: tuple[UserId, ...]
+
+
+class StaffSlots(View, frozen=True, kw_only=True):
+    """One staff member's free starts, and what the service costs with them."""
+
+    staff_id: UserId
+    is_owner: bool
+    total_amount: float | int
+    total_amount_minor: int
+    starts: tuple[datetime, ...]
+
+
+class Explanation(View, frozen=True, kw_only=True):
+    """Why a start can be booked with one staff member, or not."""
+
+    start_at: datetime
+    staff_id: UserId
+    #: None: it can be booked.
+    reason: Literal["blocked", "lead_time", "too_far_ahead", "hours", "staff_off", "overrun", "busy", "buffer"] | None
+
+
+class SlotsView(View, frozen=True, kw_only=True):
+    """When a service can be booked."""
+
+    service_id: ServiceId
+    business_id: BusinessId
+    zone: str
+    currency: Currency
+    duration_minutes: int
+    step_minutes: int
+    from_at: datetime
+    to_at: datetime
+    #: Everybody's free starts together, earliest first.
+    slots: tuple[Slot, ...]
+    staff: tuple[StaffSlots, ...]
+    #: More starts were free than one answer holds: ask on from the last one.
+    truncated: bool
+    #: Every start of the grid for every staff member, if asked for; empty otherwise.
+    explanations: tuple[Explanation, ...]
+
+
+@query("service.slots", by=PUBLIC, view=SlotsView, routes=("GET /services/{service_id}/slots",))
+class FindSlots(Query, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """When a service can be booked, with anybody or with one staff member."""
+
+    service_id: ServiceId
+    #: None: now.
+    from_: DateOrInstant | None = None
+    #: Half open; a date is meant whole. None: a week later.
+    to: DateOrInstant | None = None
+    staff_id: UserId | None = None
+    #: Say of every start of the grid why it cannot be booked; for 2 days at most. ``from`` itself is always among them.
+    explain: bool = False

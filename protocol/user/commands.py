@@ -1,0 +1,114 @@
+"""Commands to users."""
+
+from protocol.confidential import Confidential
+from protocol.errors import EmailTaken, Forbidden, LimitReached, NotFound, Unauthenticated
+from protocol.ids import BusinessId, Kind, SessionId, UserId
+from protocol.registry import Command, command
+from protocol.roles import ANYONE, INTERNAL, Role
+from protocol.user.terms import Device
+from protocol.user.views import Rotated, SessionGrant
+
+# Commands
+
+
+@command("user.sign_up", actor=Kind.USER, by=INTERNAL, creates=True, errors=(EmailTaken,))
+class SignUp(Confidential, Command, frozen=True, kw_only=True):
+    """Make an account, with the role customer. Address and number come normalised."""
+
+    email: str
+    name: str
+    phone_number: str | None = None
+    profile_image_url: str | None = None
+    language: str = "en"
+    #: None: the user signs in by other means.
+    password_hash: str | None = None
+    is_email_verified: bool = False
+    is_phone_verified: bool = False
+
+
+@command("user.rehash_password", actor=Kind.USER, by=INTERNAL)
+class RehashPassword(Confidential, Command, frozen=True, kw_only=True):
+    """Keep a stronger hash of the same password. Changes nothing if the password is another one by now."""
+
+    user_id: UserId
+    password_hash: str
+    password_version: int
+
+
+@command("user.open_session", actor=Kind.USER, by=INTERNAL, reply=SessionGrant)
+class OpenSession(Confidential, Command, frozen=True, kw_only=True):
+    """Sign the user in on a device; whoever sends this has verified who it is."""
+
+    user_id: UserId
+    session_id: SessionId
+    device: Device
+    #: SHA-256 of the refresh token.
+    refresh_hash: bytes
+    lifetime_s: int
+
+
+@command("user.rotate_session", actor=Kind.USER, by=INTERNAL, reply=Rotated, errors=(Unauthenticated,))
+class RotateSession(Confidential, Command, frozen=True, kw_only=True):
+    """Take the next refresh token for the presented one; one that was used before ends the session."""
+
+    user_id: UserId
+    session_id: SessionId
+    #: SHA-256 of the tokens.
+    presented_hash: bytes
+    refresh_hash: bytes
+    lifetime_s: int
+
+
+@command("auth.sign_out", actor=Kind.USER, by=ANYONE, routes=("POST /auth/signout/",))
+class EndSession(Command, frozen=True, kw_only=True):
+    """Sign out on this device."""
+
+
+@command(
+    "auth.revoke_session",
+    actor=Kind.USER,
+    by=ANYONE,
+    routes=("DELETE /auth/sessions/{session_id}/",),
+    errors=(NotFound,),
+)
+class RevokeSession(Command, frozen=True, kw_only=True):
+    """Sign out another device; its sockets close within seconds."""
+
+    session_id: SessionId
+
+
+@command("auth.revoke_sessions", actor=Kind.USER, by=ANYONE, routes=("DELETE /auth/sessions/",))
+class RevokeSessions(Command, frozen=True, kw_only=True):
+    """Sign out every device but this one."""
+
+
+@command("user.grant_role", actor=Kind.USER, by=INTERNAL, errors=(NotFound, LimitReached))
+class GrantRole(Command, frozen=True, kw_only=True):
+    """Let the user act as something; again is harmless, and sets the manager right as it says."""
+
+    user_id: UserId
+    role: Role
+    #: None for admins.
+    business_id: BusinessId | None = None
+    manager: bool = False
+
+
+@command("user.revoke_role", actor=Kind.USER, by=INTERNAL, errors=(NotFound, Forbidden))
+class RevokeRole(Command, frozen=True, kw_only=True):
+    """Take a role back; harmless if the user does not have it."""
+
+    user_id: UserId
+    role: Role
+    #: None for admins.
+    business_id: BusinessId | None = None
+
+
+@command("user.switch_role", actor=Kind.USER, by=INTERNAL, reply=SessionGrant, errors=(Forbidden,))
+class SwitchRole(Command, frozen=True, kw_only=True):
+    """Act as something else on one device, and by default at the next sign-in."""
+
+    user_id: UserId
+    session_id: SessionId
+    role: Role
+    #: May be left out when the role is held for one business only.
+    business_id: BusinessId | None = None

@@ -1,0 +1,20 @@
+"""Terms of wallets: bounds, enums, small structs and refusals."""
+
+from enum import StrEnum
+from uuid import UUID
+
+
+class Purse(StrEnum):
+    """The kinds of account that belong to somebody; never below 0."""
+
+    #: What a customer got back and can spend or withdraw.
+    CUSTOMER = "customer.wallet"
+    #: What a business can withdraw.
+    BUSINESS = "business.wallet"
+    #: What a staff member was given.
+    TIPS = "staff.tips"
+
+
+def accounts_of(purse: Purse, owner_id: UUID) -> str:
+    """How the names of somebody's accounts begin; the currency comes behind it."""
+    return f"{purse}/{owner_id}/"

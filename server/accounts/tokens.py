@@ -1,0 +1,194 @@
+"""Access tokens: made from what the user actor grants, and verified on every request in a microsecond or two.
+
+A token is a JWT signed with Ed25519. Checking the signature costs some 100 µs, so verified tokens are remembered until
+they expire. What can change meanwhile is asked each time: is the session still there, may its user still act so?
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import jwt
+import msgspec
+from msgspec import Struct
+
+from actors.runtime.call import Published
+from protocol.errors import Unauthenticated
+from protocol.events import Event
+from protocol.ids import BusinessId, SessionId, UserId
+from protocol.roles import Principal, Role
+from protocol.user.events import RoleGranted, RoleRevoked, SessionEnded, SessionRevoked
+from protocol.user.views import SessionGrant
+from server.accounts.keys import SigningKeys
+from server.accounts.limits import TOKEN_BYTES_MAX, TOKENS_CACHED_MAX
+from server.accounts.revocations import Revocations
+
+ISSUER = "guildwire"
+ALGORITHM = "EdDSA"
+#: What the library checks; the rest is a matter of types, and of our own clock.
+_CHECKS: Any = {"require": ["sub", "sid", "iat", "exp", "iss"], "verify_exp": False, "verify_iat": False}
+
+
+class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a token says, under the names of the wire."""
+
+    iss: str
+    sub: UserId
+    #: The session.
+    sid: SessionId
+    role: Role
+    roles: tuple[Role, ...]
+    #: The business acted for.
+    biz: BusinessId | None = None
+    #: Whether the user is a manager there.
+    mgr: bool = False
+    #: The user's ``roles_version``.
+    rv: int = 0
+    iat: int
+    exp: int
+
+
+class Verified(Struct, frozen=True):
+    """A token whose signature holds."""
+
+    principal: Principal
+    session_id: SessionId
+    roles_version: int
+    #: Seconds since 1970.
+    issued_at: float
+    expires_at: float
+
+
+class TokenService:
+    """Issues and verifies the access tokens of this node.
+
+    Args:
+        lifetime_s: how long a token holds; what is taken away is refused at once all the same.
+        now: seconds since 1970 by the wall clock, which development's skipped days do not move.
+    """
+
+    def __init__(
+        self,
+        keys: SigningKeys,
+        *,
+        lifetime_s: int,
+        issuer: str = ISSUER,
+        now: Callable[[], float] = time.time,
+        cached_max: int = TOKENS_CACHED_MAX,
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self.lifetime_s = lifetime_s
+        self._now = now
+        self._cached_max = cached_max
+        self._cache: dict[str, Verified] = {}
+        self._revocations = Revocations(lifetime_s, now)
+        #: Told of every session that ended or was taken away: its sockets are to be closed.
+        self.on_revoked: Callable[[UserId, SessionId], None] = lambda user_id, session_id: None
+        #: Told of every user who may less than before: the tokens of their sockets hold no longer.
+        self.on_outdated: Callable[[UserId], None] = lambda user_id: None
+        #: Told when a key was retired of which tokens still held: whoever came with one has to come again.
+        self.on_retired: Callable[[], None] = lambda: None
+        #: Key id → when the last of its tokens that were seen here expires.
+        self._needed_until: dict[str, float] = {}
+        self._hears: Mapping[type[Event], Callable[[UserId, Any], None]] = {
+            SessionEnded: lambda user_id, event: self._revoke(user_id, event.session_id),
+            SessionRevoked: lambda user_id, event: self._revoke(user_id, event.session_id),
+            RoleRevoked: lambda user_id, event: self._outdate(user_id, event.roles_version),
+            RoleGranted: lambda user_id, event: self._outdate(user_id, event.roles_version),
+        }
+
+    def issue(self, user_id: UserId, grant: SessionGrant) -> str:
+        """Make the token for a grant of the user's actor."""
+        issued_at = int(self._now())
+        claims = Claims(
+            iss=self._issuer,
+            sub=user_id,
+            sid=grant.session_id,
+            role=grant.role,
+            roles=grant.roles,
+            biz=grant.business_id,
+            mgr=grant.manager,
+            rv=grant.roles_version,
+            iat=issued_at,
+            exp=issued_at + self.lifetime_s,
+        )
+        payload: dict[str, Any] = msgspec.to_builtins(claims)
+        return jwt.encode(payload, self._keys.private, algorithm=ALGORITHM, headers={"kid": self._keys.key_id})
+
+    def verify(self, token: str) -> Principal:
+        """Say whom a token stands for. Raises: Unauthenticated with a ``reason``: expired, invalid or revoked.
+
+        A token that claims more than its user may by now counts as expired: the client refreshes it.
+        """
+        return self.read(token).principal
+
+    def read(self, token: str) -> Verified:
+        """Like ``verify``, with the instant at which the token expires."""
+        verified = self._cache.get(token)
+        if verified is None:
+            verified = self._decode(token)
+            if verified.expires_at > self._now():
+                if len(self._cache) >= self._cached_max:
+                    del self._cache[next(iter(self._cache))]
+                self._cache[token] = verified
+        if self._revocations.has_session(verified.session_id):
+            raise Unauthenticated(reason="revoked")
+        outdated = self._revocations.outdates(verified.principal.user_id, verified.roles_version, verified.issued_at)
+        if outdated or verified.expires_at <= self._now():
+            self._cache.pop(token, None)
+            raise Unauthenticated(reason="expired")
+        return verified
+
+    def use(self, keys: SigningKeys) -> None:
+        """Sign and verify with other keys from now on; tokens of those that are gone hold no longer."""
+        retired = self._keys.public.keys() - keys.public.keys()
+        self._keys = keys
+        if not retired:
+            return
+        self._cache.clear()
+        if any(self._needed_until.pop(key_id, 0.0) > self._now() for key_id in retired):
+            self.on_retired()
+
+    def on_event(self, published: Published) -> None:
+        """Hear of a committed event of this node."""
+        event = published.emitted.event
+        hears = self._hears.get(type(event))
+        if hears is not None:
+            hears(UserId(published.to.id), event)
+
+    def restore(self, events: Sequence[tuple[UUID, Event]]) -> None:
+        """Hear what was taken away lately, by user, here before a restart or on another node; once known is no news."""
+        for user_id, event in events:
+            self._hears[type(event)](UserId(user_id), event)
+
+    def _revoke(self, user_id: UserId, session_id: SessionId) -> None:
+        if self._revocations.add_session(session_id):
+            self.on_revoked(user_id, session_id)
+
+    def _outdate(self, user_id: UserId, roles_version: int | None) -> None:
+        if roles_version is not None and self._revocations.add_floor(user_id, roles_version):
+            self.on_outdated(user_id)
+
+    def _decode(self, token: str) -> Verified:
+        """Check form, key, signature, issuer and types. Raises: Unauthenticated."""
+        if len(token) > TOKEN_BYTES_MAX:
+            raise Unauthenticated(reason="invalid")
+        try:
+            key_id = jwt.get_unverified_header(token)["kid"]
+            key = self._keys.public[key_id]
+            payload = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=self._issuer, options=_CHECKS)
+            claims = msgspec.convert(payload, Claims)
+        except (jwt.InvalidTokenError, msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+            raise Unauthenticated(reason="invalid") from error
+        self._needed_until[key_id] = max(self._needed_until.get(key_id, 0.0), claims.exp)
+        principal = Principal(
+            user_id=claims.sub,
+            role=claims.role,
+            roles=frozenset(claims.roles),
+            business_id=claims.biz,
+            manager=claims.mgr,
+            session_id=claims.sid,
+        )
+        return Verified(principal, claims.sid, claims.rv, claims.iat, claims.exp)

@@ -1,0 +1,75 @@
+"""What changes outside of this process: sessions and rights that other nodes take away, and the files of the keys.
+
+Both are looked for every few seconds. Looking is cheap (one index of the journal, one folder; nothing to read as a
+rule) and needs nothing to be kept alive, so it is done instead of listening. What is known already is heard once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from actors.runtime.clock import Clock
+from server.accounts.keys import SigningKeys
+from server.accounts.limits import LOOK_BACK_S, LOOK_EVERY_S
+from server.accounts.tokens import TokenService
+from storage.database import Pool
+from storage.queries.user import load_taken_away
+from storage.supervision import Supervised
+
+log = structlog.get_logger()
+
+
+class Watch:
+    """Looks at the journal and the keys every few seconds, and tells the tokens.
+
+    Args:
+        load_keys: reads the keys as they are now. Raises: UnusableKey.
+        every_s: how long another node's revocation may go unnoticed.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        tokens: TokenService,
+        clock: Clock,
+        load_keys: Callable[[], SigningKeys],
+        *,
+        every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._pool = pool
+        self._tokens = tokens
+        self._clock = clock
+        self._load_keys = load_keys
+        self._every_s = every_s
+        self._looked_at: datetime = clock.now()
+        self.task = Supervised("auth watch", self._watch)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self.task.start()
+
+    async def stop(self) -> None:
+        """Look no more."""
+        await self.task.stop()
+
+    async def look(self) -> None:
+        """Hear of what was taken away since the last look, and somewhat before: clocks and commits differ."""
+        now = self._clock.now()
+        since = self._looked_at - timedelta(seconds=LOOK_BACK_S)
+        self._tokens.restore(await load_taken_away(self._pool, since))
+        self._looked_at = now
+
+    async def look_at_keys(self) -> None:
+        """Use the keys that are there now. Raises: UnusableKey; then those from before stay in use."""
+        self._tokens.use(self._load_keys())
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            for look in (self.look_at_keys, self.look):
+                try:
+                    await look()
+                except Exception as error:
+                    log.warning("auth.watch_failed", action="look_again", error=repr(error))

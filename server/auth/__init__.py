@@ -1,1 +1,0 @@
-"""Who is who: passwords, tokens and sessions, around the user actor."""

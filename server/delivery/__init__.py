@@ -1,0 +1,1 @@
+"""Delivery of notifications: outbox, routing, workers, suppression, channels."""

@@ -1,0 +1,49 @@
+"""The push services of browsers, each let alone by itself while it is in trouble."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from math import isfinite
+from urllib.parse import urlsplit
+
+from server.delivery.adapters import Outcome, TryLater
+from server.edge.breaker import PAUSE_FIRST_S, Breaker
+
+#: Services that are known at once; the one unused for longest is forgotten, and starts afresh.
+SERVICES_MAX = 1_000
+
+
+class Services:
+    """A breaker for each service; there are a handful in the world, and whatever else somebody registers.
+
+    Args:
+        monotonic: seconds of a clock that only goes forward.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._breakers: OrderedDict[str, Breaker] = OrderedDict()
+
+    async def ask(self, endpoint: str, send: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """Send to an endpoint, unless its service is let alone. What comes of it says nothing of other services."""
+        breaker = self._breaker_of(urlsplit(endpoint).netloc)
+        if (wait_s := breaker.wait_s) > 0.0:
+            return TryLater("service_down", wait_s if isfinite(wait_s) else PAUSE_FIRST_S, alone=True)
+        era = breaker.begin()
+        try:
+            outcome = await send()
+            if not isinstance(outcome, TryLater):
+                breaker.succeeded()
+                return outcome
+            breaker.failed(era)
+            if outcome.after_s:
+                breaker.pause(outcome.after_s)
+            return TryLater(outcome.reason, outcome.after_s, unknown=outcome.unknown, alone=True)
+        finally:
+            breaker.dropped(era)  # unless it was judged
+
+    def _breaker_of(self, service: str) -> Breaker:
+        breaker = self._breakers.pop(service, None) or Breaker(self._monotonic)
+        self._breakers[service] = breaker
+        if len(self._breakers) > SERVICES_MAX:
+            self._breakers.popitem(last=False)
+        return breaker

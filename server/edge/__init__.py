@@ -1,0 +1,1 @@
+"""What both transports share: decoding, guards, rates, addresses, refusals in words."""

@@ -1,0 +1,316 @@
+"""From bytes to declared structs: bodies, query strings and path parameters, every misfit named by its field.
+
+Malformed  400  not JSON, not UTF-8, nested too deep
+Invalid    422  JSON of the wrong shape; ``fields`` maps a path to ``missing``, ``unknown_field``, ``wrong_type`` …
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+from msgspec import NODEFAULT, DecodeError, Struct, ValidationError
+from msgspec.structs import FieldInfo, fields
+
+from protocol.errors import Invalid, Malformed, Rejected
+from protocol.registry import Route, Wire
+from server.edge.guards import TEXT_PROBLEMS, Unfit, check, guard, invalid, join
+from server.edge.limits import COMMAND_ID_MAX, QUERY_FIELDS_MAX
+
+#: Path parameters by position, as they stand in the URL.
+Params = tuple[str, ...]
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+_NOT_FROM_TEXT = (msgspec.inspect.IntType, msgspec.inspect.FloatType, msgspec.inspect.BoolType)
+_JSON_SPACE = b" \t\r\n"
+
+_LIST_TYPES = (
+    msgspec.inspect.ListType,
+    msgspec.inspect.SetType,
+    msgspec.inspect.FrozenSetType,
+    msgspec.inspect.VarTupleType,
+    msgspec.inspect.TupleType,
+)
+
+
+def decode_json(decode: Callable[[bytes], T], body: bytes, prefix: str = "") -> T:
+    """Decode and check a body. ``prefix`` goes before the paths of problems. Raises: Malformed, Invalid."""
+    try:
+        value = decode(body)
+        check(value)
+    except Unfit as unfit:
+        raise invalid({join(prefix, unfit.path): unfit.problem}) from None
+    except ValidationError as error:
+        raise misfit(error, prefix) from None
+    except DecodeError as error:
+        raise _diagnosis(body, str(error), prefix) from None
+    except UnicodeDecodeError:
+        raise Malformed(reason="not_utf8") from None
+    except RecursionError:
+        raise Malformed(reason="too_deep") from None
+    return value
+
+
+def _diagnosis(body: bytes, message: str, prefix: str) -> Rejected:
+    """Tell text that JSON may not hold (half a surrogate pair, a raw control character) from what is no JSON at all."""
+    try:
+        check(json.loads(body, strict=False))
+    except Unfit as unfit:
+        if unfit.problem in TEXT_PROBLEMS:
+            return invalid({join(prefix, unfit.path): unfit.problem})
+    except (ValueError, RecursionError):
+        pass
+    error = Malformed(reason="not_json")
+    error.add_note(message)
+    return error
+
+
+#: The beginning of msgspec's message → our code. The first that fits wins.
+_PROBLEMS = (
+    ("Object missing required field", "missing"),
+    ("Object contains unknown field", "unknown_field"),
+    ("Invalid enum value", "unknown_value"),
+    ("Invalid value", "unknown_value"),
+    ("Invalid", "bad_format"),
+    ("Integer value out of range", "out_of_range"),
+    ("Number out of range", "out_of_range"),
+    ("Timestamp is out of range", "out_of_range"),
+)
+#: What stands behind "Expected `type`" in msgspec's message → our code.
+_EXPECTATIONS = (
+    (", got", "wrong_type"),
+    (" of length <", "too_long"),
+    (" of length >", "too_short"),
+    (" of length", "wrong_length"),
+    (" matching regex", "bad_format"),
+    (" with a timezone", "offset_missing"),
+    (" with no timezone", "offset_not_allowed"),
+    (" <", "too_large"),
+    (" >", "too_small"),
+)
+#: How msgspec says that it means a key of the object whose path follows.
+_OF_KEY = "key` in `"
+
+
+def misfit(error: ValidationError, prefix: str = "") -> Invalid:
+    """Turn msgspec's complaint into ours: a path and a stable code; its words become a note."""
+    text, at, where = str(error).rpartition(" - at `")
+    if not at:
+        text, where = where, ""
+    of_key = where.startswith(_OF_KEY)
+    path = where.removeprefix(_OF_KEY).removesuffix("`").removeprefix("$").removeprefix(".")
+    problem = "bad_key" if of_key else _problem(text, error.__cause__)
+    if problem in ("missing", "unknown_field"):
+        name = text.partition("`")[2].rpartition("`")[0]
+        path = f"{path}.{name}" if path else name
+    return invalid({join(prefix, path): problem}, note=text)
+
+
+def _problem(text: str, cause: BaseException | None) -> str:
+    if cause is not None:
+        return str(getattr(cause, "code", "invalid"))
+    for beginning, problem in _PROBLEMS:
+        if text.startswith(beginning):
+            return problem
+    expectation = text.removeprefix("Expected `").partition("`")[2]
+    for beginning, problem in _EXPECTATIONS:
+        if expectation.startswith(beginning):
+            return problem
+    return "invalid"
+
+
+# Structs
+
+
+class BodyDecoder:
+    """Makes the declared struct of one route from a JSON body and the path's parameters.
+
+    Without parameters the body is decoded straight into the struct. Parameters are put behind the body's own members
+    before that: the last one of a name counts, so no body can overrule its URL.
+    """
+
+    def __init__(self, declared: type[Struct], route: Route) -> None:
+        self.target: type[Struct] = route.wire or declared
+        self._params = _param_writers(self.target, route)
+        #: The struct that the body alone fills.
+        self.body: type[Struct] = _without(self.target, frozenset(route.params)) if self._params else self.target
+        self._decode = msgspec.json.Decoder(self.target).decode
+        self._decode_alone = msgspec.json.Decoder(self.body).decode
+
+    def __call__(self, body: bytes, params: Params, prefix: str = "") -> Any:
+        """Raises: Malformed, Invalid."""
+        if not self._params:
+            return _unwired(decode_json(self._decode, body, prefix))
+        for name, _ in self._params:
+            if name in body:
+                # Perhaps only in some text: the struct without parameters tells.
+                decode_json(self._decode_alone, body, prefix)
+        try:
+            value = decode_json(self._decode, self._completed(body, params), prefix)
+        except Rejected:
+            # What is wrong with the body itself comes first.
+            decode_json(self._decode_alone, body, prefix)
+            raise
+        return _unwired(value)
+
+    def _completed(self, body: bytes, params: Params) -> bytes:
+        """Put the path's parameters behind the members of the body's object."""
+        body = body.rstrip(_JSON_SPACE)
+        if not body.endswith(b"}"):
+            return body
+        added = b""
+        for (name, write), raw in zip(self._params, params, strict=True):
+            added += b"," + name + b":" + write(raw)
+        head = body[:-1].rstrip(_JSON_SPACE)
+        return head + (added[1:] if head.endswith(b"{") else added) + b"}"
+
+
+class QueryDecoder:
+    """Makes the declared struct of one route from a query string and the path's parameters."""
+
+    def __init__(self, declared: type[Struct], route: Route) -> None:
+        self.target: type[Struct] = route.wire or declared
+        self._params = tuple(_wire_names(self.target)[name] for name in route.params)
+        self._attributes = {info.encode_name: info.name for info in fields(self.target)}
+        self._lists = frozenset(f.encode_name for f in fields(self.target) if _is_list(f.type))
+
+    def __call__(self, query_string: str, params: Params) -> Any:
+        """Raises: Malformed, Invalid."""
+        values: dict[str, Any] = {}
+        if query_string:
+            self._gather(query_string, values)
+        for name, raw in zip(self._params, params, strict=True):
+            if name in values:
+                raise invalid({name: "unknown_field"})
+            values[name] = unescaped(raw)
+        try:
+            value = msgspec.convert(values, self.target, strict=False)
+        except ValidationError as error:
+            raise misfit(error) from None
+        for name in values:
+            if getattr(value, self._attributes[name]) is None:  # the word null: left out is the only null of a URL
+                raise invalid({name: "bad_format"})
+        guard(value)
+        return _unwired(value)
+
+    def _gather(self, query_string: str, values: dict[str, Any]) -> None:
+        try:
+            pairs = parse_qsl(query_string, keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS_MAX)
+        except UnicodeDecodeError:
+            raise Malformed(reason="not_utf8") from None
+        except ValueError:
+            raise invalid({"query": "too_long"}) from None
+        for name, value in pairs:
+            if name in self._lists:
+                values.setdefault(name, []).append(value)
+            elif name in values:
+                raise invalid({name: "repeated"})
+            else:
+                values[name] = value
+
+
+def unescaped(raw: str) -> str:
+    """Undo the percent signs of one path segment. Raises: Malformed."""
+    if "%" not in raw:
+        return raw
+    try:
+        return unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        raise Malformed(reason="not_utf8") from None
+
+
+def _param_writers(target: type[Struct], route: Route) -> list[tuple[bytes, Callable[[str], bytes]]]:
+    """Each parameter's name in JSON, and what turns its text in the URL into JSON."""
+    known = {info.name: info for info in fields(target)}
+    for name in route.params:
+        assert name in known, f"{route.method} {route.path}: {target.__name__} has no field {name}"
+    infos = [known[name] for name in route.params]
+    return [(msgspec.json.encode(info.encode_name), _param_writer(info)) for info in infos]
+
+
+def _param_writer(info: FieldInfo) -> Callable[[str], bytes]:
+    """Most types read themselves from a JSON string, ids first of all; numbers and truth values do not."""
+    if not isinstance(msgspec.inspect.type_info(info.type), _NOT_FROM_TEXT):
+        return lambda raw: _encode(raw if "%" not in raw else unescaped(raw))
+
+    def write(raw: str) -> bytes:
+        try:
+            return _encode(msgspec.convert(unescaped(raw), info.type, strict=False))
+        except ValidationError as error:
+            raise misfit(error, info.encode_name) from None
+
+    return write
+
+
+@cache
+def _without(target: type[Struct], names: frozenset[str]) -> type[Struct]:
+    """The struct without some of its fields, as strict as it."""
+    kept = [info for info in fields(target) if info.name not in names]
+    return msgspec.defstruct(
+        f"{target.__name__}Body",
+        [_definition(info) for info in kept],
+        module=target.__module__,
+        namespace={"__doc__": target.__doc__},
+        kw_only=True,
+        frozen=True,
+        forbid_unknown_fields=True,
+        rename={info.name: info.encode_name for info in kept},
+    )
+
+
+def _definition(info: FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
+    if info.default_factory is not NODEFAULT:
+        return info.name, info.type, msgspec.field(default_factory=info.default_factory)
+    if info.default is not NODEFAULT:
+        return info.name, info.type, info.default
+    return info.name, info.type
+
+
+def _unwired(value: Any) -> Any:
+    """Turn a seed's own shape into the declared struct, which may refuse it as well. Raises: Invalid."""
+    if not isinstance(value, Wire):
+        return value
+    try:
+        return value.to_command()
+    except (ValueError, TypeError) as error:
+        raise invalid({"body": str(getattr(error, "code", "invalid"))}, note=str(error)) from None
+
+
+def _wire_names(target: type[Struct]) -> Mapping[str, str]:
+    return {info.name: info.encode_name for info in fields(target)}
+
+
+def _is_list(kind: Any) -> bool:
+    info = msgspec.inspect.type_info(kind)
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    return any(isinstance(kind, _LIST_TYPES) for kind in kinds)
+
+
+# Headers
+
+
+def command_id(text: str | None, name: str = "Idempotency-Key") -> str | None:
+    """Check a command id of the client's choice: 1 to 128 visible ASCII characters. Raises: Invalid."""
+    if text is not None and not is_token(text, COMMAND_ID_MAX):
+        raise invalid({name: "bad_format"}, note=f"1 to {COMMAND_ID_MAX} visible ASCII characters")
+    return text
+
+
+def expected_version(text: str | None) -> int | None:
+    """Read ``If-Match: "7"``; ``*`` expects nothing. Raises: Invalid."""
+    if text is None or text == "*":
+        return None
+    digits = text[1:-1]
+    if not (
+        len(text) > 2 and text[0] == text[-1] == '"' and digits.isascii() and digits.isdigit() and len(digits) < 19
+    ):
+        raise invalid({"If-Match": "bad_format"}, note='one version in quotes, like "7"')
+    return int(digits)
+
+
+def is_token(text: str, length_max: int) -> bool:
+    """Whether the text is short, and nothing but visible ASCII."""
+    return 0 < len(text) <= length_max and text.isascii() and text.isprintable() and " " not in text

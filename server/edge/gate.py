@@ -1,0 +1,68 @@
+"""What stands behind a route: a command to an actor, a query to the tables, or a procedure of the server.
+
+Each endpoint admits the caller, decodes, lets the work be done, and turns what came of it into a response. Refusals are
+raised; ``server.rest.app`` renders them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp.web import BaseRequest
+
+from protocol.errors import Forbidden, Unauthenticated
+from protocol.registry import Declaration, Mode
+from protocol.roles import Principal
+from server.edge.addresses import limited_as
+from server.edge.exchange import EXCHANGE
+from server.edge.rates import Limiters
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Who may pass, and how often."""
+
+    authenticate: Callable[[str], Principal]
+    limiters: Limiters
+
+    def principal(self, request: BaseRequest) -> Principal:
+        """Verify the bearer token. Raises: Unauthenticated."""
+        header = request.headers.get("Authorization")
+        if header is None:
+            raise Unauthenticated(reason="missing_token")
+        scheme, _, token = header.partition(" ")
+        token = token.strip()
+        if not token or scheme.lower() != "bearer":
+            raise Unauthenticated(reason="malformed_token")
+        return self.authenticate(token)
+
+    def admit(self, request: BaseRequest, declaration: Declaration) -> Principal:
+        """Let a user with a fitting role through. Raises: Unauthenticated, Forbidden, LimitReached."""
+        principal = self.principal(request)
+        self.allow(principal, declaration)
+        if declaration.mode is Mode.QUERY:
+            self.limiters.query(principal.user_id)
+        else:
+            self.limiters.command(principal.user_id)
+        return principal
+
+    def count(self, principal: Principal, declaration: Declaration) -> None:
+        """Count a command that has a rate of its own, once it is known what it is. Raises: LimitReached."""
+        if declaration.rate is not None:
+            self.limiters.own(declaration, principal.user_id)
+
+    def allow(self, principal: Principal, declaration: Declaration) -> None:
+        """Check the active role. Raises: Forbidden."""
+        if principal.role not in declaration.by:
+            raise Forbidden(reason="role", role=principal.role, roles=sorted(declaration.by))
+
+    def admit_anybody(self, request: BaseRequest, declaration: Declaration) -> Principal | None:
+        """Let everybody through to a public route; who they are is a bonus. Raises: LimitReached."""
+        if declaration.mode is Mode.PROCEDURE and (key := limited_as(request[EXCHANGE].address)) is not None:
+            self.limiters.public.take(key)
+        if "Authorization" not in request.headers:
+            return None
+        try:
+            return self.principal(request)
+        except Unauthenticated:
+            # An expired token must not stand in the way of signing in again.
+            return None

@@ -1,1 +1,0 @@
-"""REST and the plain pages, on aiohttp: everything here is derived from the catalogue."""

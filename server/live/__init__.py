@@ -1,0 +1,1 @@
+"""Live connections: sessions, their connections, and the hub that knows them all."""

@@ -1,0 +1,1 @@
+"""The I/O of one client: WebSocket, event stream, long poll."""

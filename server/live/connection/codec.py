@@ -1,0 +1,203 @@
+"""Codecs: how frames become bytes, one object for each subprotocol.
+
+Inside, everything is JSON: replies come from the command log as JSON, and an event's body is encoded as JSON once. A
+codec that speaks something else transcodes at this edge, a body once for all of its readers.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol, TypeVar
+
+import msgspec
+from msgspec import DecodeError, Meta, Raw, Struct, ValidationError
+
+from protocol.errors import Invalid, Malformed
+from protocol.frames import (
+    SUBPROTOCOL_JSON,
+    SUBPROTOCOL_MSGPACK,
+    Inbound,
+    NotAFrame,
+    Ping,
+    Pong,
+    ReplyFrame,
+    ServerFrame,
+    Undecodable,
+)
+from server.edge.decoding import decode_json, misfit
+from server.edge.guards import guard, invalid
+from server.edge.limits import COMMAND_ID_MAX
+
+S = TypeVar("S", bound=Struct)
+
+TEXT, BINARY = 0x1, 0x2
+
+
+class Codec(Protocol):
+    """One subprotocol's way to write frames."""
+
+    subprotocol: str
+    #: The WebSocket opcode of its messages.
+    opcode: int
+
+    def decode(self, data: bytes) -> Inbound:
+        """Read a frame. Raises: Undecodable, NotAFrame."""
+        ...
+
+    def decode_data(self, data: Raw, into: type[S]) -> S:
+        """Read what a frame carries. Raises: Invalid, Malformed."""
+        ...
+
+    def decode_addressed(self, data: Raw, into: type[S], key: str, address: str) -> S:
+        """Read what a frame carries, with one field given by the frame itself. Raises: Invalid, Malformed."""
+        ...
+
+    def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
+        """Write a frame."""
+        ...
+
+    def reply(self, frame_id: str, data: bytes, version: int, seq: int | None, replayed: bool) -> bytes:
+        """Write the reply to a command; ``data`` is JSON."""
+        ...
+
+    def body(self, body: bytes) -> bytes:
+        """Turn an event's body (JSON: an object of every field behind ``seq``) into what ``event`` takes."""
+        ...
+
+    def event(self, seq: int | None, body: bytes) -> bytes:
+        """Write an event frame around a body; ephemeral ones have no number."""
+        ...
+
+
+class _Answerable(Struct):
+    """As much of a wrong frame as is needed to answer it; an id that is far too long is not repeated."""
+
+    id: Annotated[str, Meta(max_length=COMMAND_ID_MAX)] | None = None
+
+
+class _Decoding:
+    """Reads frames and what they carry, with one of msgspec's decoders for each type."""
+
+    def __init__(self, decoder: Callable[[Any], Any], nothing: bytes, misread: str) -> None:
+        self._decoder = decoder
+        self._nothing = nothing
+        self._misread = misread
+        self._frames = decoder(Inbound).decode
+        self._answerable = decoder(_Answerable).decode
+        self._fields = decoder(dict[str, Any]).decode
+        self._data: dict[type[Struct], Callable[[bytes], Any]] = {}
+
+    def decode(self, data: bytes) -> Inbound:
+        """Read a frame. Raises: Undecodable, NotAFrame."""
+        try:
+            frame: Inbound = self._frames(data)
+        except ValidationError as error:
+            raise NotAFrame(self._id_of(data), misfit(error).fields) from error
+        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Undecodable(str(error)) from error
+        return frame
+
+    def decode_data(self, data: Raw, into: type[S]) -> S:
+        """Read what a frame carries. Raises: Invalid, Malformed."""
+        decode = self._data.get(into)
+        if decode is None:
+            decode = self._data[into] = self._decoder(into).decode
+        found: S = self._read(decode, data)
+        return found
+
+    def decode_addressed(self, data: Raw, into: type[S], key: str, address: str) -> S:
+        """Read what a frame carries, with one field given by the frame itself. Raises: Invalid, Malformed."""
+        try:
+            fields = self._read(self._fields, data)
+        except Invalid:
+            self.decode_data(data, into)  # which knows the fields, and names the one that is wrong
+            raise
+        if fields.setdefault(key, address) != address:
+            raise invalid({f"data.{key}": "mismatch"})
+        try:
+            found = msgspec.convert(fields, into)
+        except ValidationError as error:
+            raise misfit(error, "data") from None
+        guard(found, "data")
+        return found
+
+    def _read(self, decode: Callable[[bytes], Any], data: Raw) -> Any:
+        try:
+            return decode_json(decode, bytes(data) if data else self._nothing, "data")
+        except Malformed as error:
+            if error.fields["reason"] == "not_json":
+                error.fields["reason"] = self._misread
+            raise
+
+    def _id_of(self, data: bytes) -> str | None:
+        try:
+            found: _Answerable = self._answerable(data)
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return found.id
+
+
+class JsonCodec(_Decoding):
+    """``guildwire.v1.json``: text messages, one JSON object each."""
+
+    subprotocol = SUBPROTOCOL_JSON
+    opcode = TEXT
+
+    def __init__(self) -> None:
+        super().__init__(msgspec.json.Decoder, b"{}", "not_json")
+        self._encode = msgspec.json.Encoder().encode
+
+    def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
+        """Write a frame."""
+        return self._encode(frame)
+
+    def reply(self, frame_id: str, data: bytes, version: int, seq: int | None, replayed: bool) -> bytes:
+        """Write the reply to a command; ``data`` is JSON."""
+        return self._encode(ReplyFrame(id=frame_id, data=Raw(data), version=version, seq=seq, replayed=replayed))
+
+    def body(self, body: bytes) -> bytes:
+        """The same, without the opening brace."""
+        return body[1:]
+
+    def event(self, seq: int | None, body: bytes) -> bytes:
+        """Write an event frame around a body."""
+        return b'{"frame":"event",' + body if seq is None else b'{"frame":"event","seq":%d,%b' % (seq, body)
+
+
+class MsgpackCodec(_Decoding):
+    """``guildwire.v1.msgpack``: binary messages, one MessagePack map each, of the same fields and values as in JSON."""
+
+    subprotocol = SUBPROTOCOL_MSGPACK
+    opcode = BINARY
+
+    def __init__(self) -> None:
+        super().__init__(msgspec.msgpack.Decoder, b"\x80", "not_msgpack")
+
+    def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
+        """Write a frame."""
+        return _packed(JSON.encode(frame))
+
+    def reply(self, frame_id: str, data: bytes, version: int, seq: int | None, replayed: bool) -> bytes:
+        """Write the reply to a command; ``data`` is JSON."""
+        return _packed(JSON.reply(frame_id, data, version, seq, replayed))
+
+    def body(self, body: bytes) -> bytes:
+        """The fields as a map; its first byte counts them."""
+        return _packed(body)
+
+    def event(self, seq: int | None, body: bytes) -> bytes:
+        """Write an event frame around a body."""
+        head = {"frame": "event"} if seq is None else {"frame": "event", "seq": seq}
+        return bytes((body[0] + len(head),)) + _packed_map(head) + body[1:]
+
+
+def _packed(data: bytes) -> bytes:
+    return msgspec.msgpack.encode(msgspec.json.decode(data))
+
+
+def _packed_map(fields: dict[str, Any]) -> bytes:
+    """Keys and values of a small map, without its header."""
+    return msgspec.msgpack.encode(fields)[1:]
+
+
+JSON, MSGPACK = JsonCodec(), MsgpackCodec()
+#: subprotocol → codec.
+CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (JSON, MSGPACK)}

@@ -1,0 +1,1 @@
+"""All live connections of this node: delivery of events, presence, limits, the log."""

@@ -1,0 +1,98 @@
+"""Event frames from committed events and from the log: the same event gives the same bytes, live and replayed.
+
+A body is every field of the frame behind ``seq``. It is encoded once, whoever reads it; the number is put before it for
+each reader. Keys and sets are in a fixed order, since a log keeps neither.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors.runtime.call import Published
+from protocol.events import Event
+from protocol.ids import Ref
+from server.live.connection.codec import Codec
+from storage.inbox import Entry
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_REDACTED = Raw(b'{"redacted":true}')
+
+
+class _Body(Struct, frozen=True):
+    """What a durable event frame says behind its number."""
+
+    type: str
+    entity: str
+    version: int
+    at: datetime
+    cause: str
+    data: Any
+
+
+class _EphemeralBody(Struct, frozen=True):
+    """What an ephemeral event frame says."""
+
+    type: str
+    entity: str
+    at: datetime
+    data: Any
+
+
+class EventBody:
+    """A committed event as its readers see it, rendered when the first of them is there."""
+
+    __slots__ = ("_by_codec", "_json", "_published")
+
+    def __init__(self, published: Published) -> None:
+        self._published = published
+        self._json = b""
+        self._by_codec: dict[Codec, bytes] = {}
+
+    @property
+    def json(self) -> bytes:
+        """The body as JSON."""
+        if not self._json:
+            self._json = render_published(self._published)
+        return self._json
+
+    def of(self, codec: Codec) -> bytes:
+        """The body as a codec takes it."""
+        body = self._by_codec.get(codec)
+        if body is None:
+            body = self._by_codec[codec] = codec.body(self.json)
+        return body
+
+
+def render_published(published: Published) -> bytes:
+    """Render a committed event as a body."""
+    emitted = published.emitted
+    event, content = emitted.event, emitted.content
+    data = _data(event, emitted.json, None if content is None else content.json)
+    return _encode(_Body(event.type, str(published.to), published.version, published.at, published.cause, data))
+
+
+def render_entry(entry: Entry, codec: Codec) -> bytes:
+    """Render an event of the log as a frame."""
+    if entry.event is None:
+        data = _REDACTED
+    elif isinstance(entry.event, Raw):
+        data = entry.event
+    else:
+        data = _data(entry.event, _encode(entry.event), None if entry.content is None else _encode(entry.content))
+    body = _Body(entry.type, str(entry.to), entry.version, entry.at, entry.cause, data)
+    return codec.event(entry.seq, codec.body(_encode(body)))
+
+
+def render_ephemeral(name: str, entity: Ref, at: datetime, data: dict[str, Any]) -> bytes:
+    """Render something that is not kept, as a body."""
+    return _encode(_EphemeralBody(name, str(entity), at, data))
+
+
+def _data(event: Event, fields: bytes, content: bytes | None) -> Raw:
+    """The event's fields, and its free text under ``content``: null once it is erased."""
+    if event.content is None:
+        return Raw(fields)
+    comma = b"," if len(fields) > 2 else b""
+    return Raw(b'%b%b"content":%b}' % (fields[:-1], comma, content or b"null"))

@@ -1,0 +1,190 @@
+"""Asks a language model by OpenAI's library, which takes most of a second to load: only who has one imports this."""
+
+import logging
+from typing import Any
+
+import openai
+import structlog
+from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec.json import Decoder
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+from server.app.config import LlmConfig
+from server.edge.adapter_error import AdapterError
+from server.llm.asking import Answered, ModelFailed, Question
+
+log = structlog.get_logger(__name__)
+
+#: What an answer, with all that the server says around it, may hold.
+ANSWER_BYTES_MAX = 256 * 1024
+#: The library gives up after this, whatever the use's own time is.
+REQUEST_TIMEOUT_S = 60.0
+#: More than that no question and no answer has, whatever a server says.
+TOKENS_MAX = 1_000_000
+#: A server is let alone for so long at most when it asks for it.
+RETRY_AFTER_MAX_S = 3600.0
+#: Goes to a server that wants no key: the library would look for one in the environment.
+_NO_KEY = "none"
+#: The library would log what was asked, were it told to by the environment.
+for _name in ("openai", "httpx2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class _Message(Struct):
+    content: str | None = None
+
+
+class _Choice(Struct):
+    message: _Message
+
+
+class _Usage(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Completion(Struct):
+    choices: list[_Choice]
+    #: Read apart: an answer is none the worse for being counted in an odd way.
+    usage: Raw = Raw(b"{}")
+
+
+_completion = Decoder(_Completion)
+_usage = Decoder(_Usage)
+
+
+class OpenAiModel:
+    """One model of one server: one question, one answer, every trouble foreseen and told apart.
+
+    Raises: AdapterError, if the server's address or the key is of no use.
+    """
+
+    def __init__(self, config: LlmConfig) -> None:
+        self.name = config.model
+        self._address = config.base_url
+        #: Until the server says that it does not know how.
+        self._by_schema = True
+        self._client = AsyncOpenAI(
+            base_url=config.base_url,
+            api_key=config.api_key or _NO_KEY,
+            max_retries=0,
+            timeout=REQUEST_TIMEOUT_S,
+            http_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=REQUEST_TIMEOUT_S),
+        )
+        #: Named now, since the library loads it when it is first named, and that holds everything up.
+        self._completions = self._client.chat.completions.with_streaming_response
+
+    async def ask(self, question: Question) -> Answered:
+        """Ask once. Raises: ModelFailed."""
+        by_schema = self._by_schema
+        try:
+            body = await self._body(question, _with_schema(question) if by_schema else _without(question))
+        except openai.APIStatusError as error:
+            raise self._refused(error, by_schema=by_schema) from error
+        except openai.APITimeoutError as error:
+            raise ModelFailed("timeout", charged=True) from error
+        except openai.APIConnectionError as error:
+            raise ModelFailed("connection", again=True, charged=not _never_left(error)) from error
+        except openai.OpenAIError as error:
+            raise ModelFailed("malformed", again=True, charged=True) from error
+        except ModelFailed:
+            raise
+        except Exception as error:  # whatever the transport raises while the answer is read
+            log.warning("llm.cut", action="again", error=type(error).__name__)
+            raise ModelFailed("cut", again=True, charged=True) from error
+        return _answered(body)
+
+    async def _body(self, question: Question, form: dict[str, Any]) -> bytes:
+        """Raises: OpenAIError, ModelFailed, whatever the transport raises."""
+        async with self._completions.create(
+            model=question.model,
+            messages=[{"role": "system", "content": question.system}, {"role": "user", "content": question.data}],
+            **form,
+        ) as response:
+            body = bytearray()
+            async for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise ModelFailed("too_long", charged=True)
+            return bytes(body)
+
+    def _refused(self, error: openai.APIStatusError, *, by_schema: bool) -> ModelFailed:
+        """What a status means; a server that takes no schema is asked the plain way from then on, if that helps."""
+        status = error.status_code
+        formed = status in (400, 422)
+        if formed:
+            self._by_schema = not by_schema
+        again = (formed and by_schema) or status >= 500 or status == 429
+        return ModelFailed(f"http_{status}", again=again, after_s=_after_s(error.response.headers))
+
+    async def check(self) -> str:
+        """Say which model is reached where, having asked for the list of models. Raises: AdapterError."""
+        try:
+            page = await self._client.models.list()
+            names = [model.id for model in page.data]
+        except openai.APIStatusError as error:
+            raise AdapterError(f"{self._address}: http_{error.status_code}") from error
+        except openai.APIConnectionError as error:
+            raise AdapterError(f"{self._address}: {_cause(error)}") from error
+        except (openai.OpenAIError, AttributeError, TypeError, ValueError) as error:
+            raise AdapterError(f"{self._address}: this is no API of OpenAI's form") from error
+        if self.name not in names:
+            raise AdapterError(f"{self._address}: there is no model {self.name}")
+        return f"{self.name} at {self._address}"
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
+
+
+def _with_schema(question: Question) -> dict[str, Any]:
+    schema = {"name": question.schema_name, "schema": question.schema, "strict": True}
+    return {
+        "response_format": {"type": "json_schema", "json_schema": schema},
+        "max_completion_tokens": question.output_tokens_max,
+    }
+
+
+def _without(question: Question) -> dict[str, Any]:
+    """As it was before there were schemas; the answer is decoded and checked here in any case."""
+    return {"max_tokens": question.output_tokens_max}
+
+
+def _answered(body: bytes) -> Answered:
+    """Raises: ModelFailed."""
+    try:
+        completion = _completion.decode(body)
+    except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise ModelFailed("malformed", again=True, charged=True) from error
+    content = completion.choices[0].message.content if completion.choices else None
+    if not content:
+        raise ModelFailed("empty", again=True, charged=True)
+    try:
+        usage = _usage.decode(completion.usage)
+    except (DecodeError, ValidationError, RecursionError):
+        usage = _Usage()
+    return Answered(
+        content=content, tokens_in=_counted(usage.prompt_tokens), tokens_out=_counted(usage.completion_tokens)
+    )
+
+
+def _counted(tokens: int | None) -> int | None:
+    return None if tokens is None else min(max(tokens, 0), TOKENS_MAX)
+
+
+def _never_left(error: openai.APIConnectionError) -> bool:
+    """Whether no connection came about, so that nothing was asked."""
+    return type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")
+
+
+def _cause(error: openai.APIConnectionError) -> str:
+    return "timeout" if isinstance(error, openai.APITimeoutError) else type(error.__cause__ or error).__name__
+
+
+def _after_s(headers: Any) -> float | None:
+    """``Retry-After`` in seconds; as a date it is not taken."""
+    try:
+        after_s = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return min(after_s, RETRY_AFTER_MAX_S) if after_s > 0 else None

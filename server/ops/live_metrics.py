@@ -1,0 +1,42 @@
+"""The gateway's figures on /metrics."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from server.edge.rates import Limiters
+from server.live.hub.hub import Hub
+from server.ops.metrics import Metrics
+
+
+class FrameCounters(Collector):
+    """Frames by transport and direction, as the gateway has counted them."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus sees."""
+        text = "Frames of clients (in) and for them (out); over plain HTTP clients send none"
+        frames = CounterMetricFamily("guildwire_frames", text, labels=["transport", "direction"])
+        for transport, traffic in self._hub.traffic.items():
+            frames.add_metric([transport, "in"], traffic.frames_in)
+            frames.add_metric([transport, "out"], traffic.frames_out)
+        yield frames
+
+
+def watch_gateway(metrics: Metrics, hub: Hub, limiters: Limiters) -> None:
+    """Show sockets, queues, how sessions began and ended, and who was refused because of a rate."""
+    sockets = "Open connections, by transport: WebSockets of json and msgpack, event streams (sse), polls that wait"
+    metrics.count("sockets", sockets, lambda: {name: some.open for name, some in hub.traffic.items()}, "transport")
+    metrics.registry.register(FrameCounters(hub))
+    metrics.gauge("users_online", "People with an open connection", lambda: hub.users)
+    metrics.gauge("socket_queue_bytes", "Bytes that wait for all clients together", lambda: hub.queue_bytes)
+    refused = "Connections that found no place, by whose bound was reached"
+    metrics.count("connections_refused", refused, lambda: hub.crowd.refused_total, "bound")
+    rates = "Requests, commands and queries that came too often, by the limit that says so"
+    metrics.count("rate_limited", rates, lambda: limiters.refused_total, "limit")
+    opened, closed = "Sessions, by how they began: fresh, resumed, reset", "Connections, by why they ended"
+    metrics.count("sessions_opened", opened, lambda: hub.opened_total, "outcome")
+    metrics.count("sockets_closed", closed, lambda: hub.closed_total, "reason")

@@ -1,1 +1,0 @@
-"""What we ask of the outside: one adapter a file."""

@@ -1,9 +1,0 @@
-"""A language model behind an API of OpenAI's form: asked within bounds, never relied on.
-
-a use: prompt, type of the answer, time        server/outbound/llm/smart_replies.py
-  ▼
-LanguageModel.ask                              server/outbound/llm/service.py
-  redact ─▶ cache ─▶ breaker ─▶ budget ─▶ ask, once more at most ─▶ decode
-  ▼                                            server/outbound/llm/model.py
-the answer, or why there is none: then the use's own local rules answer
-"""

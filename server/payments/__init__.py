@@ -1,0 +1,1 @@
+"""Payments: what a gateway must offer, its adapters, its webhooks, and refunds."""

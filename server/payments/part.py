@@ -1,0 +1,105 @@
+"""Payments put together. In development mode the gateway is the sandbox, reached by HTTP like any other."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from aiohttp import ClientSession
+
+from actors.runtime.call import Caller, Published
+from protocol.ids import BookingId, PaymentId
+from server.edge.handlers import PlainHandler
+from server.edge.secret_file import load_secret
+from server.payments.refunds import Refunds
+from server.payments.sandbox.gateway import Sandbox
+from server.payments.sandbox.wire import WEBHOOK_PATH
+from server.payments.sandbox_adapter import SandboxGateway
+from server.payments.webhooks import PaymentWebhooks
+from storage.database import Pool
+from storage.queries.payment import find_payment, keep_unmatched_event, load_refunding
+from storage.supervision import Supervised
+
+_SECRET_FILE = "sandbox-webhook.secret"
+
+
+class SandboxPayments:
+    """The sandbox gateway, our adapter to it, and the routes of both."""
+
+    def __init__(
+        self,
+        http: ClientSession,
+        pool: Pool,
+        runtime: Caller,
+        *,
+        now: Callable[[], datetime],
+        webhook_secrets: tuple[str, ...],
+    ) -> None:
+        self._pool = pool
+        self._url = ""
+        api_key = sha256(b"api key " + webhook_secrets[0].encode()).hexdigest()
+        self.sandbox = Sandbox(
+            http,
+            lambda: self._url,
+            partial(find_payment, pool),
+            secret=webhook_secrets[0],
+            api_key=api_key,
+            now=now,
+        )
+        gateway = SandboxGateway(http, lambda: self._url, api_key=api_key, webhook_secrets=webhook_secrets)
+        self._refunds = Refunds(gateway, partial(load_refunding, pool))
+        self._webhooks = PaymentWebhooks(gateway, runtime, self._find_booking, partial(keep_unmatched_event, pool))
+
+    @property
+    def routes(self) -> Mapping[tuple[str, str], PlainHandler]:
+        """What is served: the gateway's pages, and our own ear for it."""
+        return {**self.sandbox.routes, ("POST", WEBHOOK_PATH): self._webhooks.handle}
+
+    @property
+    def tasks(self) -> list[Supervised]:
+        """The loop that asks for refunds."""
+        return [self._refunds.task]
+
+    def on_event(self, published: Published) -> None:
+        """Hear of each committed event."""
+        self._refunds.on_event(published)
+
+    def start(self, url: str) -> None:
+        """The server listens at that address: go to work."""
+        self._url = url
+        self._refunds.start()
+
+    async def stop(self) -> None:
+        """Stop asking and telling."""
+        await self._refunds.stop()
+        await self.sandbox.stop()
+
+    async def _find_booking(self, payment_id: PaymentId) -> BookingId | None:
+        payment = await find_payment(self._pool, payment_id)
+        return None if payment is None else payment.booking_id
+
+
+@asynccontextmanager
+async def open_sandbox_payments(
+    pool: Pool,
+    runtime: Caller,
+    *,
+    now: Callable[[], datetime],
+    keys_dir: Path,
+    webhook_secrets: tuple[str, ...] = (),
+) -> AsyncIterator[SandboxPayments]:
+    """Open them; ``start`` once the server listens, and let ``on_event`` hear of each event.
+
+    Args:
+        now: the domain's clock.
+        webhook_secrets: newest first; with none, one is made at the first start and kept in ``keys_dir``.
+    """
+    async with ClientSession() as http:
+        secrets = webhook_secrets or (load_secret(keys_dir / _SECRET_FILE, "whsec_"),)
+        payments = SandboxPayments(http, pool, runtime, now=now, webhook_secrets=secrets)
+        try:
+            yield payments
+        finally:
+            await payments.stop()

@@ -1,0 +1,106 @@
+"""The few pages that the server itself shows: the entrance, the documentation, and what a problem's code means."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from hashlib import blake2b
+from html import escape
+from pathlib import Path
+from string import Template
+
+from aiohttp.web import BaseRequest, Response, StreamResponse
+
+from protocol.errors import ERRORS, NotFound
+from server.edge.exchange import EXCHANGE
+from server.edge.handlers import PlainHandler
+from server.words.errors import FALLBACK, LANGUAGES
+
+WEB = Path(__file__).parents[1] / "web" / "docs"
+#: A page brings nothing from elsewhere and talks only to its own server.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+#: How long a browser may use a page's parts without asking.
+ASSET_MAX_AGE_S = 300
+
+_CODE = re.compile(r"``(.+?)``")
+_ASSETS = {
+    "docs.css": "text/css; charset=utf-8",
+    "docs.js": "text/javascript; charset=utf-8",
+    "dom.js": "text/javascript; charset=utf-8",
+    "schema.js": "text/javascript; charset=utf-8",
+    "try.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+
+def docs_pages() -> dict[tuple[str, str], PlainHandler]:
+    """Serve ``/docs``: the page itself and its parts, all from files beside the server."""
+    pages: dict[tuple[str, str], PlainHandler] = {
+        ("GET", f"/docs/{name}"): _file(name, media_type, cached=True) for name, media_type in _ASSETS.items()
+    }
+    pages["GET", "/docs"] = _file("index.html", "text/html; charset=utf-8", cached=False)
+    return pages
+
+
+def entrance_page(links: Mapping[str, tuple[str, str]], version: str) -> PlainHandler:
+    """Serve ``/``. ``links`` maps an address to its title and a sentence about it."""
+    items = "\n".join(
+        f'<li><a href="{escape(href)}"><strong>{escape(title)}</strong><span>{escape(about)}</span></a></li>'
+        for href, (title, about) in links.items()
+    )
+    body = _template("entrance.html").substitute(links=items, version=escape(version)).encode()
+
+    async def entrance(request: BaseRequest) -> StreamResponse:
+        """The entrance: where to go from here."""
+        return _page(body)
+
+    return entrance
+
+
+async def problem_page(request: BaseRequest) -> StreamResponse:
+    """Say what a problem's code means; its ``type`` points here."""
+    code = request[EXCHANGE].path_params["code"]
+    error = ERRORS.get(code)
+    if error is None:
+        raise NotFound(entity="problem")
+    text = LANGUAGES[FALLBACK].errors.get(code)
+    title = text.title if text else code.replace("_", " ").capitalize()
+    about = _CODE.sub(r"<code>\1</code>", escape((error.__doc__ or "").strip()))
+    page = _template("problem.html").substitute(
+        code=escape(code), status=int(error.status), title=escape(title), about=about
+    )
+    return _page(page.encode())
+
+
+def _file(name: str, media_type: str, *, cached: bool) -> PlainHandler:
+    body = (WEB / name).read_bytes()
+    etag = f'"{blake2b(body, digest_size=8).hexdigest()}"'
+    headers = {
+        "Content-Type": media_type,
+        "ETag": etag,
+        "Cache-Control": f"public, max-age={ASSET_MAX_AGE_S}" if cached else "no-cache",
+        "Content-Security-Policy": PAGE_POLICY,
+    }
+
+    async def serve(request: BaseRequest) -> StreamResponse:
+        if request.headers.get("If-None-Match") == etag:
+            return Response(status=304, headers=headers)
+        return Response(body=body, headers=headers)
+
+    return serve
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template((WEB / name).read_text(encoding="utf-8"))
+
+
+def _page(body: bytes) -> Response:
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": PAGE_POLICY,
+    }
+    return Response(body=body, headers=headers)

@@ -1,0 +1,543 @@
+"""Accounts through the real runtime and Postgres: signing up, in, on and out, and what is never written down."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiohttp import ClientSession, ClientTimeout
+from aiohttp.web import TCPSite
+from argon2 import PasswordHasher
+from structlog.testing import capture_logs
+
+from actors.runtime.call import Published
+from actors.user import User
+from protocol.auth.procedures import ActAs, Refresh, Register, SignIn
+from protocol.auth.views import Tokens
+from protocol.errors import EmailTaken, Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
+from protocol.ids import BusinessId, Kind, SessionId, UserId
+from protocol.registry import BY_NAME, Mode
+from protocol.roles import Principal, Role
+from protocol.user.commands import EndSession, GrantRole, RevokeRole, RevokeSession
+from protocol.user.events import SessionRevoked
+from protocol.user.terms import REFRESH_GRACE_S, RevokeReason
+from protocol.user.views import CurrentUser, Sessions
+from server.accounts.bulk import NewAccount, make_accounts
+from server.accounts.keys import load_keys
+from server.accounts.limits import SIGN_IN_ATTEMPTS
+from server.accounts.passwords import Passwords
+from server.accounts.procedures import Accounts
+from server.accounts.refresh import make_refresh_token
+from server.accounts.tokens import TokenService
+from server.edge.context import RequestContext
+from server.rest.app import HttpApp
+from storage.database import Pool
+from storage.queries.user import current_user, find_password, list_sessions, load_names
+from tests.support.runtime import Node, make_runtime
+
+ACCESS_S = 600
+REQUEST_TIMEOUT_S = 20
+SESSION_S = 30 * 86_400
+EMAIL = "Ada@example.com"
+PASSWORD = "correct horse battery"
+SALON = BusinessId(UUID(int=77))
+WEAK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+ADA = Register(email=EMAIL, password=PASSWORD, name="Ada Lovelace", phone_number="+49 30 901820", device="web")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One node with accounts, without its transports."""
+
+    node: Node
+    tokens: TokenService
+    passwords: Passwords
+    accounts: Accounts
+    #: Every committed event that somebody hears of.
+    heard: list[Published]
+
+    def who(self, tokens: Tokens) -> Principal:
+        return self.tokens.verify(tokens.access_token)
+
+    async def sign_in(self, password: str = PASSWORD, *, email: str = EMAIL, address: str = "192.0.2.1") -> Tokens:
+        return await self.accounts.sign_in(
+            SignIn(email=email, password=password, device="web"), request(address=address)
+        )
+
+    async def refresh(self, refresh_token: str | None) -> Tokens:
+        assert refresh_token is not None
+        return await self.accounts.refresh(Refresh(refresh_token=refresh_token), request())
+
+
+def request(
+    principal: Principal | None = None, *, address: str = "192.0.2.1", key: str | None = None
+) -> RequestContext:
+    return RequestContext(
+        principal=principal, address=address, user_agent="", language="en", request_id="request", key=key
+    )
+
+
+async def start(stack: AsyncExitStack, dsn: str, pool: Pool, keys: Path) -> Place:
+    node = await stack.enter_async_context(make_runtime(dsn, pool, {Kind.USER: User}, {}))
+    tokens = TokenService(load_keys(keys), lifetime_s=ACCESS_S)
+    passwords = Passwords(WEAK)
+    stack.callback(passwords.close)
+    accounts = Accounts(node.runtime, pool, tokens, passwords, session_s=SESSION_S)
+    heard: list[Published] = []
+
+    def publish(published: Published) -> None:
+        heard.append(published)
+        tokens.on_event(published)
+
+    node.runtime.publish = publish
+    await accounts.start()
+    return Place(node, tokens, passwords, accounts, heard)
+
+
+@pytest.fixture
+async def place(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[Place]:
+    async with AsyncExitStack() as stack:
+        yield await start(stack, database_dsn, pool, tmp_path / "keys")
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A client of the routes that this area declares."""
+
+    session: ClientSession
+    address: str
+
+    async def ask(self, method: str, path: str, token: str | None = None, **body: object) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        json = body or None
+        async with self.session.request(method, self.address + path, json=json, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+
+@asynccontextmanager
+async def serve(place: Place, pool: Pool) -> AsyncIterator[Rest]:
+    """Serve accounts over HTTP on a free port."""
+    app = HttpApp(
+        runtime=place.node.runtime,
+        queries={CurrentUser: current_user, Sessions: list_sessions},
+        procedures=place.accounts.procedures,
+        authenticate=place.tokens.verify,
+        pool=pool,
+        declarations=[
+            one
+            for name, one in BY_NAME.items()
+            if name.startswith(("auth.", "user."))
+            and (one.mode is not Mode.PROCEDURE or one.type in place.accounts.procedures)
+        ],
+    )
+    runner = app.runner()
+    await runner.setup()
+    await TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    try:
+        async with ClientSession(timeout=ClientTimeout(REQUEST_TIMEOUT_S)) as session:
+            yield Rest(session, f"http://{host}:{port}")
+    finally:
+        await runner.cleanup()
+
+
+class TestSignUp:
+    async def test_an_account_is_made_and_signed_in_as_a_customer(self, place: Place, pool: Pool) -> None:
+        tokens = await place.accounts.register(ADA, request())
+
+        who = place.who(tokens)
+        assert (who.role, who.roles, who.manager, who.business_id) == (
+            Role.CUSTOMER,
+            frozenset({Role.CUSTOMER}),
+            False,
+            None,
+        )
+        assert (tokens.token_type, tokens.expires_in_s) == ("Bearer", ACCESS_S)
+        seen = await current_user(pool, CurrentUser(), who)
+        assert (seen.id, seen.email, seen.name, seen.phone_number) == (
+            who.user_id,
+            EMAIL,
+            "Ada Lovelace",
+            "+4930901820",
+        )
+        assert (seen.is_email_verified, seen.is_phone_verified) == (False, False)
+        assert seen.last_login_at is not None
+        assert tokens.user == seen
+
+    async def test_of_many_who_want_one_address_exactly_one_gets_it(self, place: Place, pool: Pool) -> None:
+        addresses = [EMAIL, EMAIL.lower(), EMAIL.upper()] * 4
+
+        answers = await asyncio.gather(
+            *(
+                place.accounts.register(Register(email=email, password=PASSWORD, name="Ada"), request())
+                for email in addresses
+            ),
+            return_exceptions=True,
+        )
+
+        assert sorted(type(answer).__name__ for answer in answers) == ["EmailTaken"] * 11 + ["Tokens"]
+        for table in ("people", "credentials", "users"):
+            assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 1
+
+    async def test_a_retry_under_its_key_is_answered_with_the_same_account(self, place: Place, pool: Pool) -> None:
+        first = await place.accounts.register(ADA, request(key="once"))
+
+        again = await place.accounts.register(ADA, request(key="once"))
+
+        assert place.who(again).user_id == place.who(first).user_id
+        assert await pool.fetchval("SELECT count(*) FROM people") == 1
+
+    async def test_a_key_is_no_way_around_the_password(self, place: Place) -> None:
+        await place.accounts.register(ADA, request(key="once"))
+        stranger = Register(email=EMAIL, password="another password", name="Eve")
+
+        with pytest.raises(EmailTaken):
+            await place.accounts.register(stranger, request(key="once"))
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"email": "ada"}, "email"),
+            ({"password": "short"}, "password"),
+            ({"password": EMAIL}, "password"),
+            ({"name": "   "}, "name"),
+            ({"name": "\u200b\u202e"}, "name"),
+            ({"phone_number": "030 901820"}, "phone_number"),
+        ],
+    )
+    async def test_what_does_not_fit_is_refused_by_its_field_and_leaves_nothing(
+        self, place: Place, pool: Pool, changes: dict[str, str], field: str
+    ) -> None:
+        with pytest.raises(Invalid) as caught:
+            await place.accounts.register(
+                Register(**{"email": EMAIL, "password": PASSWORD, "name": "Ada", **changes}), request()
+            )
+
+        assert list(caught.value.fields) == [field]
+        assert await pool.fetchval("SELECT count(*) FROM actors") == 0
+
+
+class TestSignIn:
+    async def test_the_address_counts_in_whatever_case(self, place: Place) -> None:
+        made = await place.accounts.register(ADA, request())
+
+        tokens = await place.sign_in(email=EMAIL.upper())
+
+        assert place.who(tokens).user_id == place.who(made).user_id
+        assert place.who(tokens).session_id != place.who(made).session_id
+
+    async def test_a_wrong_password_and_an_unknown_address_are_refused_alike(self, place: Place) -> None:
+        await place.accounts.register(ADA, request())
+
+        refusals = []
+        for email in (EMAIL, "nobody@example.com"):
+            with pytest.raises(Unauthenticated) as caught:
+                await place.sign_in("wrong password", email=email)
+            refusals.append(caught.value.fields)
+
+        assert refusals == [{"reason": "wrong_credentials"}] * 2
+
+    async def test_guessing_is_stopped_and_stops_nobody_elsewhere(self, place: Place) -> None:
+        await place.accounts.register(ADA, request())
+        for _ in range(SIGN_IN_ATTEMPTS.burst):
+            with pytest.raises(Unauthenticated):
+                await place.sign_in("wrong password")
+
+        with pytest.raises(LimitReached):
+            await place.sign_in(PASSWORD)
+        await place.sign_in(PASSWORD, address="198.51.100.1")
+
+    async def test_a_hash_of_old_parameters_is_made_anew(self, place: Place, pool: Pool) -> None:
+        old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
+        await make_accounts(place.node.runtime, [NewAccount(email=EMAIL, name="Ada")], old)
+
+        await place.sign_in()
+
+        kept = await find_password(pool, EMAIL)
+        assert kept is not None
+        assert kept.password_hash != old
+        assert not place.passwords.is_outdated(kept.password_hash)
+        await place.sign_in()
+
+
+class TestRefresh:
+    async def test_a_refresh_token_is_good_for_one_time_and_its_session_lives_on(self, place: Place) -> None:
+        first = await place.accounts.register(ADA, request())
+
+        second = await place.refresh(first.refresh_token)
+        third = await place.refresh(second.refresh_token)
+
+        assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
+        assert place.who(third).session_id == place.who(first).session_id
+
+    async def test_an_older_token_presented_again_ends_the_session_for_thief_and_owner(self, place: Place) -> None:
+        stolen = await place.accounts.register(ADA, request())
+        current = await place.refresh(stolen.refresh_token)
+        closed: list[SessionId] = []
+        place.tokens.on_revoked = lambda user_id, session_id: closed.append(session_id)
+        await place.node.advance(timedelta(seconds=REFRESH_GRACE_S))
+
+        with pytest.raises(Unauthenticated) as caught:
+            await place.refresh(stolen.refresh_token)
+
+        assert caught.value.fields == {"reason": "revoked"}
+        with pytest.raises(Unauthenticated):
+            await place.refresh(current.refresh_token)
+        with pytest.raises(Unauthenticated):
+            place.who(current)
+        (revoked,) = [one.emitted.event for one in place.heard if isinstance(one.emitted.event, SessionRevoked)]
+        assert revoked.reason is RevokeReason.REUSE
+        assert closed == [revoked.session_id]
+
+    async def test_of_two_at_once_both_are_answered_and_the_last_one_counts(self, place: Place) -> None:
+        first = await place.accounts.register(ADA, request())
+
+        one, other = await asyncio.gather(place.refresh(first.refresh_token), place.refresh(first.refresh_token))
+
+        assert one.refresh_token != other.refresh_token
+        assert place.who(one).session_id == place.who(other).session_id
+        await place.refresh(other.refresh_token)
+
+    async def test_a_lost_reply_is_made_good_within_the_grace(self, place: Place) -> None:
+        first = await place.accounts.register(ADA, request())
+        await place.refresh(first.refresh_token)  # never arrives
+        await place.node.advance(timedelta(seconds=REFRESH_GRACE_S / 2))
+
+        again = await place.refresh(first.refresh_token)
+
+        await place.refresh(again.refresh_token)
+
+    async def test_a_session_that_was_not_refreshed_for_long_has_expired(self, place: Place) -> None:
+        first = await place.accounts.register(ADA, request())
+        await place.node.advance(timedelta(seconds=SESSION_S))
+
+        with pytest.raises(Unauthenticated) as caught:
+            await place.refresh(first.refresh_token)
+        assert caught.value.fields == {"reason": "expired"}
+
+    async def test_a_made_up_token_is_refused(self, place: Place) -> None:
+        invented, _ = make_refresh_token(UserId(UUID(int=1)), SessionId(UUID(int=2)))
+
+        with pytest.raises(Unauthenticated):
+            await place.refresh(invented)
+
+
+class TestSessions:
+    async def test_they_are_listed_and_another_device_can_be_signed_out(self, place: Place, pool: Pool) -> None:
+        phone = await place.accounts.register(ADA, request())
+        laptop = await place.sign_in()
+        who = place.who(laptop)
+
+        listed = (await list_sessions(pool, Sessions(), who)).sessions
+        assert [(one.id, one.current) for one in listed] == [
+            (who.session_id, True),
+            (place.who(phone).session_id, False),
+        ]
+        other = place.who(phone).session_id
+        assert other is not None
+        outcome = await place.node.send(RevokeSession(session_id=other), who)
+
+        assert outcome.error is None
+        assert [one.id for one in (await list_sessions(pool, Sessions(), who)).sessions] == [who.session_id]
+        with pytest.raises(Unauthenticated):
+            place.who(phone)
+        assert place.who(laptop) == who
+
+    async def test_somebody_elses_session_is_not_found(self, place: Place) -> None:
+        ada = await place.accounts.register(ADA, request())
+        eve = await place.accounts.register(Register(email="eve@example.com", password=PASSWORD, name="Eve"), request())
+        session_id = place.who(ada).session_id
+        assert session_id is not None
+
+        outcome = await place.node.send(RevokeSession(session_id=session_id), place.who(eve))
+
+        assert isinstance(outcome.error, NotFound)
+        assert place.who(ada).session_id == session_id
+
+    async def test_after_signing_out_neither_token_holds_and_a_restart_changes_nothing(
+        self, database_dsn: str, pool: Pool, tmp_path: Path
+    ) -> None:
+        async with AsyncExitStack() as stack:
+            before = await start(stack, database_dsn, pool, tmp_path)
+            tokens = await before.accounts.register(ADA, request())
+            await before.node.send(EndSession(), before.who(tokens))
+            with pytest.raises(Unauthenticated):
+                before.who(tokens)
+
+        async with AsyncExitStack() as stack:
+            after = await start(stack, database_dsn, pool, tmp_path)
+            with pytest.raises(Unauthenticated) as caught:
+                after.who(tokens)
+            assert caught.value.fields == {"reason": "revoked"}
+            with pytest.raises(Unauthenticated):
+                await after.refresh(tokens.refresh_token)
+
+
+class TestRoles:
+    async def hire(self, place: Place, user_id: UserId, role: Role, *, manager: bool = False) -> None:
+        outcome = await place.node.send(GrantRole(user_id=user_id, role=role, business_id=SALON, manager=manager))
+        assert outcome.error is None
+
+    async def test_switching_makes_a_token_for_the_other_role_and_refreshing_keeps_it(self, place: Place) -> None:
+        tokens = await place.accounts.register(ADA, request())
+        await self.hire(place, tokens.user.id, Role.EMPLOYEE, manager=True)
+
+        switched = await place.accounts.act_as(ActAs(role=Role.EMPLOYEE), request(place.who(tokens)))
+
+        who = place.who(switched)
+        assert (who.role, who.business_id, who.manager) == (Role.EMPLOYEE, SALON, True)
+        assert who.roles == {Role.CUSTOMER, Role.EMPLOYEE}
+        assert switched.refresh_token is None
+        assert (switched.user.role, switched.user.business_id) == (Role.EMPLOYEE, SALON)
+        assert place.who(await place.refresh(tokens.refresh_token)).role is Role.EMPLOYEE
+
+    async def test_nobody_takes_a_role_that_they_were_not_given(self, place: Place) -> None:
+        tokens = await place.accounts.register(ADA, request())
+
+        for role in (Role.ADMIN, Role.OWNER, Role.STAFF, Role.SYSTEM):
+            with pytest.raises(Forbidden):
+                await place.accounts.act_as(ActAs(role=role, business_id=SALON), request(place.who(tokens)))
+
+    async def test_a_role_taken_back_is_gone_from_tokens_at_once(self, place: Place) -> None:
+        tokens = await place.accounts.register(ADA, request())
+        await self.hire(place, tokens.user.id, Role.STAFF)
+        staff = await place.accounts.act_as(ActAs(role=Role.STAFF), request(place.who(tokens)))
+
+        await place.node.send(RevokeRole(user_id=tokens.user.id, role=Role.STAFF, business_id=SALON))
+
+        with pytest.raises(Unauthenticated) as caught:
+            place.who(staff)
+        assert caught.value.fields == {"reason": "expired"}
+        refreshed = place.who(await place.refresh(tokens.refresh_token))
+        assert (refreshed.role, refreshed.roles) == (Role.CUSTOMER, frozenset({Role.CUSTOMER}))
+
+
+class TestMany:
+    async def test_many_accounts_share_one_hash_and_each_can_sign_in(self, place: Place, pool: Pool) -> None:
+        people = [NewAccount(email=f"person{n}@demo.test", name=f"Person {n}") for n in range(600)]
+
+        made = await make_accounts(place.node.runtime, people, await place.passwords.hash(PASSWORD))
+
+        tokens = await place.sign_in(email="person599@demo.test")
+        assert place.who(tokens).user_id == made[599]
+        assert tokens.user.is_email_verified
+        assert await load_names(pool, made[:2]) == {made[0]: "Person 0", made[1]: "Person 1"}
+
+    async def test_an_address_that_is_taken_stops_it(self, place: Place) -> None:
+        people = [NewAccount(email=EMAIL, name="Ada"), NewAccount(email=EMAIL, name="Ada")]
+
+        with pytest.raises(EmailTaken):
+            await make_accounts(place.node.runtime, people, "hash")
+
+
+class TestOverRest:
+    """Seed 002's paths, from a client's side."""
+
+    async def test_a_client_signs_up_looks_around_and_out(self, place: Place, pool: Pool) -> None:
+        async with serve(place, pool) as rest:
+            status, mine = await rest.ask("POST", "/auth/signup/", email=EMAIL, password=PASSWORD, name="Ada")
+            assert status == 201
+            token = mine["access_token"]
+            assert (await rest.ask("GET", "/auth/current-user/", token))[1] == mine["user"]
+            status, other = await rest.ask("POST", "/auth/signin/", email=EMAIL, password=PASSWORD, device="android")
+            assert status == 200
+            _, listed = await rest.ask("GET", "/auth/sessions/", token)
+            assert [(one["device"], one["current"]) for one in listed["sessions"]] == [
+                ("android", False),
+                ("other", True),
+            ]
+            android = listed["sessions"][0]["id"]
+            assert (await rest.ask("DELETE", f"/auth/sessions/{android}/", token))[0] == 200
+            status, problem = await rest.ask("GET", "/auth/current-user/", other["access_token"])
+            assert (status, problem["code"], problem["fields"]["reason"]) == (401, "unauthenticated", "revoked")
+            status, fresh = await rest.ask("POST", "/auth/refresh/", refresh_token=mine["refresh_token"])
+            assert status == 200
+            assert (await rest.ask("POST", "/auth/switch-role/", fresh["access_token"], role="owner"))[0] == 403
+            status, same = await rest.ask("POST", "/auth/switch-role/", fresh["access_token"], role="customer")
+            assert (status, same["refresh_token"], same["user"]["role"]) == (200, None, "customer")
+            assert (await rest.ask("POST", "/auth/signout/", token))[0] == 200
+            assert (await rest.ask("GET", "/auth/current-user/", token))[0] == 401
+
+    @pytest.mark.parametrize(
+        ("body", "status", "field"),
+        [
+            ({"role": "owner"}, 422, "role"),
+            ({"roles": ["admin"]}, 422, "roles"),
+            ({"password": "short"}, 422, "password"),
+            ({"email": "nobody"}, 422, "email"),
+            ({"name": "A\u0000da"}, 422, "name"),
+            ({"name": "x" * 101}, 422, "name"),
+            ({"password": "x" * 129}, 422, "password"),
+            ({"device": "Ada's phone"}, 422, "device"),
+        ],
+    )
+    async def test_a_sign_up_that_does_not_fit_names_the_field(
+        self, place: Place, pool: Pool, body: dict[str, object], status: int, field: str
+    ) -> None:
+        fits = {"email": EMAIL, "password": PASSWORD, "name": "Ada"}
+        async with serve(place, pool) as rest:
+            answered, problem = await rest.ask("POST", "/auth/signup/", None, **{**fits, **body})
+
+        assert answered == status
+        assert list(problem["fields"]) == [field]
+        assert await pool.fetchval("SELECT count(*) FROM actors") == 0
+
+    async def test_nobody_sends_the_commands_that_are_the_servers_own(self, place: Place, pool: Pool) -> None:
+        async with serve(place, pool) as rest:
+            _, mine = await rest.ask("POST", "/auth/signup/", email=EMAIL, password=PASSWORD, name="Ada")
+            grant = {"user_id": mine["user"]["id"], "role": "admin"}
+
+            status, _ = await rest.ask(
+                "POST", "/v1/commands", mine["access_token"], id="mine", name="user.grant_role", data=grant
+            )
+
+        assert status in {403, 422}
+        assert await pool.fetchval("SELECT memberships FROM users") == await pool.fetchval(
+            "SELECT $1::jsonb", '[{"role": "customer", "manager": false, "business_id": null}]'
+        )
+
+
+class TestSecrets:
+    #: The tables that are there to hold them.
+    CLOSED = frozenset({"people", "credentials", "unique_keys"})
+
+    async def written(self, pool: Pool, *, closed: bool) -> str:
+        """Everything in the tables that may hold contact data, or in all others."""
+        tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        wanted = [row[0] for row in tables if (row[0] in self.CLOSED) is closed]
+        return " ".join([row[0] for table in wanted for row in await pool.fetch(f"SELECT t::text FROM {table} t")])
+
+    async def test_no_password_token_or_contact_data_is_written_down_but_in_its_own_row(
+        self, place: Place, pool: Pool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        with capture_logs() as logs:
+            tokens = await place.accounts.register(ADA, request())
+            everything = [tokens, await place.sign_in(), await place.refresh(tokens.refresh_token)]
+            for wrong in (PASSWORD + "!", "wrong password"):
+                with pytest.raises(Unauthenticated):
+                    await place.sign_in(wrong)
+            with pytest.raises(EmailTaken):
+                await place.accounts.register(ADA, request())
+            await place.node.advance(timedelta(seconds=REFRESH_GRACE_S))
+            with pytest.raises(Unauthenticated):
+                await place.refresh(tokens.refresh_token)
+            await place.node.send(EndSession(), place.who(everything[1]))
+
+        contact = ["$argon2id$", "Ada", "ada@", "Lovelace", "+4930901820"]
+        never = [PASSWORD, "wrong password"]
+        for one in everything:
+            assert one.refresh_token is not None
+            never += [one.access_token, one.refresh_token, one.refresh_token[-20:]]
+        closed = await self.written(pool, closed=True)
+        seen = await self.written(pool, closed=False) + str(logs) + caplog.text
+        assert "session.refreshed" in seen
+        assert [secret for secret in contact if secret not in closed] == []
+        assert [secret for secret in contact + never if secret in seen] == []
+        assert [secret for secret in never if secret in closed] == []

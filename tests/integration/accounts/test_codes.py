@@ -1,0 +1,358 @@
+"""Codes by SMS and e-mail from a client's side: verified contact data and new passwords, and what nobody learns."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from protocol.code.terms import CODE_MISSES_MAX, CODE_PAUSE_S, CODE_VALID_S, CODES_PER_WINDOW_MAX
+from protocol.user.views import CurrentUser
+from server.accounts.limits import CODE_GUESSES, CODES_PER_RANGE, CODES_PER_TARGET
+from tests.support.faults import until
+from tests.support.gateway import line_to
+from tests.support.letters import another, code, sent
+from tests.support.server import PASSWORD, Person, Response, Site, make_config, open_site
+
+NUMBER = "+4915112345678"
+NEW_PASSWORD = "quite another secret"
+WITHIN_S = 5
+
+
+async def post(site: Site, what: str, person: Person | None = None, **body: Any) -> Response:
+    return await site.request("POST", f"/auth/{what}/", person, body)
+
+
+async def verify_phone(site: Site, person: Person, **body: Any) -> Response:
+    return await post(site, "verify-phone", person, **body)
+
+
+async def asked_to_reset(site: Site, person: Person) -> str:
+    """Ask for a reset, and read the code from the mailbox."""
+    before = len(await sent(site, "reset.email", 0))
+    assert (await post(site, "reset-password", email=person.me.email)).status == 200
+    return await code(site, "reset.email", before + 1)
+
+
+async def reset(site: Site, email: str, given: str, password: str = NEW_PASSWORD) -> Response:
+    return await post(site, "reset-password", email=email, code=given, new_password=password)
+
+
+def verdict(answer: Response) -> str:
+    return "ok" if answer.status == 200 else str(answer.json["code"])
+
+
+class TestVerifying:
+    async def test_a_number_is_theirs_once_the_code_came_back(self, server: Site) -> None:
+        ada = await server.person("Ada")
+
+        asked = await verify_phone(server, ada, phone_number="+49 151 12345678")
+        assert asked.json == {"done": False, "expires_in_s": CODE_VALID_S}
+        assert (await ada.call(CurrentUser())).phone_number is None
+        answer = await verify_phone(server, ada, code=await code(server, "code.sms"))
+
+        assert answer.json == {"done": True, "expires_in_s": None}
+        me = await ada.call(CurrentUser())
+        assert (me.phone_number, me.is_phone_verified) == (NUMBER, True)
+        assert (await verify_phone(server, ada)).json["done"]
+        await server.prove()
+
+    async def test_a_code_is_used_once_whoever_comes_first(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        await verify_phone(server, ada, phone_number=NUMBER)
+        right = await code(server, "code.sms")
+
+        answers = await asyncio.gather(*[verify_phone(server, ada, code=right) for _ in range(8)])
+
+        assert sorted(verdict(answer) for answer in answers) == ["code_invalid"] * 7 + ["ok"]
+
+    async def test_a_retry_under_its_key_is_answered_like_the_first(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        await verify_phone(server, ada, phone_number=NUMBER)
+        body = {"code": await code(server, "code.sms")}
+
+        answers = [
+            await server.request("POST", "/auth/verify-phone/", ada, body, **{"Idempotency-Key": "once"})
+            for _ in range(2)
+        ]
+
+        assert [verdict(answer) for answer in answers] == ["ok", "ok"]
+
+    async def test_a_code_is_void_after_ten_minutes(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        await verify_phone(server, ada, phone_number=NUMBER)
+        right = await code(server, "code.sms")
+        await server.advance(timedelta(seconds=CODE_VALID_S))
+
+        assert verdict(await verify_phone(server, ada, code=right)) == "code_invalid"
+
+    async def test_a_new_code_voids_the_one_before(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        await verify_phone(server, ada, phone_number=NUMBER)
+        first = await code(server, "code.sms")
+        assert verdict(await verify_phone(server, ada, phone_number=NUMBER)) == "limit_reached"
+        await server.advance(timedelta(seconds=CODE_PAUSE_S))
+        await verify_phone(server, ada, phone_number=NUMBER)
+        second = await code(server, "code.sms", 2)
+
+        if first != second:
+            assert verdict(await verify_phone(server, ada, code=first)) == "code_invalid"
+        assert verdict(await verify_phone(server, ada, code=second)) == "ok"
+
+    async def test_five_wrong_guesses_void_a_code(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        await verify_phone(server, ada, phone_number=NUMBER)
+        right = await code(server, "code.sms")
+
+        for _ in range(CODE_MISSES_MAX):
+            assert verdict(await verify_phone(server, ada, code=another(right))) == "code_invalid"
+
+        assert verdict(await verify_phone(server, ada, code=right)) == "code_invalid"
+        assert await server.node.pool.fetchval("SELECT count(*) FROM code_targets") == 0
+
+    async def test_a_number_that_somebody_verified_is_refused_to_everybody_else(self, server: Site) -> None:
+        ada, eve = await server.people("Ada", "Eve")
+        for count, person in enumerate((ada, eve), 1):
+            await verify_phone(server, person, phone_number=NUMBER)
+            answer = await verify_phone(server, person, code=await code(server, "code.sms", count))
+            assert verdict(answer) == ("ok" if person is ada else "phone_taken")
+
+        assert (await eve.call(CurrentUser())).phone_number is None
+
+    async def test_a_number_that_was_given_up_is_free_again(self, server: Site) -> None:
+        ada, eve = await server.people("Ada", "Eve")
+        for count, (person, number) in enumerate([(ada, NUMBER), (ada, NUMBER[:-1] + "9"), (eve, NUMBER)], 1):
+            await verify_phone(server, person, phone_number=number)
+            assert verdict(await verify_phone(server, person, code=await code(server, "code.sms", count))) == "ok"
+            await server.advance(timedelta(seconds=CODE_PAUSE_S))
+
+        assert (await eve.call(CurrentUser())).phone_number == NUMBER
+
+    async def test_another_address_becomes_theirs_and_the_old_one_hears_of_it(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        before = ada.me.email
+
+        await post(server, "verify-email", ada, email="New.Ada@people.test")
+        answer = await post(server, "verify-email", ada, code=await code(server, "code.email"))
+
+        assert verdict(answer) == "ok"
+        assert (await ada.call(CurrentUser())).email == "New.Ada@people.test"
+        await sent(server, "email.changed")
+        told = await server.node.pool.fetchval(
+            "SELECT message->>'to' FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id"
+            " WHERE d.template = 'email.changed'"
+        )
+        assert told == before
+        assert (await post(server, "signin", email="new.ada@people.test", password=PASSWORD)).status == 200
+        assert (await post(server, "signin", email=before, password=PASSWORD)).status == 401
+
+    async def test_an_address_of_another_account_is_refused_only_to_who_reads_its_mail(self, server: Site) -> None:
+        ada, eve = await server.people("Ada", "Eve")
+
+        asked = await post(server, "verify-email", eve, email=ada.me.email)
+        answer = await post(server, "verify-email", eve, code=await code(server, "code.email"))
+
+        assert verdict(asked) == "ok"
+        assert verdict(answer) == "email_taken"
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, "phone_number"),
+            ({"phone_number": "0151 12345678"}, "phone_number"),
+            ({"phone_number": "+49 1"}, "phone_number"),
+            ({"phone_number": "+49 151 12345678 ext. 5"}, "phone_number"),
+            ({"code": "12345"}, "code"),
+            ({"code": "1234567"}, "code"),
+            ({"code": "١٢٣٤٥٦"}, "code"),
+        ],
+    )
+    async def test_what_does_not_fit_is_named(self, server: Site, body: dict[str, str], field: str) -> None:
+        ada = await server.person("Ada")
+
+        answer = await verify_phone(server, ada, **body)
+
+        assert (answer.status, list(answer.json["fields"])) == (422, [field])
+
+
+class TestResetting:
+    async def test_a_code_sets_a_password_and_signs_everybody_out_within_seconds(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        phone = await server.sign_in(ada.me.email)
+        here, there = await ada.rest.token(), await phone.rest.token()
+        async with line_to(server.url, here) as one, line_to(server.url, there) as other:
+            given = await asked_to_reset(server, ada)
+            async with asyncio.timeout(WITHIN_S):
+                assert verdict(await reset(server, ada.me.email, given)) == "ok"
+                assert await one.end() == (4503, "revoked")
+                assert await other.end() == (4503, "revoked")
+
+        assert (await post(server, "signin", email=ada.me.email, password=PASSWORD)).status == 401
+        assert (await post(server, "signin", email=ada.me.email, password=NEW_PASSWORD)).status == 200
+        assert verdict(await reset(server, ada.me.email, given, PASSWORD)) == "code_invalid"
+        assert "changed" in (await sent(server, "password.changed"))[0]
+        await server.prove()
+
+    async def test_nobody_learns_whether_an_address_has_an_account(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        nobody = "nobody@people.test"
+        work = "SELECT count(*) FROM command_log WHERE command IN ('user.send_code', 'user.reset_password')"
+
+        answers, done = [], []
+        for email in (ada.me.email, nobody):
+            before = await server.node.pool.fetchval(work)
+            asked = await post(server, "reset-password", email=email)
+            guessed = await reset(server, email, "000000")
+            answers.append([(one.status, said(one)) for one in (asked, guessed)])
+            done.append(await server.node.pool.fetchval(work) - before)
+
+        assert answers[0] == answers[1]
+        assert done == [2, 2]
+        assert await server.node.pool.fetchval("SELECT count(*) FROM deliveries WHERE template = 'reset.email'") == 1
+
+    async def test_wrong_late_used_and_unknown_are_one_refusal(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        right = await asked_to_reset(server, ada)
+        answers = [
+            await reset(server, "nobody@people.test", right),
+            await reset(server, ada.me.email, another(right)),
+            await reset(server, ada.me.email, right),
+            await reset(server, ada.me.email, right),
+        ]
+        await server.advance(timedelta(seconds=CODE_PAUSE_S))
+        late = await asked_to_reset(server, ada)
+        await server.advance(timedelta(seconds=CODE_VALID_S))
+        answers.append(await reset(server, ada.me.email, late))
+
+        assert [verdict(one) for one in answers] == ["code_invalid", "code_invalid", "ok", *["code_invalid"] * 2]
+        assert len({str(said(one)) for one in answers if one.status != 200}) == 1
+
+    async def test_a_password_that_is_none_costs_no_code(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        right = await asked_to_reset(server, ada)
+
+        assert verdict(await reset(server, ada.me.email, right, "short")) == "invalid"
+        assert verdict(await reset(server, ada.me.email, right)) == "ok"
+
+    async def test_guessing_is_stopped_by_address_and_account(self, server: Site) -> None:
+        verdicts = [verdict(await reset(server, "nobody@people.test", "000000")) for _ in range(CODE_GUESSES.burst + 1)]
+
+        assert verdicts == ["code_invalid"] * CODE_GUESSES.burst + ["limit_reached"]
+
+    async def test_a_waiting_code_outlives_a_restart(self, database_dsn: str, tmp_path: Path) -> None:
+        async with open_site(database_dsn, make_config(tmp_path)) as site:
+            ada = await site.person("Ada")
+            email, right = ada.me.email, await asked_to_reset(site, ada)
+
+        async with open_site(database_dsn, make_config(tmp_path)) as site:
+            assert verdict(await reset(site, email, another(right))) == "code_invalid"
+            assert verdict(await reset(site, email, right)) == "ok"
+
+    async def test_a_code_that_was_not_sent_yet_goes_out_after_a_restart(
+        self, database_dsn: str, tmp_path: Path
+    ) -> None:
+        async with open_site(database_dsn, make_config(tmp_path)) as site:
+            ada = await site.person("Ada")
+            email = ada.me.email
+            await site.server.reaching.stop(1)
+            await post(site, "reset-password", email=email)
+            assert await site.node.pool.fetchval("SELECT state FROM deliveries WHERE template = 'reset.email'") == (
+                "waiting"
+            )
+
+        async with open_site(database_dsn, make_config(tmp_path)) as site:
+            assert verdict(await reset(site, email, await code(site, "reset.email"))) == "ok"
+
+
+class TestChanging:
+    async def test_who_knows_the_password_sets_another_and_only_the_other_devices_are_out(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        phone = await server.sign_in(ada.me.email)
+
+        answer = await post(server, "change-password", ada, password=PASSWORD, new_password=NEW_PASSWORD)
+
+        assert answer.status == 200
+        assert (await ada.call(CurrentUser())).id == ada.id
+        token = phone.rest.signed_in.tokens.access_token if phone.rest.signed_in else ""
+        assert (await server.request("GET", "/auth/sessions/", Authorization=f"Bearer {token}")).status == 401
+        assert (await post(server, "signin", email=ada.me.email, password=NEW_PASSWORD)).status == 200
+
+    async def test_who_does_not_know_it_is_refused(self, server: Site) -> None:
+        ada = await server.person("Ada")
+
+        answer = await post(server, "change-password", ada, password="a guess", new_password=NEW_PASSWORD)
+
+        assert (answer.status, answer.json["fields"]) == (403, {"reason": "wrong_password"})
+
+
+class TestBounds:
+    async def test_one_mailbox_gets_so_many_whoever_asks(self, server: Site) -> None:
+        verdicts = [
+            verdict(await post(server, "reset-password", email="nobody@people.test"))
+            for _ in range(CODES_PER_TARGET.burst + 1)
+        ]
+
+        assert verdicts == ["ok"] * CODES_PER_TARGET.burst + ["limit_reached"]
+
+    async def test_a_row_of_numbers_gets_so_many_whoever_asks(self, server: Site) -> None:
+        people = await server.people(*["Pumper"] * (CODES_PER_RANGE.burst + 1))
+
+        verdicts = [
+            verdict(await verify_phone(server, person, phone_number=f"{NUMBER[:-3]}{at:03}"))
+            for at, person in enumerate(people)
+        ]
+
+        assert verdicts == ["ok"] * CODES_PER_RANGE.burst + ["limit_reached"]
+
+    async def test_one_account_gets_so_many_a_day(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        verdicts = []
+        for at in range(CODES_PER_WINDOW_MAX + 1):
+            verdicts.append(verdict(await verify_phone(server, ada, phone_number=f"{NUMBER[:-3]}{at:03}")))
+            await server.advance(timedelta(seconds=CODE_PAUSE_S))
+
+        assert verdicts == ["ok"] * CODES_PER_WINDOW_MAX + ["limit_reached"]
+
+
+class TestSecrets:
+    async def test_no_code_number_or_address_is_in_the_log_or_kept_once_it_was_sent(
+        self, server: Site, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        ada = await server.person("Ada")
+        with capture_logs() as logs:
+            await verify_phone(server, ada, phone_number=NUMBER)
+            phone_code = await code(server, "code.sms")
+            wrong = await verify_phone(server, ada, code=another(phone_code))
+            await post(server, "verify-email", ada, email="other@people.test")
+            email_code = await code(server, "code.email")
+            await server.advance(timedelta(seconds=CODE_PAUSE_S))
+            reset_code = await asked_to_reset(server, ada)
+            refused = await reset(server, ada.me.email, another(reset_code))
+            await reset(server, ada.me.email, reset_code)
+        await until(lambda: over(server))
+
+        codes = [phone_code, email_code, reset_code]
+        secrets = [*codes, *map(another, codes), NUMBER, "other@people.test", NEW_PASSWORD]
+        tables = await server.node.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        # The mailbox stands for the people; the other two are there to hold contact data.
+        wanted = [row[0] for row in tables if row[0] not in ("mailbox", "people", "code_targets", "unique_keys")]
+        kept = " ".join(
+            [str(row[0]) for table in wanted for row in await server.node.pool.fetch(f"SELECT t::text FROM {table} t")]
+        )
+        seen = kept + str(logs) + caplog.text + repr(wrong.body) + repr(refused.body)
+        assert "code.issued" in kept
+        assert [secret for secret in secrets if secret in seen] == []
+
+
+async def over(site: Site) -> bool:
+    return not await site.node.pool.fetchval("SELECT count(*) FROM deliveries WHERE state IN ('waiting', 'sending')")
+
+
+def said(answer: Response) -> Any:
+    """The answer's body without what is different each time."""
+    body = answer.json
+    return {name: value for name, value in body.items() if name not in ("request_id", "instance")}

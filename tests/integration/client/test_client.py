@@ -1,0 +1,376 @@
+"""The Python client on bad lines: what it hears, what it sends again, when it gives up (DESIGN §3)."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocol.booking.views import ListBookings
+from protocol.business.commands import UpdateMember
+from protocol.conversation.events import MessagePosted
+from protocol.errors import CommandIdReused, LimitReached, Unauthenticated, Unavailable
+from protocol.frames import CloseCode, OpenOutcome
+from protocol.user.commands import RevokeSession
+from protocol.user.views import CurrentUser, Sessions
+from server.app.config import AuthConfig, LimitsConfig
+from server.client import Client, Closed, Rest, live
+from tests.support.server import TIMEOUT_S, Site, make_config, open_site
+from tests.support.talking import Talk, at_commit, open_talk, opened
+
+EVENTS = 200
+SENDS = 12
+#: Shorter than what the client renews beforehand: every call needs a new token.
+SHORT_TOKEN_S = 20
+#: Long enough to open a connection with it.
+MOMENTARY_TOKEN_S = 2
+
+
+@pytest.fixture
+async def talk(server: Site) -> Talk:
+    """A customer with a live connection, and a staff member who talks to her."""
+    talk = await open_talk(server)
+    await server.connect(talk.ada)
+    return talk
+
+
+# Hearing
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_line_that_is_cut_again_and_again_neither_misses_nor_doubles_an_event(talk: Talk, seed: int) -> None:
+    chance = random.Random(seed)
+    ada = talk.ada
+    heard: list[str] = []
+    numbers: list[int] = []
+
+    async def speak() -> None:
+        for number in range(EVENTS):
+            await talk.sam.call(talk.words(str(number)))
+
+    speaking = asyncio.create_task(speak())
+    next_cut = chance.randint(1, 20)
+    async with asyncio.timeout(TIMEOUT_S):
+        async for event in ada.phone.events():
+            assert event.seq is not None
+            numbers.append(event.seq)
+            if event.type == MessagePosted.type:
+                heard.append(event.data["content"]["text"])
+            if len(numbers) >= next_cut:
+                next_cut = len(numbers) + chance.randint(1, 20)
+                ada.phone.cut()
+            if heard[-1:] == [str(EVENTS - 1)]:
+                break
+        await speaking
+
+    assert heard == [str(number) for number in range(EVENTS)]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    first, *more = ada.phone.outcomes
+    assert first is OpenOutcome.FRESH
+    assert more
+    assert set(more) == {OpenOutcome.RESUMED}
+
+
+async def test_a_client_that_comes_back_later_hears_what_it_missed(server: Site, talk: Talk) -> None:
+    since = talk.ada.phone.since
+    await talk.ada.phone.close()
+    for number in range(5):
+        await talk.sam.call(talk.words(str(number)))
+
+    again = await server.sign_in(talk.ada.me.email)
+    await server.connect(again, since=since)
+
+    for number in range(5):
+        assert (await again.hears("message.posted")).data["content"]["text"] == str(number)
+    assert again.phone.outcomes == [OpenOutcome.RESUMED]
+
+
+async def test_a_position_that_leads_nowhere_is_reset(server: Site, talk: Talk) -> None:
+    again = await server.sign_in(talk.ada.me.email)
+    await server.connect(again, since="another-database:7")
+
+    assert again.phone.outcomes == [OpenOutcome.RESET]
+    await talk.sam.call(talk.words("from here on"))
+    assert (await again.hears("message.posted")).data["content"]["text"] == "from here on"
+
+
+async def test_topics_are_heard_again_behind_a_cut(server: Site, talk: Talk) -> None:
+    await server.connect(talk.sam)
+    topic = f"typing/{talk.thread}"
+    await talk.ada.phone.subscribe(topic)
+    await talk.sam.phone.subscribe(topic)
+    talk.ada.phone.cut()
+    await opened(talk.ada.phone, 2)
+    await talk.ada.phone.ask(CurrentUser())  # answered behind the renewed subscription's question
+
+    async def keep_typing() -> None:
+        while True:
+            await talk.sam.phone.signal(topic, "typing")
+            await talk.sam.phone.ask(CurrentUser())
+
+    typing = asyncio.create_task(keep_typing())
+    heard = await talk.ada.hears("conversation.typing")
+    typing.cancel()
+    assert heard.data == {"user_id": str(talk.sam.id), "state": "typing"}
+    assert heard.seq is None
+
+
+# Sending
+
+
+async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server: Site, talk: Talk) -> None:
+    async with at_commit(server, MessagePosted, talk.ada.phone.cut), asyncio.timeout(TIMEOUT_S):
+        answer = await talk.ada.phone.send(talk.words("once"))
+
+    assert answer.replayed
+    assert talk.ada.phone.outcomes == [OpenOutcome.FRESH, OpenOutcome.RESUMED]
+    assert await talk.said() == ["once"]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 5])
+async def test_commands_that_are_cut_off_on_their_way_have_their_effect_once(talk: Talk, turns: int) -> None:
+    for number in range(SENDS):
+        sending = asyncio.create_task(talk.ada.send(talk.words(str(number))))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        talk.ada.phone.cut()
+        await sending
+
+    assert await talk.said() == [str(number) for number in range(SENDS)]
+
+
+async def test_a_command_waits_for_a_line(talk: Talk) -> None:
+    talk.ada.phone.cut()
+    await talk.ada.send(talk.words("as soon as it is back"))
+
+    assert await talk.said() == ["as soon as it is back"]
+
+
+async def test_the_same_command_sent_twice_at_once_over_one_line_has_one_answer(talk: Talk) -> None:
+    first, second = await asyncio.gather(*[talk.ada.send(talk.words("once"), id="mine") for _ in range(2)])
+
+    assert first == second
+    assert await talk.said() == ["once"]
+
+
+async def test_one_of_two_who_wait_for_the_same_command_may_go(server: Site, talk: Talk) -> None:
+    impatient = asyncio.create_task(talk.ada.send(talk.words("once"), id="mine"))
+    patient = asyncio.create_task(talk.ada.send(talk.words("once"), id="mine"))
+    await asyncio.sleep(0)
+    impatient.cancel()
+
+    assert (await patient).message_id
+    assert impatient.cancelled()
+
+
+async def test_another_command_under_an_id_that_waits_is_refused_at_once(talk: Talk) -> None:
+    first = asyncio.create_task(talk.ada.send(talk.words("once"), id="mine"))
+    await asyncio.sleep(0)
+    with pytest.raises(CommandIdReused):
+        await talk.ada.send(talk.words("twice"), id="mine")
+
+    await first
+    assert await talk.said() == ["once"]
+
+
+async def test_a_slash_at_the_end_of_the_server_s_address_makes_no_difference(server: Site) -> None:
+    ada = await server.person("Ada")
+    async with Rest(f"{server.url}/", ada.rest.signed_in) as rest, Client(rest) as client:
+        assert (await client.ask(CurrentUser())).id == (await rest.call(CurrentUser())).reply.id == ada.id
+
+
+# Tokens
+
+
+async def test_a_token_is_renewed_before_it_expires_also_by_many_at_once(database_dsn: str, tmp_path: Path) -> None:
+    config = make_config(tmp_path, auth=AuthConfig(access_token_s=SHORT_TOKEN_S))
+    async with open_site(database_dsn, config) as server:
+        ada = await server.person("Ada", live=True)
+        first = ada.rest.signed_in
+        pages = await asyncio.gather(*[ada.call(ListBookings()) for _ in range(8)])
+
+        assert len(pages) == 8
+        assert ada.rest.signed_in is not first
+        (session,) = (await ada.call(Sessions())).sessions
+        assert session.current
+
+
+async def test_a_socket_whose_token_expires_comes_back_with_a_new_one(database_dsn: str, tmp_path: Path) -> None:
+    config = make_config(tmp_path, auth=AuthConfig(access_token_s=MOMENTARY_TOKEN_S))
+    async with open_site(database_dsn, config) as server:
+        ada = await server.person("Ada", live=True)
+        await opened(ada.phone, 2)
+
+        assert ada.phone.outcomes[:2] == [OpenOutcome.FRESH, OpenOutcome.RESUMED]
+        assert server.server.hub.closed_total[CloseCode.TOKEN_EXPIRED.reason] >= 1
+
+
+async def test_a_token_that_says_too_much_by_now_is_exchanged(server: Site) -> None:
+    market = await server.market()
+    emil = await server.employ(market, manager=True)
+    await server.connect(emil)
+    assert emil.me.manager
+
+    await market.owner.call(UpdateMember(business_id=market.business_id, user_id=emil.id, manager=False))
+    await server.at_rest()
+    await opened(emil.phone, 2)
+
+    assert emil.phone.outcomes == [OpenOutcome.FRESH, OpenOutcome.RESUMED]
+    assert not (await emil.phone.ask(CurrentUser())).manager
+    assert not emil.me.manager
+
+
+async def test_rest_exchanges_a_token_that_is_refused_as_expired(server: Site) -> None:
+    market = await server.market()
+    emil = await server.employ(market, manager=True)
+    await market.owner.call(UpdateMember(business_id=market.business_id, user_id=emil.id, manager=False))
+    await server.at_rest()
+
+    assert not (await emil.call(CurrentUser())).manager
+
+
+async def test_a_token_that_cannot_be_renewed_now_is_renewed_later(
+    server: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await server.person("Ada", live=True)
+    renew, outages = ada.rest._sign, [Unavailable(), LimitReached()]
+
+    async def sometimes(procedure: Any) -> Any:
+        if outages:
+            raise outages.pop()
+        return await renew(procedure)
+
+    monkeypatch.setattr(ada.rest, "_sign", sometimes)
+    server.server.hub.outdate(ada.id)
+    await opened(ada.phone, 2)
+
+    assert not outages
+    assert ada.phone.outcomes == [OpenOutcome.FRESH, OpenOutcome.RESUMED]
+
+
+# The end
+
+
+async def test_whoever_does_not_wait_for_the_first_connection_leaves_nothing_behind(server: Site) -> None:
+    ada = await server.person("Ada")
+    assert ada.rest.signed_in is not None
+    client = Client(Rest("http://127.0.0.1:1", ada.rest.signed_in))
+    entering = asyncio.create_task(client.__aenter__())
+    await asyncio.sleep(0)
+    entering.cancel()
+    await asyncio.gather(entering, return_exceptions=True)
+
+    assert client._task is not None
+    assert client._task.cancelled()
+
+
+async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site) -> None:
+    ada = await server.person("Ada", live=True)
+    elsewhere = await server.sign_in(ada.me.email)
+    (other,) = [one.id for one in (await elsewhere.call(Sessions())).sessions if not one.current]
+    await elsewhere.call(RevokeSession(session_id=other))
+
+    with pytest.raises(Closed) as ended:
+        await ada.hears("never")
+    assert ended.value.code == CloseCode.REVOKED
+    with pytest.raises(Closed):
+        await ada.phone.ask(CurrentUser())
+
+
+async def test_what_has_no_answer_fails_with_the_reason_of_the_end(
+    server: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_out = asyncio.Event()
+    ada = await server.person("Ada", live=True)
+    renew = ada.rest.token
+
+    async def token_once_signed_out() -> str:
+        await signed_out.wait()
+        return await renew()
+
+    token = await renew()
+    monkeypatch.setattr(ada.rest, "token", token_once_signed_out)
+    ada.phone.cut()
+    asking = asyncio.create_task(ada.phone.ask(CurrentUser()))
+    await server.request("POST", "/auth/signout/", Authorization=f"Bearer {token}")
+    signed_out.set()
+
+    with pytest.raises((Closed, Unauthenticated)):
+        await asking
+
+
+async def test_a_token_that_does_not_hold_ends_the_client_before_it_has_begun(server: Site) -> None:
+    ada = await server.person("Ada")
+    signed_in = ada.rest.signed_in
+    assert signed_in is not None
+    rest = Rest(server.url, type(signed_in)(forged(signed_in.tokens), signed_in.until_s))
+
+    with pytest.raises(Closed) as ended:
+        await Client(rest).__aenter__()
+    assert ended.value.code == CloseCode.INVALID_TOKEN
+
+
+def forged(tokens: Any) -> Any:
+    """The same tokens with another signature."""
+    head, _, signature = tokens.access_token.rpartition(".")
+    return type(tokens)(
+        **{
+            **{name: getattr(tokens, name) for name in tokens.__struct_fields__},
+            "access_token": f"{head}.{signature[::-1]}",
+        }
+    )
+
+
+async def test_one_connection_too_many_ends_the_oldest(database_dsn: str, tmp_path: Path) -> None:
+    config = make_config(tmp_path, limits=LimitsConfig(connections_per_user=2))
+    async with open_site(database_dsn, config) as server:
+        ada = await server.person("Ada", live=True)
+        for _ in range(2):
+            await server.sign_in(ada.me.email, live=True)
+
+        with pytest.raises(Closed) as ended:
+            await ada.hears("never")
+        assert ended.value.code == CloseCode.REPLACED
+
+
+# Waiting
+
+
+async def test_nobody_there_is_asked_again_ever_more_rarely_and_by_chance(
+    server: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await server.person("Ada")
+    waits: list[tuple[float, float]] = []
+    enough = asyncio.Event()
+
+    def chance(low: float, high: float) -> float:
+        waits.append((low, high))
+        if len(waits) == 10:
+            enough.set()
+        return 0.0
+
+    monkeypatch.setattr("server.client.live.random.uniform", chance)
+    assert ada.rest.signed_in is not None
+    nowhere = Rest("http://127.0.0.1:1", ada.rest.signed_in)
+    client = Client(nowhere)
+    opening = asyncio.create_task(client.__aenter__())
+    async with asyncio.timeout(TIMEOUT_S):
+        await enough.wait()
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+
+    assert [low for low, _ in waits[:10]] == [0.0] * 10
+    doubled = [live.BACKOFF_FIRST_S * 2**number for number in range(10)]
+    assert [high for _, high in waits[:10]] == [min(live.BACKOFF_MAX_S, high) for high in doubled]
+
+
+async def test_a_client_that_is_told_to_come_later_comes_later(server: Site) -> None:
+    ada = await server.person("Ada", live=True)
+    loop = asyncio.get_running_loop()
+    told_at = loop.time()
+    for socket in list(server.server.hub._sockets):
+        socket.close(CloseCode.UNAVAILABLE, after_s=0.3)
+    await opened(ada.phone, 2)
+
+    assert loop.time() - told_at >= 0.3

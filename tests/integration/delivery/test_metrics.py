@@ -1,0 +1,121 @@
+"""What becomes of deliveries shows on /metrics, and what is over goes in time."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+
+from protocol.delivery.channels import Channel
+from server.app.config import RetentionConfig
+from server.delivery import metrics as module
+from server.delivery.adapters import Gone, Refused, Sent, TryLater
+from server.delivery.metrics import DeliveryMetrics
+from server.delivery.worker import Terms
+from server.ops.jobs import Daily
+from server.ops.nightly import retention_jobs
+from storage.database import Pool
+from storage.deliveries import keep_in_mailbox
+from tests.support.deliveries import Recorder, courier, delivery, queue
+from tests.support.faults import until
+
+NIGHTLY = Daily(datetime(2026, 1, 1, 3, 17).time())
+
+
+def lines(metrics: DeliveryMetrics) -> set[str]:
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    return set(generate_latest(registry).decode().splitlines())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def test_outcomes_are_counted_by_channel_and_reason(pool: Pool) -> None:
+    await queue(pool, *[delivery(due_at=now() - timedelta(seconds=4 - nth)) for nth in range(4)])
+    recorder = Recorder(Sent(), TryLater("timeout", unknown=True), Refused("bad_address"), Gone("unregistered"))
+    metrics = DeliveryMetrics(pool, {}, now)
+
+    async with courier(pool, recorder, Terms(), observe=metrics.finished):
+        await until(lambda: none_sending(pool))
+
+    said = lines(metrics)
+    for outcome, reason in (("sent", ""), ("later", "timeout"), ("refused", "bad_address"), ("gone", "unregistered")):
+        labels = f'channel="email",outcome="{outcome}",reason="{reason}"'
+        assert f"guildwire_delivery_attempts_total{{{labels}}} 1.0" in said
+    assert 'guildwire_delivery_unknown_outcomes_total{channel="email"} 1.0' in said
+    assert 'guildwire_delivery_seconds_count{channel="email"} 1.0' in said
+    assert 'guildwire_delivery_seconds_bucket{channel="email",le="2.5"} 0.0' in said
+    assert 'guildwire_delivery_tries_bucket{channel="email",le="1"} 1.0' in said
+
+
+async def none_sending(pool: Pool) -> bool:
+    fresh = "SELECT count(*) FROM deliveries WHERE state = 'sending' OR attempts = 0"
+    return not await pool.fetchval(fresh)
+
+
+async def test_the_queue_shows_by_channel_and_state(pool: Pool) -> None:
+    await queue(pool, delivery(due_at=now() - timedelta(hours=1)), delivery(), delivery(channel=Channel.SMS))
+    await pool.execute(
+        "UPDATE deliveries SET state = 'dead', finished_at = clock_timestamp() WHERE channel = 'sms'",
+    )
+    metrics = DeliveryMetrics(pool, {}, now)
+
+    await metrics.look()
+
+    said = lines(metrics)
+    assert 'guildwire_deliveries{channel="email",state="waiting"} 2.0' in said
+    assert 'guildwire_deliveries{channel="sms",state="dead"} 1.0' in said
+    (overdue,) = [line for line in said if line.startswith('guildwire_deliveries_overdue_seconds{channel="email"}')]
+    assert 3600 <= float(overdue.split()[-1]) < 3700
+
+
+async def test_reasons_without_end_do_not_fill_the_memory(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REASONS_MAX", 2)
+    metrics = DeliveryMetrics(pool, {}, now)
+    leased = SimpleNamespace(channel=Channel.EMAIL, attempts=1, due_at=None)
+
+    for nth in range(5):
+        metrics.finished(leased, Refused(f"code_{nth}"))  # type: ignore[arg-type]
+
+    assert 'guildwire_delivery_attempts_total{channel="email",outcome="refused",reason="other"} 3.0' in lines(metrics)
+
+
+async def run(pool: Pool, name: str, at: datetime, **keep: int) -> int:
+    (job,) = [job for job in retention_jobs(pool, NIGHTLY, RetentionConfig(**keep)) if job.name == name]
+    return (await job.run(at))["rows"]
+
+
+async def test_what_was_sent_or_is_dead_goes_in_time_and_what_waits_stays(pool: Pool) -> None:
+    sent, dead, waiting = delivery(), delivery(), delivery(due_at=now() - timedelta(days=60))
+    await queue(pool, sent, dead, waiting)
+    over = "UPDATE deliveries SET state = $2, finished_at = clock_timestamp() WHERE id = $1"
+    await pool.execute(over, sent.id, "sent")
+    await pool.execute(over, dead.id, "dead")
+
+    assert await run(pool, "forget_deliveries", now() + timedelta(days=29), deliveries_days=30) == 0
+    assert await run(pool, "forget_deliveries", now() + timedelta(days=31), deliveries_days=30) == 2
+
+    assert await pool.fetchval("SELECT id FROM deliveries") == waiting.id
+
+
+async def test_the_mailbox_is_emptied_in_time(pool: Pool) -> None:
+    await keep_in_mailbox(pool, Channel.EMAIL, delivery().id, b"{}")
+
+    assert await run(pool, "empty_mailbox", now() + timedelta(days=29), deliveries_days=30) == 0
+    assert await run(pool, "empty_mailbox", now() + timedelta(days=31), deliveries_days=30) == 1
+
+
+async def test_codes_of_dead_messages_are_wiped_once_they_are_too_late(pool: Pool) -> None:
+    late = delivery(secret="4711", address="new@people.test", expires_at=now() - timedelta(minutes=1))
+    early = delivery(secret="4712", expires_at=now() + timedelta(hours=1))
+    await queue(pool, late, early)
+    await pool.execute("UPDATE deliveries SET state = 'dead', finished_at = clock_timestamp()")
+
+    assert await run(pool, "forget_secrets", now()) == 1
+
+    rows = await pool.fetch("SELECT id, secret, address FROM deliveries")
+    kept = {row["id"]: (row["secret"], row["address"]) for row in rows}
+    assert kept == {late.id: (None, None), early.id: ("4712", None)}

@@ -1,0 +1,305 @@
+"""Letters carry links: asking what one would do does nothing, and doing it goes the way of every command, once."""
+
+import io
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+
+from protocol.booking.commands import CancelBooking, StartBooking
+from protocol.booking.views import GetBooking
+from protocol.delivery.channels import Channel
+from protocol.ids import BookingId
+from protocol.preference.commands import SetPreferences
+from protocol.preference.views import GetPreferences
+from server.links.tokens import Act, Link, Links, link_key
+from server.rest.app import SECRET_PATHS
+from tests.support.faults import until
+from tests.support.server import Market, Person, Response, Site
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+ONE_CLICK = b"List-Unsubscribe=One-Click"
+
+
+async def letter_to(site: Site, person: Person, template: str) -> dict[str, Any]:
+    """Wait for the letter of a kind to somebody, and read it."""
+    found: list[str] = []
+
+    async def there() -> bool:
+        rows = await site.node.pool.fetch(
+            "SELECT m.message FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id"
+            " WHERE d.template = $1 AND d.user_id = $2 AND d.channel = 'email'",
+            *(template, person.id),
+        )
+        found[:] = [row["message"] for row in rows]
+        return bool(found)
+
+    await until(there)
+    letter: dict[str, Any] = json.loads(found[0])
+    return letter
+
+
+def path_in(site: Site, letter: dict[str, Any], start: str) -> str:
+    """The path of the link in a letter; the same stands in both of its parts."""
+    (url,) = {*re.findall(rf"{re.escape(site.url)}({start}[\w-]+)", letter["text"])}
+    assert f'href="{site.url}{url}"' in letter["html"]
+    assert isinstance(url, str)
+    return url
+
+
+async def press(path: str, site: Site, body: bytes = b"", **headers: str) -> Response:
+    """Press the button of a page, or what a mail program does in its place."""
+    async with aiohttp.ClientSession() as http, http.post(site.url + path, data=body, headers=FORM | headers) as answer:
+        return Response(answer.status, answer.headers, await answer.read())
+
+
+async def status_of(person: Person, booking_id: BookingId) -> str:
+    return str((await person.call(GetBooking(booking_id=booking_id))).status)
+
+
+async def scene(site: Site) -> tuple[Market, Person, BookingId, str]:
+    """A confirmed booking, and the path of the link in its letter."""
+    market, customer = await site.market(), await site.person("Carla Customer")
+    booking_id = await site.confirmed(market, customer)
+    letter = await letter_to(site, customer, "booking.confirmed")
+    return market, customer, booking_id, path_in(site, letter, "/links/")
+
+
+def forged(site: Site, folder: Any, **said: Any) -> str:
+    """A link that is signed as the server signs its own."""
+    return Links(link_key(folder / "keys"), "").url_of(Link(**said))
+
+
+async def test_a_letter_lets_its_reader_cancel_once_and_says_the_same_again(server: Site) -> None:
+    _, customer, booking_id, path = await scene(server)
+
+    shown = await server.request("GET", path)
+    assert (shown.status, await status_of(customer, booking_id)) == (200, "CONFIRMED")
+    assert "Cancel this booking?" in shown.body.decode()
+
+    first, second = await press(path, server), await press(path, server)
+
+    assert (first.status, second.status) == (200, 200)
+    assert first.body == second.body
+    assert await status_of(customer, booking_id) == "CANCELLED"
+    happened = "SELECT count(*) FROM journal WHERE id = $1 AND type = 'booking.cancelled'"
+    assert await server.node.pool.fetchval(happened, booking_id) == 1
+    used = await server.request("GET", path)
+    assert used.status == 410
+    assert "Cancelled already" in used.body.decode()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+async def test_whoever_only_looks_changes_nothing(server: Site, method: str) -> None:
+    _, customer, booking_id, path = await scene(server)
+
+    for _ in range(3):
+        answer = await server.request(method, path)
+        assert answer.status < 300
+
+    assert await status_of(customer, booking_id) == "CONFIRMED"
+
+
+async def test_a_link_is_kept_by_nobody_and_leads_nowhere_else(server: Site) -> None:
+    _, _, _, path = await scene(server)
+
+    answer = await server.request("GET", path)
+
+    page = answer.body.decode()
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "script" not in page + answer.headers["Content-Security-Policy"]
+    assert not re.findall(r'(?:href|src|action)="(?!data:,)', page)
+    assert path.rpartition("/")[2] not in page
+
+
+async def test_a_link_that_was_changed_is_none(server: Site) -> None:
+    _, customer, booking_id, path = await scene(server)
+    for broken in (path[:-1], path[:-2] + ("AA" if path[-2:] != "AA" else "BB"), path + "A", "/links/x", "/links/%00"):
+        for answer in (await server.request("GET", broken), await press(broken, server)):
+            assert answer.status == 404, broken
+            assert answer.headers["Content-Type"].startswith("text/html")
+
+    crossed = path.replace("/links/", "/unsubscribe/")
+    assert (await server.request("GET", crossed)).status == 404
+    assert (await press(crossed, server)).status == 404
+    assert await status_of(customer, booking_id) == "CONFIRMED"
+
+
+async def test_a_link_ends_when_the_booking_starts(server: Site) -> None:
+    _, customer, booking_id, path = await scene(server)
+    await server.advance(timedelta(days=4))
+
+    assert (await server.request("GET", path)).status == 410
+    answer = await press(path, server)
+
+    assert (answer.status, "expired" in answer.body.decode()) == (410, True)
+    assert await status_of(customer, booking_id) == "CONFIRMED"
+
+
+async def test_what_is_not_possible_any_more_is_said_so(server: Site) -> None:
+    market, customer, booking_id, path = await scene(server)
+    await market.owner.call(StartBooking(booking_id=booking_id))
+
+    assert (await server.request("GET", path)).status == 409
+    answer = await press(path, server)
+
+    assert (answer.status, "Too late" in answer.body.decode()) == (409, True)
+    assert await status_of(customer, booking_id) == "IN_PROGRESS"
+
+
+async def test_what_was_cancelled_otherwise_is_cancelled_already(server: Site) -> None:
+    _, customer, booking_id, path = await scene(server)
+    await customer.call(CancelBooking(booking_id=booking_id))
+
+    assert (await server.request("GET", path)).status == 410
+    assert (await press(path, server)).status == 410
+
+
+async def test_a_link_is_no_key_to_somebody_elses_booking(server: Site, tmp_path: Any) -> None:
+    _, customer, booking_id, _ = await scene(server)
+    stranger = await server.person("Sam Stranger")
+    until_at = server.node.clock.now() + timedelta(days=1)
+    said = {"act": Act.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
+    path = forged(server, tmp_path, **said)
+
+    shown, done = await server.request("GET", path), await press(path, server)
+
+    assert (shown.status, done.status) == (409, 409)
+    assert "Repair" not in (shown.body + done.body).decode()
+    assert await status_of(customer, booking_id) == "CONFIRMED"
+
+
+async def test_a_done_job_is_confirmed_by_the_link_in_its_letter(server: Site) -> None:
+    market, customer = await server.market(), await server.person("Carla Customer")
+    booking_id = await server.completed(market, customer)
+    path = path_in(server, await letter_to(server, customer, "booking.completed"), "/links/")
+    assert (await server.request("GET", path)).status == 200
+
+    assert (await press(path, server)).status == 200
+
+    assert (await customer.call(GetBooking(booking_id=booking_id))).escrow_status == "RELEASED"
+    assert (await server.request("GET", path)).status == 410
+    await server.prove()
+
+
+async def test_pages_speak_their_readers_language(server: Site) -> None:
+    _, customer, _, path = await scene(server)
+    await customer.call(SetPreferences(language="de"))
+
+    page = (await server.request("GET", path)).body.decode()
+
+    assert '<html lang="de">' in page
+    assert "Diese Buchung stornieren?" in page
+    broken = await server.request("GET", "/links/x", **{"Accept-Language": "it, en;q=0.5"})
+    assert '<html lang="it">' in broken.body.decode()
+
+
+async def test_staff_get_no_link_that_acts_for_the_customer(server: Site) -> None:
+    market, _, _, _ = await scene(server)
+
+    letter = await letter_to(server, market.staff[0], "booking.confirmed")
+
+    assert "/links/" not in letter["text"] + letter["html"]
+
+
+# Letters that somebody wants no more of
+
+
+@pytest.mark.parametrize("body", [ONE_CLICK, b""], ids=["mail_program", "page"])
+async def test_one_click_without_a_session_ends_letters_of_that_kind(server: Site, body: bytes) -> None:
+    market, customer, _, _ = await scene(server)
+    letter = await letter_to(server, customer, "booking.confirmed")
+    path = path_in(server, letter, "/unsubscribe/")
+    assert letter["unsubscribe_url"] == server.url + path
+    assert (await server.request("GET", path)).status == 200
+    assert (await customer.call(GetPreferences())).channels == {}
+
+    answer = await press(path, server, body)
+
+    assert answer.status == 200
+    assert (await customer.call(GetPreferences())).channels == {"booking.confirmed": ("push",)}
+    await server.confirmed(market, customer, hours=4)
+    await server.at_rest()
+    sent = "SELECT count(*) FROM deliveries WHERE user_id = $1 AND template = 'booking.confirmed' AND channel <> 'push'"
+
+    async def planned() -> bool:
+        return not await server.node.pool.fetchval("SELECT count(*) FROM notification_queue")
+
+    await until(planned)
+    assert await server.node.pool.fetchval(sent, customer.id) == 1
+
+
+async def test_who_wants_letters_again_and_ends_them_once_more_is_heard(server: Site) -> None:
+    _, customer, _, _ = await scene(server)
+    path = path_in(server, await letter_to(server, customer, "booking.confirmed"), "/unsubscribe/")
+    await press(path, server, ONE_CLICK)
+    await customer.call(SetPreferences())
+
+    await press(path, server, ONE_CLICK)
+
+    assert (await customer.call(GetPreferences())).channels == {"booking.confirmed": ("push",)}
+
+
+async def test_ending_letters_leaves_every_other_wish_alone(server: Site) -> None:
+    _, customer, _, _ = await scene(server)
+    wishes = SetPreferences(zone="Asia/Kathmandu", digest_hour=19, channels={"booking.paid": (Channel.PUSH,)})
+    await customer.call(wishes)
+    path = path_in(server, await letter_to(server, customer, "booking.confirmed"), "/unsubscribe/")
+
+    await press(path, server, ONE_CLICK)
+
+    after = await customer.call(GetPreferences())
+    assert (after.zone, after.digest_hour) == ("Asia/Kathmandu", 19)
+    assert after.channels == {"booking.paid": ("push",), "booking.confirmed": ("push",)}
+
+
+async def test_letters_about_an_accounts_safety_cannot_be_ended(server: Site) -> None:
+    person = await server.person("Ada")
+    await server.sign_in(person.me.email)
+
+    letter = await letter_to(server, person, "session.opened")
+
+    assert letter["unsubscribe_url"] is None
+    assert "/unsubscribe/" not in letter["text"] + letter["html"]
+
+
+async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, _, path = await scene(server)
+    lines = io.StringIO()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines), cache_logger_on_first_use=False)
+
+    async def crash(*asked: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("server.links.routes.load_readers", crash)
+    try:
+        answer = await server.request("GET", path)
+    finally:
+        structlog.reset_defaults()
+
+    assert answer.status == 500
+    assert "/links/…" in lines.getvalue()
+    assert path.rpartition("/")[2] not in lines.getvalue()
+    assert path.startswith(SECRET_PATHS)
+
+
+async def test_an_outage_is_said_in_words_and_nothing_has_happened(
+    server: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, customer, booking_id, path = await scene(server)
+
+    async def away(*asked: Any) -> Any:
+        raise OSError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("server.links.routes.load_readers", away)
+        answer = await press(path, server)
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert await status_of(customer, booking_id) == "CONFIRMED"

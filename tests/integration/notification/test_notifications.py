@@ -1,0 +1,288 @@
+"""People are told of what concerns them, once, in their language, and what they have read stays read (SPEC §7)."""
+
+import re
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from actors.conversation.state import ACTIVE_STEP
+from protocol.booking.commands import CancelBooking, PayBooking
+from protocol.booking.events import BookingCancelled
+from protocol.code.terms import EMAIL_CHANGED, TEMPLATES
+from protocol.conversation.commands import PostMessage
+from protocol.errors import Invalid
+from protocol.events import EVENTS
+from protocol.ids import ConversationId, NotificationId
+from protocol.notification.commands import ReadNotifications
+from protocol.notification.terms import UNREAD_MAX, Wanted
+from protocol.notification.types import NOTIFICATIONS
+from protocol.notification.views import ListNotifications, NotificationPage, NotificationView
+from protocol.user.rows import Person as PersonRow
+from server.delivery.outbox_relay import OutboxRelay
+from server.words import LANGUAGES
+from storage.outbox import TAKE_MAX, tell
+from storage.queries.notification import _PAGE, _UNREAD
+from tests.support.faults import until
+from tests.support.plans import generic_plan
+from tests.support.server import Market, Person, Site
+
+
+@pytest.fixture
+async def market(server: Site) -> Market:
+    return await server.market()
+
+
+async def told(site: Site, person: Person, **options: object) -> NotificationPage:
+    """What somebody was told of, once all that was announced is told."""
+    await site.at_rest()
+    while await tell(site.node.pool):
+        pass
+    page: NotificationPage = await person.call(ListNotifications(**options))  # type: ignore[arg-type]  # a test's own words
+    return page
+
+
+def types(page: NotificationPage) -> list[str]:
+    return [item.type for item in page.items]
+
+
+async def about(site: Site, person: Person, type_: str) -> NotificationView:
+    (found,) = [item for item in (await told(site, person)).items if item.type == type_]
+    return found
+
+
+async def test_each_party_is_told_of_what_the_others_did(server: Site, market: Market) -> None:
+    customer = await server.person("Carla Customer")
+
+    booking_id = await server.booked(market, customer)
+    await server.captured(await customer.call(PayBooking(booking_id=booking_id)))
+    await customer.call(CancelBooking(booking_id=booking_id))
+
+    assert types(await told(server, market.staff[0]))[:2] == ["booking.cancelled", "booking.paid"]
+    assert types(await told(server, market.owner))[:2] == ["booking.cancelled", "booking.paid"]
+    assert types(await told(server, customer)) == ["session.opened"]
+    cancelled = await about(server, market.owner, "booking.cancelled")
+    assert cancelled.entity == f"booking/{booking_id}"
+    assert cancelled.body.startswith("Carla Customer cancelled Repair on ")
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "words"),
+    [
+        ("en", "Booking confirmed", "Repair with Staff 0 on"),
+        ("de", "Buchung bestätigt", "Repair mit Staff 0 am"),
+        ("de-AT", "Buchung bestätigt", "Repair mit Staff 0 am"),
+        ("it", "Prenotazione confermata", "Repair con Staff 0,"),
+        ("fr", "Booking confirmed", "Repair with Staff 0 on"),
+    ],
+)
+async def test_a_notification_is_in_its_readers_language(
+    server: Site, market: Market, language: str, title: str, words: str
+) -> None:
+    customer = await server.person()
+    await server.node.pool.execute(
+        f"UPDATE {PersonRow.table} SET language = $2 WHERE user_id = $1", customer.id, language
+    )
+
+    await server.confirmed(market, customer)
+
+    confirmed = await about(server, customer, "booking.confirmed")
+    assert confirmed.title == title
+    assert confirmed.body.startswith(words)
+
+
+async def test_a_thread_that_is_written_to_all_day_is_one_notification_a_minute(server: Site, market: Market) -> None:
+    customer = await server.person("Carla Customer")
+    thread = ConversationId(await server.confirmed(market, customer))
+
+    for text in ("Hello?", "Are you there?"):
+        await customer.call(PostMessage(conversation_id=thread, text=text))
+    await server.advance(ACTIVE_STEP)
+    await customer.call(PostMessage(conversation_id=thread, text="Anybody?"))
+
+    page = await told(server, market.staff[0])
+    assert types(page).count("message.posted") == 2
+    assert page.items[0].body == "Carla Customer wrote to you about Repair."
+    assert "message.posted" not in types(await told(server, customer))
+
+
+async def test_what_was_read_is_read_on_all_devices(server: Site, market: Market) -> None:
+    customer = await server.person(live=True)
+    await server.confirmed(market, customer)
+    page = await told(server, customer)
+    assert page.unread_count == len(page.items) >= 2
+
+    await customer.call(ReadNotifications(notification_ids=(page.items[0].id,)))
+    await customer.hears("notifications.read")
+    one_read = await told(server, customer, show=Wanted.UNREAD)
+    await customer.call(ReadNotifications(read_until=page.items[0].at))
+    all_read = await told(server, customer)
+
+    assert page.items[0].id not in [item.id for item in one_read.items]
+    assert one_read.unread_count == page.unread_count - 1
+    assert (all_read.unread_count, {item.read for item in all_read.items}) == (0, {True})
+
+
+async def test_a_mark_never_moves_back_nor_past_now(server: Site, market: Market) -> None:
+    customer = await server.person()
+    await server.confirmed(market, customer)
+    newest = (await told(server, customer)).items[0].at
+
+    await customer.call(ReadNotifications(read_until=newest + timedelta(days=30)))
+    await customer.call(ReadNotifications(read_until=newest - timedelta(days=30)))
+    assert (await told(server, customer)).unread_count == 0
+    await server.advance(market.soon - timedelta(minutes=30) - server.node.clock.now())
+
+    assert (await told(server, customer, show=Wanted.UNREAD)).items[0].type == "booking.reminded"
+
+
+async def test_a_mark_out_of_time_is_refused_by_name(server: Site) -> None:
+    customer = await server.person()
+
+    answer = await server.request("PUT", "/notifications/", customer, {"read_until": "0001-01-01T00:00:00Z"})
+
+    assert (answer.status, answer.json["code"]) == (422, Invalid.code)
+    assert "read_until" in str(answer.json)
+
+
+async def test_marking_somebody_elses_notification_changes_nothing_of_theirs(server: Site, market: Market) -> None:
+    customer, stranger = await server.people("Carla Customer", "Stranger")
+    await server.confirmed(market, customer)
+    page = await told(server, customer)
+
+    await stranger.call(ReadNotifications(notification_ids=tuple(item.id for item in page.items)))
+    await stranger.call(ReadNotifications(notification_ids=(NotificationId(uuid4()),)))
+
+    assert (await told(server, customer)).unread_count == page.unread_count
+
+
+async def test_what_is_not_theirs_or_was_read_before_leaves_no_trace(server: Site, market: Market) -> None:
+    customer, stranger = await server.people("Carla Customer", "Stranger")
+    await server.confirmed(market, customer)
+    ids = tuple(item.id for item in (await told(server, customer)).items)
+    await customer.call(ReadNotifications(notification_ids=ids))
+    pool = server.node.pool
+    traces = "SELECT (SELECT count(*) FROM notification_reads), (SELECT count(*) FROM journal)"
+    before = await pool.fetchrow(traces)
+
+    await customer.call(ReadNotifications(notification_ids=ids))
+    await stranger.call(ReadNotifications(notification_ids=(*ids, NotificationId(uuid4()))))
+
+    assert await pool.fetchrow(traces) == before
+    assert before is not None
+    assert before[0] == len(ids)
+
+
+async def test_pages_follow_on_each_other_without_gap_or_double(server: Site, market: Market) -> None:
+    customer = await server.person()
+    for hours in (0, 2, 4):
+        await server.confirmed(market, customer, hours)
+    whole = await told(server, customer)
+
+    first = await told(server, customer, limit=2)
+    second = await told(server, customer, limit=100, cursor=first.next_cursor)
+
+    assert [*first.items, *second.items] == whole.items
+    assert second.next_cursor is None
+
+
+async def test_unread_is_counted_up_to_a_hundred(server: Site) -> None:
+    customer = await server.person()
+    await told(server, customer)
+    await server.node.pool.execute(
+        "INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)"
+        " SELECT $1::uuid, gen_random_uuid(), 'session.opened', 'user', $1::uuid, '{}', now()"
+        " FROM generate_series(1, 150)",
+        customer.id,
+    )
+
+    assert (await told(server, customer)).unread_count == UNREAD_MAX
+
+
+async def test_what_its_reader_may_not_see_any_more_says_only_what_kind_of_thing_happened(
+    server: Site, market: Market
+) -> None:
+    customer = await server.person()
+    await server.confirmed(market, customer)
+    await told(server, market.staff[0])
+    await server.node.pool.execute("UPDATE bookings SET staff_id = $1", market.owner.id)
+
+    kept = await about(server, market.staff[0], "booking.paid")
+
+    assert (kept.title, kept.body) == ("New booking", "")
+
+
+async def test_a_notification_knows_where_its_event_stands(server: Site, market: Market) -> None:
+    """Its kind, id and version are those of the journal and of its reader's inbox, also where a turn emits much."""
+    customer = await server.person()
+    booking_id = await server.confirmed(market, customer)
+    await market.owner.call(CancelBooking(booking_id=booking_id))
+    await told(server, customer)
+
+    rows = await server.node.pool.fetch(
+        "SELECT n.type, j.type AS happened, i.seq FROM notifications n"
+        " LEFT JOIN journal j ON j.kind = n.kind AND j.id = n.entity_id AND j.version = n.version"
+        " LEFT JOIN inbox i ON i.user_id = n.user_id"
+        " AND i.kind = n.kind AND i.id = n.entity_id AND i.version = n.version"
+    )
+
+    assert {row["type"] for row in rows} >= {"booking.paid", "booking.confirmed", "booking.refunded", "session.opened"}
+    assert [row["type"] for row in rows if row["happened"] != row["type"] or row["seq"] is None] == []
+
+
+async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, market: Market) -> None:
+    """An announcement that nobody was told of waits in its table; whoever starts next tells it, once."""
+    customer = await server.person()
+    await told(server, customer)
+    await server.node.pool.execute(
+        "INSERT INTO announcements (id, type, kind, entity_id, event, recipients, at)"
+        " SELECT gen_random_uuid(), 'session.opened', 'user', $1::uuid, '{}', ARRAY[$1::uuid], now()"
+        " FROM generate_series(1, $2)",
+        customer.id,
+        TAKE_MAX + 1,
+    )
+    done = []
+
+    async def round_() -> int:
+        done.append(await tell(server.node.pool))
+        return done[-1]
+
+    async def nothing() -> None:
+        pass
+
+    announcer = OutboxRelay(round_, nothing)
+    rows = "SELECT count(*) FROM notifications WHERE user_id = $1"
+
+    async def all_told() -> bool:
+        return int(await server.node.pool.fetchval(rows, customer.id)) >= TAKE_MAX + 2
+
+    announcer.start()
+    await until(all_told)
+    await announcer.stop()
+
+    assert (await told(server, customer)).unread_count == UNREAD_MAX
+    assert await server.node.pool.fetchval(rows, customer.id) == TAKE_MAX + 2
+
+
+async def test_the_list_is_read_by_its_index(server: Site) -> None:
+    plan = await generic_plan(server.node.pool, _PAGE)
+
+    assert "notifications_listed" in str(plan)
+
+
+def test_every_notification_has_words_in_every_language() -> None:
+    names = {one.name for one in NOTIFICATIONS} | {*TEMPLATES.values(), EMAIL_CHANGED}
+
+    for language in LANGUAGES.values():
+        assert set(language.texts) == names, language.code
+
+
+def test_every_notification_comes_from_an_event() -> None:
+    assert {one.name for one in NOTIFICATIONS} <= set(EVENTS)
+    assert BookingCancelled.type in EVENTS
+
+
+async def test_counting_what_is_unread_does_not_look_at_what_lies_before_the_mark(server: Site) -> None:
+    plan = await generic_plan(server.node.pool, _UNREAD)
+
+    assert re.search(r"notifications_listed.*\n\s*Index Cond: \(\(user_id = .*\(at > ", plan), plan

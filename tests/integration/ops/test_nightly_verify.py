@@ -1,0 +1,149 @@
+"""The proof of the books by night: what is broken raises a metric, on every node and after a restart, and is logged."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from server.app.node import ACTORS
+from server.ops.verify import INVARIANTS, REPLAY, verify
+from storage import verify as checks
+from storage.database import Pool
+from storage.verify import SAMPLES_MAX, Life, lives
+from tests.support.server import Site, make_config, open_site
+
+DAY = timedelta(days=1)
+WALLETS = "every wallet's balance is the sum of its transfers"
+
+
+def violations(site: Site) -> dict[str, float]:
+    """What /metrics says of each invariant."""
+    page = site.node.metrics.render().decode()
+    found = re.findall(r'^guildwire_verify_violations\{invariant="(.*)"\} (.*)$', page, re.MULTILINE)
+    return {invariant: float(value) for invariant, value in found}
+
+
+def last_run(site: Site) -> list[str]:
+    return re.findall(
+        r"^guildwire_verify_last_run_timestamp_seconds (.*)$", site.node.metrics.render().decode(), re.MULTILINE
+    )
+
+
+async def night(site: Site) -> list[Any]:
+    """Let a night pass; gives what the log says of violations."""
+    with capture_logs() as logs:
+        await site.advance(DAY)
+        await site.server.jobs.settle()
+    return [line for line in logs if line["event"] == "verify.violation"]
+
+
+async def break_a_balance(pool: Pool) -> None:
+    """What only somebody with the database's password can do."""
+    await pool.execute("INSERT INTO balances VALUES ('user/' || $1 || '/EUR', 4711)", str(uuid4()))
+
+
+async def test_a_whole_database_shows_zero_for_every_invariant(server: Site) -> None:
+    assert (violations(server), last_run(server)) == ({}, []), "nothing was proved yet"
+    market, customer = await server.market(), await server.person("Carla")
+    await server.completed(market, customer)
+
+    assert await night(server) == []
+
+    assert violations(server) == dict.fromkeys(INVARIANTS, 0.0)
+    assert len(last_run(server)) == 1
+
+
+async def test_a_changed_balance_raises_the_metric_and_is_logged_until_it_is_mended(server: Site) -> None:
+    await break_a_balance(server.node.pool)
+
+    (line,) = await night(server)
+
+    assert (line["log_level"], line["invariant"]) == ("error", WALLETS)
+    assert "balance 4711, transfers 0" in line["sample"]
+    assert violations(server) == {**dict.fromkeys(INVARIANTS, 0.0), WALLETS: 1.0}
+
+    await server.node.pool.execute("DELETE FROM balances WHERE balance_minor = 4711")
+    assert await night(server) == []
+    assert violations(server) == dict.fromkeys(INVARIANTS, 0.0)
+
+
+async def test_an_operator_can_have_it_run_again(server: Site) -> None:
+    await night(server)
+    await break_a_balance(server.node.pool)
+    await server.node.pool.execute("UPDATE jobs SET done_for = done_for - interval '1 day' WHERE name = 'verify'")
+
+    await server.server.jobs.check()
+    await server.server.jobs.settle()
+
+    assert violations(server)[WALLETS] == 1
+
+
+async def test_what_was_found_is_shown_by_the_other_nodes_and_after_a_restart(
+    server: Site, database_dsn: str, tmp_path: Any
+) -> None:
+    await break_a_balance(server.node.pool)
+    await server.node.pool.execute("UPDATE jobs SET done_for = done_for - interval '1 day'")
+    async with open_site(database_dsn, make_config(tmp_path / "one")) as one:
+        await one.server.jobs.settle()  # it makes up the night
+
+        async with open_site(database_dsn, make_config(tmp_path / "other")) as other:
+            await other.server.jobs.settle()
+
+            assert violations(other) == violations(one)
+            assert violations(other)[WALLETS] == 1
+            assert last_run(other) == last_run(one)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (
+            "UPDATE actors SET state = jsonb_set(state, '{services}', '99') WHERE kind = 'business'",
+            "another state",
+        ),
+        ("UPDATE journal SET type = 'business.teleported' WHERE kind = 'business' AND version = 2", "KeyError"),
+        ("UPDATE actors SET state = '{}' WHERE kind = 'business'", "ValidationError"),
+    ],
+)
+async def test_a_state_that_its_journal_does_not_tell_is_found(server: Site, damage: str, says: str) -> None:
+    await server.market()
+    await server.node.pool.execute(damage)
+
+    (line,) = [line for line in await night(server) if line["invariant"] == REPLAY]
+
+    assert line["sample"].startswith("business/")
+    assert says in line["sample"]
+
+
+async def test_many_violations_are_counted_and_some_are_shown(pool: Pool) -> None:
+    for _ in range(SAMPLES_MAX + 3):
+        await break_a_balance(pool)
+
+    (finding,) = [finding async for finding in verify(pool, ACTORS) if finding.broken]
+
+    assert (finding.broken, len(finding.samples)) == (SAMPLES_MAX + 3, SAMPLES_MAX)
+
+
+async def test_journals_are_read_in_pages_and_each_actor_is_followed_by_its_events(
+    server: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market, customer = await server.market(), await server.person("Carla")
+    await server.completed(market, customer)
+    monkeypatch.setattr(checks, "REPLAY_PAGE", 2)
+    monkeypatch.setattr(checks, "ROWS_AT_ONCE", 1)
+
+    seen: dict[str, list[int]] = {}
+    versions: list[int] = []
+    async for item in lives(server.node.pool):
+        if isinstance(item, Life):
+            assert str(item.to) not in seen
+            versions = seen[str(item.to)] = []
+        else:
+            versions.append(item.version)
+
+    rows = await server.node.pool.fetch("SELECT kind || '/' || id AS ref, version FROM actors")
+    assert seen == {row["ref"]: list(range(1, row["version"] + 1)) for row in rows}
+    assert len(rows) > 4

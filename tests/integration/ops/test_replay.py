@@ -1,0 +1,215 @@
+"""``server replay``: what happened to one actor, what it was at any time, and whether that leads to what is kept."""
+
+import asyncio
+import sys
+from contextlib import suppress
+from datetime import datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from protocol.booking.commands import CancelBooking, PayBooking
+from server.app.config import Config, DatabaseConfig, ServerConfig
+from server.client import Rest
+from server.ops import replay
+from server.ops.replay import DIFFERS, REFUSED, run_replay
+from storage.retention import archive_journals
+from tests.support.process import ServerProcess, readable_directory, server_process
+from tests.support.server import PASSWORD, TIMEOUT_S, Person, Site
+
+WIDE = 400
+
+
+class Shell:
+    """``server replay`` on the site's database."""
+
+    def __init__(self, site: Site, folder: Path) -> None:
+        server, database = ServerConfig(data_dir=str(folder)), DatabaseConfig(url=site.node.dsn)
+        self._config = Config(server=server, database=database)
+
+    async def __call__(
+        self, what: str, *, at: str = "", version: int | None = None, as_json: bool = False
+    ) -> tuple[int, str]:
+        said = StringIO()
+        code = await run_replay(self._config, Console(file=said, width=WIDE), what, (at, version), as_json)
+        return code, said.getvalue()
+
+    async def json(self, what: str, **options: Any) -> Any:
+        _, said = await self(what, as_json=True, **options)
+        return msgspec.json.decode(said)
+
+
+@pytest.fixture
+def shell(server: Site, tmp_path: Path) -> Shell:
+    return Shell(server, tmp_path / "no server here")
+
+
+@pytest.fixture
+async def told(server: Site) -> tuple[Person, UUID]:
+    """A customer, and their booking that was paid and called off."""
+    market, customer = await server.market(), await server.person("Carla Customer")
+    booking_id = await server.booked(market, customer)
+    await server.captured(await customer.call(PayBooking(booking_id=booking_id)))
+    await server.advance(timedelta(minutes=10))
+    await customer.call(CancelBooking(booking_id=booking_id))
+    await server.at_rest()
+    return customer, booking_id
+
+
+async def test_the_journal_is_a_table_of_what_happened_and_who_did_it(shell: Shell, told: tuple[Person, UUID]) -> None:
+    code, said = await shell(f"booking/{told[1]}")
+
+    assert code == 0
+    lines = [line.split() for line in said.splitlines()]
+    shown = {line[3]: (line[0], line[4:6]) for line in lines if len(line) > 5 and line[0].isdigit()}
+    assert shown["booking.created"] == ("1", ["Carla", "Customer"])
+    assert shown["booking.paid"][1] == ["the", "payment"]
+    assert '"status": "CANCELLED"' in said
+    assert "it is the state that is kept" in said
+
+
+async def test_for_programs_it_is_json_with_every_event_and_the_state(
+    server: Site, shell: Shell, told: tuple[Person, UUID]
+) -> None:
+    story = await shell.json(f"booking/{told[1]}")
+
+    rows = await server.node.pool.fetch("SELECT version, type, cause FROM journal WHERE id = $1 ORDER BY 1", told[1])
+    assert [(event["version"], event["type"], event["cause"]) for event in story["events"]] == [tuple(r) for r in rows]
+    assert (story["same"], story["error"], story["left_out"]) == (True, None, 0)
+    kept = await server.node.pool.fetchval("SELECT state::text FROM actors WHERE id = $1", told[1])
+    assert story["kept"] == {"version": len(rows), "state": msgspec.json.decode(kept)}
+    assert story["state"]["status"] == "CANCELLED"
+
+
+async def test_the_state_after_so_many_events(shell: Shell, told: tuple[Person, UUID]) -> None:
+    story = await shell.json(f"booking/{told[1]}", version=1)
+
+    assert [event["type"] for event in story["events"]] == ["booking.created"]
+    assert (story["state"]["status"], story["state"]["payment_id"]) == ("PENDING", None)
+    assert story["same"], "the rest is replayed all the same"
+
+
+async def test_the_state_at_an_instant(shell: Shell, told: tuple[Person, UUID]) -> None:
+    whole = await shell.json(f"booking/{told[1]}")
+    cancelled_at = next(event["at"] for event in whole["events"] if event["type"] == "booking.cancelled")
+    at = msgspec.json.decode(f'"{cancelled_at}"', type=datetime)
+
+    before = await shell.json(f"booking/{told[1]}", at=(at - timedelta(microseconds=1)).isoformat())
+    then = await shell.json(f"booking/{told[1]}", at=at.isoformat())
+
+    assert before["state"]["status"] != "CANCELLED"
+    assert then["state"]["status"] == "CANCELLED"
+    assert len(before["events"]) < len(then["events"])
+
+
+async def test_a_journal_in_the_archive_is_told_the_same(server: Site, shell: Shell, told: tuple[Person, UUID]) -> None:
+    before = await shell(f"booking/{told[1]}")
+
+    await archive_journals(server.node.pool, server.node.clock.now() + timedelta(days=1))
+
+    assert await server.node.pool.fetchval("SELECT count(*) FROM journal WHERE id = $1", told[1]) == 0
+    assert await shell(f"booking/{told[1]}") == before
+
+
+async def test_of_a_long_journal_the_latest_events_are_shown_and_all_are_replayed(
+    shell: Shell, told: tuple[Person, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = await shell.json(f"booking/{told[1]}")
+    monkeypatch.setattr(replay, "SHOWN_MAX", 2)
+
+    story = await shell.json(f"booking/{told[1]}")
+    _, said = await shell(f"booking/{told[1]}")
+
+    assert story["events"] == whole["events"][-2:]
+    assert (story["left_out"], story["state"]) == (len(whole["events"]) - 2, whole["state"])
+    assert f"{story['left_out']} earlier events are not shown" in said
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("UPDATE actors SET state = jsonb_set(state, '{approved}', 'true') WHERE id = $1", '"approved": true'),
+        ("UPDATE actors SET state = '{}' WHERE id = $1", "the state that is kept cannot be read"),
+        ("UPDATE journal SET type = 'booking.teleported' WHERE id = $1 AND version = 2", "version 2, booking.telep"),
+        ("DELETE FROM journal WHERE id = $1 AND version = (SELECT max(version) FROM journal WHERE id = $1)", "not the"),
+        ("DELETE FROM actors WHERE id = $1", "version 0 null"),
+        ("DELETE FROM journal WHERE id = $1", "it is not the state that is kept"),
+    ],
+)
+async def test_a_state_that_is_not_what_the_journal_tells_is_said_and_ends_with_1(
+    server: Site, shell: Shell, told: tuple[Person, UUID], damage: str, says: str
+) -> None:
+    await server.node.pool.execute(damage, told[1])
+
+    code, said = await shell(f"booking/{told[1]}")
+
+    assert code == DIFFERS
+    assert says in said
+    assert "it is not the state that is kept" in said
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "says"),
+    [
+        ("booking", {}, "an actor is named by kind/id; kinds are user, business, booking, conversation"),
+        ("cat/{id}", {}, "cat: no kind of actor; there are user,"),
+        ("booking/7C0W-0Y7E", {}, "7C0W-0Y7E: no id; an id is a UUID"),
+        ("booking/{other}", {}, "booking/{other}: there is none"),
+        ("user/{id}", {}, "user/{id}: there is none"),
+        ("booking/{id}", {"at": "yesterday"}, "yesterday: no instant"),
+        ("booking/{id}", {"at": "2026-03-29T14:00:00"}, "2026-03-29T14:00:00: no instant"),
+        ("booking/{id}", {"at": "2001-01-01T00:00:00Z"}, "booking/{id}: its first event was at 20"),
+        ("booking/{id}", {"version": 0}, "version 0: the first event is version 1"),
+        ("booking/{id}", {"version": 99}, "booking/{id}: its last version is "),
+        ("booking/{id}", {"version": 1, "at": "2026-03-29T14:00:00Z"}, "one of them is enough"),
+    ],
+)
+async def test_what_cannot_be_answered_is_said_in_a_line_and_ends_with_2(
+    shell: Shell, told: tuple[Person, UUID], what: str, options: dict[str, Any], says: str
+) -> None:
+    ids = {"id": str(told[1]), "other": str(uuid4())}
+
+    code, said = await shell(what.format(**ids), **options)
+
+    assert code == REFUSED
+    assert says.format(**ids) in said
+    assert len(said.splitlines()) == 1
+
+
+async def test_the_command_reads_the_database_of_a_stopped_server() -> None:
+    with readable_directory() as folder:
+        async with server_process(folder) as process:
+            running = await process.start()
+            async with Rest(running.url) as rest:
+                ada = (await rest.sign_up("ada@people.test", PASSWORD, "Ada")).user
+            assert (await command(process, f"user/{ada.id}"))["same"], "beside the running server"
+            await process.stop()
+
+            story = await command(process, f"user/{ada.id}", "--version", "1")
+
+    assert [event["type"] for event in story["events"]] == ["user.signed_up"]
+    assert story["same"]
+
+
+async def command(process: ServerProcess, *arguments: str) -> Any:
+    """``python -m server replay --json`` beside a server process; gives what it prints."""
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "server", "replay", "--json", *arguments),
+        cwd=process.data_dir,
+        env=process._environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            said, errors = await running.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            running.kill()
+    assert running.returncode == 0, said + errors
+    return msgspec.json.decode(said)

@@ -1,0 +1,329 @@
+"""Payments through a real gateway over real HTTP: webhooks doubled, late, forged and out of order (SPEC §4, §10)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from time import time
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from protocol.booking.commands import ApproveBooking, CancelBooking
+from protocol.booking.events import PaymentReturned
+from protocol.errors import Busy, Fault, InFlight
+from server.payments.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
+from server.payments.signature import TOLERANCE_S, sign
+from server.payments.webhooks import WEBHOOK_BYTES_MAX
+from storage.database import Pool
+from tests.support.till import SECRETS, TIMEOUT_S, Shop, open_shop
+
+
+@pytest.fixture
+async def shop(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[Shop]:
+    async with open_shop(database_dsn, pool, tmp_path) as shop:
+        yield shop
+
+
+class TestCheckout:
+    async def test_the_page_says_what_is_paid_to_whom(self, shop: Shop) -> None:
+        reply = await shop.asked_to_pay(await shop.book())
+
+        page = await shop.http.send("GET", reply.checkout_path)
+
+        text = page.body.decode()
+        assert page.status == 200
+        for said in ("50.00", "EUR", "Salon Olga", "Cut", 'type="submit"', "width=device-width"):
+            assert said in text
+        assert "script" not in text
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+        css = (await shop.http.send("GET", "/gateway/checkout.css")).body.decode()
+        assert "#1A237E" in css
+        assert "#FFB74D" in css
+
+    async def test_what_others_wrote_is_shown_as_text(self, shop: Shop) -> None:
+        reply = await shop.asked_to_pay(await shop.book())
+        await shop.salon.pool.execute("UPDATE businesses SET name = '<script>alert(1)</script>'")
+        await shop.salon.pool.execute("UPDATE bookings SET title = '\"><img src=x>'")
+
+        page = (await shop.http.send("GET", reply.checkout_path)).body.decode()
+
+        assert "<script" not in page
+        assert "<img" not in page
+        assert "&lt;script&gt;alert(1)" in page
+        assert "&lt;img src=x&gt;" in page
+
+    @pytest.mark.parametrize("payment", ["01a1fd00-0000-7000-8000-000000000000", "nonsense"])
+    @pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("POST", "/pay")])
+    async def test_a_payment_that_never_was_has_no_page(
+        self, shop: Shop, payment: str, method: str, suffix: str
+    ) -> None:
+        answer = await shop.http.send(method, f"/gateway/checkout/{payment}{suffix}")
+
+        assert answer.status == 404
+
+    async def test_after_paying_the_page_says_so_and_has_no_button(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+        answer = await shop.pay(booking_id)
+        await shop.payments.sandbox.at_rest()
+
+        page = (await shop.http.send("GET", answer.headers["Location"])).body.decode()
+
+        assert answer.status == 303
+        assert "Thank you" in page
+        assert 'type="submit"' not in page
+
+    @pytest.mark.parametrize(
+        ("return_to", "goes_to"),
+        [
+            ("/app/bookings?x=1", "/app/bookings?x=1"),
+            ("https://evil.test/", None),
+            ("//evil.test/", None),
+            ("/\\evil.test", None),
+            ("/a\r\nSet-Cookie: x=1", None),
+            ("/" + "a" * 600, None),
+        ],
+    )
+    async def test_the_way_back_stays_on_this_server(self, shop: Shop, return_to: str, goes_to: str | None) -> None:
+        answer = await shop.pay(await shop.book(), return_to=return_to)
+
+        assert answer.headers["Location"] == goes_to or answer.headers["Location"].startswith("/gateway/checkout/")
+        assert (answer.headers["Location"] == goes_to) == (goes_to is not None)
+
+
+class TestPaying:
+    async def test_paying_secures_the_booking_and_the_approval_confirms_it(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+
+        await shop.pay(booking_id)
+        await shop.payments.sandbox.at_rest()
+
+        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+        assert await shop.moved() == [("payment_captured", 5_000)]
+        await shop.salon.do(ApproveBooking(booking_id=booking_id), shop.salon.sam)
+        assert await shop.status(booking_id) == ("CONFIRMED", "SECURED")
+
+    @pytest.mark.parametrize("options", ["?twice=1", "?slow=1", "?out_of_order=1", "?twice=1&slow=1&out_of_order=1"])
+    async def test_however_the_gateway_tells_it_it_counts_once(self, shop: Shop, options: str) -> None:
+        booking_id = await shop.book()
+
+        await shop.pay(booking_id, options)
+        await shop.payments.sandbox.at_rest()
+
+        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+        assert await shop.moved() == [("payment_captured", 5_000)]
+        kept = [("payment.authorized", "unknown_type")] if "out_of_order" in options else []
+        assert await shop.odd() == kept
+
+    async def test_options_may_come_by_the_form_too(self, shop: Shop) -> None:
+        await shop.pay(await shop.book(), out_of_order="on", whatever="else")
+        await shop.payments.sandbox.at_rest()
+
+        assert await shop.odd() == [("payment.authorized", "unknown_type")]
+
+    async def test_paying_twice_on_the_page_counts_once(self, shop: Shop) -> None:
+        reply = await shop.asked_to_pay(await shop.book())
+        await asyncio.gather(*[shop.http.send("POST", f"{reply.checkout_path}/pay") for _ in range(5)])
+        await shop.payments.sandbox.at_rest()
+        await shop.http.send("POST", f"{reply.checkout_path}/pay")
+        await shop.payments.sandbox.at_rest()
+
+        assert await shop.moved() == [("payment_captured", 5_000)]
+
+    async def test_a_late_payment_revives_the_booking_if_its_time_is_free(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+        await shop.pay(booking_id, "?late=1")
+        assert await shop.status(booking_id) == ("PENDING", "UNPAID")
+
+        await shop.salon.node.advance(timedelta(minutes=17))
+        await shop.payments.sandbox.at_rest()
+
+        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+        types = [one.emitted.event.type for one in shop.heard]
+        assert types[-3:] == ["booking.expired", "booking.revived", "booking.paid"]
+        slots = await shop.salon.pool.fetch("SELECT booking_id FROM slots")
+        assert [row["booking_id"] for row in slots] == [booking_id]
+
+    async def test_a_late_payment_whose_time_is_taken_goes_back_to_its_source(self, shop: Shop) -> None:
+        late = await shop.book("09:00")
+        about = await shop.about(late)
+        await shop.salon.node.advance(timedelta(minutes=15))
+        await shop.book("09:30")
+
+        await shop.told(data=about)
+        await shop.hears(PaymentReturned)
+
+        assert await shop.status(late) == ("EXPIRED", "REFUNDED")
+        assert await shop.moved() == [("payment_unplaced", 5_000), ("payment_returned", 5_000)]
+        assert await shop.salon.pool.fetchval("SELECT status FROM payments") == "REFUNDED"
+
+    async def test_a_payment_after_the_cancellation_goes_back_to_its_source(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+        about = await shop.about(booking_id)
+        await shop.salon.do(CancelBooking(booking_id=booking_id), shop.salon.customer)
+
+        await shop.told(data=about)
+        await shop.hears(PaymentReturned)
+
+        assert await shop.status(booking_id) == ("CANCELLED", "REFUNDED")
+
+    async def test_a_wrong_amount_goes_back_in_its_own_currency(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+
+        await shop.told(data=await shop.about(booking_id, 6_000, "JPY"))
+        await shop.hears(PaymentReturned)
+
+        assert await shop.moved() == [("payment_unplaced", 6_000), ("payment_returned", 6_000)]
+        assert await shop.salon.pool.fetchval("SELECT currency FROM payments") == "JPY"
+
+
+class TestWebhooks:
+    async def test_two_hundred_means_that_it_is_durable(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+
+        answer = await shop.told(data=await shop.about(booking_id))
+
+        assert (answer.status, answer.json) == (200, {"received": True})
+        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+
+    async def test_many_at_once_are_one(self, shop: Shop) -> None:
+        about = await shop.about(await shop.book())
+
+        same = [shop.told(id="evt_same", data=about) for _ in range(12)]
+        others = [shop.told(data=about) for _ in range(50)]
+        answers = await asyncio.gather(*same, *others)
+
+        assert {answer.status for answer in answers} == {200}
+        assert await shop.moved() == [("payment_captured", 5_000)]
+        assert await shop.odd() == []
+
+    async def test_payment_and_expiry_at_once_leave_one_of_two_clean_ends(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+        about = await shop.about(booking_id)
+
+        await asyncio.gather(shop.told(data=about), shop.salon.node.advance(timedelta(minutes=15)))
+
+        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+        assert await shop.moved() == [("payment_captured", 5_000)]
+        assert await shop.salon.pool.fetchval("SELECT count(*) FROM slots") == 1
+
+    @pytest.mark.parametrize("secret", SECRETS)
+    async def test_both_secrets_hold_while_they_rotate(self, shop: Shop, secret: str) -> None:
+        answer = await shop.told(data=await shop.about(await shop.book()), secret=secret)
+
+        assert answer.status == 200
+        assert await shop.moved()
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"secret": "whsec_other"}, "mismatch"),
+            ({"skew_s": -TOLERANCE_S - 5}, "too_old"),
+            ({"headers": {SIGNATURE_HEADER: ""}}, "missing"),
+            ({"headers": {SIGNATURE_HEADER: "t=1"}}, "malformed"),
+        ],
+    )
+    async def test_what_the_gateway_did_not_sign_lately_changes_nothing(
+        self, shop: Shop, changes: dict[str, Any], reason: str
+    ) -> None:
+        booking_id = await shop.book()
+
+        answer = await shop.told(data=await shop.about(booking_id), **changes)
+
+        assert answer.status == 400
+        assert (answer.problem["code"], answer.problem["fields"]["reason"]) == ("signature_invalid", reason)
+        assert await shop.status(booking_id) == ("PENDING", "UNPAID")
+        assert await shop.odd() == []
+
+    @pytest.mark.parametrize(
+        "announced",
+        [
+            f"Content-Length: {WEBHOOK_BYTES_MAX + 1}\r\n\r\n",
+            "Content-Length: 10000000\r\n\r\n",
+            f"Transfer-Encoding: chunked\r\n\r\n{WEBHOOK_BYTES_MAX + 1:x}\r\n{'x' * (WEBHOOK_BYTES_MAX + 1)}\r\n",
+        ],
+        ids=["a byte too much", "10 MB", "of unknown length"],
+    )
+    async def test_a_body_that_is_too_large_is_refused_before_it_is_whole(self, shop: Shop, announced: str) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", shop.http.port)
+        try:
+            writer.write(f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: x\r\n{announced}".encode())
+            async with asyncio.timeout(TIMEOUT_S):
+                status = await reader.readline()
+        finally:
+            writer.close()
+
+        assert status.split()[1] == b"413"
+
+    async def test_an_unknown_type_is_taken_and_kept_once(self, shop: Shop) -> None:
+        for _ in range(2):
+            assert (await shop.told(id="evt_1", type="customer.updated", data={"name": "Zoë \0"})).status == 200
+
+        assert await shop.odd() == [("customer.updated", "unknown_type")]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            None,
+            {"payment_id": "nonsense", "amount": 5, "currency": "EUR"},
+            {"payment_id": str(uuid4()), "amount": 0, "currency": "EUR"},
+            {"payment_id": str(uuid4()), "amount": -5, "currency": "EUR"},
+            {"payment_id": str(uuid4()), "amount": 10**18, "currency": "EUR"},
+            {"payment_id": str(uuid4()), "amount": 5, "currency": "XXX"},
+            {"payment_id": str(uuid4()), "amount": 5.5, "currency": "EUR"},
+        ],
+    )
+    async def test_a_known_type_with_odd_content_is_taken_and_kept(self, shop: Shop, data: Any) -> None:
+        assert (await shop.told(data=data)).status == 200
+
+        assert await shop.odd() == [("payment.captured", "malformed")]
+
+    async def test_a_payment_that_is_none_of_ours_is_taken_and_kept(self, shop: Shop) -> None:
+        about = {"payment_id": str(uuid4()), "amount": 5_000, "currency": "EUR"}
+
+        assert (await shop.told(data=about)).status == 200
+
+        assert await shop.odd() == [("payment.captured", "unknown_payment")]
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"nonsense", b"[]", b"{}", b'{"id":"a b","type":"x"}', b"\xff\xfe", b"[" * 9000]
+    )
+    async def test_what_is_no_event_at_all_is_malformed(self, shop: Shop, body: bytes) -> None:
+        signature = {SIGNATURE_HEADER: sign(body, SECRETS[0], int(time()))}
+
+        answer = await shop.http.send("POST", WEBHOOK_PATH, data=body, headers=signature)
+
+        assert (answer.status, answer.problem["code"]) == (400, "malformed")
+
+    async def test_an_event_id_that_comes_with_other_content_is_kept(self, shop: Shop) -> None:
+        about = await shop.about(await shop.book())
+        await shop.told(id="evt_1", data=about)
+
+        answer = await shop.told(id="evt_1", data={**about, "amount": 1})
+
+        assert answer.status == 200
+        assert await shop.odd() == [("payment.captured", "command_id_reused")]
+
+    @pytest.mark.parametrize("fault", [Busy(queue="mailbox", retry_after_s=1.0), InFlight(id="x", retry_after_s=1.0)])
+    async def test_a_fault_asks_the_gateway_to_come_again(self, shop: Shop, fault: Fault) -> None:
+        booking_id = await shop.book()
+        about = await shop.about(booking_id)
+        shop.runtime.faults = [fault]
+
+        first = await shop.told(id="evt_1", data=about)
+        again = await shop.told(id="evt_1", data=about)
+
+        assert (first.status, again.status) == (503, 200)
+        assert "Retry-After" in first.headers
+        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+
+    async def test_the_gateway_comes_again_by_itself(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+        shop.runtime.faults = [Busy(queue="mailbox", retry_after_s=1.0) for _ in range(3)]
+
+        await shop.pay(booking_id)
+        await shop.payments.sandbox.at_rest()
+
+        assert shop.runtime.faults == []
+        assert await shop.status(booking_id) == ("PENDING", "SECURED")

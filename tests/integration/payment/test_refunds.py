@@ -1,0 +1,317 @@
+"""Refunds to the source, asked for until they are done, and a gateway that tells its merchant until it listens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from aiohttp import ClientSession, web
+
+from protocol.booking.commands import CancelBooking
+from protocol.booking.events import PaymentReturned
+from protocol.ids import BookingId, PaymentId
+from protocol.payment.terms import GatewayEvent
+from server.payments.gateway import GatewayDown, GatewayRefused
+from server.payments.part import open_sandbox_payments
+from server.payments.refunds import ASKS_MAX, Refunds
+from server.payments.sandbox.gateway import SENDS_MAX, Sandbox
+from server.payments.sandbox.wire import WEBHOOK_PATH
+from server.payments.sandbox_adapter import SandboxGateway
+from storage.database import Pool
+from storage.queries.payment import PAGE, REFUNDING, Payment, load_refunding
+from tests.support.http_server import Answer
+from tests.support.samples import Gate, make_samples_runtime
+from tests.support.till import SECRETS, TIMEOUT_S, Shop, open_shop
+
+
+@pytest.fixture
+async def shop(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[Shop]:
+    async with open_shop(database_dsn, pool, tmp_path) as shop:
+        yield shop
+
+
+class TestRefundsAtTheGateway:
+    async def ask(self, shop: Shop, key: str = "refund-1", token: str | None = None, **changes: Any) -> Answer:
+        wish = {"payment_id": str(uuid4()), "amount": 5_000, "currency": "EUR"} | changes
+        headers = {"Authorization": f"Bearer {token or shop.payments.sandbox._api_key}", "Idempotency-Key": key}
+        body = msgspec.json.encode(wish)
+        return await shop.http.send("POST", "/gateway/refunds", data=body, headers=headers)
+
+    async def test_the_same_key_is_the_same_refund(self, shop: Shop) -> None:
+        payment_id = str(uuid4())
+        first = await self.ask(shop, payment_id=payment_id)
+        again = await self.ask(shop, payment_id=payment_id)
+        other = await self.ask(shop, "refund-2", payment_id=payment_id)
+
+        assert first.status == again.status == 201
+        assert first.json == again.json
+        assert other.json["id"] != first.json["id"]
+
+    async def test_the_same_key_for_something_else_is_a_conflict(self, shop: Shop) -> None:
+        await self.ask(shop)
+
+        assert (await self.ask(shop)).status == 409
+
+    async def test_nobody_else_gets_money_back(self, shop: Shop) -> None:
+        assert (await self.ask(shop, token="guessed")).status == 401
+        assert (await shop.http.send("POST", "/gateway/refunds", data=b"{}")).status == 401
+
+    async def test_a_wish_that_is_none_is_refused(self, shop: Shop) -> None:
+        assert (await self.ask(shop, amount="much")).status == 400
+        assert (await self.ask(shop, key="")).status == 422
+
+    async def test_the_adapter_knows_down_from_no(self, shop: Shop) -> None:
+        payment = _payment()
+        async with ClientSession() as http:
+            down = SandboxGateway(http, lambda: "http://127.0.0.1:9", api_key="x", webhook_secrets=SECRETS)
+            refused = SandboxGateway(
+                http, lambda: f"http://127.0.0.1:{shop.http.port}", api_key="x", webhook_secrets=SECRETS
+            )
+
+            with pytest.raises(GatewayDown):
+                await down.refund(payment)
+            with pytest.raises(GatewayRefused):
+                await refused.refund(payment)
+
+
+def _payment(number: int = 0) -> Payment:
+    return Payment(
+        payment_id=PaymentId(uuid4()),
+        booking_id=BookingId(uuid4()),
+        amount_minor=5_000,
+        currency="EUR",
+        status="REFUNDING",
+        requested_at=datetime(2030, 6, 1, tzinfo=UTC) + timedelta(minutes=number),
+        number="",
+        title="",
+        business_name="",
+    )
+
+
+class Teller:
+    """A gateway that counts what it is asked, and fails when told."""
+
+    name = "teller"
+
+    def __init__(self) -> None:
+        self.asked: list[PaymentId] = []
+        self.fails: list[Exception] = []
+        self.news = asyncio.Event()
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> GatewayEvent:
+        raise NotImplementedError
+
+    async def refund(self, payment: Payment) -> None:
+        self.asked.append(payment.payment_id)
+        self.news.set()
+        if self.fails:
+            raise self.fails.pop()
+
+    async def until_asked(self, times: int) -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            while len(self.asked) < times:
+                self.news.clear()
+                await self.news.wait()
+
+
+@asynccontextmanager
+async def refunds(
+    teller: Teller,
+    load_page: Callable[[Payment | None], Awaitable[list[Payment]]],
+    *,
+    round_every_s: float = 60.0,
+) -> AsyncIterator[Refunds]:
+    worker = Refunds(teller, load_page, ask_again_first_s=0.001, round_every_s=round_every_s)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+class TestRefunds:
+    async def test_what_was_left_undone_is_asked_for_at_the_start(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+        about = await shop.about(booking_id)
+        await shop.payments.stop()
+        await shop.salon.do(CancelBooking(booking_id=booking_id), shop.salon.customer)
+        await shop.told(data=about)
+        assert await shop.status(booking_id) == ("CANCELLED", "REFUNDING")
+
+        shop.payments.start(f"http://127.0.0.1:{shop.http.port}")
+        await shop.hears(PaymentReturned)
+
+        assert await shop.status(booking_id) == ("CANCELLED", "REFUNDED")
+
+    async def test_more_than_a_page_is_asked_for_each_once_in_all_rounds(self) -> None:
+        payments = [_payment(number) for number in range(PAGE + 20)]
+        teller = Teller()
+        rounds = 0
+        third_round = asyncio.Event()
+
+        async def load_page(after: Payment | None) -> list[Payment]:
+            nonlocal rounds
+            if after is None:
+                rounds += 1
+            if rounds == 3:
+                third_round.set()
+            at = 0 if after is None else payments.index(after) + 1
+            return payments[at : at + PAGE]
+
+        async with refunds(teller, load_page, round_every_s=0.001), asyncio.timeout(TIMEOUT_S):
+            await third_round.wait()
+
+        assert teller.asked == [payment.payment_id for payment in payments]
+
+    async def test_a_gateway_that_is_down_is_asked_again_within_bounds_and_in_the_next_round(self) -> None:
+        payment = _payment()
+        teller = Teller()
+        teller.fails = [GatewayDown("maintenance") for _ in range(ASKS_MAX + 1)]
+
+        async def load_page(after: Payment | None) -> list[Payment]:
+            return [payment] if after is None else []
+
+        async with refunds(teller, load_page, round_every_s=0.001):
+            await teller.until_asked(ASKS_MAX + 2)
+
+        assert teller.fails == []
+
+    async def test_a_refusal_does_not_keep_the_others_waiting(self) -> None:
+        payments = [_payment(0), _payment(1)]
+        teller = Teller()
+        teller.fails = [GatewayRefused("status 422")]
+
+        async def load_page(after: Payment | None) -> list[Payment]:
+            return payments if after is None else []
+
+        async with refunds(teller, load_page):
+            await teller.until_asked(2)
+
+        assert teller.asked == [payment.payment_id for payment in payments]
+
+    async def test_a_database_that_is_away_ends_the_round_and_not_the_worker(self) -> None:
+        payment = _payment()
+        teller = Teller()
+        outages = [OSError("gone")]
+
+        async def load_page(after: Payment | None) -> list[Payment]:
+            if outages:
+                raise outages.pop()
+            return [payment] if after is None else []
+
+        async with refunds(teller, load_page, round_every_s=0.001):
+            await teller.until_asked(1)
+
+    async def test_the_work_is_found_by_its_index(self, pool: Pool) -> None:
+        await pool.execute(
+            "INSERT INTO payments SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),"
+            " 'card', 5000, 'EUR', CASE WHEN n % 100 = 0 THEN 'REFUNDING' ELSE 'CAPTURED' END,"
+            " now() + n * interval '1 minute' FROM generate_series(1, 5000) n"
+        )
+        await pool.execute("ANALYZE payments")
+        async with pool.acquire() as connection:
+            await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE asked AS {REFUNDING}")
+            rows = await connection.fetch("EXPLAIN EXECUTE asked(NULL, NULL)")
+            await connection.execute("DEALLOCATE asked")
+
+        plan = "\n".join(row[0] for row in rows)
+        assert "payments_refunding" in plan
+        assert "Seq Scan on payments" not in plan
+
+    async def test_pages_of_the_work_hold_everything_once(self, shop: Shop) -> None:
+        booking_id = await shop.book()
+        await shop.payments.stop()
+        await shop.salon.pool.execute(
+            "INSERT INTO payments SELECT gen_random_uuid(), $1, $2, $3, 'card', n, 'EUR', 'REFUNDING',"
+            " '2030-06-01'::timestamptz + (n / 3) * interval '1 minute' FROM generate_series(1, $4::int) n",
+            *(booking_id, shop.salon.customer.user_id, shop.salon.business_id, PAGE + 50),
+        )
+
+        first = await load_refunding(shop.salon.pool, None)
+        second = await load_refunding(shop.salon.pool, first[-1])
+
+        assert (len(first), len(second)) == (PAGE, 50)
+        assert sorted(payment.amount_minor for payment in first + second) == list(range(1, PAGE + 51))
+
+
+class TestDeliveries:
+    """The sandbox against a merchant of its own."""
+
+    @asynccontextmanager
+    async def merchant(self, statuses: list[int]) -> AsyncIterator[tuple[Sandbox, list[bytes]]]:
+        """A server that gives these answers, the last one for ever; and the gateway that tells it."""
+        bodies: list[bytes] = []
+
+        async def take(request: web.Request) -> web.Response:
+            bodies.append(await request.read())
+            return web.Response(status=statuses.pop(0) if len(statuses) > 1 else statuses[0])
+
+        app = web.Application()
+        app.router.add_post(WEBHOOK_PATH, take)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+        async def find(payment_id: PaymentId) -> Payment | None:
+            return None
+
+        try:
+            async with ClientSession() as http:
+                yield (
+                    Sandbox(
+                        http,
+                        lambda: url,
+                        find,
+                        secret="s",
+                        api_key="k",
+                        now=lambda: datetime.now(UTC),
+                        wait_first_s=0.0,
+                    ),
+                    bodies,
+                )
+        finally:
+            await runner.cleanup()
+
+    async def test_a_webhook_is_sent_until_it_is_answered_with_200(self) -> None:
+        async with self.merchant([500, 404, 302, 202, 200]) as (sandbox, bodies):
+            sandbox._send(sandbox._tell_captured(_payment(), frozenset()))
+            await sandbox.at_rest()
+
+        assert len(bodies) == 5
+        assert len(set(bodies)) == 1
+
+    async def test_it_gives_up_in_the_end(self) -> None:
+        async with self.merchant([500]) as (sandbox, bodies):
+            sandbox._send(sandbox._tell_captured(_payment(), frozenset()))
+            await sandbox.at_rest()
+
+        assert len(bodies) == SENDS_MAX
+
+    async def test_stopping_ends_what_is_under_way(self) -> None:
+        async with self.merchant([500]) as (sandbox, _):
+            sandbox._wait_first_s = 60.0
+            sandbox._send(sandbox._tell_captured(_payment(), frozenset({"slow"})))
+            await sandbox.stop()
+
+            assert not sandbox._tasks
+
+
+class TestSecret:
+    async def test_one_is_made_at_the_first_start_and_kept(self, pool: Pool, tmp_path: Path) -> None:
+        runtime = make_samples_runtime(None, Gate())  # never asked for anything
+        secrets = []
+        for _ in range(2):
+            opened = open_sandbox_payments(pool, runtime, now=lambda: datetime.now(UTC), keys_dir=tmp_path / "keys")
+            async with opened as payments:
+                secrets.append(payments.sandbox._secret)
+
+        assert secrets[0] == secrets[1]
+        assert len(secrets[0]) > 40
+        (kept,) = (tmp_path / "keys").iterdir()
+        assert kept.stat().st_mode & 0o777 == 0o600

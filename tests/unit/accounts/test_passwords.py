@@ -1,0 +1,155 @@
+"""Passwords and contact data: what may be one, and the one form that is kept."""
+
+import asyncio
+import threading
+from typing import Any, Literal
+
+import pytest
+from argon2 import PasswordHasher
+
+from protocol.errors import Busy, Invalid, LimitReached
+from server.accounts.attempts import Attempts
+from server.accounts.contact import normal_email, normal_phone
+from server.accounts.limits import HASHES_MAX, SIGN_IN_ATTEMPTS
+from server.accounts.passwords import Passwords, password_problem
+
+WEAK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture
+def passwords() -> Any:
+    made = Passwords(WEAK)
+    yield made
+    made.close()
+
+
+class TestRules:
+    @pytest.mark.parametrize(
+        ("password", "problem"),
+        [
+            ("short12", "too_short"),
+            ("enough12", None),
+            ("xyz-" * 32, None),
+            ("xyz-" * 32 + "x", "too_long"),
+            ("Ada@Example.com", "same_as_name_or_email"),
+            ("ada.lovelace", "same_as_name_or_email"),
+            ("AdaLovelace", "same_as_name_or_email"),
+            ("Password1", "too_common"),
+            ("aaaaaaaabb", "too_monotonous"),
+            ("correct horse", None),
+            ("пароль-秘密", None),
+        ],
+    )
+    def test_a_password_is_not_what_would_be_tried_first(self, password: str, problem: str | None) -> None:
+        email = "ada@example.com" if "@" in password else "ada.lovelace@example.com"
+
+        assert password_problem(password, email=email, name="Ada Lovelace") == problem
+
+
+class TestHashing:
+    async def test_only_the_password_matches_its_hash(self, passwords: Passwords) -> None:
+        password_hash = await passwords.hash("correct horse")
+
+        assert await passwords.verify("correct horse", password_hash)
+        assert not await passwords.verify("correct hors", password_hash)
+        assert password_hash.startswith("$argon2id$")
+        assert "correct" not in password_hash
+
+    async def test_accents_may_be_written_in_either_way(self, passwords: Passwords) -> None:
+        assert await passwords.verify("cafe\u0301 noir", await passwords.hash("caf\u00e9 noir"))
+
+    async def test_an_address_that_nobody_has_costs_the_same_work_and_matches_nothing(self) -> None:
+        checked: list[str] = []
+
+        class Watched(PasswordHasher):
+            def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+                checked.append(str(hash))
+                return super().verify(hash, password)
+
+        passwords = Passwords(Watched(time_cost=1, memory_cost=8, parallelism=1))
+        known = await passwords.hash("correct horse")
+
+        assert not await passwords.verify("nobody's password", None)
+        assert not await passwords.verify("nobody's password", known)
+        passwords.close()
+        parameters = [kept.rpartition("$")[0].rpartition("$")[0] for kept in checked]
+        assert parameters == [parameters[0]] * 2
+
+    async def test_a_hash_that_is_none_matches_nothing(self, passwords: Passwords) -> None:
+        assert not await passwords.verify("correct horse", "plain text")
+
+    async def test_a_hash_of_other_parameters_is_outdated(self, passwords: Passwords) -> None:
+        assert not passwords.is_outdated(await passwords.hash("correct horse"))
+        assert passwords.is_outdated(PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("correct horse"))
+
+    async def test_whoever_finds_no_room_is_told_to_come_again(self, passwords: Passwords) -> None:
+        gate = threading.Event()
+        waiting = [asyncio.ensure_future(passwords._in_thread(gate.wait)) for _ in range(HASHES_MAX)]
+        await asyncio.sleep(0)  # lets them begin
+
+        with pytest.raises(Busy) as caught:
+            await passwords.hash("correct horse")
+        gate.set()
+        await asyncio.gather(*waiting)
+
+        assert caught.value.fields["retry_after_s"] > 0
+        assert await passwords.hash("correct horse")
+
+
+class TestAttempts:
+    def test_failures_are_limited_by_address_and_account(self) -> None:
+        attempts = Attempts(now=lambda: 0.0)
+        for _ in range(SIGN_IN_ATTEMPTS.burst):
+            attempts.begin("192.0.2.1", "ada@example.com")
+
+        with pytest.raises(LimitReached) as caught:
+            attempts.begin("192.0.2.1", "ADA@example.com")
+        attempts.begin("192.0.2.2", "ada@example.com")
+        attempts.begin("192.0.2.1", "bob@example.com")
+
+        assert caught.value.fields["limit"] == "sign_in_attempts"
+        assert caught.value.fields["retry_after_s"] > 0
+
+    def test_an_ipv6_user_gets_no_more_attempts_by_changing_the_address(self) -> None:
+        attempts = Attempts(now=lambda: 0.0)
+        for last in range(SIGN_IN_ATTEMPTS.burst):
+            attempts.begin(f"2001:db8::{last:x}", "ada@example.com")
+
+        with pytest.raises(LimitReached):
+            attempts.begin("2001:db8::ffff", "ada@example.com")
+        attempts.begin("2001:db8:0:1::1", "ada@example.com")
+
+    def test_a_success_forgets_the_failures(self) -> None:
+        attempts = Attempts(now=lambda: 0.0)
+
+        for _ in range(3 * SIGN_IN_ATTEMPTS.burst):
+            attempts.begin("192.0.2.1", "ada@example.com")
+            attempts.succeeded("192.0.2.1", "ada@example.com")
+
+
+class TestContact:
+    @pytest.mark.parametrize(
+        ("written", "kept"),
+        [
+            ("Ada@EXAMPLE.com", "Ada@example.com"),
+            ("ada+shop@example.org", "ada+shop@example.org"),
+            ("ada@demo.test", "ada@demo.test"),
+        ],
+    )
+    def test_an_address_is_kept_in_its_normal_form(self, written: str, kept: str) -> None:
+        assert normal_email(written) == kept
+
+    @pytest.mark.parametrize("written", ["", "ada", "ada@", "@example.com", "ada@localhost", "a b@example.com"])
+    def test_what_is_no_address_is_refused_by_the_name_of_its_field(self, written: str) -> None:
+        with pytest.raises(Invalid) as caught:
+            normal_email(written)
+        assert caught.value.fields == {"email": "not_an_address"}
+
+    def test_a_number_is_kept_in_its_international_form(self) -> None:
+        assert normal_phone("+49 (30) 901 820") == "+4930901820"
+
+    @pytest.mark.parametrize("written", ["", "030 901820", "+49", "+49 30 901820 ext. 7", "+1 23", "call me"])
+    def test_what_is_no_international_number_is_refused(self, written: str) -> None:
+        with pytest.raises(Invalid) as caught:
+            normal_phone(written)
+        assert list(caught.value.fields) == ["phone_number"]

@@ -1,0 +1,209 @@
+"""A provider in trouble is let alone and asked again with one batch; a channel keeps to its pace."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.edge.breaker import PAUSE_ASKED_MAX_S, Breaker, BreakerState, Pace
+from server.edge.rates import Rate
+
+
+class Seconds:
+    """A clock that stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def breaker(clock: Seconds) -> Breaker:
+    return Breaker(clock, failures_max=3, pause_first_s=5.0, pause_max_s=20.0)
+
+
+def fail(breaker: Breaker, times: int = 1) -> None:
+    for _ in range(times):
+        breaker.failed(breaker.begin())
+
+
+def test_it_opens_after_so_many_failures_in_a_row(breaker: Breaker) -> None:
+    fail(breaker, 2)
+    assert (breaker.state, breaker.wait_s) == (BreakerState.CLOSED, 0.0)
+
+    fail(breaker)
+
+    assert (breaker.state, breaker.wait_s) == (BreakerState.OPEN, 5.0)
+
+
+def test_one_success_between_failures_starts_the_count_again(breaker: Breaker) -> None:
+    fail(breaker, 2)
+    breaker.begin()
+    breaker.succeeded()
+    fail(breaker, 2)
+
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_after_the_pause_one_batch_may_go_and_no_second_one(breaker: Breaker, clock: Seconds) -> None:
+    fail(breaker, 3)
+    clock.now += 5.0
+    assert (breaker.state, breaker.wait_s) == (BreakerState.HALF_OPEN, 0.0)
+
+    breaker.begin()
+
+    assert breaker.wait_s == math.inf
+    assert not breaker.admits(breaker.begin())
+
+
+def test_a_success_closes_it(breaker: Breaker, clock: Seconds) -> None:
+    fail(breaker, 3)
+    clock.now += 5.0
+    breaker.begin()
+
+    breaker.succeeded()
+
+    assert (breaker.state, breaker.wait_s) == (BreakerState.CLOSED, 0.0)
+
+
+def test_each_further_failure_doubles_the_pause_up_to_a_bound(breaker: Breaker, clock: Seconds) -> None:
+    fail(breaker, 3)
+    pauses = []
+    for _ in range(4):
+        clock.now += breaker.wait_s
+        fail(breaker)
+        pauses.append(breaker.wait_s)
+
+    assert pauses == [10.0, 20.0, 20.0, 20.0]
+
+
+def test_after_it_closed_the_pauses_are_short_again(breaker: Breaker, clock: Seconds) -> None:
+    fail(breaker, 3)
+    clock.now += breaker.wait_s
+    fail(breaker)
+    clock.now += breaker.wait_s
+    breaker.begin()
+    breaker.succeeded()
+
+    fail(breaker, 3)
+
+    assert breaker.wait_s == 5.0
+
+
+def test_failures_of_batches_that_were_under_way_when_it_opened_count_once(breaker: Breaker) -> None:
+    eras = [breaker.begin() for _ in range(6)]
+
+    for era in eras:
+        breaker.failed(era)
+
+    assert breaker.wait_s == 5.0
+
+
+def test_a_probe_of_which_nothing_reached_the_provider_makes_room_for_another(breaker: Breaker, clock: Seconds) -> None:
+    fail(breaker, 3)
+    clock.now += 5.0
+
+    breaker.dropped(breaker.begin())
+
+    assert (breaker.state, breaker.wait_s) == (BreakerState.HALF_OPEN, 0.0)
+
+
+def test_a_batch_is_not_let_out_any_more_once_the_breaker_opened(breaker: Breaker) -> None:
+    waiting = breaker.begin()
+    assert breaker.admits(waiting)
+
+    fail(breaker, 3)
+
+    assert not breaker.admits(waiting)
+
+
+def test_a_provider_that_asks_for_a_pause_gets_it(breaker: Breaker, clock: Seconds) -> None:
+    era = breaker.begin()
+
+    breaker.pause(60.0)
+
+    assert (breaker.state, breaker.wait_s, breaker.admits(era)) == (BreakerState.CLOSED, 60.0, False)
+    clock.now += 60.0
+    assert (breaker.wait_s, breaker.admits(era)) == (0.0, True)
+
+
+def test_a_shorter_pause_does_not_cut_a_longer_one(breaker: Breaker) -> None:
+    breaker.pause(60.0)
+    breaker.pause(1.0)
+
+    assert breaker.wait_s == 60.0
+
+
+def test_nobody_asks_for_a_pause_without_end(breaker: Breaker) -> None:
+    breaker.pause(1e9)
+
+    assert breaker.wait_s == PAUSE_ASKED_MAX_S
+
+
+@given(st.lists(st.sampled_from(["begin", "good", "bad", "nothing", "wait", "asked"]), max_size=60))
+def test_whatever_happens_it_lets_something_through_again(steps: list[str]) -> None:
+    clock = Seconds()
+    breaker = Breaker(clock, failures_max=2, pause_first_s=5.0, pause_max_s=20.0)
+    under_way: list[int] = []
+    for step in steps:
+        if step == "begin" and breaker.wait_s == 0.0:
+            under_way.append(breaker.begin())
+        elif step == "wait":
+            clock.now += 3.0
+        elif step == "asked":
+            breaker.pause(7.0)
+        elif under_way and step == "good":
+            under_way.pop()
+            breaker.succeeded()
+        elif under_way and step in ("bad", "nothing"):
+            era = under_way.pop(0)
+            breaker.failed(era) if step == "bad" else breaker.dropped(era)
+
+    for era in under_way:
+        breaker.failed(era)
+
+    assert breaker.wait_s <= 20.0
+    clock.now += 20.0
+    breaker.begin()
+    breaker.succeeded()
+    assert (breaker.state, breaker.wait_s) == (BreakerState.CLOSED, 0.0)
+
+
+def test_a_burst_goes_at_once_and_then_the_pace_holds(clock: Seconds) -> None:
+    pace = Pace(Rate(10.0, 5), clock)
+    assert pace.room == 5
+
+    pace.take(5)
+
+    assert pace.room == 0
+    assert pace.wait_s(1) == pytest.approx(0.1)
+    clock.now += 0.25
+    assert pace.room == 2
+
+
+@given(st.lists(st.floats(0.0, 2.0), max_size=50))
+def test_never_more_goes_than_pace_and_burst_allow(waits: list[float]) -> None:
+    clock = Seconds()
+    pace, begun, sent = Pace(Rate(7.0, 3), clock), clock.now, 0
+    for wait in waits:
+        sent += pace.room
+        pace.take(pace.room)
+        clock.now += wait
+        assert sent <= 3 + 7.0 * (clock.now - begun) + 1e-3
+
+
+def test_what_was_waited_for_is_there(clock: Seconds) -> None:
+    pace = Pace(Rate(3.0, 4), clock)
+    pace.take(4)
+
+    clock.now += pace.wait_s(2)
+
+    assert pace.room == 2

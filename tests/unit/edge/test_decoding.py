@@ -1,0 +1,196 @@
+"""From bytes to declared structs, whatever the bytes are."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta
+
+from protocol.errors import Invalid, Rejected
+from protocol.money import Currency, Money
+from protocol.registry import Command, Query, Route, Wire
+from server.edge.decoding import BodyDecoder, QueryDecoder
+
+ID = UUID("01900000-0000-7000-8000-000000000001")
+
+
+class Inner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    names: Annotated[list[str], Meta(max_length=2)] = []
+    price: Money | None = None
+
+
+class Change(Command, frozen=True, kw_only=True):
+    thing_id: UUID
+    text: Annotated[str, Meta(pattern="^[a-z]*$")] = ""
+    count: int | None = None
+    inner: Inner | None = None
+    currency: Currency | None = None
+    extra: dict[str, Any] | None = None
+
+
+class Numbered(Command, frozen=True, kw_only=True):
+    thing_id: UUID
+    number: int
+    flag: bool
+    name: str
+
+
+class ChangeWire(Wire, frozen=True, kw_only=True, rename="camel"):
+    my_id: UUID
+    long_text: str
+
+    def to_command(self) -> Change:
+        return Change(thing_id=self.my_id, text=self.long_text)
+
+
+class Find(Query, frozen=True, kw_only=True, rename="camel"):
+    thing_id: UUID
+    at_most: int = 5
+    tags: set[str] | None = None
+
+
+PLAIN = BodyDecoder(Change, Route("POST", "/changes"))
+KEYED = BodyDecoder(Change, Route("POST", "/things/{thing_id}/change"))
+MANY = BodyDecoder(Numbered, Route("POST", "/{thing_id}/{number}/{flag}/{name}"))
+FIND = QueryDecoder(Find, Route("GET", "/things/{thing_id}"))
+
+
+def problems(decode: Any, *args: Any) -> dict[str, str]:
+    with pytest.raises(Invalid) as refused:
+        decode(*args)
+    return refused.value.fields
+
+
+def test_path_parameters_complete_the_body() -> None:
+    assert KEYED(b'{"text": "abc"}', (str(ID),)) == Change(thing_id=ID, text="abc")
+    assert KEYED(b"{}", (str(ID),)) == Change(thing_id=ID)
+    assert KEYED(b'{"extra": {}}', (str(ID),)) == Change(thing_id=ID, extra={})
+
+
+def test_path_parameters_have_the_types_of_their_fields() -> None:
+    assert MANY(b"{}", (str(ID), "7", "true", "caf%C3%A9 %22")) == Numbered(
+        thing_id=ID, number=7, flag=True, name='café "'
+    )
+    assert problems(MANY, b"{}", (str(ID), "seven", "true", "x")) == {"number": "wrong_type"}
+    assert problems(MANY, b"{}", (str(ID), "9" * 30, "true", "x")) == {"number": "out_of_range"}
+    assert problems(MANY, b"{}", ("x", "7", "true", "x")) == {"thing_id": "bad_format"}
+
+
+def test_a_name_in_a_text_is_no_member() -> None:
+    decoded = KEYED(b'{"extra": {"thing_id": 1, "said": "\\"thing_id\\""}}', (str(ID),))
+
+    assert decoded == Change(thing_id=ID, extra={"thing_id": 1, "said": '"thing_id"'})
+
+
+def test_a_member_that_repeats_a_parameter_is_refused() -> None:
+    body = b'{"thing_id": "%b"}' % str(ID).encode()
+
+    assert problems(KEYED, body, (str(ID),)) == {"thing_id": "unknown_field"}
+
+
+def test_numbers_keep_the_digits_that_were_sent() -> None:
+    class Paid(Command, frozen=True, kw_only=True):
+        thing_id: UUID
+        amount: msgspec.Raw
+
+    decode = BodyDecoder(Paid, Route("POST", "/things/{thing_id}/pay"))
+
+    assert bytes(decode(b'{"amount": 0.10000000000000000001}', (str(ID),)).amount) == b"0.10000000000000000001"
+
+
+def test_another_documents_words_become_the_declared_command() -> None:
+    decode = BodyDecoder(Change, Route("PUT", "/other/{my_id}", ChangeWire))
+
+    assert decode(b'{"longText": "abc"}', (str(ID),)) == Change(thing_id=ID, text="abc")
+    assert problems(decode, b'{"long_text": "abc"}', (str(ID),)) == {"long_text": "unknown_field"}
+    assert problems(decode, b"{}", (str(ID),)) == {"longText": "missing"}
+
+
+def test_a_route_whose_parameter_is_no_field_is_refused_at_start() -> None:
+    with pytest.raises(AssertionError, match="has no field other_id"):
+        BodyDecoder(Change, Route("POST", "/things/{other_id}"))
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (b'{"text": "ABC"}', {"text": "bad_format"}),
+        (b'{"count": "1"}', {"count": "wrong_type"}),
+        (b'{"inner": {"names": ["a", "b", "c"]}}', {"inner.names": "too_long"}),
+        (b'{"inner": {"names": ["a", 1]}}', {"inner.names[1]": "wrong_type"}),
+        (b'{"inner": {"price": {"amount_minor": 1}}}', {"inner.price.currency": "missing"}),
+        (b'{"inner": {"price": {"amount_minor": 1, "currency": "ABC"}}}', {"inner.price": "unknown_currency"}),
+        (b'{"inner": {"price": {"amount_minor": 1e3, "currency": "EUR"}}}', {"inner.price.amount_minor": "wrong_type"}),
+        (b'{"currency": "eur"}', {"currency": "bad_format"}),
+        (b'{"extra": {"a": {"b": "\\u0000"}}}', {"extra.a.b": "control_character"}),
+    ],
+)
+def test_a_misfit_is_named_by_path_and_code(body: bytes, fields: dict[str, str]) -> None:
+    assert problems(KEYED, body, (str(ID),)) == fields
+
+
+def test_what_msgspec_said_is_kept_for_whoever_debugs() -> None:
+    with pytest.raises(Invalid) as refused:
+        PLAIN(b'{"thing_id": 5}', ())
+
+    assert refused.value.__notes__ == ["Expected `uuid`, got `int`"]
+
+
+def test_a_query_string_completes_the_path() -> None:
+    assert FIND("atMost=3&tags=a&tags=b", (str(ID),)) == Find(thing_id=ID, at_most=3, tags={"a", "b"})
+    assert FIND("tags=a", (str(ID),)) == Find(thing_id=ID, tags={"a"})
+    assert problems(FIND, f"thingId={ID}", (str(ID),)) == {"thingId": "unknown_field"}
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+MEMBERS = st.dictionaries(st.sampled_from(["thing_id", "text", "count", "inner", "currency", "extra"]), JSON_VALUES)
+
+
+@given(MEMBERS | JSON_VALUES, st.sampled_from([str(ID), "x", "%00", "%ff", "1"]))
+def test_any_json_is_taken_or_refused_and_nothing_else(value: Any, raw: str) -> None:
+    body = msgspec.json.encode(value) if not has_lone_surrogate(value) else b'"\\ud800"'
+    for decode, params in ((PLAIN, ()), (KEYED, (raw,))):
+        outcome = outcome_of(lambda: decode(body, params))  # noqa: B023 (called at once)
+        assert isinstance(outcome, Change) or 400 <= outcome.status < 500
+
+
+@given(st.binary(max_size=64), st.text(max_size=16))
+def test_any_bytes_are_taken_or_refused_and_nothing_else(body: bytes, raw: str) -> None:
+    for attempt in (lambda: PLAIN(body, ()), lambda: KEYED(body, (str(ID),)), lambda: FIND(raw, (str(ID),))):
+        outcome = outcome_of(attempt)
+        assert isinstance(outcome, Change | Find) or 400 <= outcome.status < 500
+
+
+@given(st.binary(max_size=40))
+def test_no_body_overrules_its_path(inside: bytes) -> None:
+    for body in (inside, b"{" + inside + b"}", b'{"thing_id": "%b"}' % inside, b'{"extra": ' + inside + b"}"):
+        try:
+            decoded = KEYED(body, (str(ID),))
+        except Rejected:
+            continue
+        assert decoded.thing_id == ID
+        msgspec.json.decode(body)
+
+
+def outcome_of(attempt: Callable[[], Any]) -> Any:
+    """The struct, or the refusal; anything else is raised."""
+    try:
+        return attempt()
+    except Rejected as refused:
+        return refused
+
+
+def has_lone_surrogate(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,0 +1,126 @@
+"""Rate limits: a burst, then the average; bounded memory; and whom an address stands for."""
+
+from uuid import UUID
+
+import pytest
+
+from protocol.booking.commands import ApproveBooking, CreateBooking
+from protocol.errors import LimitReached
+from protocol.ids import UserId
+from protocol.registry import BY_TYPE
+from server.edge.addresses import limited_as
+from server.edge.rates import Limiters, Rate, RateLimiter
+
+
+class Time:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def taken(limiter: RateLimiter, key: object, tries: int) -> int:
+    """How many of so many tries pass."""
+    passed = 0
+    for _ in range(tries):
+        try:
+            limiter.take(key)
+        except LimitReached:
+            continue
+        passed += 1
+    return passed
+
+
+def test_a_burst_passes_and_then_the_average(time: Time) -> None:
+    limiter = RateLimiter("x", Rate(2.0, 5), now=time)
+
+    assert taken(limiter, "a", 9) == 5
+    time.at += 1.0
+    assert taken(limiter, "a", 9) == 2
+    time.at += 3600
+    assert taken(limiter, "a", 9) == 5
+
+
+def test_keys_do_not_disturb_each_other(time: Time) -> None:
+    limiter = RateLimiter("x", Rate(1.0, 1), now=time)
+
+    assert [taken(limiter, key, 3) for key in ("a", "b")] == [1, 1]
+
+
+def test_the_wait_that_is_named_is_enough_and_not_too_long(time: Time) -> None:
+    limiter = RateLimiter("x", Rate(3.0, 1), now=time)
+    limiter.take("a")
+    with pytest.raises(LimitReached) as refused:
+        limiter.take("a")
+
+    assert refused.value.fields["limit"] == "x"
+    assert refused.value.fields["retry_after_s"] == pytest.approx(1 / 3, abs=0.001)
+    time.at += refused.value.fields["retry_after_s"]
+    limiter.take("a")
+
+
+def test_being_refused_costs_nothing(time: Time) -> None:
+    limiter = RateLimiter("x", Rate(1.0, 1), now=time)
+    taken(limiter, "a", 100)
+    time.at += 1.0
+
+    assert taken(limiter, "a", 2) == 1
+
+
+def test_the_table_is_bounded_and_forgets_who_was_quiet_for_longest(time: Time) -> None:
+    limiter = RateLimiter("x", Rate(0.001, 1), keys_max=3, now=time)
+    for key in ("a", "b", "c"):
+        limiter.take(key)
+    assert taken(limiter, "a", 1) == 0
+    limiter.take("d")
+
+    assert len(limiter) == 3
+    assert [taken(limiter, key, 1) for key in ("a", "c", "d")] == [0, 0, 0]
+    assert taken(limiter, "b", 1) == 1
+
+
+@pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (-1, 1), (1, 0)])
+def test_a_rate_that_lets_nothing_through_is_refused(per_s: float, burst: int) -> None:
+    with pytest.raises(ValueError, match="a rate needs"):
+        Rate(per_s, burst)
+
+
+def test_an_ipv6_user_is_a_whole_network() -> None:
+    assert limited_as("2001:db8::1") == limited_as("2001:db8::2:3")
+    assert limited_as("2001:db8::1") != limited_as("2001:db8:0:1::1")
+    assert limited_as("::ffff:203.0.113.9") == limited_as("203.0.113.9") == "203.0.113.9"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", ""])
+def test_this_machine_is_not_limited(address: str) -> None:
+    assert limited_as(address) is None
+
+
+def test_a_command_is_held_to_its_own_rate_and_comes_back_with_time(time: Time) -> None:
+    limiters, user_id, declared = Limiters(now=time), UserId(UUID(int=1)), BY_TYPE[CreateBooking]
+    assert declared.rate is not None
+    for _ in range(declared.rate.times):
+        limiters.own(declared, user_id)
+    with pytest.raises(LimitReached) as refused:
+        limiters.own(declared, user_id)
+    limiters.own(declared, UserId(UUID(int=2)))
+    limiters.own(BY_TYPE[ApproveBooking], user_id)
+    time.at += refused.value.fields["retry_after_s"]
+
+    limiters.own(declared, user_id)
+    assert refused.value.fields["limit"] == "booking.create"
+
+
+def test_own_rates_may_be_lifted(time: Time) -> None:
+    limiters, user_id = Limiters(by_command=False, now=time), UserId(UUID(int=1))
+
+    for _ in range(1_000):
+        limiters.own(BY_TYPE[CreateBooking], user_id)

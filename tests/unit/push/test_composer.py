@@ -1,0 +1,211 @@
+"""Push messages: short enough for every push service, one a booking or thread, and nothing that was read."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.booking.events import BookingRefunded, BookingStarted
+from protocol.delivery.channels import Channel
+from protocol.ids import BookingId, DeliveryId, DeviceId, Kind, NotificationId, Ref, UserId
+from protocol.notification.terms import Reader
+from protocol.notification.types import Importance
+from protocol.preference.rows import NotificationPreferences
+from server.delivery.adapters import Suppressed
+from server.delivery.channels.push.composer import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push, compose_push, fitted
+from server.delivery.channels.push.web_push import payload_of, topic_of
+from server.delivery.context import DeliveryContext
+from server.delivery.renderer import Scene
+from server.words import language
+from storage.deliveries import Leased
+from storage.queries.notification import About, Kept
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+ADA = UserId(UUID(int=1))
+STAFF = UserId(UUID(int=2))
+BOOKING = BookingId(UUID(int=3))
+#: Encrypted it is 103 bytes longer; push services take 4,096.
+PLAIN_BYTES_MAX = 4096 - 103
+
+
+def leased(**said: Any) -> Leased:
+    fields = {
+        "id": DeliveryId(UUID(int=10)),
+        "user_id": ADA,
+        "notification_id": NotificationId(UUID(int=11)),
+        "template": "booking.started",
+        "channel": Channel.PUSH,
+        "device_id": DeviceId(UUID(int=12)),
+        "address": None,
+        "secret": None,
+        "critical": False,
+        "expires_at": None,
+        "unless": None,
+        "attempts": 1,
+        "unknown_outcomes": 0,
+        "at": NOW,
+        **said,
+    }
+    return Leased(**fields)
+
+
+def kept(**said: Any) -> Kept:
+    fields = {
+        "user_id": ADA,
+        "id": NotificationId(UUID(int=11)),
+        "type": "booking.started",
+        "about": Ref(Kind.BOOKING, BOOKING),
+        "event": BookingStarted(at=NOW),
+        "read": False,
+        "at": NOW,
+        **said,
+    }
+    return Kept(**fields)
+
+
+def brief(notification: Kept | None, delivery: Leased | None = None, title: str = "Bike repair") -> DeliveryContext:
+    about = About(
+        title=title,
+        number="7K3M-9QZD",
+        zone="Europe/Berlin",
+        starts_at=NOW,
+        customer_id=ADA,
+        staff_id=STAFF,
+        total_amount_minor=5000,
+        currency="EUR",
+    )
+    scene = Scene({BOOKING: about}, {ADA: "Ada", STAFF: "Stan"}, {})
+    reader = Reader(
+        user_id=ADA,
+        name="Ada",
+        language="en",
+        email="ada@people.test",
+        phone_number=None,
+        preferences=NotificationPreferences(user_id=ADA),
+    )
+    return DeliveryContext(delivery or leased(), reader, language("en"), notification, scene, unread=3)
+
+
+def composed(notification: Kept | None, delivery: Leased | None = None, title: str = "Bike repair") -> Push:
+    push = compose_push(brief(notification, delivery, title))
+    assert isinstance(push, Push)
+    return push
+
+
+def test_a_message_says_what_the_notification_says_and_where_it_leads() -> None:
+    push = composed(kept())
+
+    assert push.title
+    assert "Bike repair" in push.title + push.body
+    assert push.data == {
+        "notification_id": str(UUID(int=11)),
+        "type": "booking.started",
+        "entity": f"booking/{BOOKING}",
+    }
+    assert push.badge == 3
+
+
+def test_of_a_booking_and_of_a_thread_only_the_latest_is_shown() -> None:
+    thread = Ref(Kind.CONVERSATION, BOOKING)
+
+    assert composed(kept()).collapse_key == f"booking/{BOOKING}"
+    assert composed(kept(id=NotificationId(UUID(int=12)))).collapse_key == f"booking/{BOOKING}"
+    assert composed(kept(about=thread)).collapse_key == f"conversation/{BOOKING}"
+
+
+def test_what_is_about_the_user_replaces_nothing() -> None:
+    first, second = (
+        composed(kept(id=NotificationId(UUID(int=n)), about=Ref(Kind.USER, ADA))).collapse_key for n in (1, 2)
+    )
+
+    assert first != second
+    assert max(len(first), len(second)) <= 64
+
+
+@pytest.mark.parametrize(
+    ("notification", "delivery", "why"),
+    [
+        (None, leased(), "nothing_to_tell"),
+        (kept(event=None), leased(), "nothing_to_tell"),
+        (kept(), leased(device_id=None), "nothing_to_tell"),
+        (kept(read=True), leased(), "read"),
+    ],
+    ids=["no notification", "not to be seen any more", "no device", "read"],
+)
+def test_what_is_not_wanted_any_more_is_not_made(notification: Kept | None, delivery: Leased, why: str) -> None:
+    assert compose_push(brief(notification, delivery)) == Suppressed(why)
+
+
+def test_only_what_can_wait_is_silent_and_only_what_is_critical_wakes() -> None:
+    timely = composed(kept())
+    refund = BookingRefunded(amount_minor=100, currency="EUR")
+    ordinary = composed(kept(type="booking.refunded", event=refund))
+    critical = composed(kept(), leased(critical=True))
+
+    assert [(one.sounds, one.urgency) for one in (critical, timely, ordinary)] == [
+        (True, "high"),
+        (True, "normal"),
+        (False, "low"),
+    ]
+    assert critical.importance is Importance.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "ttl_s"),
+    [
+        (None, KEPT_MAX_S),
+        (NOW + timedelta(seconds=90), 90),
+        (NOW - timedelta(seconds=90), 0),
+        (NOW + timedelta(days=90), KEPT_MAX_S),
+    ],
+)
+def test_a_push_service_keeps_it_for_as_long_as_it_is_of_use(expires_at: datetime | None, ttl_s: int) -> None:
+    assert composed(kept(), leased(expires_at=expires_at)).ttl_s(NOW) == ttl_s
+
+
+def test_texts_are_cut_between_two_characters() -> None:
+    assert fitted("short", 10) == "short"
+    assert fitted("0123456789", 10) == "0123456789"
+    assert fitted("0123456789A", 10) == "0123456…"
+    assert fitted("ü" * 6, 10) == "üüü…"
+    assert fitted("one two three", 10) == "one two…"
+
+
+@pytest.mark.parametrize("whole", ["e\u0301", "\U0001f44d\U0001f3fd", "\U0001f469\u200d\U0001f527", "☎\ufe0f"])
+def test_what_people_see_as_one_character_is_not_taken_apart(whole: str) -> None:
+    for bytes_max in range(8, 40):
+        cut = fitted("ab" + whole * 10, bytes_max)
+        assert cut.removeprefix("ab").removesuffix("…").replace(whole, "") == ""
+
+
+@given(st.text(max_size=5_000), st.integers(min_value=8, max_value=300))
+def test_a_cut_text_fits_and_begins_as_the_whole_does(text: str, bytes_max: int) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    cut = fitted(text, bytes_max)
+
+    assert len(msgspec.json.encode(cut)) - 2 <= bytes_max
+    assert len(cut.removesuffix("…")) <= len(text)
+
+
+@pytest.mark.parametrize("filling", ["x", "ü", "\N{PARTY POPPER}", '"', "\\", "\x00", "\n"])
+def test_the_longest_message_fits_into_what_a_push_service_takes(filling: str) -> None:
+    push = msgspec.structs.replace(
+        composed(kept()), title=fitted(filling * 5_000, TITLE_BYTES), body=fitted(filling * 5_000, BODY_BYTES)
+    )
+
+    assert len(payload_of(push)) <= PLAIN_BYTES_MAX
+
+
+def test_a_topic_is_short_and_tells_the_push_service_nothing() -> None:
+    topic = topic_of(f"conversation/{BOOKING}")
+
+    assert len(topic) == 32
+    assert topic.replace("-", "").replace("_", "").isalnum()
+    assert topic != topic_of(f"booking/{BOOKING}")
