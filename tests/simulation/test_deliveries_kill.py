@@ -94,7 +94,7 @@ def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
     return Counter(id for id in ids if id in wanted)
 
 
-@few_or_many(("emails", "killed_at"), (300, (100,)), (1_000, (200, 500)))
+@few_or_many("emails, killed_at", (300, (100,)), (1_000, (200, 500)))
 async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted(
     emails: int, killed_at: tuple[int, ...]
 ) -> None:
