@@ -1,4 +1,4 @@
-"""A snapshot and the events behind it are the next snapshot, for everybody, whatever happens (DESIGN §13).
+"""A snapshot and the events behind it are the next snapshot, for everybody, whatever happens (rule G-8).
 
 The copies are kept by ``server.client.replica`` over real sockets; what they are held against is asked over REST.
 """

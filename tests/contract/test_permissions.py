@@ -1,4 +1,4 @@
-"""Who may send what at all, written by hand and held against both transports (SPEC §1, DESIGN §3).
+"""Who may send what at all, written by hand and held against both transports (rule P-1).
 
 This is the gate in front of everything: it looks at the active role alone. What an actor or a query says of the very
 object comes behind it, and has its own tests.

@@ -1,4 +1,4 @@
-"""Whatever is committed in batches could have been committed one decision after another (DESIGN §5)."""
+"""Whatever is committed in batches could have been committed one decision after another (rule G-3)."""
 
 import os
 from collections.abc import AsyncIterator, Sequence

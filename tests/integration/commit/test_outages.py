@@ -1,4 +1,4 @@
-"""Connections break, the database restarts, a batch is refused for the moment: each effect comes once (DESIGN §5)."""
+"""Connections break, the database restarts, a batch is refused for the moment: each effect comes once (rule G-1)."""
 
 import asyncio
 import contextlib

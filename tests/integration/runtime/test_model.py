@@ -1,4 +1,4 @@
-"""Whatever several processes decide at once, a single one could have decided in some order (DESIGN §4, §5)."""
+"""Whatever several processes decide at once, a single one could have decided in some order (rule G-5)."""
 
 import asyncio
 import os

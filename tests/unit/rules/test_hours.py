@@ -1,4 +1,4 @@
-"""Open by the business's own wall clock: over breaks, midnights, closed dates and changes of the clocks (SPEC §3)."""
+"""Open by the business's own wall clock: over breaks, midnights, closed dates and changes of the clocks (rule K-1)."""
 
 from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""A slot is free when job, hours, staff and buffers all fit; if not, it says why (SPEC §3, §6)."""
+"""A slot is free when job, hours, staff and buffers all fit; if not, it says why (rules B-2, F-2)."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
