@@ -43,10 +43,6 @@ class Readers(StrEnum):
     MANAGERS = "managers"
 
 
-class PlaceTaken(Conflict):
-    """Another record took the place meanwhile; the command is decided again."""
-
-
 class RecordAsk(NamedTuple):
     """Whose records of which name, and perhaps one of them."""
 
@@ -100,7 +96,9 @@ class Record:
         self.records_max, self.readers = records_max, readers
         self.problems = problems or (lambda record: {})
         self.key = f"{name}_id"
-        self.place = UniqueKey(f"{name}_place", taken=PlaceTaken)
+        self.place = UniqueKey(
+            f"{name}_place", taken=Conflict
+        )  # never the answer: with facts a lost claim is decided again
         roles = frozenset(by)
         written = [_field(one) for one in msgspec.structs.fields(fields)]
         self.Row = self._row(written)

@@ -16,7 +16,7 @@ Label = Annotated[str, Meta(min_length=1, max_length=60)]
 Street = Annotated[str, Meta(min_length=1, max_length=200)]
 City = Annotated[str, Meta(min_length=1, max_length=100)]
 Short = Annotated[str, Meta(max_length=100)]
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)")]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", description="ISO 3166-1 alpha-2", examples=["DE"])]
 
 
 class Address(Confidential, RecordFields, frozen=True, kw_only=True):
