@@ -38,8 +38,9 @@ from server.edge.rates import Limiters, Rate, RateLimits
 from server.edge.secret_file import load_secret
 from server.links.routes import LinkPages
 from server.links.tokens import Links, link_key
-from server.live.connection.events import PATH as EVENTS_PATH
-from server.live.connection.events import Events
+from server.live.connection.events_endpoint import PATH as EVENTS_PATH
+from server.live.connection.events_endpoint import EventsEndpoint
+from server.live.connection.handshake import WebSocketEndpoint
 from server.live.hub.hub import Hub
 from server.live.limits import Limits
 from server.llm.service import open_language_model
@@ -181,7 +182,6 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             queries=queries,
             limiters=limiters,
             limits=_limits(config),
-            origin_allowed=_origin_check(config),
         )
         node.listeners.append(hub.publish)
         tokens.on_revoked, tokens.on_outdated, tokens.on_retired = hub.revoke, hub.outdate, hub.outdate_all
@@ -200,7 +200,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             pool=node.pool,
             extra={
                 **_plain_routes(config, node, hub),
-                ("GET", EVENTS_PATH): Events(hub, tokens.verify, limiters).handle,
+                ("GET", EVENTS_PATH): EventsEndpoint(hub, tokens.verify, limiters).handle,
                 **(payments.routes if payments else {}),
                 **_link_pages(config, node, links, limiters).routes,
                 **_twilio_routes(config, node),
@@ -270,7 +270,7 @@ def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str],
         ("GET", "/health"): health.health,
         ("GET", "/ready"): health.ready,
         ("GET", "/metrics"): metrics,
-        ("GET", "/v1/socket"): hub.handle,
+        ("GET", "/v1/socket"): WebSocketEndpoint(hub, _origin_check(config)).handle,
     }
     if config.dev.enabled:
         clock = MovableClock(node)

@@ -31,10 +31,10 @@ def watch_gateway(metrics: Metrics, hub: Hub, limiters: Limiters) -> None:
     sockets = "Open connections, by transport: WebSockets of json and msgpack, event streams (sse), polls that wait"
     metrics.count("sockets", sockets, lambda: {name: some.open for name, some in hub.traffic.items()}, "transport")
     metrics.registry.register(FrameCounters(hub))
-    metrics.gauge("users_online", "People with an open connection", lambda: hub.users)
+    metrics.gauge("users_online", "People with an open connection", lambda: hub.user_count)
     metrics.gauge("socket_queue_bytes", "Bytes that wait for all clients together", lambda: hub.queue_bytes)
     refused = "Connections that found no place, by whose bound was reached"
-    metrics.count("connections_refused", refused, lambda: hub.crowd.refused_total, "bound")
+    metrics.count("connections_refused", refused, lambda: hub.limiter.refused_total, "bound")
     rates = "Requests, commands and queries that came too often, by the limit that says so"
     metrics.count("rate_limited", rates, lambda: limiters.refused_total, "limit")
     opened, closed = "Sessions, by how they began: fresh, resumed, reset", "Connections, by why they ended"

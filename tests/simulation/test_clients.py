@@ -308,7 +308,7 @@ async def test_three_devices_of_one_user_show_the_same_at_the_same_place(server:
         await devices[1][1].ack(head - 1)
         for _, client, _ in devices:
             await client.ask(GetSnapshot())  # answered behind the ack
-        await server.server.hub.flush_acks()
+        await server.server.hub.acks.flush()
         rows = await server.node.pool.fetch(
             "SELECT device, delivered, seen FROM inbox_acks WHERE user_id = $1 ORDER BY device", customer.id
         )

@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp.web import TCPSite
-from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -25,9 +24,11 @@ from protocol.frames import SUBPROTOCOL_JSON
 from protocol.ids import SessionId, UserId
 from protocol.registry import Query
 from protocol.roles import Principal, Role
+from server.accounts.tokens import Verified
 from server.edge.rates import Limiters, Rate, RateLimits
-from server.live.connection.events import PATH as EVENTS_PATH
-from server.live.connection.events import Events
+from server.live.connection.events_endpoint import PATH as EVENTS_PATH
+from server.live.connection.events_endpoint import EventsEndpoint
+from server.live.connection.handshake import WebSocketEndpoint
 from server.live.hub.hub import Hub, QueryHandler
 from server.live.limits import Limits
 from server.rest.app import HttpApp
@@ -36,13 +37,6 @@ from tests.support.runtime import Node
 #: Everything here answers in milliseconds; a test that waits longer has failed.
 TIMEOUT_S = 20
 UNLIMITED = Rate(100_000.0, 100_000)
-
-
-class Token(Struct, frozen=True):
-    """A token that holds."""
-
-    principal: Principal
-    expires_at: float
 
 
 def acting(user_id: UserId, role: Role = Role.CUSTOMER) -> Principal:
@@ -115,7 +109,7 @@ class Client:
 class Gateway:
     """A hub behind a port."""
 
-    def __init__(self, node: Node, hub: Hub, url: str, tokens: dict[str, Token]) -> None:
+    def __init__(self, node: Node, hub: Hub, url: str, tokens: dict[str, Verified]) -> None:
         self.node = node
         self.hub = hub
         self.url = url
@@ -124,7 +118,9 @@ class Gateway:
     def token(self, principal: Principal, lasts_s: float = 3600.0) -> str:
         """Make a token."""
         token = f"token-{len(self.tokens)}"
-        self.tokens[token] = Token(principal, time.time() + lasts_s)
+        now = time.time()
+        session_id = principal.session_id or SessionId(principal.user_id)
+        self.tokens[token] = Verified(principal, session_id, 0, issued_at=now, expires_at=now + lasts_s)
         return token
 
     @asynccontextmanager
@@ -181,9 +177,9 @@ async def make_gateway(
     allowed_origins: tuple[str, ...] = (),
 ) -> AsyncIterator[Gateway]:
     """Serve a node's users over WebSocket and REST."""
-    tokens: dict[str, Token] = {}
+    tokens: dict[str, Verified] = {}
 
-    def verify(token: str) -> Token:
+    def verify(token: str) -> Verified:
         if token not in tokens:
             raise Unauthenticated(reason="invalid")
         if tokens[token].expires_at <= time.time():
@@ -199,7 +195,6 @@ async def make_gateway(
         queries=queries or {},
         limiters=limiters,
         limits=limits or Limits(close_s=2.0),
-        origin_allowed=lambda origin: origin in allowed_origins,
     )
     app = HttpApp(
         runtime=node.runtime,
@@ -208,8 +203,8 @@ async def make_gateway(
         authenticate=lambda token: verify(token).principal,
         pool=node.pool,
         extra={
-            ("GET", "/v1/socket"): hub.handle,
-            ("GET", EVENTS_PATH): Events(hub, lambda token: verify(token).principal, limiters).handle,
+            ("GET", "/v1/socket"): WebSocketEndpoint(hub, lambda origin: origin in allowed_origins).handle,
+            ("GET", EVENTS_PATH): EventsEndpoint(hub, lambda token: verify(token).principal, limiters).handle,
         },
         limiters=limiters,
         declarations=[],

@@ -175,8 +175,8 @@ MUTANTS = (
         (
             (
                 "server/live/session/stream.py",
-                "if seq == self.seq + 1:\n            self._out",
-                "if seq > self.seq:\n            self._out",
+                "if seq == self.seq + 1:\n            self._to_send",
+                "if seq > self.seq:\n            self._to_send",
             ),
         ),
         ("tests/unit/live/test_stream.py",),

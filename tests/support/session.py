@@ -91,10 +91,10 @@ class Driver:
         """The client says hello, and the session knows who it is and where the log ends."""
         hello = {"token": "t"} if since is None else {"token": "t", "since": since}
         self.says(frame="hello", **hello)
-        assert self.wants(Authenticate) == [Authenticate("t")]
+        assert self.effects(Authenticate) == [Authenticate("t")]
         self.session.authenticated(grant or TokenClaims(CUSTOMER, self.now + TOKEN_S))
-        assert self.wants(ReadPosition) == [ReadPosition(ADA)]
-        self.session.positioned(Position(EPOCH, self.head), self.now)
+        assert self.effects(ReadPosition) == [ReadPosition(ADA)]
+        self.session.position_read(Position(EPOCH, self.head), self.now)
 
     def opens(self, since: str | None = None, grant: TokenClaims | None = None) -> dict[str, Any]:
         """The client says hello and everything goes well; answers the welcome."""
@@ -104,9 +104,9 @@ class Driver:
 
     def reads(self) -> None:
         """Answer every page that the session wants."""
-        while wants := self.wants(ReadPage):
+        while wants := self.effects(ReadPage):
             (want,) = wants
-            self.session.paged(self.page(want.after), self.now)
+            self.session.page_read(self.page(want.after), self.now)
 
     def page(self, after: int) -> Page:
         """What the log holds behind a number."""
@@ -121,27 +121,27 @@ class Driver:
     def waits(self, seconds: float) -> list[dict[str, Any]]:
         """Time passes, alarm by alarm."""
         until = self.now + seconds
-        while (at := self.session.wakes_at) <= until:
+        while (at := self.session.deadline) <= until:
             self.now = max(self.now, at)
-            before = self.session.wakes_at
+            before = self.session.deadline
             self.session.tick(self.now)
-            if self.session.wakes_at == before:
+            if self.session.deadline == before:
                 break
         self.now = until
         return self.takes()
 
-    def wants(self, kind: type) -> list[Any]:
+    def effects(self, kind: type) -> list[Any]:
         """Take away what the session wants of one kind."""
-        found = [want for want in self.session.wants if type(want) is kind]
-        self.session.wants[:] = [want for want in self.session.wants if type(want) is not kind]
+        found = [want for want in self.session.effects if type(want) is kind]
+        self.session.effects[:] = [want for want in self.session.effects if type(want) is not kind]
         return found
 
     def takes(self) -> list[dict[str, Any]]:
         """The frames since the last look."""
-        for want in self.wants(Close):
+        for want in self.effects(Close):
             self.closed = want.code.reason
-        new = [msgspec.json.decode(data) for data in self.session.sends]
-        self.session.sends.clear()
+        new = [msgspec.json.decode(data) for data in self.session.to_send]
+        self.session.to_send.clear()
         self.frames.extend(new)
         return new
 
@@ -157,5 +157,5 @@ class Driver:
 
     def refuse(self, error: GuildwireError) -> None:
         """The token does not hold."""
-        self.session.refused(error)
+        self.session.authentication_failed(error)
         self.takes()

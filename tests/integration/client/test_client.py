@@ -369,7 +369,7 @@ async def test_a_client_that_is_told_to_come_later_comes_later(server: Site) -> 
     ada = await server.person("Ada", live=True)
     loop = asyncio.get_running_loop()
     told_at = loop.time()
-    for socket in list(server.server.hub._sockets):
+    for socket in list(server.server.hub._connections):
         socket.close(CloseCode.UNAVAILABLE, after_s=0.3)
     await opened(ada.phone, 2)
 

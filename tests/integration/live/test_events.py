@@ -248,16 +248,16 @@ async def test_a_reader_that_never_reads_is_cut(node: Node) -> None:
         for _ in range(4):
             await asyncio.gather(*(say(node, "x" * 3_000) for _ in range(50)))
         async with asyncio.timeout(TIMEOUT_S):
-            while gateway.hub.sockets:
+            while gateway.hub.connection_count:
                 await asyncio.sleep(0)
         assert gateway.hub.closed_total == {"slow": 1}
 
 
 async def test_a_client_that_goes_is_noticed_at_once(gateway: Gateway) -> None:
     async with hearing(gateway.url, gateway.token(bob)):
-        assert gateway.hub.sockets == 1
+        assert gateway.hub.connection_count == 1
     async with asyncio.timeout(TIMEOUT_S):
-        while gateway.hub.sockets:
+        while gateway.hub.connection_count:
             await asyncio.sleep(0)
 
     assert gateway.hub.closed_total["client"] == 1
@@ -267,10 +267,10 @@ async def test_a_poll_that_nobody_waits_for_any_more_ends(gateway: Gateway) -> N
     since = await position(gateway)
     waiting = asyncio.create_task(poll(gateway.url, gateway.token(bob), since=since, wait_s=30))
     async with asyncio.timeout(TIMEOUT_S):
-        while not gateway.hub.sockets:
+        while not gateway.hub.connection_count:
             await asyncio.sleep(0)
         waiting.cancel()
-        while gateway.hub.sockets:
+        while gateway.hub.connection_count:
             await asyncio.sleep(0)
 
 
@@ -322,7 +322,7 @@ async def test_a_changed_epoch_ends_the_stream(gateway: Gateway) -> None:
         await gateway.node.pool.execute(
             "CREATE OR REPLACE FUNCTION inbox_epoch() RETURNS text LANGUAGE sql AS $$SELECT 'restored'$$"
         )
-        await gateway.hub.heal()
+        await gateway.hub.resync()
         bye = await stream.end()
     async with hearing(gateway.url, gateway.token(bob), last_id=stream.last_id) as again:
         pass
@@ -520,7 +520,7 @@ async def _ask(gateway: Gateway, method: str, query: str, **headers: str) -> tup
 async def _connections(gateway: Gateway, count: int) -> None:
     """Wait until so many are connected."""
     async with asyncio.timeout(TIMEOUT_S):
-        while gateway.hub.sockets != count:
+        while gateway.hub.connection_count != count:
             await asyncio.sleep(0)
 
 

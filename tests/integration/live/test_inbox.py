@@ -20,7 +20,7 @@ from protocol.topics import Topic, TopicKind
 from server.live.connection.codec import JSON
 from server.live.hub.inbox_log import InboxLog
 from server.live.hub.rendering import render_entry, render_published
-from server.live.hub.rights import may_hear
+from server.live.hub.topics import allowed_topics
 from server.live.limits import Limits
 from storage.database import Pool
 from storage.inbox import (
@@ -295,7 +295,7 @@ async def test_topics_are_asked_for_together(pool: Pool) -> None:
     typing, presence = Topic(TopicKind.TYPING, THREAD), Topic(TopicKind.PRESENCE, BOB)
     foreign = [Topic(TopicKind.TYPING, BOOKING), Topic(TopicKind.PRESENCE, EVE)]
 
-    assert await may_hear(pool, acting(ADA, Role.CUSTOMER), [typing, presence, *foreign]) == {typing, presence}
+    assert await allowed_topics(pool, acting(ADA, Role.CUSTOMER), [typing, presence, *foreign]) == {typing, presence}
 
 
 # Many at once

@@ -72,7 +72,7 @@ def site_line(site: Site) -> connect:
 async def wait_for(gateway: Gateway, count: int) -> None:
     """Wait until so many are connected."""
     async with asyncio.timeout(TIMEOUT_S):
-        while gateway.hub.sockets != count:
+        while gateway.hub.connection_count != count:
             await asyncio.sleep(0)
 
 
@@ -90,7 +90,7 @@ async def test_an_address_has_so_many_and_an_ipv6_network_of_64_bits_is_one(node
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
     assert b'"limit":"connections_per_address"' in (refused.body or b"")
     assert others == [None, None]
-    assert gateway.hub.crowd.refused_total == {"address": 1, "node": 0}
+    assert gateway.hub.limiter.refused_total == {"address": 1, "node": 0}
 
 
 async def test_a_node_has_so_many_from_wherever_they_come(node: Node) -> None:
@@ -109,7 +109,7 @@ async def test_a_node_has_so_many_from_wherever_they_come(node: Node) -> None:
 async def test_this_machine_itself_is_bounded_by_the_node_alone(node: Node) -> None:
     limits = Limits(connections_per_address_max=1)
     async with make_gateway(node, limits=limits) as gateway, gateway.line(), gateway.line(), gateway.line():
-        assert gateway.hub.sockets == 3
+        assert gateway.hub.connection_count == 3
 
 
 async def test_an_event_stream_and_a_poll_take_a_place_like_a_socket(node: Node) -> None:

@@ -164,7 +164,7 @@ async def test_the_last_event_that_the_bus_lost_is_found_by_the_heartbeat(gatewa
     async with gateway.client(bob) as client:
         node.runtime.publish = lambda published: None
         await say(node, "Lost on the way")
-        await gateway.hub.heal()
+        await gateway.hub.resync()
         await client.event(2)
 
     assert client.seqs == [2]
@@ -189,7 +189,7 @@ async def test_a_changed_epoch_sends_everybody_back(gateway: Gateway) -> None:
         await gateway.node.pool.execute(
             "CREATE OR REPLACE FUNCTION inbox_epoch() RETURNS text LANGUAGE sql AS $$SELECT 'restored'$$"
         )
-        await gateway.hub.heal()
+        await gateway.hub.resync()
         end = await client.end()
 
     assert end == (4005, "resync")
@@ -252,7 +252,7 @@ async def test_a_reader_that_never_thaws_is_cut(node: Node) -> None:
             for _ in range(4):
                 await asyncio.gather(*(say(node, "x" * 3_000) for _ in range(50)))
             async with asyncio.timeout(TIMEOUT_S):
-                while gateway.hub.sockets:
+                while gateway.hub.connection_count:
                     await asyncio.sleep(0)
             assert gateway.hub.closed_total == {"slow": 1}
 
@@ -270,11 +270,11 @@ async def test_acks_are_kept_by_device_and_never_move_back(gateway: Gateway) -> 
         for client in (phone, web):
             await client.send(frame="ping")
             await client.until("pong")
-        await gateway.hub.flush_acks()
+        await gateway.hub.acks.flush()
         await web.send(frame="ack", seq=3, state="delivered")
         await web.send(frame="ping")
         await web.until("pong")
-    await gateway.hub.flush_acks()
+    await gateway.hub.acks.flush()
 
     rows = await node.pool.fetch(
         "SELECT device, delivered, seen FROM inbox_acks WHERE user_id = $1 ORDER BY device", BOB

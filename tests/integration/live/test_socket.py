@@ -14,7 +14,7 @@ from websockets.typing import Origin, Subprotocol
 from protocol.conversation.views import GetConversation, ListMessages
 from protocol.ids import SessionId, UserId
 from server.edge.rates import Rate, RateLimits
-from server.live.connection.socket import Socket
+from server.live.connection.websocket import WebSocket
 from server.live.limits import Limits
 from storage.database import Pool
 from storage.queries.conversation import list_messages
@@ -341,7 +341,7 @@ async def test_a_connection_that_ends_already_leaves_its_place_to_a_new_one(node
         deaf.transport.pause_reading()
         await deaf.send("{", text=True)  # closed for this; the client never hears of it
         async with asyncio.timeout(TIMEOUT_S):
-            while not any(line.close_code for line in gateway.hub._by_user[ADA].lines):
+            while not any(line.close_code for line in gateway.hub._by_user[ADA].connections):
                 await asyncio.sleep(0)
         async with gateway.client(ada) as new:
             for client in (kept, new):
@@ -376,7 +376,7 @@ async def test_a_closing_client_is_answered_in_kind(gateway: Gateway) -> None:
 
 async def test_the_hub_counts_how_sessions_begin_and_end(gateway: Gateway) -> None:
     async with gateway.client(ada) as client:
-        assert (gateway.hub.sockets, gateway.hub.users) == (1, 1)
+        assert (gateway.hub.connection_count, gateway.hub.user_count) == (1, 1)
         since = client.since
     async with gateway.client(ada, since=since), gateway.client(ada, since="old:7"):
         gateway.hub.outdate(ADA)
@@ -384,7 +384,7 @@ async def test_the_hub_counts_how_sessions_begin_and_end(gateway: Gateway) -> No
 
     assert gateway.hub.opened_total == {"fresh": 1, "resumed": 1, "reset": 1}
     assert gateway.hub.closed_total == {"client": 1, "token_expired": 2}
-    assert (gateway.hub.sockets, gateway.hub.users, gateway.hub.queue_bytes) == (0, 0, 0)
+    assert (gateway.hub.connection_count, gateway.hub.user_count, gateway.hub.queue_bytes) == (0, 0, 0)
 
 
 # What is not kept
@@ -506,7 +506,7 @@ async def test_a_socket_that_cannot_be_read_is_cut_and_holds_up_nobody(
         gateway.client(bob) as other,
     ):
         (line,), (behind,) = sockets_of(gateway, ADA), sockets_of(gateway, BOB)
-        monkeypatch.setattr(Socket, "read", failing_for(line, Socket.read))
+        monkeypatch.setattr(WebSocket, "read", failing_for(line, WebSocket.read))
 
         line.data_received(wire.frame(b'{"frame":"ping"}'))
         behind.data_received(wire.frame(b'{"frame":"ping"}'))
@@ -516,8 +516,8 @@ async def test_a_socket_that_cannot_be_read_is_cut_and_holds_up_nobody(
             await broken.take()
 
 
-def failing_for(broken: Socket, read: Callable[[Socket], None]) -> Callable[[Socket], None]:
-    def failing(line: Socket) -> None:
+def failing_for(broken: WebSocket, read: Callable[[WebSocket], None]) -> Callable[[WebSocket], None]:
+    def failing(line: WebSocket) -> None:
         if line is broken:
             line.unread = False
             raise RuntimeError("a bug")
@@ -536,5 +536,5 @@ async def test_a_socket_with_more_than_a_frame_to_say_is_read_at_once(node: Node
         await client.until("pong")
 
 
-def sockets_of(gateway: Gateway, user_id: UserId) -> list[Socket]:
-    return [line for line in gateway.hub._by_user[user_id].lines if isinstance(line, Socket)]
+def sockets_of(gateway: Gateway, user_id: UserId) -> list[WebSocket]:
+    return [line for line in gateway.hub._by_user[user_id].connections if isinstance(line, WebSocket)]

@@ -114,7 +114,7 @@ async def test_what_is_no_handshake_is_refused_with_a_problem(
         problem = await answer.json(content_type=None)
 
     assert (answer.status, problem["fields"]["reason"]) == (400, reason)
-    assert gateway.hub.sockets == 0
+    assert gateway.hub.connection_count == 0
 
 
 async def test_what_came_right_behind_the_handshake_is_not_lost(gateway: Gateway) -> None:
@@ -174,7 +174,7 @@ async def test_who_goes_on_after_breaking_the_protocol_is_cut(node: Node) -> Non
         await wire.opens(gateway)
         wire.writer.write(b"\x81\x01x")
         async with asyncio.timeout(TIMEOUT_S):
-            while gateway.hub.sockets:
+            while gateway.hub.connection_count:
                 wire.writer.write(b"x")
                 await asyncio.sleep(0.01)
 
@@ -182,12 +182,12 @@ async def test_who_goes_on_after_breaking_the_protocol_is_cut(node: Node) -> Non
 async def test_a_client_that_vanishes_is_forgotten(gateway: Gateway) -> None:
     async with connected(gateway) as wire:
         await wire.opens(gateway)
-        assert (gateway.hub.sockets, gateway.hub.users) == (1, 1)
+        assert (gateway.hub.connection_count, gateway.hub.user_count) == (1, 1)
         wire.writer.transport.abort()
         async with asyncio.timeout(TIMEOUT_S):
             await gateway.hub._empty.wait()
 
-    assert (gateway.hub.sockets, gateway.hub.users) == (0, 0)
+    assert (gateway.hub.connection_count, gateway.hub.user_count) == (0, 0)
 
 
 async def test_a_client_that_never_says_hello_is_let_go(node: Node) -> None:

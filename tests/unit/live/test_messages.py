@@ -16,7 +16,7 @@ from server.live.connection.messages import (
     BrokenMessage,
     Message,
     MessageReader,
-    unmasked,
+    unmask,
 )
 from tests.support.wire import MASK, frame
 
@@ -48,8 +48,8 @@ def test_a_message_of_any_length_is_read(length: int) -> None:
 def test_masking_twice_changes_nothing() -> None:
     data = bytes(range(256)) + b"x"
 
-    assert unmasked(MASK, unmasked(MASK, data)) == data
-    assert unmasked(MASK, data) != data
+    assert unmask(MASK, unmask(MASK, data)) == data
+    assert unmask(MASK, data) != data
 
 
 def test_however_the_bytes_are_cut_the_messages_are_the_same() -> None:

@@ -161,10 +161,10 @@ def test_held_frames_are_bounded() -> None:
 def test_somebody_is_online_with_the_first_connection_and_offline_a_moment_after_the_last() -> None:
     presence = Presence(grace_s=10)
 
-    assert [presence.joined(ADA), presence.joined(ADA)] == [True, False]
-    presence.left(ADA, 0.0)
+    assert [presence.connected(ADA), presence.connected(ADA)] == [True, False]
+    presence.disconnected(ADA, 0.0)
     assert presence.expire(100.0) == []
-    presence.left(ADA, 100.0)
+    presence.disconnected(ADA, 100.0)
 
     assert presence.expire(109.9) == []
     assert presence.online(ADA)
@@ -174,10 +174,10 @@ def test_somebody_is_online_with_the_first_connection_and_offline_a_moment_after
 
 def test_coming_right_back_is_no_news() -> None:
     presence = Presence(grace_s=10)
-    presence.joined(ADA)
-    presence.left(ADA, 0.0)
+    presence.connected(ADA)
+    presence.disconnected(ADA, 0.0)
 
-    assert not presence.joined(ADA)
+    assert not presence.connected(ADA)
     assert presence.expire(100.0) == []
     assert presence.online(ADA)
 

@@ -18,18 +18,18 @@ from protocol.topics import Topic, TopicKind
 from server.edge.rates import Rate
 from server.live.limits import Limits
 from server.live.session.effects import (
-    Acknowledge,
-    Ask,
     Authenticate,
     ReadPage,
     ReadPosition,
     Reauthenticate,
-    Recheck,
-    Submit,
-    Tell,
+    RecheckTopics,
+    RunQuery,
+    SendSignal,
+    StoreAck,
+    SubmitCommand,
+    SubscribeTopic,
     TokenClaims,
-    Unwatch,
-    Watch,
+    UnsubscribeTopic,
 )
 from server.live.session.stream import Page
 from tests.support.session import ADA, CUSTOMER, EPOCH, TOKEN_S, UNLIMITED, Driver, event_frame
@@ -181,7 +181,7 @@ def test_resuming_at_the_head_reads_nothing() -> None:
     welcome = driver.opens(since=f"{EPOCH}:7")
 
     assert welcome["outcome"] == "resumed"
-    assert driver.wants(ReadPage) == []
+    assert driver.effects(ReadPage) == []
     assert driver.happens(8) == [8]
 
 
@@ -214,7 +214,7 @@ def test_a_number_of_another_history_is_never_looked_up_in_this_one(since: str) 
 
     driver.starts(since=since)
 
-    assert driver.wants(ReadPage) == []
+    assert driver.effects(ReadPage) == []
     assert driver.takes()[0]["outcome"] == "reset"
 
 
@@ -222,11 +222,11 @@ def test_what_happens_while_the_session_opens_is_not_lost() -> None:
     driver = Driver(log=[1, 2, 3])
     driver.says(frame="hello", token="t")
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
-    driver.wants(ReadPosition)
+    driver.effects(ReadPosition)
 
     driver.log.append(4)
     driver.happens(4)
-    driver.session.positioned(Position(EPOCH, 3), driver.now)
+    driver.session.position_read(Position(EPOCH, 3), driver.now)
     driver.waits(driver.limits.gap_grace_s)
     driver.reads()
 
@@ -245,10 +245,10 @@ def test_a_log_that_is_trimmed_during_the_replay_ends_in_a_resync() -> None:
     driver = Driver(log=[1, 2, 3, 4, 5], page_rows=2)
     driver.says(frame="hello", token="t", since=f"{EPOCH}:1")
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
-    driver.session.positioned(Position(EPOCH, 5), driver.now)
-    driver.session.paged(driver.page(1), driver.now)
+    driver.session.position_read(Position(EPOCH, 5), driver.now)
+    driver.session.page_read(driver.page(1), driver.now)
 
-    driver.session.paged(Page([(5, event_frame(5))], more=False), driver.now)
+    driver.session.page_read(Page([(5, event_frame(5))], more=False), driver.now)
 
     assert driver.seqs == [2, 3]
     assert driver.closed == "resync"
@@ -259,7 +259,7 @@ def test_a_log_that_cannot_be_read_asks_to_come_back() -> None:
     driver.says(frame="hello", token="t", since=f"{EPOCH}:0")
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
 
-    driver.session.failed(Unavailable(retry_after_s=1.0))
+    driver.session.read_failed(Unavailable(retry_after_s=1.0))
     driver.takes()
 
     assert driver.closed == "unavailable"
@@ -277,7 +277,7 @@ def test_events_out_of_order_go_out_in_order_without_a_read() -> None:
     assert driver.happens(3) == []
     assert driver.happens(1) == [1, 2, 3]
     driver.waits(1)
-    assert driver.wants(ReadPage) == []
+    assert driver.effects(ReadPage) == []
 
 
 def test_events_that_come_twice_go_out_once() -> None:
@@ -293,7 +293,7 @@ def test_a_missing_event_is_read_from_the_log_after_a_moment() -> None:
     driver.log = [1, 2, 3]
 
     driver.happens(3)
-    assert driver.wants(ReadPage) == []
+    assert driver.effects(ReadPage) == []
     driver.waits(driver.limits.gap_grace_s)
     driver.reads()
 
@@ -305,7 +305,7 @@ def test_what_the_heartbeat_hears_of_is_read_from_the_log() -> None:
     driver.opens()
     driver.log = [1, 2]
 
-    driver.session.heard(2, driver.now)
+    driver.session.note_head(2, driver.now)
     driver.waits(1)
     driver.reads()
 
@@ -347,7 +347,7 @@ def test_a_command_is_decoded_and_handed_on() -> None:
 
     post(driver, if_version=3)
 
-    (want,) = driver.wants(Submit)
+    (want,) = driver.effects(SubmitCommand)
     assert want.command == PostMessage(conversation_id=THREAD, text="Hello")
     assert (want.id, want.principal, want.if_version) == ("c1", CUSTOMER, 3)
 
@@ -358,7 +358,7 @@ def test_to_may_name_the_entity_instead_of_the_data() -> None:
 
     driver.says(frame="command", id="1", name="conversation.post", to=str(THREAD), data={"text": "Hi"})
 
-    (want,) = driver.wants(Submit)
+    (want,) = driver.effects(SubmitCommand)
     assert want.command == PostMessage(conversation_id=THREAD, text="Hi")
 
 
@@ -377,7 +377,7 @@ def test_the_reply_carries_version_seq_and_id() -> None:
     driver.opens()
     post(driver)
 
-    driver.session.answered("c1", done(version=4, seq=9))
+    driver.session.command_done("c1", done(version=4, seq=9))
 
     assert driver.takes() == [{"frame": "reply", "id": "c1", "data": {"message_id": "m"}, "version": 4, "seq": 9}]
 
@@ -387,7 +387,9 @@ def test_a_refusal_becomes_an_error_with_its_fields() -> None:
     driver.opens()
     post(driver)
 
-    driver.session.answered("c1", Outcome(Ref(Kind.CONVERSATION, THREAD), error=SlotTaken(retry_after_s=2.0, at="x")))
+    driver.session.command_done(
+        "c1", Outcome(Ref(Kind.CONVERSATION, THREAD), error=SlotTaken(retry_after_s=2.0, at="x"))
+    )
 
     assert driver.takes() == [
         {"frame": "error", "id": "c1", "code": "slot_taken", "retry_after_s": 2.0, "fields": {"at": "x"}}
@@ -417,7 +419,7 @@ def test_a_command_that_does_not_fit_is_refused_by_field(
     (answer,) = driver.says(**{"frame": "command", "id": "1", "name": "conversation.post", **frame})
 
     assert (answer["frame"], answer["id"], answer["code"], answer["fields"]) == ("error", "1", code, fields)
-    assert driver.wants(Submit) == []
+    assert driver.effects(SubmitCommand) == []
     assert driver.closed is None
 
 
@@ -436,7 +438,7 @@ def test_too_many_commands_under_way_are_refused_until_one_is_answered() -> None
     driver.opens()
 
     answers = [post(driver, f"c{n}") for n in range(3)]
-    driver.session.answered("c0", done())
+    driver.session.command_done("c0", done())
     driver.takes()
 
     assert answers[:2] == [[], []]
@@ -450,13 +452,13 @@ def test_the_rate_of_commands_is_the_users_own() -> None:
         assert user_number == ADA.int
         raise LimitReached(limit="commands_per_user", retry_after_s=0.5)
 
-    driver = Driver(rates=UNLIMITED._replace(command=refuse))
+    driver = Driver(rates=UNLIMITED._replace(take_command=refuse))
     driver.opens()
 
     (answer,) = post(driver)
 
     assert (answer["code"], answer["retry_after_s"]) == ("limit_reached", 0.5)
-    assert driver.wants(Submit) == []
+    assert driver.effects(SubmitCommand) == []
 
 
 @pytest.mark.parametrize(
@@ -473,7 +475,7 @@ def test_whatever_asks_counts_as_a_query(frame: dict[str, Any]) -> None:
         assert user == ADA.int
         raise LimitReached(limit="queries_per_user", retry_after_s=0.5)
 
-    driver = Driver(rates=UNLIMITED._replace(query=refuse))
+    driver = Driver(rates=UNLIMITED._replace(take_query=refuse))
     driver.opens()
 
     (answer,) = driver.says(**frame)
@@ -491,13 +493,13 @@ def test_queries_run_a_few_at_once_and_the_others_in_order() -> None:
         return driver.says(frame="query", id=frame_id, name="conversation.get", data=data)
 
     answers = [ask(f"q{n}") for n in range(5)]
-    started = [want.id for want in driver.wants(Ask)]
-    driver.session.queried("q0", Done())
-    driver.session.queried("q1", Unavailable(retry_after_s=1.0))
+    started = [want.id for want in driver.effects(RunQuery)]
+    driver.session.requests.query_done("q0", Done())
+    driver.session.requests.query_done("q1", Unavailable(retry_after_s=1.0))
 
     assert started == ["q0", "q1"]
     assert answers[4][0]["code"] == "limit_reached"
-    assert [want.id for want in driver.wants(Ask)] == ["q2", "q3"]
+    assert [want.id for want in driver.effects(RunQuery)] == ["q2", "q3"]
     assert [frame["frame"] for frame in driver.takes()] == ["reply", "error"]
 
 
@@ -507,7 +509,7 @@ def test_a_query_is_decoded() -> None:
 
     driver.says(frame="query", id="q", name="conversation.get", data={"conversation_id": str(THREAD)})
 
-    assert driver.wants(Ask) == [Ask("q", GetConversation(conversation_id=THREAD), CUSTOMER)]
+    assert driver.effects(RunQuery) == [RunQuery("q", GetConversation(conversation_id=THREAD), CUSTOMER)]
 
 
 # Bad frames and floods
@@ -624,29 +626,29 @@ def test_a_refreshed_token_prolongs_the_session_and_may_change_the_role() -> Non
     staff = Principal(user_id=ADA, role=Role.STAFF, roles=frozenset({Role.STAFF}))
 
     driver.says(frame="refresh", id="r", token="t2")
-    assert driver.wants(Reauthenticate) == [Reauthenticate("t2", "r")]
+    assert driver.effects(Reauthenticate) == [Reauthenticate("t2", "r")]
     driver.session.refreshed("r", TokenClaims(staff, driver.now + 100))
     driver.waits(21)
     post(driver)
 
     assert driver.closed is None
     assert driver.frames[1] == {"frame": "reply", "id": "r", "data": {}}
-    assert driver.wants(Submit)[0].principal == staff
+    assert driver.effects(SubmitCommand)[0].principal == staff
 
 
 def test_a_refresh_that_changes_the_role_asks_for_the_rights_to_topics_again() -> None:
     driver = Driver()
     driver.opens()
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
-    (watch,) = driver.wants(Watch)
-    driver.session.watched("s", watch.topic)
+    (watch,) = driver.effects(SubscribeTopic)
+    driver.session.requests.topic_allowed("s", watch.topic)
     staff = Principal(user_id=ADA, role=Role.STAFF, roles=frozenset({Role.STAFF}))
 
     driver.session.refreshed(None, TokenClaims(CUSTOMER, driver.now + 100))
-    assert driver.wants(Recheck) == []
+    assert driver.effects(RecheckTopics) == []
     driver.session.refreshed(None, TokenClaims(staff, driver.now + 100))
 
-    assert driver.wants(Recheck) == [Recheck((watch.topic,), staff)]
+    assert driver.effects(RecheckTopics) == [RecheckTopics((watch.topic,), staff)]
 
 
 def test_a_refused_refresh_leaves_the_old_token_in_force() -> None:
@@ -654,7 +656,7 @@ def test_a_refused_refresh_leaves_the_old_token_in_force() -> None:
     driver.opens(grant=TokenClaims(CUSTOMER, driver.now + 20))
     driver.says(frame="refresh", id="r", token="t2")
 
-    driver.session.not_refreshed("r", Unauthenticated(reason="invalid"))
+    driver.session.refresh_failed("r", Unauthenticated(reason="invalid"))
     (answer,) = driver.takes()
     driver.waits(19)
 
@@ -688,10 +690,10 @@ def test_an_ack_is_kept_once_and_only_forward() -> None:
     for seq, state in [(1, "delivered"), (2, "delivered"), (1, "delivered"), (1, "seen"), (2, "delivered")]:
         driver.says(frame="ack", seq=seq, state=state)
 
-    assert driver.wants(Acknowledge) == [
-        Acknowledge("", 1, AckState.DELIVERED),
-        Acknowledge("", 2, AckState.DELIVERED),
-        Acknowledge("", 1, AckState.SEEN),
+    assert driver.effects(StoreAck) == [
+        StoreAck("", 1, AckState.DELIVERED),
+        StoreAck("", 2, AckState.DELIVERED),
+        StoreAck("", 1, AckState.SEEN),
     ]
 
 
@@ -702,7 +704,7 @@ def test_an_ack_of_what_was_not_sent_is_refused() -> None:
     (answer,) = driver.says(frame="ack", seq=1, state="seen")
 
     assert answer["fields"] == {"seq": "not_sent_yet"}
-    assert driver.wants(Acknowledge) == []
+    assert driver.effects(StoreAck) == []
 
 
 def test_a_topic_is_heard_once_the_right_to_it_is_known() -> None:
@@ -710,8 +712,8 @@ def test_a_topic_is_heard_once_the_right_to_it_is_known() -> None:
     driver.opens()
 
     assert driver.says(frame="subscribe", id="s", topic=str(TYPING)) == []
-    assert driver.wants(Watch) == [Watch("s", TYPING, CUSTOMER)]
-    assert driver.session.watched("s", TYPING)
+    assert driver.effects(SubscribeTopic) == [SubscribeTopic("s", TYPING, CUSTOMER)]
+    assert driver.session.requests.topic_allowed("s", TYPING)
 
     assert driver.takes() == [{"frame": "reply", "id": "s", "data": {}}]
 
@@ -723,7 +725,7 @@ def test_a_topic_that_was_left_before_its_answer_is_not_heard() -> None:
 
     driver.says(frame="unsubscribe", id="u", topic=str(TYPING))
 
-    assert not driver.session.watched("s", TYPING)
+    assert not driver.session.requests.topic_allowed("s", TYPING)
 
 
 def test_topics_are_bounded() -> None:
@@ -753,20 +755,20 @@ def test_a_signal_needs_a_subscription() -> None:
 
     (answer,) = driver.says(**signal)
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
-    driver.session.watched("s", TYPING)
+    driver.session.requests.topic_allowed("s", TYPING)
     driver.takes()
     silent = driver.says(**signal)
 
     assert (answer["code"], answer["fields"]) == ("forbidden", {"reason": "not_subscribed"})
     assert silent == []
-    assert [want.topic for want in driver.wants(Tell)] == [TYPING]
+    assert [want.topic for want in driver.effects(SendSignal)] == [TYPING]
 
 
 def test_rights_to_topics_are_asked_again_and_may_end() -> None:
     driver = Driver()
     driver.opens()
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
-    driver.session.watched("s", TYPING)
+    driver.session.requests.topic_allowed("s", TYPING)
     driver.takes()
 
     driver.waits(25)
@@ -774,12 +776,12 @@ def test_rights_to_topics_are_asked_again_and_may_end() -> None:
     driver.waits(25)
     driver.says(frame="pong")
     driver.waits(10)
-    assert driver.wants(Recheck) == [Recheck((TYPING,), CUSTOMER)]
-    driver.session.rechecked((TYPING,), set())
+    assert driver.effects(RecheckTopics) == [RecheckTopics((TYPING,), CUSTOMER)]
+    driver.session.requests.topics_rechecked((TYPING,), set())
 
     (answer,) = driver.takes()
     assert answer["fields"] == {"reason": "not_yours", "topic": str(TYPING)}
-    assert driver.wants(Unwatch) == [Unwatch(TYPING)]
+    assert driver.effects(UnsubscribeTopic) == [UnsubscribeTopic(TYPING)]
     (refused,) = driver.says(frame="signal", topic=str(TYPING), state="typing")
     assert refused["fields"] == {"reason": "not_subscribed"}, "nor may anybody say on it what they may not hear"
 
@@ -788,13 +790,13 @@ def test_a_topic_that_was_not_asked_about_stays() -> None:
     driver = Driver()
     driver.opens()
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
-    driver.session.watched("s", TYPING)
+    driver.session.requests.topic_allowed("s", TYPING)
     driver.takes()
 
-    driver.session.rechecked((), set())
+    driver.session.requests.topics_rechecked((), set())
 
     assert driver.takes() == []
-    assert driver.wants(Unwatch) == []
+    assert driver.effects(UnsubscribeTopic) == []
 
 
 # The end
@@ -809,11 +811,11 @@ def test_a_stopping_server_answers_what_is_under_way_and_then_closes() -> None:
     (bye,) = driver.takes()
     assert bye == {"frame": "bye", "code": 4000, "reason": "shutdown", "reconnect": True, "after_s": 2.5}
     assert (post(driver, "c2"), driver.closed) == ([], None)
-    driver.session.answered("c1", done())
+    driver.session.command_done("c1", done())
 
     assert [frame["id"] for frame in driver.takes()] == ["c1"]
     assert driver.closed == "shutdown"
-    assert len(driver.wants(Submit)) == 1
+    assert len(driver.effects(SubmitCommand)) == 1
 
 
 def test_a_stopping_server_does_not_wait_forever() -> None:
@@ -834,7 +836,7 @@ def test_nothing_goes_out_behind_the_goodbye() -> None:
 
     driver.session.close(CloseCode.REVOKED)
     driver.takes()
-    driver.session.answered("c1", done())
+    driver.session.command_done("c1", done())
     driver.happens(1)
     driver.says(frame="ping")
     driver.waits(100)
@@ -858,14 +860,14 @@ def test_a_session_is_closed_once() -> None:
 def test_the_device_travels_with_acks() -> None:
     driver = Driver(head=0)
     driver.says(frame="hello", token="t", device="phone-1")
-    assert driver.wants(Authenticate)
+    assert driver.effects(Authenticate)
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
-    driver.session.positioned(Position(EPOCH, 0), driver.now)
+    driver.session.position_read(Position(EPOCH, 0), driver.now)
     driver.happens(1)
 
     driver.says(frame="ack", seq=1, state="seen")
 
-    assert driver.wants(Acknowledge) == [Acknowledge("phone-1", 1, AckState.SEEN)]
+    assert driver.effects(StoreAck) == [StoreAck("phone-1", 1, AckState.SEEN)]
 
 
 def test_replies_are_json_as_it_was_logged() -> None:
@@ -874,7 +876,7 @@ def test_replies_are_json_as_it_was_logged() -> None:
     post(driver)
 
     outcome = Outcome(Ref(Kind.CONVERSATION, THREAD), 1, b'{"n":1.50}', replayed=True)
-    driver.session.answered("c1", outcome)
+    driver.session.command_done("c1", outcome)
 
-    assert driver.session.sends == [b'{"frame":"reply","id":"c1","data":{"n":1.50},"version":1,"replayed":true}']
-    assert msgspec.json.decode(driver.session.sends[0])["replayed"] is True
+    assert driver.session.to_send == [b'{"frame":"reply","id":"c1","data":{"n":1.50},"version":1,"replayed":true}']
+    assert msgspec.json.decode(driver.session.to_send[0])["replayed"] is True

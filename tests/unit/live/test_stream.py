@@ -89,10 +89,10 @@ def test_live_events_during_a_replay_neither_overtake_nor_double(
     driver.starts(since=f"{EPOCH}:0")
     driver.log = list(range(1, 11))
 
-    while wants := driver.wants(ReadPage):
+    while wants := driver.effects(ReadPage):
         if arrivals:
             driver.happens(arrivals.pop())
-        driver.session.paged(driver.page(wants[0].after), driver.now)
+        driver.session.page_read(driver.page(wants[0].after), driver.now)
     for seq in arrivals:
         driver.happens(seq)
     driver.waits(1)
