@@ -496,6 +496,19 @@ async def test_what_has_come_counts_even_if_the_connection_ends_before_its_turn(
         assert (await other.event(1))["data"]["content"]["text"] == "Hello"
 
 
+async def test_a_client_that_says_hello_and_leaves_at_once_has_no_timer_any_more(node: Node) -> None:
+    async with make_gateway(node, limits=Limits(opening_s=1.0)) as gateway, gateway.line():
+        (socket,) = gateway.hub._connections
+        assert isinstance(socket, WebSocket)
+
+        socket.data_received(wire.frame(msgspec.json.encode({"frame": "hello", "token": "t"})))
+        socket.connection_lost(None)
+        while socket.dirty:
+            await asyncio.sleep(0)
+
+        assert len(gateway.hub._wheel) == 0
+
+
 async def test_a_socket_that_cannot_be_read_is_cut_and_holds_up_nobody(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

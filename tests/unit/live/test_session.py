@@ -1,5 +1,6 @@
 """The session by itself: how it opens, what it lets in, how it ends. No socket, no clock but the test's."""
 
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -855,6 +856,15 @@ def test_a_session_is_closed_once() -> None:
 
     assert driver.closed == "slow"
     assert len([frame for frame in driver.frames if frame["frame"] == "bye"]) == 1
+
+
+def test_a_closed_session_has_no_deadline() -> None:
+    driver = Driver()
+    driver.says(frame="hello", token="t")
+
+    driver.session.connection_lost()
+
+    assert driver.session.deadline == inf
 
 
 def test_the_device_travels_with_acks() -> None:
