@@ -49,7 +49,7 @@ from server.ops.development_mailbox import MailboxPages
 from server.ops.health import Health
 from server.ops.job_metrics import JobMetrics
 from server.ops.jobs import Jobs
-from server.ops.live_metrics import watch_gateway
+from server.ops.live_metrics import watch_live
 from server.ops.nightly import jobs_of
 from server.ops.pid_file import Running, remove_pid_file, write_pid_file
 from server.payments.part import SandboxPayments, open_sandbox_payments
@@ -190,7 +190,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         watch = Watch(node.pool, tokens, node.clock, keys)
         watch.start()
         stack.push_async_callback(watch.stop)
-        watch_gateway(node.metrics, hub, limiters)
+        watch_live(node.metrics, hub, limiters)
         payments = await _open_payments(stack, config, node)
         app = HttpApp(
             runtime=node.runtime,
@@ -301,7 +301,7 @@ def _rates(config: Config) -> RateLimits:
 
 
 def _limits(config: Config) -> Limits:
-    """The gateway's bounds, as far as they are configured."""
+    """The limits of live connections, as far as they are configured."""
     return Limits(
         connections_per_user_max=config.limits.connections_per_user,
         connections_per_address_max=config.limits.connections_per_address,

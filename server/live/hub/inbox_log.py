@@ -53,12 +53,12 @@ class InboxLog:
         fitting = self._fitting(rows)
         return Page(rows[:fitting], more=fitting < len(rows) or found.more)
 
-    async def _read(self, wanted: Sequence[Behind]) -> list[Entries]:
+    async def _read(self, requests: Sequence[Behind]) -> list[Entries]:
         """Read the pages of one batch, which share its rows: the more pages, the shorter each of them."""
-        share = max(1, self._limits.page_rows_together // len(wanted))
-        wanted = [want._replace(rows_max=min(want.rows_max, share)) for want in wanted]
-        pages = await read_pages(self._pool, wanted)
-        return [Entries(page, len(page) == want.rows_max) for want, page in zip(wanted, pages, strict=True)]
+        share = max(1, self._limits.page_rows_together // len(requests))
+        requests = [request._replace(rows_max=min(request.rows_max, share)) for request in requests]
+        pages = await read_pages(self._pool, requests)
+        return [Entries(page, len(page) == request.rows_max) for request, page in zip(requests, pages, strict=True)]
 
     def _fitting(self, rows: Collection[tuple[int, bytes]]) -> int:
         """How many of the rows fit in the bytes of a page; at least one."""
