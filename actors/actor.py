@@ -27,6 +27,7 @@ from protocol.effects import (
     Send,
     SetTimer,
     Transfer,
+    UniqueKey,
 )
 from protocol.errors import NotFound, WrongState
 from protocol.events import Event, Row
@@ -36,6 +37,7 @@ from protocol.notification.types import DRIVEN_BY, Party
 from protocol.registry import Command
 from protocol.roles import Principal
 
+#: Events of one turn, its effects with the rows that follow from its state, and users who hear of one event.
 EVENTS_MAX = 16
 EFFECTS_MAX = 128
 RECIPIENTS_MAX = 64
@@ -218,13 +220,13 @@ class Actor(Generic[S]):
         """Give claimed time back."""
         self.effects.append(FreeSlot(slot_id))
 
-    def claim_key(self, scope: str, key: str) -> None:
-        """Claim a name for this actor that only one may have."""
-        self.effects.append(ClaimKey(scope, key, self.actor_id))
+    def claim_key(self, unique: UniqueKey, key: str) -> None:
+        """Claim a name for this actor that only one may have; the command is refused with ``unique.taken`` if not."""
+        self.effects.append(ClaimKey(unique, key, self.actor_id))
 
-    def release_key(self, scope: str, key: str) -> None:
+    def release_key(self, unique: UniqueKey, key: str) -> None:
         """Give the name back."""
-        self.effects.append(ReleaseKey(scope, key))
+        self.effects.append(ReleaseKey(unique, key))
 
     def transfer(self, debit: str, credit: str, amount_minor: int, currency: str, reason: str) -> None:
         """Move money between two accounts; nothing happens for an amount of 0."""

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.json import Encoder
 
+from protocol.errors import Rejected
 from protocol.events import Event, Row
 from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
 
@@ -40,10 +42,25 @@ class FreeSlot(Struct, frozen=True):
     slot_id: UUID
 
 
+class UniqueKey(Struct, frozen=True):
+    """A kind of name that only one actor may have, declared once with the refusal of a name that is taken."""
+
+    #: Every declared one, by its scope.
+    declared: ClassVar[dict[str, "UniqueKey"]] = {}
+
+    #: As the table ``unique_keys`` has it.
+    scope: str
+    taken: type[Rejected]
+
+    def __post_init__(self) -> None:
+        assert self.scope not in UniqueKey.declared, f"two unique keys have the scope {self.scope}"
+        UniqueKey.declared[self.scope] = self
+
+
 class ClaimKey(Struct, frozen=True):
     """Claim a name that only one may have."""
 
-    scope: str
+    unique: UniqueKey
     key: str
     owner: UUID
 
@@ -51,7 +68,7 @@ class ClaimKey(Struct, frozen=True):
 class ReleaseKey(Struct, frozen=True):
     """Give such a name back."""
 
-    scope: str
+    unique: UniqueKey
     key: str
 
 

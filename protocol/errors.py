@@ -17,6 +17,9 @@ GuildwireError
 import re
 from typing import Any, ClassVar
 
+#: How long a caller waits before the next try, where nothing better is known.
+RETRY_AFTER_S = 1.0
+
 _CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
 
 

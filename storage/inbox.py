@@ -98,12 +98,6 @@ async def load_positions(conn: Connection | Pool, user_ids: Sequence[UserId]) ->
 # Events
 
 
-async def read_page(pool: Pool, user_id: UserId, after: int, rows_max: int) -> list[Entry]:
-    """Read a user's events behind a number, at most ``rows_max``, in order."""
-    (page,) = await read_pages(pool, [Behind(user_id, after, rows_max)])
-    return page
-
-
 async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
     """Read the events of many inboxes, in the order asked for: in two statements, and one for each kind of text."""
     rows = await pool.fetch(PAGES, *map(list, zip(*wanted, strict=True)))

@@ -22,6 +22,7 @@ from actors.user.codes import Codes
 from actors.user.devices import Devices
 from actors.user.notifications import Notifications
 from actors.user.state import Session, UserState, apply
+from protocol.code.terms import UNIQUE_PHONE
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
@@ -54,6 +55,7 @@ from protocol.user.terms import (
     MEMBERSHIPS_MAX,
     REFRESH_GRACE_S,
     SESSIONS_MAX,
+    UNIQUE_EMAIL,
     Acting,
     Membership,
     RevokeReason,
@@ -75,9 +77,9 @@ class User(Devices, Notifications, Codes):
     def sign_up(self, command: SignUp) -> None:
         """The account comes into being. Refused by the claim: EmailTaken."""
         assert not self.exists, f"user {self.actor_id} signs up again"
-        self.claim_key("email", email_key(command.email))
+        self.claim_key(UNIQUE_EMAIL, email_key(command.email))
         if command.is_phone_verified and command.phone_number is not None:
-            self.claim_key("phone", command.phone_number)
+            self.claim_key(UNIQUE_PHONE, command.phone_number)
         self.emit(
             UserSignedUp(
                 is_email_verified=command.is_email_verified, is_phone_verified=command.is_phone_verified, at=self.now

@@ -25,6 +25,7 @@ from protocol.code.terms import (
     CODES_WINDOW_S,
     EMAIL_CHANGED,
     TEMPLATES,
+    UNIQUE_PHONE,
     PhoneTaken,
     Purpose,
 )
@@ -35,7 +36,7 @@ from protocol.errors import EmailTaken, Forbidden, LimitReached
 from protocol.ids import DeliveryId, SessionId, UserId
 from protocol.user.events import SessionRevoked
 from protocol.user.rows import Credentials, Person
-from protocol.user.terms import RevokeReason, email_key
+from protocol.user.terms import UNIQUE_EMAIL, RevokeReason, email_key
 
 
 class Codes(Actor[UserState]):
@@ -143,16 +144,16 @@ class Codes(Actor[UserState]):
 
     def _take_number(self, person: Person, number: str) -> None:
         if self.state.is_phone_verified and person.phone_number is not None:
-            self.release_key("phone", person.phone_number)
-        self.claim_key("phone", number)
+            self.release_key(UNIQUE_PHONE, person.phone_number)
+        self.claim_key(UNIQUE_PHONE, number)
         self.emit(PhoneVerified(changed=number != person.phone_number, at=self.now))
         self.put(replace(person, phone_number=number))
 
     def _take_address(self, person: Person, email: str) -> None:
         changed = email != person.email
         if email_key(email) != email_key(person.email):
-            self.release_key("email", email_key(person.email))
-            self.claim_key("email", email_key(email))
+            self.release_key(UNIQUE_EMAIL, email_key(person.email))
+            self.claim_key(UNIQUE_EMAIL, email_key(email))
         self.emit(EmailVerified(changed=changed, at=self.now))
         if changed:
             self.put(replace(person, email=email))

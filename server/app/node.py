@@ -39,6 +39,7 @@ from storage.migrate import MigrationError, migrate
 from storage.outcomes import Committed
 from storage.postmaster import ClusterError
 from storage.queries.booking_facts import Catalogue
+from storage.supervision import Supervised
 
 #: What keeps a server from starting and is no bug; its message is meant for the operator.
 STARTUP_ERRORS = (AdapterError, ClusterError, DatabaseUnreachable, MigrationError, OSError, PlaceError, UnusableKey)
@@ -58,6 +59,11 @@ class Committers:
         self._all = committers
         #: Queues a decision. Raises: Busy.
         self.submit = committers[0].submit if len(committers) == 1 else self._submit_to_its_own
+
+    @property
+    def tasks(self) -> list[Supervised]:
+        """Their loops."""
+        return [committer.task for committer in self._all]
 
     @property
     def queued(self) -> int:
@@ -81,6 +87,8 @@ class Node:
     catalogue: Catalogue
     metrics: Metrics
     listeners: list[Callable[[Published], None]] = field(default_factory=list)
+    #: Loops without which the node does not do its work; ``/ready`` names those that are dead.
+    tasks: list[Supervised] = field(default_factory=list)
     #: Called when the clock was moved.
     time_moved: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
@@ -89,6 +97,11 @@ class Node:
         self.metrics.events += 1
         for listener in self.listeners:
             listener(published)
+
+    def dead(self) -> list[str]:
+        """Names of the supervised loops that do not work now."""
+        loops = (*self.committers.tasks, *self.agenda.watches, *self.tasks)
+        return [loop.name for loop in loops if loop.failure is not None]
 
     async def advance(self, by: timedelta) -> None:
         """Let the domain's time pass at once: whatever falls due until then fires."""
@@ -159,7 +172,8 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
 
 
 async def _open_committers(stack: AsyncExitStack, dsn: str, count: int, metrics: Metrics) -> Committers:
-    committers = tuple(Committer(partial(connect_committer, dsn), metrics.batch) for _ in range(count))
+    connect = partial(connect_committer, dsn)
+    committers = tuple(Committer(connect, metrics.batch, f"committer {nth}") for nth in range(1, count + 1))
     for committer in committers:
         await committer.start()
         stack.push_async_callback(committer.stop)

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 #: Retry hint for a client with too many requests under way.
-BUSY_RETRY_AFTER_S = 0.2
-#: Retry hint while the database is away or the server stops.
-RETRY_AFTER_S = 1.0
+REQUEST_RETRY_AFTER_S = 0.2
 #: Retry hint for a connection that is refused because there are too many.
 CONNECT_RETRY_AFTER_S = 5.0
 #: Users whose sessions are compared with the log in one statement.

@@ -1,5 +1,6 @@
 """Tiny actors for the tests of the runtime: a counter, an account with a wallet, and one that holds somebody's time."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -343,6 +344,14 @@ def make_call(
     assert declared.actor is not None
     to = Ref(declared.actor, declared.addressee(command, principal) or uuid4())
     return Call(command, to, principal, key or str(uuid4()), done, if_version=if_version)
+
+
+async def execute(runtime: Runtime, call: Call) -> Outcome:
+    """Submit a call and wait for its outcome."""
+    answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    call.done = answer.set_result
+    runtime.submit(call)
+    return await answer
 
 
 async def nothing_stored(refs: Sequence[Ref]) -> list[Stored]:

@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from actors.runtime.call import Call, Outcome
-from protocol.errors import Forbidden, GuildwireError, Internal, Unavailable
+from protocol.errors import RETRY_AFTER_S, Forbidden, GuildwireError, Internal, Unavailable
 from protocol.frames import CloseCode
 from protocol.ids import UserId
 from protocol.topics import Topic
@@ -23,7 +23,7 @@ from server.edge.target import target_of
 from server.live.connection.codec import Codec
 from server.live.connection.outgoing import Outgoing, Slow
 from server.live.hub.timer_wheel import UNSCHEDULED
-from server.live.limits import RETRY_AFTER_S, Limits
+from server.live.limits import Limits
 from server.live.session.effects import (
     Authenticate,
     Close,

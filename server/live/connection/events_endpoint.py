@@ -9,7 +9,7 @@ from math import inf
 
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from protocol.errors import Unavailable
+from protocol.errors import RETRY_AFTER_S, Unavailable
 from protocol.frames import Hello, Position, parse_position
 from protocol.listening import PollAsked, StreamAsked
 from protocol.registry import Route
@@ -25,7 +25,6 @@ from server.edge.rates import Limiters
 from server.live.connection.event_stream import MEDIA_TYPE, EventStream, SseCodec
 from server.live.connection.long_poll import LongPoll
 from server.live.hub.hub import Hub
-from server.live.limits import RETRY_AFTER_S
 
 PATH = "/v1/events"
 JSON_TYPE = "application/json"

@@ -13,14 +13,13 @@ from urllib.parse import urlsplit
 
 from aiohttp.web import BaseRequest, StreamResponse
 
-from protocol.errors import Forbidden, Malformed, Unavailable
+from protocol.errors import RETRY_AFTER_S, Forbidden, Malformed, Unavailable
 from protocol.frames import CloseCode
 from server.edge.addresses import limited_as
 from server.edge.exchange import EXCHANGE
 from server.live.connection.codec import CODECS, JSON, Codec
 from server.live.connection.websocket import WebSocket
 from server.live.hub.hub import Hub
-from server.live.limits import RETRY_AFTER_S
 
 VERSION = "13"
 _KEY_BYTES = 16

@@ -13,13 +13,13 @@ import msgspec
 from aiohttp.web import BaseRequest
 from msgspec import Raw
 
-from protocol.errors import GuildwireError, Internal, LimitReached, Unauthenticated, Unavailable
+from protocol.errors import RETRY_AFTER_S, GuildwireError, Internal, LimitReached, Unauthenticated, Unavailable
 from protocol.frames import CloseCode, Hello, OpenOutcome, Position
 from protocol.ids import UserId
 from protocol.listening import EventPage
 from server.live.connection.codec import JSON
 from server.live.connection.receive_only import ReceiveOnlyConnection
-from server.live.limits import RETRY_AFTER_S, Limits
+from server.live.limits import Limits
 from server.live.session.stream import Page
 
 if TYPE_CHECKING:  # the hub imports connections

@@ -21,7 +21,6 @@ from aiohttp.web import StreamResponse
 from msgspec import Struct
 
 from actors.runtime.call import Call, Published
-from actors.runtime.cancellation import end
 from protocol.frames import CloseCode
 from protocol.ids import SessionId, UserId
 from protocol.registry import Query
@@ -46,6 +45,7 @@ from server.live.session.session import Session, State
 from storage.bus import Bus, LocalBus
 from storage.database import Pool
 from storage.inbox import write_acks
+from storage.supervision import Supervised
 
 log = structlog.get_logger()
 
@@ -124,7 +124,7 @@ class Hub:
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
-        self._housekeeping: asyncio.Task[None] | None = None
+        self.housekeeping = Supervised("live housekeeping", self._run_housekeeping)
 
     # Start and stop
 
@@ -132,19 +132,33 @@ class Hub:
         """Receive signals, and start the housekeeping."""
         self._loop = asyncio.get_running_loop()
         self.topics.start()
-        self._housekeeping = self._loop.create_task(self._run_housekeeping(), name="live housekeeping")
+        self.housekeeping.start()
 
     async def drain(self) -> None:
-        """Close all connections once their commands are answered, and accept no new ones; returns when all are gone."""
+        """Close all connections once their commands are answered, and accept no new ones; returns when all are gone.
+
+        A connection that is still open after ``drain_s`` and ``close_s`` is cut.
+        """
         self._draining = True
-        for connection in self._connections:
+        for connection in tuple(self._connections):
+            self._drain(connection)
+        try:
+            async with asyncio.timeout(self.limits.drain_s + self.limits.close_s):
+                await self._empty.wait()
+        except TimeoutError:
+            log.warning("live.drain_cut", action="cut", connections=len(self._connections))
+            for connection in tuple(self._connections):
+                connection.cut()
+
+    def _drain(self, connection: Connection) -> None:
+        try:
             connection.drain(random.random() * self.limits.reconnect_spread_s)
-        await self._empty.wait()
+        except Exception as error:
+            self._cut(connection, "live.drain_failed", error)
 
     async def stop(self) -> None:
         """Write the last acks. Call it after ``drain``."""
-        if self._housekeeping is not None:
-            await end(self._housekeeping)
+        await self.housekeeping.stop()
         self._wheel.stop()
         await self.acks.flush()
 
@@ -162,8 +176,13 @@ class Hub:
         )
 
     async def serve(self, connection: ReceiveOnlyConnection) -> None:
-        """Run a connection over plain HTTP to its end."""
+        """Run a connection over plain HTTP to its end.
+
+        One that arrives while the server drains is drained at once: ``drain`` has passed.
+        """
         self.add(connection)
+        if self._draining:
+            self._drain(connection)
         try:
             await connection.run()
         finally:
@@ -268,9 +287,9 @@ class Hub:
         verified = self._verify(token)
         return TokenClaims(verified.principal, self._loop.time() + verified.expires_at - self._wall())
 
-    def revoke(self, session_id: SessionId) -> None:
-        """A sign-in was revoked: close its connections for good."""
-        for connection in self._connections:
+    def revoke(self, user_id: UserId, session_id: SessionId) -> None:
+        """A user's sign-in was revoked: close its connections for good."""
+        for connection in self._connections_of(user_id):
             principal = connection.session.principal
             if principal is not None and principal.session_id == session_id:
                 connection.close(CloseCode.REVOKED)

@@ -31,7 +31,7 @@ from protocol.topics import Topic, TopicKind, parse_topic
 from server.edge.guards import invalid
 from server.edge.rates import Rate
 from server.live.connection.codec import Codec
-from server.live.limits import BUSY_RETRY_AFTER_S, Limits
+from server.live.limits import REQUEST_RETRY_AFTER_S, Limits
 from server.live.session.effects import (
     Effect,
     RecheckTopics,
@@ -113,7 +113,7 @@ class Requests:
         principal = self.principal
         try:
             if self.commands_pending >= self._limits.in_flight_max:
-                raise LimitReached(limit="in_flight", retry_after_s=BUSY_RETRY_AFTER_S)
+                raise LimitReached(limit="in_flight", retry_after_s=REQUEST_RETRY_AFTER_S)
             self._rates.take_command(principal.user_id.int)
             submit = decode_command(self._codec, frame, principal)
             if submit.declared.rate is not None:
@@ -138,7 +138,7 @@ class Requests:
         """Check a query and run it, now or after the others, or refuse it."""
         try:
             if len(self._queries_waiting) >= self._limits.queries_waiting_max:
-                raise LimitReached(limit="queries", retry_after_s=BUSY_RETRY_AFTER_S)
+                raise LimitReached(limit="queries", retry_after_s=REQUEST_RETRY_AFTER_S)
             self._rates.take_query(self.principal.user_id.int)
             run = decode_query(self._codec, frame, self.principal)
         except Rejected as refusal:

@@ -42,7 +42,7 @@ from protocol.roles import Principal
 from server.edge.guards import invalid
 from server.edge.token_bucket import TokenBucket
 from server.live.connection.codec import Codec
-from server.live.limits import BUSY_RETRY_AFTER_S, Limits
+from server.live.limits import REQUEST_RETRY_AFTER_S, Limits
 from server.live.session.effects import (
     Authenticate,
     Close,
@@ -252,7 +252,7 @@ class Session:
 
     def _refresh(self, frame: Refresh) -> None:
         if self._refreshing:
-            self._refuse(frame.id, LimitReached(limit="refreshes", retry_after_s=BUSY_RETRY_AFTER_S))
+            self._refuse(frame.id, LimitReached(limit="refreshes", retry_after_s=REQUEST_RETRY_AFTER_S))
             return
         self._refreshing = True
         self.effects.append(Reauthenticate(frame.token, frame.id))

@@ -280,7 +280,7 @@ class TestRefresh:
         stolen = await place.accounts.register(ADA, request())
         current = await place.refresh(stolen.refresh_token)
         closed: list[SessionId] = []
-        place.tokens.on_revoked = closed.append
+        place.tokens.on_revoked = lambda user_id, session_id: closed.append(session_id)
         await place.node.advance(timedelta(seconds=REFRESH_GRACE_S))
 
         with pytest.raises(Unauthenticated) as caught:

@@ -285,7 +285,7 @@ async def test_a_revoked_sign_in_ends_stream_and_poll(live: LiveServer) -> None:
     async with open_stream(live.url, live.token(bob)) as stream:
         waiting = asyncio.create_task(poll(live.url, live.token(bob), since=since))
         await _connections(live, 2)
-        live.hub.revoke(SessionId(BOB))
+        live.hub.revoke(BOB, SessionId(BOB))
         bye = await stream.end()
         status, problem = await waiting
 

@@ -30,7 +30,6 @@ from storage.inbox import (
     may_meet,
     may_see,
     position,
-    read_page,
     read_pages,
 )
 from tests.support.live_server import acting
@@ -98,7 +97,7 @@ async def live_and_replayed(pool: Pool, to: Ref, event: Event, content: Row | No
     await put(pool, ADA, 1, to, event)
     shown = None if content is None else PutRow(content)
     published = Published(to, 1, AT, "cause-1", Emitted(event, (ADA,), shown), [1])
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
     return JSON.event(1, JSON.body(render_published(published))), render_entry(entry, JSON)
 
 
@@ -148,7 +147,7 @@ async def test_an_unknown_event_is_passed_on(pool: Pool) -> None:
     )
     await pool.execute("UPDATE journal SET type = 'user.teleported', data = '{\"to\": \"Mars\"}'")
 
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
     frame = msgspec.json.decode(render_entry(entry, JSON))
 
     assert (frame["type"], frame["data"]) == ("user.teleported", {"to": "Mars"})
@@ -160,7 +159,7 @@ async def test_an_event_with_outdated_fields_is_passed_on(pool: Pool) -> None:
     )
     await pool.execute("UPDATE journal SET data = '{\"counts\": 5}'")
 
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
 
     assert msgspec.json.decode(render_entry(entry, JSON))["data"] == {"counts": 5}
 

@@ -239,7 +239,7 @@ async def _sends_invalid_bytes(live: LiveServer, connection: ClientConnection) -
 async def _is_revoked(live: LiveServer, connection: ClientConnection) -> None:
     await hello(live, connection, live.token(ada))
     await connection.recv()
-    live.hub.revoke(SessionId(ADA))
+    live.hub.revoke(ADA, SessionId(ADA))
     await ended(connection)
 
 
@@ -302,7 +302,7 @@ async def test_an_ended_stream_or_poll_is_not_counted_any_more(node: Node, accep
             await wait_for(live, CAP)
             full = await try_connect(live)
             if how == "revoked":
-                live.hub.revoke(SessionId(ADA))
+                live.hub.revoke(ADA, SessionId(ADA))
             else:
                 for writer in writers:
                     writer.transport.abort()

@@ -273,7 +273,7 @@ async def test_a_message_of_the_wrong_type_closes(live: LiveServer, message: str
 
 async def test_a_revoked_sign_in_closes_its_own_websockets_only(live: LiveServer) -> None:
     async with live.client(ada) as client, live.client(bob) as other:
-        live.hub.revoke(SessionId(ADA))
+        live.hub.revoke(ADA, SessionId(ADA))
         end = await client.end()
         await other.send(frame="ping")
         await other.until("pong")
