@@ -2,14 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.json import Encoder
 
 from protocol.errors import Rejected
-from protocol.events import Event, Row
+from protocol.events import Event, Row, event_json
 from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
 
 #: In a fixed order: what is told live has to look like what is read again later.
@@ -172,13 +172,15 @@ class Emitted(Struct, gc=False):
     audience: tuple[UserId, ...]
     #: Free text that is shown with the event, but is not part of it.
     content: PutRow | None = None
+    #: Public fields of the entity's view that changed; None: none, or it is the first event, which says them itself.
+    changes: dict[str, Any] | None = None
     _json: bytes = b""
 
     @property
     def json(self) -> bytes:
-        """The event, encoded once for the journal and for all who hear of it."""
+        """The event and its changes, encoded once for the journal and for every reader."""
         if not self._json:
-            self._json = _encode(self.event)
+            self._json = event_json(self.event, self.changes)
         return self._json
 
 

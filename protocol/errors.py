@@ -23,6 +23,10 @@ RETRY_AFTER_S = 1.0
 _CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
+#: code → class, for rendering a stored refusal again.
+ERRORS: dict[str, type["GuildwireError"]] = {}
+
+
 class GuildwireError(Exception):
     """The root: a machine ``code``, an HTTP ``status`` and fields for whoever renders it."""
 
@@ -35,14 +39,11 @@ class GuildwireError(Exception):
 
     def __init_subclass__(cls) -> None:
         cls.code = _CAMEL.sub("_", cls.__name__).lower()
+        assert cls.code not in ERRORS, f"the error {cls.code} is declared twice"
         ERRORS[cls.code] = cls
 
     def __str__(self) -> str:
         return f"{self.code} {self.fields}" if self.fields else self.code
-
-
-#: code → class, for rendering a stored refusal again.
-ERRORS: dict[str, type[GuildwireError]] = {}
 
 
 class Rejected(GuildwireError):

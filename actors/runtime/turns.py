@@ -241,9 +241,23 @@ class Runtime:
         self._states.ask(activation.to, read)
 
     def _ask_facts(self, activation: Activation, handler: Handler) -> None:
+        """Have the facts of the next command loaded; what the actor refuses before that is decided without them."""
         assert handler.facts is not None
-        activation.waiting = True
         call = activation.mailbox[0]
+        try:
+            ask = handler.asks(self._actor(activation, call), call.command)
+        except Rejected as refusal:
+            activation.mailbox.popleft()
+            call.refusal = refusal
+            self._turn(activation, handler, call, None)
+            self._step(activation)
+            return
+        except Exception as error:
+            activation.mailbox.popleft()
+            self._crashed(call, "ask", error)
+            self._step(activation)
+            return
+        activation.waiting = True
 
         def loaded(facts: Any) -> None:
             activation.waiting = False
@@ -257,7 +271,13 @@ class Runtime:
                 self._turn(activation, handler, call, facts)
             self._step(activation)
 
-        self._facts[handler.facts].ask((call.command, call.principal, self.clock.now()), loaded)
+        self._facts[handler.facts].ask(ask, loaded)
+
+    def _actor(self, activation: Activation, call: Call) -> Actor[Any]:
+        """The actor as it is now, for one turn."""
+        assert activation.row is not None
+        turn = Turn(self.clock.now(), call.principal, self.new_id, activation.row.version)
+        return self._actors[call.to.kind](call.to.id, activation.state, turn)
 
     def _turn(self, activation: Activation, handler: Handler, call: Call, facts: Any) -> None:
         """Decide one command and send the decision on its way."""
@@ -282,10 +302,8 @@ class Runtime:
 
     def _decide(self, activation: Activation, handler: Handler, call: Call, facts: Any) -> tuple[Actor[Any], Decision]:
         assert activation.row is not None
-        now = self.clock.now()
         row = activation.row
-        turn = Turn(now, call.principal, self.new_id, row.version)
-        actor = self._actors[call.to.kind](call.to.id, activation.state, turn)
+        actor = self._actor(activation, call)
         refusal: Rejected | None = call.refusal
         reply = None
         if refusal is None:
@@ -300,7 +318,7 @@ class Runtime:
                 assert not actor.emitted, f"{type(call.command).__name__} refused after it had emitted"
                 refusal = rejected
         if refusal is not None:
-            actor = self._actors[call.to.kind](call.to.id, activation.state, turn)
+            actor = self._actor(activation, call)
             answer = _encoder.encode({"code": refusal.code, "fields": refusal.fields})
         else:
             answer = _DONE if reply is None else _encoder.encode(reply)
@@ -316,13 +334,12 @@ class Runtime:
 
     def _decision(self, row: Stored, actor: Actor[Any], call: Call, entry: Logged) -> Decision:
         state = None
+        actor.finish()
         effects: list[Effect] = actor.effects
         assert len(actor.emitted) <= EVENTS_MAX, f"{call.to} has {len(actor.emitted)} events in one turn"
         if actor.emitted:
             state = _encoder.encode(actor.state)
             assert len(state) <= STATE_BYTES_MAX, f"{call.to} has a state of {len(state)} bytes"
-            for read_row in actor.rows():
-                actor.put(read_row)
         assert len(effects) <= EFFECTS_MAX, f"{call.to} has {len(effects)} effects in one turn"
         return Decision(
             to=call.to,

@@ -13,18 +13,17 @@ A session:            rotate                        the token before the current
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from msgspec import Struct
 
-from actors.actor import handles
-from actors.user.codes import Codes
-from actors.user.devices import Devices
-from actors.user.notifications import Notifications
-from actors.user.state import Session, UserState, apply
+from actors.actor import Actor, actor, handles
+from actors.records import records_of
+from actors.user import codes, devices, notifications
+from actors.user.state import Session, UserState, after
 from protocol.code.terms import UNIQUE_PHONE
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
-from protocol.events import Event, Row
+from protocol.events import Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
 from protocol.notification.types import Party
 from protocol.roles import PROVIDERS, Role
@@ -65,11 +64,12 @@ from protocol.user.terms import (
 from protocol.user.views import Rotated, SessionGrant
 
 
-class User(Devices, Notifications, Codes):
-    """Roles and sessions of one user; the rest of them is inherited."""
+@actor(Kind.USER)
+class User(Actor[UserState]):
+    """One user: roles and sessions here, the rest in parts."""
 
-    kind: ClassVar[Kind] = Kind.USER
     state_type: ClassVar[type[Struct]] = UserState
+    parts = (codes, devices, notifications, records_of(Kind.USER))
 
     # The account
 
@@ -262,6 +262,10 @@ class User(Devices, Notifications, Codes):
 
     # What follows from the state
 
+    @property
+    def user_id(self) -> UserId:
+        return UserId(self.actor_id)
+
     def audience(self) -> Iterable[UserId]:
         return (self.user_id,)
 
@@ -290,6 +294,4 @@ class User(Devices, Notifications, Codes):
             last_login_at=state.last_login_at,
         )
 
-    @staticmethod
-    def apply(state: Any, event: Event) -> Any:
-        return apply(state, event)
+    evolve = staticmethod(after)

@@ -7,7 +7,6 @@ from contextlib import suppress
 import structlog
 
 from actors.runtime.call import Published
-from protocol.notification.types import DRIVEN_BY
 from storage.database import UNWRITABLE
 from storage.outbox import TAKE_MAX
 from storage.supervision import Supervised
@@ -46,8 +45,8 @@ class OutboxRelay:
     def on_event(self, published: Published) -> None:
         """An event was committed: if people are to be told of it, call for a round."""
         event = published.emitted.event
-        told = DRIVEN_BY.get(type(event))
-        if told is not None and (told.when is None or told.when(event)):
+        tell = event.tell
+        if tell is not None and (tell.when is None or tell.when(event)):
             self._called.set()
 
     async def _run(self) -> None:

@@ -33,6 +33,9 @@ auth.sign_up                   ok       ok       ok       ok       ok       ok
 auth.switch_role               401      ok       ok       ok       ok       ok
 auth.verify_email              401      ok       ok       ok       ok       ok
 auth.verify_phone              401      ok       ok       ok       ok       ok
+address.drop                   401      ok       ok       ok       ok       ok
+address.list                   401      ok       ok       ok       ok       ok
+address.put                    401      ok       ok       ok       ok       ok
 booking.approve                401      403      ok       ok       ok       403
 booking.auto_release           never    never    never    never    never    never
 booking.cancel                 401      ok       ok       ok       ok       ok

@@ -17,12 +17,12 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from actors.actor import ACTORS
 from protocol.booking.commands import CreateBooking
 from protocol.booking.views import BookingReply
 from protocol.errors import Fault
 from protocol.ids import ServiceId
 from server.app.config import Config, LimitsConfig
-from server.app.node import ACTORS
 from server.client import Client, Event, Rest
 from server.client.rest import Answer, SignedIn
 from server.ops.verify import verify

@@ -23,7 +23,7 @@ from storage.actors import Answer, Stored, load_answers, load_states
 from storage.commit import Committer
 from storage.database import Pool
 from storage.outcomes import OK, Committed
-from tests.support.kernel import NOW, hidden, sample
+from tests.support.kernel import NOW, sample, sample_event
 
 BANK = "system.bank/EUR"
 
@@ -51,7 +51,7 @@ class CounterState(Struct, frozen=True):
     value: int
 
 
-@hidden
+@sample_event("counter.moved")
 class CounterMoved(Event, frozen=True):
     """The counter has another value."""
 
@@ -188,7 +188,7 @@ class Counter(Actor[CounterState]):
         return Counted(self.value)
 
     @staticmethod
-    def apply(state: Any, event: Event) -> CounterState:
+    def evolve(state: Any, event: Event) -> CounterState:
         assert isinstance(event, CounterMoved)
         return CounterState(event.value)
 
@@ -203,7 +203,7 @@ class AccountState(Struct, frozen=True):
     payments: int
 
 
-@hidden
+@sample_event("account.paid")
 class AccountPaid(Event, frozen=True):
     """Money has moved."""
 
@@ -233,7 +233,7 @@ class Account(Actor[AccountState]):
         return Counted(payments)
 
     @staticmethod
-    def apply(state: Any, event: Event) -> AccountState:
+    def evolve(state: Any, event: Event) -> AccountState:
         assert isinstance(event, AccountPaid)
         return AccountState(event.payments)
 
@@ -251,7 +251,7 @@ class HolderState(Struct, frozen=True):
     staff_id: UserId
 
 
-@hidden
+@sample_event("holder.chose")
 class HolderChose(Event, frozen=True):
     """Somebody's time is held."""
 
@@ -281,7 +281,7 @@ class Holder(Actor[HolderState]):
         return HolderState(facts.free[0])
 
     @staticmethod
-    def apply(state: Any, event: Event) -> HolderState:
+    def evolve(state: Any, event: Event) -> HolderState:
         assert isinstance(event, HolderChose)
         return HolderState(event.staff_id)
 

@@ -22,6 +22,7 @@ from argon2 import PasswordHasher
 from msgspec import Struct
 from multidict import CIMultiDictProxy
 
+from actors.actor import ACTORS
 from actors.runtime.call import SYSTEM_PRINCIPAL
 from protocol.booking.commands import (
     ApproveBooking,
@@ -48,7 +49,6 @@ from server.accounts import passwords
 from server.accounts.bulk import NewAccount, make_accounts
 from server.app.bootstrap import Server, open_server
 from server.app.config import AuthConfig, Config, DevConfig, LimitsConfig, ServerConfig
-from server.app.node import ACTORS
 from server.client import Client, Event, Rest
 from server.ops.verify import verify
 

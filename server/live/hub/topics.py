@@ -13,7 +13,7 @@ from server.live.hub.presence import Presence
 from server.live.hub.rendering import EventBody, render_ephemeral
 from storage.bus import Bus
 from storage.database import Pool
-from storage.inbox import may_meet, may_see
+from storage.rights import may_meet, may_see
 
 
 class Topics:

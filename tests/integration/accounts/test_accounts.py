@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from structlog.testing import capture_logs
 
 from actors.runtime.call import Published
-from actors.user import User
+from actors.user.actor import User
 from protocol.auth.procedures import ActAs, Refresh, Register, SignIn
 from protocol.auth.views import Tokens
 from protocol.errors import EmailTaken, Forbidden, Invalid, LimitReached, NotFound, Unauthenticated

@@ -24,14 +24,13 @@ from server.live.hub.topics import allowed_topics
 from server.live.limits import Limits
 from storage.database import Pool
 from storage.inbox import (
-    _VISIBLE,
     Behind,
     load_positions,
-    may_meet,
-    may_see,
     position,
     read_pages,
 )
+from storage.rights import VISIBLE, may_meet, may_see
+from tests.support.kernel import sample_event
 from tests.support.live_server import acting
 from tests.support.postgres import TestPostgres
 
@@ -40,6 +39,7 @@ BUSINESS, BOOKING, THREAD = UUID(int=90), UUID(int=91), UUID(int=92)
 AT = datetime(2026, 3, 29, 9, 30, 0, 250_000, tzinfo=UTC)
 
 
+@sample_event("sample.happened")
 class SampleHappened(Event, frozen=True, kw_only=True):
     """An event with every value whose order or form the log does not keep."""
 
@@ -59,9 +59,6 @@ def _sample_event() -> Iterator[None]:
     EVENTS[SampleHappened.type] = SampleHappened
     yield
     del EVENTS[SampleHappened.type]
-
-
-del EVENTS[SampleHappened.type]  # registered only while these tests run
 
 
 async def put(pool: Pool, user_id: UserId, seq: int, to: Ref, event: Event, *, at: datetime = AT) -> None:
@@ -278,7 +275,7 @@ async def test_visibility_by_kind(pool: Pool, user_id: UserId, seen: set[Kind]) 
 
 
 def test_every_kind_has_a_visibility_rule() -> None:
-    assert {*_VISIBLE, Kind.USER} == set(Kind)
+    assert {*VISIBLE, Kind.USER} == set(Kind)
 
 
 async def test_presence_is_visible_to_users_who_share_a_conversation_or_a_business(pool: Pool) -> None:

@@ -19,10 +19,10 @@ from websockets.typing import Subprotocol
 from protocol.frames import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from protocol.ids import SessionId, UserId
 from server.app.config import LimitsConfig, ServerConfig
-from server.app.facts import fact_loaders
 from server.live.limits import Limits
 from storage.database import Pool
-from storage.queries.booking_facts import Catalogue
+from storage.offers import OfferCache
+from storage.registry import Sources, bound_loaders
 from tests.support.event_stream import PATH
 from tests.support.live_server import TIMEOUT_S, LiveServer, acting, open_live
 from tests.support.runtime import Node, make_runtime
@@ -37,7 +37,7 @@ LIMITS = Limits(connections_per_address_max=CAP, close_s=0.2, hello_s=0.5, pong_
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    async with make_runtime(database_dsn, pool, {}, fact_loaders(pool, Catalogue(pool))) as node:
+    async with make_runtime(database_dsn, pool, {}, bound_loaders(Sources(pool=pool, offers=OfferCache(pool)))) as node:
         yield node
 
 

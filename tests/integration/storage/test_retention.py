@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from actors.actor import ACTORS
 from protocol.booking.views import GetTimeline
 from protocol.frames import OpenOutcome
 from protocol.ids import BookingId
@@ -14,7 +15,6 @@ from protocol.notice.commands import SendNotification
 from protocol.notification.views import ListNotifications
 from protocol.snapshot import GetSnapshot
 from server.app.config import RetentionConfig
-from server.app.node import ACTORS
 from server.ops.jobs import Daily, Job
 from server.ops.nightly import retention_jobs
 from server.ops.verify import verify

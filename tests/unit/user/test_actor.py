@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.user import User, UserState
+from actors.user.actor import User
+from actors.user.state import UserState
 from protocol.delivery.channels import Channel
 from protocol.effects import ClaimKey, Effect, PutRow
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Rejected, Unauthenticated

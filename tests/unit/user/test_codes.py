@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from actors.user import User
+from actors.user.actor import User
 from protocol.code.commands import ResetByCode, SendCode, SetPassword, VerifyContact
 from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
 from protocol.code.facts import ContactFacts
