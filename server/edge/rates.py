@@ -9,6 +9,7 @@ from msgspec import Struct
 from protocol.errors import LimitReached
 from protocol.ids import UserId
 from protocol.registry import Declaration
+from server.edge.config import LimitsConfig
 
 #: Addresses or users that one rate limit remembers.
 RATE_KEYS_MAX = 50_000
@@ -77,6 +78,23 @@ class RateLimiter:
         if len(self._full_at) >= self._keys_max:
             del self._full_at[next(iter(self._full_at))]
         self._full_at[key] = full_at + self._token_s
+
+
+#: How many seconds' worth of a configured rate may come at once.
+BURST_S = 4.0
+
+
+def configured_rates(limits: LimitsConfig) -> RateLimits:
+    """The rates that the section [limits] sets, each with its burst."""
+
+    def rate(per_s: float) -> Rate:
+        return Rate(per_s, max(1, round(per_s * BURST_S)))
+
+    return RateLimits(
+        requests_per_address=rate(limits.requests_per_address_per_s),
+        commands_per_user=rate(limits.commands_per_s),
+        queries_per_user=rate(limits.queries_per_s),
+    )
 
 
 class Limiters:

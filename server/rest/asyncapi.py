@@ -30,12 +30,11 @@ from protocol.frames import (
 )
 from protocol.registry import Declaration, Mode
 from protocol.topics import ONLINE, TYPING
+from server.edge.event_route import EVENTS_PATH, SOCKET_PATH
 from server.rest.endpoints import is_internal
 from server.rest.schemas import Schemas
 
 ASYNCAPI_VERSION = "3.0.0"
-SOCKET_PATH = "/v1/socket"
-EVENTS_PATH = "/v1/events"
 
 Json = dict[str, Any]
 StructType = type[Struct]

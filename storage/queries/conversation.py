@@ -32,6 +32,7 @@ from protocol.instants import Instant
 from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
+from storage.registry import answers
 
 _members = msgspec.json.Decoder(list[MemberView])
 _threads = Cursor(tuple[Instant, UUID])
@@ -83,6 +84,7 @@ THREADS_LISTED = _THREADS.format(mine=_LISTED)
 THREADS_ONE = _THREADS.format(mine=_ONE)
 
 
+@answers(ListConversations)
 async def list_conversations(pool: Pool, query: ListConversations, principal: Principal) -> ConversationPage:
     """Show a page of the reader's threads in the active role. Raises: Invalid."""
     after_at, after_id = _threads.read(query.cursor) or (None, None)
@@ -95,6 +97,7 @@ async def list_conversations(pool: Pool, query: ListConversations, principal: Pr
     return ConversationPage(items=items, next_cursor=next_cursor, as_of=found[0]["as_of"])
 
 
+@answers(GetConversation)
 async def get_conversation(pool: Pool, query: GetConversation, principal: Principal) -> ConversationDetail:
     """Show one of the reader's threads. Raises: NotFound."""
     (row,) = await pool.fetch(THREADS_ONE, principal.user_id, sorted(roles_seen(principal)), query.conversation_id)
@@ -141,6 +144,7 @@ SELECT {AS_OF}, m.*
 """
 
 
+@answers(ListMessages)
 async def list_messages(pool: Pool, query: ListMessages, principal: Principal) -> MessagePage:
     """Show what was said in one of the reader's threads, newest first. Raises: NotFound, Invalid."""
     (before,) = _messages.read(query.cursor) or (None,)

@@ -23,6 +23,7 @@ from protocol.roles import Principal
 from protocol.user.rows import Person
 from storage.database import Pool
 from storage.queries.page import AS_OF
+from storage.registry import answers
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,7 @@ async def load_known_users(pool: Pool, asks: Sequence[Sequence[UserId]]) -> list
     return [KnownUsers(frozenset(known.intersection(ids))) for ids in asks]
 
 
+@answers(GetPreferences)
 async def get_preferences(pool: Pool, query: GetPreferences, principal: Principal) -> PreferencesView:
     """Show somebody how they want to be reached. Raises: NotFound."""
     row = await pool.fetchrow(_OWN, principal.user_id)

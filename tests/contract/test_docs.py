@@ -22,9 +22,10 @@ from protocol.rates import HOUR_S, MINUTE_S, CommandRate
 from protocol.registry import BY_NAME
 from server.app.bootstrap import VERSION
 from server.app.cli import app
-from server.app.config import Config, DevConfig
+from server.app.config import Config
 from server.app.startup_banner import greet
 from server.demo.marketplace import make_marketplace
+from server.edge.config import DevConfig
 from storage.database import Pool
 from tests.support.documents import ROOT, table
 from tests.support.server import Site

@@ -20,7 +20,6 @@ from server.live.connection.outgoing import Outgoing, Slow
 from server.live.connection.receive_only import ReceiveOnlyConnection
 from server.live.limits import Limits
 
-MEDIA_TYPE = "text/event-stream"
 _LAST_CHUNK = b"0\r\n\r\n"
 #: What a body begins with: the codec's own, and the renderer's first field.
 _TYPE_AT = len(b'"type":"')

@@ -12,7 +12,7 @@ from protocol.business.commands import RegisterBusiness
 from protocol.errors import LimitReached
 from protocol.rates import HOUR_S
 from protocol.registry import BY_TYPE
-from server.app.config import LimitsConfig
+from server.edge.config import LimitsConfig
 from tests.support.gateway import Client as Line
 from tests.support.gateway import line_to
 from tests.support.server import Person, Response, Site, codes_of, make_config, open_site, outcome_of

@@ -18,8 +18,8 @@ from websockets.typing import Subprotocol
 
 from protocol.frames import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from protocol.ids import SessionId, UserId
-from server.app.config import LimitsConfig, ServerConfig
 from server.app.facts import fact_loaders
+from server.edge.config import LimitsConfig, ServerConfig
 from server.live.limits import Limits
 from storage.database import Pool
 from storage.queries.booking_facts import Catalogue

@@ -18,7 +18,7 @@ from protocol.booking.events import PaymentReturned
 from protocol.ids import BookingId, PaymentId
 from protocol.payment.terms import GatewayEvent
 from server.payments.gateway import GatewayDown, GatewayRefused
-from server.payments.part import open_sandbox_payments
+from server.payments.part import open_sandbox
 from server.payments.refunds import ASKS_MAX, Refunds
 from server.payments.sandbox.gateway import SENDS_MAX, Sandbox
 from server.payments.sandbox.wire import WEBHOOK_PATH
@@ -310,9 +310,9 @@ class TestSecret:
 
         secrets = []
         for _ in range(2):
-            opened = open_sandbox_payments(pool, Nobody(), now=lambda: datetime.now(UTC), keys_dir=tmp_path / "keys")
-            async with opened as payments:
-                secrets.append(payments.sandbox._secret)
+            payments = open_sandbox(pool, Nobody(), now=lambda: datetime.now(UTC), keys_dir=tmp_path / "keys")
+            secrets.append(payments.sandbox._secret)
+            await payments.stop()
 
         assert secrets[0] == secrets[1]
         assert len(secrets[0]) > 40
