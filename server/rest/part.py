@@ -48,10 +48,13 @@ class Listener:
 
     async def stop(self) -> None:
         """Let every part say goodbye to its clients, then finish the requests under way and close."""
-        if self._listens:
-            for part in self.parts.opened:
-                await part.drain()
-        if self._runner is not None:
+        if self._runner is None:
+            return
+        try:
+            if self._listens:
+                for part in self.parts.opened:
+                    await part.drain()
+        finally:
             await self._runner.cleanup()
 
     def _app(self) -> HttpApp:
