@@ -17,6 +17,7 @@ from protocol.delivery.channels import Channel
 from protocol.device.commands import ForgetDevice
 from protocol.device.terms import ForgetReason
 from protocol.ids import DeliveryId, Kind, Ref
+from protocol.rates import Rate
 from server.delivery.adapters import Adapter, Message, Outcome, Suppressed, TryLater
 from server.delivery.channels.email.composer import EmailComposer
 from server.delivery.channels.email.smtp import Smtp
@@ -34,7 +35,6 @@ from server.delivery.outbox_relay import OutboxRelay
 from server.delivery.router import DeliveryRouter
 from server.delivery.worker import DeliveryWorker, NotAttempted, Terms
 from server.edge.node import Node
-from server.edge.rates import Rate
 from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, reclaim
 from storage.outbox import tell

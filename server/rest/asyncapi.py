@@ -177,8 +177,8 @@ class _Writer:
                 "reply": {"channel": _ref("channels", "socket"), "messages": _in_channel("socket", answers)},
                 "x-roles": sorted(declaration.by),
             }
-            if declaration.rate is not None:
-                operations[declaration.name]["x-rate"] = declaration.rate
+            if rate := declaration.rate:
+                operations[declaration.name]["x-rate"] = {"times": rate.burst, "window_s": rate.window_s}
         operations["send.session"] = _operation("send", self._out)
         operations["send.events"] = _operation("send", self._events)
         operations["send.ephemeral"] = _operation("send", self._ephemeral)

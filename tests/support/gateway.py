@@ -23,10 +23,11 @@ from websockets.typing import Subprotocol
 from protocol.errors import Unauthenticated
 from protocol.frames import SUBPROTOCOL_JSON
 from protocol.ids import SessionId, UserId
+from protocol.rates import Rate
 from protocol.registry import Query
 from protocol.roles import Principal, Role
 from server.edge.event_route import EVENTS_PATH
-from server.edge.rates import Limiters, Rate, RateLimits
+from server.edge.rates import Limiters, RateLimits
 from server.live.connection.events import Events
 from server.live.hub.hub import Hub, QueryHandler
 from server.live.limits import Limits

@@ -24,11 +24,11 @@ from protocol.frames import (
     Unsubscribe,
 )
 from protocol.ids import UserId
+from protocol.rates import Rate
 from protocol.registry import Declaration
 from protocol.roles import Principal
 from protocol.topics import Topic, TopicKind, parse_topic
 from server.edge.guards import invalid
-from server.edge.rates import Rate
 from server.live.connection.codec import Codec
 from server.live.limits import Limits
 from server.live.session.decode_request import read_command, read_query

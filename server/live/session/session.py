@@ -35,6 +35,7 @@ from protocol.frames import (
     Welcome,
     parse_position,
 )
+from protocol.rates import Rate
 from protocol.roles import Principal
 from protocol.topics import Topic
 from server.edge.guards import invalid
@@ -109,7 +110,7 @@ class Session:
         self._codec = codec
         self._limits = limits
         self._rates = rates
-        self._flood = TokenBucket(limits.frames_per_s, limits.frames_burst, now)
+        self._flood = TokenBucket(Rate(limits.frames_per_s, int(limits.frames_burst)))
         self._heartbeat_s = limits.heartbeat_s * (1.0 - limits.heartbeat_jitter * jitter)
         self._alarms = {Alarm.OPENED: now + limits.hello_s}
         self._since: Position | None = None

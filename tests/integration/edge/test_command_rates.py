@@ -26,7 +26,7 @@ def own_rate() -> int:
     rate = BY_TYPE[RegisterBusiness].rate
     assert rate is not None
     assert rate.window_s == HOUR_S
-    return rate.times
+    return rate.burst
 
 
 async def by_route(site: Site, person: Person, key: str) -> Response:
