@@ -257,7 +257,7 @@ class TestResetting:
         async with open_site(database_dsn, make_config(tmp_path)) as site:
             ada = await site.person("Ada")
             email = ada.me.email
-            await site.server.reaching.stop(1)
+            await site.server.delivery.stop(1)
             await post(site, "reset-password", email=email)
             assert await site.node.pool.fetchval("SELECT state FROM deliveries WHERE template = 'reset.email'") == (
                 "waiting"
