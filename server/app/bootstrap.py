@@ -54,6 +54,7 @@ from server.ops.pid_file import Running, remove_pid_file, write_pid_file
 from server.payments.part import SandboxPayments, open_sandbox_payments
 from server.rest.app import HttpApp
 from server.rest.events_path import events_path
+from server.words.completeness import assert_complete
 from storage.database import OUTAGES
 
 log = structlog.get_logger()
@@ -144,6 +145,7 @@ async def _until(stop: asyncio.Event, database: Database) -> bool:
 async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
     """Serve a migrated database on the configured address; at the end every client is told, every command finished."""
     zone_names()  # read once, not in the first booking
+    assert_complete()
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(open_node(dsn, config))
         limiters = Limiters(_rates(config), by_command=config.limits.command_rates)

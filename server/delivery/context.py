@@ -13,7 +13,7 @@ from server.delivery.digest import Digest, digest_text, make_digest
 from server.delivery.renderer import NotificationRenderer, Scene, load_scene
 from server.delivery.suppression import not_now
 from server.delivery.worker import NotAttempted
-from server.words import Language, Words, language
+from server.words.languages import Language, Text, language
 from storage.database import Pool
 from storage.deliveries import Leased
 from storage.queries.notification import Kept, count_unread, load_notifications
@@ -52,21 +52,20 @@ class DeliveryContext:
         return self._words.body
 
     @property
-    def _words(self) -> Words:
+    def _words(self) -> Text:
         """Those of the notification, or of the digest; where there never was one, the template's, with the code."""
         if self.digest is not None:
-            return Words(
-                self.language.digest.title, digest_text(self.digest, self.language, self.reader.preferences.zone)
-            )
+            zone = self.reader.preferences.zone
+            return Text(self.language.say("digest.title"), digest_text(self.digest, self.language, zone))
         if self.kept is not None:
             told = NotificationRenderer(self.language, self.scene).tell(self.kept)
-            return Words(told.title, told.body)
+            return Text(told.title, told.body)
         if self.delivery.notification_id is not None:
-            return Words("", "")
-        title, body = self.language.words(self.delivery.template)
+            return Text("", "")
+        title, body = self.language.notification(self.delivery.template)
         if "{code}" in body and self.delivery.secret is None:
-            return Words("", "")
-        return Words(title, body.replace("{code}", self.delivery.secret or ""))
+            return Text("", "")
+        return Text(title, body.replace("{code}", self.delivery.secret or ""))
 
 
 async def brief(

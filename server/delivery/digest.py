@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.delivery.renderer import NotificationRenderer
-from server.words import Language
+from server.words.languages import Language
 from storage.queries.notification import Kept
 
 #: Notifications that one digest lists; of those beyond it only the number is told.
@@ -41,8 +41,8 @@ def make_digest(kept: Sequence[Kept], teller: NotificationRenderer) -> Digest:
 
 def digest_text(digest: Digest, spoken: Language, zone: str) -> str:
     """A digest in plain text: a greeting line, then for each item when, what, and the sentence."""
-    parts = [spoken.digest.opening]
+    parts = [spoken.say("digest.opening")]
     parts += [f"{spoken.moment(item.at, zone)}\n{item.title}\n{item.body}".rstrip() for item in digest.items]
     if digest.more:
-        parts.append(spoken.digest.more.format(count=digest.more))
+        parts.append(spoken.say("digest.more", count=str(digest.more)))
     return "\n\n".join(parts)

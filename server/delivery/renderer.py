@@ -13,7 +13,7 @@ from protocol.money import Money
 from protocol.notice.events import NotificationSent
 from protocol.notice.rows import Notice
 from protocol.notification.views import NotificationView
-from server.words import Language, Words
+from server.words.languages import Language, Text
 from storage.database import Pool
 from storage.queries.notification import About, Kept, load_bookings, load_notices
 from storage.queries.user import load_names
@@ -79,14 +79,14 @@ class NotificationRenderer:
             at=kept.at,
         )
 
-    def _text(self, kept: Kept) -> Words:
-        title, body = self.language.words(kept.type)
+    def _text(self, kept: Kept) -> Text:
+        title, body = self.language.notification(kept.type)
         if kept.event is None:
-            return Words(title, "")
+            return Text(title, "")
         if isinstance(kept.event, NotificationSent):
             notice = self.scene.notices.get(kept.event.notice_id)
-            return Words(title, body) if notice is None else Words(notice.title, notice.body)
-        return Words(title, body.format_map(_Words(self._words(kept, kept.event), self.language)))
+            return Text(title, body) if notice is None else Text(notice.title, notice.body)
+        return Text(title, body.format_map(_Words(self._words(kept, kept.event), self.language)))
 
     def _words(self, kept: Kept, event: Event) -> dict[str, str]:
         fields = asdict(event)
@@ -108,7 +108,7 @@ class NotificationRenderer:
         return words
 
     def _name(self, user_id: UserId) -> str:
-        return "Guildwire" if user_id == SYSTEM else self.scene.names.get(user_id, self.language.somebody)
+        return "Guildwire" if user_id == SYSTEM else self.scene.names.get(user_id, self.language.formats.someone)
 
 
 class _Words(dict[str, str]):
@@ -116,7 +116,7 @@ class _Words(dict[str, str]):
 
     def __init__(self, words: Mapping[str, str], spoken: Language) -> None:
         super().__init__(words)
-        self._somebody = spoken.somebody
+        self._somebody = spoken.formats.someone
 
     def __missing__(self, name: str) -> str:
         return self._somebody if name in ("by", "customer", "staff") else "…"

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from protocol.money import Money
-from server.words import language
-from server.words.emails import EmailWords
+from server.words.languages import Language
 from storage.queries.booking_email import BookingEmailView
 
 
-def booking_details(occasion: BookingEmailView, words: EmailWords, *, for_customer: bool) -> Iterator[tuple[str, str]]:
+def booking_details(occasion: BookingEmailView, words: Language, *, for_customer: bool) -> Iterator[tuple[str, str]]:
     """Label and value of each line, in the reader's language; times are on the booking's own clocks.
 
     The place may be the customer's home: only they read it in a letter, which stays when the right to see it has gone.
@@ -23,5 +22,5 @@ def booking_details(occasion: BookingEmailView, words: EmailWords, *, for_custom
         if where := occasion.address or occasion.city:
             yield words.say("where"), where
         price = Money(occasion.total_amount_minor, occasion.currency)
-        yield words.say("price"), language(words.code).amount(price)
+        yield words.say("price"), words.amount(price)
     yield words.say("number"), occasion.number

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
-from server.words.emails import EmailWords
+from server.words.languages import Language
 
 _HERE = Path(__file__).parent
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ class Page(Struct, frozen=True, kw_only=True):
     button: str = ""
 
 
-def render(page: Page, words: EmailWords, brand: str, headers: Mapping[str, str]) -> Response:
+def render(page: Page, words: Language, brand: str, headers: Mapping[str, str]) -> Response:
     """Make the response."""
     text = _TEMPLATE.render(
         lang=words.code,

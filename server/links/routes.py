@@ -32,9 +32,7 @@ from server.edge.rates import Limiters
 from server.links.booking_details import booking_details
 from server.links.page import Page, render
 from server.links.tokens import Act, BrokenLink, Link, LinkExpired, Links, id_of
-from server.words import language
-from server.words.emails import EMAIL_WORDS, EmailWords, email_words
-from server.words.errors import language_of
+from server.words.languages import Language, language, language_of
 from storage.database import OUTAGES, Pool
 from storage.queries.booking_email import BookingEmailView, load_booking_email_views
 from storage.queries.recipient import load_readers
@@ -47,7 +45,7 @@ RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)
 
-Then = Callable[[Link, EmailWords], Awaitable[Page]]
+Then = Callable[[Link, Language], Awaitable[Page]]
 
 
 class Executor(Protocol):
@@ -135,7 +133,7 @@ class LinkPages:
         return await self._answer(then, request)
 
     async def _answer(self, then: Then, request: BaseRequest) -> StreamResponse:
-        words = email_words(language_of(request.headers.get("Accept-Language"), EMAIL_WORDS))
+        words = language(language_of(request.headers.get("Accept-Language")))
         headers: Mapping[str, str] = {}
         try:
             link = self._links.read(request[EXCHANGE].path_params["token"], self._now())
@@ -151,10 +149,10 @@ class LinkPages:
             headers = {"Retry-After": str(RETRY_AFTER_S)}
         return render(page, words, self._brand, headers)
 
-    async def _words(self, link: Link, asked_for: EmailWords) -> EmailWords:
+    async def _words(self, link: Link, asked_for: Language) -> Language:
         """The language that the person reads; the browser's if there is no such person any more."""
         reader = (await load_readers(self._pool, [link.user_id], self._now())).get(link.user_id)
-        return asked_for if reader is None else email_words(language(reader.language).code)
+        return asked_for if reader is None else language(reader.language)
 
     async def _execute(self, command: Command, to: Ref, link: Link, key: str) -> bool:
         """Do it as the person that the link was written to; answers whether it was possible. Raises: Fault."""
@@ -166,13 +164,13 @@ class LinkPages:
 
     # Bookings
 
-    async def _deed_shown(self, link: Link, words: EmailWords) -> Page:
+    async def _deed_shown(self, link: Link, words: Language) -> Page:
         deed, occasion = _deed_of(link), await self._occasion(link)
         if occasion is None or not deed.possible(occasion):
             return _not_possible(deed, occasion, words)
         return _deed_page(HTTPStatus.OK, f"page.{deed.name}", occasion, words, button=f"page.{deed.name}.button")
 
-    async def _deed_done(self, link: Link, words: EmailWords) -> Page:
+    async def _deed_done(self, link: Link, words: Language) -> Page:
         deed, booking_id = _deed_of(link), BookingId(UUID(link.subject))
         done = await self._execute(deed.command(booking_id), Ref(Kind.BOOKING, booking_id), link, id_of(link))
         occasion = await self._occasion(link)
@@ -188,7 +186,7 @@ class LinkPages:
 
     # Letters that somebody wants no more of
 
-    async def _end_shown(self, link: Link, words: EmailWords) -> Page:
+    async def _end_shown(self, link: Link, words: Language) -> Page:
         kind = _kind_of(link, words)
         return Page(
             status=HTTPStatus.OK,
@@ -197,7 +195,7 @@ class LinkPages:
             button=words.say("page.unsubscribe.button"),
         )
 
-    async def _end_done(self, link: Link, words: EmailWords) -> Page:
+    async def _end_done(self, link: Link, words: Language) -> Page:
         """End them. Whoever wants such letters again and then ends them once more is heard too: each has its own id."""
         kind = _kind_of(link, words)
         command = StopEmails(user_id=link.user_id, template=link.subject)
@@ -210,12 +208,11 @@ class LinkPages:
         )
 
 
-def _kind_of(link: Link, words: EmailWords) -> str:
+def _kind_of(link: Link, words: Language) -> str:
     """How the reader calls what it is about. Raises: BrokenLink."""
     if link.act is not Act.UNSUBSCRIBE:
         raise BrokenLink
-    spoken = language(words.code)
-    return spoken.digest.title if link.subject == DIGEST else spoken.words(link.subject).title
+    return words.say("digest.title") if link.subject == DIGEST else words.notification(link.subject).title
 
 
 def _deed_of(link: Link) -> _Deed:
@@ -226,7 +223,7 @@ def _deed_of(link: Link) -> _Deed:
     return deed
 
 
-def _not_possible(deed: _Deed, occasion: BookingEmailView | None, words: EmailWords) -> Page:
+def _not_possible(deed: _Deed, occasion: BookingEmailView | None, words: Language) -> Page:
     if occasion is None:
         return _plain(HTTPStatus.CONFLICT, f"{deed.name}.late", words)
     used = deed.done(occasion)
@@ -234,7 +231,7 @@ def _not_possible(deed: _Deed, occasion: BookingEmailView | None, words: EmailWo
     return _deed_page(status, f"page.{deed.name}.{'used' if used else 'late'}", occasion, words)
 
 
-def _deed_page(status: int, name: str, occasion: BookingEmailView, words: EmailWords, button: str = "") -> Page:
+def _deed_page(status: int, name: str, occasion: BookingEmailView, words: Language, button: str = "") -> Page:
     return Page(
         status=status,
         title=words.say(f"{name}.title"),
@@ -244,7 +241,7 @@ def _deed_page(status: int, name: str, occasion: BookingEmailView, words: EmailW
     )
 
 
-def _plain(status: int, name: str, words: EmailWords) -> Page:
+def _plain(status: int, name: str, words: Language) -> Page:
     return Page(status=status, title=words.say(f"page.{name}.title"), lead=words.say(f"page.{name}.lead"))
 
 

@@ -3,7 +3,7 @@
 from protocol.notification.views import ListNotifications, NotificationPage
 from protocol.roles import Principal
 from server.delivery.renderer import NotificationRenderer, load_scene
-from server.words import language
+from server.words.languages import language
 from storage.database import Pool
 from storage.queries.notification import read_notifications
 

@@ -24,6 +24,9 @@ from protocol.user.rows import Person
 from storage.database import Pool
 from storage.queries.page import AS_OF
 
+#: The language of users who never chose one.
+LANGUAGE_DEFAULT = "en"
+
 log = structlog.get_logger(__name__)
 
 _preferences = msgspec.json.Decoder(NotificationPreferences)
@@ -66,6 +69,12 @@ async def load_readers(pool: Pool, ids: Sequence[UserId], at: datetime) -> dict[
     """How to reach these people at an instant; who was erased is not among them, nor a device whose session expired."""
     rows = await pool.fetch(_READERS, list(ids), at)
     return {row["user_id"]: _reader(row) for row in rows}
+
+
+async def load_language(pool: Pool, user_id: UserId) -> str:
+    """The language that a user reads; English for a user without a profile."""
+    language: str | None = await pool.fetchval("SELECT language FROM people WHERE user_id = $1", user_id)
+    return language or LANGUAGE_DEFAULT
 
 
 async def load_preference_facts(

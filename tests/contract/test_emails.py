@@ -4,7 +4,6 @@
 """
 
 import re
-import string
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -23,8 +22,7 @@ from server.delivery.channels.email.content import CODES, Content
 from server.delivery.channels.email.render import render
 from server.links.page import Page
 from server.links.page import render as render_page
-from server.words import LANGUAGES
-from server.words.emails import EMAIL_WORDS, email_words
+from server.words.languages import LANGUAGES, language
 from tests.support.browser import CHROMIUM, SCHEMES, look_at
 from tests.support.letter_samples import BRAND, CARLA, NOW, WRITER, brief_of, letters
 
@@ -42,18 +40,18 @@ def golden_files() -> Mapping[str, str]:
 
 
 def _golden_files() -> Iterator[tuple[str, str]]:
-    for code in EMAIL_WORDS:
+    for code in LANGUAGES:
         for name, content in letters(code):
-            looks = render(content, email_words(code), BRAND)
+            looks = render(content, language(code), BRAND)
             yield f"{name}.{code}.txt", f"Subject: {content.subject}\n\n{looks.text}"
             if name in WITH_LOOKS:
                 yield f"{name}.{code}.html", looks.html
 
 
 def parts() -> Iterator[tuple[str, Content, str, str]]:
-    for code in EMAIL_WORDS:
+    for code in LANGUAGES:
         for name, content in letters(code):
-            looks = render(content, email_words(code), BRAND)
+            looks = render(content, language(code), BRAND)
             yield f"{name}.{code}", content, looks.html, looks.text
 
 
@@ -78,19 +76,6 @@ def test_there_is_a_sample_of_everything_that_goes_by_letter() -> None:
 # Words
 
 
-def test_no_language_lacks_a_word_or_a_field_of_it() -> None:
-    for words in EMAIL_WORDS.values():
-        assert words.texts.keys() == EMAIL_WORDS["en"].texts.keys(), words.code
-        assert words.counted.keys() == EMAIL_WORDS["en"].counted.keys(), words.code
-        for name, text in words.texts.items():
-            assert fields(text) == fields(EMAIL_WORDS["en"].texts[name]), (words.code, name)
-    assert EMAIL_WORDS.keys() == LANGUAGES.keys()
-
-
-def fields(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
-
-
 @pytest.mark.parametrize(
     ("code", "one", "many"),
     [
@@ -100,7 +85,7 @@ def fields(text: str) -> set[str]:
     ],
 )
 def test_numbers_take_the_form_of_their_language(code: str, one: str, many: str) -> None:
-    words = email_words(code)
+    words = language(code)
 
     assert (words.count("digest.subject", 1), words.count("digest.subject", 1_234)) == (one, many)
 
@@ -165,7 +150,7 @@ def test_style_is_in_every_element_and_only_what_a_screen_decides_is_left() -> N
 def test_a_letter_with_a_code_names_nobody() -> None:
     with_a_code = [part for part in parts() if part[1].layout == "code"]
 
-    assert len(with_a_code) == len(CODES) * len(EMAIL_WORDS)
+    assert len(with_a_code) == len(CODES) * len(LANGUAGES)
     for name, content, html, text in with_a_code:
         assert "Carla" not in html + text, name
         assert content.unsubscribe_url is None
@@ -195,10 +180,10 @@ def test_nobody_is_called_what_they_are_to_click_on(name: str, hello: str) -> No
 
 def pages(code: str) -> Iterator[tuple[str, str]]:
     """Every page that a link may open."""
-    words = email_words(code)
+    words = language(code)
     details = list(dict(letters(code))["booking.confirmed"].details)
     for name in sorted(
-        {key.rpartition(".")[0] for key in words.texts if key.startswith("page.") and key.endswith(".title")}
+        {key.rpartition(".")[0] for key in words.texts.emails if key.startswith("page.") and key.endswith(".title")}
     ):
         said = {"business": BRAND, "kind": "Buchung bestätigt"}
         page = Page(
@@ -206,7 +191,7 @@ def pages(code: str) -> Iterator[tuple[str, str]]:
             title=words.say(f"{name}.title"),
             lead=words.say(f"{name}.lead", **said),
             details=details if name.startswith(("page.cancel", "page.confirm")) else (),
-            button=words.texts.get(f"{name}.button", ""),
+            button=words.texts.emails.get(f"{name}.button", ""),
         )
         body = render_page(page, words, BRAND, {}).body
         assert isinstance(body, bytes)
@@ -217,7 +202,7 @@ def pages(code: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("scheme", list(SCHEMES))
 @pytest.mark.parametrize("width", [375, 1280])
 def test_letters_and_pages_fit_the_window_and_can_be_read(width: int, scheme: str, tmp_path: Path) -> None:
-    shown = {name: html for name, _, html, _ in parts()} | dict(page for code in EMAIL_WORDS for page in pages(code))
+    shown = {name: html for name, _, html, _ in parts()} | dict(page for code in LANGUAGES for page in pages(code))
 
     found = look_at(shown, tmp_path, width=width, scheme=scheme)
 

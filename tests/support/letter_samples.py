@@ -38,7 +38,7 @@ from server.delivery.context import DeliveryContext
 from server.delivery.digest import Digest, make_digest
 from server.delivery.renderer import NotificationRenderer, Scene
 from server.links.tokens import Links
-from server.words import language
+from server.words.languages import language
 from storage.deliveries import Leased
 from storage.queries.booking_email import BookingEmailView
 from storage.queries.notification import About, Kept

@@ -9,7 +9,6 @@ import pytest
 from actors.conversation.state import ACTIVE_STEP
 from protocol.booking.commands import CancelBooking, PayBooking
 from protocol.booking.events import BookingCancelled
-from protocol.code.terms import EMAIL_CHANGED, TEMPLATES
 from protocol.conversation.commands import PostMessage
 from protocol.errors import Invalid
 from protocol.events import EVENTS
@@ -20,7 +19,6 @@ from protocol.notification.types import NOTIFICATIONS
 from protocol.notification.views import ListNotifications, NotificationPage, NotificationView
 from protocol.user.rows import Person as PersonRow
 from server.delivery.outbox_relay import OutboxRelay
-from server.words import LANGUAGES
 from storage.outbox import TAKE_MAX, tell
 from storage.queries.notification import _PAGE, _UNREAD
 from tests.support.faults import until
@@ -268,13 +266,6 @@ async def test_the_list_is_read_by_its_index(server: Site) -> None:
     plan = await generic_plan(server.node.pool, _PAGE)
 
     assert "notifications_listed" in str(plan)
-
-
-def test_every_notification_has_words_in_every_language() -> None:
-    names = {one.name for one in NOTIFICATIONS} | {*TEMPLATES.values(), EMAIL_CHANGED}
-
-    for language in LANGUAGES.values():
-        assert set(language.texts) == names, language.code
 
 
 def test_every_notification_comes_from_an_event() -> None:

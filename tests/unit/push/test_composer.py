@@ -20,7 +20,7 @@ from server.delivery.channels.push.composer import BODY_BYTES, KEPT_MAX_S, TITLE
 from server.delivery.channels.push.web_push import payload_of, topic_of
 from server.delivery.context import DeliveryContext
 from server.delivery.renderer import Scene
-from server.words import language
+from server.words.languages import language
 from storage.deliveries import Leased
 from storage.queries.notification import About, Kept
 

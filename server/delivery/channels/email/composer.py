@@ -11,7 +11,6 @@ from server.delivery.channels.email.mime import Email
 from server.delivery.channels.email.render import render
 from server.delivery.context import DeliveryContext
 from server.links.tokens import Links
-from server.words.emails import email_words
 from storage.database import Pool
 from storage.queries.booking_email import BookingEmailView, load_booking_email_views
 
@@ -39,7 +38,7 @@ class EmailComposer:
         content = self._content(one, occasions)
         if content is None:
             return Suppressed("nothing_to_tell")
-        looks = render(content, email_words(one.language.code), self._brand)
+        looks = render(content, one.language, self._brand)
         coded = content.layout == "code"
         return Email(
             id=one.delivery.id,

@@ -16,7 +16,7 @@ from protocol.user.events import SessionOpened
 from server.delivery.context import DeliveryContext
 from server.links.booking_details import booking_details
 from server.links.tokens import Act, Link
-from server.words.emails import EmailWords, email_words
+from server.words.languages import Language
 from storage.queries.booking_email import BookingEmailView
 
 #: So long somebody can end letters of a kind by the link in one of them.
@@ -92,7 +92,7 @@ class Writer:
         Args:
             occasion: the booking that it is about, as far as the reader may still see it.
         """
-        words = email_words(brief.language.code)
+        words = brief.language
         details: Sequence[tuple[str, str]] = ()
         buttons: Sequence[Button] = ()
         if occasion is not None:
@@ -114,25 +114,25 @@ class Writer:
 
     def digest(self, brief: DeliveryContext) -> Content:
         """A letter about all that was put off to a day."""
-        digest, spoken, words = brief.digest, brief.language, email_words(brief.language.code)
+        digest, words = brief.digest, brief.language
         assert digest is not None
         zone = brief.reader.preferences.zone
         return Content(
             layout="digest",
             subject=words.count("digest.subject", len(digest.items) + digest.more),
-            title=spoken.digest.title,
+            title=words.say("digest.title"),
             hello=_hello(brief, words),
-            lead=spoken.digest.opening,
+            lead=words.say("digest.opening"),
             preheader=" · ".join(item.title for item in digest.items[:PREHEADER_ITEMS_MAX]),
             why=words.say("why.account", brand=self._brand),
-            items=[Item(title=item.title, body=item.body, at=spoken.moment(item.at, zone)) for item in digest.items],
-            more=spoken.digest.more.format(count=digest.more) if digest.more else "",
+            items=[Item(title=item.title, body=item.body, at=words.moment(item.at, zone)) for item in digest.items],
+            more=words.say("digest.more", count=str(digest.more)) if digest.more else "",
             unsubscribe_url=self._unsubscribe(brief),
         )
 
     def code(self, brief: DeliveryContext) -> Content:
         """A letter with a code. It names nobody: whoever asked for it may have made the name up."""
-        words, delivery = email_words(brief.language.code), brief.delivery
+        words, delivery = brief.language, brief.delivery
         name = CODES[delivery.template]
         assert delivery.secret is not None
         lead = words.say(f"{name}.lead")
@@ -153,7 +153,7 @@ class Writer:
         )
 
     def _buttons(
-        self, brief: DeliveryContext, occasion: BookingEmailView, words: EmailWords, now: datetime
+        self, brief: DeliveryContext, occasion: BookingEmailView, words: Language, now: datetime
     ) -> Sequence[Button]:
         event = None if brief.kept is None else brief.kept.event
         user_id, subject = brief.reader.user_id, str(occasion.id)
@@ -164,12 +164,12 @@ class Writer:
                 return (Button(label=words.say("cancel"), url=self._url_of(link), hint=hint, quiet=True),)
             case BookingCompleted(release_at=release_at) if now < release_at:
                 link = Link(act=Act.CONFIRM, user_id=user_id, subject=subject, expires_at=release_at)
-                at = words.moment(release_at, occasion.zone)
+                at = words.long_moment(release_at, occasion.zone)
                 hint = words.say("confirm.hint", business=occasion.business, release_at=at)
                 return (Button(label=words.say("confirm"), url=self._url_of(link), hint=hint),)
         return ()
 
-    def _why(self, brief: DeliveryContext, occasion: BookingEmailView | None, words: EmailWords) -> str:
+    def _why(self, brief: DeliveryContext, occasion: BookingEmailView | None, words: Language) -> str:
         if brief.delivery.template in _SAFETY:
             return words.say("why.safety")
         if occasion is not None:
@@ -202,6 +202,6 @@ def name_of(brief: DeliveryContext) -> str:
     return "" if _LEADS_SOMEWHERE.search(name) else name
 
 
-def _hello(brief: DeliveryContext, words: EmailWords) -> str:
+def _hello(brief: DeliveryContext, words: Language) -> str:
     name = name_of(brief)
     return words.say("hello", name=name) if name else words.say("hello.nobody")

@@ -7,7 +7,7 @@ from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from server.delivery.channels.email.content import Content
-from server.words.emails import EmailWords
+from server.words.languages import Language
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -28,9 +28,9 @@ class Rendered(NamedTuple):
     text: str
 
 
-def render(content: Content, words: EmailWords, brand: str) -> Rendered:
+def render(content: Content, language: Language, brand: str) -> Rendered:
     """Make both parts."""
-    fields = {"letter": content, "lang": words.code, "say": words.say, "brand": brand}
+    fields = {"letter": content, "lang": language.code, "say": language.say, "brand": brand}
     html = _TEMPLATES.get_template(f"{content.layout}.html").render(fields)
     text = _TEMPLATES.get_template(f"{content.layout}.txt").render(fields)
     return Rendered(_INLINER.inline(html), text.strip() + "\n")
