@@ -16,8 +16,7 @@ TEXTS = NounTexts(
         "page.unsubscribe.button": "Abbestellen",
         "page.unsubscribe.done.title": "Abbestellt",
         "page.unsubscribe.done.lead": (
-            "„{kind}“ kommt nicht mehr per E-Mail. In der App lässt es sich wieder "
-            "einschalten."
+            "„{kind}“ kommt nicht mehr per E-Mail. In der App lässt es sich wieder einschalten."
         ),
         "digest.title": "Was Sie verpasst haben",
         "digest.opening": "Das ist passiert, und Sie haben es noch nicht gelesen:",

@@ -16,8 +16,7 @@ TEXTS = NounTexts(
         "page.unsubscribe.button": "Switch off",
         "page.unsubscribe.done.title": "Switched off",
         "page.unsubscribe.done.lead": (
-            "“{kind}” does not come by e-mail any more. In the app you can switch it on "
-            "again."
+            "“{kind}” does not come by e-mail any more. In the app you can switch it on again."
         ),
         "digest.title": "What you have missed",
         "digest.opening": "This has happened, and you have not read it yet:",

@@ -38,13 +38,11 @@ TEXTS = NounTexts(
         "booking.declined:NO_ANSWER": "Nessuno ha risposto in tempo, perciò il lavoro è tornato indietro.",
         "booking.cancelled": "{by} ha annullato la prenotazione.",
         "booking.abandoned": (
-            "Prima dell’inizio non si è trovata un’altra soluzione, perciò la prenotazione è stata "
-            "annullata."
+            "Prima dell’inizio non si è trovata un’altra soluzione, perciò la prenotazione è stata annullata."
         ),
         "booking.expired": "Nessuno ha pagato in tempo, perciò la prenotazione è scaduta.",
         "booking.revived": (
-            "Il pagamento è arrivato tardi, ma l’orario era ancora libero: la prenotazione vale di "
-            "nuovo."
+            "Il pagamento è arrivato tardi, ma l’orario era ancora libero: la prenotazione vale di nuovo."
         ),
         "booking.started": "Il lavoro è iniziato.",
         "booking.completed": "Il lavoro è finito. Il denaro sarà sbloccato al più tardi {release_at}.",

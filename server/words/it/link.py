@@ -7,8 +7,7 @@ TEXTS = NounTexts(
         "page.harmless": "Finché non premi il pulsante non succede nulla.",
         "page.expired.title": "Questo link è scaduto",
         "page.expired.lead": (
-            "I link nelle e-mail valgono solo per un po’. Nell’app puoi fare ciò che è ancora "
-            "possibile."
+            "I link nelle e-mail valgono solo per un po’. Nell’app puoi fare ciò che è ancora possibile."
         ),
         "page.broken.title": "Questo link è incompleto",
         "page.broken.lead": "Una parte si è persa o è cambiata per strada. Aprilo di nuovo dall’e-mail, per favore.",
