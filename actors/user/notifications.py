@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from actors.actor import Actor, handles
-from actors.rules.preferences import contact_preferences_after, preferences_after, without_letters
+from actors.rules.preferences import contact_preferences_after, preferences_after, without_written_channels
 from actors.rules.texts import text_problem
 from actors.user.state import UserState
 from protocol.errors import Invalid, NotFound
@@ -107,7 +107,7 @@ class Notifications(Actor[UserState]):
     @handles(StopEmails, facts=PreferenceFacts)
     def stop_letters(self, command: StopEmails, facts: PreferenceFacts) -> None:
         """Send no more letters of a kind."""
-        wanted = without_letters(command.template, facts.preferences)
+        wanted = without_written_channels(command.template, facts.preferences)
         if wanted != facts.preferences:
             self._prefer(facts, wanted, None)
 

@@ -10,7 +10,7 @@ from protocol.notice.rows import Notice
 
 
 class NotificationSent(Event, frozen=True, kw_only=True):
-    """An admin wrote to the user. The text is the notice's."""
+    """An admin sent the user a notice, which holds the text."""
 
     content: ClassVar[type[Row] | None] = Notice
     content_id: ClassVar[str] = "notice_id"

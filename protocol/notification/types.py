@@ -1,6 +1,6 @@
-"""What people are told of: each type of notification, the event that it comes from, and who gets it.
+"""Notification types: the event that each comes from, its recipients, channels and importance.
 
-An actor that emits an event announces every type that is driven by it; nothing else makes a notification.
+An actor that emits an event with a notification type writes an outbox entry; nothing else makes a notification.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -34,61 +34,61 @@ from protocol.user.terms import RevokeReason
 
 
 class Party(StrEnum):
-    """Somebody's part in what an event is about. Each actor knows who has which."""
+    """A role in the entity that an event is about. Each actor knows its parties."""
 
     CUSTOMER = "customer"
     STAFF = "staff"
     OWNER = "owner"
-    #: Everybody in a conversation.
+    #: All members of a conversation.
     MEMBER = "member"
     #: The user that the event is about.
     SELF = "self"
 
 
 class Importance(StrEnum):
-    """How much it matters that somebody hears of it soon."""
+    """How urgent a notification is."""
 
-    #: Passes quiet hours, preferences, contact times and frequency; unseen, it goes by SMS as well.
+    #: Ignores quiet hours, preferences, contact times and frequency; if unseen, it is sent by SMS as well.
     CRITICAL = "critical"
-    #: Of use now: it is never put off to a digest.
+    #: Useful now: never deferred to a digest.
     TIMELY = "timely"
-    #: Can wait for the day's digest.
+    #: Can wait for the daily digest.
     ORDINARY = "ordinary"
 
 
 EventType = type[Event]
-#: Channels, and how much it matters.
-Manner = tuple[frozenset[Channel], Importance]
+#: Channels and importance.
+Routing = tuple[frozenset[Channel], Importance]
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationType:
-    """One thing to be told of. Its name is the event's type.
+    """One notification type; its name is the event's type.
 
-    Whoever caused the event is not told of it, unless ``even_by_self``: somebody else may have signed in with their
-    password.
+    The user who caused the event gets no notification, unless ``even_by_self``: another person may have signed in
+    with the user's password.
     """
 
     on: EventType
     to: frozenset[Party]
     even_by_self: bool = False
-    #: Only events of which this holds.
+    #: Only events for which this returns True.
     when: Callable[[Any], bool] | None = None
-    #: The ways in which it goes out, as far as its reader wants that. Push covers browsers too.
+    #: The channels that it may use; preferences narrow them. PUSH includes WEB_PUSH.
     channels: frozenset[Channel] = frozenset({Channel.PUSH})
     importance: Importance = Importance.TIMELY
-    #: Its push does not wait for a live device to take the event.
+    #: The push does not wait for a connected device to acknowledge the event.
     push_at_once: bool = False
-    #: Of no use once the booking has begun.
+    #: Useless once the booking has begun.
     before_start: bool = False
-    #: How one goes out, where its event says so.
-    manner: Callable[[Any], Manner] | None = None
+    #: Channels and importance, if the event itself chooses them.
+    routing: Callable[[Any], Routing] | None = None
 
-    def of(self, event: Event | None) -> "NotificationType":
-        """This type as its event wants it to go out."""
-        if self.manner is None or event is None:
+    def for_event(self, event: Event | None) -> "NotificationType":
+        """This type with the channels and importance that the event chooses."""
+        if self.routing is None or event is None:
             return self
-        channels, importance = self.manner(event)
+        channels, importance = self.routing(event)
         return replace(self, channels=self.channels & channels, importance=importance)
 
     @property
@@ -100,45 +100,49 @@ class NotificationType:
         return self.importance is Importance.CRITICAL
 
 
-def _told(on: EventType, *to: Party, channels: frozenset[Channel] = frozenset({Channel.PUSH})) -> NotificationType:
+def _notification(
+    on: EventType, *to: Party, channels: frozenset[Channel] = frozenset({Channel.PUSH})
+) -> NotificationType:
     return NotificationType(on, frozenset(to), channels=channels)
 
 
-def _money(on: EventType, to: Party, channels: frozenset[Channel] = frozenset({Channel.EMAIL})) -> NotificationType:
-    """What happened to somebody's money: it is safe, and can wait."""
+def _money_notification(
+    on: EventType, to: Party, channels: frozenset[Channel] = frozenset({Channel.EMAIL})
+) -> NotificationType:
+    """A notification about money that is already safe: it can wait."""
     return NotificationType(on, frozenset({to}), channels=channels, importance=Importance.ORDINARY)
 
 
-def _as_written(event: NotificationSent) -> Manner:
-    """As whoever wrote it wants it to go out."""
+def _routing_of_notice(event: NotificationSent) -> Routing:
+    """Channels and importance as the sender chose them."""
     return frozenset(event.channels), Importance.CRITICAL if event.critical else Importance.TIMELY
 
 
 _P = Party
-_LETTER = frozenset({Channel.EMAIL})
+_EMAIL = frozenset({Channel.EMAIL})
 _BOTH = frozenset({Channel.PUSH, Channel.EMAIL})
-#: All, of which one of e-mail, SMS and WhatsApp is used: the reader's preferred one.
+#: All; of e-mail, SMS and WhatsApp only the reader's preferred one is used.
 _ANY = frozenset({Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.WHATSAPP})
 
 NOTIFICATIONS: tuple[NotificationType, ...] = (
-    # Until it is paid, a booking is a slot that is held for a quarter of an hour: nothing to call anybody for.
-    _told(BookingPaid, _P.STAFF, _P.OWNER, channels=_ANY),
-    _told(BookingConfirmed, _P.CUSTOMER, _P.STAFF, channels=_ANY),
-    _told(BookingDeclined, _P.CUSTOMER, _P.OWNER, channels=_ANY),
-    _told(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER, channels=_ANY),
-    _told(BookingAbandoned, _P.CUSTOMER, _P.OWNER, channels=_ANY),
-    _told(BookingExpired, _P.CUSTOMER),
-    _told(BookingRevived, _P.CUSTOMER, _P.STAFF, channels=_ANY),
+    # An unpaid booking only holds a slot for a quarter of an hour, so creating one notifies nobody.
+    _notification(BookingPaid, _P.STAFF, _P.OWNER, channels=_ANY),
+    _notification(BookingConfirmed, _P.CUSTOMER, _P.STAFF, channels=_ANY),
+    _notification(BookingDeclined, _P.CUSTOMER, _P.OWNER, channels=_ANY),
+    _notification(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER, channels=_ANY),
+    _notification(BookingAbandoned, _P.CUSTOMER, _P.OWNER, channels=_ANY),
+    _notification(BookingExpired, _P.CUSTOMER),
+    _notification(BookingRevived, _P.CUSTOMER, _P.STAFF, channels=_ANY),
     NotificationType(BookingReminded, frozenset({_P.CUSTOMER}), channels=_ANY, push_at_once=True, before_start=True),
-    _told(BookingStarted, _P.CUSTOMER),
-    _told(BookingCompleted, _P.CUSTOMER, channels=_BOTH),
-    _money(BookingReleased, _P.OWNER),
-    _money(BookingRefunded, _P.CUSTOMER, _BOTH),
-    _money(PaymentUnplaced, _P.CUSTOMER),
-    _money(PaymentReturned, _P.CUSTOMER),
-    # A thread that is written to all day is one notification a minute, not one a message.
+    _notification(BookingStarted, _P.CUSTOMER),
+    _notification(BookingCompleted, _P.CUSTOMER, channels=_BOTH),
+    _money_notification(BookingReleased, _P.OWNER),
+    _money_notification(BookingRefunded, _P.CUSTOMER, _BOTH),
+    _money_notification(PaymentUnplaced, _P.CUSTOMER),
+    _money_notification(PaymentReturned, _P.CUSTOMER),
+    # At most one notification a minute for each conversation, not one for each message.
     NotificationType(MessagePosted, frozenset({_P.MEMBER}), when=lambda event: event.active_at is not None),
-    NotificationType(SessionOpened, frozenset({_P.SELF}), even_by_self=True, channels=_LETTER),
+    NotificationType(SessionOpened, frozenset({_P.SELF}), even_by_self=True, channels=_EMAIL),
     NotificationType(
         SessionRevoked,
         frozenset({_P.SELF}),
@@ -147,7 +151,9 @@ NOTIFICATIONS: tuple[NotificationType, ...] = (
         channels=_BOTH,
         importance=Importance.CRITICAL,
     ),
-    NotificationType(NotificationSent, frozenset({_P.SELF}), even_by_self=True, channels=_ANY, manner=_as_written),
+    NotificationType(
+        NotificationSent, frozenset({_P.SELF}), even_by_self=True, channels=_ANY, routing=_routing_of_notice
+    ),
     NotificationType(
         PasswordChanged,
         frozenset({_P.SELF}),
@@ -160,11 +166,11 @@ NOTIFICATIONS: tuple[NotificationType, ...] = (
 
 def _by_event(types: Iterable[NotificationType]) -> Mapping[EventType, NotificationType]:
     found = {one.on: one for one in types}
-    assert len(found) == len(NOTIFICATIONS), "two notifications are driven by one event"
+    assert len(found) == len(NOTIFICATIONS), "two notification types have one event"
     return found
 
 
-#: event → what people are told when it happens.
+#: event → the notification type that it drives.
 DRIVEN_BY: Mapping[EventType, NotificationType] = _by_event(NOTIFICATIONS)
 #: name → type.
-BY_NAME: Mapping[str, NotificationType] = {told.name: told for told in NOTIFICATIONS}
+BY_NAME: Mapping[str, NotificationType] = {one.name: one for one in NOTIFICATIONS}

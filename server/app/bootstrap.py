@@ -86,7 +86,7 @@ class Server:
     node: Node
     hub: Hub
     jobs: Jobs
-    reaching: DeliveryPipeline
+    delivery: DeliveryPipeline
     url: str
 
 
@@ -163,15 +163,15 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         node.metrics.registry.register(model.figures)
         queries = query_handlers(node, load_vapid(config), model)
         links = Links(link_key(Path(config.server.data_dir) / "keys"), config.public_url)
-        reaching = await stack.enter_async_context(open_delivery(config, node, links))
-        dead_letters = DeadLetters(node.pool, node.clock.now, reaching.call)
+        delivery = await stack.enter_async_context(open_delivery(config, node, links))
+        dead_letters = DeadLetters(node.pool, node.clock.now, delivery.wake)
         codes = CodeProcedures(
             node.runtime,
             node.pool,
             passwords,
             CodeKey(load_secret(Path(config.server.data_dir) / "keys" / "codes.secret")),
-            available=reaching.couriers.keys(),
-            put=reaching.call,
+            available=delivery.workers.keys(),
+            put=delivery.wake,
             may_text=partial(is_in, countries=config.sms.countries),
             attempts=attempts,
         )
@@ -225,7 +225,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         if payments is not None:
             payments.start(url)
         jobs = await _start_jobs(stack, config, node)
-        yield Server(node, hub, jobs, reaching, url)
+        yield Server(node, hub, jobs, delivery, url)
 
 
 async def _start_jobs(stack: AsyncExitStack, config: Config, node: Node) -> Jobs:

@@ -20,52 +20,52 @@ from storage.queries.recipient import load_language
 async def timeline(pool: Pool, query: GetTimeline, principal: Principal) -> Timeline:
     """Return a booking's timeline to one of its parties. Raises: NotFound."""
     story = await get_story(pool, query, principal)
-    spoken = language(await load_language(pool, principal.user_id))
-    entries = [_entry(story, entry, spoken) for entry in story.entries]
+    lang = language(await load_language(pool, principal.user_id))
+    entries = [_entry(story, entry, lang) for entry in story.entries]
     return Timeline(booking_id=story.booking_id, number=story.number, entries=entries)
 
 
-def _entry(story: Story, entry: StoryEntry, spoken: Language) -> TimelineEntry:
+def _entry(story: Story, entry: StoryEntry, lang: Language) -> TimelineEntry:
     return TimelineEntry(
         version=entry.version,
         at=entry.at,
         type=entry.type,
-        text=text_of(story, entry, spoken),
+        text=text_of(story, entry, lang),
         by=None if entry.by in (SYSTEM, GATEWAY) else entry.by,
     )
 
 
-def text_of(story: Story, entry: StoryEntry, spoken: Language) -> str:
+def text_of(story: Story, entry: StoryEntry, lang: Language) -> str:
     """One sentence for one event."""
     if entry.event is None:
-        return spoken.term("unknown_event").format(type=entry.type)
+        return lang.term("unknown_event").format(type=entry.type)
     code = next((code for name in CODE_FIELDS if (code := getattr(entry.event, name, None))), None)
-    text = spoken.timeline(entry.type, code)
-    return text.format_map({"type": entry.type, **_fields(story, entry.event, spoken)})
+    text = lang.timeline(entry.type, code)
+    return text.format_map({"type": entry.type, **_fields(story, entry.event, lang)})
 
 
-def _fields(story: Story, event: Event, spoken: Language) -> dict[str, str]:
+def _fields(story: Story, event: Event, lang: Language) -> dict[str, str]:
     """The fields that a sentence about the event may use."""
     fields = asdict(event)
     texts = {
-        name: spoken.timeline_moment(value, story.zone) for name, value in fields.items() if isinstance(value, datetime)
+        name: lang.timeline_moment(value, story.zone) for name, value in fields.items() if isinstance(value, datetime)
     }
     texts |= {name: value for name, value in fields.items() if isinstance(value, str)}
-    texts["customer"] = _name(story, story.customer_id, spoken)
-    texts["staff"] = _name(story, fields.get("staff_id", story.staff_id), spoken)
+    texts["customer"] = _name(story, story.customer_id, lang)
+    texts["staff"] = _name(story, fields.get("staff_id", story.staff_id), lang)
     if "by" in fields:
-        texts["by"] = _name(story, fields["by"], spoken)
+        texts["by"] = _name(story, fields["by"], lang)
     if "amount_minor" in fields:
-        texts["amount"] = spoken.plain_amount(Money(fields["amount_minor"], fields["currency"]))
+        texts["amount"] = lang.plain_amount(Money(fields["amount_minor"], fields["currency"]))
     if "price" in fields:
         price: PriceSnapshot = fields["price"]
-        texts["total"] = spoken.plain_amount(Money(price.total_minor, price.currency))
+        texts["total"] = lang.plain_amount(Money(price.total_minor, price.currency))
     if "reason_code" in fields:
-        texts["reason"] = spoken.term(f"decline.{fields['reason_code']}")
+        texts["reason"] = lang.term(f"decline.{fields['reason_code']}")
     return texts
 
 
-def _name(story: Story, user_id: UserId, spoken: Language) -> str:
+def _name(story: Story, user_id: UserId, lang: Language) -> str:
     if user_id in (SYSTEM, GATEWAY):
-        return spoken.term("server")
-    return story.names.get(user_id, spoken.term("someone_erased"))
+        return lang.term("server")
+    return story.names.get(user_id, lang.term("someone_erased"))

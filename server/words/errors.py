@@ -11,11 +11,11 @@ PROBLEMS_SHOWN_MAX = 8
 
 def error_text(code: str, fields: Mapping[str, Any], tag: str = "en") -> Text:
     """Title and sentence of an error; a sentence whose fields are missing is the title again."""
-    spoken = language(tag)
-    title, sentence = spoken.error(code)
+    lang = language(tag)
+    title, sentence = lang.error(code)
     if code == "invalid" and fields:
         shown = list(fields.items())[:PROBLEMS_SHOWN_MAX]
-        return Text(title, "; ".join(spoken.problem(path, str(problem)) for path, problem in shown) + ".")
+        return Text(title, "; ".join(lang.problem(path, str(problem)) for path, problem in shown) + ".")
     try:
         return Text(title, sentence.format_map(fields))
     except (KeyError, IndexError, ValueError, AttributeError):

@@ -11,7 +11,7 @@ import pytest
 from protocol.code.terms import CODE_MISSES_MAX
 from storage.database import Pool
 from tests.support.faults import until
-from tests.support.letters import another
+from tests.support.mailbox import another
 from tests.support.process import ServerProcess, server_process
 from tests.support.twilio import ACCOUNT, NUMBER, TOKEN, TwilioService, open_twilio
 

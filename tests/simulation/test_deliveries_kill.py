@@ -14,7 +14,7 @@ from protocol.ids import DeliveryId, NotificationId, UserId
 from server.app.config import EmailConfig
 from server.app.node import open_database
 from storage.database import Pool, connect_pool
-from storage.deliveries import planning
+from storage.deliveries import routing_round
 from tests.support.faults import until
 from tests.support.process import readable_directory, server_process
 from tests.support.server import Site, make_config, open_site
@@ -51,7 +51,7 @@ async def queue_letters(data_dir: Path) -> set[UUID]:
         async with open_site(database.dsn, config) as site:
             user_id, notification_id = await somebody_told(site)
         letters = [letter(user_id, notification_id) for _ in range(WRITTEN_CHANNELS)]
-        async with opened(database.dsn) as pool, planning(pool) as planned:
+        async with opened(database.dsn) as pool, routing_round(pool) as planned:
             await planned.write(letters)
     return {one.id for one in letters}
 

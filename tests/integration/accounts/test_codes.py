@@ -14,7 +14,7 @@ from protocol.user.views import CurrentUser
 from server.accounts.limits import CODE_GUESSES, CODES_PER_RANGE, CODES_PER_TARGET
 from tests.support.faults import until
 from tests.support.gateway import line_to
-from tests.support.letters import another, code, sent
+from tests.support.mailbox import another, code, sent
 from tests.support.server import PASSWORD, Person, Response, Site, make_config, open_site
 
 NUMBER = "+4915112345678"
@@ -257,7 +257,7 @@ class TestResetting:
         async with open_site(database_dsn, make_config(tmp_path)) as site:
             ada = await site.person("Ada")
             email = ada.me.email
-            await site.server.reaching.stop(1)
+            await site.server.delivery.stop(1)
             await post(site, "reset-password", email=email)
             assert await site.node.pool.fetchval("SELECT state FROM deliveries WHERE template = 'reset.email'") == (
                 "waiting"

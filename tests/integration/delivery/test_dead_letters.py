@@ -13,10 +13,10 @@ from protocol.delivery.views import ListDeliveries
 from protocol.errors import NotFound
 from protocol.ids import DeliveryId
 from server.delivery.adapters import TryLater
-from server.delivery.worker import Terms
+from server.delivery.worker import WorkerOptions
 from storage.database import Pool
 from storage.queries.delivery import replay
-from tests.support.deliveries import Recorder, courier, delivery, queue
+from tests.support.deliveries import Recorder, delivery, open_worker, queue
 from tests.support.faults import until
 from tests.support.server import Site
 
@@ -149,7 +149,7 @@ async def test_whoever_is_replayed_has_all_attempts_again_and_keeps_the_old_ones
     )
     await replay(pool, one.id, datetime.now(UTC))
 
-    async with courier(pool, Recorder(TryLater("http_503")), Terms(attempts_max=2)):
+    async with open_worker(pool, Recorder(TryLater("http_503")), WorkerOptions(attempts_max=2)):
         await until(lambda: tried(pool, ATTEMPTS_MAX + 1))
 
     row = await pool.fetchrow("SELECT state, attempts, earlier_attempts FROM deliveries")

@@ -64,13 +64,13 @@ async def test_what_happens_to_a_booking_goes_out_to_everybody_whom_it_concerns(
 async def test_what_became_of_an_attempt_is_kept(pool: Pool, answer: Outcome, state: str, reason: str | None) -> None:
     one = delivery(secret="4711")
     await queue(pool, one)
-    courier = DeliveryWorker(Recorder(answer), compose, pool, lambda: datetime.now(UTC))
+    worker = DeliveryWorker(Recorder(answer), compose, pool, lambda: datetime.now(UTC))
 
-    courier.start()
+    worker.start()
     try:
         assert await settled(pool, one) == (state, reason)
     finally:
-        await courier.stop()
+        await worker.stop()
 
     kept = await pool.fetchrow("SELECT provider_id, secret FROM deliveries WHERE id = $1", one.id)
     assert kept is not None
@@ -81,13 +81,13 @@ async def test_what_became_of_an_attempt_is_kept(pool: Pool, answer: Outcome, st
 async def test_what_fails_too_often_is_dead(pool: Pool) -> None:
     one = delivery(attempts=ATTEMPTS_MAX - 1)
     await queue(pool, one)
-    courier = DeliveryWorker(Recorder(TryLater("http_503")), compose, pool, lambda: datetime.now(UTC))
+    worker = DeliveryWorker(Recorder(TryLater("http_503")), compose, pool, lambda: datetime.now(UTC))
 
-    courier.start()
+    worker.start()
     try:
         assert await settled(pool, one) == ("dead", "http_503")
     finally:
-        await courier.stop()
+        await worker.stop()
 
 
 async def test_what_is_too_late_is_skipped_and_never_sent(pool: Pool) -> None:
@@ -95,13 +95,13 @@ async def test_what_is_too_late_is_skipped_and_never_sent(pool: Pool) -> None:
     one = delivery(due_at=now - timedelta(hours=2), expires_at=now - timedelta(hours=1))
     await queue(pool, one)
     recorder = Recorder()
-    courier = DeliveryWorker(recorder, compose, pool, lambda: now)
+    worker = DeliveryWorker(recorder, compose, pool, lambda: now)
 
-    courier.start()
+    worker.start()
     try:
         assert await settled(pool, one) == ("skipped", "expired")
     finally:
-        await courier.stop()
+        await worker.stop()
     assert recorder.given == []
 
 

@@ -15,11 +15,11 @@ from protocol.notification.commands import ReadNotifications
 from protocol.preference.commands import SetPreferences
 from protocol.preference.terms import Frequency
 from server.delivery.adapters import Suppressed
-from server.delivery.context import DeliveryContext, brief
+from server.delivery.context import DeliveryContext, load_contexts
 from server.delivery.router import DeliveryRouter
 from storage.database import Pool
 from storage.deliveries import _TAKE, lease
-from storage.queries.suppression import _LIST, list_digests
+from storage.queries.suppression import _LIST_DIGESTS, list_digests
 from tests.support.faults import until
 from tests.support.plans import generic_plan
 from tests.support.server import Person, Site
@@ -60,7 +60,7 @@ async def told(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1)
     )
 
 
-def planner(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
+def router(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
     def nobody(channels: Collection[Channel]) -> None:
         pass
 
@@ -70,7 +70,7 @@ def planner(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
 async def composed(pool: Pool, now: datetime) -> list[DeliveryContext | object]:
     """What the letters that are due would be made of."""
     due = await lease(pool, Channel.EMAIL, now, 100, critical=False, lease_s=60)
-    return list((await brief(pool, due, now)).values())
+    return list((await load_contexts(pool, due, now)).values())
 
 
 async def test_two_planners_at_once_open_one_digest_for_each_reader_and_day(pool: Pool) -> None:
@@ -78,7 +78,7 @@ async def test_two_planners_at_once_open_one_digest_for_each_reader_and_day(pool
     for user_id in readers:
         await told(pool, user_id, count=30)
 
-    await asyncio.gather(*[planner(pool).plan_all() for _ in range(4)])
+    await asyncio.gather(*[router(pool).route_all() for _ in range(4)])
 
     digests = await pool.fetch("SELECT user_id, day, delivery_id FROM digests")
     assert sorted((row["user_id"], row["day"]) for row in digests) == [
@@ -93,7 +93,7 @@ async def test_two_planners_at_once_open_one_digest_for_each_reader_and_day(pool
 async def test_a_digest_lists_what_was_put_off_in_its_readers_words_and_zone(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=60)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     assert await composed(pool, EIGHT - timedelta(seconds=1)) == []
 
     (made,) = await composed(pool, EIGHT)
@@ -112,9 +112,9 @@ async def test_a_digest_lists_what_was_put_off_in_its_readers_words_and_zone(poo
 async def test_nothing_is_listed_twice_and_a_second_try_lists_the_same(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     await told(pool, ada, EIGHT, count=3)
-    await planner(pool, EIGHT).plan_all()
+    await router(pool, EIGHT).route_all()
     first, second = [
         DeliveryId(row["delivery_id"]) for row in await pool.fetch("SELECT delivery_id FROM digests ORDER BY day")
     ]
@@ -131,9 +131,9 @@ async def test_nothing_is_listed_twice_and_a_second_try_lists_the_same(pool: Poo
 async def test_what_an_earlier_digest_never_told_comes_with_the_next_one(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     await told(pool, ada, EIGHT)
-    await planner(pool, EIGHT).plan_all()
+    await router(pool, EIGHT).route_all()
     last: UUID = await pool.fetchval("SELECT delivery_id FROM digests ORDER BY day DESC LIMIT 1")
 
     listed = await list_digests(pool, [DeliveryId(last)])
@@ -148,7 +148,7 @@ async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_
     """Unless it may have arrived after all."""
     ada = await reader(pool)
     await told(pool, ada, count=2)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     assert len(await composed(pool, EIGHT)) == 1
     await pool.execute(
         "UPDATE deliveries SET state = 'skipped', reason = 'expired', unknown_outcomes = $1, leased_until = NULL,"
@@ -156,7 +156,7 @@ async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_
         unknown,
     )
     await told(pool, ada, EIGHT)
-    await planner(pool, EIGHT).plan_all()
+    await router(pool, EIGHT).route_all()
 
     (made,) = await composed(pool, EIGHT + timedelta(days=1))
 
@@ -168,12 +168,12 @@ async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_
 async def test_what_comes_after_the_hour_was_changed_waits_for_tomorrow_and_is_not_lost(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     (sent,) = await lease(pool, Channel.EMAIL, EIGHT, 100, critical=False, lease_s=60)
     await pool.execute("UPDATE notification_preferences SET digest_hour = 20")
     await told(pool, ada, EIGHT + timedelta(hours=1))
 
-    await planner(pool, EIGHT + timedelta(hours=1)).plan_all()
+    await router(pool, EIGHT + timedelta(hours=1)).route_all()
 
     (next_,) = await pool.fetch("SELECT due_at FROM deliveries WHERE id <> $1", sent.id)
     assert next_["due_at"] == EIGHT + timedelta(hours=36)
@@ -182,7 +182,7 @@ async def test_what_comes_after_the_hour_was_changed_waits_for_tomorrow_and_is_n
 async def test_a_digest_that_its_reader_wants_no_more_is_not_made(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     await pool.execute("""UPDATE notification_preferences SET channels = '{"booking.refunded": []}'""")
 
     assert await composed(pool, EIGHT) == [Suppressed("nothing_new")]
@@ -195,7 +195,7 @@ async def test_wishes_that_only_a_newer_server_understands_hold_up_nobody(pool: 
     await told(pool, bob)
     await pool.execute(f"UPDATE notification_preferences SET {wishes} WHERE user_id = $1", ada)
 
-    await planner(pool).plan_all()
+    await router(pool).route_all()
 
     opened = await pool.fetch("SELECT user_id, due_at FROM deliveries")
     assert {row["user_id"]: row["due_at"] for row in opened} == {ada: EIGHT + timedelta(hours=1), bob: EIGHT}
@@ -211,7 +211,7 @@ async def test_one_that_cannot_be_planned_holds_up_no_other(pool: Pool) -> None:
         assert id is not None, "a bug"
         return id
 
-    await DeliveryRouter(pool, EMAIL, lambda: NOON, new_id, lambda channels: None).plan_all()
+    await DeliveryRouter(pool, EMAIL, lambda: NOON, new_id, lambda channels: None).route_all()
 
     assert await pool.fetchval("SELECT count(*) FROM digest_items") == 2
     assert await pool.fetchval("SELECT count(*) FROM notification_queue") == 0
@@ -237,7 +237,7 @@ async def test_what_was_put_off_is_found_by_its_indexes(pool: Pool) -> None:
     )
     await pool.execute("ANALYZE digest_items")
 
-    plan = await generic_plan(pool, _LIST)
+    plan = await generic_plan(pool, _LIST_DIGESTS)
 
     assert "digest_items_open" in plan
     assert "digest_items_listed" in plan
@@ -252,12 +252,12 @@ async def customer(server: Site) -> Person:
     booking_id = await server.confirmed(market, person)
     await market.owner.call(CancelBooking(booking_id=booking_id))
 
-    async def put_off() -> bool:
+    async def deferred() -> bool:
         return bool(
             await server.node.pool.fetchval("SELECT EXISTS (SELECT FROM digests WHERE user_id = $1)", person.id)
         )
 
-    await until(put_off)
+    await until(deferred)
     return person
 
 

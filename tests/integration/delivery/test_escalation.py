@@ -18,8 +18,8 @@ from protocol.notification.commands import ReadNotifications
 from protocol.preference.commands import SetPreferences
 from protocol.preference.terms import QuietHours
 from protocol.user.commands import SignUp
-from storage.deliveries import planning
-from storage.queries.suppression import _HEED, LOOK_BACK_MAX
+from storage.deliveries import routing_round
+from storage.queries.suppression import _RECEIPTS, LOOK_BACK_MAX
 from tests.support.deliveries import delivery
 from tests.support.faults import until
 from tests.support.plans import generic_plan
@@ -58,7 +58,7 @@ async def notified(site: Site, person: Person, *, critical: bool = False) -> tup
 async def put(
     site: Site, person: Person, notification_id: NotificationId, channel: Channel, unless: Unless
 ) -> Delivery:
-    """Queue a delivery that is due, as planning does once its wait is over."""
+    """Queue a delivery that is due, as routing_round does once its wait is over."""
     one = delivery(
         user_id=person.id,
         notification_id=notification_id,
@@ -68,7 +68,7 @@ async def put(
         unless=unless,
         due_at=site.node.clock.now(),
     )
-    async with planning(site.node.pool) as planned:
+    async with routing_round(site.node.pool) as planned:
         await planned.write([one])
     return one
 
@@ -258,6 +258,6 @@ async def test_of_an_inbox_only_the_newest_are_looked_through(server: Site) -> N
     )
     await server.node.pool.execute("ANALYZE inbox")
 
-    plan = await generic_plan(server.node.pool, _HEED)
+    plan = await generic_plan(server.node.pool, _RECEIPTS)
 
     assert f"(user_id = n.user_id) AND (seq > (c.seq - {LOOK_BACK_MAX}))" in plan

@@ -8,7 +8,7 @@ from protocol.ids import DeliveryId
 from server.delivery.adapters import Suppressed, TryLater
 from server.delivery.channels.email.mime import Email
 from server.delivery.channels.email.smtp import Smtp
-from server.delivery.worker import DeliveryWorker, Terms
+from server.delivery.worker import DeliveryWorker, WorkerOptions
 from storage.database import Pool
 from storage.deliveries import Leased
 from tests.support.deliveries import delivery, queue
@@ -57,13 +57,13 @@ async def test_what_a_fault_does_to_a_letter(pool: Pool, row: list[str]) -> None
         if at != "-":
             mail.faults[at] = [_DOES.get(does, does.replace("_", " "))]
         adapter = Smtp(mail.config, now)
-        worker: DeliveryWorker[Email] = DeliveryWorker(adapter, write, pool, now, Terms(lease_s=LEASE_S))  # type: ignore[arg-type]
+        worker: DeliveryWorker[Email] = DeliveryWorker(adapter, write, pool, now, WorkerOptions(lease_s=LEASE_S))  # type: ignore[arg-type]
         worker.start()
         try:
             await until(lambda: tried(pool, 1))
             found = await pool.fetchrow("SELECT state, reason, unknown_outcomes FROM deliveries")
             moved[0] = timedelta(hours=1)
-            worker.call()
+            worker.wake()
             await until(lambda: over(pool))
         finally:
             await worker.stop()

@@ -12,12 +12,12 @@ from server.app.config import RetentionConfig
 from server.delivery import metrics as module
 from server.delivery.adapters import Gone, Refused, Sent, TryLater
 from server.delivery.metrics import DeliveryMetrics
-from server.delivery.worker import Terms
+from server.delivery.worker import WorkerOptions
 from server.ops.jobs import Daily
 from server.ops.nightly import retention_jobs
 from storage.database import Pool
 from storage.deliveries import keep_in_mailbox
-from tests.support.deliveries import Recorder, courier, delivery, queue
+from tests.support.deliveries import Recorder, delivery, open_worker, queue
 from tests.support.faults import until
 
 NIGHTLY = Daily(datetime(2026, 1, 1, 3, 17).time())
@@ -38,7 +38,7 @@ async def test_outcomes_are_counted_by_channel_and_reason(pool: Pool) -> None:
     recorder = Recorder(Sent(), TryLater("timeout", unknown=True), Refused("bad_address"), Gone("unregistered"))
     metrics = DeliveryMetrics(pool, {}, now)
 
-    async with courier(pool, recorder, Terms(), observe=metrics.finished):
+    async with open_worker(pool, recorder, WorkerOptions(), observe=metrics.finished):
         await until(lambda: none_sending(pool))
 
     said = lines(metrics)
@@ -63,7 +63,7 @@ async def test_the_queue_shows_by_channel_and_state(pool: Pool) -> None:
     )
     metrics = DeliveryMetrics(pool, {}, now)
 
-    await metrics.look()
+    await metrics.refresh()
 
     said = lines(metrics)
     assert 'guildwire_deliveries{channel="email",state="waiting"} 2.0' in said

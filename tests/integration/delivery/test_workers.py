@@ -12,13 +12,13 @@ from protocol.delivery.channels import Channel
 from protocol.ids import DeliveryId
 from server.delivery import worker as module
 from server.delivery.adapters import Message, Outcome, Sent, Suppressed, TryLater
-from server.delivery.worker import DeliveryWorker, Terms
+from server.delivery.worker import DeliveryWorker, WorkerOptions
 from server.edge.breaker import FAILURES_MAX, BreakerState
 from server.edge.rates import Rate
 from storage import deliveries
 from storage.database import Pool
 from storage.deliveries import Leased
-from tests.support.deliveries import Recorder, courier, delivery, queue
+from tests.support.deliveries import Recorder, delivery, open_worker, queue
 from tests.support.faults import until
 
 DOWN = TryLater("http_503")
@@ -38,7 +38,7 @@ class Leases:
     async def behind_a_call(self, worker: DeliveryWorker[Message]) -> int:
         """Call a courier; gives how often it went."""
         before = self.count
-        worker.call()
+        worker.wake()
         for _ in range(50):  # it looks at once
             await asyncio.sleep(0)
         return self.count - before
@@ -55,7 +55,7 @@ async def test_critical_ones_go_first(pool: Pool) -> None:
     await queue(pool, ordinary, critical)
     recorder = Recorder()
 
-    async with courier(pool, recorder):
+    async with open_worker(pool, recorder):
         await until(lambda: given(recorder, 2))
 
     assert recorder.given == [critical.id, ordinary.id]
@@ -70,11 +70,11 @@ async def test_a_backlog_that_hangs_does_not_hold_up_what_is_critical(pool: Pool
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder, Terms(concurrency=2)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=2)) as worker:
         await until(lambda: given(recorder, 20))
         critical = delivery(critical=True)
         await queue(pool, critical)
-        worker.call()
+        worker.wake()
         await until(lambda: given(recorder, 21))
 
     assert recorder.given[20] == critical.id
@@ -89,7 +89,7 @@ async def test_a_provider_that_hangs_holds_up_no_other_channel(pool: Pool) -> No
     hanging, texts = Recorder(), Texts()
     hanging.free.clear()
 
-    async with courier(pool, hanging), courier(pool, texts):
+    async with open_worker(pool, hanging), open_worker(pool, texts):
         await until(lambda: given(hanging, 40))
         await until(lambda: is_sent(pool, text))
 
@@ -101,9 +101,9 @@ async def test_no_more_is_leased_than_can_be_sent_at_once(pool: Pool) -> None:
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder, Terms(concurrency=2)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=2)) as worker:
         await until(lambda: given(recorder, 20))
-        worker.call()
+        worker.wake()
         assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'") == 20
 
 
@@ -115,7 +115,7 @@ async def test_while_a_provider_is_let_alone_nothing_is_leased_and_no_attempt_co
     await queue(pool, *waiting)
     recorder = Recorder(*[DOWN] * 1000)
 
-    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: is_state(worker, BreakerState.OPEN))
         await until(lambda: none_sending(pool))
         assert await leases.behind_a_call(worker) == 0
@@ -137,7 +137,7 @@ async def none_sending(pool: Pool) -> bool:
 async def test_what_was_leased_while_it_opened_is_put_back(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, truly = Recorder(), deliveries.lease
 
-    async with courier(pool, recorder) as worker:
+    async with open_worker(pool, recorder) as worker:
 
         async def lease(*arguments: object, **options: object) -> list[Leased]:
             leased = await truly(*arguments, **options)  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ async def test_what_was_leased_while_it_opened_is_put_back(pool: Pool, monkeypat
 
         monkeypatch.setattr(module, "lease", lease)
         await queue(pool, *[delivery() for _ in range(20)])
-        worker.call()
+        worker.wake()
         await until(lambda: is_state(worker, BreakerState.OPEN))
         await until(lambda: none_sending(pool))
 
@@ -163,10 +163,10 @@ async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_a
     def monotonic() -> float:
         return asyncio.get_running_loop().time() + moved[0]
 
-    async with courier(pool, recorder, Terms(concurrency=1), monotonic=monotonic) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1), monotonic=monotonic) as worker:
         await until(lambda: is_state(worker, BreakerState.OPEN))
         moved[0] = 60.0
-        worker.call()
+        worker.wake()
         await until(lambda: given(recorder, 10 * FAILURES_MAX + 30))
 
     assert recorder.batches[FAILURES_MAX] == 1
@@ -175,9 +175,9 @@ async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_a
 
 async def test_messages_that_wait_for_reasons_of_their_own_say_nothing_bad_of_the_provider(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX + 7)])
-    recorder = Recorder(*[TryLater("smtp_450", alone=True)] * 1000)
+    recorder = Recorder(*[TryLater("smtp_450", recipient_specific=True)] * 1000)
 
-    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: given(recorder, 10 * FAILURES_MAX + 7))
         await until(lambda: none_sending(pool))
 
@@ -189,7 +189,7 @@ async def test_what_was_needless_does_not_hide_that_a_provider_is_down(pool: Poo
     batch: list[Outcome] = [Suppressed("device_forgotten"), *[DOWN] * 9]
     recorder = Recorder(*batch * FAILURES_MAX)
 
-    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: is_state(worker, BreakerState.OPEN))
 
 
@@ -200,7 +200,7 @@ async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(
     await queue(pool, *[delivery() for _ in range(15)])
     recorder = Recorder(*[TryLater("http_429", after_s=120.0)] * 10)
 
-    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: given(recorder, 10))
         await until(lambda: none_sending(pool))
         assert await leases.behind_a_call(worker) == 0
@@ -214,12 +214,12 @@ async def test_a_channel_keeps_to_its_pace(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(30)])
     recorder, moved = Recorder(), [0.0]
 
-    async with courier(pool, recorder, Terms(rate=Rate(1.0, 5)), monotonic=lambda: moved[0]) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(rate=Rate(1.0, 5)), monotonic=lambda: moved[0]) as worker:
         await until(lambda: given(recorder, 5))
         await until(lambda: none_sending(pool))
         assert len(recorder.given) == 5
         moved[0] = 3.0
-        worker.call()
+        worker.wake()
         await until(lambda: given(recorder, 8))
         await until(lambda: none_sending(pool))
 
@@ -232,7 +232,7 @@ async def test_what_a_stop_cuts_is_noted_as_unknown(pool: Pool) -> None:
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder):
+    async with open_worker(pool, recorder):
         await until(lambda: given(recorder, 1))
 
     row = await pool.fetchrow("SELECT state, reason, attempts, unknown_outcomes FROM deliveries")
@@ -246,7 +246,7 @@ async def test_a_stop_lets_what_is_under_way_finish(pool: Pool) -> None:
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder) as worker:
+    async with open_worker(pool, recorder) as worker:
         await until(lambda: given(recorder, 1))
         stopping = asyncio.create_task(worker.stop(grace_s=30.0))
         await asyncio.sleep(0)
@@ -294,7 +294,7 @@ async def test_an_outage_while_outcomes_are_noted_makes_no_double(pool: Pool, mo
     monkeypatch.setattr(module, "settle", settle)
     recorder = Recorder()
 
-    async with courier(pool, recorder):
+    async with open_worker(pool, recorder):
         await until(lambda: is_sent(pool, one))
 
     assert recorder.given == [one.id]
@@ -320,7 +320,7 @@ class NotNoted:
 
 
 def gave_up(logs: Sequence[MutableMapping[str, object]]) -> bool:
-    return ("courier.not_settled", "leases_run_out") in [(line["event"], line["action"]) for line in logs]
+    return ("delivery.not_settled", "leases_expire") in [(line["event"], line["action"]) for line in logs]
 
 
 async def test_an_outcome_that_cannot_be_noted_before_its_lease_ends_is_left_to_it(
@@ -333,7 +333,7 @@ async def test_an_outcome_that_cannot_be_noted_before_its_lease_ends_is_left_to_
         return gave_up(logs)
 
     with capture_logs() as logs:
-        async with courier(pool, Recorder(), Terms(lease_s=60), monotonic=database.monotonic):
+        async with open_worker(pool, Recorder(), WorkerOptions(lease_s=60), monotonic=database.monotonic):
             await until(over)
             assert database.tries == 1
 
@@ -347,7 +347,7 @@ async def test_an_outcome_that_cannot_be_noted_at_a_stop_is_left_to_its_lease(
     database = NotNoted(monkeypatch, takes_s=0.0)
 
     with capture_logs() as logs:
-        async with courier(pool, Recorder(), Terms(lease_s=60), monotonic=database.monotonic):
+        async with open_worker(pool, Recorder(), WorkerOptions(lease_s=60), monotonic=database.monotonic):
             await until(database.tried)
             assert not gave_up(logs)
 
@@ -368,7 +368,7 @@ async def test_an_adapter_that_answers_nonsense_counts_as_unknown(pool: Pool) ->
             return [Sent(), Sent()]
 
     recorder = Short()
-    async with courier(pool, recorder):
+    async with open_worker(pool, recorder):
         await until(lambda: given(recorder, 1))
         await until(lambda: none_sending(pool))
 
@@ -382,7 +382,7 @@ async def test_a_provider_that_does_not_answer_is_given_up_in_time(pool: Pool) -
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder, Terms(lease_s=0.2)):
+    async with open_worker(pool, recorder, WorkerOptions(lease_s=0.2)):
         await until(lambda: given(recorder, 1))
         await until(lambda: none_sending(pool))
         row = await pool.fetchrow("SELECT state, reason, unknown_outcomes FROM deliveries")
@@ -403,5 +403,5 @@ async def test_a_crash_between_two_looks_does_not_end_the_channel(pool: Pool, mo
     one = delivery()
     await queue(pool, one)
 
-    async with courier(pool, Recorder()):
+    async with open_worker(pool, Recorder()):
         await until(lambda: is_sent(pool, one))

@@ -100,7 +100,7 @@ async def test_a_password_that_does_not_fit_is_no_fault_of_the_letter(tmp_path: 
         ("MAIL", CUT, TryLater("disconnected")),
         ("MAIL", GARBAGE, TryLater("malformed")),
         ("RCPT", "421 4.3.2 going down", TryLater("smtp_421")),
-        ("RCPT", "451 4.7.1 greylisted", TryLater("smtp_451", alone=True)),
+        ("RCPT", "451 4.7.1 greylisted", TryLater("smtp_451", recipient_specific=True)),
         ("RCPT", "550 5.1.1 no such user", Gone("smtp_550")),
         ("RCPT", "556 5.1.10 takes no mail", Gone("smtp_556")),
         ("RCPT", "550 5.1.15 not one of them", Refused("smtp_550")),
@@ -254,7 +254,7 @@ async def test_a_connection_that_nobody_needs_is_closed(monkeypatch: pytest.Monk
 
 
 async def test_connections_are_bounded_and_not_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LETTERS_MAX", 2)
+    monkeypatch.setattr(connections, "EMAILS_PER_CONNECTION_MAX", 2)
     async with mail_server() as mail, adapter(mail) as made:
         mail.delay_s = 0.05
         outcomes = await asyncio.gather(*[sent(made) for _ in range(3 * connections.CONNECTIONS_MAX)])

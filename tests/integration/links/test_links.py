@@ -16,7 +16,7 @@ from protocol.delivery.channels import Channel
 from protocol.ids import BookingId
 from protocol.preference.commands import SetPreferences
 from protocol.preference.views import GetPreferences
-from server.links.tokens import Act, Link, Links, link_key
+from server.links.tokens import Link, LinkAction, Links, link_key
 from server.rest.app import SECRET_PATHS
 from tests.support.faults import until
 from tests.support.server import Market, Person, Response, Site
@@ -165,7 +165,7 @@ async def test_a_link_is_no_key_to_somebody_elses_booking(server: Site, tmp_path
     _, customer, booking_id, _ = await scene(server)
     stranger = await server.person("Sam Stranger")
     until_at = server.node.clock.now() + timedelta(days=1)
-    said = {"act": Act.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
+    said = {"action": LinkAction.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
     path = forged(server, tmp_path, **said)
 
     shown, done = await server.request("GET", path), await press(path, server)

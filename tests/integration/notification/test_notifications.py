@@ -19,7 +19,7 @@ from protocol.notification.types import NOTIFICATIONS
 from protocol.notification.views import ListNotifications, NotificationPage, NotificationView
 from protocol.user.rows import Person as PersonRow
 from server.delivery.outbox_relay import OutboxRelay
-from storage.outbox import TAKE_MAX, tell
+from storage.outbox import TAKE_MAX, fan_out
 from storage.queries.notification import _PAGE, _UNREAD
 from tests.support.faults import until
 from tests.support.plans import generic_plan
@@ -34,7 +34,7 @@ async def market(server: Site) -> Market:
 async def told(site: Site, person: Person, **options: object) -> NotificationPage:
     """What somebody was told of, once all that was announced is told."""
     await site.at_rest()
-    while await tell(site.node.pool):
+    while await fan_out(site.node.pool):
         pass
     page: NotificationPage = await person.call(ListNotifications(**options))  # type: ignore[arg-type]  # a test's own words
     return page
@@ -228,8 +228,8 @@ async def test_a_notification_knows_where_its_event_stands(server: Site, market:
     assert [row["type"] for row in rows if row["happened"] != row["type"] or row["seq"] is None] == []
 
 
-async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, market: Market) -> None:
-    """An announcement that nobody was told of waits in its table; whoever starts next tells it, once."""
+async def test_a_crash_between_commit_and_fan_out_loses_nothing(server: Site, market: Market) -> None:
+    """Outbox entries that a crash left behind are fanned out once by the next relay."""
     customer = await server.person()
     await told(server, customer)
     await server.node.pool.execute(
@@ -242,21 +242,21 @@ async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, ma
     done = []
 
     async def round_() -> int:
-        done.append(await tell(server.node.pool))
+        done.append(await fan_out(server.node.pool))
         return done[-1]
 
     async def nothing() -> None:
         pass
 
-    announcer = OutboxRelay(round_, nothing)
+    outbox_relay = OutboxRelay(round_, nothing)
     rows = "SELECT count(*) FROM notifications WHERE user_id = $1"
 
-    async def all_told() -> bool:
+    async def all_notified() -> bool:
         return int(await server.node.pool.fetchval(rows, customer.id)) >= TAKE_MAX + 2
 
-    announcer.start()
-    await until(all_told)
-    await announcer.stop()
+    outbox_relay.start()
+    await until(all_notified)
+    await outbox_relay.stop()
 
     assert (await told(server, customer)).unread_count == UNREAD_MAX
     assert await server.node.pool.fetchval(rows, customer.id) == TAKE_MAX + 2

@@ -18,7 +18,7 @@ from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.types import Importance
 from server.app.config import PushConfig
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, TryLater
-from server.delivery.channels.push.composer import KEPT_MAX_S, Push
+from server.delivery.channels.push.composer import TTL_MAX_S, Push
 from server.delivery.channels.push.fcm import QUOTA_WAIT_S, Fcm
 from server.edge.adapter_error import AdapterError
 from storage.queries.device import DeviceAddress
@@ -108,7 +108,7 @@ async def test_what_can_wait_wakes_nobody(tmp_path: Path) -> None:
         await sender.send("phone", importance=Importance.ORDINARY)
 
     (message,) = google.to("phone")
-    assert (message["android"]["priority"], message["android"]["ttl"]) == ("normal", f"{KEPT_MAX_S}s")
+    assert (message["android"]["priority"], message["android"]["ttl"]) == ("normal", f"{TTL_MAX_S}s")
     assert "sound" not in message["android"]["notification"]
     assert message["apns"]["headers"]["apns-priority"] == "5"
     assert "sound" not in message["apns"]["payload"]["aps"]
@@ -143,7 +143,7 @@ async def test_an_answer_is_taken_for_what_it_says_and_asked_for_once(
 
 
 async def test_in_a_batch_each_has_its_own_outcome_whatever_becomes_of_the_others(tmp_path: Path) -> None:
-    async with sending(tmp_path, answer_timeout_s=3.0) as (sender, google):
+    async with sending(tmp_path, response_timeout_s=3.0) as (sender, google):
         google.answers = {"2": "UNREGISTERED", "3": "not_json", "4": "slow", "5": "INTERNAL", "6": "cut"}
 
         outcomes = await sender.send(*map(str, range(8)))

@@ -17,7 +17,7 @@ from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.types import Importance
 from server.app.config import PushConfig, ServerConfig
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, TryLater
-from server.delivery.channels.push.composer import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push
+from server.delivery.channels.push.composer import BODY_BYTES, TITLE_BYTES, TTL_MAX_S, Push
 from server.delivery.channels.push.services import SERVICES_MAX, Services
 from server.delivery.channels.push.vapid import NOBODY, load_vapid
 from server.delivery.channels.push.web_push import WebPush, encrypted, topic_of
@@ -129,12 +129,12 @@ async def test_only_the_browser_can_read_it_and_the_server_has_signed_it(tmp_pat
         (413, {}, Refused("http_413")),
         (301, {"Location": "http://127.0.0.1:1/"}, Refused("http_301")),
         (307, {"Location": "http://127.0.0.1:1/"}, Refused("http_307")),
-        (429, {"Retry-After": "120"}, TryLater("http_429", 120.0, alone=True)),
-        (429, {}, TryLater("http_429", alone=True)),
-        (500, {}, TryLater("http_500", alone=True)),
-        (503, {"Retry-After": "7"}, TryLater("http_503", 7.0, alone=True)),
-        ("malformed", {}, TryLater("malformed", unknown=True, alone=True)),
-        ("cut", {}, TryLater("cut", unknown=True, alone=True)),
+        (429, {"Retry-After": "120"}, TryLater("http_429", 120.0, recipient_specific=True)),
+        (429, {}, TryLater("http_429", recipient_specific=True)),
+        (500, {}, TryLater("http_500", recipient_specific=True)),
+        (503, {"Retry-After": "7"}, TryLater("http_503", 7.0, recipient_specific=True)),
+        ("malformed", {}, TryLater("malformed", unknown=True, recipient_specific=True)),
+        ("cut", {}, TryLater("cut", unknown=True, recipient_specific=True)),
     ],
 )
 async def test_an_answer_is_taken_for_what_it_says(
@@ -154,14 +154,17 @@ async def test_whoever_is_too_slow_may_have_taken_it_and_holds_up_nobody_else(tm
         slow.answer = "slow"
         messages = [push(sender.device(one.endpoint, one.keys)) for one in (slow, quick)]
 
-        assert await sender.adapter.send(messages) == [TryLater("timeout", unknown=True, alone=True), Sent()]
+        assert await sender.adapter.send(messages) == [
+            TryLater("timeout", unknown=True, recipient_specific=True),
+            Sent(),
+        ]
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_not_the_end_of_a_device(tmp_path: Path) -> None:
     async with mail_server("tls", tmp_path) as stranger, sending(tmp_path) as (sender, _):
         browser = Browser(f"https://127.0.0.1:{stranger.config.port}/push/abc")
 
-        assert await sender.send(browser) == TryLater("tls", alone=True)
+        assert await sender.send(browser) == TryLater("tls", recipient_specific=True)
 
 
 async def test_a_name_that_no_host_can_have_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,11 +210,11 @@ async def test_a_push_service_in_trouble_or_in_bad_faith_holds_up_no_other(pool:
         try:
             for nth in range(FAILURES_MAX):
                 await queue(pool, delivery(channel=Channel.WEB_PUSH, device_id=to_bad))
-                worker.call()
+                worker.wake()
                 await until(partial(settled, pool, nth + 1))
             last = delivery(channel=Channel.WEB_PUSH, device_id=to_good)
             await queue(pool, last)
-            worker.call()
+            worker.wake()
             await until(partial(received, good, 1))
         finally:
             await worker.stop()
@@ -232,15 +235,15 @@ async def test_a_push_service_that_fails_again_and_again_is_let_alone_and_then_a
         bad = service.browser()
         bad.answer = 500
         for _ in range(FAILURES_MAX):
-            assert await sender.send(bad) == TryLater("http_500", alone=True)
+            assert await sender.send(bad) == TryLater("http_500", recipient_specific=True)
 
-        assert await sender.send(bad) == TryLater("service_down", PAUSE_FIRST_S, alone=True)
+        assert await sender.send(bad) == TryLater("service_down", PAUSE_FIRST_S, recipient_specific=True)
         moved[0] = PAUSE_FIRST_S
         bad.answer = 201
         messages = [push(sender.device(bad.endpoint, bad.keys)) for _ in range(3)]
         probed = await sender.adapter.send(messages)
 
-        waits = TryLater("service_down", PAUSE_FIRST_S, alone=True)
+        waits = TryLater("service_down", PAUSE_FIRST_S, recipient_specific=True)
         assert probed == [Sent(), waits, waits]
         assert await sender.send(bad) == Sent()
 
@@ -262,7 +265,7 @@ async def test_who_does_not_answer_the_door_has_taken_nothing(tmp_path: Path) ->
     async with sending(tmp_path) as (sender, _):
         with_nobody = Browser("http://127.0.0.1:1/push/abc")
 
-        assert await sender.send(with_nobody) == TryLater("unreachable", alone=True)
+        assert await sender.send(with_nobody) == TryLater("unreachable", recipient_specific=True)
 
 
 async def test_a_forgotten_device_gets_nothing_and_useless_keys_are_forgotten(tmp_path: Path) -> None:
@@ -309,7 +312,7 @@ async def test_private_addresses_are_called_neither_by_number_nor_by_name(
 
 
 async def test_the_resolver_gives_nothing_that_is_our_own() -> None:
-    with pytest.raises(OSError, match="open internet"):
+    with pytest.raises(OSError, match="no public address"):
         await PublicResolver().resolve("localhost", 443)
 
 
@@ -320,7 +323,7 @@ async def test_the_longest_message_fits_whatever_is_in_it(tmp_path: Path) -> Non
         await sender.send(browser, title="x" * TITLE_BYTES, body="ü" * (BODY_BYTES // 2), expires_at=None)
 
         assert len(browser.received[0].body) <= 4096
-        assert browser.received[0].headers["TTL"] == str(KEPT_MAX_S)
+        assert browser.received[0].headers["TTL"] == str(TTL_MAX_S)
 
 
 async def test_what_happens_to_a_booking_reaches_the_browsers_of_those_whom_it_concerns(

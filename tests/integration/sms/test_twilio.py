@@ -27,9 +27,9 @@ from server.delivery.channels.sms.twilio import Twilio
 from server.delivery.channels.sms.webhooks import FIELDS_MAX, WEBHOOK_BYTES_MAX
 from server.edge.adapter_error import AdapterError
 from storage.database import Pool
-from storage.deliveries import planning
+from storage.deliveries import routing_round
 from storage.queries.recipient import load_readers
-from storage.short_messages import load_stopped, take_answer
+from storage.short_messages import load_opted_out, record_reply
 from tests.support.faults import until
 from tests.support.server import Person, Site, make_config, open_site
 from tests.support.twilio import (
@@ -156,7 +156,7 @@ class TestSending:
         async def note(number: str) -> None:
             stopped.append(number)
 
-        await sent_one(twilio.config, stopped=note)
+        await sent_one(twilio.config, opted_out=note)
 
         assert stopped == [TO]
 
@@ -177,7 +177,7 @@ class TestSending:
 class TestCheck:
     async def test_an_account_that_answers_is_fine(self, twilio: TwilioService) -> None:
         async with adapter(twilio.config, public_url=PUBLIC_URL) as one:
-            assert await one.check() == "Twilio, account …0001, tells what became of messages"
+            assert await one.check() == "Twilio, account …0001, with status callbacks"
 
     async def test_a_wrong_token_and_a_suspended_account_are_not(self, twilio: TwilioService) -> None:
         async with adapter(msgspec.structs.replace(twilio.config, auth_token="wrong")) as one:
@@ -383,21 +383,21 @@ class TestStop:
         await place.answers("STOP", "SM1")
 
         reader = (await load_readers(place.pool, [ada.id], place.site.node.clock.now()))[ada.id]
-        assert (reader.phone_number, reader.stopped) == (None, True)
+        assert (reader.phone_number, reader.opted_out) == (None, True)
         await planned(place, ada, place.site.node.clock.now())
-        place.site.server.reaching.call([Channel.SMS])
+        place.site.server.delivery.wake([Channel.SMS])
         assert (await place.delivery("skipped"))["reason"] == "stopped"
 
     async def test_an_answer_that_comes_again_late_is_not_heeded_again(self, place: Place) -> None:
         for text, sid in [("STOP", "SM1"), ("START", "SM2"), ("STOP", "SM1")]:
             assert await place.answers(text, sid) == 200
 
-        assert await load_stopped(place.pool, [TO]) == frozenset()
+        assert await load_opted_out(place.pool, [TO]) == frozenset()
 
     async def test_what_is_no_order_changes_nothing_and_its_text_is_not_kept(self, place: Place) -> None:
         await place.answers("Please stop by at 5", "SM1")
 
-        assert await load_stopped(place.pool, [TO]) == frozenset()
+        assert await load_opted_out(place.pool, [TO]) == frozenset()
         (kept,) = await place.pool.fetch("SELECT i::text AS row FROM inbound_messages i")
         assert "other" in kept["row"]
         assert TO not in kept["row"]
@@ -405,7 +405,7 @@ class TestStop:
     async def test_what_twilio_took_for_stop_is_one_whatever_the_word(self, place: Place) -> None:
         await place.answers("arrêt", "SM1", OptOutType="STOP")
 
-        assert await load_stopped(place.pool, [TO]) == {TO}
+        assert await load_opted_out(place.pool, [TO]) == {TO}
 
     async def test_who_unsubscribed_at_twilio_gets_nothing_more(self, place: Place) -> None:
         ada = await place.site.person("Ada")
@@ -415,15 +415,15 @@ class TestStop:
 
         dead = await place.delivery("dead")
         assert (dead["reason"], dead["secret"], dead["address"]) == ("stopped", None, None)
-        assert await load_stopped(place.pool, [TO]) == {TO}
+        assert await load_opted_out(place.pool, [TO]) == {TO}
 
     async def test_many_answers_at_once_are_each_heeded_once(self, pool: Pool) -> None:
         import asyncio  # only here
 
-        await asyncio.gather(*[take_answer(pool, f"SM{n % 4}", TO, "stop", NOW) for n in range(32)])
+        await asyncio.gather(*[record_reply(pool, f"SM{n % 4}", TO, "stop", NOW) for n in range(32)])
 
         assert await pool.fetchval("SELECT count(*) FROM inbound_messages") == 4
-        assert await load_stopped(pool, [TO]) == {TO}
+        assert await load_opted_out(pool, [TO]) == {TO}
 
 
 class TestTrouble:
@@ -438,7 +438,7 @@ class TestTrouble:
 
         await until(tried)
         await place.site.advance(timedelta(seconds=CODE_VALID_S))
-        place.site.server.reaching.call([Channel.SMS])
+        place.site.server.delivery.wake([Channel.SMS])
         over = await place.delivery("skipped")
         assert (over["reason"], over["secret"], over["address"]) == ("expired", None, None)
 
@@ -484,5 +484,5 @@ async def planned(place: Place, person: Person, due_at: datetime, **said: Any) -
         at=due_at,
         **said,
     )
-    async with planning(place.pool) as round_:
+    async with routing_round(place.pool) as round_:
         await round_.write([one])

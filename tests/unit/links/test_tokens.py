@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from protocol.ids import UserId
 from server.edge.secret_file import UnusableKey
-from server.links.tokens import TOKEN_CHARS_MAX, Act, BrokenLink, Link, LinkExpired, Links, id_of, link_key
+from server.links.tokens import TOKEN_CHARS_MAX, BrokenLink, Link, LinkAction, LinkExpired, Links, id_of, link_key
 
 ADA = UserId(UUID("01890000-0000-7000-8000-00000000000a"))
 BOOKING = "01890000-0000-7000-8000-00000000000b"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=3)
 LINKS = Links(b"k" * 32, "https://guild.test")
-CANCEL = Link(act=Act.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER)
-UNSUBSCRIBE = Link(act=Act.UNSUBSCRIBE, user_id=ADA, subject="booking.confirmed", expires_at=LATER)
+CANCEL = Link(action=LinkAction.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER)
+UNSUBSCRIBE = Link(action=LinkAction.UNSUBSCRIBE, user_id=ADA, subject="booking.confirmed", expires_at=LATER)
 
 
 @pytest.mark.parametrize("link", [CANCEL, UNSUBSCRIBE], ids=["cancel", "unsubscribe"])
@@ -42,10 +42,10 @@ def test_what_says_the_same_is_the_same_link_and_one_command() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Link(act=Act.CONFIRM, user_id=ADA, subject=BOOKING, expires_at=LATER),
-        Link(act=Act.CANCEL, user_id=UserId(UUID(int=1)), subject=BOOKING, expires_at=LATER),
-        Link(act=Act.CANCEL, user_id=ADA, subject=str(UUID(int=1)), expires_at=LATER),
-        Link(act=Act.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER + timedelta(seconds=1)),
+        Link(action=LinkAction.CONFIRM, user_id=ADA, subject=BOOKING, expires_at=LATER),
+        Link(action=LinkAction.CANCEL, user_id=UserId(UUID(int=1)), subject=BOOKING, expires_at=LATER),
+        Link(action=LinkAction.CANCEL, user_id=ADA, subject=str(UUID(int=1)), expires_at=LATER),
+        Link(action=LinkAction.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER + timedelta(seconds=1)),
     ],
     ids=["act", "user", "booking", "expiry"],
 )

@@ -26,9 +26,12 @@ def test_english_has_a_text_for_everything_that_is_declared() -> None:
     assert_complete()
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if code != "en"])
-def test_no_language_falls_back_to_english_today(code: str) -> None:
-    assert missing(LANGUAGES[code].texts) == []
+#: language → the texts that it still takes from English, as ``missing`` names them.
+STILL_ENGLISH: dict[str, list[str]] = {"de": [], "it": []}
+
+
+def test_the_texts_that_are_not_translated_yet_are_listed() -> None:
+    assert {code: missing(LANGUAGES[code].texts) for code in CODES if code != "en"} == STILL_ENGLISH
 
 
 @pytest.mark.parametrize("code", CODES)
