@@ -1,4 +1,4 @@
-"""A server that is killed while it sends loses no message, and doubles none but those that it counts as unknown."""
+"""A server killed while it sends loses no message, and duplicates only those with an unknown outcome."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -22,17 +22,17 @@ from tests.support.smtp import MailServer, mail_server
 
 WRITTEN_CHANNELS = 1_000
 AT_ONCE = 8
-#: What the killed server had in its hands is tried again after this.
+#: Leases of the killed server expire after this.
 LEASE_S = 4
-#: How long the mail server thinks, so that there is always something in flight.
+#: Delay of the mail server, so that some messages are always in flight.
 THINKS_S = 0.02
-#: Letters that have arrived when the server is killed.
+#: E-mails that have arrived when the server is killed.
 KILLED_AT = (200, 500)
 ALL = "SELECT id, state, attempts, unknown_outcomes FROM deliveries WHERE template = 'of.this.test'"
 
 
 def variables(email: EmailConfig) -> dict[str, str]:
-    """What makes a real server send by that mail server."""
+    """The environment that makes a server use this mail server."""
     return {
         "GUILDWIRE_EMAIL__HOST": email.host,
         "GUILDWIRE_EMAIL__PORT": str(email.port),
@@ -44,16 +44,16 @@ def variables(email: EmailConfig) -> dict[str, str]:
     }
 
 
-async def queue_letters(data_dir: Path) -> set[UUID]:
-    """Queue letters to somebody of whom the server knows, while no server runs; gives their ids."""
+async def queue_emails(data_dir: Path) -> set[UUID]:
+    """Queue e-mails to a known user while no server runs; returns their ids."""
     config = make_config(data_dir)
     async with open_database(config) as database:
         async with open_site(database.dsn, config) as site:
             user_id, notification_id = await somebody_told(site)
-        letters = [letter(user_id, notification_id) for _ in range(WRITTEN_CHANNELS)]
+        emails = [email(user_id, notification_id) for _ in range(WRITTEN_CHANNELS)]
         async with opened(database.dsn) as pool, routing_round(pool) as planned:
-            await planned.write(letters)
-    return {one.id for one in letters}
+            await planned.write(emails)
+    return {one.id for one in emails}
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def opened(dsn: str) -> AsyncIterator[Pool]:
 
 
 async def somebody_told(site: Site) -> tuple[UserId, NotificationId]:
-    """Somebody with a notification: they signed in."""
+    """A user with a notification of a sign-in."""
     person = await site.person("Carla Customer")
     told = "SELECT id FROM notifications WHERE user_id = $1"
 
@@ -77,7 +77,7 @@ async def somebody_told(site: Site) -> tuple[UserId, NotificationId]:
     return person.id, NotificationId(await site.node.pool.fetchval(told, person.id))
 
 
-def letter(user_id: UserId, notification_id: NotificationId) -> Delivery:
+def email(user_id: UserId, notification_id: NotificationId) -> Delivery:
     now = datetime.now(UTC)
     return Delivery(
         id=DeliveryId(uuid4()),
@@ -91,14 +91,14 @@ def letter(user_id: UserId, notification_id: NotificationId) -> Delivery:
 
 
 def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
-    """How often each of these letters arrived, by their Message-IDs."""
+    """How often each e-mail arrived, by Message-ID."""
     ids = (UUID(taken.message["Message-ID"].strip("<>").partition("@")[0]) for taken in mail.taken)
     return Counter(id for id in ids if id in wanted)
 
 
 async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted() -> None:
     with readable_directory() as directory:
-        wanted = await queue_letters(directory)
+        wanted = await queue_emails(directory)
         async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:
             mail.delay_s = THINKS_S
             running = await server.start()

@@ -1,4 +1,4 @@
-"""What people are told goes out by its channels: once, late rather than never, and visibly if it cannot (SPEC §7)."""
+"""Notifications are delivered by their channels: once, late rather than never, and a failure is visible."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from tests.support.server import Site
 
 
 async def settled(pool: Pool, one: Delivery) -> tuple[str, str | None]:
-    """Wait until a delivery was tried once more, and is in nobody's hands; gives its state and the reason."""
+    """Wait until a delivery has one more attempt and no lease; returns its state and reason."""
 
     async def tried() -> bool:
         done = "SELECT state <> 'sending' AND attempts > $2 FROM deliveries WHERE id = $1"
@@ -43,12 +43,12 @@ async def test_the_events_of_a_booking_are_delivered_to_its_parties(server: Site
         return bool(await server.node.pool.fetchval(two))
 
     await until(sent)
-    letters = await server.node.pool.fetch(
+    emails = await server.node.pool.fetch(
         "SELECT message->>'to' AS to, message->>'subject' AS subject FROM mailbox m"
         " JOIN deliveries d ON d.id = m.delivery_id WHERE d.template = 'booking.paid'"
     )
-    assert {letter["to"] for letter in letters} == {market.owner.me.email, market.staff[0].me.email}
-    assert {letter["subject"] for letter in letters} == {"New booking"}
+    assert {email["to"] for email in emails} == {market.owner.me.email, market.staff[0].me.email}
+    assert {email["subject"] for email in emails} == {"New booking"}
 
 
 @pytest.mark.parametrize(

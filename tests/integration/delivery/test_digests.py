@@ -1,4 +1,4 @@
-"""What can wait comes in one letter a day, at its reader's hour: each thing once, nothing that was read (SPEC §7)."""
+"""Ordinary notifications come in one e-mail a day, at the reader's hour: each one once, and none that was read."""
 
 import asyncio
 from collections.abc import Collection
@@ -24,14 +24,14 @@ from tests.support.faults import until
 from tests.support.plans import generic_plan
 from tests.support.server import Person, Site
 
-#: A Thursday noon in Berlin; whose digest comes at 8.
+#: A Thursday noon in Berlin; the digest is due at 8.
 NOON = datetime(2026, 1, 15, 11, tzinfo=UTC)
 EIGHT = datetime(2026, 1, 16, 7, tzinfo=UTC)
 EMAIL = frozenset({Channel.EMAIL})
 
 
 async def reader(pool: Pool) -> UserId:
-    """Somebody in Berlin whom letters reach."""
+    """A reader in Berlin."""
     user_id = UserId(uuid4())
     await pool.execute("INSERT INTO people VALUES ($1, $2, 'Ada', NULL, NULL, 'de')", user_id, f"{user_id}@people.test")
     await pool.execute(
@@ -48,7 +48,7 @@ async def reader(pool: Pool) -> UserId:
 
 
 async def told(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1) -> None:
-    """Somebody has got money back, and nobody has planned yet how they hear of it."""
+    """Insert notifications of refunds that are not routed yet."""
     await pool.execute(
         "WITH made AS ("
         " INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)"
@@ -68,7 +68,7 @@ def router(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
 
 
 async def composed(pool: Pool, now: datetime) -> list[DeliveryContext | object]:
-    """What the letters that are due would be made of."""
+    """The contexts of the due deliveries."""
     due = await lease(pool, Channel.EMAIL, now, 100, critical=False, lease_s=60)
     return list((await load_contexts(pool, due, now)).values())
 
@@ -143,7 +143,7 @@ async def test_items_that_no_digest_listed_are_in_the_next_one(pool: Pool) -> No
 
 @pytest.mark.parametrize(("unknown", "listed"), [(0, 3), (1, 1)])
 async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, unknown: int, listed: int) -> None:
-    """Unless it may have arrived after all."""
+    """Unless it may have arrived."""
     ada = await reader(pool)
     await told(pool, ada, count=2)
     await router(pool).route_all()
@@ -186,12 +186,12 @@ async def test_a_digest_of_unwanted_types_is_not_sent(pool: Pool) -> None:
     assert await composed(pool, EIGHT) == [Suppressed("nothing_new")]
 
 
-@pytest.mark.parametrize("wishes", ["zone = 'Mars/Olympus'", """quiet_hours = '{"after": "dark"}'"""])
-async def test_unreadable_preferences_block_no_other_reader(pool: Pool, wishes: str) -> None:
+@pytest.mark.parametrize("preferences", ["zone = 'Mars/Olympus'", """quiet_hours = '{"after": "dark"}'"""])
+async def test_unreadable_preferences_block_no_other_reader(pool: Pool, preferences: str) -> None:
     ada, bob = await reader(pool), await reader(pool)
     await told(pool, ada)
     await told(pool, bob)
-    await pool.execute(f"UPDATE notification_preferences SET {wishes} WHERE user_id = $1", ada)
+    await pool.execute(f"UPDATE notification_preferences SET {preferences} WHERE user_id = $1", ada)
 
     await router(pool).route_all()
 
@@ -244,7 +244,7 @@ async def test_deferred_items_are_found_by_their_indexes(pool: Pool) -> None:
 
 @pytest.fixture
 async def customer(server: Site) -> Person:
-    """Somebody who has got the money for a cancelled booking back."""
+    """A customer with the refund of a cancelled booking."""
     market, person = await server.market(), await server.person("Carla Customer")
     await person.call(SetPreferences(zone="Asia/Kathmandu", digest_hour=(server.node.clock.now().hour + 12) % 24))
     booking_id = await server.confirmed(market, person)
@@ -260,7 +260,7 @@ async def customer(server: Site) -> Person:
 
 
 async def digest_of(site: Site, person: Person) -> tuple[str, str | None]:
-    """Let a day pass; gives what became of the digest."""
+    """Let a day pass; returns the state of the digest."""
     await site.advance(timedelta(days=1))
     found = "SELECT state, reason FROM deliveries WHERE template = 'digest' AND user_id = $1"
 
@@ -274,7 +274,7 @@ async def digest_of(site: Site, person: Person) -> tuple[str, str | None]:
 
 
 async def mail(site: Site, person: Person) -> list[str]:
-    """What letters somebody got, by their templates."""
+    """The templates of the e-mails that a user got."""
     rows = await site.node.pool.fetch(
         "SELECT d.template FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id WHERE d.user_id = $1", person.id
     )

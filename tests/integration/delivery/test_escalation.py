@@ -1,4 +1,4 @@
-"""What is heard live is not pushed, and what is critical and unseen goes on to the next channel (SPEC §7)."""
+"""An event delivered live is not pushed, and an unseen critical one is sent by the next channel."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -30,7 +30,7 @@ ALL_DAY_BUT_A_MINUTE = QuietHours("00:01", "00:00")
 
 @pytest.fixture
 async def ada(server: Site) -> Person:
-    """Somebody live, whose number is verified."""
+    """A connected user with a verified number."""
     email = f"{uuid4().hex}@people.test"
     hash_ = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     sign_up = SignUp(email=email, name="Ada", phone_number="+4930123456", is_phone_verified=True, password_hash=hash_)
@@ -39,7 +39,7 @@ async def ada(server: Site) -> Person:
 
 
 async def notified(site: Site, person: Person, *, critical: bool = False) -> tuple[NotificationId, int]:
-    """Somebody is told of something live; gives the notification and the event's number."""
+    """Emit an event with a notification; returns the notification and the event's seq."""
     admin = await site.admin()
     await admin.call(
         SendNotification(user_ids=(person.id,), title="Hello", body="There.", channels=(), critical=critical)
@@ -58,7 +58,7 @@ async def notified(site: Site, person: Person, *, critical: bool = False) -> tup
 async def put(
     site: Site, person: Person, notification_id: NotificationId, channel: Channel, unless: Unless
 ) -> Delivery:
-    """Queue a delivery that is due, as routing_round does once its wait is over."""
+    """Queue a due delivery."""
     one = delivery(
         user_id=person.id,
         notification_id=notification_id,
@@ -74,7 +74,7 @@ async def put(
 
 
 async def outcome(site: Site, one: Delivery) -> tuple[str, str | None]:
-    """Wait until it is over; gives its state and the reason."""
+    """Wait until it is final; returns its state and reason."""
 
     async def over() -> bool:
         done = "SELECT finished_at IS NOT NULL FROM deliveries WHERE id = $1"
@@ -88,7 +88,7 @@ async def outcome(site: Site, one: Delivery) -> tuple[str, str | None]:
 
 
 async def acked(site: Site, person: Person, seq: int, state: AckState) -> None:
-    """A device says how far it got, and that is kept."""
+    """Acknowledge as a device, and wait until that is stored."""
     await person.phone.ack(seq, state)
     column = "seen" if state is AckState.SEEN else "delivered"
 
@@ -181,9 +181,9 @@ async def test_a_notification_that_its_reader_may_not_see_any_more_is_not_sent(s
     notification_id, _ = await notified(server, ada)
     await server.node.pool.execute("DELETE FROM notices")
 
-    letter = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
+    email = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
 
-    assert await outcome(server, letter) == ("skipped", "not_visible")
+    assert await outcome(server, email) == ("skipped", "not_visible")
 
 
 async def test_a_chat_message_is_pushed_after_half_a_minute_without_an_ack(server: Site, ada: Person) -> None:
@@ -192,7 +192,7 @@ async def test_a_chat_message_is_pushed_after_half_a_minute_without_an_ack(serve
     push = "SELECT state, reason FROM deliveries WHERE channel = 'push' AND user_id = $1 ORDER BY at"
 
     async def pushed(title: str) -> tuple[str, str | None]:
-        """Write to Ada; gives what became of the last push once half a minute is over."""
+        """Write to Ada; returns the state of the last push after half a minute."""
         before = len(await server.node.pool.fetch(push, ada.id))
         await admin.call(SendNotification(user_ids=(ada.id,), title=title, body="There.", channels=(Channel.PUSH,)))
         event = await ada.hears("notification.sent")
@@ -243,9 +243,9 @@ async def test_an_unwanted_delivery_is_not_sent(server: Site, ada: Person) -> No
     notification_id, _ = await notified(server, ada)
     await ada.call(SetPreferences(channels={"notification.sent": (Channel.PUSH,)}))
 
-    letter = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
+    email = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
 
-    assert await outcome(server, letter) == ("skipped", "not_wanted")
+    assert await outcome(server, email) == ("skipped", "not_wanted")
 
 
 async def test_only_the_newest_inbox_rows_are_searched(server: Site) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a mail server does, a letter is sent or visibly dead, and arrives twice only where nobody could know."""
+"""Whatever a mail server does, an e-mail is sent or dead, and arrives twice only after an unknown outcome."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,8 +15,8 @@ from tests.support.deliveries import delivery, queue
 from tests.support.faults import until
 from tests.support.smtp import CUT, GARBAGE, SILENCE, mail_server
 
-#: fault: what the server does, and when · first: what becomes of the first attempt, and whether it may have arrived ·
-#: then: how it ends.
+#: fault: what the server does, and when · first: outcome of the first attempt, and whether it may have arrived ·
+#: then: the final state.
 TABLE = """
 fault         at       does                  first     reason               unknown  then
 none          -        -                     sent      -                    0        sent

@@ -1,4 +1,4 @@
-"""What becomes of deliveries shows on /metrics, and what is over goes in time."""
+"""Deliveries are counted on /metrics, and old ones are deleted."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace

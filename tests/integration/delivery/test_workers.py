@@ -1,4 +1,4 @@
-"""How a channel works: who goes first, what a provider in trouble costs, and what a stop and an outage leave behind."""
+"""Delivery workers: priority, failing providers, stops and outages of the database."""
 
 import asyncio
 from collections.abc import MutableMapping, Sequence
@@ -25,7 +25,7 @@ DOWN = TryLater("http_503")
 
 
 class Leases:
-    """Counts how often a courier goes to lease something."""
+    """Counts how often a worker leases."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -36,10 +36,10 @@ class Leases:
         return await deliveries.lease(*arguments, **options)  # type: ignore[arg-type]
 
     async def behind_a_call(self, worker: DeliveryWorker[Message]) -> int:
-        """Call a courier; gives how often it went."""
+        """Wake a worker; returns how often it leased."""
         before = self.count
         worker.wake()
-        for _ in range(50):  # it looks at once
+        for _ in range(50):  # it polls at once
             await asyncio.sleep(0)
         return self.count - before
 
@@ -305,7 +305,7 @@ async def test_an_outage_while_outcomes_are_stored_causes_no_duplicate(
 
 
 class NotNoted:
-    """A database that takes no outcome; every try lets some seconds pass."""
+    """A database that stores no outcome; each attempt lets some seconds pass."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
         self.tries = 0

@@ -1,4 +1,4 @@
-"""Letters reach a mail server over SMTP, whatever it answers: the true client against a server that misbehaves."""
+"""The SMTP adapter against a mail server that misbehaves."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,9 +25,9 @@ ID = DeliveryId(UUID("01890000-0000-7000-8000-000000000001"))
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def letter(**said: str | None) -> Email:
+def sample(**said: str | None) -> Email:
     fields = {"to": "ada@people.test", "subject": "Hello", "text": "Hello, Ada!", "html": "<p>Hello, Ada!</p>", **said}
-    return Email(id=ID, **fields)  # type: ignore[arg-type]  # a test's own words
+    return Email(id=ID, **fields)  # type: ignore[arg-type]  # a test's own fields
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def adapter(mail: MailServer) -> AsyncIterator[Smtp]:
 
 
 async def sent(made: Smtp, email: Email | None = None) -> Outcome:
-    (outcome,) = await made.send([email or letter()])
+    (outcome,) = await made.send([email or sample()])
     return outcome
 
 
@@ -159,7 +159,7 @@ async def test_connections_are_reused() -> None:
     async with mail_server() as mail, adapter(mail) as made:
         for _ in range(5):
             await sent(made)
-        await sent(made, letter(to="not an address"))
+        await sent(made, sample(to="not an address"))
         mail.faults["RCPT"] = ["550 5.1.1 no such user"]
         await sent(made)
         await sent(made)
@@ -192,7 +192,7 @@ async def test_an_idle_connection_is_checked_before_reuse(monkeypatch: pytest.Mo
 
 
 async def rested(made: Smtp, count: int) -> None:
-    """Leave so many connections to rest."""
+    """Leave this many idle connections."""
     await asyncio.gather(*[sent(made) for _ in range(count)])
 
 
@@ -279,12 +279,12 @@ async def test_an_attempt_ends_before_the_worker_s_timeout() -> None:
     assert smtp.ENVELOPE_TIMEOUT_S + smtp.DATA_TIMEOUT_S < LEASE_S / 2
 
 
-# What is in a letter
+# MIME
 
 
 async def test_an_email_has_its_headers_and_a_second_copy_the_same_id() -> None:
     async with mail_server() as mail, adapter(mail) as made:
-        await sent(made, letter(unsubscribe_url="https://guild.test/unsubscribe/abc"))
+        await sent(made, sample(unsubscribe_url="https://guild.test/unsubscribe/abc"))
         await sent(made)
 
     first, second = (taken.message for taken in mail.taken)
@@ -315,7 +315,7 @@ async def test_an_email_has_its_headers_and_a_second_copy_the_same_id() -> None:
 )
 async def test_headers_cannot_be_injected(hostile: str) -> None:
     async with mail_server() as mail, adapter(mail) as made:
-        assert await sent(made, letter(to_name=hostile, subject=hostile)) == Sent("T1")
+        assert await sent(made, sample(to_name=hostile, subject=hostile)) == Sent("T1")
 
     (taken,) = mail.taken
     assert taken.recipients == ("ada@people.test",)
@@ -328,11 +328,11 @@ async def test_headers_cannot_be_injected(hostile: str) -> None:
 async def test_names_and_subjects_of_every_script_arrive() -> None:
     async with mail_server() as mail, adapter(mail) as made:
         await sent(
-            made, letter(to_name="Zoë Ångström 李 🎻", subject="Buchung bestätigt – 9:00 Uhr 🎻", text="Grüße\n.\n..\n")
+            made, sample(to_name="Zoë Ångström 李 🎻", subject="Buchung bestätigt – 9:00 Uhr 🎻", text="Grüße\n.\n..\n")
         )
 
     (taken,) = mail.taken
-    taken.data.decode("ascii")  # nothing that an old server could spoil
+    taken.data.decode("ascii")  # safe for servers without 8BITMIME
     assert taken.message["To"].addresses[0].display_name == "Zoë Ångström 李 🎻"
     assert taken.message["Subject"] == "Buchung bestätigt – 9:00 Uhr 🎻"
     body = taken.message.get_body(("plain",))
@@ -342,18 +342,18 @@ async def test_names_and_subjects_of_every_script_arrive() -> None:
 
 async def test_domains_beyond_ascii_are_encoded() -> None:
     async with mail_server(utf8=False) as mail, adapter(mail) as made:
-        assert await sent(made, letter(to="ada@bücher.test")) == Sent("T1")
+        assert await sent(made, sample(to="ada@bücher.test")) == Sent("T1")
 
     assert mail.taken[0].recipients == ("ada@xn--bcher-kva.test",)
 
 
 async def test_local_parts_beyond_ascii_need_smtputf8() -> None:
     async with mail_server(utf8=True) as mail, adapter(mail) as made:
-        assert await sent(made, letter(to="jürgen@bücher.test")) == Sent("T1")
+        assert await sent(made, sample(to="jürgen@bücher.test")) == Sent("T1")
     assert mail.taken[0].recipients == ("jürgen@xn--bcher-kva.test",)
 
     async with mail_server(utf8=False) as mail, adapter(mail) as made:
-        assert await sent(made, letter(to="jürgen@bücher.test")) == Refused("smtputf8_missing")
+        assert await sent(made, sample(to="jürgen@bücher.test")) == Refused("smtputf8_missing")
 
 
 @pytest.mark.parametrize(
@@ -361,6 +361,6 @@ async def test_local_parts_beyond_ascii_need_smtputf8() -> None:
 )
 async def test_a_malformed_address_is_refused_without_a_connection(address: str) -> None:
     async with mail_server() as mail, adapter(mail) as made:
-        assert await sent(made, letter(to=address)) == Refused("bad_address")
+        assert await sent(made, sample(to=address)) == Refused("bad_address")
 
     assert mail.heard["connect"] == 0

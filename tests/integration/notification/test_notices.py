@@ -1,4 +1,4 @@
-"""An admin writes to people: once, by the channels named, and the text can be erased (seed 002 phase 7)."""
+"""Admins send notices: once, by the named channels, and the text can be erased."""
 
 from typing import Any
 from uuid import uuid4
@@ -23,7 +23,7 @@ async def send(site: Site, admin: Person, *readers: Person, key: str | None = No
 
 
 async def told(site: Site, person: Person) -> list[NotificationView]:
-    """What somebody was told of, without their sign-ins, once all messages have arrived and are told."""
+    """A user's notifications except sign-ins, after the outbox is empty."""
     await site.at_rest()
 
     async def done() -> bool:
@@ -35,7 +35,7 @@ async def told(site: Site, person: Person) -> list[NotificationView]:
     return [item for item in page.items if item.type == "notification.sent"]
 
 
-async def letters(site: Site, person: Person) -> list[str]:
+async def emails(site: Site, person: Person) -> list[str]:
     rows = await site.node.pool.fetch(
         "SELECT d.channel FROM deliveries d WHERE d.user_id = $1 AND d.template = 'notification.sent'", person.id
     )
@@ -54,7 +54,7 @@ async def test_recipients_get_a_notice_live_in_the_list_and_by_email(server: Sit
     for reader in (ada, bob):
         (item,) = await told(server, reader)
         assert (item.title, item.body, item.read) == (TITLE, BODY, False)
-        assert await letters(server, reader) == ["email"]
+        assert await emails(server, reader) == ["email"]
     assert await told(server, carl) == []
 
     async def sent() -> bool:
@@ -143,15 +143,15 @@ async def test_only_a_critical_notice_ignores_preferences(server: Site) -> None:
 
     await send(server, admin, ada)
     await told(server, ada)
-    assert await letters(server, ada) == []
+    assert await emails(server, ada) == []
 
     await send(server, admin, ada, critical=True, channels=[Channel.EMAIL])
     assert len(await told(server, ada)) == 2
-    assert await letters(server, ada) == ["email"]
+    assert await emails(server, ada) == ["email"]
 
 
 async def test_the_text_goes_to_the_recipients_only(server: Site) -> None:
-    """The journal and the command log know who was written to, and not what."""
+    """The journal and the command log have the recipients and not the text."""
     admin, ada = await server.admin(), await server.person("Ada")
     secret = f"word {uuid4()}"
     await send(server, admin, ada, title=secret)

@@ -1,4 +1,4 @@
-"""People are told of what concerns them, once, in their language, and what they have read stays read (SPEC §7)."""
+"""Users are notified once, in their language, and read marks persist."""
 
 import re
 from datetime import timedelta
@@ -32,7 +32,7 @@ async def market(server: Site) -> Market:
 
 
 async def told(site: Site, person: Person, **options: object) -> NotificationPage:
-    """What somebody was told of, once all that was announced is told."""
+    """A user's notifications, after the outbox is empty."""
     await site.at_rest()
     while await fan_out(site.node.pool):
         pass
@@ -209,7 +209,7 @@ async def test_an_event_that_its_reader_may_not_see_any_more_has_a_title_only(se
 
 
 async def test_a_notification_has_the_version_of_its_event(server: Site, market: Market) -> None:
-    """Its kind, id and version are those of the journal and of its reader's inbox, also where a turn emits much."""
+    """Kind, id and version match the journal and the reader's inbox, also when a turn emits several events."""
     customer = await server.person()
     booking_id = await server.confirmed(market, customer)
     await market.owner.call(CancelBooking(booking_id=booking_id))

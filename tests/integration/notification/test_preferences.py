@@ -1,4 +1,4 @@
-"""People say how they want to be reached; language and contact preferences belong to the person (SPEC §1, §7)."""
+"""Users set notification and contact preferences, which belong to the user."""
 
 from typing import Any
 from uuid import uuid4
@@ -31,7 +31,7 @@ async def prefers(person: Person) -> PreferencesView:
 
 
 async def said(site: Site, person: Person) -> dict[str, Any]:
-    """What somebody's preferences look like on the wire."""
+    """A user's preferences on the wire."""
     shown = (await site.request("GET", PATH, person)).json
     return {name: shown[name] for name in ALL}
 

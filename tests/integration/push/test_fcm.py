@@ -48,7 +48,7 @@ def push(device_id: DeviceId, **said: Any) -> Push:
 
 
 class Sender:
-    """The adapter, and the telephones that it finds."""
+    """The adapter, and the phones that it finds."""
 
     def __init__(self, credentials: Path, **options: Any) -> None:
         self.addresses: dict[DeviceId, DeviceAddress] = {}
@@ -245,7 +245,7 @@ async def test_a_refused_connection_to_google_sent_nothing(tmp_path: Path) -> No
     async with open_google() as google:
         gone = Sender(write_account(tmp_path / "gone.json", google.url))
         await gone.send("1")
-    # The door is shut, and the token is still good.
+    # The port is closed, and the token is still valid.
     assert await gone.send("2") in ([TryLater("unreachable")], [TryLater("cut", unknown=True)])
     assert await gone.send("2") == [TryLater("unreachable")]
     await gone.adapter.close()
@@ -300,7 +300,7 @@ async def test_a_booking_s_events_reach_phones_and_dead_devices_are_forgotten(
             await site.captured(await customer.call(PayBooking(booking_id=booking_id)))
 
             async def pushed() -> bool:
-                # Behind its own commit the delivery is planned, and due half a minute later.
+                # Routing follows the commit, and the push is due half a minute later.
                 await site.advance(timedelta(seconds=31))
                 return len(google.received) == 2
 
@@ -339,7 +339,7 @@ async def test_messages_answered_before_the_connection_broke_are_sent_and_the_re
         again = await sender.send("phone-40")
         await sender.adapter.close()
 
-    # Whatever shared the connection may have been taken.
+    # Other messages on the connection may have been accepted.
     lost = [one for one in outcomes if not isinstance(one, Sent)]
     assert lost == [TryLater("cut", unknown=True)] * len(lost)
     assert 20 <= len(lost) < 40

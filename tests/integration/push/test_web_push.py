@@ -1,4 +1,4 @@
-"""Web Push against a push service over HTTP: read by the browser alone, and each answer is taken for what it says."""
+"""The Web Push adapter against a push service: encryption, signature, outcomes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -339,7 +339,7 @@ async def test_a_booking_s_events_reach_the_browsers_of_its_parties(database_dsn
         await site.captured(await customer.call(PayBooking(booking_id=booking_id)))
 
         async def pushed() -> bool:
-            # Behind its own commit the delivery is planned, and due half a minute later.
+            # Routing follows the commit, and the push is due half a minute later.
             await site.advance(timedelta(seconds=31))
             return bool(here.received and gone.received)
 

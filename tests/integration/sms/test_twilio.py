@@ -1,4 +1,4 @@
-"""Twilio's own client against a stand-in of its API: what each answer means, signed callbacks, and STOP that wins."""
+"""The Twilio adapter against a server with its API: outcomes, signed callbacks, opt-out."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ from tests.support.twilio import (
 PUBLIC_URL = "https://guild.example"
 TO = "+4915112345678"
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
-NOBODY = UUID(int=4711)
+UNKNOWN = UUID(int=4711)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ class TestCheck:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A server that sends by Twilio, and Twilio."""
+    """A server that sends by Twilio, and the Twilio server."""
 
     site: Site
     twilio: TwilioService
@@ -202,18 +202,18 @@ class Place:
         return self.site.node.pool
 
     async def calls_back(self, path: str, fields: dict[str, str]) -> int:
-        """Twilio calls; answers with the status."""
+        """Post a callback; returns the status."""
         body, headers = signed(self.site.url + path, fields)
         async with self.http.post(self.site.url + path, data=body, headers=headers) as answer:
             return answer.status
 
     async def tells(self, delivery: DeliveryId, state: str, **fields: str) -> int:
-        """Twilio tells what became of a message."""
+        """Post a message's state."""
         said = {"MessageSid": "SM1", "MessageStatus": state, "To": TO, "From": NUMBER, **fields}
         return await self.calls_back(f"/webhooks/twilio/status?delivery={delivery}", said)
 
     async def answers(self, text: str, sid: str, *, who: str = TO, **fields: str) -> int:
-        """Somebody answers."""
+        """Post a reply."""
         said = {"MessageSid": sid, "From": who, "To": NUMBER, "Body": text, **fields}
         return await self.calls_back("/webhooks/twilio/inbound", said)
 
@@ -222,7 +222,7 @@ class Place:
         assert answer.status == 200, answer.body
 
     async def delivery(self, state: str) -> Any:
-        """Wait until the newest SMS is in a state; gives its row."""
+        """Wait until the newest SMS is in a state; returns its row."""
         newest = "SELECT * FROM deliveries WHERE channel = 'sms' ORDER BY id DESC LIMIT 1"
 
         async def there() -> bool:
@@ -245,7 +245,7 @@ async def open_place(dsn: str, folder: Path, twilio: TwilioService) -> AsyncIter
 
 
 def free_port() -> int:
-    """A port that nobody has at the moment."""
+    """A free port."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -298,9 +298,9 @@ class TestCallbacks:
     @pytest.mark.parametrize(
         ("delivery", "state", "problem"),
         [
-            (str(NOBODY), "delivered", "unknown_delivery"),
+            (str(UNKNOWN), "delivered", "unknown_delivery"),
             ("nonsense", "delivered", "unknown_delivery"),
-            (str(NOBODY), "teleported", "unknown_type"),
+            (str(UNKNOWN), "teleported", "unknown_type"),
         ],
     )
     async def test_an_unmatched_callback_is_acknowledged_and_stored_once_without_the_number(
@@ -472,7 +472,7 @@ class TestTrouble:
 
 
 async def planned(place: Place, person: Person, due_at: datetime, **said: Any) -> None:
-    """Put a critical short message into the queue."""
+    """Queue a critical short message."""
     one = Delivery(
         id=DeliveryId(place.site.node.runtime.new_id()),
         user_id=person.id,

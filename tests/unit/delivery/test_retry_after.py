@@ -1,4 +1,4 @@
-"""When a provider wants to be asked again: seconds or a date, and nothing that is out of all reason."""
+"""Retry-After: seconds or a date, cut to a maximum."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -109,7 +109,7 @@ PUSH_SOON = f"12:00:{LIVE_FIRST_S} delivered"
         (TIMELY, {"available": frozenset({Channel.SMS})}, {}, False),
         (ORDINARY, {"available": frozenset({Channel.PUSH})}, {"push": PUSH_SOON}, False),
         (TIMELY, {"devices": ()}, {"email": "12:00:00"}, False),
-        # Critical: everything, whatever is wished; by SMS if nobody looks.
+        # Critical: all channels, whatever the preferences; by SMS if unseen.
         (
             CRITICAL,
             {"channels": {CRITICAL: ()}, "frequency": Frequency.MINIMAL, "contact_method": ContactMethod.PHONE},
@@ -117,7 +117,7 @@ PUSH_SOON = f"12:00:{LIVE_FIRST_S} delivered"
             False,
         ),
         (CRITICAL, {"number": None}, {"email": "12:00:00", "push": PUSH_SOON}, False),
-        # A reminder's push waits for nothing.
+        # A reminder's push is sent at once.
         ("booking.reminded", {}, {"email": "12:00:00", "push": "12:00:00"}, False),
     ],
 )
@@ -242,6 +242,6 @@ def test_no_delivery_is_in_quiet_hours_early_or_on_a_wrong_channel(
         assert one.due_at >= now
         assert one.channel in available
         assert told.critical or not noisy(one) or may_disturb(one.due_at, preferences)
-    letters = [one for one in made.deliveries if one.channel in (Channel.EMAIL, Channel.SMS, Channel.WHATSAPP)]
-    assert told.critical or len(letters) + (made.deferred is not None) <= 1
+    emails = [one for one in made.deliveries if one.channel in (Channel.EMAIL, Channel.SMS, Channel.WHATSAPP)]
+    assert told.critical or len(emails) + (made.deferred is not None) <= 1
     assert made.deferred is None or (made.deferred.due_at > now and Channel.EMAIL in available)

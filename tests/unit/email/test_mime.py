@@ -1,4 +1,4 @@
-"""A letter on the wire: what mail servers and mail programs read of it without decoding anything."""
+"""The MIME form of e-mails."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from server.delivery.channels.email.mime import Email, Sender, to_wire
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 SENDER = Sender("no-reply@market.example.com", "Guildwire")
-#: As long as real ones are, and beyond what the library leaves alone in a line.
+#: As long as real ones, and longer than the lines that the library leaves unfolded.
 URL = f"https://market.example.com/unsubscribe/{'A' * 90}"
 
 

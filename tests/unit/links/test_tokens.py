@@ -1,4 +1,4 @@
-"""Links in letters: whoever holds one may do its one thing for a while, and nobody can make or change one."""
+"""Tokens of links: they allow one action until they expire, and cannot be forged."""
 
 import stat
 from base64 import urlsafe_b64encode

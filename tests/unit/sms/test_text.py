@@ -1,4 +1,4 @@
-"""Short messages: how many parts they take, how they are cut, and what a one-word answer means."""
+"""Short messages: segments, cutting, and opt-out words."""
 
 import pytest
 from hypothesis import given
