@@ -31,7 +31,7 @@ DigestHour = Annotated[int, Meta(ge=0, le=23)]
 
 
 class ContactMethod(StrEnum):
-    """A user's preferred written channel. PHONE: people may call; the server sends e-mail."""
+    """A user's preferred written channel. PHONE: people may call; the server sends e-mail (rule N-2)."""
 
     WHATSAPP = "WHATSAPP"
     EMAIL = "EMAIL"
@@ -40,7 +40,7 @@ class ContactMethod(StrEnum):
 
 
 class Frequency(StrEnum):
-    """How many messages a user wants. Timely notifications are sent at once in any case."""
+    """How many messages a user wants. Timely notifications are sent at once in any case (rule N-2)."""
 
     #: Ordinary notifications: in the daily digest, without push.
     MINIMAL = "MINIMAL"

@@ -21,14 +21,15 @@ from typing import Generic, TypeVar
 import structlog
 from msgspec import Struct
 
-from actors.runtime.cancellation import end
 from protocol.delivery.terms import ATTEMPTS_MAX, DeliveryState
 from protocol.ids import DeliveryId
+from protocol.rates import Rate
 from server.delivery.adapters import Adapter, Gone, Message, Outcome, Refused, Sent, Suppressed, TryLater
-from server.edge.breaker import Breaker, BreakerState, Pace
-from server.edge.rates import Rate
+from server.edge.breaker import Breaker, BreakerState
+from server.edge.token_bucket import TokenBucket
 from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, Settlement, lease, next_due, settle
+from storage.supervision import Supervised, end
 
 log = structlog.get_logger(__name__)
 
@@ -121,26 +122,25 @@ class DeliveryWorker(Generic[M]):
         self._gone = gone
         self._observe = observe
         self._monotonic = monotonic
-        self._pace = None if options.rate is None else Pace(options.rate, monotonic)
+        self._bucket = None if options.rate is None else TokenBucket(options.rate)
         self._woken = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         #: The timeouts of batches being composed or sent.
         self._timeouts: set[asyncio.Timeout] = set()
         self._stopping = False
         self._cancelled = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.task = Supervised(f"delivery worker {self.channel}", self._run)
 
     def start(self) -> None:
         """Start leasing."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"delivery worker {self.channel}")
+        self.task.start()
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Stop leasing, let batches finish within the grace period, then cancel them; outcomes are stored."""
         self._stopping = True
         self._woken.set()
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=ROUND_MAX_S)
-            await end(self._task)
+        await self.task.wait(ROUND_MAX_S)
+        await self.task.stop()
         if self._sending:
             await asyncio.wait(self._sending, timeout=grace_s)
         self._cancelled.set()
@@ -188,16 +188,16 @@ class DeliveryWorker(Generic[M]):
     def _limit(self, critical: bool) -> int:
         """Messages that may be leased now."""
         limit = self._free_slots(critical) * self._adapter.batch_max
-        if self._pace is not None:
-            limit = min(limit, self._pace.room)
+        if self._bucket is not None:
+            limit = min(limit, self._bucket.room(self._monotonic()))
         return min(limit, 1) if self.breaker.state is BreakerState.HALF_OPEN else limit
 
     async def _lease(self, limit: int, critical: bool) -> Sequence[Leased]:
         leased = await lease(
             self._pool, self.channel, self._now(), limit, critical=critical, lease_s=float(self._options.lease_s)
         )
-        if self._pace is not None:
-            self._pace.take(len(leased))
+        if self._bucket is not None:
+            self._bucket.take(self._monotonic(), len(leased))
         for start in range(0, len(leased), self._adapter.batch_max):
             batch = leased[start : start + self._adapter.batch_max]
             generation = self.breaker.begin()
@@ -212,11 +212,11 @@ class DeliveryWorker(Generic[M]):
 
     def _wait_s(self, critical: bool) -> float:
         """Seconds until more may be leased. A batch that finishes wakes the worker."""
-        if self._pace is None or self._free_slots(critical) == 0:
+        if self._bucket is None or self._free_slots(critical) == 0:
             return math.inf
         rate = self._options.rate
         assert rate is not None
-        return self._pace.wait_s(max(1, min(rate.burst, round(rate.per_s * RATE_ROUND_S))))
+        return self._bucket.wait_s(self._monotonic(), max(1, min(rate.burst, round(rate.per_s * RATE_ROUND_S))))
 
     async def _next_due_s(self, critical: bool) -> float:
         """Seconds until the next delivery is due."""

@@ -30,12 +30,11 @@ from protocol.frames import (
 )
 from protocol.registry import Declaration, Mode
 from protocol.topics import ONLINE, TYPING
+from server.edge.event_route import EVENTS_PATH, SOCKET_PATH
 from server.rest.endpoints import is_internal
 from server.rest.schemas import Schemas
 
 ASYNCAPI_VERSION = "3.0.0"
-SOCKET_PATH = "/v1/socket"
-EVENTS_PATH = "/v1/events"
 
 Json = dict[str, Any]
 StructType = type[Struct]
@@ -121,6 +120,13 @@ def _goes_over_the_socket(declaration: Declaration) -> bool:
     return declaration.mode is not Mode.PROCEDURE and not is_internal(declaration)
 
 
+_CHANGES = (
+    "The public fields of the entity's view that changed, as the view has them. Put them over what you hold if its "
+    "version is this one's predecessor; else fetch the entity again. The first event has the whole view."
+)
+_REFETCH = "Fields of the view that may look different now and that no event carries; `*`: all of them."
+
+
 class _Writer:
     """Writes channels and operations, and gathers the messages that they point to."""
 
@@ -178,8 +184,8 @@ class _Writer:
                 "reply": {"channel": _ref("channels", "socket"), "messages": _in_channel("socket", answers)},
                 "x-roles": sorted(declaration.by),
             }
-            if declaration.rate is not None:
-                operations[declaration.name]["x-rate"] = declaration.rate
+            if rate := declaration.rate:
+                operations[declaration.name]["x-rate"] = {"times": rate.burst, "window_s": rate.window_s}
         operations["send.session"] = _operation("send", self._out)
         operations["send.events"] = _operation("send", self._events)
         operations["send.ephemeral"] = _operation("send", self._ephemeral)
@@ -217,10 +223,12 @@ class _Writer:
         return self._message(f"reply.{declaration.name}", f"The answer to {declaration.name}.", payload)
 
     def _event(self, event: type[Event]) -> str:
-        data: Json = self.schemas.ref(event)
+        beside: Json = {"changes": {"type": "object", "description": _CHANGES}}
         if event.content is not None:
-            row = {"properties": {"content": self.schemas.ref(event.content)}}
-            data = {"allOf": [data, row]}
+            beside["content"] = self.schemas.ref(event.content)
+        if event.refetch:
+            beside["refetch"] = {"const": list(event.refetch), "description": _REFETCH}
+        data: Json = {"allOf": [self.schemas.ref(event), {"properties": beside}]}
         redacted = {"type": "object", "properties": {"redacted": {"const": True}}, "required": ["redacted"]}
         payload = self._with_data(EventFrame, {"type": {"const": event.type}, "data": {"anyOf": [data, redacted]}})
         return self._message(f"event.{event.type}", _first_line(event), payload)

@@ -17,23 +17,25 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psutil
+import pytest
 from msgspec import Struct
 
+from actors.actor import ACTORS
 from protocol.booking.commands import CancelBooking, CreateBooking
 from protocol.conversation.commands import PostMessage
 from protocol.errors import Fault
 from protocol.ids import ConversationId, ServiceId
-from server.app.config import LimitsConfig
-from server.app.node import ACTORS, open_database
 from server.client import Client, Rest
 from server.client.rest import Answer, SignedIn
+from server.edge.config import LimitsConfig
+from server.ops.database import open_database
 from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
 from storage.database import Pool, connect_pool
 from tests.support.process import ServerProcess, readable_directory, server_process
 from tests.support.server import make_config, open_site
 
-SERVER_ROUNDS = int(os.environ.get("GUILDWIRE_ROUNDS", "3"))
+SERVER_ROUNDS = int(os.environ.get("GUILDWIRE_ROUNDS", "1"))
 #: More in a row, and its supervisor rightly gives it up.
 DATABASE_ROUNDS = min(3, SERVER_ROUNDS)
 #: Answers between two kills.
@@ -146,7 +148,7 @@ async def prepare(data_dir: Path) -> Plan:
     """Make a business, its customers and their threads with a server that nobody kills."""
     limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
     config = make_config(data_dir, limits=limits)
-    async with open_database(config) as database, open_site(database.dsn, config) as site:
+    async with open_database(config.server, config.database) as database, open_site(database.dsn, config) as site:
         market = await site.market(staff=4)
         customers = await site.people(*[f"Customer {nth}" for nth in range(BOOKERS)])
         for nth in range(THREADS):
@@ -220,6 +222,7 @@ async def assert_all_kept_once(pool: Pool, load: Load, heard: Heard) -> None:
     assert not broken, broken
 
 
+@pytest.mark.sized
 async def test_a_killed_server_loses_nothing_and_doubles_nothing() -> None:
     with readable_directory() as directory:
         plan = await prepare(directory)
@@ -237,6 +240,7 @@ async def test_a_killed_server_loses_nothing_and_doubles_nothing() -> None:
             assert await server.stop() == 0
 
 
+@pytest.mark.sized
 async def test_a_killed_database_loses_nothing_and_doubles_nothing() -> None:
     with readable_directory() as directory:
         plan = await prepare(directory)

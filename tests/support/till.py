@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -11,12 +11,14 @@ from uuid import uuid4
 
 import msgspec
 
-from actors.runtime.call import Call, Outcome, Published
+from actors.runtime.call import SYSTEM_PRINCIPAL, Outcome, Published
 from protocol.booking.commands import CreateBooking, PayBooking
 from protocol.booking.views import PaymentReply
 from protocol.errors import Fault
-from protocol.ids import BookingId
-from server.payments.part import SandboxPayments, open_sandbox_payments
+from protocol.ids import BookingId, Ref
+from protocol.registry import Command
+from protocol.roles import Principal
+from server.payments.part import SandboxPayments, open_sandbox
 from server.payments.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
 from server.payments.signature import sign
 from server.rest.app import HttpApp
@@ -35,8 +37,10 @@ class Flaky:
         self._runtime = salon.node.runtime
         self.faults: list[Fault] = []
 
-    async def execute(self, call: Call) -> Outcome:
-        return Outcome(call.to, error=self.faults.pop()) if self.faults else await self._runtime.execute(call)
+    async def call(self, command: Command, to: Ref, principal: Principal = SYSTEM_PRINCIPAL, **options: Any) -> Outcome:
+        if self.faults:
+            return Outcome(to, error=self.faults.pop())
+        return await self._runtime.call(command, to, principal, **options)
 
     def new_id(self) -> Any:
         return self._runtime.new_id()
@@ -109,32 +113,30 @@ class Shop:
 @asynccontextmanager
 async def open_shop(dsn: str, pool: Pool, keys_dir: Path) -> AsyncIterator[Shop]:
     """Open the salon, its gateway, and the server that both are reached at; the gateway is in a hurry."""
-    async with open_salon(dsn, pool) as salon:
+    async with open_salon(dsn, pool) as salon, AsyncExitStack() as stack:
         runtime = Flaky(salon)
-        opened = open_sandbox_payments(
-            pool, runtime, now=salon.node.clock.now, keys_dir=keys_dir, webhook_secrets=SECRETS
+        payments = open_sandbox(pool, runtime, now=salon.node.clock.now, keys_dir=keys_dir, webhook_secrets=SECRETS)
+        stack.push_async_callback(payments.stop)
+        payments.sandbox._slow_s = payments.sandbox._wait_first_s = payments.sandbox._late_look_s = 0.01
+        app = HttpApp(
+            runtime=runtime,
+            queries={},
+            procedures={},
+            authenticate=authenticate,
+            pool=pool,
+            extra=payments.routes,
+            declarations=(),
         )
-        async with opened as payments:
-            payments.sandbox._slow_s = payments.sandbox._wait_first_s = payments.sandbox._late_look_s = 0.01
-            app = HttpApp(
-                runtime=runtime,
-                queries={},
-                procedures={},
-                authenticate=authenticate,
-                pool=pool,
-                extra=payments.routes,
-                declarations=(),
-            )
-            async with serve(app) as http:
-                shop = Shop(salon, payments, runtime, http)
-                publish = salon.node.runtime.publish
+        async with serve(app) as http:
+            shop = Shop(salon, payments, runtime, http)
+            publish = salon.node.runtime.publish
 
-                def tell(published: Published) -> None:
-                    publish(published)
-                    payments.on_event(published)
-                    shop.heard.append(published)
-                    shop.news.set()
+            def tell(published: Published) -> None:
+                publish(published)
+                payments.on_event(published)
+                shop.heard.append(published)
+                shop.news.set()
 
-                salon.node.runtime.publish = tell
-                payments.start(f"http://127.0.0.1:{http.port}")
-                yield shop
+            salon.node.runtime.publish = tell
+            payments.start(f"http://127.0.0.1:{http.port}")
+            yield shop

@@ -1,4 +1,4 @@
-"""Notifications are delivered by their channels: once, late rather than never, and a failure is visible."""
+"""Notifications are delivered by their channels: once, late rather than never, and a failure is visible (rule N-7)."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial

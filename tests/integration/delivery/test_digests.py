@@ -1,4 +1,4 @@
-"""Ordinary notifications come in one e-mail a day, at the reader's hour: each one once, and none that was read."""
+"""Ordinary notifications come in one e-mail a day, at the reader's hour, each once, and no read one (rule N-4)."""
 
 import asyncio
 from collections.abc import Collection

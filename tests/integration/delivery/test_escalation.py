@@ -1,4 +1,4 @@
-"""An event delivered live is not pushed, and an unseen critical one is sent by the next channel."""
+"""An event delivered live is not pushed, and an unseen critical one is sent by the next channel (rule N-5)."""
 
 from datetime import timedelta
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Admins send notices: once, by the named channels, and the text can be erased."""
+"""Admins send notices: once, by the named channels, and the text can be erased (rule N-8)."""
 
 from typing import Any
 from uuid import uuid4

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from server.app.node import ACTORS
+from actors.actor import ACTORS
 from server.ops.verify import INVARIANTS, REPLAY, verify
 from storage import verify as checks
 from storage.database import Pool
@@ -101,7 +101,7 @@ async def test_what_was_found_is_shown_by_the_other_nodes_and_after_a_restart(
     ("damage", "says"),
     [
         (
-            "UPDATE actors SET state = jsonb_set(state, '{services}', '99') WHERE kind = 'business'",
+            "UPDATE actors SET state = jsonb_set(state, '{services,made}', '99') WHERE kind = 'business'",
             "another state",
         ),
         ("UPDATE journal SET type = 'business.teleported' WHERE kind = 'business' AND version = 2", "KeyError"),

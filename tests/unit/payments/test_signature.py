@@ -1,4 +1,4 @@
-"""Signatures of webhooks: who may speak for the gateway, and for how long (SPEC §4, §10)."""
+"""Signatures of webhooks: who may speak for the gateway, and for how long (rule W-12)."""
 
 from hashlib import sha256
 from hmac import new as hmac
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.edge.webhooks import SignatureInvalid
 from server.payments.signature import (
     HEADER_CHARS_MAX,
     SECRETS_MAX,
     SIGNATURES_MAX,
     TOLERANCE_S,
-    SignatureInvalid,
     sign,
     verify,
 )

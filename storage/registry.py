@@ -1,0 +1,69 @@
+"""What storage offers to the layers above; each function registers where it stands.
+
+@answers(GetBooking)
+async def get_booking(pool: Pool, query: GetBooking, principal: Principal) -> BookingDetail: ...
+
+@loads(BookingFacts)
+async def load_booking_facts(sources: Sources, asks: Sequence[BookingAsk]) -> Sequence[BookingFacts]: ...
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from protocol.registry import Query
+from storage.database import Pool
+from storage.offers import OfferCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What loaders read from."""
+
+    pool: Pool
+    offers: OfferCache
+    #: Messages to browsers may go to private addresses. Development only.
+    private_endpoints: bool = False
+
+
+#: ``async (pool, query, principal) -> view``; the principal of a public query may be None.
+Answer = Callable[[Any, Any, Any], Awaitable[Any]]
+#: Loads the facts of a whole round, one answer for each ask and in their order; an answer may be a refusal. An ask is
+#: an id or a struct of the protocol that the actor computes from the command and its state.
+Loader = Callable[[Sources, Sequence[Any]], Awaitable[Sequence[Any]]]
+A = TypeVar("A", bound=Answer)
+L = TypeVar("L", bound=Loader)
+
+#: Query → what answers it, and facts → what loads them; complete once every noun is imported.
+ANSWERS: dict[type[Query], Answer] = {}
+LOADERS: dict[type[Struct], Loader] = {}
+
+
+def answers(query: type[Query]) -> Callable[[A], A]:
+    """Register the one function that answers a query."""
+
+    def register(function: A) -> A:
+        assert query not in ANSWERS, f"{query.__name__} is answered twice"
+        ANSWERS[query] = function
+        return function
+
+    return register
+
+
+def loads(facts: type[Struct]) -> Callable[[L], L]:
+    """Register the one loader of a facts struct."""
+
+    def register(loader: L) -> L:
+        assert facts not in LOADERS, f"{facts.__name__} has two loaders"
+        LOADERS[facts] = loader
+        return loader
+
+    return register
+
+
+def bound_loaders(sources: Sources) -> Mapping[type[Struct], Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]]:
+    """The loaders with what they read from; the runtime asserts that none is missing."""
+    return {facts: partial(loader, sources) for facts, loader in LOADERS.items()}
