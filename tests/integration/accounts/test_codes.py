@@ -13,8 +13,8 @@ from protocol.code.terms import CODE_MISSES_MAX, CODE_PAUSE_S, CODE_VALID_S, COD
 from protocol.user.views import CurrentUser
 from server.accounts.limits import CODE_GUESSES, CODES_PER_RANGE, CODES_PER_TARGET
 from tests.support.faults import until
-from tests.support.letters import another, code, sent
 from tests.support.live_server import connect_client
+from tests.support.mailbox import another, code, sent
 from tests.support.server import PASSWORD, Person, Response, Site, make_config, open_site
 
 NUMBER = "+4915112345678"

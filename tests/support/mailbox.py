@@ -1,4 +1,4 @@
-"""What people got by channels that no provider serves: read from the mailbox, as in development."""
+"""Messages of channels without a provider, read from the development mailbox."""
 
 import re
 
@@ -7,7 +7,7 @@ from tests.support.server import Site
 
 
 async def sent(site: Site, template: str, count: int = 1) -> list[str]:
-    """Wait until so many messages of a template went out; gives their texts, the oldest first."""
+    """Wait for this many messages of a template; returns their texts, oldest first."""
     texts: list[str] = []
 
     async def arrived() -> bool:
@@ -24,7 +24,7 @@ async def sent(site: Site, template: str, count: int = 1) -> list[str]:
 
 
 async def code(site: Site, template: str, count: int = 1) -> str:
-    """Wait for so many codes; gives the digits of the last one."""
+    """Wait for this many codes; returns the last one's digits."""
     found = re.search(r"\b[0-9]{6}\b", (await sent(site, template, count))[-1])
     assert found is not None
     return found[0]

@@ -1,4 +1,4 @@
-"""One letter of each kind, as its reader gets it: always the same, with names, places and amounts that are awkward."""
+"""One e-mail of each kind with fixed, awkward names, places and amounts."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -33,15 +33,15 @@ from protocol.preference.rows import NotificationPreferences
 from protocol.roles import Role
 from protocol.user.events import SessionOpened, SessionRevoked
 from protocol.user.terms import RevokeReason
-from server.delivery.channels.email.content import Content, Writer
+from server.delivery.channels.email.content import EmailContent, EmailWriter
 from server.delivery.context import DeliveryContext
 from server.delivery.digest import Digest, make_digest
-from server.delivery.renderer import NotificationRenderer, Scene
+from server.delivery.renderer import NotificationContext, NotificationRenderer
 from server.links.tokens import Links
-from server.words import language
+from server.words.languages import language
 from storage.deliveries import Leased
 from storage.queries.booking_email import BookingEmailView
-from storage.queries.notification import About, Kept
+from storage.queries.notification import BookingSummary, NotificationRecord
 
 CARLA, STAFF, OWNER = (UserId(UUID(int=number)) for number in (0xC1, 0x5A, 0x0E))
 NOTICE = UUID(int=0x4E)
@@ -51,12 +51,12 @@ NOW = datetime(2026, 3, 27, 9, 5, tzinfo=UTC)
 STARTS_AT = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)
 LINKS = Links(b"golden" * 6, "https://guild.example")
 BRAND = "The Guild"
-WRITER = Writer(LINKS.url_of, BRAND)
+EMAIL_WRITER = EmailWriter(LINKS.url_of, BRAND)
 TITLE = "Klavier stimmen & „Konzert“-Intonation <Flügel>"
 NAMES = {CARLA: "Carla O’Connor-Weiß", STAFF: "Zoë Ångström", OWNER: "Olga Owner"}
 ADDRESS = "Donaudampfschifffahrtsgesellschaftskapitänsweg 12b, 10115 Berlin"
 
-#: Event, who reads of it, and what became of the booking.
+#: Event and recipient.
 _PAYMENT: dict[str, Any] = {"payment_id": PaymentId(UUID(int=0xFA)), "amount_minor": 123_456, "currency": "EUR"}
 _EVENTS: tuple[tuple[Event, UserId], ...] = (
     (BookingPaid(**_PAYMENT, at=NOW), OWNER),
@@ -80,29 +80,29 @@ _EVENTS: tuple[tuple[Event, UserId], ...] = (
     (NotificationSent(notice_id=NOTICE, by=OWNER, channels=(Channel.EMAIL,)), CARLA),
     (SessionRevoked(session_id=SessionId(UUID(int=2)), reason=RevokeReason.REUSE, at=NOW), CARLA),
 )
-_MONEY = [pair for pair in _EVENTS if "amount_minor" in pair[0].__struct_fields__ and pair[1] == CARLA]
-_WHO = {CARLA: "", STAFF: ".staff", OWNER: ".owner"}
+_ABOUT_MONEY = [pair for pair in _EVENTS if "amount_minor" in pair[0].__struct_fields__ and pair[1] == CARLA]
+_SUFFIX = {CARLA: "", STAFF: ".staff", OWNER: ".owner"}
 
 
-def letters(code: str) -> Iterator[tuple[str, Content]]:
-    """Each kind of letter in a language, and what it is called."""
+def sample_emails(code: str) -> Iterator[tuple[str, EmailContent]]:
+    """Name and content of each kind of e-mail in a language."""
     for event, user_id in _EVENTS:
-        brief = brief_of(code, user_id, event)
-        occasion = OCCASION if event.type.startswith(("booking.", "payment.")) else None
-        yield f"{event.type}{_WHO[user_id]}", WRITER.notice(brief, occasion, NOW)
+        context = context_of(code, user_id, event)
+        booking = BOOKING_VIEW if event.type.startswith(("booking.", "payment.")) else None
+        yield f"{event.type}{_SUFFIX[user_id]}", EMAIL_WRITER.notice(context, booking, NOW)
     for count in (1, 3):
-        kept = [_kept(user_id, event) for event, user_id in _MONEY[-count:]]
-        digest = make_digest(kept, NotificationRenderer(language(code), SCENE))
-        yield f"digest.{count}", WRITER.digest(brief_of(code, CARLA, None, digest, template=DIGEST))
-    yield EMAIL_CHANGED, WRITER.notice(brief_of(code, CARLA, None, template=EMAIL_CHANGED), None, NOW)
+        records = [_record(user_id, event) for event, user_id in _ABOUT_MONEY[-count:]]
+        digest = make_digest(records, NotificationRenderer(language(code), CONTEXT))
+        yield f"digest.{count}", EMAIL_WRITER.digest(context_of(code, CARLA, None, digest, template=DIGEST))
+    yield EMAIL_CHANGED, EMAIL_WRITER.notice(context_of(code, CARLA, None, template=EMAIL_CHANGED), None, NOW)
     for template in ("code.email", "reset.email"):
-        yield template, WRITER.code(brief_of(code, CARLA, None, template=template, secret="040912"))
+        yield template, EMAIL_WRITER.code(context_of(code, CARLA, None, template=template, secret="040912"))
 
 
-def brief_of(
-    code: str, user_id: UserId, event: Event | None, digest: Digest | None = None, **said: Any
+def context_of(
+    code: str, user_id: UserId, event: Event | None, digest: Digest | None = None, **fields: Any
 ) -> DeliveryContext:
-    """What is known of one delivery."""
+    """The context of one delivery."""
     delivery = Leased(
         **{
             "id": DeliveryId(UUID(int=0xDE)),
@@ -119,41 +119,41 @@ def brief_of(
             "attempts": 1,
             "unknown_outcomes": 0,
             "at": NOW,
-            **said,
+            **fields,
         }
     )
-    wishes = NotificationPreferences(user_id=user_id, zone="Europe/Rome")
+    preferences = NotificationPreferences(user_id=user_id, zone="Europe/Rome")
     reader = Reader(
         user_id=user_id,
         name=NAMES[user_id],
         language=code,
         email="reader@people.test",
         phone_number=None,
-        preferences=wishes,
+        preferences=preferences,
     )
     return DeliveryContext(
-        delivery, reader, language(code), None if event is None else _kept(user_id, event), SCENE, digest
+        delivery, reader, language(code), None if event is None else _record(user_id, event), CONTEXT, digest
     )
 
 
-def _kept(user_id: UserId, event: Event) -> Kept:
-    about = (
+def _record(user_id: UserId, event: Event) -> NotificationRecord:
+    entity = (
         Ref(Kind.USER, user_id) if not event.type.startswith(("booking.", "payment.")) else Ref(Kind.BOOKING, BOOKING)
     )
-    return Kept(
+    return NotificationRecord(
         user_id=user_id,
         id=NotificationId(UUID(int=0xA0)),
         type=event.type,
-        about=about,
+        entity=entity,
         event=event,
         read=False,
         at=NOW,
     )
 
 
-SCENE = Scene(
+CONTEXT = NotificationContext(
     {
-        BOOKING: About(
+        BOOKING: BookingSummary(
             title=TITLE,
             number="GW-2026-00042",
             zone="Europe/Berlin",
@@ -175,7 +175,7 @@ SCENE = Scene(
         )
     },
 )
-OCCASION = BookingEmailView(
+BOOKING_VIEW = BookingEmailView(
     id=BOOKING,
     title=TITLE,
     number="GW-2026-00042",

@@ -1,4 +1,4 @@
-"""How and when people want to be reached, and any instant: strategies of hypothesis."""
+"""Hypothesis strategies: notification preferences and instants."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

@@ -1,6 +1,6 @@
-"""A small catalogue of its own, with an actor that really decides, for tests of the transports.
+"""A sample noun, gadgets, with commands, queries and a real actor, for tests of the transports.
 
-Nothing of it is in the catalogue unless a test asks for it: ``with declared_gadgets(): …``.
+Its commands are registered only inside: ``with declared_gadgets(): …``.
 """
 
 from collections.abc import Iterator
