@@ -30,7 +30,7 @@ from protocol.effects import (
 )
 from protocol.errors import NotFound, WrongState
 from protocol.events import Event, Row
-from protocol.ids import AgendaId, BookingId, Kind, Ref, UserId
+from protocol.ids import AgendaId, Kind, Ref, UserId
 from protocol.notification.rows import OutboxEntry
 from protocol.notification.types import DRIVEN_BY, Party
 from protocol.registry import Command
@@ -97,6 +97,11 @@ class Actor(Generic[S]):
         inherited = [vars(base) for base in reversed(cls.__mro__)]
         marked = [method.handles for names in inherited for method in names.values() if hasattr(method, "handles")]
         cls.handlers = {handler.command: handler for handler in marked}
+
+    @property
+    def ref(self) -> Ref:
+        """Its address."""
+        return Ref(self.kind, self.actor_id)
 
     @property
     def exists(self) -> bool:
@@ -211,8 +216,8 @@ class Actor(Generic[S]):
         self.effects.append(CancelTimer(name))
 
     def reserve(self, slot_id: UUID, staff_id: UserId, starts_at: datetime, ends_at: datetime) -> None:
-        """Claim a staff member's time for this booking; the command is refused with SlotTaken if it is not free."""
-        self.effects.append(ReserveSlot(slot_id, staff_id, BookingId(self.actor_id), starts_at, ends_at))
+        """Claim a staff member's time for this actor; the command is refused with SlotTaken if it is not free."""
+        self.effects.append(ReserveSlot(slot_id, staff_id, self.ref, starts_at, ends_at))
 
     def free(self, slot_id: UUID) -> None:
         """Give claimed time back."""

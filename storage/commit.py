@@ -1,7 +1,7 @@
 """The commit: makes decisions durable, many at a time, each whole or not at all.
 
 A committer takes what is queued while its last batch is in flight, so a lone decision waits for nobody and a crowd
-shares one round trip and one fsync. The batch is one call of ``commit_v1`` (migrations/0002_commit.sql), which names
+shares one round trip and one fsync. The batch is one call of ``commit_v1`` (migrations/0003_commit.sql), which names
 the decisions whose claims failed; the rest goes on in the same call.
 """
 
@@ -151,7 +151,7 @@ class Committer:
         return batch, outcomes
 
     def _leave(self) -> Batch:
-        """The next batch; those that have to wait for a later one come first in the one that gathers from now on."""
+        """Take the current batch; start the next one with the decisions held back so far."""
         batch, self._batch = self._batch, Batch()
         later = []
         while self._queue and not self._batch.full:

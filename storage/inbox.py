@@ -173,6 +173,7 @@ _VISIBLE = {
     " WHERE c.conversation_id = w.id AND c.user_id = w.user_id)",
     Kind.BUSINESS: "WHERE EXISTS (SELECT FROM members m"
     " WHERE m.business_id = w.id AND m.user_id = w.user_id AND m.active)",
+    Kind.PAYMENT: "JOIN payments p ON p.id = w.id WHERE p.customer_id = w.user_id",
 }
 
 

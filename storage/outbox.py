@@ -1,15 +1,15 @@
-"""Announcements: events that people are to be told of, turned into one notification for each of them."""
+"""The outbox: entries for events that people are to be notified of, turned into one notification for each of them."""
 
 from storage.database import Pool
 
-#: Announcements that one statement takes.
+#: Entries that one statement takes.
 TAKE_MAX = 500
 
 _TELL = """
 WITH next AS (
-    SELECT id FROM announcements ORDER BY at, id LIMIT $1 FOR UPDATE SKIP LOCKED),
+    SELECT id FROM outbox ORDER BY at, id LIMIT $1 FOR UPDATE SKIP LOCKED),
 taken AS (
-    DELETE FROM announcements a USING next WHERE a.id = next.id RETURNING a.*),
+    DELETE FROM outbox a USING next WHERE a.id = next.id RETURNING a.*),
 told AS (
     INSERT INTO notifications (user_id, id, type, kind, entity_id, version, event, at)
     SELECT recipient, t.id, t.type, t.kind, t.entity_id, t.version, t.event, t.at
@@ -22,7 +22,7 @@ SELECT count(*) FROM taken
 
 
 async def tell(pool: Pool) -> int:
-    """Turn waiting announcements into notifications, and queue those to be planned; answers how many it took.
+    """Turn waiting entries into notifications, and queue those to be planned; returns how many it took.
 
     Several nodes may do so at once.
     """

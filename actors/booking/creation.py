@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, busy_for, why_not
-from actors.rules.zones import LocalTimeError, to_instant
+from actors.rules.zones import LocalTimeError, to_instant, to_local
 from protocol.booking.commands import CreateBooking
 from protocol.booking.events import BookingCreated
 from protocol.booking.facts import BookingFacts, BusySpan, StaffFacts
@@ -51,6 +51,7 @@ def placed(
         ends_at=job.to_at,
         busy_from=held.from_at,
         busy_until=held.to_at,
+        local_start=to_local(job.from_at, business.zone).replace(tzinfo=None),
         zone=business.zone,
         price=price,
         commission_bp=business.commission_bp,

@@ -3,10 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from protocol.booking.terms import DeclineReason, PaymentMethod, ReleaseCause
+from protocol.booking.terms import DeclineReason, ReleaseCause
 from protocol.events import Event
 from protocol.ids import BusinessId, PaymentId, ServiceId, UserId
 from protocol.money import PriceSnapshot
+from protocol.payment.terms import PaymentMethod
 
 
 class BookingCreated(Event, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class BookingCreated(Event, frozen=True, kw_only=True):
     title: str
     starts_at: datetime
     ends_at: datetime
+    #: The start on the wall clocks of ``zone``.
+    local_start: datetime
     busy_from: datetime
     busy_until: datetime
     zone: str
@@ -47,6 +50,8 @@ class BookingPaid(Event, frozen=True, kw_only=True):
     """The payment is secured and in escrow."""
 
     payment_id: PaymentId
+    #: The payment's own version; 0 without a payment at a gateway.
+    payment_version: int = 0
     amount_minor: int
     currency: str
     at: datetime
@@ -130,6 +135,7 @@ class PaymentUnplaced(Event, frozen=True, kw_only=True):
     """A payment came for a booking that is no more; it goes back to its source."""
 
     payment_id: PaymentId
+    payment_version: int = 0
     amount_minor: int
     currency: str
 
@@ -138,5 +144,6 @@ class PaymentReturned(Event, frozen=True, kw_only=True):
     """The gateway has paid it back."""
 
     payment_id: PaymentId
+    payment_version: int = 0
     amount_minor: int
     currency: str

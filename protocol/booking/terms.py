@@ -51,12 +51,6 @@ class PaymentStatus(StrEnum):
     REFUNDED = "REFUNDED"
 
 
-class PaymentMethod(StrEnum):
-    """How the customer pays (seed 002 phase 4)."""
-
-    CARD = "card"
-
-
 class DeclineReason(StrEnum):
     """Why a staff member refuses a job (SPEC §2.8)."""
 

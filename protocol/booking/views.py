@@ -6,12 +6,12 @@ from protocol.booking.terms import (
     BookingStatus,
     DeclineReason,
     EscrowStatus,
-    PaymentMethod,
     PaymentStatus,
     Phase,
     RemarkAbout,
 )
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+from protocol.payment.terms import PaymentMethod
 from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import ANYONE, PROVIDERS
 

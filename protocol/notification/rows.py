@@ -13,7 +13,7 @@ from protocol.ids import NotificationId, UserId
 class OutboxEntry(Row, frozen=True, kw_only=True):
     """An event that people are to be told of, written in the commit of the event; gone once they are."""
 
-    table: ClassVar[str] = "announcements"
+    table: ClassVar[str] = "outbox"
     key: ClassVar[tuple[str, ...]] = ("id",)
 
     id: UUID

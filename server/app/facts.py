@@ -21,6 +21,7 @@ from protocol.instants import to_utc
 from protocol.notice.facts import KnownUsers
 from protocol.notice.rows import Notice
 from protocol.notification.facts import UnreadNotifications
+from protocol.payment.terms import PaymentTerms
 from protocol.preference.commands import SetContactPreferences, StopEmails
 from protocol.preference.facts import PreferenceFacts
 from protocol.registry import Command
@@ -34,6 +35,7 @@ from storage.queries.codes import load_contact_facts
 from storage.queries.conversation import load_booking_parties, load_written_messages
 from storage.queries.device import find_holders
 from storage.queries.notification import load_notices, load_unread
+from storage.queries.payment import load_payment_terms
 from storage.queries.recipient import load_known_users, load_preference_facts
 from storage.queries.service import load_service_records
 
@@ -53,6 +55,9 @@ def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = 
 
     async def load_booking_facts(asks: Sequence[Ask]) -> Sequence[Any]:
         return await booking_facts(pool, catalogue, [_booking_ask(*ask) for ask in asks])
+
+    async def load_terms(asks: Sequence[Ask]) -> Sequence[Any]:
+        return await load_payment_terms(pool, [_field(command, "payment_id") for command, _, _ in asks])
 
     async def load_business(asks: Sequence[Ask]) -> Sequence[Any]:
         return await load_business_records(pool, [_field(command, "business_id") for command, _, _ in asks])
@@ -94,6 +99,7 @@ def fact_loaders(pool: Pool, catalogue: Catalogue, *, private_endpoints: bool = 
     return {
         BookingFacts: load_booking_facts,
         LateSlot: partial(late_slots, pool),
+        PaymentTerms: load_terms,
         BusinessRecord: load_business,
         MemberRecord: load_member,
         ServiceRecord: load_service,

@@ -16,6 +16,7 @@ from actors.actor import Actor
 from actors.booking.actor import Booking
 from actors.business import Business
 from actors.conversation.actor import Conversation
+from actors.payment.actor import Payment
 from actors.runtime.agenda import Agenda
 from actors.runtime.call import Published
 from actors.runtime.clock import Clock
@@ -48,6 +49,7 @@ ACTORS: dict[Kind, type[Actor[Any]]] = {
     Kind.BUSINESS: Business,
     Kind.BOOKING: Booking,
     Kind.CONVERSATION: Conversation,
+    Kind.PAYMENT: Payment,
 }
 
 

@@ -1,4 +1,4 @@
-"""Lets announcements become notifications soon after their commit, and takes up those that a crash left lying."""
+"""Turns outbox entries into notifications soon after their commit, and takes up those that a crash left."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ class OutboxRelay:
     """Tells people, a round at a time; while one is under way, whatever comes is left to the next.
 
     Args:
-        tell: turns at most ``TAKE_MAX`` announcements into notifications; answers how many it took.
+        tell: turns at most ``TAKE_MAX`` outbox entries into notifications; returns how many it took.
         told: takes up what was told.
     """
 

@@ -1,6 +1,6 @@
-"""Reaching people, put together: announcements become notifications, those deliveries, and those are sent.
+"""Reaching people, put together: outbox entries become notifications, those deliveries, and those are sent.
 
-announcements ── announcer ──▶ notifications ── planner ──▶ deliveries ── couriers ──▶ adapters
+outbox ── announcer ──▶ notifications ── planner ──▶ deliveries ── couriers ──▶ adapters
 """
 
 import asyncio

@@ -60,21 +60,21 @@ def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Jo
     def removing(days: int, remove: Callable[[Pool, datetime], Awaitable[int]]) -> Run:
         return _removing(pool, timedelta(days=days), remove)
 
-    odd_events = sweeping("gateway_events", "received_at")
+    odd_events = sweeping("unmatched_webhooks", "received_at")
     answers_to_sms = sweeping("inbound_messages", "received_at")
     notices = sweeping("notices", "at")
     jobs = [
         Job("trim_inboxes", nightly, removing(keep.inbox_days, trim_inboxes)),
         Job("forget_acks", nightly, removing(keep.inbox_days, sweeping("inbox_acks", "at"))),
         Job("forget_answers", nightly, removing(keep.command_log_days, sweeping("command_log", "at"))),
-        Job("forget_gateway_events", nightly, removing(keep.gateway_events_days, odd_events)),
-        Job("forget_inbound_messages", nightly, removing(keep.gateway_events_days, answers_to_sms)),
+        Job("forget_unmatched_webhooks", nightly, removing(keep.unmatched_webhooks_days, odd_events)),
+        Job("forget_inbound_messages", nightly, removing(keep.unmatched_webhooks_days, answers_to_sms)),
         Job("forget_code_targets", nightly, removing(0, sweeping("code_targets", "expires_at"))),
         Job("forget_deliveries", nightly, removing(keep.deliveries_days, sweeping("deliveries", "finished_at"))),
         Job("forget_digests", nightly, removing(keep.deliveries_days, sweeping("digests", "day"))),
         Job("forget_digest_items", nightly, removing(keep.deliveries_days, sweeping("digest_items", "day"))),
         Job("forget_secrets", nightly, removing(0, forget_secrets)),
-        Job("empty_mailbox", nightly, removing(keep.deliveries_days, sweeping("mailbox", "at"))),
+        Job("empty_mailbox", nightly, removing(keep.deliveries_days, sweeping("development_mailbox", "at"))),
         Job("forget_notifications", nightly, _forgetting_notifications(pool, keep)),
         # A day later, so that no notification outlives its text.
         Job("forget_notices", nightly, removing(keep.notifications_unread_days + 1, notices)),

@@ -10,7 +10,6 @@ from pathlib import Path
 from aiohttp import ClientSession
 
 from actors.runtime.call import Published
-from protocol.ids import BookingId, PaymentId
 from server.edge.handlers import PlainHandler
 from server.edge.secret_file import load_secret
 from server.payments.refunds import Refunds
@@ -19,7 +18,7 @@ from server.payments.sandbox.wire import WEBHOOK_PATH
 from server.payments.sandbox_adapter import SandboxGateway
 from server.payments.webhooks import Executor, PaymentWebhooks
 from storage.database import Pool
-from storage.queries.payment import find_payment, keep_unmatched_event, load_refunding
+from storage.queries.payment import find_payment, find_reference, keep_unmatched_event, load_refunding
 
 _SECRET_FILE = "sandbox-webhook.secret"
 
@@ -36,7 +35,6 @@ class SandboxPayments:
         now: Callable[[], datetime],
         webhook_secrets: tuple[str, ...],
     ) -> None:
-        self._pool = pool
         self._url = ""
         api_key = sha256(b"api key " + webhook_secrets[0].encode()).hexdigest()
         self.sandbox = Sandbox(
@@ -49,30 +47,28 @@ class SandboxPayments:
         )
         gateway = SandboxGateway(http, lambda: self._url, api_key=api_key, webhook_secrets=webhook_secrets)
         self._refunds = Refunds(gateway, partial(load_refunding, pool))
-        self._webhooks = PaymentWebhooks(gateway, runtime, self._find_booking, partial(keep_unmatched_event, pool))
+        self._webhooks = PaymentWebhooks(
+            gateway, runtime, partial(find_reference, pool, gateway.name), partial(keep_unmatched_event, pool)
+        )
 
     @property
     def routes(self) -> Mapping[tuple[str, str], PlainHandler]:
-        """What is served: the gateway's pages, and our own ear for it."""
+        """What is served: the gateway's pages, and our webhook endpoint."""
         return {**self.sandbox.routes, ("POST", WEBHOOK_PATH): self._webhooks.handle}
 
     def on_event(self, published: Published) -> None:
-        """Hear of each committed event."""
+        """Take each committed event."""
         self._refunds.on_event(published)
 
     def start(self, url: str) -> None:
-        """The server listens at that address: go to work."""
+        """Begin, now that the server listens at that address."""
         self._url = url
         self._refunds.start()
 
     async def stop(self) -> None:
-        """Stop asking and telling."""
+        """Stop the refunds and the gateway."""
         await self._refunds.stop()
         await self.sandbox.stop()
-
-    async def _find_booking(self, payment_id: PaymentId) -> BookingId | None:
-        payment = await find_payment(self._pool, payment_id)
-        return None if payment is None else payment.booking_id
 
 
 @asynccontextmanager

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypedDict
 
+from actors.actor import Actor
 from actors.booking.actor import Booking
 from actors.business import Business
 from actors.conversation.actor import Conversation
+from actors.payment.actor import Payment
 from actors.rules.zones import to_instant
 from actors.runtime.call import Outcome, Published
 from actors.user import User
@@ -111,7 +113,8 @@ def acting(person: Principal, role: Role, business_id: BusinessId, *, manager: b
 async def open_salon(dsn: str, pool: Pool) -> AsyncIterator[Salon]:
     """Open it on an empty database, through its own commands."""
     catalogue = Catalogue(pool)
-    actors = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking, Kind.CONVERSATION: Conversation}
+    actors: dict[Kind, type[Actor[Any]]] = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking}
+    actors |= {Kind.CONVERSATION: Conversation, Kind.PAYMENT: Payment}
     async with make_runtime(dsn, pool, actors, fact_loaders(pool, catalogue)) as node:
 
         def publish(published: Published) -> None:

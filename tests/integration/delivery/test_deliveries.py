@@ -44,7 +44,7 @@ async def test_what_happens_to_a_booking_goes_out_to_everybody_whom_it_concerns(
 
     await until(sent)
     letters = await server.node.pool.fetch(
-        "SELECT message->>'to' AS to, message->>'subject' AS subject FROM mailbox m"
+        "SELECT message->>'to' AS to, message->>'subject' AS subject FROM development_mailbox m"
         " JOIN deliveries d ON d.id = m.delivery_id WHERE d.template = 'booking.paid'"
     )
     assert {letter["to"] for letter in letters} == {market.owner.me.email, market.staff[0].me.email}

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from actors.actor import Actor
 from actors.booking.actor import Booking
 from actors.business import Business
 from actors.conversation.actor import Conversation
+from actors.payment.actor import Payment
 from actors.rules.hours import Span
 from actors.user import User
 from protocol.booking.facts import BookingFacts
@@ -31,7 +34,8 @@ MONDAY = datetime(2030, 6, 3, tzinfo=UTC)
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    actors = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking, Kind.CONVERSATION: Conversation}
+    actors: dict[Kind, type[Actor[Any]]] = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking}
+    actors |= {Kind.CONVERSATION: Conversation, Kind.PAYMENT: Payment}
     async with make_runtime(database_dsn, pool, actors, fact_loaders(pool, Catalogue(pool))) as node:
         yield node
 
