@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from actors.runtime.call import SYSTEM_PRINCIPAL
 from bench.market import NO_PASSWORD
 from protocol.conversation.commands import OpenConversation, PostMessage
 from protocol.conversation.terms import Participant
@@ -100,7 +100,7 @@ async def _send(node: Node, command: Command, principal: Principal) -> Ref:
     declared = BY_TYPE[type(command)]
     assert declared.actor is not None
     to = Ref(declared.actor, declared.addressee(command, principal) or node.runtime.new_id())
-    outcome = await node.runtime.execute(Call(command, to, principal, str(uuid4()), lambda outcome: None))
+    outcome = await node.runtime.call(command, to, principal)
     if outcome.error is not None:
         raise outcome.error
     return outcome.to

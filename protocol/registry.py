@@ -159,6 +159,8 @@ def command(
     def declare(cls: T) -> T:
         annotated = cls.__annotations__
         key = f"{actor.value}_id"
+        sender = actor in (Kind.USER, Kind.BUSINESS)
+        assert sender or creates or key in annotated, f"{name} names no {actor.value}"
         _add(
             Declaration(
                 mode=Mode.COMMAND,

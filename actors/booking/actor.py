@@ -14,12 +14,13 @@ staff member once it is confirmed.
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
+from uuid import UUID
 
 from msgspec import Struct
 
-from actors.actor import Actor, handles
+from actors.actor import Actor, actor, handles
 from actors.booking import escrow
-from actors.booking.creation import placed
+from actors.booking.creation import booking_ask, placed
 from actors.booking.state import TRANSITIONS, BookingState, S, after
 from actors.booking.views import booking_reply, booking_row
 from actors.rules import paying
@@ -52,10 +53,10 @@ from protocol.booking.events import (
     BookingRevived,
     BookingStarted,
 )
-from protocol.booking.facts import BookingFacts, LateSlot
+from protocol.booking.facts import BookingFacts, LateSlot, LateSlotAsk
 from protocol.booking.rows import BookingNotesRow, RemarkRow
 from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause, RemarkAbout, RemarkAudience
-from protocol.booking.views import BookingReply, PaymentReply
+from protocol.booking.views import BookingReply, BookingView, PaymentReply, booking_view
 from protocol.conversation.commands import CloseConversation, OpenConversation, ReplaceMember
 from protocol.conversation.terms import Participant
 from protocol.effects import HoldStatus
@@ -78,10 +79,15 @@ REMIND_BEFORE = timedelta(hours=1)
 UNCOUNTED = frozenset({DeclineReason.SAFETY, DeclineReason.UNWELL, DeclineReason.NO_ANSWER})
 
 
+def _late_slot_ask(booking: Actor[BookingState], cmd: RecordPayment) -> LateSlotAsk:
+    state = booking.state
+    return LateSlotAsk(state.status is S.EXPIRED, state.staff_id, state.busy_from, state.busy_until)
+
+
+@actor(Kind.BOOKING)
 class Booking(Actor[BookingState]):
     """One booking."""
 
-    kind = Kind.BOOKING
     state_type: ClassVar[type[Struct]] = BookingState
 
     @property
@@ -90,7 +96,7 @@ class Booking(Actor[BookingState]):
 
     # Its life, step by step
 
-    @handles(CreateBooking, facts=BookingFacts)
+    @handles(CreateBooking, facts=BookingFacts, asks=booking_ask)
     def create(self, cmd: CreateBooking, facts: BookingFacts) -> BookingReply:
         """Hold a slot for the customer.
 
@@ -129,7 +135,7 @@ class Booking(Actor[BookingState]):
             checkout_path=checkout_path(self.state.payment_id),
         )
 
-    @handles(RecordPayment, facts=LateSlot)
+    @handles(RecordPayment, facts=LateSlot, asks=_late_slot_ask)
     def record_payment(self, cmd: RecordPayment, facts: LateSlot) -> None:
         """Take the captured payment into escrow; a late one revives the booking if its time is still free (SPEC §3)."""
         state = self.state
@@ -398,6 +404,10 @@ class Booking(Actor[BookingState]):
     def _reply(self) -> BookingReply:
         return booking_reply(self._id, self.state)
 
+    @staticmethod
+    def public(actor_id: UUID, state: BookingState) -> BookingView:
+        return booking_view(booking_row(BookingId(actor_id), state))
+
     def audience(self) -> Iterable[UserId]:
         """All parties hear of everything, so that what each of them keeps has the booking's version."""
         return (self.state.customer_id, self.state.staff_id, self.state.owner_id)
@@ -414,5 +424,5 @@ class Booking(Actor[BookingState]):
         yield booking_row(self._id, self.state)
 
     @staticmethod
-    def apply(state: BookingState | None, event: Event) -> BookingState:
+    def evolve(state: BookingState | None, event: Event) -> BookingState:
         return after(state, event)

@@ -13,7 +13,7 @@ from typing import ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.actor import Actor, handles
+from actors.actor import Actor, actor, handles
 from actors.payment.state import TRANSITIONS, PaymentState, after
 from actors.rules import ledger
 from actors.rules.paying import payment_row
@@ -27,10 +27,14 @@ from protocol.payment.terms import PaymentTerms
 from protocol.registry import Command
 
 
+def _payment_id(payment: Actor[PaymentState], cmd: RecordCapture) -> PaymentId:
+    return cmd.payment_id
+
+
+@actor(Kind.PAYMENT)
 class Payment(Actor[PaymentState]):
     """One payment. Repeated and late messages change nothing, so a gateway may send them in any number and order."""
 
-    kind = Kind.PAYMENT
     state_type: ClassVar[type[Struct]] = PaymentState
 
     @property
@@ -43,7 +47,7 @@ class Payment(Actor[PaymentState]):
         if not self.exists:
             self.emit(PaymentOpened(terms=cmd.terms))
 
-    @handles(RecordCapture, facts=PaymentTerms)
+    @handles(RecordCapture, facts=PaymentTerms, asks=_payment_id)
     def record_capture(self, cmd: RecordCapture, facts: PaymentTerms) -> None:
         """Take the money in, whatever the amount: the subject decides what it is good for.
 
@@ -101,5 +105,5 @@ class Payment(Actor[PaymentState]):
         )
 
     @staticmethod
-    def apply(state: PaymentState | None, event: Event) -> PaymentState:
+    def evolve(state: PaymentState | None, event: Event) -> PaymentState:
         return after(state, event)

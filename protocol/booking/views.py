@@ -1,8 +1,10 @@
 """Views of bookings, and the queries that return them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from protocol.booking.rows import BookingRow
 from protocol.booking.terms import (
+    PHASES,
     BookingStatus,
     DeclineReason,
     EscrowStatus,
@@ -11,6 +13,7 @@ from protocol.booking.terms import (
     RemarkAbout,
 )
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+from protocol.money import major_number
 from protocol.payment.terms import PaymentMethod
 from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import ANYONE, PROVIDERS
@@ -170,3 +173,44 @@ class PaymentReply(View, frozen=True, kw_only=True):
     amount_minor: int
     currency: str
     checkout_path: str
+
+
+# From rows to views
+
+
+def booking_view(row: BookingRow) -> BookingView:
+    """The view of a booking; the same for everybody who may see it."""
+    return BookingView(
+        id=row.id,
+        number=row.number,
+        status=row.status,
+        phase=PHASES[row.status],
+        customer_id=row.customer_id,
+        business_id=row.business_id,
+        provider_id=row.staff_id,
+        staff_id=row.staff_id,
+        service_id=row.service_id,
+        title=row.title,
+        start_at=row.starts_at,
+        end_at=row.ends_at,
+        scheduled_date=f"{row.local_start:%Y-%m-%d}",
+        scheduled_time=f"{row.local_start:%H:%M}",
+        zone=row.zone,
+        total_amount=major_number(row.total_amount_minor, row.currency),
+        total_amount_minor=row.total_amount_minor,
+        currency=row.currency,
+        payment_method=row.payment_method,
+        payment_status=row.payment_status,
+        escrow_status=row.escrow_status,
+        approved=row.approved,
+        reason_code=row.reason_code,
+        actual_start_time=row.actual_start_at,
+        actual_end_time=row.actual_end_at,
+        duration_minutes=_minutes(row.actual_start_at, row.actual_end_at),
+        created_at=row.created_at,
+        version=row.version,
+    )
+
+
+def _minutes(start_at: datetime | None, end_at: datetime | None) -> int | None:
+    return None if start_at is None or end_at is None else (end_at - start_at) // timedelta(minutes=1)

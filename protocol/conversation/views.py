@@ -59,6 +59,16 @@ class JobContext(View, frozen=True, kw_only=True):
     status: BookingStatus
 
 
+class ConversationPublic(View, frozen=True, kw_only=True):
+    """The fields of a thread's view that are the same for all its members, and that events may carry."""
+
+    kind: ConversationKind
+    business_id: BusinessId | None
+    #: Read-only from then on; None: open.
+    closes_at: datetime | None
+    created_at: datetime
+
+
 class ConversationView(View, frozen=True, kw_only=True):
     """A thread as a member sees it."""
 
@@ -77,6 +87,8 @@ class ConversationView(View, frozen=True, kw_only=True):
     #: Read-only from then on; None: open.
     closes_at: datetime | None
     created_at: datetime
+    #: Grows by one with each event of the thread.
+    version: int
 
 
 class ConversationDetail(ConversationView, frozen=True, kw_only=True):

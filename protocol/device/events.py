@@ -3,12 +3,13 @@
 from datetime import datetime
 
 from protocol.device.terms import ForgetReason, Platform
-from protocol.events import Event
+from protocol.events import Event, event
 from protocol.ids import DeviceId, SessionId
 
 # Events
 
 
+@event("device.registered")
 class DeviceRegistered(Event, frozen=True, kw_only=True):
     """A device may be written to, or said again that it may. Goes to nobody's inbox."""
 
@@ -20,6 +21,7 @@ class DeviceRegistered(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("device.forgotten")
 class DeviceForgotten(Event, frozen=True, kw_only=True):
     """A device is not written to any more."""
 

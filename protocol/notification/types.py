@@ -1,40 +1,15 @@
-"""What people are told of: each type of notification, the event that it comes from, and who gets it.
+"""What a notification type is. An event declares its own with ``tell=``; ``protocol.notification.registry`` has all."""
 
-An actor that emits an event announces every type that is driven by it; nothing else makes a notification.
-"""
-
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from protocol.booking.events import (
-    BookingAbandoned,
-    BookingCancelled,
-    BookingCompleted,
-    BookingConfirmed,
-    BookingDeclined,
-    BookingExpired,
-    BookingPaid,
-    BookingRefunded,
-    BookingReleased,
-    BookingReminded,
-    BookingRevived,
-    BookingStarted,
-    PaymentReturned,
-    PaymentUnplaced,
-)
-from protocol.code.events import PasswordChanged
-from protocol.conversation.events import MessagePosted
 from protocol.delivery.channels import Channel
-from protocol.events import Event
-from protocol.notice.events import NotificationSent
-from protocol.user.events import SessionOpened, SessionRevoked
-from protocol.user.terms import RevokeReason
 
 
 class Party(StrEnum):
-    """Somebody's part in what an event is about. Each actor knows who has which."""
+    """A part in what an event is about. Each actor knows who has which."""
 
     CUSTOMER = "customer"
     STAFF = "staff"
@@ -46,7 +21,7 @@ class Party(StrEnum):
 
 
 class Importance(StrEnum):
-    """How much it matters that somebody hears of it soon."""
+    """How soon a notification must reach its recipient."""
 
     #: Passes quiet hours, preferences, contact times and frequency; unseen, it goes by SMS as well.
     CRITICAL = "critical"
@@ -56,115 +31,86 @@ class Importance(StrEnum):
     ORDINARY = "ordinary"
 
 
-EventType = type[Event]
-#: Channels, and how much it matters.
-Manner = tuple[frozenset[Channel], Importance]
+#: Channels and importance of one notification.
+Routing = tuple[frozenset[Channel], Importance]
+
+PUSH_ONLY = frozenset({Channel.PUSH})
+EMAIL_ONLY = frozenset({Channel.EMAIL})
+PUSH_AND_EMAIL = frozenset({Channel.PUSH, Channel.EMAIL})
+#: All, of which one of e-mail, SMS and WhatsApp is used: the one that the recipient prefers.
+ANY_CHANNEL = frozenset({Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.WHATSAPP})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationType:
-    """One thing to be told of. Its name is the event's type.
+    """One thing to be notified of; named after its event.
 
-    Whoever caused the event is not told of it, unless ``even_by_self``: somebody else may have signed in with their
-    password.
+    The user who caused the event is not notified, unless ``even_by_self``: their password may be in other hands.
     """
 
-    on: EventType
+    #: The event's type; set when the event is declared.
+    name: str = ""
     to: frozenset[Party]
     even_by_self: bool = False
     #: Only events of which this holds.
     when: Callable[[Any], bool] | None = None
-    #: The ways in which it goes out, as far as its reader wants that. Push covers browsers too.
-    channels: frozenset[Channel] = frozenset({Channel.PUSH})
+    #: The channels that it may use, as far as its recipient wants them. Push covers browsers too.
+    channels: frozenset[Channel] = PUSH_ONLY
     importance: Importance = Importance.TIMELY
-    #: Its push does not wait for a live device to take the event.
+    #: Its push does not wait for a connected device to acknowledge the event.
     push_at_once: bool = False
     #: Of no use once the booking has begun.
     before_start: bool = False
-    #: How one goes out, where its event says so.
-    manner: Callable[[Any], Manner] | None = None
+    #: Channels and importance of one notification, where its event says them.
+    routing: Callable[[Any], Routing] | None = None
 
-    def of(self, event: Event | None) -> "NotificationType":
-        """This type as its event wants it to go out."""
-        if self.manner is None or event is None:
+    def of(self, event: Any) -> "NotificationType":
+        """This type with the channels and the importance that the event asks for; ``event`` None: as declared."""
+        if self.routing is None or event is None:
             return self
-        channels, importance = self.manner(event)
+        channels, importance = self.routing(event)
         return replace(self, channels=self.channels & channels, importance=importance)
-
-    @property
-    def name(self) -> str:
-        return self.on.type
 
     @property
     def critical(self) -> bool:
         return self.importance is Importance.CRITICAL
 
 
-def _told(on: EventType, *to: Party, channels: frozenset[Channel] = frozenset({Channel.PUSH})) -> NotificationType:
-    return NotificationType(on, frozenset(to), channels=channels)
+def tell(
+    to: Iterable[Party],
+    channels: frozenset[Channel] = PUSH_ONLY,
+    *,
+    importance: Importance = Importance.TIMELY,
+    even_by_self: bool = False,
+    when: Callable[[Any], bool] | None = None,
+    push_at_once: bool = False,
+    before_start: bool = False,
+    routing: Callable[[Any], Routing] | None = None,
+) -> NotificationType:
+    """Declare whom an event notifies; see ``NotificationType``."""
+    return NotificationType(
+        to=frozenset(to),
+        channels=channels,
+        importance=importance,
+        even_by_self=even_by_self,
+        when=when,
+        push_at_once=push_at_once,
+        before_start=before_start,
+        routing=routing,
+    )
 
 
-def _money(on: EventType, to: Party, channels: frozenset[Channel] = frozenset({Channel.EMAIL})) -> NotificationType:
-    """What happened to somebody's money: it is safe, and can wait."""
-    return NotificationType(on, frozenset({to}), channels=channels, importance=Importance.ORDINARY)
+def tell_of_money(to: Party, channels: frozenset[Channel]) -> NotificationType:
+    """Declare whom an event about money notifies: the money is safe, and the notification can wait."""
+    return tell({to}, channels, importance=Importance.ORDINARY)
 
 
-def _as_written(event: NotificationSent) -> Manner:
-    """As whoever wrote it wants it to go out."""
-    return frozenset(event.channels), Importance.CRITICAL if event.critical else Importance.TIMELY
+#: name → type, of the events that are imported so far. ``protocol.notification.registry`` has all of them.
+DECLARED: dict[str, NotificationType] = {}
 
 
-_P = Party
-_LETTER = frozenset({Channel.EMAIL})
-_BOTH = frozenset({Channel.PUSH, Channel.EMAIL})
-#: All, of which one of e-mail, SMS and WhatsApp is used: the reader's preferred one.
-_ANY = frozenset({Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.WHATSAPP})
-
-NOTIFICATIONS: tuple[NotificationType, ...] = (
-    # Until it is paid, a booking is a slot that is held for a quarter of an hour: nothing to call anybody for.
-    _told(BookingPaid, _P.STAFF, _P.OWNER, channels=_ANY),
-    _told(BookingConfirmed, _P.CUSTOMER, _P.STAFF, channels=_ANY),
-    _told(BookingDeclined, _P.CUSTOMER, _P.OWNER, channels=_ANY),
-    _told(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER, channels=_ANY),
-    _told(BookingAbandoned, _P.CUSTOMER, _P.OWNER, channels=_ANY),
-    _told(BookingExpired, _P.CUSTOMER),
-    _told(BookingRevived, _P.CUSTOMER, _P.STAFF, channels=_ANY),
-    NotificationType(BookingReminded, frozenset({_P.CUSTOMER}), channels=_ANY, push_at_once=True, before_start=True),
-    _told(BookingStarted, _P.CUSTOMER),
-    _told(BookingCompleted, _P.CUSTOMER, channels=_BOTH),
-    _money(BookingReleased, _P.OWNER),
-    _money(BookingRefunded, _P.CUSTOMER, _BOTH),
-    _money(PaymentUnplaced, _P.CUSTOMER),
-    _money(PaymentReturned, _P.CUSTOMER),
-    # A thread that is written to all day is one notification a minute, not one a message.
-    NotificationType(MessagePosted, frozenset({_P.MEMBER}), when=lambda event: event.active_at is not None),
-    NotificationType(SessionOpened, frozenset({_P.SELF}), even_by_self=True, channels=_LETTER),
-    NotificationType(
-        SessionRevoked,
-        frozenset({_P.SELF}),
-        even_by_self=True,
-        when=lambda event: event.reason is RevokeReason.REUSE,
-        channels=_BOTH,
-        importance=Importance.CRITICAL,
-    ),
-    NotificationType(NotificationSent, frozenset({_P.SELF}), even_by_self=True, channels=_ANY, manner=_as_written),
-    NotificationType(
-        PasswordChanged,
-        frozenset({_P.SELF}),
-        even_by_self=True,
-        channels=_BOTH,
-        importance=Importance.CRITICAL,
-    ),
-)
-
-
-def _by_event(types: Iterable[NotificationType]) -> Mapping[EventType, NotificationType]:
-    found = {one.on: one for one in types}
-    assert len(found) == len(NOTIFICATIONS), "two notifications are driven by one event"
-    return found
-
-
-#: event → what people are told when it happens.
-DRIVEN_BY: Mapping[EventType, NotificationType] = _by_event(NOTIFICATIONS)
-#: name → type.
-BY_NAME: Mapping[str, NotificationType] = {told.name: told for told in NOTIFICATIONS}
+def register(name: str, declared: NotificationType) -> NotificationType:
+    """Add the type of an event that is being declared."""
+    assert name not in DECLARED, f"the notification {name} is declared twice"
+    named = DECLARED[name] = replace(declared, name=name)
+    return named

@@ -2,16 +2,18 @@
 
 from datetime import datetime
 
-from protocol.events import Event
+from protocol.events import Event, event
 from protocol.payment.terms import PaymentTerms
 
 
+@event("payment.opened")
 class PaymentOpened(Event, frozen=True, kw_only=True):
     """The customer was asked to pay."""
 
     terms: PaymentTerms
 
 
+@event("payment.captured")
 class PaymentCaptured(Event, frozen=True, kw_only=True):
     """The gateway has captured the money; the subject is told."""
 
@@ -20,6 +22,7 @@ class PaymentCaptured(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("payment.sent_back")
 class PaymentSentBack(Event, frozen=True, kw_only=True):
     """The subject has no use for the money: the gateway is asked to send it back to its source."""
 
@@ -27,6 +30,7 @@ class PaymentSentBack(Event, frozen=True, kw_only=True):
     currency: str
 
 
+@event("payment.refunded")
 class PaymentRefunded(Event, frozen=True, kw_only=True):
     """The gateway has sent the money back; the subject is told."""
 

@@ -189,6 +189,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         stack.push_async_callback(hub.stop)
         watch = Watch(node.pool, tokens, node.clock, keys)
         watch.start()
+        node.tasks += [hub.housekeeping, watch.task]
         stack.push_async_callback(watch.stop)
         watch_gateway(node.metrics, hub, limiters)
         payments = await _open_payments(stack, config, node)
@@ -251,6 +252,7 @@ async def _open_payments(stack: AsyncExitStack, config: Config, node: Node) -> S
         )
     )
     node.listeners.append(payments.on_event)
+    node.tasks += payments.tasks
     return payments
 
 
@@ -261,7 +263,7 @@ def _link_pages(config: Config, node: Node, links: Links, limiters: Limiters) ->
 
 def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str], PlainHandler]:
     """What is served beside the catalogue."""
-    health = Health(node.pool, VERSION, lambda: hub.draining)
+    health = Health(node.pool, VERSION, lambda: hub.draining, node.dead)
 
     async def metrics(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=node.metrics.render(), headers={"Content-Type": node.metrics.content_type})

@@ -47,7 +47,7 @@ def query_handlers(node: Node, vapid: VapidKey, model: LanguageModel) -> Mapping
         ListServices: list_services,
         GetService: get_service,
         ListCategories: list_categories,
-        FindSlots: SlotFinder(node.catalogue, node.clock.now),
+        FindSlots: SlotFinder(node.sources, node.clock.now),
         GetBooking: get_booking,
         ListBookings: list_bookings,
         ListJobs: list_jobs,

@@ -7,10 +7,9 @@ from contextlib import suppress
 import structlog
 
 from actors.runtime.call import Published
-from actors.runtime.cancellation import end
-from protocol.notification.types import DRIVEN_BY
 from storage.database import UNWRITABLE
 from storage.outbox import TAKE_MAX
+from storage.supervision import Supervised
 
 #: What nobody called for, such as a crash's rest, is looked for this often.
 LOOK_EVERY_S = 30.0
@@ -32,23 +31,22 @@ class OutboxRelay:
         self._tell = tell
         self._told = told
         self._called = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.task = Supervised("outbox relay", self._run)
 
     def start(self) -> None:
         """Begin, with what was left from before."""
         self._called.set()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="announcer")
+        self.task.start()
 
     async def stop(self) -> None:
         """Stop; what is not told yet stays where it is."""
-        if self._task is not None:
-            await end(self._task)
+        await self.task.stop()
 
     def on_event(self, published: Published) -> None:
         """An event was committed: if people are to be told of it, call for a round."""
         event = published.emitted.event
-        told = DRIVEN_BY.get(type(event))
-        if told is not None and (told.when is None or told.when(event)):
+        tell = event.tell
+        if tell is not None and (tell.when is None or tell.when(event)):
             self._called.set()
 
     async def _run(self) -> None:

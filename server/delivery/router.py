@@ -9,8 +9,8 @@ import structlog
 from actors.rules.routing import Means, Plan, digest_delivery, plan
 from protocol.delivery.channels import Channel
 from protocol.delivery.terms import RoutableNotification
+from protocol.notification.registry import BY_NAME
 from protocol.notification.terms import Reader
-from protocol.notification.types import BY_NAME
 from storage.database import Pool
 from storage.deliveries import PLAN_MAX, planning
 from storage.queries.recipient import load_readers

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Protocol
 from uuid import UUID
 
 import structlog
 from aiohttp.web import BaseRequest, StreamResponse
 
-from actors.runtime.call import Call, Outcome
+from actors.runtime.call import Caller
 from protocol.booking.commands import CancelBooking, ConfirmRelease
 from protocol.booking.terms import BookingStatus, EscrowStatus
 from protocol.delivery.terms import DIGEST
@@ -43,19 +42,11 @@ from storage.queries.recipient import load_readers
 FORM_BYTES_MAX = 4_096
 
 #: When whoever was told to try again may do so.
-RETRY_AFTER_S = 5
+PAGE_RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)
 
 Then = Callable[[Link, EmailWords], Awaitable[Page]]
-
-
-class Executor(Protocol):
-    """The part of the runtime that links need."""
-
-    def new_id(self) -> UUID: ...
-
-    async def execute(self, call: Call) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +89,7 @@ class LinkPages:
     def __init__(
         self,
         links: Links,
-        runtime: Executor,
+        runtime: Caller,
         pool: Pool,
         limiters: Limiters,
         *,
@@ -148,7 +139,7 @@ class LinkPages:
         except (Fault, *OUTAGES) as error:
             log.warning("links.postponed", action="ask_to_come_again", error=repr(error))
             page = _plain(HTTPStatus.SERVICE_UNAVAILABLE, "busy", words)
-            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            headers = {"Retry-After": str(PAGE_RETRY_AFTER_S)}
         return render(page, words, self._brand, headers)
 
     async def _words(self, link: Link, asked_for: EmailWords) -> EmailWords:
@@ -159,7 +150,7 @@ class LinkPages:
     async def _execute(self, command: Command, to: Ref, link: Link, key: str) -> bool:
         """Do it as the person that the link was written to; answers whether it was possible. Raises: Fault."""
         customer = Principal(user_id=link.user_id, role=Role.CUSTOMER, roles=frozenset({Role.CUSTOMER}))
-        outcome = await self._runtime.execute(Call(command, to, customer, key, _nobody))
+        outcome = await self._runtime.call(command, to, customer, key=key)
         if isinstance(outcome.error, Fault):
             raise outcome.error
         return outcome.error is None
@@ -246,7 +237,3 @@ def _deed_page(status: int, name: str, occasion: BookingEmailView, words: EmailW
 
 def _plain(status: int, name: str, words: EmailWords) -> Page:
     return Page(status=status, title=words.say(f"page.{name}.title"), lead=words.say(f"page.{name}.lead"))
-
-
-def _nobody(outcome: Outcome) -> None:
-    """The request waits for the outcome itself."""

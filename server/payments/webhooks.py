@@ -5,13 +5,12 @@ The gateway gets 200 only once the command is durable; on anything else it sends
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import structlog
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from actors.runtime.call import Call, Outcome
-from protocol.errors import Fault, Unavailable
+from actors.runtime.call import Caller
+from protocol.errors import RETRY_AFTER_S, Fault, Unavailable
 from protocol.ids import Kind, PaymentId, Ref
 from protocol.payment.commands import RecordCapture, RecordReturn
 from protocol.payment.terms import GATEWAY, CaptureNotice, GatewayEvent, RefundNotice
@@ -21,18 +20,10 @@ from server.payments.gateway import PaymentGateway
 from storage.queries.payment import UnmatchedEvent
 
 WEBHOOK_BYTES_MAX = 64 * 1024
-#: When a gateway is told to come again.
-RETRY_AFTER_S = 1.0
 
 GATEWAY_PRINCIPAL = Principal(user_id=GATEWAY, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
 
 log = structlog.get_logger(__name__)
-
-
-class Executor(Protocol):
-    """The part of the runtime that webhooks need."""
-
-    async def execute(self, call: Call) -> Outcome: ...
 
 
 class PaymentWebhooks:
@@ -46,7 +37,7 @@ class PaymentWebhooks:
     def __init__(
         self,
         gateway: PaymentGateway,
-        runtime: Executor,
+        runtime: Caller,
         find_payment: Callable[[str], Awaitable[PaymentId | None]],
         keep: Callable[[UnmatchedEvent], Awaitable[None]],
     ) -> None:
@@ -83,8 +74,7 @@ class PaymentWebhooks:
             return "unknown_payment"
         key = f"{self._gateway.name}:{event.id}"
         to = Ref(Kind.PAYMENT, payment_id)
-        command = _command(payment_id, event.notice)
-        outcome = await self._runtime.execute(Call(command, to, GATEWAY_PRINCIPAL, key, _nobody))
+        outcome = await self._runtime.call(_command(payment_id, event.notice), to, GATEWAY_PRINCIPAL, key=key)
         error = outcome.error
         if isinstance(error, Fault):
             raise error if error.status >= 500 else Unavailable(retry_after_s=RETRY_AFTER_S)
@@ -94,7 +84,3 @@ class PaymentWebhooks:
 def _command(payment_id: PaymentId, notice: CaptureNotice | RefundNotice) -> RecordCapture | RecordReturn:
     kind = RecordCapture if isinstance(notice, CaptureNotice) else RecordReturn
     return kind(payment_id=payment_id, amount_minor=notice.amount_minor, currency=notice.currency)
-
-
-def _nobody(outcome: Outcome) -> None:
-    """The request waits for the outcome itself."""

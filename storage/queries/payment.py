@@ -10,6 +10,10 @@ from protocol.errors import NotFound
 from protocol.ids import Kind, PaymentId, Ref
 from protocol.payment.terms import PaymentMethod, PaymentStage, PaymentTerms
 from storage.database import Pool
+from storage.registry import Sources, loads
+from storage.rights import visible
+
+visible(Kind.PAYMENT, "JOIN payments p ON p.id = w.id WHERE p.customer_id = w.user_id")
 
 #: Payments of one page, and the longest text that is kept of a gateway's event.
 PAGE = 100
@@ -62,9 +66,10 @@ SELECT p.* FROM unnest($1::uuid[]) WITH ORDINALITY w(id, ord) LEFT JOIN payments
 """
 
 
-async def load_payment_terms(pool: Pool, payment_ids: Sequence[PaymentId]) -> list[PaymentTerms | NotFound]:
+@loads(PaymentTerms)
+async def load_payment_terms(sources: Sources, payment_ids: Sequence[PaymentId]) -> list[PaymentTerms | NotFound]:
     """Read what payments were asked for, in order, for payments that may not be opened yet."""
-    rows = await pool.fetch(_TERMS, payment_ids)
+    rows = await sources.pool.fetch(_TERMS, payment_ids)
     return [
         NotFound(entity=Kind.PAYMENT.value, id=str(payment_id)) if row["id"] is None else _terms(row)
         for payment_id, row in zip(payment_ids, rows, strict=True)

@@ -18,7 +18,7 @@ from protocol.booking.events import BookingAbandoned
 from protocol.code.terms import EMAIL_CHANGED
 from protocol.delivery.channels import Channel
 from protocol.delivery.terms import DIGEST
-from protocol.notification.types import NOTIFICATIONS
+from protocol.notification.registry import NOTIFICATIONS
 from server.delivery.channels.email.content import CODES, Content
 from server.delivery.channels.email.render import render
 from server.links.page import Page

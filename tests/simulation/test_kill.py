@@ -19,12 +19,13 @@ from uuid import UUID, uuid4
 import psutil
 from msgspec import Struct
 
+from actors.actor import ACTORS
 from protocol.booking.commands import CancelBooking, CreateBooking
 from protocol.conversation.commands import PostMessage
 from protocol.errors import Fault
 from protocol.ids import ConversationId, ServiceId
 from server.app.config import LimitsConfig
-from server.app.node import ACTORS, open_database
+from server.app.node import open_database
 from server.client import Client, Rest
 from server.client.rest import Answer, SignedIn
 from server.ops.pid_file import read_pid_file

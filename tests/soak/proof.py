@@ -9,10 +9,10 @@ from typing import Any
 import aiohttp
 import psutil
 
+from actors.actor import ACTORS
 from protocol.errors import Fault
 from protocol.ids import ConversationId
 from protocol.snapshot import GetSnapshot, Snapshot
-from server.app.node import ACTORS
 from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
 from storage.database import Pool, connect_pool

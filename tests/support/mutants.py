@@ -151,8 +151,8 @@ MUTANTS = (
         (
             (
                 AGENDA,
-                '        """Fire everything overdue, whoever was meant to."""\n',
-                '        """Fire everything overdue, whoever was meant to."""\n        return\n',
+                "        before = self._runtime.clock.now() - timedelta(seconds=grace_s)\n",
+                "        return\n",
             ),
         ),
         (_AGENDA + "test_a_row_that_nobody_can_read_holds_up_nobody",),
@@ -222,8 +222,8 @@ MUTANTS = (
         (
             (
                 AGENDA,
-                "        watch = asyncio.get_running_loop().create_task(self._repeat(name, seconds, action),"
-                ' name=f"agenda {name}")\n        self._watches.append(watch)\n',
+                '        watch = Supervised(f"agenda {name}", lambda: self._repeat(name, seconds, action))\n'
+                "        self.watches.append(watch)\n        watch.start()\n",
                 '        self._scheduler.add_job(action, "interval", seconds=seconds, id=name, max_instances=1)\n',
             ),
         ),

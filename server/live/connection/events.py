@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from protocol.errors import Unavailable
+from protocol.errors import RETRY_AFTER_S, Unavailable
 from protocol.frames import Hello, Position, parse_position
 from protocol.listening import PollAsked, StreamAsked
 from protocol.registry import Route
@@ -25,7 +25,7 @@ from server.edge.rates import Limiters
 from server.live.connection.codec import JSON, Codec
 from server.live.connection.event_stream import MEDIA_TYPE, EventStream, SseCodec
 from server.live.connection.long_poll import Poll
-from server.live.hub.hub import RETRY_AFTER_S, Hub
+from server.live.hub.hub import Hub
 from server.live.limits import Limits
 
 PATH = "/v1/events"

@@ -13,14 +13,13 @@ import msgspec
 from aiohttp.web import BaseRequest
 from msgspec import Raw
 
-from protocol.errors import GuildwireError, Internal, LimitReached, Unauthenticated, Unavailable
+from protocol.errors import RETRY_AFTER_S, GuildwireError, Internal, LimitReached, Unauthenticated, Unavailable
 from protocol.frames import CloseCode, OpenOutcome, Position
 from protocol.ids import UserId
 from protocol.listening import EventPage
 from server.live.connection.receive_only import ReceiveOnlyConnection
 from server.live.session.stream import Page
 
-RETRY_AFTER_S = 1.0
 #: How often a poll that waits looks whether its client is still there.
 LOOK_EVERY_S = 1.0
 #: How long it waits at least between two looks.

@@ -14,7 +14,7 @@ from typing import Any, cast
 import structlog
 
 from actors.runtime.call import Call, Outcome
-from protocol.errors import Forbidden, GuildwireError, Internal, Unavailable
+from protocol.errors import RETRY_AFTER_S, Forbidden, GuildwireError, Internal, Unavailable
 from protocol.frames import CloseCode
 from protocol.ids import UserId
 from protocol.topics import Topic
@@ -47,7 +47,6 @@ from storage.database import OUTAGES
 
 log = structlog.get_logger()
 
-RETRY_AFTER_S = 1.0
 NORMAL = 1000
 _WAITING = (State.SIGNING_IN, State.OPENING)
 _SETTLED = (State.OPEN, State.LEAVING, State.CLOSED)

@@ -6,7 +6,7 @@ from protocol.errors import Busy, LimitReached
 from server.live.limits import Limits
 
 #: What a client waits that could not connect.
-RETRY_AFTER_S = 5.0
+CONNECT_RETRY_AFTER_S = 5.0
 
 
 class ConnectionLimiter:
@@ -26,10 +26,10 @@ class ConnectionLimiter:
         """Let one more in; ``leave`` gives its place back. Raises: LimitReached, Busy."""
         if key is not None and self._by_key[key] >= self._limits.connections_per_address_max:
             self.refused_total["address"] += 1
-            raise LimitReached(limit="connections_per_address", retry_after_s=RETRY_AFTER_S)
+            raise LimitReached(limit="connections_per_address", retry_after_s=CONNECT_RETRY_AFTER_S)
         if self._count >= self._limits.connections_max:
             self.refused_total["node"] += 1
-            raise Busy(limit="connections", retry_after_s=RETRY_AFTER_S)
+            raise Busy(limit="connections", retry_after_s=CONNECT_RETRY_AFTER_S)
         self._count += 1
         if key is not None:
             self._by_key[key] += 1

@@ -25,8 +25,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from msgspec import Struct
 
 from actors.runtime.call import Call, Published
-from actors.runtime.cancellation import end
-from protocol.errors import Unavailable
+from protocol.errors import RETRY_AFTER_S, Unavailable
 from protocol.frames import AckState, CloseCode, OpenOutcome, SignalState
 from protocol.ids import SessionId, UserId
 from protocol.registry import Query
@@ -43,6 +42,7 @@ from server.live.connection.receive_only import ReceiveOnlyConnection
 from server.live.connection.socket import Socket
 from server.live.connection.upgrade import accept, take_over
 from server.live.hub.acks import Acks
+from server.live.hub.audience import Audience, Connection
 from server.live.hub.connection_limiter import ConnectionLimiter
 from server.live.hub.inbox_log import InboxLog
 from server.live.hub.presence import Presence
@@ -57,36 +57,14 @@ from server.live.session.states import State
 from storage.bus import Bus, LocalBus
 from storage.database import Pool
 from storage.inbox import write_acks
+from storage.supervision import Supervised
 
 log = structlog.get_logger()
 
-RETRY_AFTER_S = 1.0
 #: Users whose inboxes are looked at in one statement.
 HEAL_USERS = 1_000
 
-#: Whatever kind of line it has.
-Connection = Socket | ReceiveOnlyConnection
 QueryHandler = Callable[[Any, Any, Any], Awaitable[Struct | StreamResponse]]
-
-
-class Audience:
-    """One person's connections, which hear of the same events."""
-
-    __slots__ = ("_loop", "lines")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.lines: list[Connection] = []
-        self._loop = loop
-
-    def hear(self, seq: int, body: EventBody) -> None:
-        """Take an event of theirs."""
-        now = self._loop.time()
-        codec, frame = None, b""
-        for line in self.lines:
-            if line.codec is not codec:
-                codec = line.codec
-                frame = codec.event(seq, body.of(codec))
-            line.event(seq, frame, now)
 
 
 class Hub:
@@ -151,7 +129,7 @@ class Hub:
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
-        self._housekeeping: asyncio.Task[None] | None = None
+        self.housekeeping = Supervised("live housekeeping", self._keep_house)
 
     # Its life
 
@@ -159,19 +137,34 @@ class Hub:
         """Begin to hear signals and to keep house."""
         self._loop = asyncio.get_running_loop()
         self._bus.listen(self._signalled)
-        self._housekeeping = self._loop.create_task(self._keep_house(), name="gateway housekeeping")
+        self.housekeeping.start()
 
     async def drain(self) -> None:
-        """Let every client go: no new ones, those here get their answers and a goodbye; returns once all are gone."""
+        """Let every client go: no new ones, those here get their answers and a goodbye; returns once all are gone.
+
+        A connection that is still there after ``drain_s`` and ``close_s`` is cut.
+        """
         self._draining = True
-        for socket in self._sockets:
-            socket.drain(random.random() * self.limits.reconnect_spread_s)
-        await self._empty.wait()
+        for socket in tuple(self._sockets):
+            self._let_go(socket)
+        try:
+            async with asyncio.timeout(self.limits.drain_s + self.limits.close_s):
+                await self._empty.wait()
+        except TimeoutError:
+            log.warning("gateway.drain_cut", action="cut", connections=len(self._sockets))
+            for socket in tuple(self._sockets):
+                socket.cut()
+
+    def _let_go(self, line: Connection) -> None:
+        try:
+            line.drain(random.random() * self.limits.reconnect_spread_s)
+        except Exception as error:
+            log.exception("gateway.drain_failed", action="cut", error=repr(error))
+            line.cut()
 
     async def stop(self) -> None:
         """Write the last acks. Call it behind ``drain``."""
-        if self._housekeeping is not None:
-            await end(self._housekeeping)
+        await self.housekeeping.stop()
         self._wheel.stop()
         await self.flush_acks()
 
@@ -233,8 +226,13 @@ class Hub:
             self.crowd.leave(key)
 
     async def serve(self, line: ReceiveOnlyConnection) -> None:
-        """Run such a connection to its end; until then it is told of whatever ends it."""
+        """Run such a connection to its end; until then it is told of whatever ends it.
+
+        One that comes while the server stops gets its goodbye at once: ``drain`` has passed.
+        """
         self._enter(line)
+        if self._draining:
+            self._let_go(line)
         try:
             await line.run()
         finally:
@@ -389,9 +387,9 @@ class Hub:
             del self._by_user[principal.user_id]
             self._bus.unsubscribe(principal.user_id, mine.hear)
 
-    def revoke(self, session_id: SessionId) -> None:
-        """A sign-in was revoked: its sockets end for good."""
-        for socket in self._sockets:
+    def revoke(self, user_id: UserId, session_id: SessionId) -> None:
+        """A user's sign-in was revoked: its sockets end for good."""
+        for socket in self._lines_of(user_id):
             principal = socket.session.principal
             if principal is not None and principal.session_id == session_id:
                 socket.close(CloseCode.REVOKED)

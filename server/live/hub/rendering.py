@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from actors.actor import ACTORS
 from actors.runtime.call import Published
-from protocol.events import Event
+from protocol.events import Event, event_json, with_field
 from protocol.ids import Ref
 from server.live.connection.codec import Codec
 from storage.inbox import Entry
@@ -70,6 +71,8 @@ def render_published(published: Published) -> bytes:
     emitted = published.emitted
     event, content = emitted.event, emitted.content
     data = _data(event, emitted.json, None if content is None else content.json)
+    if published.version == 1:
+        data = _with_first(data, published.to, event)
     return _encode(_Body(event.type, str(published.to), published.version, published.at, published.cause, data))
 
 
@@ -80,7 +83,10 @@ def render_entry(entry: Entry, codec: Codec) -> bytes:
     elif isinstance(entry.event, Raw):
         data = entry.event
     else:
-        data = _data(entry.event, _encode(entry.event), None if entry.content is None else _encode(entry.content))
+        fields = event_json(entry.event, entry.changes)
+        data = _data(entry.event, fields, None if entry.content is None else _encode(entry.content))
+        if entry.version == 1:
+            data = _with_first(data, entry.to, entry.event)
     body = _Body(entry.type, str(entry.to), entry.version, entry.at, entry.cause, data)
     return codec.event(entry.seq, codec.body(_encode(body)))
 
@@ -91,8 +97,18 @@ def render_ephemeral(name: str, entity: Ref, at: datetime, data: dict[str, Any])
 
 
 def _data(event: Event, fields: bytes, content: bytes | None) -> Raw:
-    """The event's fields, and its free text under ``content``: null once it is erased."""
-    if event.content is None:
-        return Raw(fields)
-    comma = b"," if len(fields) > 2 else b""
-    return Raw(b'%b%b"content":%b}' % (fields[:-1], comma, content or b"null"))
+    """What the journal keeps of the event; its free text under ``content``, null once erased; what to fetch again."""
+    if event.content is not None:
+        fields = with_field(fields, "content", content or b"null")
+    if event.refetch:
+        fields = with_field(fields, "refetch", _encode(event.refetch))
+    return Raw(fields)
+
+
+def _with_first(data: Raw, to: Ref, event: Event) -> Raw:
+    """The first event of an entity carries its whole public view, which follows from the event alone."""
+    if event.noun != to.kind.value:
+        return data
+    actor = ACTORS[to.kind]
+    public = actor.public(to.id, actor.apply(None, event))
+    return data if public is None else Raw(with_field(bytes(data), "changes", _encode(public)))

@@ -6,7 +6,7 @@ from protocol.ids import Kind, Ref, UserId
 from protocol.roles import Principal
 from protocol.topics import Topic, TopicKind
 from storage.database import Pool
-from storage.inbox import may_meet, may_see
+from storage.rights import may_meet, may_see
 
 
 async def may_hear(pool: Pool, principal: Principal, topics: Collection[Topic]) -> set[Topic]:

@@ -37,7 +37,7 @@ from server.live.session.subscriptions import Subscriptions
 
 EMPTY: dict[str, Any] = {}
 #: What a client waits that had too much under way.
-RETRY_AFTER_S = 0.2
+REQUEST_RETRY_AFTER_S = 0.2
 
 
 class Rates(NamedTuple):
@@ -104,7 +104,7 @@ class Requests:
         principal = self.principal
         try:
             if self.in_flight >= self._limits.in_flight_max:
-                raise LimitReached(limit="in_flight", retry_after_s=RETRY_AFTER_S)
+                raise LimitReached(limit="in_flight", retry_after_s=REQUEST_RETRY_AFTER_S)
             self._rates.command(principal.user_id.int)
             submit = read_command(self._codec, frame, principal)
             if submit.declared.rate is not None:
@@ -129,7 +129,7 @@ class Requests:
         """Run a query, now or behind the others, or say why not."""
         try:
             if len(self._waiting) >= self._limits.queries_waiting_max:
-                raise LimitReached(limit="queries", retry_after_s=RETRY_AFTER_S)
+                raise LimitReached(limit="queries", retry_after_s=REQUEST_RETRY_AFTER_S)
             self._rates.query(self.principal.user_id.int)
             ask = read_query(self._codec, frame, self.principal)
         except Rejected as refusal:

@@ -51,7 +51,7 @@ from server.live.session.effects import (
     TokenClaims,
     Want,
 )
-from server.live.session.requests import EMPTY, REQUESTS, RETRY_AFTER_S, Rates, Requests, announced, error_frame
+from server.live.session.requests import EMPTY, REQUEST_RETRY_AFTER_S, REQUESTS, Rates, Requests, announced, error_frame
 from server.live.session.states import Alarm, State
 from server.live.session.stream import LogBroken, Page, Stream
 
@@ -203,7 +203,7 @@ class Session:
 
     def _refresh(self, frame: Refresh) -> None:
         if self._refreshing:
-            self._refuse(frame.id, LimitReached(limit="refreshes", retry_after_s=RETRY_AFTER_S))
+            self._refuse(frame.id, LimitReached(limit="refreshes", retry_after_s=REQUEST_RETRY_AFTER_S))
             return
         self._refreshing = True
         self.wants.append(Reauthenticate(frame.token, frame.id))

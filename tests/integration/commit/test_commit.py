@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from protocol.code.terms import UNIQUE_PHONE
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -20,9 +21,11 @@ from protocol.effects import (
     ReserveSlot,
     SetTimer,
     Transfer,
+    UniqueKey,
 )
 from protocol.errors import Busy, Internal
 from protocol.ids import AgendaId, BusinessId, Kind, Ref, UserId
+from protocol.user.terms import UNIQUE_EMAIL
 from storage.commit import QUEUE_MAX, Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import DUPLICATE, OK, STALE
@@ -160,13 +163,13 @@ async def test_counts_of_one_batch_add_up_and_those_of_a_refused_decision_do_not
 
 
 async def test_each_refused_key_is_named_by_its_own_scope(committer: Committer) -> None:
-    def claim(scope: str) -> Decision:
+    def claim(unique: UniqueKey) -> Decision:
         to = booking()
-        return make_decision(to, effects=[ClaimKey(scope, "k", to.id)])
+        return make_decision(to, effects=[ClaimKey(unique, "k", to.id)])
 
-    await commit(committer, claim("email"), claim("phone"))
+    await commit(committer, claim(UNIQUE_EMAIL), claim(UNIQUE_PHONE))
 
-    outcomes = await commit(committer, claim("phone"), claim("email"))
+    outcomes = await commit(committer, claim(UNIQUE_PHONE), claim(UNIQUE_EMAIL))
 
     assert statuses(outcomes) == ["unique_phone", "unique_email"]
 
@@ -309,7 +312,7 @@ def break_a_check(to: Ref) -> Effect:
 
 
 def say_nul(to: Ref) -> Effect:
-    return ClaimKey("email", "nul\0", to.id)
+    return ClaimKey(UNIQUE_EMAIL, "nul\0", to.id)
 
 
 def say_too_much(to: Ref) -> Effect:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from protocol.code.terms import UNIQUE_PHONE
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -32,6 +33,7 @@ from protocol.effects import (
     Transfer,
 )
 from protocol.ids import AgendaId, BusinessId, Kind, Ref, UserId
+from protocol.user.terms import UNIQUE_EMAIL
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import AGAIN, OK, STALE, Committed
@@ -42,7 +44,7 @@ ACTORS = [
     Ref(kind, UUID(int=nth)) for nth, kind in enumerate((Kind.BOOKING, Kind.BOOKING, Kind.USER, Kind.BUSINESS), 1)
 ]
 USERS = [UserId(UUID(int=0x100 + nth)) for nth in range(3)]
-SCOPES = ("phone", "email")
+UNIQUE = (UNIQUE_PHONE, UNIQUE_EMAIL)
 WALLETS = ["system.bank/EUR", "wallet/a/EUR", "wallet/b/EUR", "wallet/c/EUR"]
 HOLDS = [UUID(int=0x200 + nth) for nth in range(3)]
 MOVES = [
@@ -152,9 +154,9 @@ class Client:
                 held = sorted(slot_id for slot_id, slot in self.model.slots.items() if slot.subject == to)
                 effect = FreeSlot(held[b % len(held)] if held else new_id)
             case "claim":
-                effect = ClaimKey(SCOPES[a % 2], f"k{b % 2}", to.id)
+                effect = ClaimKey(UNIQUE[a % 2], f"k{b % 2}", to.id)
             case "release":
-                effect = ReleaseKey(SCOPES[a % 2], f"k{b % 2}")
+                effect = ReleaseKey(UNIQUE[a % 2], f"k{b % 2}")
             case "open" if HOLDS[a % 3] not in self.opened:
                 self.opened.add(HOLDS[a % 3])
                 effect = OpenHold(HOLDS[a % 3], to, BusinessId(new_id), "booking", "EUR", 100)

@@ -282,7 +282,7 @@ async def test_a_revoked_sign_in_ends_stream_and_poll(gateway: Gateway) -> None:
     async with hearing(gateway.url, gateway.token(bob)) as stream:
         waiting = asyncio.create_task(poll(gateway.url, gateway.token(bob), since=since))
         await _connections(gateway, 2)
-        gateway.hub.revoke(SessionId(BOB))
+        gateway.hub.revoke(BOB, SessionId(BOB))
         bye = await stream.end()
         status, problem = await waiting
 

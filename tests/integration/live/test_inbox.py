@@ -24,16 +24,14 @@ from server.live.hub.rights import may_hear
 from server.live.limits import Limits
 from storage.database import Pool
 from storage.inbox import (
-    _VISIBLE,
     Behind,
     load_positions,
-    may_meet,
-    may_see,
     position,
-    read_page,
     read_pages,
 )
+from storage.rights import VISIBLE, may_meet, may_see
 from tests.support.gateway import acting
+from tests.support.kernel import sample_event
 from tests.support.postgres import TestPostgres
 
 ADA, BOB, MANAGER, MEMBER, EVE = (UserId(UUID(int=number)) for number in range(1, 6))
@@ -41,6 +39,7 @@ BUSINESS, BOOKING, THREAD = UUID(int=90), UUID(int=91), UUID(int=92)
 AT = datetime(2026, 3, 29, 9, 30, 0, 250_000, tzinfo=UTC)
 
 
+@sample_event("sample.happened")
 class SampleHappened(Event, frozen=True, kw_only=True):
     """An event with everything whose order or form a log does not keep by itself."""
 
@@ -60,9 +59,6 @@ def _sample_event() -> Iterator[None]:
     EVENTS[SampleHappened.type] = SampleHappened
     yield
     del EVENTS[SampleHappened.type]
-
-
-del EVENTS[SampleHappened.type]  # known only while these tests run
 
 
 async def put(pool: Pool, user_id: UserId, seq: int, to: Ref, event: Event, *, at: datetime = AT) -> None:
@@ -98,7 +94,7 @@ async def live_and_replayed(pool: Pool, to: Ref, event: Event, content: Row | No
     await put(pool, ADA, 1, to, event)
     shown = None if content is None else PutRow(content)
     published = Published(to, 1, AT, "cause-1", Emitted(event, (ADA,), shown), [1])
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
     return JSON.event(1, JSON.body(render_published(published))), render_entry(entry, JSON)
 
 
@@ -148,7 +144,7 @@ async def test_an_event_that_this_server_does_not_know_is_passed_on(pool: Pool) 
     )
     await pool.execute("UPDATE journal SET type = 'user.teleported', data = '{\"to\": \"Mars\"}'")
 
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
     frame = msgspec.json.decode(render_entry(entry, JSON))
 
     assert (frame["type"], frame["data"]) == ("user.teleported", {"to": "Mars"})
@@ -160,7 +156,7 @@ async def test_a_known_event_of_a_shape_that_does_not_fit_any_more_is_passed_on(
     )
     await pool.execute("UPDATE journal SET data = '{\"counts\": 5}'")
 
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
 
     assert msgspec.json.decode(render_entry(entry, JSON))["data"] == {"counts": 5}
 
@@ -279,7 +275,7 @@ async def test_who_may_see_what(pool: Pool, user_id: UserId, seen: set[Kind]) ->
 
 
 def test_every_kind_of_entity_has_its_rule() -> None:
-    assert {*_VISIBLE, Kind.USER} == set(Kind)
+    assert {*VISIBLE, Kind.USER} == set(Kind)
 
 
 async def test_presence_is_for_those_who_share_a_thread_or_a_business(pool: Pool) -> None:

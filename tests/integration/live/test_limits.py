@@ -19,10 +19,10 @@ from websockets.typing import Subprotocol
 from protocol.frames import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from protocol.ids import SessionId, UserId
 from server.app.config import LimitsConfig, ServerConfig
-from server.app.facts import fact_loaders
 from server.live.limits import Limits
 from storage.database import Pool
-from storage.queries.booking_facts import Catalogue
+from storage.offers import OfferCache
+from storage.registry import Sources, bound_loaders
 from tests.support.gateway import TIMEOUT_S, Gateway, acting, make_gateway
 from tests.support.listening import PATH
 from tests.support.runtime import Node, make_runtime
@@ -37,7 +37,7 @@ LIMITS = Limits(connections_per_address_max=CAP, close_s=0.2, hello_s=0.5, pong_
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    async with make_runtime(database_dsn, pool, {}, fact_loaders(pool, Catalogue(pool))) as node:
+    async with make_runtime(database_dsn, pool, {}, bound_loaders(Sources(pool=pool, offers=OfferCache(pool)))) as node:
         yield node
 
 
@@ -233,7 +233,7 @@ async def _breaks_the_standard(gateway: Gateway, line: ClientConnection) -> None
 async def _is_revoked(gateway: Gateway, line: ClientConnection) -> None:
     await hello(gateway, line, gateway.token(ada))
     await line.recv()
-    gateway.hub.revoke(SessionId(ADA))
+    gateway.hub.revoke(ADA, SessionId(ADA))
     await ended(line)
 
 
@@ -296,7 +296,7 @@ async def test_a_stream_and_a_poll_give_their_place_back(node: Node, accept: str
             await wait_for(gateway, CAP)
             full = await knock(gateway)
             if how == "revoked":
-                gateway.hub.revoke(SessionId(ADA))
+                gateway.hub.revoke(ADA, SessionId(ADA))
             else:
                 for writer in writers:
                     writer.transport.abort()

@@ -266,7 +266,7 @@ async def test_what_the_subprotocol_does_not_speak_closes(gateway: Gateway, mess
 
 async def test_a_revoked_sign_in_loses_its_sockets_and_no_other(gateway: Gateway) -> None:
     async with gateway.client(ada) as client, gateway.client(bob) as other:
-        gateway.hub.revoke(SessionId(ADA))
+        gateway.hub.revoke(ADA, SessionId(ADA))
         end = await client.end()
         await other.send(frame="ping")
         await other.until("pong")

@@ -193,12 +193,12 @@ class TestTakenAway:
         assert refusal(tokens, token) == "revoked"
 
     def test_whoever_holds_sockets_of_the_session_is_told(self, tokens: TokenService) -> None:
-        told: list[SessionId] = []
-        tokens.on_revoked = told.append
+        told: list[tuple[UserId, SessionId]] = []
+        tokens.on_revoked = lambda user_id, session_id: told.append((user_id, session_id))
 
         hear(tokens, SessionEnded(session_id=SESSION, at=NOW))
 
-        assert told == [SESSION]
+        assert told == [(ADA, SESSION)]
 
     @pytest.mark.parametrize(
         "event",

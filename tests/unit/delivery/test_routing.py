@@ -16,8 +16,8 @@ from protocol.delivery.channels import Channel
 from protocol.delivery.rows import Delivery
 from protocol.delivery.terms import RoutableNotification, Unless
 from protocol.ids import DeviceId, NotificationId, UserId
+from protocol.notification.registry import BY_NAME, NOTIFICATIONS
 from protocol.notification.terms import Reader, ReaderDevice
-from protocol.notification.types import BY_NAME, NOTIFICATIONS
 from protocol.preference.rows import NotificationPreferences
 from protocol.preference.terms import ContactMethod, ContactTimes, Frequency, PartOfDay, QuietHours
 from tests.support.wishes import instants, preferences_of_all_kinds
