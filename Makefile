@@ -1,7 +1,7 @@
 # `make` alone lists the targets. `make setup` needs only Python >= 3.11 and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test run demo bench soak limits lock
+.PHONY: help setup check audit test run demo bench soak limits lock
 
 PYTHON ?= $(shell for candidate in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -27,9 +27,13 @@ check: $(STAMP) ## Lint, format, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m storage.checksums
 
 test: check ## check, then every test
 	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+audit: $(STAMP) ## Run the previous commit's server on a database that this commit migrates
+	$(BIN)/python -m tests.support.previous_commit
 
 run: $(STAMP) ## Run the server with the embedded database and demo data in var/
 	$(BIN)/python -m server run

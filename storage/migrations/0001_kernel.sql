@@ -6,6 +6,10 @@
 
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 
+-- The table of migrations exists already (storage/migrate.py).
+COMMENT ON COLUMN schema_migrations.name IS 'data: none; kept: for good';
+COMMENT ON COLUMN schema_migrations.checksum IS 'data: none; kept: for good';
+
 -- Actors and their journals
 
 -- One row an actor: the state that activations cache. `version` counts its events; `stamp` is a random number of the decision
