@@ -10,9 +10,9 @@ An actor is one class, and parts: modules of functions that take the actor, each
     class User(Actor[UserState]):
         parts = (devices, codes)
 
-A part names its field of the state (``FIELD``) and marks its functions: ``@handles`` a command, ``@applies`` an event
-to that field, ``@derives`` effects from what a turn changed. Two handlers of a command, and two arms of an event, are
-refused when the class is made.
+A part names its field of the state (``FIELD``; a part without one has no state of its own) and marks its functions:
+``@handles`` a command, ``@applies`` an event to that field, ``@derives`` effects from what a turn changed. Two handlers
+of a command, and two arms of an event, are refused when the class is made.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -147,8 +147,8 @@ class Actor(Generic[S]):
     #: Modules whose marked functions belong to this actor.
     parts: ClassVar[tuple[ModuleType, ...]] = ()
     handlers: ClassVar[dict[type[Command], Handler]]
-    #: Event → field of the state, and the arm that changes it.
-    arms: ClassVar[dict[type[Event], tuple[str, Callable[[Any, Any], Any]]]]
+    #: Event → field of the state, and the arm that changes it; without a field the arm takes the state.
+    arms: ClassVar[dict[type[Event], tuple[str | None, Callable[[Any, Any], Any]]]]
     derivations: ClassVar[tuple[Callable[..., None], ...]]
 
     def __init__(self, actor_id: UUID, state: S | None, turn: Turn) -> None:
@@ -174,7 +174,7 @@ class Actor(Generic[S]):
             for arm in (one for one in vars(part).values() if hasattr(one, "applies")):
                 for event in arm.applies:
                     assert event not in cls.arms, f"{part.__name__}: a second arm for {event.type}"
-                    cls.arms[event] = part.FIELD, arm
+                    cls.arms[event] = getattr(part, "FIELD", None), arm
         cls.derivations = tuple(one for part in cls.parts for one in vars(part).values() if hasattr(one, "derives"))
 
     @property
@@ -201,9 +201,9 @@ class Actor(Generic[S]):
         arm = cls.arms.get(type(event))
         if arm is None:
             return cls.evolve(state, event)
-        field, change = arm
         assert state is not None, f"{event.type} before a {cls.kind.value} was made"
-        return replace(state, **{field: change(getattr(state, field), event)})
+        field, change = arm
+        return replace(state, **{field: change(getattr(state, field), event)}) if field else change(state, event)
 
     @staticmethod
     def evolve(state: Any, event: Event) -> Any:

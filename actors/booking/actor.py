@@ -75,7 +75,7 @@ APPROVAL_MIN = timedelta(minutes=15)
 RELEASE_AFTER = timedelta(hours=24)
 REMIND_BEFORE = timedelta(hours=1)
 
-#: Reasons of a decline that never weigh on the staff member's ranking (SPEC §2.8).
+#: Reasons of a decline that never weigh on the staff member's ranking (rule B-16).
 UNCOUNTED = frozenset({DeclineReason.SAFETY, DeclineReason.UNWELL, DeclineReason.NO_ANSWER})
 
 
@@ -137,7 +137,10 @@ class Booking(Actor[BookingState]):
 
     @handles(RecordPayment, facts=LateSlot, asks=_late_slot_ask)
     def record_payment(self, cmd: RecordPayment, facts: LateSlot) -> None:
-        """Take the captured payment into escrow; a late one revives the booking if its time is still free (SPEC §3)."""
+        """Take the captured payment into escrow; a late one revives the booking if its time is still free.
+
+        Rule B-5.
+        """
         state = self.state
         if cmd.payment_id != state.payment_id:
             paying.send_back(self, cmd.payment_id)
@@ -332,7 +335,7 @@ class Booking(Actor[BookingState]):
             self.set_timer("lapse", due_at, LapseApproval(booking_id=self._id))
 
     def _confirm_if_ready(self) -> None:
-        """Both gates, in either order (SPEC §2.2)."""
+        """Both gates, in either order (rule B-7)."""
         state = self.state
         if not (state.status is S.PENDING and state.approved and state.payment_status is PaymentStatus.SECURED):
             return

@@ -1,4 +1,4 @@
-"""A booking's money: its hold, its payment, and what its events say of both (SPEC §4).
+"""A booking's money: its hold, its payment, and what its events say of both (rules M-3, M-4).
 
 the hold       HELD ──paid──▶ FUNDED ──completed──▶ PENDING_CLEARANCE ──released──▶ POSTED
                  └── over ──▶ VOIDED ◀── refunded ──┘

@@ -21,6 +21,7 @@ from actors.business import services
 from actors.business.permissions import emit_to_managers, managers_only
 from actors.business.state import BusinessState, Member, after
 from actors.business.validation import Check, business_row, changes
+from actors.records import records_of
 from actors.rules.commission import COMMISSION_BP_DEFAULT
 from protocol.business.commands import (
     AddMember,
@@ -81,7 +82,7 @@ class Business(Actor[BusinessState]):
     """One business; what it offers is a part of its own."""
 
     state_type: ClassVar[type[Struct]] = BusinessState
-    parts = (services,)
+    parts = (services, records_of(Kind.BUSINESS))
 
     # Settings
 

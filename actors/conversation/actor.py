@@ -190,7 +190,7 @@ class Conversation(Actor[ConversationState]):
     # Guards
 
     def _require_member(self) -> None:
-        """Raises: NotFound to strangers, and to members who act in another role (seed 003 §7)."""
+        """Raises: NotFound to strangers, and to members who act in another role (rule T-2)."""
         principal = self.principal
         role = self.state.members.get(principal.user_id)
         if role is None or (role is not principal.role and role not in roles_seen(principal)):

@@ -49,7 +49,7 @@ def clear(actor: Actor[Any], hold: Hold) -> None:
 
 
 def release(actor: Actor[Any], hold: Hold) -> Split:
-    """Escrow to the business, less the commission (SPEC §4)."""
+    """Escrow to the business, less the commission (rule M-3)."""
     split = split_commission(hold.amount_minor, rate_bp=hold.commission_bp)
     escrow, currency = ledger.escrow(hold.currency), hold.currency
     actor.move_hold(MoveHold(hold.hold_id, HoldStatus.PENDING_CLEARANCE, HoldStatus.POSTED, -hold.amount_minor))

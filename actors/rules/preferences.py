@@ -1,4 +1,4 @@
-"""What people may wish of their notifications, and what their preferences are after they have said so (SPEC §7)."""
+"""What people may wish of their notifications, and what their preferences are after they have said so (rule N-2)."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""When somebody may be disturbed, and when their digest comes: by the wall clock of their zone (SPEC §7).
+"""When somebody may be disturbed, and when their digest comes: by the wall clock of their zone (rule N-2).
 
 On the days when the clocks change, a time that they leap over is the leap itself; one that comes twice ends what it
 ends at its first coming, and what it begins holds in both.

@@ -1,4 +1,4 @@
-"""By which channels a notification reaches its reader, and when (SPEC §7)."""
+"""By which channels a notification reaches its reader, and when (rule N-2)."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta

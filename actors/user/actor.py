@@ -18,6 +18,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
+from actors.records import records_of
 from actors.user import codes, devices, notifications
 from actors.user.state import Session, UserState, after
 from protocol.code.terms import UNIQUE_PHONE
@@ -68,7 +69,7 @@ class User(Actor[UserState]):
     """One user: roles and sessions here, the rest in parts."""
 
     state_type: ClassVar[type[Struct]] = UserState
-    parts = (codes, devices, notifications)
+    parts = (codes, devices, notifications, records_of(Kind.USER))
 
     # The account
 

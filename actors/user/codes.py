@@ -1,4 +1,4 @@
-"""A user's codes: sent, guessed at, and taken once; and the password that one of them sets (SPEC §8).
+"""A user's codes: sent, guessed at, and taken once; and the password that one of them sets (rule P-5).
 
 send              right ──▶ used: number or address verified, or a new password
  │   ┌──────────┐

@@ -13,7 +13,7 @@ from protocol.ids import BusinessId, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 
-#: What somebody without reviews is rated, of 5 (SPEC §2.4).
+#: What somebody without reviews is rated, of 5 (rule B-6).
 RATING_PRIOR = 4.0
 
 

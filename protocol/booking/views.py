@@ -22,7 +22,7 @@ from protocol.roles import ANYONE, PROVIDERS
 
 
 class CustomerContact(View, frozen=True, kw_only=True):
-    """How to reach the customer and where to go; shown to the provider only while the job is on (SPEC §3)."""
+    """How to reach the customer and where to go; shown to the provider only while the job is on (rule B-24)."""
 
     name: str
     phone_number: str | None
@@ -40,7 +40,7 @@ class BookingView(View, frozen=True, kw_only=True):
     status: BookingStatus
     phase: Phase
     customer_id: UserId
-    #: The business's id and the staff member's: seed 002's one provider is both.
+    #: The business's id and the staff member's: an app's one provider is both (rule W-8).
     business_id: BusinessId
     provider_id: UserId
     staff_id: UserId

@@ -51,7 +51,7 @@ class MemberView(View, frozen=True, kw_only=True):
 
 
 class JobContext(View, frozen=True, kw_only=True):
-    """The job that a thread is about: the strip above it (seed 003 §7)."""
+    """The job that a thread is about: the strip above it (rule T-3)."""
 
     job_id: BookingId
     job_title: str

@@ -1,1 +1,1 @@
-"""Notifications: what people are told of, and what they have read (SPEC §7, seed 002 phase 7)."""
+"""Notifications: what people are told of, and what they have read (rule N-1)."""

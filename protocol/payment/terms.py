@@ -19,7 +19,7 @@ class Gateway(StrEnum):
 
 
 class PaymentMethod(StrEnum):
-    """How the customer pays (seed 002 phase 4)."""
+    """How the customer pays (rule M-10)."""
 
     CARD = "card"
 

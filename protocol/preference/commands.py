@@ -47,7 +47,7 @@ class SetPreferences(Command, frozen=True, kw_only=True):
 
 
 class CommunicationPreferences(Wire, frozen=True, kw_only=True, rename="camel"):
-    """A customer's communication preferences as seed 004's app writes them."""
+    """A customer's communication preferences as the customer view writes them."""
 
     id: UserId
     preferred_contact_method: ContactMethod | None = None

@@ -31,7 +31,7 @@ DigestHour = Annotated[int, Meta(ge=0, le=23)]
 
 
 class ContactMethod(StrEnum):
-    """How somebody likes to be written to (seed 004 phase 1). PHONE: people may call, machines write e-mail."""
+    """How somebody likes to be written to (rule N-2). PHONE: people may call, machines write e-mail."""
 
     WHATSAPP = "WHATSAPP"
     EMAIL = "EMAIL"
@@ -40,7 +40,7 @@ class ContactMethod(StrEnum):
 
 
 class Frequency(StrEnum):
-    """How much somebody wants to hear (seed 004 phase 1). What is timely comes at once in any case."""
+    """How much somebody wants to hear (rule N-2). What is timely comes at once in any case."""
 
     #: What is not timely: in the day's digest, and no push.
     MINIMAL = "MINIMAL"
@@ -63,7 +63,7 @@ Parts = Annotated[tuple[PartOfDay, ...], Meta(max_length=len(PartOfDay))]
 
 
 class ContactTimes(Struct, frozen=True, forbid_unknown_fields=True):
-    """The parts of days in which somebody may be disturbed (seed 004 phase 1); an empty day is none."""
+    """The parts of days in which somebody may be disturbed (rule N-2); an empty day is none."""
 
     weekdays: Parts
     weekends: Parts

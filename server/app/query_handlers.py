@@ -30,6 +30,7 @@ from storage.queries.conversation import get_conversation, list_conversations, l
 from storage.queries.delivery import list_deliveries
 from storage.queries.device import list_devices
 from storage.queries.recipient import get_preferences
+from storage.queries.records import record_queries
 from storage.queries.service import get_service, list_categories, list_services
 from storage.queries.snapshot import get_snapshot
 from storage.queries.user import current_user, list_sessions
@@ -64,4 +65,5 @@ def query_handlers(node: Node, vapid: VapidKey, model: LanguageModel) -> Mapping
         GetVapidKey: vapid.show,
         GetBalance: get_balance,
         GetStatement: get_statement,
+        **record_queries(),
     }

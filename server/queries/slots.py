@@ -1,4 +1,4 @@
-"""Free slots: when a service can be booked, with whom, at which price, and why not (SPEC §6).
+"""Free slots: when a service can be booked, with whom, at which price, and why not (rules F-1, F-2).
 
 The same rules that decide a booking answer here, on the same facts; only the claim on the slot is not made.
 """

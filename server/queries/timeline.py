@@ -1,4 +1,4 @@
-"""A booking's story in words (SPEC §3): its journal, told with names, amounts and the times of its own zone."""
+"""A booking's story in words (rule B-27): its journal, told with names, amounts and the times of its own zone."""
 
 from collections.abc import Mapping
 from datetime import datetime

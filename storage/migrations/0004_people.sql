@@ -71,6 +71,32 @@ COMMENT ON COLUMN devices.address IS 'data: secret; kept: until erased';
 COMMENT ON COLUMN devices.p256dh IS 'data: secret; kept: until erased';
 COMMENT ON COLUMN devices.auth IS 'data: secret; kept: until erased';
 
+-- Saved addresses of users: an owned record. Its columns are the row's, in order.
+CREATE TABLE addresses (
+    owner_id    uuid             NOT NULL,
+    id          uuid             PRIMARY KEY,
+    place       smallint         NOT NULL,
+    label       text             NOT NULL,
+    street      text             NOT NULL,
+    details     text             NOT NULL,
+    postal_code text             NOT NULL,
+    city        text             NOT NULL,
+    region      text             NOT NULL,
+    country     text             NOT NULL,
+    latitude    double precision,
+    longitude   double precision,
+    put_at      timestamptz      NOT NULL,
+    UNIQUE (owner_id, place)
+);
+CREATE INDEX addresses_listed ON addresses (owner_id, put_at, id);
+COMMENT ON COLUMN addresses.label IS 'data: user; kept: until erased';
+COMMENT ON COLUMN addresses.street IS 'data: user; kept: until erased';
+COMMENT ON COLUMN addresses.details IS 'data: user; kept: until erased';
+COMMENT ON COLUMN addresses.postal_code IS 'data: user; kept: until erased';
+COMMENT ON COLUMN addresses.city IS 'data: user; kept: until erased';
+COMMENT ON COLUMN addresses.region IS 'data: user; kept: until erased';
+COMMENT ON COLUMN addresses.country IS 'data: user; kept: until erased';
+
 CREATE TABLE notification_preferences (
     user_id        uuid     PRIMARY KEY,
     zone           text     NOT NULL,
@@ -103,7 +129,7 @@ COMMENT ON COLUMN notices.title IS 'data: author; kept: retention.notifications_
 COMMENT ON COLUMN notices.body IS 'data: author; kept: retention.notifications_unread_days';
 
 SELECT make_row_writers(t) FROM unnest(ARRAY[
-    'people', 'credentials', 'users', 'code_targets', 'devices', 'notification_preferences', 'notices']) t;
+    'people', 'credentials', 'users', 'code_targets', 'devices', 'addresses', 'notification_preferences', 'notices']) t;
 
 -- By the device, which one user has: an address that another user has registered meanwhile is theirs, and stays.
 CREATE OR REPLACE FUNCTION drop_devices(data json) RETURNS void LANGUAGE plpgsql AS $$

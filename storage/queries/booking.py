@@ -1,7 +1,7 @@
 """Reading bookings: one for its parties, lists for each role, the journal, and whether a late payment's time is free.
 
 A list and its ``as_of`` are one statement, so of one snapshot. Who the customer is and where to go is shown to the
-provider only while the job is on (SPEC §3).
+provider only while the job is on (rule B-24).
 """
 
 from collections.abc import Iterable, Sequence

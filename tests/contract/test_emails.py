@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from html import unescape
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ from server.words import LANGUAGES
 from server.words.emails import EMAIL_WORDS, email_words
 from tests.support.browser import CHROMIUM, SCHEMES, look_at
 from tests.support.letter_samples import BRAND, CARLA, NOW, WRITER, brief_of, letters
+from tests.support.sizes import some
 
 GOLDEN = Path(__file__).parent / "golden" / "emails"
 #: One letter of each layout is kept with its looks, the others with their words.
@@ -214,8 +216,7 @@ def pages(code: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-@pytest.mark.parametrize("scheme", list(SCHEMES))
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize(("width", "scheme"), some([*product((375, 1280), SCHEMES)], (375, "dark"), (1280, "light")))
 def test_letters_and_pages_fit_the_window_and_can_be_read(width: int, scheme: str, tmp_path: Path) -> None:
     shown = {name: html for name, _, html, _ in parts()} | dict(page for code in EMAIL_WORDS for page in pages(code))
 

@@ -25,6 +25,7 @@ from server.live.session.states import State
 from tests.support.hostile import examples, messages, odd_messages, values
 from tests.support.session import ADA, CUSTOMER, EPOCH, UNLIMITED
 
+pytestmark = pytest.mark.sized
 CODECS = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
 #: Problems that a field may have, each a code.
 CODE = re.compile(r"^[a-z]+(_[a-z]+)*$")
@@ -97,7 +98,7 @@ def hold_fields(fields: dict[str, Any]) -> None:
 
 
 @CODECS
-@examples(400)
+@examples(100)
 @given(data=st.data())
 def test_any_message_is_answered_or_closes(codec: Codec, data: st.DataObject) -> None:
     session = open_session(codec)
@@ -125,7 +126,7 @@ def test_every_odd_message_is_answered_or_closes(codec: Codec, nth: int) -> None
 
 
 @CODECS
-@examples(200)
+@examples(50)
 @given(data=st.data())
 def test_a_session_that_does_not_know_its_user_yet_says_as_little(codec: Codec, data: st.DataObject) -> None:
     limits, rates = Limits(), UNLIMITED
@@ -138,7 +139,7 @@ def test_a_session_that_does_not_know_its_user_yet_says_as_little(codec: Codec, 
 
 
 @CODECS
-@examples(200)
+@examples(50)
 @given(data=st.binary(max_size=400))
 def test_any_bytes_are_a_frame_or_none(codec: Codec, data: bytes) -> None:
     with suppress(FrameError):
@@ -146,7 +147,7 @@ def test_any_bytes_are_a_frame_or_none(codec: Codec, data: bytes) -> None:
 
 
 @CODECS
-@examples(400)
+@examples(100)
 @given(data=st.data())
 def test_any_data_of_any_command_is_taken_or_refused_by_field(codec: Codec, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(NAMES))

@@ -1,4 +1,4 @@
-"""Who may send what at all, written by hand and held against both transports (SPEC §1, DESIGN §3).
+"""Who may send what at all, written by hand and held against both transports (rule P-1).
 
 This is the gate in front of everything: it looks at the active role alone. What an actor or a query says of the very
 object comes behind it, and has its own tests.
@@ -33,6 +33,9 @@ auth.sign_up                   ok       ok       ok       ok       ok       ok
 auth.switch_role               401      ok       ok       ok       ok       ok
 auth.verify_email              401      ok       ok       ok       ok       ok
 auth.verify_phone              401      ok       ok       ok       ok       ok
+address.drop                   401      ok       ok       ok       ok       ok
+address.list                   401      ok       ok       ok       ok       ok
+address.put                    401      ok       ok       ok       ok       ok
 booking.approve                401      403      ok       ok       ok       403
 booking.auto_release           never    never    never    never    never    never
 booking.cancel                 401      ok       ok       ok       ok       ok

@@ -437,7 +437,7 @@ class TestMany:
 
 
 class TestOverRest:
-    """Seed 002's paths, from a client's side."""
+    """The paths that apps use, from a client's side."""
 
     async def test_a_client_signs_up_looks_around_and_out(self, place: Place, pool: Pool) -> None:
         async with serve(place, pool) as rest:

@@ -1,4 +1,4 @@
-"""Bookings and their stories as their parties see them, on a real database (SPEC §3, §8)."""
+"""Bookings and their stories as their parties see them, on a real database (rules B-24, B-27)."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

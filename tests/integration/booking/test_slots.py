@@ -1,4 +1,4 @@
-"""Free slots are what can be booked; the reasons why not are the ones a booking is refused for (SPEC §3, §6)."""
+"""Free slots are what can be booked; the reasons why not are the ones a booking is refused for (rules F-1, F-2)."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The catalogue: what businesses write through commands is what everybody reads (seed 002 phase 2, SPEC §1)."""
+"""The catalogue: what businesses write through commands is what everybody reads (rule F-3)."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The Python client on bad lines: what it hears, what it sends again, when it gives up (DESIGN §3)."""
+"""The Python client on bad lines: what it hears, what it sends again, when it gives up (rules G-1, G-7)."""
 
 import asyncio
 import random

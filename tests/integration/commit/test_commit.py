@@ -1,4 +1,4 @@
-"""The commit kernel on synthetic decisions: claims, versions, retries, unknown outcomes and poison (DESIGN §5)."""
+"""The commit kernel on synthetic decisions: claims, versions, retries, unknown outcomes and poison (rules G-3, G-5)."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

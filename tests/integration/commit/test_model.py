@@ -1,4 +1,4 @@
-"""Whatever is committed in batches could have been committed one decision after another (DESIGN §5)."""
+"""Whatever is committed in batches could have been committed one decision after another (rule G-3)."""
 
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -60,7 +60,7 @@ KINDS_OF_EFFECT = (
 )
 #: Rounds of submitting; each may hold decisions of activations that know nothing of each other.
 WAVES_MAX = 3
-EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "75"))
 WAVE_MAX = 14
 EFFECTS_MAX = 3
 
@@ -205,6 +205,7 @@ async def committer(database_dsn: str, pool: Pool) -> AsyncIterator[Watched]:
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
 
+@pytest.mark.sized
 @settings(max_examples=EXAMPLES, phases=PHASES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(waves=st.lists(st.lists(WISHES, min_size=1, max_size=WAVE_MAX), min_size=1, max_size=WAVES_MAX))
 async def test_batches_equal_the_same_decisions_one_after_another(

@@ -1,4 +1,4 @@
-"""Devices over REST: registered, listed, moved, and gone with their session; each address has one holder (SPEC §7)."""
+"""Devices over REST: registered, listed, moved, and gone with their session; each address has one holder (rule N-6)."""
 
 import asyncio
 from datetime import datetime, timedelta

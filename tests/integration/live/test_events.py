@@ -18,6 +18,7 @@ from storage.database import Pool
 from tests.support.gateway import TIMEOUT_S, UNLIMITED, Gateway, make_gateway
 from tests.support.listening import PATH, hearing, poll
 from tests.support.runtime import Node
+from tests.support.sizes import few_or_many
 from tests.support.thread import BOB, THREAD, ada, bob, epoch_of, open_thread, say
 
 
@@ -167,11 +168,12 @@ async def test_a_long_absence_comes_in_pages_and_goes_on_live(node: Node) -> Non
     assert stream.seqs == list(range(2, 102))
 
 
-async def test_whatever_carries_it_every_event_comes_once_and_in_order(gateway: Gateway) -> None:
+@few_or_many("count", 50, 150)
+async def test_whatever_carries_it_every_event_comes_once_and_in_order(gateway: Gateway, count: int) -> None:
     """The cursor of one transport is the cursor of all: socket, stream and poll in turn, cut at any moment."""
     node, chance, token = gateway.node, random.Random(5), gateway.token(bob)
     since = await position(gateway)
-    epoch, last, texts = epoch_of(since), 1, [f"Message {n}" for n in range(150)]
+    epoch, last, texts = epoch_of(since), 1, [f"Message {n}" for n in range(count)]
     heard: list[str] = []
 
     async def talk() -> None:
@@ -187,18 +189,18 @@ async def test_whatever_carries_it_every_event_comes_once_and_in_order(gateway: 
     talking = asyncio.create_task(talk())
     turns = 0
     while len(heard) < len(texts):
-        since, count = f"{epoch}:{last}", min(chance.randrange(1, 9), len(texts) - len(heard))
+        since, wanted = f"{epoch}:{last}", min(chance.randrange(1, 9), len(texts) - len(heard))
         match turns % 3:
             case 0:
                 async with gateway.client(bob, since=since) as client:
-                    for seq in range(last + 1, last + 1 + count):
+                    for seq in range(last + 1, last + 1 + wanted):
                         keep(await client.event(seq))
             case 1:
                 async with hearing(gateway.url, token, last_id=since) as stream:
-                    for seq in range(last + 1, last + 1 + count):
+                    for seq in range(last + 1, last + 1 + wanted):
                         keep((await stream.event(seq)).data)
             case 2:
-                _, page = await poll(gateway.url, token, since=since, limit=count)
+                _, page = await poll(gateway.url, token, since=since, limit=wanted)
                 assert page["outcome"] == "resumed"
                 for frame in page["events"]:
                     keep(frame)

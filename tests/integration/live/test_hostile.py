@@ -65,7 +65,7 @@ async def test_whatever_a_socket_says_the_server_goes_on(
         url, token = f"ws{site.url.removeprefix('http')}/v1/socket", await eve.rest.token()
         one = st.tuples(messages(codec), st.just(False) | st.booleans())
 
-        @examples(40, Phase.generate)
+        @examples(10, Phase.generate)
         @given(st.lists(one, min_size=1, max_size=4))
         def anything(said: list[tuple[bytes, bool]]) -> None:
             talk(url, codec, token, said)

@@ -1,4 +1,4 @@
-"""People are told of what concerns them, once, in their language, and what they have read stays read (SPEC §7)."""
+"""People are told of what concerns them, once, in their language, and what they have read stays read (rule N-1)."""
 
 import re
 from datetime import timedelta

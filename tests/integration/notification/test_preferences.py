@@ -1,4 +1,4 @@
-"""People say how they want to be reached; language and contact preferences belong to the person (SPEC §1, §7)."""
+"""People say how they want to be reached; language and contact preferences belong to the person (rules N-2, P-7)."""
 
 from typing import Any
 from uuid import uuid4

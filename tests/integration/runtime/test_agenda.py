@@ -1,4 +1,4 @@
-"""The agenda: each row has its effect once, on time, whatever dies or races in between (DESIGN §6)."""
+"""The agenda: each row has its effect once, on time, whatever dies or races in between (rule G-6)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Whatever several processes decide at once, a single one could have decided in some order (DESIGN §4, §5)."""
+"""Whatever several processes decide at once, a single one could have decided in some order (rule G-5)."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from storage.database import Pool
 from tests.support.kernel import HANG_S, declared, running
 from tests.support.samples import Add, AddKnown, Counted, Look, Pay, execute, make_call, make_samples_runtime, person
 
-EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "30"))
 STEPS_MAX = 40
 COUNTERS = 2
 EMPTY_ALL = """
@@ -75,6 +75,7 @@ async def nodes(database_dsn: str, pool: Pool) -> AsyncIterator[list[Runtime]]:
             yield [make_samples_runtime(pool, committer) for committer in (first, second)]
 
 
+@pytest.mark.sized
 @settings(
     max_examples=EXAMPLES,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),

@@ -1,4 +1,4 @@
-"""Turns: pipelining, the output gate, retries, reruns and bounds (DESIGN §4, §5)."""
+"""Turns: pipelining, the output gate, retries, reruns and bounds (rules G-1, G-4)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Access tokens: what the signature, the clock and the revocations say (SPEC §8, §10)."""
+"""Access tokens: what the signature, the clock and the revocations say (rules P-1, P-4)."""
 
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode

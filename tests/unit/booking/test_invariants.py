@@ -1,4 +1,4 @@
-"""Whatever happens to a booking and its payment, in whatever order: money, slot, timers and journal agree."""
+"""Whatever happens to a booking and its payment, in any order: money, slot and timers agree (rules B-1, M-4)."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A business: its managers run it, its catalogue is checked whole, its people learn their roles (SPEC §1, §3)."""
+"""A business: its managers run it, its catalogue is checked whole, its people learn their roles (rules P-2, F-3)."""
 
 from datetime import UTC, date, datetime
 from typing import Any

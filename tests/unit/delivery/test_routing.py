@@ -1,4 +1,4 @@
-"""By which channels a notification goes out, and when: importance, preferences, quiet hours and digests (SPEC §7)."""
+"""By which channels a notification goes out, and when: importance, preferences, quiet hours and digests (rule N-2)."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,7 @@
-"""Devices: bounded, in the hands of whoever registered them last, gone with the session that they came in (SPEC §7)."""
+"""Devices: bounded, in the hands of whoever registered them last, gone with the session that they came in.
+
+Rule N-6.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,7 @@
-"""Users: roles are given by others, sessions rotate their tokens, and a token used twice ends its session (SPEC §8)."""
+"""Users: roles are given by others, sessions rotate their tokens, and a token used twice ends its session.
+
+Rules P-1, P-4.
+"""
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256

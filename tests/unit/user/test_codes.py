@@ -1,4 +1,4 @@
-"""A user's codes: the newest one, used once, within ten minutes, and guessed at five times at most (SPEC §8)."""
+"""A user's codes: the newest one, used once, within ten minutes, and guessed at five times at most (rule P-5)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

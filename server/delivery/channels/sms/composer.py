@@ -21,7 +21,7 @@ class Sms(Message, frozen=True, kw_only=True):
 
 
 def compose_sms(brief: DeliveryContext) -> Sms | Suppressed:
-    """Write the short message of a delivery. Whoever said STOP gets none, however critical it is (SPEC §3)."""
+    """Write the short message of a delivery. Whoever said STOP gets none, however critical it is (rule N-3)."""
     if brief.stopped:
         return Suppressed("stopped")
     to = brief.delivery.address or brief.reader.phone_number
