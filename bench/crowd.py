@@ -17,7 +17,7 @@ from protocol.roles import Principal, Role
 from protocol.user.views import SessionGrant
 from server.accounts.bulk import NewAccount, make_accounts
 from server.accounts.tokens import TokenService
-from server.app.node import Node
+from server.edge.node import Node
 from storage.inbox import load_positions
 
 #: One thread of so many people.
@@ -31,7 +31,7 @@ _AT_ONCE = 200
 D = TypeVar("D")
 
 
-class ConnectionLimiter(Struct, frozen=True, kw_only=True):
+class Crowd(Struct, frozen=True, kw_only=True):
     """Who is there."""
 
     thread: ConversationId
@@ -43,7 +43,7 @@ class ConnectionLimiter(Struct, frozen=True, kw_only=True):
     returning: list[tuple[str, str]]
 
 
-async def make_crowd(node: Node, tokens: TokenService) -> ConnectionLimiter:
+async def make_crowd(node: Node, tokens: TokenService) -> Crowd:
     """Make it, and let the missed be said."""
     accounts = [NewAccount(email=f"crowd{n}@bench.test", name=f"Person {n}") for n in range(IDLERS)]
     people = await make_accounts(node.runtime, accounts, NO_PASSWORD)
@@ -73,7 +73,7 @@ async def make_crowd(node: Node, tokens: TokenService) -> ConnectionLimiter:
 
     idlers = [token(user_id) for user_id in people]
     returning = [(idlers[n], str(position)) for n, position in enumerate(positions)]
-    return ConnectionLimiter(thread=thread, members=idlers[-MEMBERS:], idlers=idlers, returning=returning)
+    return Crowd(thread=thread, members=idlers[-MEMBERS:], idlers=idlers, returning=returning)
 
 
 async def _together(work: Sequence[Awaitable[D]]) -> list[D]:

@@ -19,11 +19,11 @@ from protocol.ids import BookingId, Kind, Ref, SessionId, UserId
 from protocol.roles import Principal, Role
 from server.edge.rates import Limiters
 from server.live.connection.codec import JSON
-from server.live.connection.socket import Socket
+from server.live.connection.websocket import WebSocket
 from server.live.hub.hub import Hub
 from server.live.limits import Limits
 from server.live.session.effects import TokenClaims
-from server.live.session.states import State
+from server.live.session.session import State
 from storage.actors import Answer, Stored
 from storage.outcomes import OK, Committed
 
@@ -169,37 +169,27 @@ async def _sign_out_ms(sessions: int) -> float:
     for user_id, session_id in chosen:
         hub.revoke(user_id, session_id)
     seconds = perf_counter() - began
-    assert sum(socket.session.sends != [] for socket in hub._sockets) == SIGN_OUTS
+    assert sum(socket.session.to_send != [] for socket in hub._connections) == SIGN_OUTS
     await hub.housekeeping.stop()
     return seconds / SIGN_OUTS * 1e3
 
 
 def _open(hub: Hub) -> tuple[UserId, SessionId]:
-    """Let somebody be connected and signed in."""
+    """Connect and sign in a user."""
     user_id, session_id = UserId(uuid4()), SessionId(uuid4())
-    socket = Socket(
-        session=hub.new_session(JSON, hub.limits),
-        codec=JSON,
-        traffic=hub.traffic["json"],
-        ports=hub.ports,
-        hub=hub,
-        limits=hub.limits,
-        wall=hub.wall,
-        loop=asyncio.get_running_loop(),
-        place=None,
-    )
+    socket = WebSocket(hub=hub, codec=JSON, limits=hub.limits, limiter_key=None)
     socket.connection_made(_Nowhere())
-    hub._enter(socket)
+    hub.add(socket)
     person = Principal(user_id=user_id, role=Role.CUSTOMER, roles=frozenset({Role.CUSTOMER}), session_id=session_id)
-    socket.session.state = State.SIGNING_IN
+    socket.session.state = State.AUTHENTICATING
     socket.session.authenticated(TokenClaims(person, inf))
-    hub.join(socket, user_id)
-    socket.session.wants.clear()  # its log is not read
+    hub.attach(socket, user_id)
+    socket.session.effects.clear()  # its log is not read
     return user_id, session_id
 
 
 class _Nowhere(asyncio.Transport):
-    """A transport to nobody."""
+    """A transport that drops everything."""
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 

@@ -4,8 +4,7 @@ outbox ── announcer ──▶ notifications ── planner ──▶ deliver
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,7 @@ from protocol.delivery.channels import Channel
 from protocol.device.commands import ForgetDevice
 from protocol.device.terms import ForgetReason
 from protocol.ids import DeliveryId, Kind, Ref
-from server.app.config import Config, DeliveriesConfig
-from server.app.node import Node
+from protocol.rates import Rate
 from server.delivery.adapters import Adapter, Message, Outcome, Suppressed, TryLater
 from server.delivery.channels.email.composer import EmailComposer
 from server.delivery.channels.email.smtp import Smtp
@@ -28,14 +26,14 @@ from server.delivery.channels.push.vapid import load_vapid
 from server.delivery.channels.push.web_push import WebPush
 from server.delivery.channels.sms.composer import compose_sms
 from server.delivery.channels.sms.twilio import Twilio, nobody_stops
+from server.delivery.config import DeliveriesConfig, DeliverySections
 from server.delivery.context import DeliveryContext, brief
 from server.delivery.development_mailbox import Mailbox
 from server.delivery.metrics import DeliveryMetrics
 from server.delivery.outbox_relay import OutboxRelay
 from server.delivery.router import DeliveryRouter
 from server.delivery.worker import DeliveryWorker, NotAttempted, Terms
-from server.edge.rates import Rate
-from server.links.tokens import Links
+from server.edge.node import Node
 from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, reclaim
 from storage.outbox import tell
@@ -44,11 +42,6 @@ from storage.short_messages import note_stop
 from storage.supervision import Supervised
 
 log = structlog.get_logger(__name__)
-
-#: Leases that ran out are taken back this often.
-RECLAIM_EVERY_S = 15.0
-#: The queue's length is looked at this often.
-LOOK_EVERY_S = 15.0
 
 Make = Callable[[DeliveryContext], Message | Suppressed]
 #: Gives what makes messages of briefs, having read what it needs besides.
@@ -133,26 +126,7 @@ class DeliveryPipeline:
         self.metrics.finished(delivery, outcome)
 
 
-@asynccontextmanager
-async def open_delivery(config: Config, node: Node, links: Links) -> AsyncIterator[DeliveryPipeline]:
-    """Let people be reached for as long as this is open."""
-    letters = EmailComposer(node.pool, links, node.clock.now, config.email.from_name)
-    reaching = DeliveryPipeline(node, adapters_of(config, node), config.deliveries, letters)
-    node.listeners.append(reaching.announcer.on_event)
-    node.time_moved.append(reaching.time_moved)
-    node.tasks += reaching.tasks
-    reaching.start()
-    often_s = min(RECLAIM_EVERY_S, config.deliveries.lease_s / 4)
-    node.agenda.every("reclaim deliveries", often_s, reaching.reclaim)
-    node.metrics.registry.register(reaching.metrics)
-    node.agenda.every("delivery figures", LOOK_EVERY_S, reaching.metrics.look)
-    try:
-        yield reaching
-    finally:
-        await reaching.stop(config.server.drain_s)
-
-
-def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
+def adapters_of(config: DeliverySections, node: Node) -> list[Adapter[Message]]:
     """One adapter for each channel that this installation has; in development a mailbox stands in for a provider."""
     providers = providers_of(
         config, node.clock.now, partial(load_addresses, node.pool), partial(_stop, node.pool, node.clock.now)
@@ -163,7 +137,7 @@ def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
 
 
 def providers_of(
-    config: Config,
+    config: DeliverySections,
     now: Callable[[], datetime],
     find: FindDevices = nowhere,
     stopped: Callable[[str], Awaitable[None]] = nobody_stops,
@@ -181,7 +155,7 @@ def providers_of(
         providers[Channel.EMAIL] = Smtp(config.email, now)
     if config.push.fcm_credentials:
         providers[Channel.PUSH] = _fcm(Path(config.push.fcm_credentials), find, now)
-    load_key = partial(load_vapid, config, make=find is not nowhere)
+    load_key = partial(load_vapid, config.server, config.push, make=find is not nowhere)
     providers[Channel.WEB_PUSH] = WebPush(load_key, find, now, private=config.push.private_endpoints)
     if config.sms.account_sid:
         url = config.server.public_url

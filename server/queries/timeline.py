@@ -15,6 +15,7 @@ from protocol.payment.terms import GATEWAY
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.queries.booking import Story, StoryEntry, get_story
+from storage.registry import answers
 
 #: event type → what happened. In braces: the event's fields, ``total`` of a price, ``customer``, ``staff``.
 #: ``type:code`` goes before ``type`` for an event with that reason or cause.
@@ -56,6 +57,7 @@ REASONS: Mapping[DeclineReason, str] = {
 }
 
 
+@answers(GetTimeline)
 async def timeline(pool: Pool, query: GetTimeline, principal: Principal) -> Timeline:
     """Tell a booking's story to one of its parties. Raises: NotFound."""
     story = await get_story(pool, query, principal)

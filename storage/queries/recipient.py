@@ -23,7 +23,7 @@ from protocol.roles import Principal
 from protocol.user.rows import Person
 from storage.database import Pool
 from storage.queries.page import AS_OF
-from storage.registry import Sources, loads
+from storage.registry import Sources, answers, loads
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +85,7 @@ async def load_known_users(sources: Sources, asks: Sequence[Sequence[UserId]]) -
     return [KnownUsers(frozenset(known.intersection(ids))) for ids in asks]
 
 
+@answers(GetPreferences)
 async def get_preferences(pool: Pool, query: GetPreferences, principal: Principal) -> PreferencesView:
     """Show somebody how they want to be reached. Raises: NotFound."""
     row = await pool.fetchrow(_OWN, principal.user_id)

@@ -13,8 +13,8 @@ import pytest
 import server.app.bootstrap  # noqa: F401  # whatever is served is declared by now
 from protocol.registry import BY_NAME, Declaration, Mode, Route
 from protocol.roles import Role
-from server.app.config import LimitsConfig
-from tests.support.gateway import line_to
+from server.edge.config import LimitsConfig
+from tests.support.live_server import connect_client
 from tests.support.server import Person, Response, Site, make_config, open_site
 
 #: ok: let through. 401: no token. 403: not in this role. never: the server's own, whoever asks.
@@ -228,7 +228,7 @@ def verdict_of(code: str, fields: dict[str, Any]) -> str:
 async def over_socket(site: Site, person: Person, role: str) -> list[str]:
     """Try every declaration as a frame; gives what is not as the table says."""
     wrong = []
-    async with line_to(site.url, await person.rest.token()) as client:
+    async with connect_client(site.url, await person.rest.token()) as client:
         for declared in BY_NAME.values():
             kind = "query" if declared.mode is Mode.QUERY else "command"
             await client.send(frame=kind, id=declared.name, name=declared.name, data={UNKNOWN: 1})

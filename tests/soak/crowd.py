@@ -16,10 +16,10 @@ from protocol.frames import OpenOutcome
 from protocol.ids import ServiceId, UserId
 from protocol.registry import Query
 from protocol.snapshot import GetSnapshot, Snapshot
-from server.app.config import LimitsConfig
-from server.app.node import open_database
 from server.client import Client, Event, Replica, Rest
 from server.client.rest import SignedIn
+from server.edge.config import LimitsConfig
+from server.ops.database import open_database
 from tests.support.lines import Line, Sockets, bad_line
 from tests.support.server import Site, make_config, open_site
 
@@ -61,7 +61,7 @@ async def prepare(data_dir: Path, customers: int, staff: int) -> Plan:
     """Make a business and its people with a server of our own, which stops before the soak begins."""
     limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
     config = make_config(data_dir, limits=limits)
-    async with open_database(config) as database, open_site(database.dsn, config) as site:
+    async with open_database(config.server, config.database) as database, open_site(database.dsn, config) as site:
         market = await site.market(staff=staff)
         people = await site.people(*[f"Customer {nth}" for nth in range(1, customers + 1)])
         return Plan(
@@ -94,19 +94,19 @@ class WatchfulClient(Client):
             self._of.wrong.append(f"event {event.seq} ({event.type} {event.entity}) came behind {self.seq}")
         await super()._event(event)
 
-    async def _welcome(self, line: Any, frame: dict[str, Any]) -> None:
+    async def _welcome(self, connection: Any, frame: dict[str, Any]) -> None:
         before = self.since
         self._of.note(f"welcome: {frame['outcome']} at {frame['epoch']}:{frame['seq']}, had {before}")
         if OpenOutcome(frame["outcome"]) is OpenOutcome.RESET:
             self._of.resets += 1
             self._of.stale = True
-        await super()._welcome(line, frame)
+        await super()._welcome(connection, frame)
 
-    async def _take(self, line: Any, frame: dict[str, Any]) -> None:
+    async def _handle(self, connection: Any, frame: dict[str, Any]) -> None:
         if frame["frame"] == "bye":
             self._of.byes[frame["reason"]] += 1
             self._of.note(f"bye: {frame['code']} {frame['reason']}")
-        await super()._take(line, frame)
+        await super()._handle(connection, frame)
 
 
 #: What a device remembers of an event, to hold against the log: number, type, entity, version.
@@ -224,7 +224,7 @@ class Person:
 
 
 @dataclass(eq=False)
-class ConnectionLimiter:
+class Crowd:
     """Everybody."""
 
     plan: Plan
@@ -243,7 +243,7 @@ class ConnectionLimiter:
         return [device for person in self.people for device in person.devices]
 
 
-async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> ConnectionLimiter:
+async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Crowd:
     """Let everybody connect, each device over a line of its own; they leave with the stack."""
 
     async def seat(seat: Seat) -> Person:
@@ -259,7 +259,7 @@ async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Connectio
 
     customers = [await seat(one) for one in plan.customers]
     staff = [await seat(one) for one in plan.staff]
-    return ConnectionLimiter(plan, customers, staff, await seat(plan.owner))
+    return Crowd(plan, customers, staff, await seat(plan.owner))
 
 
 def seq_of(as_of: str) -> int:

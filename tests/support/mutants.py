@@ -175,8 +175,8 @@ MUTANTS = (
         (
             (
                 "server/live/session/stream.py",
-                "if seq == self.seq + 1:\n            self._out",
-                "if seq > self.seq:\n            self._out",
+                "if seq == self.seq + 1:\n            self._to_send",
+                "if seq > self.seq:\n            self._to_send",
             ),
         ),
         ("tests/unit/live/test_stream.py",),
@@ -200,7 +200,7 @@ MUTANTS = (
                 "since.seq > head.seq",
             ),
         ),
-        ("tests/integration/live/test_resume.py::test_a_since_that_leads_nowhere_is_a_reset",),
+        ("tests/integration/live/test_resume.py::test_an_unknown_since_is_a_reset",),
     ),
     Mutant(
         "an_unknown_outcome_is_not_looked_up",

@@ -1,6 +1,6 @@
-"""Ada and Bob, who have a thread, on the runtime alone: what there is to hear of for tests of the gateway.
+"""Ada and Bob, who have a thread, on the runtime alone: the events for tests of live connections.
 
-async with open_thread(database_dsn, pool) as node, make_gateway(node) as gateway, gateway.client(bob) as client:
+async with open_thread(database_dsn, pool) as node, open_live(node) as live, live.client(bob) as client:
     await say(node, "Hello")
     await client.event(2)
 """
@@ -19,7 +19,7 @@ from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.offers import OfferCache
 from storage.registry import Sources, bound_loaders
-from tests.support.gateway import acting
+from tests.support.live_server import acting
 from tests.support.runtime import Node, make_runtime
 
 ADA, BOB = (UserId(UUID(int=number)) for number in (1, 2))

@@ -1,7 +1,7 @@
-"""Event frames from committed events and from the log: the same event gives the same bytes, live and replayed.
+"""Renders event frames, from committed events and from the log: the same event gives the same bytes, live and replayed.
 
-A body is every field of the frame behind ``seq``. It is encoded once, whoever reads it; the number is put before it for
-each reader. Keys and sets are in a fixed order, since a log keeps neither.
+A body holds all fields of the frame after ``seq``. It is encoded once for all recipients; the number is put before it
+for each of them. Keys and sets are in a fixed order, since the log does not keep theirs.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ _REDACTED = Raw(b'{"redacted":true}')
 
 
 class _Body(Struct, frozen=True):
-    """What a durable event frame says behind its number."""
+    """The fields of a numbered event frame after its number."""
 
     type: str
     entity: str
@@ -33,7 +33,7 @@ class _Body(Struct, frozen=True):
 
 
 class _EphemeralBody(Struct, frozen=True):
-    """What an ephemeral event frame says."""
+    """The fields of an ephemeral event frame."""
 
     type: str
     entity: str
@@ -42,7 +42,7 @@ class _EphemeralBody(Struct, frozen=True):
 
 
 class EventBody:
-    """A committed event as its readers see it, rendered when the first of them is there."""
+    """The body of a committed event, rendered for the first recipient."""
 
     __slots__ = ("_by_codec", "_json", "_published")
 
@@ -59,7 +59,7 @@ class EventBody:
         return self._json
 
     def of(self, codec: Codec) -> bytes:
-        """The body as a codec takes it."""
+        """The body for a codec's ``event``."""
         body = self._by_codec.get(codec)
         if body is None:
             body = self._by_codec[codec] = codec.body(self.json)
@@ -67,7 +67,7 @@ class EventBody:
 
 
 def render_published(published: Published) -> bytes:
-    """Render a committed event as a body."""
+    """Render the body of a committed event."""
     emitted = published.emitted
     event, content = emitted.event, emitted.content
     data = _data(event, emitted.json, None if content is None else content.json)
@@ -77,7 +77,7 @@ def render_published(published: Published) -> bytes:
 
 
 def render_entry(entry: Entry, codec: Codec) -> bytes:
-    """Render an event of the log as a frame."""
+    """Render the frame of an event in the log."""
     if entry.event is None:
         data = _REDACTED
     elif isinstance(entry.event, Raw):
@@ -92,12 +92,12 @@ def render_entry(entry: Entry, codec: Codec) -> bytes:
 
 
 def render_ephemeral(name: str, entity: Ref, at: datetime, data: dict[str, Any]) -> bytes:
-    """Render something that is not kept, as a body."""
+    """Render the body of an ephemeral event."""
     return _encode(_EphemeralBody(name, str(entity), at, data))
 
 
 def _data(event: Event, fields: bytes, content: bytes | None) -> Raw:
-    """What the journal keeps of the event; its free text under ``content``, null once erased; what to fetch again."""
+    """The event's fields, with its free text under ``content``, null once it is erased, and what to fetch again."""
     if event.content is not None:
         fields = with_field(fields, "content", content or b"null")
     if event.refetch:
@@ -106,7 +106,7 @@ def _data(event: Event, fields: bytes, content: bytes | None) -> Raw:
 
 
 def _with_first(data: Raw, to: Ref, event: Event) -> Raw:
-    """The first event of an entity carries its whole public view, which follows from the event alone."""
+    """Add the whole public view to the first event of an entity; it follows from the event alone."""
     if event.noun != to.kind.value:
         return data
     actor = ACTORS[to.kind]

@@ -13,8 +13,8 @@ from protocol.code.terms import CODE_MISSES_MAX, CODE_PAUSE_S, CODE_VALID_S, COD
 from protocol.user.views import CurrentUser
 from server.accounts.limits import CODE_GUESSES, CODES_PER_RANGE, CODES_PER_TARGET
 from tests.support.faults import until
-from tests.support.gateway import line_to
 from tests.support.letters import another, code, sent
+from tests.support.live_server import connect_client
 from tests.support.server import PASSWORD, Person, Response, Site, make_config, open_site
 
 NUMBER = "+4915112345678"
@@ -183,7 +183,7 @@ class TestResetting:
         ada = await server.person("Ada")
         phone = await server.sign_in(ada.me.email)
         here, there = await ada.rest.token(), await phone.rest.token()
-        async with line_to(server.url, here) as one, line_to(server.url, there) as other:
+        async with connect_client(server.url, here) as one, connect_client(server.url, there) as other:
             given = await asked_to_reset(server, ada)
             async with asyncio.timeout(WITHIN_S):
                 assert verdict(await reset(server, ada.me.email, given)) == "ok"
@@ -257,7 +257,7 @@ class TestResetting:
         async with open_site(database_dsn, make_config(tmp_path)) as site:
             ada = await site.person("Ada")
             email = ada.me.email
-            await site.server.reaching.stop(1)
+            await site.server.delivery.stop(1)
             await post(site, "reset-password", email=email)
             assert await site.node.pool.fetchval("SELECT state FROM deliveries WHERE template = 'reset.email'") == (
                 "waiting"

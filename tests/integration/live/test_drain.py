@@ -1,4 +1,4 @@
-"""A server that stops: what comes in meanwhile, and what does not end by itself."""
+"""Draining: connections that arrive meanwhile, and connections that do not end by themselves."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,9 +13,9 @@ from server.live.connection.codec import JSON
 from server.live.connection.receive_only import ReceiveOnlyConnection
 from server.live.limits import Limits
 from storage.database import Pool
+from tests.support.event_stream import PATH
 from tests.support.faults import until_blocked
-from tests.support.gateway import TIMEOUT_S, Gateway, make_gateway
-from tests.support.listening import PATH
+from tests.support.live_server import TIMEOUT_S, LiveServer, open_live
 from tests.support.runtime import Node
 from tests.support.thread import ada, bob, open_thread
 
@@ -28,105 +28,96 @@ async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
 
 @asynccontextmanager
 async def slow_log(pool: Pool) -> AsyncIterator[None]:
-    """Let nobody read where an inbox ends for as long as this lasts."""
+    """Block reads of the last positions of inboxes."""
     async with pool.acquire() as blocker, blocker.transaction():
         await blocker.execute("LOCK TABLE inbox_counters IN ACCESS EXCLUSIVE MODE")
         yield
 
 
-async def read_stream(gateway: Gateway) -> bytes:
-    """Ask for the event stream, and read it to its end."""
-    headers = {"Authorization": f"Bearer {gateway.token(bob)}", "Accept": "text/event-stream"}
-    async with aiohttp.ClientSession() as http, http.get(gateway.url + PATH, headers=headers) as answer:
+async def read_stream(live: LiveServer) -> bytes:
+    """Open an event stream, and read it to its end."""
+    headers = {"Authorization": f"Bearer {live.token(bob)}", "Accept": "text/event-stream"}
+    async with aiohttp.ClientSession() as http, http.get(live.url + PATH, headers=headers) as answer:
         assert answer.status == 200
         return await answer.read()
 
 
-async def test_a_stream_that_comes_while_the_server_stops_is_told_so_at_once(node: Node, pool: Pool) -> None:
-    async with make_gateway(node, limits=Limits(close_s=TIMEOUT_S)) as gateway, gateway.client(ada) as far:
-        far.line.transport.pause_reading()  # so far away that its answer to the close takes long
+async def test_a_stream_that_arrives_during_the_drain_is_drained_at_once(node: Node, pool: Pool) -> None:
+    async with open_live(node, limits=Limits(close_s=TIMEOUT_S)) as live, live.client(ada) as far:
+        far.connection.transport.pause_reading()  # its answer to the close frame takes long
         async with slow_log(pool):
-            stream = asyncio.create_task(read_stream(gateway))
+            stream = asyncio.create_task(read_stream(live))
             await until_blocked(pool)
-            drain = asyncio.create_task(gateway.hub.drain())
+            drain = asyncio.create_task(live.hub.drain())
             await asyncio.sleep(0)
-            assert gateway.hub.draining
+            assert live.hub.draining
         async with asyncio.timeout(TIMEOUT_S):
-            said = await stream
+            received = await stream
 
-        assert b"event: bye" in said
-        assert b'"reason":"shutdown"' in said
+        assert b"event: bye" in received
+        assert b'"reason":"shutdown"' in received
         assert not drain.done()
-        far.line.transport.abort()
+        far.connection.transport.abort()
         async with asyncio.timeout(TIMEOUT_S):
             await drain
 
 
-async def test_a_stream_that_comes_when_all_others_have_gone_is_told_so_too(node: Node, pool: Pool) -> None:
-    async with make_gateway(node) as gateway:
+async def test_a_stream_that_arrives_after_the_drain_is_drained(node: Node, pool: Pool) -> None:
+    async with open_live(node) as live:
         async with slow_log(pool):
-            stream = asyncio.create_task(read_stream(gateway))
+            stream = asyncio.create_task(read_stream(live))
             await until_blocked(pool)
-            await gateway.hub.drain()
+            await live.hub.drain()
         async with asyncio.timeout(TIMEOUT_S):
-            said = await stream
+            received = await stream
 
-    assert b'"reason":"shutdown"' in said
+    assert b'"reason":"shutdown"' in received
 
 
 class Stuck(ReceiveOnlyConnection):
-    """A connection with a bug: it does not end when it is told to."""
+    """A connection with a bug: it does not end when it is drained."""
 
     async def run(self) -> None:
         await self._ended.wait()
 
     def drain(self, after_s: float) -> None:
-        """Stay."""
+        """Do nothing."""
 
 
 class Broken(Stuck):
-    """One that crashes then."""
+    """A connection whose drain fails."""
 
     def drain(self, after_s: float) -> None:
         raise RuntimeError("a bug")
 
 
-def serve(gateway: Gateway, kind: type[Stuck]) -> "asyncio.Task[None]":
-    """Run such a connection in a gateway's hub."""
-    hub = gateway.hub
-    line = kind(
-        session=hub.new_session(JSON, hub.limits),
-        codec=JSON,
-        traffic=hub.traffic["poll"],
-        hello=Hello(token="none"),
-        ports=hub.ports,
-        hub=hub,
-        limits=hub.limits,
-        wall=hub.wall,
-    )
-    return asyncio.create_task(hub.serve(line))
+def serve(live: LiveServer, kind: type[Stuck]) -> "asyncio.Task[None]":
+    """Run such a connection in the hub."""
+    hub = live.hub
+    connection = kind(hub=hub, codec=JSON, limits=hub.limits, traffic=hub.traffic["poll"], hello=Hello(token="none"))
+    return asyncio.create_task(hub.serve(connection))
 
 
-async def test_a_drain_has_a_bound_and_says_what_it_cuts(node: Node) -> None:
-    async with make_gateway(node, limits=Limits(drain_s=0.01, close_s=0.01)) as gateway:
-        stuck = serve(gateway, Stuck)
+async def test_a_drain_is_bounded_and_logs_the_cut_connections(node: Node) -> None:
+    async with open_live(node, limits=Limits(drain_s=0.01, close_s=0.01)) as live:
+        stuck = serve(live, Stuck)
         await asyncio.sleep(0)
 
         with capture_logs() as logs:
             async with asyncio.timeout(TIMEOUT_S):
-                await gateway.hub.drain()
+                await live.hub.drain()
                 await stuck
 
-    assert [(line["event"], line["connections"]) for line in logs] == [("gateway.drain_cut", 1)]
-    assert gateway.hub.sockets == 0
+    assert [(line["event"], line["connections"]) for line in logs] == [("live.drain_cut", 1)]
+    assert live.hub.connection_count == 0
 
 
-async def test_a_connection_that_crashes_at_the_drain_is_cut_and_the_others_are_told(node: Node) -> None:
-    async with make_gateway(node) as gateway:
-        broken = [serve(gateway, Broken) for _ in range(3)]
-        async with gateway.client(ada) as client:
+async def test_a_connection_whose_drain_fails_is_cut_and_the_others_are_drained(node: Node) -> None:
+    async with open_live(node) as live:
+        broken = [serve(live, Broken) for _ in range(3)]
+        async with live.client(ada) as client:
             async with asyncio.timeout(TIMEOUT_S):
-                await gateway.hub.drain()
+                await live.hub.drain()
             bye = await client.until("bye")
         await asyncio.gather(*broken)
 

@@ -15,15 +15,17 @@ from protocol.booking.commands import PayBooking
 from protocol.delivery.channels import Channel
 from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.types import Importance
-from server.app.config import PushConfig, ServerConfig
+from server.app.config import Config
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, TryLater
 from server.delivery.channels.push.composer import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push
 from server.delivery.channels.push.services import SERVICES_MAX, Services
-from server.delivery.channels.push.vapid import NOBODY, load_vapid
+from server.delivery.channels.push.vapid import NOBODY, VapidKey, load_vapid
 from server.delivery.channels.push.web_push import WebPush, encrypted, topic_of
+from server.delivery.config import PushConfig
 from server.delivery.public_client import PublicResolver
 from server.delivery.worker import DeliveryWorker
 from server.edge.breaker import FAILURES_MAX, PAUSE_FIRST_S
+from server.edge.config import ServerConfig
 from server.edge.secret_file import UnusableKey
 from storage.database import Pool
 from storage.deliveries import Leased
@@ -54,11 +56,16 @@ def push(device_id: DeviceId, **said: Any) -> Push:
     return Push(**fields)
 
 
+def load_key(config: Config) -> VapidKey:
+    """The key of an installation."""
+    return load_vapid(config.server, config.push)
+
+
 class Sender:
     """The adapter, and the devices that it finds."""
 
     def __init__(self, tmp_path: Path, *, private: bool = True, timeout_s: float = 5.0, **options: Any) -> None:
-        self.key = load_vapid(make_config(tmp_path, push=PushConfig(vapid_subject="mailto:ops@guild.test")))
+        self.key = load_key(make_config(tmp_path, push=PushConfig(vapid_subject="mailto:ops@guild.test")))
         self.addresses: dict[DeviceId, DeviceAddress] = {}
         self.adapter = WebPush(
             lambda: self.key, self._find, lambda: NOW, private=private, timeout_s=timeout_s, **options
@@ -362,7 +369,7 @@ async def test_what_happens_to_a_booking_reaches_the_browsers_of_those_whom_it_c
 async def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     config = make_config(tmp_path)
 
-    first, second = await asyncio.gather(*[asyncio.to_thread(load_vapid, config) for _ in range(2)])
+    first, second = await asyncio.gather(*[asyncio.to_thread(load_key, config) for _ in range(2)])
 
     assert first.public_key == second.public_key
     (path,) = (tmp_path / "keys").iterdir()
@@ -372,13 +379,13 @@ async def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("subject", ["mailto:ops", "https://guild.example/contact"])
 def test_an_operator_whom_push_services_cannot_reach_is_refused_at_the_start(tmp_path: Path, subject: str) -> None:
     with pytest.raises(UnusableKey, match=r"push\.vapid_subject"):
-        load_vapid(make_config(tmp_path, push=PushConfig(vapid_subject=subject)))
+        load_key(make_config(tmp_path, push=PushConfig(vapid_subject=subject)))
 
 
 def test_a_server_without_a_name_of_its_own_names_nobody(tmp_path: Path) -> None:
     at = ServerConfig(data_dir=str(tmp_path), public_url="https://guild/")
 
-    assert load_vapid(make_config(tmp_path, server=at)).subject == NOBODY
+    assert load_key(make_config(tmp_path, server=at)).subject == NOBODY
 
 
 async def test_the_operator_is_named_to_push_services(tmp_path: Path) -> None:
@@ -386,7 +393,7 @@ async def test_the_operator_is_named_to_push_services(tmp_path: Path) -> None:
     async with sending(tmp_path) as (_, service):
         browser = service.browser()
         sender = Sender(tmp_path)
-        sender.key = load_vapid(make_config(tmp_path, **at))
+        sender.key = load_key(make_config(tmp_path, **at))
         await sender.send(browser)
         await sender.adapter.close()
 

@@ -20,12 +20,13 @@ from protocol.delivery.channels import Channel
 from protocol.delivery.rows import Delivery
 from protocol.ids import DeliveryId
 from protocol.user.views import CurrentUser
-from server.app.config import ServerConfig, SmsConfig
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, TryLater
 from server.delivery.channels.sms.composer import Sms
 from server.delivery.channels.sms.twilio import Twilio
 from server.delivery.channels.sms.webhooks import FIELDS_MAX, WEBHOOK_BYTES_MAX
+from server.delivery.config import SmsConfig
 from server.edge.adapter_error import AdapterError
+from server.edge.config import ServerConfig
 from storage.database import Pool
 from storage.deliveries import planning
 from storage.queries.recipient import load_readers
@@ -385,7 +386,7 @@ class TestStop:
         reader = (await load_readers(place.pool, [ada.id], place.site.node.clock.now()))[ada.id]
         assert (reader.phone_number, reader.stopped) == (None, True)
         await planned(place, ada, place.site.node.clock.now())
-        place.site.server.reaching.call([Channel.SMS])
+        place.site.server.delivery.call([Channel.SMS])
         assert (await place.delivery("skipped"))["reason"] == "stopped"
 
     async def test_an_answer_that_comes_again_late_is_not_heeded_again(self, place: Place) -> None:
@@ -438,7 +439,7 @@ class TestTrouble:
 
         await until(tried)
         await place.site.advance(timedelta(seconds=CODE_VALID_S))
-        place.site.server.reaching.call([Channel.SMS])
+        place.site.server.delivery.call([Channel.SMS])
         over = await place.delivery("skipped")
         assert (over["reason"], over["secret"], over["address"]) == ("expired", None, None)
 

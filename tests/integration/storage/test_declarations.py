@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app.config import RetentionConfig
+from server.ops.config import RetentionConfig
 from storage.database import Pool, connect
 from storage.declarations import DATA, KEPT, read_declarations, render
 from tests.support.postgres import TestPostgres

@@ -23,7 +23,7 @@ from server.delivery.channels.sms.opt_out import Meaning, meaning
 from server.delivery.channels.sms.twilio import STATUS_PATH, UNSUBSCRIBED
 from server.edge.bodies import read_body
 from server.edge.handlers import PlainHandler
-from server.payments.signature import SignatureInvalid
+from server.edge.webhooks import SignatureInvalid
 from storage.database import Pool
 from storage.queries.payment import UnmatchedEvent, keep_unmatched_event
 from storage.short_messages import note_state, note_stop, take_answer
