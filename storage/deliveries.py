@@ -235,7 +235,8 @@ async def keep_in_mailbox(pool: Pool, channel: Channel, delivery_id: UUID, messa
     """Store a message of a channel without a provider; returns its number."""
     return int(
         await pool.fetchval(
-            "INSERT INTO mailbox (channel, delivery_id, message) VALUES ($1, $2, $3::text::jsonb) RETURNING id",
+            "INSERT INTO development_mailbox (channel, delivery_id, message)"
+            " VALUES ($1, $2, $3::text::jsonb) RETURNING id",
             *(channel.value, delivery_id, message.decode()),
         )
     )

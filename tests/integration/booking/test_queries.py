@@ -325,8 +325,8 @@ class TestPlans:
             INSERT INTO bookings
             SELECT gen_random_uuid(), n::text, CASE WHEN n % 50 = 0 THEN 'PENDING' ELSE 'COMPLETED' END,
                    md5('c' || n % 20)::uuid, md5('b' || n % 3)::uuid, md5('s' || n % 10)::uuid, md5('v')::uuid, 'Cut',
-                   now() + n * interval '1 hour', now() + n * interval '1 hour', 'Europe/Berlin', 5000, 'EUR', 'card',
-                   'SECURED', 'HELD', false, NULL, NULL, NULL, now(), 1
+                   now() + n * interval '1 hour', now() + n * interval '1 hour', now(), 'Europe/Berlin', 5000, 'EUR',
+                   'card', 'SECURED', 'HELD', false, NULL, NULL, NULL, now(), 1
               FROM generate_series(1, 5000) n
             """
         )

@@ -276,7 +276,8 @@ async def digest_of(site: Site, person: Person) -> tuple[str, str | None]:
 async def mail(site: Site, person: Person) -> list[str]:
     """The templates of the e-mails that a user got."""
     rows = await site.node.pool.fetch(
-        "SELECT d.template FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id WHERE d.user_id = $1", person.id
+        "SELECT d.template FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id WHERE d.user_id = $1",
+        person.id,
     )
     return [row["template"] for row in rows]
 

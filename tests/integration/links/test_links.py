@@ -31,7 +31,7 @@ async def email_to(site: Site, person: Person, template: str) -> dict[str, Any]:
 
     async def there() -> bool:
         rows = await site.node.pool.fetch(
-            "SELECT m.message FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id"
+            "SELECT m.message FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id"
             " WHERE d.template = $1 AND d.user_id = $2 AND d.channel = 'email'",
             *(template, person.id),
         )

@@ -27,7 +27,7 @@ async def told(site: Site, person: Person) -> list[NotificationView]:
     await site.at_rest()
 
     async def done() -> bool:
-        waiting = "SELECT NOT EXISTS (SELECT FROM announcements) AND NOT EXISTS (SELECT FROM notification_queue)"
+        waiting = "SELECT NOT EXISTS (SELECT FROM outbox) AND NOT EXISTS (SELECT FROM notification_queue)"
         return bool(await site.node.pool.fetchval(waiting))
 
     await until(done)
@@ -58,7 +58,9 @@ async def test_recipients_get_a_notice_live_in_the_list_and_by_email(server: Sit
     assert await told(server, carl) == []
 
     async def sent() -> bool:
-        found = await server.node.pool.fetch("SELECT message->>'subject' AS s FROM mailbox WHERE channel = 'email'")
+        found = await server.node.pool.fetch(
+            "SELECT message->>'subject' AS s FROM development_mailbox WHERE channel = 'email'"
+        )
         return [row["s"] for row in found].count(TITLE) == 2
 
     await until(sent)
@@ -158,6 +160,6 @@ async def test_the_text_goes_to_the_recipients_only(server: Site) -> None:
     (item,) = await told(server, ada)
     assert item.title == secret
 
-    for table in ("journal", "inbox", "command_log", "agenda", "announcements", "notifications", "deliveries"):
+    for table in ("journal", "inbox", "command_log", "agenda", "outbox", "notifications", "deliveries"):
         rows = await server.node.pool.fetch(f"SELECT t::text AS row FROM {table} t")
         assert not [row for row in rows if secret in row["row"]], table

@@ -231,7 +231,7 @@ async def test_a_crash_between_commit_and_fan_out_loses_nothing(server: Site, ma
     customer = await server.person()
     await told(server, customer)
     await server.node.pool.execute(
-        "INSERT INTO announcements (id, type, kind, entity_id, event, recipients, at)"
+        "INSERT INTO outbox (id, type, kind, entity_id, event, recipients, at)"
         " SELECT gen_random_uuid(), 'session.opened', 'user', $1::uuid, '{}', ARRAY[$1::uuid], now()"
         " FROM generate_series(1, $2)",
         customer.id,

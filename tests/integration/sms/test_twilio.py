@@ -284,7 +284,7 @@ class TestCallbacks:
         assert statuses == [200] * 5
         kept = await place.delivery("sent")
         assert (kept["provider_state"], kept["provider_code"]) == ("delivered", None)
-        assert await place.pool.fetchval("SELECT count(*) FROM gateway_events") == 0
+        assert await place.pool.fetchval("SELECT count(*) FROM unmatched_webhooks") == 0
 
     async def test_the_error_code_is_stored(self, place: Place) -> None:
         ada = await place.site.person("Ada")
@@ -310,8 +310,8 @@ class TestCallbacks:
         for _ in range(2):
             assert await place.tells(DeliveryId(delivery), state) == 200  # type: ignore[arg-type]  # as an URL has it
 
-        (kept,) = await place.pool.fetch("SELECT gateway, type, problem, body FROM gateway_events")
-        assert (kept["gateway"], kept["type"], kept["problem"]) == ("twilio", state, problem)
+        (kept,) = await place.pool.fetch("SELECT provider, type, problem, body FROM unmatched_webhooks")
+        assert (kept["provider"], kept["type"], kept["problem"]) == ("twilio", state, problem)
         assert TO not in kept["body"]
 
     async def test_unsigned_callbacks_are_refused(self, place: Place) -> None:
