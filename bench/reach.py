@@ -48,11 +48,11 @@ _AT_ONCE = 200
 _ANNOUNCE_PAGE = 1_000
 
 _QUEUED = (
-    "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM notification_queue) AS unplanned,"
+    "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM routing_queue) AS unplanned,"
     " (SELECT count(*) FROM deliveries) AS planned,"
     " (SELECT count(*) FROM deliveries WHERE state NOT IN ('waiting', 'sending')) AS finished"
 )
-_EMPTY = "TRUNCATE outbox, notification_queue, deliveries"
+_EMPTY = "TRUNCATE outbox, routing_queue, deliveries"
 _DEVICES = (
     "INSERT INTO devices (address_hash, device_id, user_id, platform, address, p256dh, auth, registered_at, used_at)"
     " SELECT user_id::text, gen_random_uuid(), user_id, 'web', $1 || user_id, $2, $3, now(), now() FROM people"

@@ -15,7 +15,7 @@ notified AS (
     SELECT recipient, t.id, t.type, t.kind, t.entity_id, t.version, t.event, t.at
       FROM taken t CROSS JOIN unnest(t.recipients) recipient),
 queued AS (
-    INSERT INTO notification_queue (user_id, notification_id, at)
+    INSERT INTO routing_queue (user_id, notification_id, at)
     SELECT recipient, t.id, t.at FROM taken t CROSS JOIN unnest(t.recipients) recipient)
 SELECT count(*) FROM taken
 """

@@ -21,7 +21,7 @@ def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Jo
         sweep("forget_acks", inbox, "inbox_acks", "at"),
         sweep("forget_answers", keep.command_log_days, "command_log", "at"),
         sweep("forget_unmatched_webhooks", sms_and_webhooks, "unmatched_webhooks", "received_at"),
-        sweep("forget_inbound_messages", sms_and_webhooks, "inbound_messages", "received_at"),
+        sweep("forget_inbound_messages", sms_and_webhooks, "sms_replies", "received_at"),
         sweep("forget_code_targets", 0, "code_targets", "expires_at"),
         sweep("forget_deliveries", deliveries, "deliveries", "finished_at"),
         sweep("forget_digests", deliveries, "digests", "day"),

@@ -46,13 +46,13 @@ CREATE TABLE notification_marks (
 );
 
 -- Notifications that have no deliveries yet.
-CREATE TABLE notification_queue (
+CREATE TABLE routing_queue (
     user_id         uuid        NOT NULL,
     notification_id uuid        NOT NULL,
     at              timestamptz NOT NULL,
     PRIMARY KEY (user_id, notification_id)
 );
-CREATE INDEX notification_queue_at ON notification_queue (at);
+CREATE INDEX routing_queue_at ON routing_queue (at);
 
 -- One message to one address over one channel. leased_until is by the database's clock, due_at and expires_at by the domain's,
 -- which can be moved in development.
@@ -109,33 +109,33 @@ CREATE TABLE digests (
     delivery_id uuid NOT NULL UNIQUE,
     PRIMARY KEY (user_id, day)
 );
--- What was put off to it. listed_in: the delivery that listed it.
+-- What was put off to it. digest_id: the delivery that listed it.
 CREATE TABLE digest_items (
     user_id         uuid NOT NULL,
     notification_id uuid NOT NULL,
     day             date NOT NULL,
-    listed_in       uuid,
+    digest_id       uuid,
     PRIMARY KEY (user_id, notification_id)
 );
-CREATE INDEX digest_items_open ON digest_items (user_id, day) WHERE listed_in IS NULL;
-CREATE INDEX digest_items_listed ON digest_items (listed_in) WHERE listed_in IS NOT NULL;
+CREATE INDEX digest_items_open ON digest_items (user_id, day) WHERE digest_id IS NULL;
+CREATE INDEX digest_items_listed ON digest_items (digest_id) WHERE digest_id IS NOT NULL;
 
 -- Numbers that said STOP: nothing goes there by SMS or WhatsApp, however critical it is, until they say START.
-CREATE TABLE stopped_numbers (
+CREATE TABLE opted_out_numbers (
     -- E.164.
     number     text        PRIMARY KEY,
     stopped_at timestamptz NOT NULL
 );
-COMMENT ON COLUMN stopped_numbers.number IS 'data: user; kept: until replaced';
+COMMENT ON COLUMN opted_out_numbers.number IS 'data: user; kept: until replaced';
 
 -- Replies to short messages that had an effect, without number and text: each counts once, however often it comes.
-CREATE TABLE inbound_messages (
+CREATE TABLE sms_replies (
     provider_id text        PRIMARY KEY,
     means       text        NOT NULL CHECK (means IN ('stop', 'start', 'other')),
     received_at timestamptz NOT NULL
 );
-COMMENT ON COLUMN inbound_messages.provider_id IS 'data: provider; kept: retention.unmatched_webhooks_days';
-COMMENT ON COLUMN inbound_messages.means IS 'data: none; kept: retention.unmatched_webhooks_days';
+COMMENT ON COLUMN sms_replies.provider_id IS 'data: provider; kept: retention.unmatched_webhooks_days';
+COMMENT ON COLUMN sms_replies.means IS 'data: none; kept: retention.unmatched_webhooks_days';
 
 -- What channels without a provider would have sent; in development only.
 CREATE TABLE development_mailbox (

@@ -95,7 +95,7 @@ async def test_a_replayed_delivery_is_sent_again(server: Site) -> None:
 
     await until(over)
     assert await server.node.pool.fetchval("SELECT state FROM deliveries WHERE id = $1", email.id) == "sent"
-    arrived = "SELECT message->>'to' FROM mailbox WHERE delivery_id = $1"
+    arrived = "SELECT message->>'to' FROM development_mailbox WHERE delivery_id = $1"
     assert await server.node.pool.fetchval(arrived, email.id) == "new@people.test"
 
 

@@ -44,7 +44,7 @@ async def test_the_events_of_a_booking_are_delivered_to_its_parties(server: Site
 
     await until(sent)
     emails = await server.node.pool.fetch(
-        "SELECT message->>'to' AS to, message->>'subject' AS subject FROM mailbox m"
+        "SELECT message->>'to' AS to, message->>'subject' AS subject FROM development_mailbox m"
         " JOIN deliveries d ON d.id = m.delivery_id WHERE d.template = 'booking.paid'"
     )
     assert {email["to"] for email in emails} == {market.owner.me.email, market.staff[0].me.email}

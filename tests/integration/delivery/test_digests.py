@@ -55,7 +55,7 @@ async def told(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1)
         " SELECT $1::uuid, gen_random_uuid(), 'booking.refunded', 'user', $1::uuid,"
         """ '{"amount_minor": 1250, "currency": "EUR", "reason": "cancelled"}', $2::timestamptz + n * interval '1 s'"""
         " FROM generate_series(1, $3) n RETURNING user_id, id, at)"
-        " INSERT INTO notification_queue (user_id, notification_id, at) SELECT user_id, id, at FROM made",
+        " INSERT INTO routing_queue (user_id, notification_id, at) SELECT user_id, id, at FROM made",
         *(user_id, at, count),
     )
 
@@ -212,20 +212,20 @@ async def test_a_notification_that_cannot_be_routed_blocks_no_other(pool: Pool) 
     await DeliveryRouter(pool, EMAIL, lambda: NOON, new_id, lambda channels: None).route_all()
 
     assert await pool.fetchval("SELECT count(*) FROM digest_items") == 2
-    assert await pool.fetchval("SELECT count(*) FROM notification_queue") == 0
+    assert await pool.fetchval("SELECT count(*) FROM routing_queue") == 0
 
 
 async def test_a_long_queue_is_not_scanned(pool: Pool) -> None:
     await pool.execute(
-        "INSERT INTO notification_queue"
+        "INSERT INTO routing_queue"
         " SELECT gen_random_uuid(), gen_random_uuid(), now() + n * interval '1 s' FROM generate_series(1, 10000) n"
     )
 
     plan = await generic_plan(pool, _TAKE)
 
-    assert "notification_queue_at" in plan
-    assert "Tid Scan on notification_queue" in plan
-    assert "Seq Scan on notification_queue" not in plan
+    assert "routing_queue_at" in plan
+    assert "Tid Scan on routing_queue" in plan
+    assert "Seq Scan on routing_queue" not in plan
 
 
 async def test_deferred_items_are_found_by_their_indexes(pool: Pool) -> None:

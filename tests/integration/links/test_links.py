@@ -229,7 +229,7 @@ async def test_one_click_without_a_session_unsubscribes(server: Site, body: byte
     sent = "SELECT count(*) FROM deliveries WHERE user_id = $1 AND template = 'booking.confirmed' AND channel <> 'push'"
 
     async def planned() -> bool:
-        return not await server.node.pool.fetchval("SELECT count(*) FROM notification_queue")
+        return not await server.node.pool.fetchval("SELECT count(*) FROM routing_queue")
 
     await until(planned)
     assert await server.node.pool.fetchval(sent, customer.id) == 1

@@ -27,7 +27,7 @@ async def told(site: Site, person: Person) -> list[NotificationView]:
     await site.at_rest()
 
     async def done() -> bool:
-        waiting = "SELECT NOT EXISTS (SELECT FROM outbox) AND NOT EXISTS (SELECT FROM notification_queue)"
+        waiting = "SELECT NOT EXISTS (SELECT FROM outbox) AND NOT EXISTS (SELECT FROM routing_queue)"
         return bool(await site.node.pool.fetchval(waiting))
 
     await until(done)

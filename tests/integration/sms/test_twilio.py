@@ -336,7 +336,7 @@ class TestCallbacks:
                 statuses.append(answer.status)
 
         assert statuses == [400] * len(bodies)
-        assert await place.pool.fetchval("SELECT count(*) FROM stopped_numbers") == 0
+        assert await place.pool.fetchval("SELECT count(*) FROM opted_out_numbers") == 0
 
     async def test_a_body_above_the_limit_is_refused(self, place: Place) -> None:
         body = b"a=" + b"1" * WEBHOOK_BYTES_MAX
@@ -399,7 +399,7 @@ class TestStop:
         await place.answers("Please stop by at 5", "SM1")
 
         assert await load_opted_out(place.pool, [TO]) == frozenset()
-        (kept,) = await place.pool.fetch("SELECT i::text AS row FROM inbound_messages i")
+        (kept,) = await place.pool.fetch("SELECT i::text AS row FROM sms_replies i")
         assert "other" in kept["row"]
         assert TO not in kept["row"]
 
@@ -423,7 +423,7 @@ class TestStop:
 
         await asyncio.gather(*[record_reply(pool, f"SM{n % 4}", TO, "stop", NOW) for n in range(32)])
 
-        assert await pool.fetchval("SELECT count(*) FROM inbound_messages") == 4
+        assert await pool.fetchval("SELECT count(*) FROM sms_replies") == 4
         assert await load_opted_out(pool, [TO]) == {TO}
 
 

@@ -143,9 +143,9 @@ INSERT INTO deliveries SELECT * FROM json_populate_recordset(NULL::deliveries, '
 {"id":"01a22ed1-6716-7ef9-baee-79435f206581","user_id":"01a22ec3-aa60-7b0c-b618-965ce16aa37f","notification_id":"01a22ec3-ab54-7288-9891-be49d242e1f8","template":"booking.cancelled","channel":"email","device_id":null,"address":null,"secret":null,"critical":false,"due_at":"2026-11-30T23:36:45.075906+00:00","expires_at":null,"unless":null,"state":"sent","attempts":1,"unknown_outcomes":0,"at":"2026-11-30T23:21:45.044466+00:00","leased_until":null,"finished_at":"2026-11-30T23:21:45.113832+00:00","reason":null,"provider_id":"mailbox-22","earlier_attempts":0,"provider_state":null,"provider_code":null}
 ]');
 INSERT INTO digest_items SELECT * FROM json_populate_recordset(NULL::digest_items, '[
-{"user_id":"01a22ec3-aa60-7b0c-b618-965ce16aa37f","notification_id":"01a22ec3-ab41-7f2c-8e3a-ba6be766d818","day":"2026-12-01","listed_in":null},
-{"user_id":"01a22ec3-aab6-7a97-8686-26297f33a563","notification_id":"01a22ec3-ab5d-7e9c-b062-caa2bfb524e9","day":"2026-12-01","listed_in":null},
-{"user_id":"01a22ec3-aab6-7a97-8686-26297f33a563","notification_id":"01a22ed1-6711-786f-b418-e24d388c6366","day":"2026-12-01","listed_in":null}
+{"user_id":"01a22ec3-aa60-7b0c-b618-965ce16aa37f","notification_id":"01a22ec3-ab41-7f2c-8e3a-ba6be766d818","day":"2026-12-01","digest_id":null},
+{"user_id":"01a22ec3-aab6-7a97-8686-26297f33a563","notification_id":"01a22ec3-ab5d-7e9c-b062-caa2bfb524e9","day":"2026-12-01","digest_id":null},
+{"user_id":"01a22ec3-aab6-7a97-8686-26297f33a563","notification_id":"01a22ed1-6711-786f-b418-e24d388c6366","day":"2026-12-01","digest_id":null}
 ]');
 INSERT INTO digests SELECT * FROM json_populate_recordset(NULL::digests, '[
 {"user_id":"01a22ec3-aa60-7b0c-b618-965ce16aa37f","day":"2026-12-01","delivery_id":"01a22ec3-ab48-7564-800d-029757c8d525"},
