@@ -1,6 +1,6 @@
-"""Codes by SMS and e-mail, and what they are good for: verified contact data, and a new password (rule P-5).
+"""Codes by SMS and e-mail that verify contact data or set a new password (rule P-5).
 
-Nobody learns here whether an address has an account: the answers are the same, and so is the work behind them.
+A caller cannot find out whether an address has an account: the replies are the same, and so is the work behind them.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ NONCE_BYTES = 16
 
 
 class CodeKey:
-    """Makes codes, and the keyed hashes that are all that is kept of them."""
+    """Makes codes and their keyed hashes; only the hashes are stored."""
 
     def __init__(self, secret: str) -> None:
         self._key = sha256(b"codes " + secret.encode()).digest()
@@ -61,12 +61,12 @@ class CodeKey:
         return f"{randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
 
     def hash(self, user_id: UserId, purpose: Purpose, code: str) -> bytes:
-        """What is kept of a code: good for one user and one purpose."""
+        """The stored form of a code, valid for one user and one purpose."""
         return hmac(self._key, f"{purpose.value} {user_id} {code}".encode(), sha256).digest()
 
 
 class CodeLimits:
-    """How many codes go out, whoever asks: each SMS costs, and each letter may be unwanted."""
+    """Rate limits of codes, independent of the caller: each SMS costs money, and each e-mail may be unwanted."""
 
     def __init__(self) -> None:
         def limiter(name: str, rate: Any) -> RateLimiter:
@@ -78,7 +78,7 @@ class CodeLimits:
         self._guesses = limiter("code_guesses", CODE_GUESSES)
 
     def sending(self, address: str, target: str) -> None:
-        """Count a code that is asked for from there, to that mailbox or number. Raises: LimitReached."""
+        """Count a request for a code, by the client's address and the target's. Raises: LimitReached."""
         if (network := limited_as(address)) is not None:
             self._by_address.take(network)
         self._by_target.take(target)
@@ -86,7 +86,7 @@ class CodeLimits:
             self._by_range.take(target[:-RANGE_DIGITS])
 
     def guessing(self, address: str, email: str) -> None:
-        """Count a code that is sent back without an account. Raises: LimitReached."""
+        """Count a code submitted by a caller that is not signed in. Raises: LimitReached."""
         self._guesses.take((limited_as(address) or address, email_key(email)))
 
 
@@ -95,9 +95,9 @@ class CodeProcedures:
 
     Args:
         available: the channels that this installation has.
-        put: hears that a decision has put a delivery for these.
-        may_text: whether short messages go to a number at all.
-        attempts: those of signing in, which a new password forgives.
+        wake: called with the channels for which a delivery was just stored.
+        may_text: whether SMS are sent to a number at all.
+        attempts: the failed sign-ins; a new password clears them.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class CodeProcedures:
         key: CodeKey,
         *,
         available: Collection[Channel],
-        put: Callable[[Collection[Channel]], None] = lambda channels: None,
+        wake: Callable[[Collection[Channel]], None] = lambda channels: None,
         may_text: Callable[[str], bool] = lambda number: True,
         attempts: Attempts | None = None,
         limits: CodeLimits | None = None,
@@ -119,14 +119,14 @@ class CodeProcedures:
         self._passwords = passwords
         self._key = key
         self._available = available
-        self._put = put
+        self._wake = wake
         self._may_text = may_text
         self._attempts = attempts or Attempts()
         self._limits = limits or CodeLimits()
 
     @property
     def procedures(self) -> Mapping[type[Procedure], Handler]:
-        """What this answers, for the transports."""
+        """The handlers, for the transports."""
         return {
             VerifyPhone: self.verify_phone,
             VerifyEmail: self.verify_email,
@@ -135,7 +135,7 @@ class CodeProcedures:
         }
 
     async def verify_phone(self, procedure: VerifyPhone, context: RequestContext) -> CodeStep:
-        """Send a code to a number, or take it back. Raises: Invalid, CodeInvalid, PhoneTaken, LimitReached."""
+        """Send a code to a number, or check one. Raises: Invalid, CodeInvalid, PhoneTaken, LimitReached."""
         principal, _ = _signed_in(context)
         number = None if procedure.phone_number is None else normal_phone(procedure.phone_number)
         if procedure.code is not None:
@@ -151,7 +151,7 @@ class CodeProcedures:
         return await self._send(Purpose.PHONE, Channel.SMS, number, principal, context)
 
     async def verify_email(self, procedure: VerifyEmail, context: RequestContext) -> CodeStep:
-        """Send a code to an address, or take it back. Raises: Invalid, CodeInvalid, EmailTaken, LimitReached."""
+        """Send a code to an address, or check one. Raises: Invalid, CodeInvalid, EmailTaken, LimitReached."""
         principal, _ = _signed_in(context)
         email = None if procedure.email is None else normal_email(procedure.email)
         if procedure.code is not None:
@@ -162,11 +162,12 @@ class CodeProcedures:
         return await self._send(Purpose.EMAIL, Channel.EMAIL, email or contact.email, principal, context)
 
     async def reset_password(self, procedure: ResetPassword, context: RequestContext) -> CodeStep:
-        """Send a code to whoever has the address, or set the password by it.
+        """Send a code to the address of an account, or set a new password by one.
+
+        An address without an account goes through the same steps with an unused user id, and the reply comes at the
+        same time.
 
         Raises: Invalid, CodeInvalid, LimitReached, Busy.
-
-        An address without an account is answered by an actor that is nobody's: the same way, and at the same time.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -176,7 +177,7 @@ class CodeProcedures:
             await asyncio.sleep((began - loop.time()) % RESET_STEP_S)
 
     async def change_password(self, procedure: ChangePassword, context: RequestContext) -> Done:
-        """Set another password by the old one. Raises: Invalid, Forbidden, LimitReached, Busy."""
+        """Replace the password, given the old one. Raises: Invalid, Forbidden, LimitReached, Busy."""
         principal, session_id = _signed_in(context)
         user_id = principal.user_id
         contact = await load_contact(self._pool, user_id)
@@ -201,10 +202,10 @@ class CodeProcedures:
         if procedure.code is None and procedure.new_password is None:
             self._require(Channel.EMAIL)
             self._limits.sending(context.address, email_key(email))
-            user_id = await self._whose(email)
+            user_id = await self._account_id(email)
             with suppress(NotFound, LimitReached):
                 await self._users.send(self._sending(Purpose.PASSWORD, Channel.EMAIL, user_id), user_id)
-            self._put((Channel.EMAIL,))
+            self._wake((Channel.EMAIL,))
             return CodeStep(done=False, expires_in_s=CODE_VALID_S)
         if procedure.code is None:
             raise Invalid(code="missing")
@@ -222,7 +223,7 @@ class CodeProcedures:
         self._limits.sending(context.address, email_key(target))
         user_id = principal.user_id
         await self._users.send(self._sending(purpose, channel, user_id, target), user_id, principal)
-        self._put((channel,))
+        self._wake((channel,))
         return CodeStep(done=False, expires_in_s=CODE_VALID_S)
 
     async def _verify(
@@ -235,14 +236,14 @@ class CodeProcedures:
         checked = await self._users.ask(command, user_id, CodeChecked, principal, context.key)
         if not checked.right:
             raise CodeInvalid()
-        self._put((Channel.EMAIL,))  # the address before may be told
+        self._wake((Channel.EMAIL,))  # the previous address may get a notice
         return CodeStep(done=True)
 
     async def _reset(self, email: str, code: str, password: str) -> None:
         """Raises: Invalid, CodeInvalid, Busy."""
         if problem := password_problem(password, email=email, name=email):
             raise Invalid(new_password=problem)
-        user_id = await self._whose(email)
+        user_id = await self._account_id(email)
         command = ResetByCode(
             user_id=user_id,
             code_hash=self._key.hash(user_id, Purpose.PASSWORD, code),
@@ -255,8 +256,8 @@ class CodeProcedures:
         if not checked.right:
             raise CodeInvalid()
 
-    async def _whose(self, email: str) -> UserId:
-        """Whose the address is; nobody's id if it is nobody's."""
+    async def _account_id(self, email: str) -> UserId:
+        """The id of the account with this address; an unused id if there is none."""
         return await find_account(self._pool, email) or UserId(self._runtime.new_id())
 
     def _require(self, channel: Channel) -> None:

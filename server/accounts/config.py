@@ -1,4 +1,4 @@
-"""The section of the configuration that accounts read."""
+"""The configuration of accounts."""
 
 from server.edge.config import ConfigError, Seconds, Section
 

@@ -1,4 +1,4 @@
-"""Addresses and numbers as people write them, brought into the one form that is kept."""
+"""Normalises e-mail addresses and phone numbers as users write them."""
 
 from collections.abc import Collection
 
@@ -9,9 +9,9 @@ from protocol.errors import Invalid
 
 
 def normal_email(text: str) -> str:
-    """Check an e-mail address and give its normal form; nothing is looked up. Raises: Invalid.
+    """Check an e-mail address and return its normal form, without a DNS lookup. Raises: Invalid.
 
-    Addresses under ``.test`` pass: they reach nobody, and demos need some.
+    Addresses under ``.test`` are accepted: no mail reaches them, and demos use them.
     """
     try:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized
@@ -20,7 +20,7 @@ def normal_email(text: str) -> str:
 
 
 def normal_phone(text: str) -> str:
-    """Check an international phone number and give it in E.164, like ``+4930901820``. Raises: Invalid."""
+    """Check an international phone number and return it in E.164, like ``+4930901820``. Raises: Invalid."""
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException as error:
@@ -31,5 +31,5 @@ def normal_phone(text: str) -> str:
 
 
 def is_in(number: str, *, countries: Collection[str]) -> bool:
-    """Whether a number in E.164 is of one of these countries, of any if none is named."""
+    """Whether a number in E.164 belongs to one of these countries; an empty collection allows all."""
     return not countries or phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) in countries

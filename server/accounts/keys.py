@@ -1,7 +1,7 @@
-"""The keys that sign access tokens: files of this node, made at the first start, and easily followed by new ones.
+"""The keys that sign access tokens: files of this node, made at the first start and rotated by adding files.
 
-A running server sees within seconds which files there are (``server.accounts.watch``). A new key is taken at once, and
-signs once it has settled: until then there is time to bring it to every node that has its own folder.
+A running server notices added and removed files within seconds (``server.accounts.watch``). A new key verifies at once
+and signs after SETTLE_S: until then there is time to copy it to every node that has its own folder.
 """
 
 import os
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 KEYS_MAX = 9_999
 
 
-#: A key that is so old signs in a running server.
+#: The age at which a new key starts to sign in a running server.
 SETTLE_S = 60.0
 
 
@@ -35,7 +35,7 @@ _PATTERN = "token-[0-9][0-9][0-9][0-9].pem"
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """One key that signs, and all those whose signatures are taken."""
+    """The key that signs, and all keys whose signatures are accepted."""
 
     key_id: str
     private: Ed25519PrivateKey
@@ -49,7 +49,7 @@ class KeyFile:
 
     path: Path
     key_id: str
-    #: Seconds since 1970: when the file came here.
+    #: When the file was written on this node, in seconds since 1970.
     made_at: float
     signs: bool
 
@@ -58,7 +58,7 @@ def load_keys(directory: Path, *, settle_s: float = 0.0, now: Callable[[], float
     """Read the keys, making the first one if there is none. Raises: UnusableKey.
 
     Args:
-        settle_s: how old a key must be to sign, unless none is.
+        settle_s: the age from which a key may sign; if no key is that old, the first one signs.
         now: seconds since 1970.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,26 +72,26 @@ def load_keys(directory: Path, *, settle_s: float = 0.0, now: Callable[[], float
 
 
 def list_keys(directory: Path, *, now: Callable[[], float] = time.time) -> list[KeyFile]:
-    """Tell which keys there are, and which one a running server signs with. Raises: UnusableKey."""
+    """List the keys, and which one a running server signs with. Raises: UnusableKey."""
     paths = sorted(directory.glob(_PATTERN))
     signing = _signing(paths, now() - SETTLE_S) if paths else None
     return [KeyFile(path, _id_of(_read(path)), path.stat().st_mtime, path == signing) for path in paths]
 
 
 def _signing(paths: Sequence[Path], settled_before: float) -> Path:
-    """The last of the settled keys; the first one if none has settled."""
+    """The newest settled key; the first one if none has settled."""
     settled = [path for path in paths if path.stat().st_mtime <= settled_before]
     return settled[-1] if settled else paths[0]
 
 
 def retire_key(directory: Path, name: str, *, valid_s: float, force: bool = False) -> None:
-    """Take a key away: its tokens hold no longer.
+    """Delete a key; the tokens that it signed are no longer valid.
 
     Args:
-        name: the file's, with or without its ending.
-        valid_s: how long a token holds. A key that may have signed one since is kept, unless forced.
+        name: the file's name, with or without its extension.
+        valid_s: lifetime of an access token. A key that may have signed an unexpired token is kept, unless forced.
 
-    Raises: UnusableKey if it signs, is not there, or is still needed.
+    Raises: UnusableKey if the key signs, does not exist, or is still needed.
     """
     keys = list_keys(directory)
     known = {key.path.stem: at for at, key in enumerate(keys)}
@@ -104,14 +104,14 @@ def retire_key(directory: Path, name: str, *, valid_s: float, force: bool = Fals
     if not force and followed_at is not None and followed_at + SETTLE_S + valid_s > time.time():
         wait_s = followed_at + SETTLE_S + valid_s - time.time()
         raise UnusableKey(
-            f"{keys[at].path}: tokens that it signed hold for up to {wait_s:.0f} s more; --force all the same"
+            f"{keys[at].path}: tokens that it signed are valid for up to {wait_s:.0f} s more; --force deletes it anyway"
         )
     keys[at].path.unlink()
     log.info("auth.key_retired", action="refuse_its_tokens", file=keys[at].path.name)
 
 
 def add_key(directory: Path) -> Path:
-    """Make a key; the older files verify until somebody retires them."""
+    """Make a key; the older ones verify until they are retired."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -123,7 +123,7 @@ def add_key(directory: Path) -> Path:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
-        if os.geteuid() == 0:  # whoever runs the server is to read it too
+        if os.geteuid() == 0:  # the account that runs the server must be able to read it
             owner = directory.stat()
             os.chown(draft, owner.st_uid, owner.st_gid)
         path = _link_next(directory, draft)
@@ -134,7 +134,7 @@ def add_key(directory: Path) -> Path:
 
 
 def _link_next(directory: Path, draft: str) -> Path:
-    """Give the draft the first free name; somebody else may be doing the same."""
+    """Give the draft the first free name; another process may add a key at the same time."""
     last = max((int(path.stem[-4:]) for path in directory.glob(_PATTERN)), default=0)
     for number in range(last + 1, KEYS_MAX + 1):
         path = directory / f"token-{number:04}.pem"
@@ -157,6 +157,6 @@ def _read(path: Path) -> Ed25519PrivateKey:
 
 
 def _id_of(key: Ed25519PrivateKey) -> str:
-    """Name a key by its public half, so that every node that has it calls it the same."""
+    """Derive the key's id from its public half, so that it is the same on every node."""
     digest = sha256(key.public_key().public_bytes_raw()).digest()
     return urlsafe_b64encode(digest[:12]).decode()

@@ -20,7 +20,7 @@ from server.edge.secret_file import load_secret
 
 @dataclass(frozen=True, kw_only=True)
 class AccountsPart(Part):
-    """The part, and the tokens that the transports verify."""
+    """The part, with the token service that the transports verify by."""
 
     tokens: TokenService
 
@@ -36,9 +36,9 @@ def open_accounts(
     """Open accounts. Raises: UnusableKey.
 
     Args:
-        channels: those that codes can go out by.
+        channels: the channels by which codes can be sent.
         wake: wakes the delivery workers of channels.
-        countries: whose phone numbers get codes; none for all.
+        countries: the countries whose phone numbers get codes; empty for all.
     """
     node = context.node
     keys = partial(load_keys, context.server.keys_dir, settle_s=SETTLE_S)
@@ -51,7 +51,7 @@ def open_accounts(
         passwords,
         CodeKey(load_secret(context.server.keys_dir / "codes.secret")),
         available=channels,
-        put=wake,
+        wake=wake,
         may_text=partial(is_in, countries=countries),
         attempts=attempts,
     )

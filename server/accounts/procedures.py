@@ -1,6 +1,6 @@
-"""Signing up, in and on: hashing and tokens, around commands to the user's actor.
+"""Sign-up, sign-in, refresh and role switch: hashing and tokens, around commands to the user's actor.
 
-No password and no token ever gets into a command: the actor sees hashes, and answers with a grant that holds no secret.
+No command contains a password or token: the actor gets hashes, and returns a grant without secrets.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,7 +36,7 @@ class Accounts:
     """The procedures of accounts.
 
     Args:
-        session_s: how long a session lives on without being refreshed.
+        session_s: how long a session lasts without being refreshed.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Accounts:
 
     @property
     def procedures(self) -> Mapping[type[Procedure], Handler]:
-        """What this answers, for the transports."""
+        """The handlers, for the transports."""
         return {
             Register: self.register,
             SignIn: self.sign_in,
@@ -68,15 +68,15 @@ class Accounts:
         }
 
     async def start(self) -> None:
-        """Hear what was taken away lately; to be awaited once events are heard, and before anybody is let in."""
+        """Load recent revocations; to be awaited after events are subscribed to and before requests are served."""
         since = self._runtime.clock.now() - timedelta(seconds=self._tokens.lifetime_s)
         self._tokens.restore(await load_taken_away(self._pool, since))
 
     async def register(self, procedure: Register, context: RequestContext) -> Tokens:
         """Make an account and sign in. Raises: Invalid, EmailTaken, Busy.
 
-        A retry under its Idempotency-Key finds the address taken by itself: with the same password it is answered by
-        signing in, since the tokens of the lost reply are kept nowhere.
+        A retry with the same Idempotency-Key finds its own account. If the password matches, it signs in, since the
+        tokens of the lost reply are not stored.
         """
         email = normal_email(procedure.email)
         name = " ".join(procedure.name.split())
@@ -103,12 +103,12 @@ class Accounts:
         """Sign in by password. Raises: Invalid, Unauthenticated, LimitReached, Busy."""
         stored = await self._authenticate(normal_email(procedure.email), procedure.password, context.address)
         if self._passwords.is_outdated(stored.password_hash):
-            with suppress(Busy):  # another sign-in will do
+            with suppress(Busy):  # a later sign-in does it
                 await self._rehash(stored, procedure.password)
         return await self._open_session(stored.user_id, procedure.device)
 
     async def refresh(self, procedure: Refresh, context: RequestContext) -> Tokens:
-        """Exchange a refresh token for the next one. Raises: Unauthenticated."""
+        """Exchange a refresh token for new tokens. Raises: Unauthenticated."""
         presented = parse_refresh_token(procedure.refresh_token)
         fresh, fresh_hash = make_refresh_token(presented.user_id, presented.session_id)
         command = RotateSession(
@@ -127,7 +127,7 @@ class Accounts:
         return await self._make_tokens(presented.user_id, rotated.grant, fresh)
 
     async def act_as(self, procedure: ActAs, context: RequestContext) -> Tokens:
-        """Act as something else; the refresh token stays. Raises: Unauthenticated, Forbidden, Invalid."""
+        """Switch the active role; the refresh token stays valid. Raises: Unauthenticated, Forbidden, Invalid."""
         principal = context.principal
         if principal is None or principal.session_id is None:
             raise Unauthenticated(reason="missing_token")
@@ -149,7 +149,7 @@ class Accounts:
             raise EmailTaken() from error
 
     async def _authenticate(self, email: str, password: str, address: str) -> StoredPassword:
-        """Hold a password against an account's, with the same work whether there is one or not.
+        """Check the password of an account; takes the same time whether the account exists or not.
 
         Raises: Unauthenticated, LimitReached, Busy.
         """

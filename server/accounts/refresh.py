@@ -1,4 +1,4 @@
-"""Refresh tokens: 256 random bits that only the client knows, with the ids that lead to their session."""
+"""Refresh tokens: 256 random bits that only the client keeps, with the ids of user and session."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
@@ -10,30 +10,30 @@ from uuid import UUID
 from protocol.errors import Unauthenticated
 from protocol.ids import SessionId, UserId
 
-#: Tells the token's kind to whoever finds one, such as a scanner for leaked secrets.
+#: Lets scanners for leaked secrets recognise the token.
 PREFIX = "gwr_"
 SECRET_BYTES = 32
 ID_BYTES = 16
 
 
 class RefreshToken(NamedTuple):
-    """A token taken apart."""
+    """A parsed token."""
 
     user_id: UserId
     session_id: SessionId
-    #: SHA-256 of the secret: all that the server keeps.
+    #: SHA-256 of the secret; the server stores only this.
     hash: bytes
 
 
 def make_refresh_token(user_id: UserId, session_id: SessionId) -> tuple[str, bytes]:
-    """Make a token; answers with it and with the hash to keep."""
+    """Make a token; returns it and the hash to store."""
     secret = token_bytes(SECRET_BYTES)
     body = urlsafe_b64encode(user_id.bytes + session_id.bytes + secret).rstrip(b"=").decode()
     return PREFIX + body, sha256(secret).digest()
 
 
 def parse_refresh_token(text: str) -> RefreshToken:
-    """Take a token apart; whether it holds, the user's actor knows. Raises: Unauthenticated."""
+    """Parse a token; the user's actor decides whether it is valid. Raises: Unauthenticated."""
     body = text.removeprefix(PREFIX)
     try:
         packed = urlsafe_b64decode(body + "=" * (-len(body) % 4))

@@ -1,4 +1,4 @@
-"""What was taken away lately: sessions, and rights out of roles, for as long as a token could still claim them."""
+"""Revoked sessions and roles, kept until the last access token that claims them has expired."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -15,16 +15,16 @@ Moment = tuple[float, float]
 
 
 class Revocations:
-    """Bounded, and forgetful: an entry goes when the last access token that it refuses has expired.
+    """A bounded set; an entry is dropped when the last access token that it refuses has expired.
 
-    It has expired when its time has passed on the wall clock and on the monotonic one: the first may jump there and
-    back, and the token would hold again. When there are more than fit, every token made so far is refused: clients
-    refresh, and nothing is let through.
+    A token counts as expired when its lifetime has passed on both the wall clock and the monotonic clock: if the wall
+    clock jumps ahead and back, the token would be valid again. When the set is full, all tokens issued so far are
+    refused, and clients refresh.
 
     Args:
-        lifetime_s: how long an access token holds.
+        lifetime_s: lifetime of an access token.
         now: seconds since 1970.
-        uptime: seconds on a clock that never jumps.
+        uptime: seconds of a monotonic clock.
     """
 
     def __init__(
@@ -39,39 +39,39 @@ class Revocations:
         self._now = now
         self._uptime = uptime
         self._entries_max = entries_max
-        #: What is refused → when it can be forgotten; oldest first.
+        #: Revoked session → when the entry can be dropped; oldest first.
         self._sessions: dict[SessionId, Moment] = {}
-        #: User → the lowest ``roles_version`` that is taken, and when that can be forgotten; oldest first.
-        self._floors: dict[UserId, tuple[int, Moment]] = {}
-        #: Tokens issued before are refused, all of them.
+        #: User → the lowest ``roles_version`` that is accepted, and when the entry can be dropped; oldest first.
+        self._min_roles_versions: dict[UserId, tuple[int, Moment]] = {}
+        #: All tokens issued before this are refused; seconds since 1970.
         self._refused_before = 0.0
 
     def add_session(self, session_id: SessionId) -> bool:
-        """Refuse a session's tokens from now on; answers whether that is news."""
+        """Refuse a session's tokens from now on; returns False if it was already revoked."""
         if session_id in self._sessions:
             return False
         self._make_room()
         self._sessions[session_id] = self._expiry()
         return True
 
-    def add_floor(self, user_id: UserId, roles_version: int) -> bool:
-        """Refuse a user's tokens of an earlier ``roles_version``; answers whether that is news."""
-        known, _ = self._floors.get(user_id, (-1, None))
+    def set_min_roles_version(self, user_id: UserId, roles_version: int) -> bool:
+        """Refuse a user's tokens of an earlier ``roles_version``; returns False if they are refused already."""
+        known, _ = self._min_roles_versions.get(user_id, (-1, None))
         if roles_version <= known:
             return False
         self._make_room()
-        self._floors.pop(user_id, None)
-        self._floors[user_id] = (roles_version, self._expiry())
+        self._min_roles_versions.pop(user_id, None)
+        self._min_roles_versions[user_id] = (roles_version, self._expiry())
         return True
 
     def has_session(self, session_id: SessionId) -> bool:
-        """Whether the session was taken away."""
+        """Whether the session was revoked."""
         return session_id in self._sessions
 
-    def outdates(self, user_id: UserId, roles_version: int, issued_at: float) -> bool:
-        """Whether a token claims more than its user may by now; its client is to refresh it."""
-        floor = self._floors.get(user_id)
-        return issued_at < self._refused_before or (floor is not None and roles_version < floor[0])
+    def invalidates(self, user_id: UserId, roles_version: int, issued_at: float) -> bool:
+        """Whether a token may claim rights that its user no longer has; its client has to refresh it."""
+        minimum = self._min_roles_versions.get(user_id)
+        return issued_at < self._refused_before or (minimum is not None and roles_version < minimum[0])
 
     def _expiry(self) -> Moment:
         return self._now() + self._lifetime_s, self._uptime() + self._lifetime_s
@@ -82,11 +82,11 @@ class Revocations:
     def _make_room(self) -> None:
         while self._sessions and self._is_over(next(iter(self._sessions.values()))):
             del self._sessions[next(iter(self._sessions))]
-        while self._floors and self._is_over(next(iter(self._floors.values()))[1]):
-            del self._floors[next(iter(self._floors))]
-        if len(self._sessions) + len(self._floors) >= self._entries_max:
+        while self._min_roles_versions and self._is_over(next(iter(self._min_roles_versions.values()))[1]):
+            del self._min_roles_versions[next(iter(self._min_roles_versions))]
+        if len(self._sessions) + len(self._min_roles_versions) >= self._entries_max:
             log.warning("auth.revocations_full", action="refuse_earlier_tokens", entries=self._entries_max)
             self._sessions.clear()
-            self._floors.clear()
-            # Tokens say the second of their making, rounded down.
+            self._min_roles_versions.clear()
+            # ``iat`` is in whole seconds, rounded down.
             self._refused_before = self._now() + 1

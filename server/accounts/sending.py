@@ -1,4 +1,4 @@
-"""Sending commands to users' actors, for procedures that hash or sign around them."""
+"""Sends commands to users' actors, for procedures that hash passwords or sign tokens."""
 
 from typing import TypeVar
 
@@ -15,9 +15,9 @@ S = TypeVar("S", bound=Struct)
 
 
 class UserActors:
-    """Speaks to the actors of users.
+    """Calls the actors of users.
 
-    ``key`` is the command's id, by which a retry is recognised; None: there is no retry.
+    ``key`` is the command's id, by which a retry is recognised; None if there are no retries.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -26,7 +26,7 @@ class UserActors:
     async def send(
         self, command: Command, user_id: UserId, principal: Principal = SYSTEM_PRINCIPAL, key: str | None = None
     ) -> bytes:
-        """Send a command; answers with the reply's JSON, or raises what stands in the way."""
+        """Send a command and return the reply as JSON. Raises the command's error."""
         to = Ref(Kind.USER, user_id)
         outcome = await self._runtime.call(command, to, principal, key=key)
         if outcome.error is not None:

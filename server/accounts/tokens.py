@@ -1,7 +1,7 @@
-"""Access tokens: made from what the user actor grants, and verified on every request in a microsecond or two.
+"""Access tokens: made from the user actor's grant, and verified on every request in one or two microseconds.
 
-A token is a JWT signed with Ed25519. Checking the signature costs some 100 µs, so verified tokens are remembered until
-they expire. What can change meanwhile is asked each time: is the session still there, may its user still act so?
+A token is a JWT signed with Ed25519. Checking the signature takes about 100 µs, so verified tokens are cached until
+they expire. Revocations of the session and of the user's roles are checked each time.
 """
 
 import time
@@ -26,12 +26,12 @@ from server.accounts.revocations import Revocations
 
 ISSUER = "guildwire"
 ALGORITHM = "EdDSA"
-#: What the library checks; the rest is a matter of types, and of our own clock.
+#: What the library checks; types are checked by ``Claims``, and times against our own clock.
 _CHECKS: Any = {"require": ["sub", "sid", "iat", "exp", "iss"], "verify_exp": False, "verify_iat": False}
 
 
 class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a token says, under the names of the wire."""
+    """The claims of a token, by their names on the wire."""
 
     iss: str
     sub: UserId
@@ -39,7 +39,7 @@ class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sid: SessionId
     role: Role
     roles: tuple[Role, ...]
-    #: The business acted for.
+    #: The acting business.
     biz: BusinessId | None = None
     #: Whether the user is a manager there.
     mgr: bool = False
@@ -50,7 +50,7 @@ class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Verified(Struct, frozen=True):
-    """A token whose signature holds."""
+    """The content of a token with a valid signature."""
 
     principal: Principal
     session_id: SessionId
@@ -64,8 +64,8 @@ class TokenService:
     """Issues and verifies the access tokens of this node.
 
     Args:
-        lifetime_s: how long a token holds; what is taken away is refused at once all the same.
-        now: seconds since 1970 by the wall clock, which development's skipped days do not move.
+        lifetime_s: how long a token is valid; a revoked one is refused at once.
+        now: seconds since 1970 by the wall clock, which the movable clock of development does not change.
     """
 
     def __init__(
@@ -84,23 +84,23 @@ class TokenService:
         self._cached_max = cached_max
         self._cache: dict[str, Verified] = {}
         self._revocations = Revocations(lifetime_s, now)
-        #: Told of every session that ended or was taken away: its sockets are to be closed.
+        #: Called for each session that ended or was revoked; its connections have to be closed.
         self.on_revoked: Callable[[UserId, SessionId], None] = lambda user_id, session_id: None
-        #: Told of every user who may less than before: the tokens of their sockets hold no longer.
-        self.on_outdated: Callable[[UserId], None] = lambda user_id: None
-        #: Told when a key was retired of which tokens still held: whoever came with one has to come again.
+        #: Called for each user whose roles changed; the tokens of their connections are no longer valid.
+        self.on_invalidated: Callable[[UserId], None] = lambda user_id: None
+        #: Called when a key with unexpired tokens was retired; connections have to reauthenticate.
         self.on_retired: Callable[[], None] = lambda: None
         #: Key id → when the last of its tokens that were seen here expires.
         self._needed_until: dict[str, float] = {}
-        self._hears: Mapping[type[Event], Callable[[UserId, Any], None]] = {
+        self._handlers: Mapping[type[Event], Callable[[UserId, Any], None]] = {
             SessionEnded: lambda user_id, event: self._revoke(user_id, event.session_id),
             SessionRevoked: lambda user_id, event: self._revoke(user_id, event.session_id),
-            RoleRevoked: lambda user_id, event: self._outdate(user_id, event.roles_version),
-            RoleGranted: lambda user_id, event: self._outdate(user_id, event.roles_version),
+            RoleRevoked: lambda user_id, event: self._invalidate(user_id, event.roles_version),
+            RoleGranted: lambda user_id, event: self._invalidate(user_id, event.roles_version),
         }
 
     def issue(self, user_id: UserId, grant: SessionGrant) -> str:
-        """Make the token for a grant of the user's actor."""
+        """Make the token for a grant by the user's actor."""
         issued_at = int(self._now())
         claims = Claims(
             iss=self._issuer,
@@ -118,14 +118,14 @@ class TokenService:
         return jwt.encode(payload, self._keys.private, algorithm=ALGORITHM, headers={"kid": self._keys.key_id})
 
     def verify(self, token: str) -> Principal:
-        """Say whom a token stands for. Raises: Unauthenticated with a ``reason``: expired, invalid or revoked.
+        """Return the principal of a token. Raises: Unauthenticated with a ``reason``: expired, invalid or revoked.
 
-        A token that claims more than its user may by now counts as expired: the client refreshes it.
+        A token issued before its user's roles changed counts as expired: the client refreshes it.
         """
         return self.read(token).principal
 
     def read(self, token: str) -> Verified:
-        """Like ``verify``, with the instant at which the token expires."""
+        """Like ``verify``, with the session and the instant at which the token expires."""
         verified = self._cache.get(token)
         if verified is None:
             verified = self._decode(token)
@@ -135,14 +135,15 @@ class TokenService:
                 self._cache[token] = verified
         if self._revocations.has_session(verified.session_id):
             raise Unauthenticated(reason="revoked")
-        outdated = self._revocations.outdates(verified.principal.user_id, verified.roles_version, verified.issued_at)
-        if outdated or verified.expires_at <= self._now():
+        user_id = verified.principal.user_id
+        invalidated = self._revocations.invalidates(user_id, verified.roles_version, verified.issued_at)
+        if invalidated or verified.expires_at <= self._now():
             self._cache.pop(token, None)
             raise Unauthenticated(reason="expired")
         return verified
 
     def use(self, keys: SigningKeys) -> None:
-        """Sign and verify with other keys from now on; tokens of those that are gone hold no longer."""
+        """Sign and verify with these keys from now on; tokens signed by removed keys are no longer valid."""
         retired = self._keys.public.keys() - keys.public.keys()
         self._keys = keys
         if not retired:
@@ -152,27 +153,27 @@ class TokenService:
             self.on_retired()
 
     def on_event(self, published: Published) -> None:
-        """Hear of a committed event of this node."""
+        """Apply a committed event of this node."""
         event = published.emitted.event
-        hears = self._hears.get(type(event))
-        if hears is not None:
-            hears(UserId(published.to.id), event)
+        handle = self._handlers.get(type(event))
+        if handle is not None:
+            handle(UserId(published.to.id), event)
 
     def restore(self, events: Sequence[tuple[UUID, Event]]) -> None:
-        """Hear what was taken away lately, by user, here before a restart or on another node; once known is no news."""
+        """Apply recent revocations, from before a restart or from other nodes; known ones have no effect."""
         for user_id, event in events:
-            self._hears[type(event)](UserId(user_id), event)
+            self._handlers[type(event)](UserId(user_id), event)
 
     def _revoke(self, user_id: UserId, session_id: SessionId) -> None:
         if self._revocations.add_session(session_id):
             self.on_revoked(user_id, session_id)
 
-    def _outdate(self, user_id: UserId, roles_version: int | None) -> None:
-        if roles_version is not None and self._revocations.add_floor(user_id, roles_version):
-            self.on_outdated(user_id)
+    def _invalidate(self, user_id: UserId, roles_version: int | None) -> None:
+        if roles_version is not None and self._revocations.set_min_roles_version(user_id, roles_version):
+            self.on_invalidated(user_id)
 
     def _decode(self, token: str) -> Verified:
-        """Check form, key, signature, issuer and types. Raises: Unauthenticated."""
+        """Check size, key, signature, issuer and types. Raises: Unauthenticated."""
         if len(token) > TOKEN_BYTES_MAX:
             raise Unauthenticated(reason="invalid")
         try:

@@ -1,7 +1,7 @@
-"""What changes outside of this process: sessions and rights that other nodes take away, and the files of the keys.
+"""Polls for changes from outside this process: revocations committed by other nodes, and the key files.
 
-Both are looked for every few seconds. Looking is cheap (one index of the journal, one folder; nothing to read as a
-rule) and needs nothing to be kept alive, so it is done instead of listening. What is known already is heard once.
+A poll is cheap (one index of the journal, one folder; as a rule there is nothing to read) and needs no connection to
+be kept alive, so it is preferred to LISTEN. A revocation that is loaded twice has no further effect.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import structlog
 
 from actors.runtime.clock import Clock
 from server.accounts.keys import SigningKeys
-from server.accounts.limits import LOOK_BACK_S, LOOK_EVERY_S
+from server.accounts.limits import POLL_EVERY_S, POLL_OVERLAP_S
 from server.accounts.tokens import TokenService
 from storage.database import Pool
 from storage.queries.user import load_taken_away
@@ -22,11 +22,11 @@ log = structlog.get_logger()
 
 
 class Watch:
-    """Looks at the journal and the keys every few seconds, and tells the tokens.
+    """Reads the journal and the key files every few seconds and updates the token service.
 
     Args:
-        load_keys: reads the keys as they are now. Raises: UnusableKey.
-        every_s: how long another node's revocation may go unnoticed.
+        load_keys: reads the key files. Raises: UnusableKey.
+        every_s: the interval, and so how long another node's revocation may go unnoticed.
     """
 
     def __init__(
@@ -36,40 +36,40 @@ class Watch:
         clock: Clock,
         load_keys: Callable[[], SigningKeys],
         *,
-        every_s: float = LOOK_EVERY_S,
+        every_s: float = POLL_EVERY_S,
     ) -> None:
         self._pool = pool
         self._tokens = tokens
         self._clock = clock
         self._load_keys = load_keys
         self._every_s = every_s
-        self._looked_at: datetime = clock.now()
+        self._polled_at: datetime = clock.now()
         self.task = Supervised("auth watch", self._watch)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start polling."""
         self.task.start()
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop polling."""
         await self.task.stop()
 
-    async def look(self) -> None:
-        """Hear of what was taken away since the last look, and somewhat before: clocks and commits differ."""
+    async def poll_revocations(self) -> None:
+        """Load revocations since the last poll, with an overlap for clock skew and slow commits."""
         now = self._clock.now()
-        since = self._looked_at - timedelta(seconds=LOOK_BACK_S)
+        since = self._polled_at - timedelta(seconds=POLL_OVERLAP_S)
         self._tokens.restore(await load_taken_away(self._pool, since))
-        self._looked_at = now
+        self._polled_at = now
 
-    async def look_at_keys(self) -> None:
-        """Use the keys that are there now. Raises: UnusableKey; then those from before stay in use."""
+    async def poll_keys(self) -> None:
+        """Load the key files. Raises: UnusableKey; the previous keys then stay in use."""
         self._tokens.use(self._load_keys())
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            for look in (self.look_at_keys, self.look):
+            for poll in (self.poll_keys, self.poll_revocations):
                 try:
-                    await look()
+                    await poll()
                 except Exception as error:
                     log.warning("auth.watch_failed", action="look_again", error=repr(error))

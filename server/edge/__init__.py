@@ -1,1 +1,1 @@
-"""What both transports share: decoding, guards, rates, addresses, refusals in words."""
+"""What REST and live share: decoding, guards, rate limits, client addresses, error responses."""

@@ -1,7 +1,7 @@
-"""The base of the configuration's sections, and the sections that every part may read.
+"""The base class of configuration sections, and the sections that every part may read.
 
-A section is one table of config.toml. Each concern declares its own in its ``config.py``; ``server.app.config``
-composes and loads them.
+A section is one table of config.toml. Each part declares its own in its ``config.py``; ``server.app.config`` composes
+and loads them.
 """
 
 from ipaddress import ip_address, ip_network
@@ -16,30 +16,30 @@ HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$")]
 
 
 class ConfigError(Exception):
-    """The configuration does not fit; the message names the key."""
+    """The configuration is invalid; the message names the key."""
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One table of config.toml."""
 
     def check(self) -> None:
-        """Check what the type of a single key cannot say. Raises: ConfigError."""
+        """Check what the types of single keys cannot express. Raises: ConfigError."""
 
 
 class ServerConfig(Section, frozen=True, kw_only=True):
     """[server]: where it listens and keeps its files."""
 
     host: str = "127.0.0.1"
-    #: 0 takes a free one, which is printed and written to ``<data_dir>/running.json``.
+    #: 0 takes a free port, which is printed and written to ``<data_dir>/running.json``.
     port: Port = 8080
     data_dir: str = "var"
-    #: How the outside reaches the server; empty: http://host:port.
+    #: The address under which clients reach the server; empty: http://host:port.
     public_url: HttpUrl = ""
-    #: Origins whose scripts may call and connect; ``*`` for all. The server's own address always may.
+    #: Origins whose scripts may call and connect; ``*`` for all. The server's own origin is always allowed.
     allowed_origins: tuple[str, ...] = ()
-    #: Networks whose X-Forwarded-For is believed.
+    #: Networks whose X-Forwarded-For is trusted.
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    #: How long open requests and sockets may take to finish when the server stops.
+    #: How long open requests and connections may take to finish when the server stops.
     drain_s: Seconds = 10
 
     @property
@@ -65,10 +65,10 @@ class ServerConfig(Section, frozen=True, kw_only=True):
 
 
 class LimitsConfig(Section, frozen=True, kw_only=True):
-    """[limits]: sustained rates, of which four seconds' worth may come at once, and numbers of connections."""
+    """[limits]: sustained rates, each with a burst of four seconds' worth, and numbers of connections."""
 
     commands_per_s: Annotated[float, Meta(gt=0)] = 50.0
-    #: Whether commands that declare a rate of their own, as bookings and messages do, are held to it.
+    #: Whether the rates that single commands declare, such as those of bookings and messages, are enforced.
     command_rates: bool = True
     queries_per_s: Annotated[float, Meta(gt=0)] = 100.0
     requests_per_address_per_s: Annotated[float, Meta(gt=0)] = 200.0
@@ -79,11 +79,11 @@ class LimitsConfig(Section, frozen=True, kw_only=True):
 
 
 class DevConfig(Section, frozen=True, kw_only=True):
-    """[dev]: demo data, sandbox gateway, the movable clock. Never on a public address."""
+    """[dev]: demo data, sandbox payment gateway, movable clock. Never on a public address."""
 
     enabled: bool = False
     demo_data: bool = True
-    #: Says that you know what you do when the host is not loopback.
+    #: Confirms that development mode is intended although the host is not loopback.
     allow_non_loopback: bool = False
 
 

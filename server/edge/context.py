@@ -1,4 +1,4 @@
-"""What a procedure knows of the request that it serves, beside its own struct."""
+"""What a procedure gets of its request, beside its own struct."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from protocol.roles import Principal
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One REST request, as far as a procedure may care."""
+    """One REST request, as a procedure sees it."""
 
-    #: None for a public procedure that is called without a token, or with one that does not hold.
+    #: None for a public procedure that was called without a valid token.
     principal: Principal | None
-    #: The client's address, behind trusted proxies too.
+    #: The client's address, also behind trusted proxies.
     address: str
     user_agent: str
-    #: The texts' language that the client asks for, of those that there are.
+    #: The client's preferred language among those supported.
     language: str
     request_id: str
     #: The Idempotency-Key, if the client gave one.

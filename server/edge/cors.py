@@ -1,11 +1,11 @@
-"""Which origins may call from a browser, and the headers that keep browsers careful."""
+"""CORS: which origins may call from a browser; and the security headers of every response."""
 
 from collections.abc import Iterable, Sequence
 
 from aiohttp.web import Response, StreamResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 
-#: How long a browser may remember a preflight's answer.
+#: How long a browser may cache a preflight response.
 PREFLIGHT_MAX_AGE_S = 3_600
 ANY_ORIGIN = "*"
 
@@ -16,7 +16,7 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-#: Also, where the outside speaks TLS.
+#: Added if clients reach the server by TLS.
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 
 _ALLOWED_HEADERS = (
@@ -29,7 +29,7 @@ _EXPOSED_HEADERS = (
 
 
 class Cors:
-    """The allow-list of origins. Access tokens travel in a header, so cookies are never allowed along.
+    """The allow-list of origins. Access tokens are sent in a header, so credentials are never allowed.
 
     Args:
         allowed_origins: like ``https://app.example.com``; ``*`` allows all.
@@ -39,11 +39,11 @@ class Cors:
         self._allowed = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
 
     def allows(self, origin: str) -> bool:
-        """Whether scripts of that origin may read answers."""
+        """Whether scripts of that origin may read responses."""
         return ANY_ORIGIN in self._allowed or origin.lower() in self._allowed
 
     def mark(self, response: StreamResponse, origin: str) -> None:
-        """Let scripts of the origin read this response, if they may."""
+        """Add the headers that let scripts of an allowed origin read this response."""
         response.headers.add("Vary", "Origin")
         if self.allows(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
@@ -51,10 +51,10 @@ class Cors:
 
 
 def options_response(headers: CIMultiDictProxy[str], methods: Sequence[str]) -> Response:
-    """Answer OPTIONS, which asks for a preflight or just what there is; ``Cors.mark`` completes it."""
-    answer = CIMultiDict({"Allow": ", ".join(methods)})
+    """Build the response to OPTIONS, preflight or not; ``Cors.mark`` completes it."""
+    allowed = CIMultiDict({"Allow": ", ".join(methods)})
     if "Access-Control-Request-Method" in headers:
-        answer["Access-Control-Allow-Methods"] = ", ".join(methods)
-        answer["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
-        answer["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE_S)
-    return Response(status=204, headers=answer)
+        allowed["Access-Control-Allow-Methods"] = ", ".join(methods)
+        allowed["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+        allowed["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE_S)
+    return Response(status=204, headers=allowed)

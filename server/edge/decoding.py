@@ -1,4 +1,4 @@
-"""From bytes to declared structs: bodies, query strings and path parameters, every misfit named by its field.
+"""Decodes bodies, query strings and path parameters into declared structs; every error names its field.
 
 Malformed  400  not JSON, not UTF-8, nested too deep
 Invalid    422  JSON of the wrong shape; ``fields`` maps a path to ``missing``, ``unknown_field``, ``wrong_type`` …
@@ -37,14 +37,14 @@ _LIST_TYPES = (
 
 
 def decode_json(decode: Callable[[bytes], T], body: bytes, prefix: str = "") -> T:
-    """Decode and check a body. ``prefix`` goes before the paths of problems. Raises: Malformed, Invalid."""
+    """Decode and check a body; ``prefix`` is put before the paths of errors. Raises: Malformed, Invalid."""
     try:
         value = decode(body)
         check(value)
     except Unfit as unfit:
         raise invalid({join(prefix, unfit.path): unfit.problem}) from None
     except ValidationError as error:
-        raise misfit(error, prefix) from None
+        raise as_invalid(error, prefix) from None
     except DecodeError as error:
         raise _diagnosis(body, str(error), prefix) from None
     except UnicodeDecodeError:
@@ -55,7 +55,7 @@ def decode_json(decode: Callable[[bytes], T], body: bytes, prefix: str = "") -> 
 
 
 def _diagnosis(body: bytes, message: str, prefix: str) -> Rejected:
-    """Tell text that JSON may not hold (half a surrogate pair, a raw control character) from what is no JSON at all."""
+    """Distinguish invalid text in JSON (a lone surrogate, a raw control character) from what is not JSON at all."""
     try:
         check(json.loads(body, strict=False))
     except Unfit as unfit:
@@ -68,7 +68,7 @@ def _diagnosis(body: bytes, message: str, prefix: str) -> Rejected:
     return error
 
 
-#: The beginning of msgspec's message → our code. The first that fits wins.
+#: The beginning of msgspec's message → our code. The first match wins.
 _PROBLEMS = (
     ("Object missing required field", "missing"),
     ("Object contains unknown field", "unknown_field"),
@@ -79,7 +79,7 @@ _PROBLEMS = (
     ("Number out of range", "out_of_range"),
     ("Timestamp is out of range", "out_of_range"),
 )
-#: What stands behind "Expected `type`" in msgspec's message → our code.
+#: What follows "Expected `type`" in msgspec's message → our code.
 _EXPECTATIONS = (
     (", got", "wrong_type"),
     (" of length <", "too_long"),
@@ -91,12 +91,12 @@ _EXPECTATIONS = (
     (" <", "too_large"),
     (" >", "too_small"),
 )
-#: How msgspec says that it means a key of the object whose path follows.
+#: How msgspec marks an error in a key of the object whose path follows.
 _OF_KEY = "key` in `"
 
 
-def misfit(error: ValidationError, prefix: str = "") -> Invalid:
-    """Turn msgspec's complaint into ours: a path and a stable code; its words become a note."""
+def as_invalid(error: ValidationError, prefix: str = "") -> Invalid:
+    """Convert msgspec's error into ours: a path and a stable code; its message becomes a note."""
     text, at, where = str(error).rpartition(" - at `")
     if not at:
         text, where = where, ""
@@ -128,14 +128,14 @@ def _problem(text: str, cause: BaseException | None) -> str:
 class BodyDecoder:
     """Makes the declared struct of one route from a JSON body and the path's parameters.
 
-    Without parameters the body is decoded straight into the struct. Parameters are put behind the body's own members
-    before that: the last one of a name counts, so no body can overrule its URL.
+    Without parameters the body is decoded straight into the struct. Otherwise the parameters are first appended to the
+    body's members: the last member of a name counts, so a body cannot override its URL.
     """
 
     def __init__(self, declared: type[Struct], route: Route) -> None:
         self.target: type[Struct] = route.wire or declared
         self._params = _param_writers(self.target, route)
-        #: The struct that the body alone fills.
+        #: The struct without the path's parameters.
         self.body: type[Struct] = _without(self.target, frozenset(route.params)) if self._params else self.target
         self._decode = msgspec.json.Decoder(self.target).decode
         self._decode_alone = msgspec.json.Decoder(self.body).decode
@@ -146,18 +146,18 @@ class BodyDecoder:
             return _unwired(decode_json(self._decode, body, prefix))
         for name, _ in self._params:
             if name in body:
-                # Perhaps only in some text: the struct without parameters tells.
+                # It may only be part of a text: the struct without parameters refuses it as a member.
                 decode_json(self._decode_alone, body, prefix)
         try:
             value = decode_json(self._decode, self._completed(body, params), prefix)
         except Rejected:
-            # What is wrong with the body itself comes first.
+            # Errors in the body itself come first.
             decode_json(self._decode_alone, body, prefix)
             raise
         return _unwired(value)
 
     def _completed(self, body: bytes, params: Params) -> bytes:
-        """Put the path's parameters behind the members of the body's object."""
+        """Append the path's parameters to the members of the body's object."""
         body = body.rstrip(_JSON_SPACE)
         if not body.endswith(b"}"):
             return body
@@ -189,9 +189,11 @@ class QueryDecoder:
         try:
             value = msgspec.convert(values, self.target, strict=False)
         except ValidationError as error:
-            raise misfit(error) from None
+            raise as_invalid(error) from None
         for name in values:
-            if getattr(value, self._attributes[name]) is None:  # the word null: left out is the only null of a URL
+            if (
+                getattr(value, self._attributes[name]) is None
+            ):  # the text "null": in a URL, null is only expressed by leaving out
                 raise invalid({name: "bad_format"})
         guard(value)
         return _unwired(value)
@@ -213,7 +215,7 @@ class QueryDecoder:
 
 
 def unescaped(raw: str) -> str:
-    """Undo the percent signs of one path segment. Raises: Malformed."""
+    """Percent-decode one path segment. Raises: Malformed."""
     if "%" not in raw:
         return raw
     try:
@@ -223,7 +225,7 @@ def unescaped(raw: str) -> str:
 
 
 def _param_writers(target: type[Struct], route: Route) -> list[tuple[bytes, Callable[[str], bytes]]]:
-    """Each parameter's name in JSON, and what turns its text in the URL into JSON."""
+    """Each parameter's name in JSON, and the function that turns its text in the URL into JSON."""
     known = {info.name: info for info in fields(target)}
     for name in route.params:
         assert name in known, f"{route.method} {route.path}: {target.__name__} has no field {name}"
@@ -232,7 +234,7 @@ def _param_writers(target: type[Struct], route: Route) -> list[tuple[bytes, Call
 
 
 def _param_writer(info: FieldInfo) -> Callable[[str], bytes]:
-    """Most types read themselves from a JSON string, ids first of all; numbers and truth values do not."""
+    """Most types, such as ids, are decoded from a JSON string; numbers and booleans are not."""
     if not isinstance(msgspec.inspect.type_info(info.type), _NOT_FROM_TEXT):
         return lambda raw: _encode(raw if "%" not in raw else unescaped(raw))
 
@@ -240,14 +242,14 @@ def _param_writer(info: FieldInfo) -> Callable[[str], bytes]:
         try:
             return _encode(msgspec.convert(unescaped(raw), info.type, strict=False))
         except ValidationError as error:
-            raise misfit(error, info.encode_name) from None
+            raise as_invalid(error, info.encode_name) from None
 
     return write
 
 
 @cache
 def _without(target: type[Struct], names: frozenset[str]) -> type[Struct]:
-    """The struct without some of its fields, as strict as it."""
+    """The struct without some of its fields, just as strict."""
     kept = [info for info in fields(target) if info.name not in names]
     return msgspec.defstruct(
         f"{target.__name__}Body",
@@ -270,7 +272,7 @@ def _definition(info: FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
 
 
 def _unwired(value: Any) -> Any:
-    """Turn an app's own shape into the declared struct, which may refuse it as well. Raises: Invalid."""
+    """Convert an app's own wire struct into the declared one, which may refuse it too. Raises: Invalid."""
     if not isinstance(value, Wire):
         return value
     try:
@@ -293,7 +295,7 @@ def _is_list(kind: Any) -> bool:
 
 
 def command_id(text: str | None, name: str = "Idempotency-Key") -> str | None:
-    """Check a command id of the client's choice: 1 to 128 visible ASCII characters. Raises: Invalid."""
+    """Check a command id chosen by the client: 1 to 128 visible ASCII characters. Raises: Invalid."""
     if text is not None and not is_token(text, COMMAND_ID_MAX):
         raise invalid({name: "bad_format"}, note=f"1 to {COMMAND_ID_MAX} visible ASCII characters")
     return text
@@ -312,5 +314,5 @@ def expected_version(text: str | None) -> int | None:
 
 
 def is_token(text: str, length_max: int) -> bool:
-    """Whether the text is short, and nothing but visible ASCII."""
+    """Whether the text is within the length and consists of visible ASCII only."""
     return 0 < len(text) <= length_max and text.isascii() and text.isprintable() and " " not in text

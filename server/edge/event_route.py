@@ -1,4 +1,4 @@
-"""How a client asks for its events: the routes and media types that the transports and their documents share."""
+"""Routes and media types for receiving events, shared by the transports and their API documents."""
 
 SOCKET_PATH = "/v1/socket"
 EVENTS_PATH = "/v1/events"
@@ -6,5 +6,5 @@ EVENTS_PATH = "/v1/events"
 STREAM_TYPE = "text/event-stream"
 #: A page of events, by long polling.
 JSON_TYPE = "application/json"
-#: The cursor of a client that reconnects to an event stream; goes before ``since``.
+#: The cursor of a client that reconnects to an event stream; takes precedence over ``since``.
 LAST_EVENT_ID = "Last-Event-ID"

@@ -1,4 +1,4 @@
-"""One request and its answer, as every handler may see it."""
+"""The context of one HTTP request, for every handler."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -13,9 +13,9 @@ class Exchange:
 
     def __init__(self, request_id: str, address: str, mark: Callable[[BaseRequest, StreamResponse], None]) -> None:
         self.request_id = request_id
-        #: The client's address, behind trusted proxies too.
+        #: The client's address, also behind trusted proxies.
         self.address = address
-        #: The path's parameters by name, percent signs undone; for plain handlers only.
+        #: The path's parameters by name, percent-decoded; for plain handlers only.
         self.path_params: Mapping[str, str] = {}
         self._mark = mark
 

@@ -1,7 +1,7 @@
-"""What no declared type can say: text without control characters, numbers and instants that the database can hold.
+"""Checks that declared types cannot express: no control characters; numbers and instants that the database can store.
 
-Runs over a decoded struct of any shape, so JSON, MessagePack and query strings are held to the same. A problem is a
-stable code; ``path`` names the field as it is called on the wire.
+They run over any decoded struct, so JSON, MessagePack and query strings follow the same rules. A problem is a stable
+code; ``path`` names the field by its name on the wire.
 """
 
 import math
@@ -31,7 +31,7 @@ TEXT_PROBLEMS = ("control_character", "lone_surrogate")
 
 
 class Unfit(Exception):
-    """A value that does not fit; ``path`` grows as the error leaves the structure."""
+    """A value that is not acceptable; ``path`` grows as the error leaves the structure."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -39,13 +39,13 @@ class Unfit(Exception):
         self.path = ""
 
     def within(self, step: str) -> "Unfit":
-        """Say that the value sits under this field or index."""
+        """Prepend the field or index that contains the value."""
         self.path = f"{step}{self.path}" if self.path[:1] in ("", "[") else f"{step}.{self.path}"
         return self
 
 
 def check(value: Any) -> None:
-    """Raise Unfit for the first value in there that must not come in. Raises also: RecursionError."""
+    """Raise Unfit for the first value inside that is not acceptable. Raises also: RecursionError."""
     inner = _checks.get(type(value), _unknown)
     if inner is not None:
         inner(value)
@@ -60,10 +60,10 @@ def guard(value: Any, prefix: str = "") -> None:
 
 
 def invalid(problems: dict[str, str], note: str = "") -> Invalid:
-    """Make the error from paths, which the client may have chosen (no keyword arguments, then).
+    """Make the error from problems by path; not keyword arguments, since the client may have chosen the paths.
 
     Args:
-        note: a sentence for whoever debugs the client; the problem's detail.
+        note: a sentence for the client's developer; becomes part of the problem's detail.
     """
     error = Invalid()
     error.fields.update({clean(path): problem for path, problem in problems.items()})
@@ -73,7 +73,7 @@ def invalid(problems: dict[str, str], note: str = "") -> Invalid:
 
 
 def clean(text: str, length_max: int = ECHO_MAX) -> str:
-    """Shorten the client's own words, and take out what must not be repeated."""
+    """Shorten text from the client and replace characters that must not be echoed."""
     return _UNFIT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text[:length_max])
 
 
@@ -85,7 +85,7 @@ def join(prefix: str, path: str) -> str:
 
 
 def _text(value: str) -> None:
-    # Asking for printable text is one pass in C; only odd text is looked at closely.
+    # isprintable() is one pass in C; only text that fails it is searched.
     if not value.isprintable() and (found := _UNFIT_TEXT.search(value)):
         raise Unfit(TEXT_PROBLEMS[found[0] >= "\ud800"])
 
@@ -130,7 +130,7 @@ def _mapping(values: dict[Any, Any]) -> None:
 
 
 def _unknown(value: Any) -> None:
-    """Learn how to check a type that was not met before."""
+    """Register the check of a type that was not met before."""
     kind = type(value)
     _checks[kind] = _of_struct(kind) if isinstance(value, Struct) else None
     check(value)
@@ -152,7 +152,7 @@ def _of_struct(kind: type[Struct]) -> Callable[[Any], None]:
     return members_of
 
 
-#: How values of a type are checked; None: anything goes. Grows by the structs and enums of the catalogue.
+#: Type → its check; None: any value is acceptable. Grows by the structs and enums of the registry.
 _checks: dict[type, Callable[[Any], None] | None] = {
     str: _text,
     int: _int,

@@ -1,8 +1,4 @@
-"""What stands behind a route: a command to an actor, a query to the tables, or a procedure of the server.
-
-Each endpoint admits the caller, decodes, lets the work be done, and turns what came of it into a response. Refusals are
-raised; ``server.rest.app`` renders them.
-"""
+"""The types of handlers that parts of the server offer."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,5 +18,5 @@ ProcedureHandler = Callable[[Any, RequestContext], Awaitable[Struct | StreamResp
 PlainHandler = Callable[[BaseRequest], Awaitable[StreamResponse]]
 
 
-#: Complete, so that the supervisor has nothing left to add one by one.
+#: Includes the security headers, so that ``HttpApp`` does not have to add them one by one.
 JSON_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store", **SECURITY_HEADERS}

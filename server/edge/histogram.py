@@ -1,15 +1,15 @@
-"""Metrics in Prometheus's text format; counted where things happen, read by ``GET /metrics``."""
+"""A histogram for Prometheus, and the buckets in use."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 
 from prometheus_client.core import HistogramMetricFamily
 
-#: Seconds. A command is a commit: from half a millisecond to what a person notices.
+#: Seconds of a command or commit: from half a millisecond to a noticeable delay.
 LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-#: Seconds. A timer is late from a scheduler's tick to a restart.
+#: Seconds by which a timer is late: from a scheduler's tick to a restart.
 LATENESS_BUCKETS_S = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 3600.0)
 
 
@@ -17,7 +17,7 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Histogram:
-    """A histogram that costs a fraction of a microsecond to fill: one thread, no locks, summed up when it is read."""
+    """A histogram for one thread: an observation takes a fraction of a microsecond; sums are built when it is read."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
@@ -32,7 +32,7 @@ class Histogram:
         self._sum += value
 
     def show(self, family: HistogramMetricFamily, labels: Sequence[str] = ()) -> None:
-        """Add it to a metric, the buckets cumulative as Prometheus wants them."""
+        """Add the histogram to a metric family, with cumulative buckets."""
         total = 0
         buckets: list[tuple[str, float]] = []
         for bound, count in zip([*map(str, self._bounds), "+Inf"], self._counts, strict=True):

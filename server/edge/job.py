@@ -1,8 +1,8 @@
 """A background job, as a part of the server declares it; ``server.ops.jobs`` runs it on one node at a time.
 
 A job is one line: ``Job("trim_inboxes", nightly, run)``, where ``run`` takes the time of the domain's clock and returns
-what it did, by name: ``{"rows": 412}``. A run may be cut anywhere, and may overlap with another node's: it works in
-small transactions, and the next run continues where it stopped.
+counts of what it did: ``{"rows": 412}``. A run may be cancelled at any point and may overlap with another node's: it
+works in small transactions, and the next run continues where it stopped.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,12 +11,12 @@ from datetime import UTC, datetime, time, timedelta
 
 from storage.database import Pool
 
-#: A daily job that failed is run again after this.
+#: Delay before a failed daily job is run again.
 FAILED_RETRY_S = 1800.0
-#: One run; more is cut, and counts as failed.
+#: A run that takes longer is cancelled and counts as failed.
 RUN_MAX_S = 7200.0
 
-#: What a run did, by name.
+#: What a run did: name → count.
 Counts = Mapping[str, int]
 Run = Callable[[datetime], Awaitable[Counts]]
 
@@ -36,13 +36,13 @@ class Daily:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Every so many seconds, counted from the epoch."""
+    """At a fixed interval in seconds, counted from 1970."""
 
     seconds: int
 
     @property
     def retry_s(self) -> float:
-        """It comes soon enough again."""
+        """None: the next run comes soon enough."""
         return 0.0
 
     def latest(self, now: datetime) -> datetime:
@@ -55,20 +55,20 @@ class Job:
     """One job.
 
     Args:
-        run: gets now, by the domain's clock; answers what it did.
-        time_max_s: a run that takes longer is cut.
-        tell: told when it last succeeded on any node, and what it did; without it that is counted on /metrics.
+        run: gets the time by the domain's clock; returns counts of what it did.
+        time_max_s: a run that takes longer is cancelled.
+        on_success: called with the time and counts of the last success on any node; if None, they are on /metrics.
     """
 
     name: str
     when: Daily | Every
     run: Run
     time_max_s: float = RUN_MAX_S
-    tell: Callable[[datetime, Counts], None] | None = None
+    on_success: Callable[[datetime, Counts], None] | None = None
 
 
 def removing(pool: Pool, kept: timedelta, remove: Callable[[Pool, datetime], Awaitable[int]]) -> Run:
-    """Make the run of a job that deletes, or archives, rows older than ``kept``."""
+    """Make the run of a job that deletes or archives rows older than ``kept``."""
 
     async def run(now: datetime) -> Counts:
         return {"rows": await remove(pool, now - kept)}

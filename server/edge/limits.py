@@ -1,10 +1,10 @@
-"""The bounds of the HTTP transport, and the rate limits that it shares with the WebSocket."""
+"""The limits of the HTTP transport."""
 
-#: A command's body.
+#: Size of a command's body.
 BODY_BYTES_MAX = 64 * 1024
 
 
-#: How long a client may take to send a body that did not come with its headers.
+#: How long a client may take to send the body after the headers.
 BODY_TIMEOUT_S = 20.0
 
 
@@ -19,25 +19,25 @@ HEADERS_MAX = 64
 QUERY_FIELDS_MAX = 64
 
 
-#: A connection that asks nothing is closed after this; longer than common proxies keep theirs.
+#: An idle connection is closed after this; longer than common proxies keep theirs.
 KEEP_ALIVE_S = 75.0
 
 
-#: How long the rest of a refused body is read away before the connection is closed.
+#: How long the rest of a refused body is read and dropped before the connection is closed.
 LINGER_S = 5.0
 
 
-#: A command id, the same over REST and WebSocket.
+#: Length of a command id, the same over REST and WebSocket.
 COMMAND_ID_MAX = 128
 
 
-#: A request id or trace context that is echoed.
+#: Length of a request id or trace context that is echoed.
 TRACE_HEADER_MAX = 128
 
 
-#: A field name of the client's own making, as far as an error repeats it.
+#: How much of a field name sent by the client an error repeats.
 ECHO_MAX = 100
 
 
-#: Forwarding hops of a request that are looked at.
+#: Forwarding hops of a request that are evaluated.
 HOPS_MAX = 16

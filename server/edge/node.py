@@ -1,4 +1,4 @@
-"""One node without its edges: the database, the committers, the actors' runtime and the agenda.
+"""One node without its transports: the database, the committers, the actors' runtime and the agenda.
 
 ``server.app.node`` opens it; the parts of the server, the demo data and the benchmarks use it.
 """
@@ -21,12 +21,12 @@ from storage.supervision import Supervised
 
 
 class Committers:
-    """Several committers; an actor always goes to the same one, so that its decisions keep their order."""
+    """Several committers; an actor always uses the same one, so that its decisions keep their order."""
 
     def __init__(self, committers: Sequence[Committer]) -> None:
         self._all = committers
         #: Queues a decision. Raises: Busy.
-        self.submit = committers[0].submit if len(committers) == 1 else self._submit_to_its_own
+        self.submit = committers[0].submit if len(committers) == 1 else self._submit_by_actor
 
     @property
     def tasks(self) -> list[Supervised]:
@@ -38,13 +38,13 @@ class Committers:
         """Decisions that wait for their batch."""
         return sum(committer.queued for committer in self._all)
 
-    def _submit_to_its_own(self, decision: Decision, done: Callable[[Committed], None]) -> None:
+    def _submit_by_actor(self, decision: Decision, done: Callable[[Committed], None]) -> None:
         self._all[hash(decision.to) % len(self._all)].submit(decision, done)
 
 
 @dataclass(slots=True)
 class Node:
-    """What the edges need. ``listeners`` hear of each committed event, in the order of their commits."""
+    """What the transports need. ``listeners`` are called with each committed event, in the order of commits."""
 
     dsn: str
     pool: Pool
@@ -55,24 +55,24 @@ class Node:
     sources: Sources
     metrics: Metrics
     listeners: list[Callable[[Published], None]] = field(default_factory=list)
-    #: Loops without which the node does not do its work; ``/ready`` names those that are dead.
+    #: Loops that the node needs for its work; ``/ready`` names those that have failed.
     tasks: list[Supervised] = field(default_factory=list)
     #: Called when the clock was moved.
     time_moved: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def publish(self, published: Published) -> None:
-        """Tell everybody on this node of a committed event."""
+        """Pass a committed event to all listeners of this node."""
         self.metrics.events += 1
         for listener in self.listeners:
             listener(published)
 
     def dead(self) -> list[str]:
-        """Names of the supervised loops that do not work now."""
+        """Names of the supervised loops that are failing."""
         loops = (*self.committers.tasks, *self.agenda.watches, *self.tasks)
         return [loop.name for loop in loops if loop.failure is not None]
 
     async def advance(self, by: timedelta) -> None:
-        """Let the domain's time pass at once: whatever falls due until then fires."""
+        """Move the domain's clock forward; timers that become due fire."""
         self.clock.advance(by)
         await self.agenda.time_moved()
         for listener in self.time_moved:

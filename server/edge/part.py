@@ -1,7 +1,7 @@
-"""What each concern gives the server: one part, opened with a context.
+"""A part of the server: what one concern offers, opened with a context.
 
-``server.app.bootstrap`` opens the parts one after the other, puts together what they offer, starts them in that order,
-and stops them in the reverse one. What a part needs of another one its opener takes as an argument.
+``server.app.bootstrap`` opens the parts one after the other, composes what they offer, starts them in that order, and
+stops them in the reverse one. If a part needs another one, its opener takes it as an argument.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ class Context:
     server: ServerConfig
     dev: DevConfig
     limiters: Limiters
-    #: When jobs run that run once a night.
+    #: When nightly jobs run.
     nightly: Daily
     version: str
 
@@ -41,7 +41,7 @@ async def _nothing() -> None:
 
 
 def _ignore(url: str) -> None:
-    """Most parts do not care where the server listens."""
+    """Most parts do not need the server's address."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Part:
     #: Plain handlers beside those of commands, queries and procedures.
     routes: Mapping[RouteKey, PlainHandler] = field(default_factory=dict)
     procedures: Mapping[type[Procedure], ProcedureHandler] = field(default_factory=dict)
-    #: Answers to queries that need more than the pool; the others register by ``storage.registry.answers``.
+    #: Handlers of queries that need more than the pool; the others register by ``storage.registry.answers``.
     queries: Mapping[type[Query], QueryHandler] = field(default_factory=dict)
     #: Called with each committed event of this node, in the order of the parts.
     listeners: Sequence[Callable[[Published], None]] = ()
@@ -59,17 +59,17 @@ class Part:
     time_moved: Sequence[Callable[[], Awaitable[None]]] = ()
     jobs: Sequence[Job] = ()
     metrics: Sequence[Collector] = ()
-    #: Loops without which it does not do its work, once it is started.
+    #: Loops that the part needs for its work once it is started; ``/ready`` watches them.
     tasks: Callable[[], Sequence[Supervised]] = tuple
-    #: Address → title and sentence, for the entrance page.
+    #: Address → title and description, for the entrance page.
     pages: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    #: Begins to work.
+    #: Starts the part's work.
     start: Callable[[], Awaitable[None]] = _nothing
     #: Called with the server's address once it listens there.
     listening: Callable[[str], None] = _ignore
-    #: Says goodbye to clients, while the server still listens.
+    #: Closes the clients' connections while the server still listens.
     drain: Callable[[], Awaitable[None]] = _nothing
-    #: Ends; also called if it was never started, or if its start failed.
+    #: Stops the part; also called if it was never started, or if its start failed.
     stop: Callable[[], Awaitable[None]] = _nothing
 
 
@@ -78,10 +78,10 @@ P = TypeVar("P", bound=Part)
 
 @dataclass(slots=True)
 class Parts:
-    """All parts that were opened, and together what they offer."""
+    """All opened parts, and what they offer together."""
 
     node: Node
-    #: Begins with the answers that registered themselves.
+    #: Initially the handlers that registered themselves.
     queries: dict[type[Query], QueryHandler]
     opened: list[Part] = field(default_factory=list)
     routes: dict[RouteKey, PlainHandler] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Parts:
     pages: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def add(self, part: P) -> P:
-        """Take in what a part offers. AssertionError if another part offers the same."""
+        """Add what a part offers. AssertionError if another part offers the same."""
         self.opened.append(part)
         _merge(self.routes, part.routes)
         _merge(self.procedures, part.procedures)

@@ -16,7 +16,7 @@ from server.words.errors import error_text
 
 MEDIA_TYPE = "application/problem+json"
 REALM = "guildwire"
-#: Fields of an error that are shown.
+#: Fields of an error that are sent.
 FIELDS_MAX = 64
 
 _OF_STATUS: dict[int, type[GuildwireError]] = {400: Malformed, 403: Forbidden, 404: NotFound, 413: BodyTooLarge}
@@ -81,7 +81,7 @@ def problem_response(error: GuildwireError, *, request_id: str, language: str, r
 
 
 def error_of(refusal: HTTPException) -> GuildwireError | None:
-    """Find our error for one that aiohttp raised in a plain handler; None for a redirect and the like."""
+    """Map an exception that aiohttp raised in a plain handler to our error; None for a redirect and the like."""
     kind = _OF_STATUS.get(refusal.status)
     if kind is None:
         return None
@@ -92,6 +92,6 @@ def error_of(refusal: HTTPException) -> GuildwireError | None:
 
 
 def _challenge(fields: dict[str, Any]) -> str:
-    """RFC 6750 §3.1: an error code only if there was a token at all."""
+    """RFC 6750 §3.1: an error code only if the request had a token."""
     named = "" if fields.get("reason") == "missing_token" else ', error="invalid_token"'
     return f'Bearer realm="{REALM}"{named}'

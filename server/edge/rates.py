@@ -13,14 +13,14 @@ from protocol.registry import Declaration
 from server.edge.config import LimitsConfig
 from server.edge.token_bucket import TokenBucket
 
-#: Addresses or users that one rate limit remembers.
+#: Addresses or users that one rate limit keeps track of.
 RATE_KEYS_MAX = 50_000
 
 
 class RateLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rates of one node. Loopback addresses are not limited by address, unless they forward for somebody."""
+    """The rates of one node. Loopback is not limited by address, except for the clients of a proxy there."""
 
-    #: Requests of one address, whatever they ask.
+    #: All requests of one address.
     requests_per_address: Rate = Rate(200, 800)
     #: Calls without an account that change something (sign-in, sign-up, reset) from one address.
     public_per_address: Rate = Rate(5, 60)
@@ -31,9 +31,9 @@ class RateLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RateLimiter:
-    """A token bucket for each key, in a table that never outgrows ``keys_max``.
+    """A token bucket for each key, for at most ``keys_max`` keys.
 
-    The key that was quiet for longest makes room for a new one.
+    A new key replaces the least recently used one.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RateLimiter:
         self.rate = rate
         self._keys_max = keys_max
         self._now = now
-        #: The key that was quiet for longest comes first.
+        #: Least recently used key first.
         self._buckets: dict[object, TokenBucket] = {}
         self.refused_total = 0
 
@@ -69,11 +69,11 @@ class RateLimiter:
             raise LimitReached(limit=self.name, retry_after_s=math.ceil(wait_s * 1000) / 1000)
 
     def forget(self, key: object) -> None:
-        """Fill the key's bucket again."""
+        """Drop the key's bucket, so that its next one is full."""
         self._buckets.pop(key, None)
 
 
-#: How many seconds' worth of a configured rate may come at once.
+#: Burst of a configured rate, in seconds' worth of it.
 BURST_S = 4.0
 
 
@@ -91,10 +91,10 @@ def configured_rates(limits: LimitsConfig) -> RateLimits:
 
 
 class Limiters:
-    """The rate limits in force on this node; the gateway shares those of users with REST.
+    """The rate limits of this node; REST and live share those of users.
 
     Args:
-        by_command: whether commands that declare a rate of their own are held to it.
+        by_command: whether the rates that single commands declare are enforced.
     """
 
     def __init__(
@@ -130,5 +130,5 @@ class Limiters:
 
     @property
     def refused_total(self) -> dict[str, int]:
-        """How many were refused, by the limit's name."""
+        """Refused requests by the limit's name."""
         return {limiter.name: limiter.refused_total for limiter in self._all}

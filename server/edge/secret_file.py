@@ -1,8 +1,4 @@
-"""The keys that sign access tokens: files of this node, made at the first start, and easily followed by new ones.
-
-A running server sees within seconds which files there are (``server.accounts.watch``). A new key is taken at once, and
-signs once it has settled: until then there is time to bring it to every node that has its own folder.
-"""
+"""Secret files: keys in the data folder that are made at the first start and readable by the server alone."""
 
 import os
 import tempfile
@@ -12,14 +8,14 @@ from secrets import token_urlsafe
 
 
 class UnusableKey(Exception):
-    """A key file is there and cannot be used; the message names it."""
+    """A key file exists and cannot be used; the message names it."""
 
 
 SECRET_BYTES = 32
 
 
 def load_secret(path: Path, prefix: str = "") -> str:
-    """Read the secret, making it if there is none: whole or not at all, and only its owner may read it."""
+    """Read the secret; if there is none, make one, atomically and readable by its owner only."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".secret-")

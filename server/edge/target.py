@@ -1,8 +1,4 @@
-"""What stands behind a route: a command to an actor, a query to the tables, or a procedure of the server.
-
-Each endpoint admits the caller, decodes, lets the work be done, and turns what came of it into a response. Refusals are
-raised; ``server.rest.app`` renders them.
-"""
+"""The actor that a command goes to."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -13,6 +9,6 @@ from protocol.roles import Principal
 
 
 def target_of(declaration: Declaration, command: Command, principal: Principal, new_id: Callable[[], UUID]) -> Ref:
-    """Address a command; a new actor gets its id here. Raises: Forbidden."""
+    """Return the actor of a command; a new actor gets its id here. Raises: Forbidden."""
     assert declaration.actor is not None
     return Ref(declaration.actor, declaration.addressee(command, principal) or new_id())

@@ -1,17 +1,17 @@
-"""The token bucket behind every rate limit: of addresses, users, commands, frames and deliveries. Pure."""
+"""The token bucket of every rate limit: for addresses, users, commands, frames and deliveries. Pure."""
 
 import math
 
 from protocol.rates import Rate
 
-#: What a bucket may lack, in tokens: the rounding of floating-point numbers.
+#: Tokens that a bucket may lack, because floating-point numbers are rounded.
 _TOLERANCE = 1e-6
 
 
 class TokenBucket:
-    """Holds ``rate.burst`` tokens at most and gets ``rate.per_s`` of them a second; kept as the time when it is full.
+    """Holds at most ``rate.burst`` tokens and gains ``rate.per_s`` a second; stored as the time when it is full.
 
-    Every ``now`` is in seconds, of a clock that only goes forward.
+    Every ``now`` is in seconds of a monotonic clock.
     """
 
     __slots__ = ("_depth_s", "_full_at", "_token_s")
@@ -22,7 +22,7 @@ class TokenBucket:
         self._full_at = -math.inf
 
     def take(self, now: float, count: int = 1) -> float:
-        """Take tokens; returns 0.0, or if there are too few takes none and returns the seconds until there are."""
+        """Take tokens and return 0.0; if there are too few, take none and return the seconds until there are enough."""
         full_at = max(self._full_at, now) + count * self._token_s
         wait_s = full_at - now - self._depth_s
         if wait_s > _TOLERANCE * self._token_s:
@@ -31,9 +31,9 @@ class TokenBucket:
         return 0.0
 
     def room(self, now: float) -> int:
-        """Tokens that are there."""
+        """Tokens available."""
         return math.floor((self._depth_s - max(0.0, self._full_at - now)) / self._token_s + _TOLERANCE)
 
     def wait_s(self, now: float, count: int) -> float:
-        """Seconds until so many tokens are there; not for more than the burst."""
+        """Seconds until ``count`` tokens are available; ``count`` must not exceed the burst."""
         return max(0.0, max(self._full_at - now, 0.0) + count * self._token_s - self._depth_s)

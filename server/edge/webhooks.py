@@ -1,4 +1,4 @@
-"""What the webhooks that we take in share."""
+"""The error of incoming webhooks with a bad signature."""
 
 from protocol.errors import Rejected
 

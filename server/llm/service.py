@@ -212,7 +212,7 @@ class LanguageModel:
         assert self._model is not None
         if self.breaker.wait_s > 0:
             raise ModelFailed("let_alone")
-        era, began_s, outcome = self.breaker.begin(), monotonic(), "abandoned"
+        generation, began_s, outcome = self.breaker.begin(), monotonic(), "abandoned"
         try:
             answered = await self._model.ask(question)
             outcome = "ok"
@@ -220,17 +220,17 @@ class LanguageModel:
             return answered
         except ModelFailed as failed:
             outcome = failed.reason
-            self.breaker.failed(era)
+            self.breaker.failed(generation)
             if failed.after_s is not None:
                 self.breaker.pause(failed.after_s)
             raise
         except asyncio.CancelledError:
             if asyncio.get_running_loop().time() >= until - TIMER_MARGIN_S:
                 outcome = "timeout"
-                self.breaker.failed(era)
+                self.breaker.failed(generation)
             raise
         finally:
-            self.breaker.dropped(era)
+            self.breaker.dropped(generation)
             self.figures.called(use.name, outcome, monotonic() - began_s)
 
     def _cost(self, tokens_in: int, tokens_out: int) -> int:

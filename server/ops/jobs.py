@@ -123,8 +123,8 @@ class Jobs:
         """Whether its last due time is not dealt with yet, as the database knows."""
         record = (await load_records(self._pool, [job.name]))[job.name]
         self._metrics.known(job.name, record.succeeded_at, record.took_s)
-        if job.tell is not None and record.succeeded_at is not None:
-            job.tell(record.succeeded_at, record.counts)
+        if job.on_success is not None and record.succeeded_at is not None:
+            job.on_success(record.succeeded_at, record.counts)
         now = self._now()
         behind = record.done_for < job.when.latest(now) or record.done_for > now + CLOCK_SKEW_MAX
         return behind and (record.failed_s is None or record.failed_s >= job.when.retry_s)
@@ -152,7 +152,7 @@ class Jobs:
             return
         took_s = monotonic() - began_s
         await mark_done(claimed, job.name, job.when.latest(now), took_s, counts)
-        if job.tell is None:
+        if job.on_success is None:
             self._metrics.done(job.name, counts)
         if isinstance(job.when, Daily) or any(counts.values()):
             log.info("job.done", job=job.name, took_s=round(took_s, 3), **counts)

@@ -1,1 +1,1 @@
-"""REST and the plain pages, on aiohttp: everything here is derived from the registry."""
+"""REST and the plain pages, on aiohttp; routes and API documents are derived from the registry."""

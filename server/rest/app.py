@@ -1,9 +1,9 @@
-"""The REST transport: one aiohttp server whose routes are the catalogue's, under one supervisor.
+"""The REST transport: one aiohttp server whose routes come from the registry.
 
     request ─▶ limits by address ─▶ router ─▶ endpoint ─▶ response
                      └───────────────┴──────────┴─ refusal, crash ─▶ problem+json
 
-Everything is looked up once at start. A request costs no task, no pattern and no log line of our own.
+All routes are resolved once at start. A request needs no task, no regular expression and no log line of our own.
 """
 
 import logging
@@ -47,32 +47,32 @@ from server.rest.pages import docs_pages, entrance_page, problem_page
 from server.rest.router import Router, param_names
 from server.words.languages import language_of
 
-#: A document changes with the server's version only, but a client had better ask.
+#: A document changes only with the server's version, but clients have to revalidate it.
 DOCUMENT_HEADERS = {**JSON_HEADERS, "Cache-Control": "no-cache"}
-#: What follows these in a path is a capability.
+#: In a path, what follows these is a secret token.
 SECRET_PATHS = ("/links/", "/unsubscribe/")
 
 log = structlog.get_logger()
 
 
 class HttpApp:
-    """Serves the catalogue over REST.
+    """Serves the registry over REST.
 
     Args:
         runtime: where commands go.
         queries: query → ``async (pool, query, principal or None) -> view``.
-        procedures: procedure → ``async (procedure, RequestContext) -> view``, bound to what it needs.
-        authenticate: token → principal; synchronous, and quick for a token that it saw before. Raises Unauthenticated.
-        pool: handed on to the queries.
-        extra: (method, path) → a plain aiohttp handler, which goes before the pages of our own. ``{name...}`` at the
-            end of the path takes what remains. It finds its parameters in ``request[EXCHANGE].path_params``.
+        procedures: procedure → ``async (procedure, RequestContext) -> view``.
+        authenticate: token → principal; synchronous, and fast for a token that is cached. Raises Unauthenticated.
+        pool: passed to the queries.
+        extra: (method, path) → a plain aiohttp handler, which takes precedence over our own pages. ``{name...}`` at
+            the end of the path matches the rest. Parameters are in ``request[EXCHANGE].path_params``.
         allowed_origins: origins whose scripts may call; ``*`` for all.
-        trusted_proxies: networks whose ``X-Forwarded-For`` is believed.
-        https: whether the outside reaches the server by TLS only.
-        links: address → (title, sentence) for the entrance page, beside the documentation.
+        trusted_proxies: networks whose ``X-Forwarded-For`` is trusted.
+        https: whether clients reach the server by TLS only.
+        links: address → (title, description) for the entrance page, beside the documentation.
         paths: OpenAPI path items for extra handlers.
-        outages: exceptions that mean that the database is away.
-        declarations: what is served; the whole catalogue unless told otherwise.
+        outages: exceptions that mean that the database is unavailable.
+        declarations: what is served; by default the whole registry.
     """
 
     def __init__(
@@ -104,25 +104,25 @@ class HttpApp:
         self._https = https
         self._router: Router[Endpoint] = Router()
         gate = Gate(authenticate, self.limiters)
-        self._add_catalogue(gate, runtime, queries, procedures, pool)
+        self._add_declarations(gate, runtime, queries, procedures, pool)
         for (method, path), handler in (extra or {}).items():
             self._router.add(method, path, plain_endpoint(handler, param_names(path)))
         self._add_pages(links or {})
 
     @cached_property
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document of everything that is served."""
+        """The OpenAPI document of all routes."""
         return build_document(self._declarations, version=self._version, paths=self._paths)
 
     @cached_property
     def asyncapi(self) -> dict[str, Any]:
-        """The AsyncAPI document of everything that goes over the socket."""
+        """The AsyncAPI document of all frames on the socket."""
         return build_asyncapi(self._declarations, version=self._version)
 
     def runner(self, *, shutdown_timeout_s: float = 15.0) -> web.ServerRunner:
-        """Make what listens: ``await runner.setup()``, then ``web.TCPSite(runner, host, port).start()``.
+        """Make the runner: ``await runner.setup()``, then ``web.TCPSite(runner, host, port).start()``.
 
-        ``await runner.cleanup()`` stops to listen, lets requests under way finish within the timeout, then closes.
+        ``await runner.cleanup()`` stops listening, lets requests under way finish within the timeout, then closes.
         """
         server = web.Server(
             self.handle,
@@ -138,17 +138,17 @@ class HttpApp:
         return web.ServerRunner(server, shutdown_timeout=shutdown_timeout_s)
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
-        """Answer one request, whatever happens: the supervisor of everything behind it."""
+        """Answer one request; every exception becomes a response."""
         request_id = _request_id(request)
         exchange = Exchange(request_id, self._addresses.of(request), self._mark)
         request[EXCHANGE] = exchange
         try:
             endpoint, params = self._find(request, exchange)
             response = await endpoint(request, params)
-        except HTTPException as answer:
-            refusal = error_of(answer)
+        except HTTPException as raised:
+            refusal = error_of(raised)
             if refusal is None:
-                self._mark(request, answer)
+                self._mark(request, raised)
                 raise
             response = self._problem(request, refusal, request_id)
         except Exception as error:
@@ -157,7 +157,7 @@ class HttpApp:
             self._mark(request, response)
         return response
 
-    # Finding what answers
+    # Routing
 
     def _find(self, request: BaseRequest, exchange: Exchange) -> tuple[Endpoint, Params]:
         key = limited_as(exchange.address)
@@ -169,9 +169,9 @@ class HttpApp:
         found = self._router.find(method, path)
         if found is None and method == "HEAD":
             found = self._router.find("GET", path)
-        return found or (self._instead(method, path), ())
+        return found or (self._fallback(method, path), ())
 
-    def _instead(self, method: str, path: str) -> Endpoint:
+    def _fallback(self, method: str, path: str) -> Endpoint:
         methods = self._router.methods(path)
         if not methods:
             raise NotFound(entity="route")
@@ -184,10 +184,10 @@ class HttpApp:
 
         return options
 
-    # Answers
+    # Responses
 
     def _problem(self, request: BaseRequest, error: Exception, request_id: str) -> Response:
-        """Turn whatever went wrong into a problem; what nobody expected is logged with its incident."""
+        """Turn an exception into a problem; an unexpected one is logged with its incident id."""
         replayed = isinstance(error, Refused) and error.replayed
         if isinstance(error, Refused):
             shown = error.error
@@ -207,7 +207,7 @@ class HttpApp:
         return Internal(incident=request_id)
 
     def _mark(self, request: BaseRequest, response: StreamResponse) -> None:
-        """Put the headers on a response that every response has."""
+        """Add the headers that every response has."""
         headers = response.headers
         if "Server" not in headers:
             for name, value in SECURITY_HEADERS.items():
@@ -215,17 +215,17 @@ class HttpApp:
         if self._https:
             headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         headers["X-Request-Id"] = request[EXCHANGE].request_id
-        asked = request.headers
-        trace = asked.get("traceparent")
+        received = request.headers
+        trace = received.get("traceparent")
         if trace is not None and is_token(trace, TRACE_HEADER_MAX):
             headers["traceparent"] = trace
-        origin = asked.get("Origin")
+        origin = received.get("Origin")
         if origin is not None:
             self._cors.mark(response, origin)
 
-    # Putting it together
+    # Composition
 
-    def _add_catalogue(
+    def _add_declarations(
         self,
         gate: Gate,
         runtime: Caller,
@@ -244,9 +244,9 @@ class HttpApp:
                 assert declaration.by, f"{declaration.name}: a command has a sender; let a procedure send it"
                 sendable[declaration.name] = declaration
             elif declaration.mode is Mode.QUERY:
-                assert kind in queries, f"nothing answers the query {declaration.name}"
+                assert kind in queries, f"the query {declaration.name} has no handler"
             else:
-                assert kind in procedures, f"nothing carries out the procedure {declaration.name}"
+                assert kind in procedures, f"the procedure {declaration.name} has no handler"
             for route in declaration.routes:
                 if declaration.mode is Mode.COMMAND:
                     endpoint = commands.endpoint(declaration, route)
@@ -278,7 +278,7 @@ class HttpApp:
         return Response(body=self._openapi_json, headers=DOCUMENT_HEADERS)
 
     async def _asyncapi_page(self, request: BaseRequest) -> StreamResponse:
-        """The live wire for machines."""
+        """The live protocol for machines."""
         return Response(body=self._asyncapi_json, headers=DOCUMENT_HEADERS)
 
     @cached_property
@@ -291,7 +291,7 @@ class HttpApp:
 
 
 def _locations(declarations: Iterable[Declaration]) -> dict[Kind, str]:
-    """Find where to GET each kind of actor: the shortest query route with no parameter but its id, at the end."""
+    """Find where to GET each kind of actor: the shortest query route whose only parameter is its id, at the end."""
     paths = [
         (route.path.rstrip("/"), route.params)
         for declaration in declarations
@@ -309,13 +309,13 @@ def _locations(declarations: Iterable[Declaration]) -> dict[Kind, str]:
 
 
 def _loggable(path: str) -> str:
-    """A path without the token of a link, which lets whoever has it act."""
+    """The path without the token of a link, which is a secret."""
     secret = next((start for start in SECRET_PATHS if path.startswith(start)), None)
     return path if secret is None else f"{secret}…"
 
 
 def _request_id(request: BaseRequest) -> str:
-    """Take the client's own request id if it is one, else make one."""
+    """Use the client's request id if it is valid, else make one."""
     given = request.headers.get("X-Request-Id")
     if given is not None and is_token(given, TRACE_HEADER_MAX):
         return given
@@ -323,7 +323,7 @@ def _request_id(request: BaseRequest) -> str:
 
 
 class _ExpectedNoise(logging.Filter):
-    """Keeps requests that are no HTTP out of the log: the internet sends them all day."""
+    """Drops log records of requests that are not HTTP, which a public server gets all the time."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         raised = record.exc_info[1] if record.exc_info else None

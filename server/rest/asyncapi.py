@@ -1,6 +1,6 @@
-"""The AsyncAPI 3.0 document of the live wire, derived from the catalogue, the frames and the events.
+"""The AsyncAPI 3.0 document of the live protocol, derived from the registry, the frames and the events.
 
-It speaks as the server: it *receives* what clients send and *sends* what they hear.
+It describes the server's side: *receive* is what clients send, *send* is what they receive.
 """
 
 import inspect
@@ -51,7 +51,7 @@ One WebSocket carries commands, queries and the user's numbered events; the same
 
 
 def _shown(frame: StructType) -> StructType:
-    """The frame as a schema can show it: its ``data``, which the wire leaves undecoded, is an object."""
+    """The frame for the schema: its ``data``, which is ``Raw`` in the code, becomes an object."""
     said = [(info.name, info.type, info.default) for info in fields(frame) if info.name != "data"]
     config = frame.__struct_config__
     return msgspec.defstruct(
@@ -70,9 +70,9 @@ _SHOWN_FOR: dict[StructType, StructType] = {_ASKED[Mode.COMMAND]: CommandFrame, 
 
 #: Frames that a client sends and whose payload is the frame itself; commands and queries have a message each.
 _PLAIN_IN = tuple(frame for frame in get_args(Inbound) if frame not in (CommandFrame, QueryFrame))
-#: Frames that the server sends and that answer nothing in particular.
+#: Frames that the server sends and that are not replies.
 _PLAIN_OUT = (Welcome, ErrorFrame, Bye, Ping, Pong)
-#: What is told on the topics of `subscribe`, never kept and without a number: type → the fields of its data.
+#: Ephemeral events on the topics of `subscribe`, not stored and without a number: type → the fields of its data.
 _EPHEMERAL: Mapping[str, Json] = {
     TYPING: {
         "user_id": {"type": "string", "format": "uuid"},
@@ -83,7 +83,7 @@ _EPHEMERAL: Mapping[str, Json] = {
 
 
 def build_asyncapi(declarations: Iterable[Declaration], *, version: str) -> Json:
-    """Describe everything that goes over the socket and the event stream."""
+    """Describe all messages of the socket and the event stream."""
     sendable = sorted((d for d in declarations if _goes_over_the_socket(d)), key=lambda d: d.name)
     writer = _Writer(sendable, sorted(EVENTS.values(), key=lambda event: event.type))
     document = {
@@ -128,7 +128,7 @@ _REFETCH = "Fields of the view that may look different now and that no event car
 
 
 class _Writer:
-    """Writes channels and operations, and gathers the messages that they point to."""
+    """Writes channels and operations, and collects the messages that they refer to."""
 
     def __init__(self, sendable: list[Declaration], events: list[type[Event]]) -> None:
         self._sendable = sendable
@@ -153,7 +153,7 @@ class _Writer:
         self._ephemeral = [self._signal(name, properties) for name, properties in _EPHEMERAL.items()]
 
     def channels(self) -> Json:
-        """Describe the socket, and the stream that tells the numbered events alone."""
+        """Describe the socket, and the stream, which carries the numbered events only."""
         every = [*self._in, *self._asked.values(), *self._out, *self._answered.values(), *self._events]
         subprotocols = {"type": "string", "enum": [SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK]}
         headers = {"type": "object", "properties": {"Sec-WebSocket-Protocol": subprotocols}}
@@ -174,7 +174,7 @@ class _Writer:
         }
 
     def operations(self) -> Json:
-        """Describe what the server takes in and what it tells."""
+        """Describe what the server receives and sends."""
         operations: Json = {f"receive.{name}": _operation("receive", [name], security="hello") for name in self._in}
         for declaration in self._sendable:
             answers = [self._answered[declaration.name], "out.error"]
@@ -195,7 +195,7 @@ class _Writer:
         return operations
 
     def _streamed(self) -> list[str]:
-        """What an event stream may tell."""
+        """The messages of an event stream."""
         about_session = [f"out.{frame.__struct_config__.tag}" for frame in (Welcome, ErrorFrame, Bye)]
         return [*about_session, *self._events]
 
@@ -212,7 +212,7 @@ class _Writer:
         return self._message(f"{declaration.mode.value}.{declaration.name}", _first_line(declaration.type), payload)
 
     def _addressed(self, declaration: Declaration, key: str) -> Json:
-        """The entity that a command is sent to stands in ``to``, or in its data."""
+        """The id of the command's entity is in ``to`` or in its data."""
         whole = self.schemas.components[declaration.type.__name__]
         rest = {**whole, "required": [name for name in whole.get("required", ()) if name != key]}
         in_data = {"properties": {"data": {"required": [key]}}}
@@ -271,7 +271,7 @@ def _first_line(struct: StructType) -> str:
 
 
 def _drop_discriminators(node: Any) -> None:
-    """Take out OpenAPI's objects of that name: AsyncAPI wants a string there, and the tags are constants anyway."""
+    """Remove OpenAPI's discriminators: AsyncAPI expects a string there, and the tags are constants anyway."""
     if isinstance(node, dict):
         if isinstance(node.get("discriminator"), dict):
             del node["discriminator"]

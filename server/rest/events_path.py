@@ -72,7 +72,7 @@ def _last_event_id(schemas: Schemas) -> Json:
 
 
 def _without_null(schema: Json) -> Json:
-    """Left out is the only null that a request knows."""
+    """In a request, null is only expressed by leaving out."""
     options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     if len(options) != 1:
         return schema
@@ -82,7 +82,7 @@ def _without_null(schema: Json) -> Json:
 
 
 def _inlined(schema: Any, components: Mapping[str, Any]) -> Any:
-    """The schema with its components in their places; none of ours holds itself."""
+    """The schema with its components inlined; none of them is recursive."""
     if isinstance(schema, list):
         return [_inlined(part, components) for part in schema]
     if not isinstance(schema, dict):

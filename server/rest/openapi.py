@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, derived from the catalogue: what is declared is documented, and nothing else."""
+"""The OpenAPI 3.1 document, derived from the registry: it documents exactly what is declared."""
 
 import inspect
 from collections import defaultdict
@@ -60,10 +60,10 @@ Guildwire serves marketplaces: bookings, orders, dispatch, chat, escrow, notific
 def build_document(
     declarations: Iterable[Declaration], *, version: str, paths: Mapping[str, Json] | None = None
 ) -> Json:
-    """Describe every route of the catalogue.
+    """Describe every route of the registry.
 
     Args:
-        paths: path items of routes that the catalogue does not know, to be added as they are.
+        paths: path items of routes that are not in the registry, added as they are.
     """
     routed = sorted((d for d in declarations if d.routes and not is_internal(d)), key=lambda d: d.name)
     commands = sorted((d for d in declarations if d.mode is Mode.COMMAND and not is_internal(d)), key=lambda d: d.name)
@@ -97,13 +97,13 @@ def build_document(
             },
         },
     }
-    # Defaults come as tuples and sets; in JSON they are lists.
+    # Defaults may be tuples and sets; in JSON they are lists.
     plain: Json = msgspec.json.decode(msgspec.json.encode(document))
     return plain
 
 
 class _Writer:
-    """Writes operations, and gathers the components that they point to."""
+    """Writes operations, and collects the components that they refer to."""
 
     def __init__(self, routed: list[Declaration], commands: list[Declaration]) -> None:
         structs: list[type[Struct]] = [problems.Problem, Envelope]
@@ -189,7 +189,7 @@ class _Writer:
         if note := schema.pop("description", ""):
             described["description"] = note
         if schema.get("default", ...) is None:
-            # Left out is the only null that a URL knows.
+            # In a URL, null is only expressed by leaving out.
             del schema["default"]
             options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
             if len(options) == 1:
@@ -217,7 +217,7 @@ class _Writer:
         errors += _SIGNED_IN if declaration.by else ()
         errors += _BODY if _has_body(declaration, route) else (Malformed,)
         errors += _COMMAND if declaration.mode is Mode.COMMAND else ()
-        errors += (NotFound,) if _names_something(declaration) else ()
+        errors += (NotFound,) if _has_entity(declaration) else ()
         return {str(declaration.status): success} | self._refusals(errors)
 
     def _refusals(self, errors: Errors) -> Json:
@@ -249,8 +249,8 @@ def _target(declaration: Declaration, route: Route) -> type[Struct]:
     return route.wire or declaration.type
 
 
-def _names_something(declaration: Declaration) -> bool:
-    """Whether it is about an entity, which may not be there, or not for whoever asks."""
+def _has_entity(declaration: Declaration) -> bool:
+    """Whether it names an entity, which may not exist or may not be visible to the caller."""
     return declaration.key is not None or any(info.name.endswith("_id") for info in fields(declaration.type))
 
 

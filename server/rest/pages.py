@@ -1,4 +1,4 @@
-"""The few pages that the server itself shows: the entrance, the documentation, and what a problem's code means."""
+"""The server's own pages: the entrance, the API documentation, and one for each problem code."""
 
 import re
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from server.edge.handlers import PlainHandler
 from server.words.languages import ENGLISH
 
 WEB = Path(__file__).parents[1] / "web" / "docs"
-#: A page brings nothing from elsewhere and talks only to its own server.
+#: A page loads nothing from other origins and connects only to its own server.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-#: How long a browser may use a page's parts without asking.
+#: How long a browser may cache the assets of a page.
 ASSET_MAX_AGE_S = 300
 
 _CODE = re.compile(r"``(.+?)``")
@@ -36,7 +36,7 @@ _ASSETS = {
 
 
 def docs_pages() -> dict[tuple[str, str], PlainHandler]:
-    """Serve ``/docs``: the page itself and its parts, all from files beside the server."""
+    """Serve ``/docs``: the page and its assets, from files of the server."""
     pages: dict[tuple[str, str], PlainHandler] = {
         ("GET", f"/docs/{name}"): _file(name, media_type, cached=True) for name, media_type in _ASSETS.items()
     }
@@ -45,7 +45,7 @@ def docs_pages() -> dict[tuple[str, str], PlainHandler]:
 
 
 def entrance_page(links: Mapping[str, tuple[str, str]], version: str) -> PlainHandler:
-    """Serve ``/``. ``links`` maps an address to its title and a sentence about it."""
+    """Serve ``/``. ``links`` maps an address to its title and description."""
     items = "\n".join(
         f'<li><a href="{escape(href)}"><strong>{escape(title)}</strong><span>{escape(about)}</span></a></li>'
         for href, (title, about) in links.items()
@@ -53,14 +53,14 @@ def entrance_page(links: Mapping[str, tuple[str, str]], version: str) -> PlainHa
     body = _template("entrance.html").substitute(links=items, version=escape(version)).encode()
 
     async def entrance(request: BaseRequest) -> StreamResponse:
-        """The entrance: where to go from here."""
+        """The entrance, with links to all other pages."""
         return _page(body)
 
     return entrance
 
 
 async def problem_page(request: BaseRequest) -> StreamResponse:
-    """Say what a problem's code means; its ``type`` points here."""
+    """Explain a problem's code; the problem's ``type`` links here."""
     code = request[EXCHANGE].path_params["code"]
     error = ERRORS.get(code)
     if error is None:

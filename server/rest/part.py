@@ -1,4 +1,4 @@
-"""The HTTP listener, as a part of the server: it serves what all parts offer."""
+"""The HTTP listener, as a part of the server; serves what all parts offer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from server.rest.app import HttpApp
 from server.rest.events_path import events_path
 from storage.database import OUTAGES
 
-#: Requests and sockets that are still open when this has passed at a stop, after the time to drain, are cut.
+#: At a stop, requests and sockets that are still open this long after the time to drain are cut.
 SHUTDOWN_MARGIN_S = 5.0
-#: Connections that wait to be accepted: all clients come back at once after a restart. The kernel may allow fewer.
+#: Connections that wait to be accepted: after a restart all clients reconnect at once. The kernel may allow fewer.
 CONNECTING_MAX = 4_096
 
 
@@ -24,7 +24,7 @@ class Listener:
 
     Args:
         authenticate: access token → principal. Raises: Unauthenticated.
-        parts: served as they are when the listener starts.
+        parts: their routes are read when the listener starts.
     """
 
     context: Context
@@ -36,7 +36,7 @@ class Listener:
     _listens: bool = field(default=False, init=False)
 
     async def start(self) -> None:
-        """Listen, and tell every part the address. Raises: OSError if the address is not free."""
+        """Listen, and pass the address to every part. Raises: OSError if the address is in use."""
         server = self.context.server
         self._runner = self._app().runner(shutdown_timeout_s=server.drain_s + SHUTDOWN_MARGIN_S)
         await self._runner.setup()
@@ -47,7 +47,7 @@ class Listener:
             part.listening(self.url)
 
     async def stop(self) -> None:
-        """Let every part say goodbye to its clients, then finish the requests under way and close."""
+        """Drain every part, then finish the requests under way and close."""
         if self._runner is None:
             return
         try:
@@ -79,19 +79,19 @@ class Listener:
 
 @dataclass(frozen=True, kw_only=True)
 class RestPart(Part):
-    """The part, and its listener."""
+    """The part, with its listener."""
 
     listener: Listener
 
 
 def open_rest(context: Context, authenticate: Callable[[str], Principal], parts: Parts) -> RestPart:
-    """Open the listener; whatever the parts offer by the time it starts is served."""
+    """Open the listener; it serves what the parts offer when it starts."""
     listener = Listener(context, authenticate, parts)
     return RestPart(listener=listener, start=listener.start, stop=listener.stop)
 
 
 def _url(server: ServerConfig, runner: web.ServerRunner) -> str:
-    """The configured address; else the one that is listened at, with the port that was free."""
+    """The configured public address; else the one that the server listens on, with its actual port."""
     if server.public_url:
         return server.url
     host, port = runner.addresses[0][:2]

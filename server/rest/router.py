@@ -1,7 +1,7 @@
-"""Routes: from a method and a path to what answers, by one dictionary or a few.
+"""The router: finds the target of a method and path by dictionary lookups.
 
-Made once from the catalogue. A trailing slash makes no difference; a literal segment goes before a parameter; nothing
-is tried one after the other, so the two hundredth route costs what the first one does.
+It is built once from the registry. A trailing slash makes no difference; a literal segment takes precedence over a
+parameter. Routes are not tried one after the other, so the number of routes does not matter.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ class _Node(Generic[T]):
 
     literal: dict[str, "_Node[T]"] = field(default_factory=dict)
     param: "_Node[T] | None" = None
-    #: method → what answers, for the path that ends here.
+    #: Method → target, for the path that ends here.
     ends: dict[str, T] = field(default_factory=dict)
-    #: The same for every path that goes on from here.
+    #: Method → target, for every path that continues from here.
     rest: dict[str, T] = field(default_factory=dict)
 
 
 class Router(Generic[T]):
-    """All routes. Paths look like ``/bookings/{booking_id}/decline``; ``{rest...}`` at the end takes what remains."""
+    """All routes. Paths look like ``/bookings/{booking_id}/decline``; ``{name...}`` at the end matches the rest."""
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
@@ -37,11 +37,11 @@ class Router(Generic[T]):
         self._shapes: set[tuple[str, str]] = set()
 
     def has(self, method: str, path: str) -> bool:
-        """Whether the route is taken, whatever its parameters are called."""
+        """Whether the route exists, under any names of its parameters."""
         return (method, shape_of(path)) in self._shapes
 
     def add(self, method: str, path: str, target: T) -> None:
-        """Add a route; AssertionError if it is taken."""
+        """Add a route. AssertionError if it exists."""
         assert path.startswith("/"), f"{method} {path}: paths begin with a slash"
         assert not self.has(method, path), f"{method} {path} is routed twice"
         self._shapes.add((method, shape_of(path)))
@@ -49,7 +49,7 @@ class Router(Generic[T]):
         segments = _segments(path)
         for segment in segments:
             if segment.endswith("...}"):
-                assert segment is segments[-1], f"{method} {path}: nothing comes behind {segment}"
+                assert segment is segments[-1], f"{method} {path}: {segment} must be the last segment"
                 node.rest[method] = target
                 return
             node = _child(node, segment)
@@ -60,15 +60,15 @@ class Router(Generic[T]):
             self._literal[method, bare.rstrip("/") + "/"] = target
 
     def find(self, method: str, path: str) -> tuple[T, Params] | None:
-        """Find what answers, and the raw path parameters in order."""
+        """Find the target, and the raw path parameters in order."""
         target = self._literal.get((method, path))
         if target is not None:
             return target, _NO_PARAMS
         segments = _segments(path)
-        return self._straight(method, segments) or self._round_about(method, segments)
+        return self._greedy(method, segments) or self._backtracking(method, segments)
 
-    def _straight(self, method: str, segments: list[str]) -> tuple[T, Params] | None:
-        """Walk down without ever looking back: right unless a literal hides a parameter."""
+    def _greedy(self, method: str, segments: list[str]) -> tuple[T, Params] | None:
+        """Walk down without backtracking, which suffices unless a literal hides a parameter."""
         node = self._root
         params = []
         for segment in segments:
@@ -82,14 +82,14 @@ class Router(Generic[T]):
         target = node.ends.get(method)
         return None if target is None else (target, tuple(params))
 
-    def _round_about(self, method: str, segments: list[str]) -> tuple[T, Params] | None:
+    def _backtracking(self, method: str, segments: list[str]) -> tuple[T, Params] | None:
         for ends, params in _matches(self._root, segments, 0, _NO_PARAMS):
             if method in ends:
                 return ends[method], params
         return None
 
     def methods(self, path: str) -> list[str]:
-        """Name the methods that the path knows, sorted; none if there is no such path."""
+        """Return the methods of a path, sorted; none if there is no such path."""
         return sorted({method for ends, _ in _matches(self._root, _segments(path), 0, _NO_PARAMS) for method in ends})
 
 
@@ -101,7 +101,7 @@ def _segments(path: str) -> list[str]:
 
 
 def shape_of(path: str) -> str:
-    """Reduce a route's path to what it matches: paths of one shape cannot be told apart."""
+    """Reduce a route's path to its shape: two paths of the same shape match the same requests."""
     return "/".join("{}" if segment.startswith("{") else segment for segment in _segments(path))
 
 
@@ -114,7 +114,7 @@ def _child(node: _Node[T], segment: str) -> _Node[T]:
 
 
 def _matches(node: _Node[T], segments: list[str], at: int, params: Params) -> Iterator[tuple[dict[str, T], Params]]:
-    """Walk down every way that fits, literal segments first. The depth is that of the longest route."""
+    """Yield every match, literal segments first. The recursion is as deep as the longest route."""
     if at == len(segments):
         if node.ends:
             yield node.ends, params
@@ -130,5 +130,5 @@ def _matches(node: _Node[T], segments: list[str], at: int, params: Params) -> It
 
 
 def param_names(path: str) -> tuple[str, ...]:
-    """Name a path's parameters in order, one for what remains included."""
+    """Return the names of a path's parameters in order, including one for the rest."""
     return tuple(s[1:-1].removesuffix("...") for s in _segments(path) if s.startswith("{"))

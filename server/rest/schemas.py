@@ -1,4 +1,4 @@
-"""JSON schemas of the catalogue's structs, with the ``#:`` line above each field as its description."""
+"""JSON schemas of the declared structs, with the ``#:`` comment above each field as its description."""
 
 import ast
 import inspect
@@ -15,10 +15,10 @@ REF = "#/components/schemas/{name}"
 
 
 class Schemas:
-    """The schema components of some structs and of all that they hold.
+    """The schema components of some structs and of all structs inside them.
 
     Args:
-        notes_from: struct → the struct whose source says what its fields mean, for structs made while running.
+        notes_from: struct made at run time → the struct whose source has the comments of its fields.
     """
 
     def __init__(self, structs: Iterable[type[Struct]], notes_from: dict[type[Struct], type[Struct]]) -> None:
@@ -30,7 +30,7 @@ class Schemas:
             _describe(self.components[name], kind, field_notes(notes_from.get(kind, source)))
 
     def ref(self, struct: type[Struct]) -> dict[str, Any]:
-        """Point to a struct's component."""
+        """Return a reference to a struct's component."""
         return {"$ref": REF.format(name=self._names[struct])}
 
     def field(self, struct: type[Struct], wire_name: str) -> dict[str, Any]:
@@ -39,11 +39,11 @@ class Schemas:
 
 
 def _reached(structs: list[type[Struct]]) -> Iterable[type[Struct]]:
-    """Go through the structs and every struct inside."""
+    """Yield the structs and every struct inside them."""
     seen: set[type[Struct]] = set()
-    open_ends: list[Any] = list(msgspec.inspect.multi_type_info(structs))
-    while open_ends:
-        info = open_ends.pop()
+    pending: list[Any] = list(msgspec.inspect.multi_type_info(structs))
+    while pending:
+        info = pending.pop()
         if isinstance(info, msgspec.inspect.StructType):
             if info.cls in seen:
                 continue
@@ -52,7 +52,7 @@ def _reached(structs: list[type[Struct]]) -> Iterable[type[Struct]]:
         if isinstance(info, msgspec.inspect.Type | msgspec.inspect.Field):
             for name in info.__struct_fields__:
                 part = getattr(info, name)
-                open_ends.extend(part if isinstance(part, tuple) else (part,))
+                pending.extend(part if isinstance(part, tuple) else (part,))
 
 
 def _describe(schema: dict[str, Any], kind: type[Struct], notes: dict[str, str]) -> None:
@@ -67,7 +67,7 @@ def _describe(schema: dict[str, Any], kind: type[Struct], notes: dict[str, str])
 
 
 def _mark_instant(schema: dict[str, Any], kind: Any) -> None:
-    """Name the format of instants: every one of ours has an offset (see ``guards``), declared or not."""
+    """Add the format of instants: all of ours have an offset (see ``guards``), declared or not."""
     info = msgspec.inspect.type_info(kind)
     kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
     if any(isinstance(one, msgspec.inspect.DateTimeType) for one in kinds):
@@ -77,7 +77,7 @@ def _mark_instant(schema: dict[str, Any], kind: Any) -> None:
 
 
 def field_notes(struct: type[Struct]) -> dict[str, str]:
-    """Read the ``#:`` comments above a struct's fields, inherited ones included; none where there is no source."""
+    """Read the ``#:`` comments above a struct's fields, including inherited ones; empty if there is no source."""
     notes: dict[str, str] = {}
     for cls in reversed(struct.__mro__):
         if issubclass(cls, Struct):
@@ -87,7 +87,7 @@ def field_notes(struct: type[Struct]) -> dict[str, str]:
 
 @cache
 def _module_notes(module: str) -> dict[str, dict[str, str]]:
-    """class → field → its comment, for one module."""
+    """Class → field → its comment, for one module."""
     try:
         source = inspect.getsource(sys.modules[module])
     except (OSError, TypeError, KeyError):

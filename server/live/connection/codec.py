@@ -22,7 +22,7 @@ from protocol.frames import (
     ServerFrame,
     Undecodable,
 )
-from server.edge.decoding import decode_json, misfit
+from server.edge.decoding import as_invalid, decode_json
 from server.edge.guards import guard, invalid
 from server.edge.limits import COMMAND_ID_MAX
 
@@ -97,7 +97,7 @@ class _Decoding:
         try:
             frame: Inbound = self._frames(data)
         except ValidationError as error:
-            raise NotAFrame(self._id_of(data), misfit(error).fields) from error
+            raise NotAFrame(self._id_of(data), as_invalid(error).fields) from error
         except (DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Undecodable(str(error)) from error
         return frame
@@ -122,7 +122,7 @@ class _Decoding:
         try:
             found = msgspec.convert(fields, into)
         except ValidationError as error:
-            raise misfit(error, "data") from None
+            raise as_invalid(error, "data") from None
         guard(found, "data")
         return found
 
