@@ -1,4 +1,4 @@
-"""The command line: run the server, play the demo, prove the books, look for what is wrong with an installation."""
+"""The command line: run the server, play the demo, audit the database, replay an actor, check an installation."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ ConfigPath = Annotated[
 
 @app.command()
 def run(config: ConfigPath = None) -> None:
-    """Serve, until SIGINT or SIGTERM; then finish what is under way."""
+    """Run the server until SIGINT or SIGTERM, then finish requests under way."""
     from server.app.bootstrap import serve  # noqa: PLC0415  # the other commands start faster without it
 
     raise typer.Exit(_main(config, lambda settings: serve(settings, console)))
@@ -37,16 +37,16 @@ def run(config: ConfigPath = None) -> None:
 
 @app.command()
 def demo(
-    url: Annotated[str, typer.Option(help="A running server in development mode; empty: one of its own.")] = "",
+    url: Annotated[str, typer.Option(help="A running server in development mode; empty: start one.")] = "",
 ) -> None:
-    """Play one booking from sign-in to released money, with three live clients, and prove the books."""
+    """Play one booking from sign-in to released money, with three live clients, then run the audit."""
     from protocol.errors import GuildwireError  # noqa: PLC0415
     from server.demo.story import play  # noqa: PLC0415
 
     configure_logs("warning", "auto")
     try:
         raise typer.Exit(uvloop.run(play(url.rstrip("/"), console)))
-    except GuildwireError as error:  # no server there, or one without the accounts of the demo
+    except GuildwireError as error:  # no server at the address, or one without the demo accounts
         _complain(error.code, f"{url} {error.fields}")
         raise typer.Exit(1) from None
 
@@ -56,10 +56,10 @@ def verify(
     config: ConfigPath = None,
     expect_seal: Annotated[
         list[str] | None,
-        typer.Option(metavar="N:HASH", help="A seal that an earlier run printed: the chain must still have it."),
+        typer.Option(metavar="N:HASH", help="A seal printed by an earlier run, which the chain must still contain."),
     ] = None,
 ) -> None:
-    """Prove that the books balance and every state is what its journal tells; exit code 1 if not."""
+    """Audit the database: check every invariant, and replay every actor's journal; exit code 1 if one is violated."""
     from server.app.nouns import import_all  # noqa: PLC0415
     from server.ops.verify_command import run_verify  # noqa: PLC0415
     from storage.chain import SealMark  # noqa: PLC0415
@@ -77,11 +77,11 @@ def verify(
 def replay(
     what: Annotated[str, typer.Argument(metavar="KIND/ID", help="An actor, like booking/01a1fdd7-88a2-….")],
     at: Annotated[str, typer.Option(help="Its state at an instant, like 2026-03-29T14:00:00Z.")] = "",
-    version: Annotated[int | None, typer.Option(help="Its state after so many events.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    version: Annotated[int | None, typer.Option(help="Its state at this version.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config: ConfigPath = None,
 ) -> None:
-    """Show an actor's journal and the state that it leads to; exit code 1 if that is not the one that is kept."""
+    """Replay an actor's journal and show its state; exit code 1 if it differs from the stored state."""
     from server.app.nouns import import_all  # noqa: PLC0415
     from server.ops.replay import run_replay  # noqa: PLC0415
 
@@ -95,7 +95,7 @@ def replay(
 
 @app.command()
 def doctor(config: ConfigPath = None) -> None:
-    """Check configuration, folders, keys, database and port; exit code 1 if something would keep it from running."""
+    """Check configuration, folders, keys, database, port and providers; exit code 1 if the server could not run."""
     from server.ops.doctor import run_doctor  # noqa: PLC0415
 
     raise typer.Exit(_main(config, lambda settings: run_doctor(settings, console)))
@@ -104,13 +104,13 @@ def doctor(config: ConfigPath = None) -> None:
 @app.command()
 def top(
     url: Annotated[str, typer.Option(help="A running server; empty: the one of the configured data folder.")] = "",
-    interval: Annotated[float, typer.Option(help="Seconds between two looks.")] = 2.0,
+    interval: Annotated[float, typer.Option(help="Seconds between two scrapes.")] = 2.0,
     once: Annotated[
-        bool, typer.Option("--once", help="Print one frame and end; exit code 1 without a server.")
+        bool, typer.Option("--once", help="Print one frame and exit; exit code 1 without a server.")
     ] = False,
     config: ConfigPath = None,
 ) -> None:
-    """Watch a running server: rates, latencies, queues, refusals, memory. Ctrl-C ends it."""
+    """Watch a running server: rates, latencies, queues, refusals, memory. Ctrl-C quits."""
     from server.ops.pid_file import read_pid_file  # noqa: PLC0415
     from server.ops.top.shell import Top  # noqa: PLC0415
 
@@ -132,7 +132,7 @@ def keys_list(config: ConfigPath = None) -> None:
 
 @keys_app.command("rotate")
 def keys_rotate(config: ConfigPath = None) -> None:
-    """Make a new key; running servers take it within seconds and sign with it a minute later."""
+    """Make a new key; running servers accept it within seconds and sign with it a minute later."""
     from server.ops.keys import rotate_keys  # noqa: PLC0415
 
     def action(settings: Config) -> Awaitable[int]:
@@ -144,10 +144,10 @@ def keys_rotate(config: ConfigPath = None) -> None:
 @keys_app.command("retire")
 def keys_retire(
     name: Annotated[str, typer.Argument(help="The key's file, like token-0001.")],
-    force: Annotated[bool, typer.Option(help="Even if tokens that it signed still hold.")] = False,
+    force: Annotated[bool, typer.Option(help="Even if tokens that it signed are still valid.")] = False,
     config: ConfigPath = None,
 ) -> None:
-    """Remove a key; its tokens hold no longer, and running servers know within seconds."""
+    """Delete a key; running servers refuse its tokens within seconds."""
     from server.ops.keys import retire  # noqa: PLC0415
 
     def action(settings: Config) -> Awaitable[int]:
@@ -157,12 +157,12 @@ def keys_retire(
 
 
 def _complain(what: str, why: object) -> None:
-    """Say what is wrong; brackets in it are no markup."""
+    """Print an error, without interpreting brackets as markup."""
     console.print(Text.assemble((f"{what}:", "red"), f" {why}"), soft_wrap=True)
 
 
 def _main(path: Path | None, action: Callable[[Config], Awaitable[T]]) -> T:
-    """Load the configuration and run the action under it."""
+    """Load the configuration and run the action with it."""
     from server.app.node import STARTUP_ERRORS  # noqa: PLC0415
 
     if path is None and Path(CONFIG_FILE).exists():

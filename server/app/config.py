@@ -1,7 +1,7 @@
 """Configuration: ``config.toml``, each key overridden by ``GUILDWIRE_<SECTION>__<KEY>``; secrets also by ``…_FILE``.
 
-Composed of the sections that each concern declares beside itself. Validated at start: an unknown key or a value that
-does not fit is refused with its name.
+Composed of the sections that each part declares. Validated at start: an unknown key or an invalid value is refused
+with its name.
 """
 
 import re
@@ -20,20 +20,20 @@ from server.ops.config import DatabaseConfig, JobsConfig, LogConfig, RetentionCo
 from server.payments.config import PaymentsConfig
 
 PREFIX = "GUILDWIRE_"
-#: At the end of a variable: the value is in the file that it names.
+#: Suffix of a variable that names a file with the value.
 FILE_SUFFIX = "_file"
 
 _UNKNOWN_FIELD = re.compile("Object contains unknown field `(.*)`")
 
 
 class RedisConfig(Section, frozen=True, kw_only=True):
-    """[redis]: the bus between several nodes. One process serves alone and needs none."""
+    """[redis]: the bus between several nodes. A single process needs none."""
 
     url: str = ""
 
 
 class Config(Section, frozen=True, kw_only=True):
-    """All of it."""
+    """The whole configuration."""
 
     server: ServerConfig = ServerConfig()
     database: DatabaseConfig = DatabaseConfig()
@@ -65,7 +65,7 @@ class Config(Section, frozen=True, kw_only=True):
         if self.dev.enabled and not is_loopback(self.server.host) and not self.dev.allow_non_loopback:
             raise ConfigError(
                 f"dev.enabled: not on {self.server.host or 'all addresses'}, which others can reach;"
-                " set dev.enabled = false, or dev.allow_non_loopback = true if that is meant"
+                " set dev.enabled = false, or dev.allow_non_loopback = true if that is intended"
             )
 
 
@@ -93,7 +93,7 @@ def _read(path: Path | None) -> dict[str, Any]:
 
 
 def _override(tables: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Put the environment's values into the tables; return which variable set which key."""
+    """Put the environment's values into the tables; returns key → variable."""
     variables: dict[str, str] = {}
     for name, text in environ.items():
         if not (name.startswith(PREFIX) and "__" in name):
@@ -121,7 +121,7 @@ def _read_secret(name: str, path: str) -> str:
 
 
 def _is_list(section: str, key: str) -> bool:
-    """Whether the key holds a list, which the environment writes with commas."""
+    """Whether the key holds a list; in the environment, commas separate its items."""
     sections = {field.name: field.type for field in msgspec.structs.fields(Config)}
     fields = msgspec.structs.fields(sections[section]) if section in sections else ()
     return any(field.name == key and get_origin(field.type) is tuple for field in fields)
@@ -132,7 +132,7 @@ def _split(value: str) -> list[str]:
 
 
 def _explain(message: str, variables: Mapping[str, str]) -> str:
-    """Turn msgspec's ``… - at `$.server.port` `` into ``server.port: …``, with the variable that set it, if one did."""
+    """Turn msgspec's ``… - at `$.server.port` `` into ``server.port: …``, with the variable that set it, if any."""
     text, _, at = message.partition(" - at `$.")
     key = at.rstrip("`").partition("[")[0]
     if unknown := _UNKNOWN_FIELD.fullmatch(text):

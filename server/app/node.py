@@ -1,4 +1,4 @@
-"""Opens a node: the database, the committers, the actors' runtime and the agenda, wired together."""
+"""Opens a node: the database, the committers, the actors' runtime and the agenda."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,13 +25,13 @@ from storage.offers import OfferCache
 from storage.postmaster import ClusterError
 from storage.registry import Sources, bound_loaders
 
-#: What keeps a server from starting and is no bug; its message is meant for the operator.
+#: Errors that prevent a start and are not bugs; their messages are for the operator.
 STARTUP_ERRORS = (AdapterError, ClusterError, DatabaseUnreachable, MigrationError, OSError, PlaceError, UnusableKey)
 
 
 @asynccontextmanager
 async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
-    """Start a node on a migrated database; at the end it decides what it has taken in, and stops."""
+    """Start a node on a migrated database; at the end it finishes accepted commands and stops."""
     async with AsyncExitStack() as stack:
         import_all()
         metrics, clock = Metrics(), Clock()
@@ -76,14 +76,14 @@ async def _open_committers(stack: AsyncExitStack, dsn: str, count: int, metrics:
 
 
 def _watch(node: Node) -> None:
-    """Show the node's depths on /metrics."""
+    """Register the gauges of the node's queues."""
     gauge = node.metrics.gauge
     gauge("activations", "Actors in memory", lambda: node.runtime.activations)
-    gauge("commands_in_flight", "Commands that have no answer yet", lambda: node.runtime.in_flight)
+    gauge("commands_in_flight", "Commands that have no outcome yet", lambda: node.runtime.in_flight)
     gauge("mailbox_depth", "Commands that wait for their actor's turn", lambda: node.runtime.mailbox_depth)
     gauge("commit_queue", "Decisions that wait for their batch", lambda: node.committers.queued)
-    gauge("agenda_jobs", "Timers that the clock holds", lambda: node.agenda.jobs)
-    text = "Connections to the database for reads, by what they do: busy, idle"
+    gauge("agenda_jobs", "Timers held in memory", lambda: node.agenda.jobs)
+    text = "Connections to the database for reads, by state: busy, idle"
     node.metrics.count("database_connections", text, lambda: _connections(node.pool), "state")
 
 

@@ -1,4 +1,4 @@
-"""What the terminal shows at a start: progress of the demo data, then where everything is."""
+"""Terminal output at a start: progress of the demo data, then the startup banner."""
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -11,19 +11,19 @@ from server.edge.node import Node
 
 
 async def make_demo_data(node: Node, console: Console) -> None:
-    """Make the demo marketplace, or finish it, with a progress bar."""
+    """Make or complete the demo marketplace, with a progress bar."""
     columns = (TextColumn("demo marketplace"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
 
-        def told(done: int, total: int, what: str) -> None:
+        def show_progress(done: int, total: int, what: str) -> None:
             progress.update(task, completed=done, total=total, description=what)
 
-        await make_marketplace(node, told)
+        await make_marketplace(node, show_progress)
 
 
-def greet(url: str, config: Config, console: Console) -> None:
-    """Say where the server is and how to look around."""
+def print_banner(url: str, config: Config, console: Console) -> None:
+    """Print the server's addresses and, in development, the demo accounts."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_row("address", f"[bold]{url}[/]")
     table.add_row("API", f"{url}/docs")
@@ -33,7 +33,7 @@ def greet(url: str, config: Config, console: Console) -> None:
         table.add_row("accounts", f"{CUSTOMER_EMAIL}  {STAFF_EMAIL}")
         table.add_row("", f"{OWNER_EMAIL}  {ADMIN_EMAIL}")
         table.add_row("password", DEMO_PASSWORD)
-        table.add_row("mailbox", f"{url}/dev/mailbox  (development: what would have gone out)")
+        table.add_row("mailbox", f"{url}/dev/mailbox  (development: messages of channels without a provider)")
         table.add_row("clock", f"POST {url}/dev/clock  (development: time can be moved)")
     console.print("\n[bold]Guildwire[/] is ready")
     console.print(table)

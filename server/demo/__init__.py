@@ -1,1 +1,1 @@
-"""The demo marketplace: two cities, their businesses and people, and a story played on it."""
+"""The demo marketplace: businesses and users in two cities, and a scripted booking."""

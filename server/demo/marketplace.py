@@ -1,6 +1,6 @@
-"""The demo marketplace, made through the commands that anybody else would use.
+"""Makes the demo marketplace by ordinary commands.
 
-Looks at what is there and makes the rest: a second run changes nothing, and one that was cut short is completed.
+It makes only what is missing: a second run changes nothing, and an interrupted run is completed.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ from storage.queries.demo import (
     is_admin,
 )
 
-#: Accounts of one round, and commands under way at once.
+#: Accounts made at once, and concurrent commands.
 ACCOUNTS_AT_ONCE = 64
 COMMANDS_AT_ONCE = 64
-#: How long messages between actors may take to be handled at the end.
+#: How long handling the messages between actors may take at the end.
 REST_TIMEOUT_S = 30.0
 
-#: Told how many of how many are there, and what is being made.
-Notifications = Callable[[int, int, str], None]
+#: Called with the number of items made, the total, and what is being made.
+Progress = Callable[[int, int, str], None]
 T = TypeVar("T")
 
 
-class Place(Protocol):
-    """Where the marketplace is made: a node."""
+class MarketplaceNode(Protocol):
+    """What the marketplace needs of a node."""
 
     @property
     def runtime(self) -> Runtime: ...
@@ -54,21 +54,21 @@ class Place(Protocol):
 
 
 async def make_marketplace(
-    node: Place, told: Notifications = lambda done, total, what: None, *, password_hash: str | None = None
+    node: MarketplaceNode, progress: Progress = lambda done, total, what: None, *, password_hash: str | None = None
 ) -> None:
     """Make the demo marketplace, or what is missing of it.
 
     Args:
-        password_hash: of the password of all accounts; None: of ``DEMO_PASSWORD``.
+        password_hash: hash of the password of all accounts; None for that of ``DEMO_PASSWORD``.
     """
     plan = make_plan()
-    made = _Making(node, told, _size(plan))
-    people = await made.accounts(list(plan.accounts()), password_hash)
-    await made.admin(people[plan.admin.email])
-    owners = await made.businesses(plan.businesses, people)
-    await made.members(plan.businesses, owners, people)
-    await made.services(plan.businesses, owners, people)
-    await made.rest()
+    builder = _Builder(node, progress, _size(plan))
+    people = await builder.accounts(list(plan.accounts()), password_hash)
+    await builder.admin(people[plan.admin.email])
+    owners = await builder.businesses(plan.businesses, people)
+    await builder.members(plan.businesses, owners, people)
+    await builder.services(plan.businesses, owners, people)
+    await builder.settle()
 
 
 def _size(plan: Plan) -> int:
@@ -77,16 +77,16 @@ def _size(plan: Plan) -> int:
 
 
 @dataclass(slots=True)
-class _Making:
+class _Builder:
     """One run."""
 
-    node: Place
-    told: Notifications
+    node: MarketplaceNode
+    progress: Progress
     total: int
     done: int = 0
 
     async def accounts(self, accounts: Sequence[NewAccount], password_hash: str | None) -> dict[str, UserId]:
-        """Make everybody's account; answers who has which address."""
+        """Make all accounts; returns address → user."""
         found = await find_accounts(self.node.pool, [email_key(account.email) for account in accounts])
         missing = [account for account in accounts if email_key(account.email) not in found]
         self._count(len(found), "accounts")
@@ -100,12 +100,12 @@ class _Making:
         return {account.email: found[email_key(account.email)] for account in accounts}
 
     async def admin(self, user_id: UserId) -> None:
-        """Make an admin of the user."""
+        """Grant the user the admin role."""
         if not await is_admin(self.node.pool, user_id):
             await self._send(GrantRole(user_id=user_id, role=Role.ADMIN), SYSTEM_PRINCIPAL)
 
     async def businesses(self, planned: Sequence[PlannedBusiness], people: dict[str, UserId]) -> dict[str, Principal]:
-        """Register the businesses; answers who acts for each, by the owner's address."""
+        """Register the businesses; returns the owner's address → principal."""
         owners = {business.owner.email: people[business.owner.email] for business in planned}
         found = await find_businesses(self.node.pool, owners.values())
 
@@ -121,7 +121,7 @@ class _Making:
     async def members(
         self, planned: Iterable[PlannedBusiness], owners: dict[str, Principal], people: dict[str, UserId]
     ) -> None:
-        """Let people work for the businesses."""
+        """Add the members to the businesses."""
         found = await find_members(self.node.pool, [_acting(owner) for owner in owners.values()])
 
         async def add(work: tuple[Principal, PlannedMember]) -> None:
@@ -144,7 +144,7 @@ class _Making:
     async def services(
         self, planned: Iterable[PlannedBusiness], owners: dict[str, Principal], people: dict[str, UserId]
     ) -> None:
-        """Let the businesses offer their services."""
+        """Create the services of the businesses."""
         found = await find_titles(self.node.pool, [_acting(owner) for owner in owners.values()])
 
         async def offer(work: tuple[Principal, PlannedService]) -> None:
@@ -156,17 +156,17 @@ class _Making:
 
         await _each([(owners[one.owner.email], service) for one in planned for service in one.services], offer)
 
-    async def rest(self) -> None:
-        """Wait until everybody has been told which roles they have."""
+    async def settle(self) -> None:
+        """Wait until the messages that grant roles are handled."""
         runtime, pool = self.node.runtime, self.node.pool
         async with asyncio.timeout(REST_TIMEOUT_S):
             while await has_messages_under_way(pool, runtime.clock.now()):
                 await runtime.drain()
 
     async def _send(self, command: Command, principal: Principal) -> Ref:
-        """Send one command; answers which actor decided it. Raises what it was refused with."""
+        """Send one command; returns the actor that decided it. Raises the command's error."""
         runtime, declared = self.node.runtime, BY_TYPE[type(command)]
-        assert declared.actor is not None, f"{declared.name} is no command"
+        assert declared.actor is not None, f"{declared.name} is not a command"
         to = Ref(declared.actor, declared.addressee(command, principal) or runtime.new_id())
         outcome = await runtime.call(command, to, principal)
         if outcome.error is not None:
@@ -175,11 +175,11 @@ class _Making:
 
     def _count(self, made: int, what: str) -> None:
         self.done += made
-        self.told(self.done, self.total, what)
+        self.progress(self.done, self.total, what)
 
 
 async def _each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
-    """Do the work for each item, a bounded number of them at once; the first that fails stops the rest."""
+    """Run the work for each item, COMMANDS_AT_ONCE concurrently; the first error cancels the rest."""
     remaining = iter(items)
 
     async def worker() -> None:

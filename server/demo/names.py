@@ -1,11 +1,11 @@
-"""Names and places of the demo marketplace: two cities, as they could be."""
+"""Cities and personal names of the demo marketplace."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """Where some of the demo businesses are."""
+    """A city with demo businesses."""
 
     name: str
     zone: str
@@ -13,9 +13,9 @@ class City:
     language: str
     latitude: float
     longitude: float
-    #: Local prices against those of the price list.
+    #: Factor of local prices to the price list.
     price_factor: float
-    #: Numbers that are given to nobody; ``{:03}`` counts.
+    #: Reserved fictional numbers; ``{:03}`` is a counter.
     phone: str
     quarters: tuple[str, ...]
     first_names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the demo businesses are called and what they offer, category by category."""
+"""Names and services of the demo businesses, by category."""
 
 from typing import NamedTuple
 
@@ -8,21 +8,21 @@ class Offer(NamedTuple):
 
     title: str
     minutes: int
-    #: In euros; other cities have their factor.
+    #: In euros; other cities multiply it by their factor.
     price: float
     text: str
 
 
 class Trade(NamedTuple):
-    """A category as the demo knows it."""
+    """One category with its demo businesses."""
 
     category_id: str
-    #: One business a city: in Berlin, in New York.
+    #: The businesses' names: in Berlin, in New York.
     names: tuple[str, str]
     text: str
-    #: The name of a week in ``plan``.
+    #: The name of the opening hours in ``plan.WEEKS``.
     hours: str
-    #: Minutes kept free behind each job.
+    #: Minutes kept free after each booking.
     buffer_after_minutes: int
     offers: tuple[Offer, ...]
 

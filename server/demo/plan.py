@@ -1,4 +1,4 @@
-"""The plan of the demo marketplace: who is there, what they offer and when they work. Always the same."""
+"""The plan of the demo marketplace: accounts, businesses, services and working hours. Deterministic."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from server.demo.names import BERLIN, CITIES, City
 from server.demo.offers import TRADES, Offer, Trade
 
 CUSTOMERS = 40
-#: Staff members of one business: so many, and one more in every other.
+#: Staff members of one business; every second one has one more.
 STAFF = 4
-#: Every so many businesses have an employee who is their manager.
+#: One of this many businesses has an employee as its manager.
 MANAGER_EVERY = 4
 _SEED = "the demo marketplace"
 
 _HOLIDAYS = tuple(date(year, month, day) for year in (2026, 2027, 2028) for month, day in ((1, 1), (12, 25)))
 _OFF: DaySpans = ()
-#: Open at two stretches with a break, or at one without.
+#: Opening hours, with or without a break.
 _SALON: DaySpans = (LocalSpan(600, 780), LocalSpan(840, 1140))
 _LATE: DaySpans = (LocalSpan(540, 780), LocalSpan(840, 1260))
 _TRADES: DaySpans = (LocalSpan(450, 720), LocalSpan(780, 1020))
@@ -55,28 +55,28 @@ _BIOS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMember:
-    """Somebody who works for a business beside its owner."""
+    """A member of a business other than its owner."""
 
     account: NewAccount
     role: MemberRole
     manager: bool
     bio: str
-    #: None: whenever the business is open.
+    #: None for the opening hours of the business.
     working: Week | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedService:
-    """Something that a business offers."""
+    """A service of a business."""
 
     command: CreateService
-    #: The e-mail addresses of those who do it.
+    #: The e-mail addresses of the staff members who perform it.
     staff: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedBusiness:
-    """One business with its people."""
+    """One business with its members and services."""
 
     owner: NewAccount
     command: RegisterBusiness
@@ -93,7 +93,7 @@ class Plan:
     businesses: tuple[PlannedBusiness, ...]
 
     def accounts(self) -> Iterator[NewAccount]:
-        """Everybody, each once."""
+        """All accounts, each once."""
         yield self.admin
         yield from self.customers
         for business in self.businesses:
@@ -103,7 +103,7 @@ class Plan:
 
 
 def make_plan() -> Plan:
-    """Draw up the plan; pure, and the same each time."""
+    """Make the plan; pure, and the same each time."""
     rng = Random(_SEED)
     people = {city.name: _People(city, rng) for city in CITIES}
     berliners = people[BERLIN.name]
@@ -123,7 +123,7 @@ def make_plan() -> Plan:
 
 @dataclass(slots=True)
 class _People:
-    """The inhabitants of a city, one after the other, no two of the same name."""
+    """Generates accounts of a city, no two with the same name."""
 
     city: City
     rng: Random
@@ -136,7 +136,7 @@ class _People:
 
     def next(self, email: str | None = None) -> NewAccount:
         name = self._names[self._count]
-        # Of the fictional numbers of New York there are a hundred, from 100 on.
+        # New York has a hundred fictional numbers, from 100 on.
         phone_number = self.city.phone.format(100 + self._count)
         self._count += 1
         return NewAccount(
@@ -148,7 +148,7 @@ class _People:
 
 
 def _slug(name: str) -> str:
-    """The name as it stands in an address."""
+    """The name in the form of an e-mail address."""
     plain = unicodedata.normalize("NFKD", name.casefold().replace("ı", "i")).encode("ascii", "ignore").decode()
     return ".".join("".join(filter(str.isalnum, word)) for word in plain.split())
 
@@ -206,7 +206,7 @@ def _service(trade: Trade, offer: Offer, city: City) -> CreateService:
 
 
 def _who_does_it(staff: list[str], owner: str | None, rng: Random) -> tuple[str, ...]:
-    """The first staff member does everything; the others and a serving owner do some of it."""
+    """The first staff member performs every service; the others and a serving owner only some."""
     others = [email for email in staff[1:] if rng.random() < 0.6]
     return (staff[0], *others, *([owner] if owner and rng.random() < 0.5 else []))
 
@@ -225,7 +225,7 @@ def _manager(account: NewAccount) -> PlannedMember:
 
 
 def _working(week: Week, rng: Random) -> Week | None:
-    """One way to work within the opening hours: always, mornings, three days, or an hour later."""
+    """Choose working hours within the opening hours: all, mornings, three days, or from an hour later."""
     way = rng.choice(("always", "mornings", "three_days", "late"))
     if way == "always":
         return None

@@ -1,6 +1,6 @@
-"""``server demo``: one booking from sign-in to released money, told by three live clients as it happens.
+"""``server demo``: plays one booking from sign-in to released money, and prints the events of three live clients.
 
-Speaks to the server only through its public interface, like three phones would.
+It uses only the server's public API, like the apps of three users.
 """
 
 import asyncio
@@ -37,22 +37,22 @@ from server.client import Client, Event, Rest
 from server.demo.accounts import CUSTOMER_EMAIL, DEMO_PASSWORD, OWNER_EMAIL, STAFF_EMAIL
 from server.ops.pid_file import read_pid_file
 
-#: How long the server may take to come up, and one step of the story to be heard.
+#: How long the server may take to start, and the events of one step to arrive.
 START_TIMEOUT_S = 120
 STEP_TIMEOUT_S = 30
 
 
 @dataclass
 class Person:
-    """Somebody with a phone."""
+    """One user with a live client."""
 
     name: str
     colour: str
     rest: Rest
     client: Client
 
-    async def hears(self, console: Console, type_: str, entity: str) -> Event:
-        """Wait for an event of the booking, telling all that comes on the way."""
+    async def wait_for(self, console: Console, type_: str, entity: str) -> Event:
+        """Wait for an event of an entity, and print all events received until then."""
         async with asyncio.timeout(STEP_TIMEOUT_S):
             async for event in self.client.events():
                 console.print(f"  [{self.colour}]{self.name:9}[/] ⟵ #{event.seq:<4} {event.type}")
@@ -62,12 +62,12 @@ class Person:
 
 
 async def play(url: str, console: Console) -> int:
-    """Play the story on a running server, or on one of its own; answers the exit code."""
+    """Play the story on a running server, or on a temporary one; returns the exit code."""
     async with AsyncExitStack() as stack:
         own = None
         if not url:
             own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guildwire-demo-")))
-            own.chmod(0o755)  # as root, the database runs as another user
+            own.chmod(0o755)  # if this runs as root, the database runs as another user
             url = await stack.enter_async_context(own_server(own, console))
         people = [
             await stack.enter_async_context(_person(url, *who))
@@ -78,34 +78,34 @@ async def play(url: str, console: Console) -> int:
             )
         ]
         await _story(url, *people, console=console)
-        return await _prove(own, console)
+        return await _verify(own, console)
 
 
 async def _story(url: str, customer: Person, staff: Person, owner: Person, *, console: Console) -> None:
     say = partial(console.print, soft_wrap=True)
     booking_id = await _book(customer, staff, console)
     entity = f"booking/{booking_id}"
-    await staff.hears(console, "booking.created", entity)
+    await staff.wait_for(console, "booking.created", entity)
 
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
-    say(f"[cyan]customer[/] pays {payment.amount} {payment.currency} at the sandbox gateway")
+    say(f"[cyan]customer[/] pays {payment.amount} {payment.currency} at the sandbox payment gateway")
     await _pay(url + payment.checkout_path)
-    await staff.hears(console, "booking.paid", entity)
+    await staff.wait_for(console, "booking.paid", entity)
 
     say("[green]staff[/] approves")
     await staff.client.send(ApproveBooking(booking_id=booking_id))
-    await customer.hears(console, "booking.confirmed", entity)
+    await customer.wait_for(console, "booking.confirmed", entity)
     await _chat(customer, staff, ConversationId(booking_id), console)
 
     say("[green]staff[/] starts and completes the job")
     await staff.client.send(StartBooking(booking_id=booking_id))
     await staff.client.send(CompleteBooking(booking_id=booking_id))
-    completed = await customer.hears(console, "booking.completed", entity)
+    completed = await customer.wait_for(console, "booking.completed", entity)
     say(f"  the money is in clearance until {completed.data['release_at']}")
 
     say("[cyan]customer[/] confirms")
     await customer.client.send(ConfirmRelease(booking_id=booking_id))
-    await owner.hears(console, "booking.released", entity)
+    await owner.wait_for(console, "booking.released", entity)
     await _release_by_time(url, customer, staff, owner, console)
 
     wallet: WalletBalance = (await owner.rest.call(GetBalance())).reply
@@ -117,7 +117,7 @@ async def _story(url: str, customer: Person, staff: Person, owner: Person, *, co
 
 
 async def _book(customer: Person, staff: Person, console: Console) -> BookingId:
-    """Find the staff member's first free slot, and take it."""
+    """Book the staff member's first free slot."""
     me: UserView = (await staff.rest.call(CurrentUser())).reply
     services: ServicePage = (await customer.rest.call(ListServices(business_id=me.business_id, limit=50))).reply
     for service in services.items:
@@ -137,33 +137,33 @@ async def _book(customer: Person, staff: Person, console: Console) -> BookingId:
 
 
 async def _chat(customer: Person, staff: Person, conversation_id: ConversationId, console: Console) -> None:
-    console.print("they talk")
+    console.print("customer and staff exchange messages")
     entity = f"conversation/{conversation_id}"
-    await staff.hears(console, "conversation.opened", entity)
+    await staff.wait_for(console, "conversation.opened", entity)
     await customer.client.send(PostMessage(conversation_id=conversation_id, text="Hello! Is there a parking space?"))
-    heard = await staff.hears(console, "message.posted", entity)
-    console.print(f"    “{escape(heard.data['content']['text'])}”")
-    message_id = MessageId(heard.data["message_id"])
+    received = await staff.wait_for(console, "message.posted", entity)
+    console.print(f"    “{escape(received.data['content']['text'])}”")
+    message_id = MessageId(received.data["message_id"])
     await staff.client.send(MarkRead(conversation_id=conversation_id, message_id=message_id))
-    await customer.hears(console, "messages.read", entity)
+    await customer.wait_for(console, "messages.read", entity)
     await staff.client.send(PostMessage(conversation_id=conversation_id, text="Yes, right behind the house."))
-    heard = await customer.hears(console, "message.posted", entity)
-    console.print(f"    “{escape(heard.data['content']['text'])}”")
+    received = await customer.wait_for(console, "message.posted", entity)
+    console.print(f"    “{escape(received.data['content']['text'])}”")
 
 
 async def _release_by_time(url: str, customer: Person, staff: Person, owner: Person, console: Console) -> None:
-    """A second job, whose customer says nothing: 24 hours later the money moves by itself."""
-    console.print("\na second job, and nobody confirms")
+    """A second booking, which the customer does not confirm: the money is released after 24 hours."""
+    console.print("\na second booking, which the customer does not confirm")
     booking_id = await _book(customer, staff, console)
     entity = f"booking/{booking_id}"
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
     await _pay(url + payment.checkout_path)
-    await staff.hears(console, "booking.paid", entity)
+    await staff.wait_for(console, "booking.paid", entity)
     for command in (ApproveBooking, StartBooking, CompleteBooking):
         await staff.client.send(command(booking_id=booking_id))
     console.print("the clock moves on by 24 hours")
     await _advance(url, timedelta(hours=24))
-    await owner.hears(console, "booking.released", entity)
+    await owner.wait_for(console, "booking.released", entity)
 
 
 async def _pay(checkout_url: str) -> None:
@@ -187,8 +187,8 @@ async def _person(url: str, name: str, colour: str, email: str) -> AsyncIterator
 
 @asynccontextmanager
 async def own_server(data_dir: Path, console: Console) -> AsyncIterator[str]:
-    """Run a server of its own on a free port, with everything in a folder that goes afterwards."""
-    console.print("starting a server of its own …")
+    """Run a temporary server on a free port, with its data in the given folder."""
+    console.print("starting a temporary server …")
     environ = os.environ | _environment(data_dir)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "run", env=environ, stdout=-3)
     try:
@@ -215,9 +215,9 @@ def _environment(data_dir: Path) -> dict[str, str]:
     return {f"GUILDWIRE_{name}": str(value) for name, value in settings.items()}
 
 
-async def _prove(data_dir: Path | None, console: Console) -> int:
+async def _verify(data_dir: Path | None, console: Console) -> int:
     if data_dir is None:
-        console.print("`server verify` beside that server proves its books")
+        console.print("run `server verify` with that server's data folder to audit its database")
         return 0
     environ = os.environ | _environment(data_dir)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "verify", env=environ)

@@ -1,9 +1,9 @@
-"""A language model behind an API of OpenAI's form: asked within bounds, never relied on.
+"""A language model behind an OpenAI-compatible API: called within limits, never required.
 
-a use: prompt, type of the answer, time        server/llm/smart_replies.py
+a use: prompt, type of the answer, timeout     server/llm/smart_replies.py
   ▼
 LanguageModel.ask                              server/llm/service.py
-  redact ─▶ cache ─▶ breaker ─▶ budget ─▶ ask, once more at most ─▶ decode
+  redact ─▶ cache ─▶ breaker ─▶ budget ─▶ ask, with one retry at most ─▶ decode
   ▼                                            server/llm/model.py
-the answer, or why there is none: then the use's own local rules answer
+the answer, or None: then the use falls back to its own local rules
 """

@@ -1,7 +1,4 @@
-"""What a language model is asked, and answers.
-
-ModelFailed      no answer: why, whether another try may help, and whether this one may be charged
-"""
+"""Question and answer of a language model, and the interface of one model."""
 
 from typing import Any, Protocol
 
@@ -9,13 +6,13 @@ from msgspec import Struct
 
 
 class ModelFailed(Exception):
-    """There is no answer.
+    """The call gave no answer.
 
     Args:
         reason: a code.
-        again: another try may help.
-        charged: it may have cost as much as it could.
-        after_s: the server asked to be let alone for so long.
+        again: whether a retry may help.
+        charged: whether the call may have been charged; then its maximum cost counts.
+        after_s: how long the server asked not to be called.
     """
 
     def __init__(
@@ -29,24 +26,24 @@ class ModelFailed(Exception):
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked."""
+    """One call of a model."""
 
     model: str
-    #: What we say.
+    #: Our prompt.
     system: str
-    #: What people wrote, as JSON: data, never an instruction.
+    #: Users' texts as JSON: data, never an instruction.
     data: str
-    #: The form of the answer, and its name.
+    #: The JSON schema of the answer, and its name.
     schema: dict[str, Any]
     schema_name: str
     output_tokens_max: int
 
 
 class Answered(Struct, frozen=True, kw_only=True):
-    """What came back."""
+    """The response to a question."""
 
     content: str
-    #: As the server counts; None: it does not say.
+    #: As the server counts; None if it does not say.
     tokens_in: int | None
     tokens_out: int | None
 
@@ -56,13 +53,13 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """What the provider calls it."""
+        """The provider's name of the model."""
 
     async def ask(self, question: Question) -> Answered:
         """Ask once. Raises: ModelFailed."""
 
     async def check(self) -> str:
-        """Say how it is reached, having asked its provider. Raises: AdapterError."""
+        """Check that the provider is reachable and has the model; returns a description. Raises: AdapterError."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""

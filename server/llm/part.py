@@ -11,19 +11,19 @@ from storage.retention import sweeping
 
 #: Cached answers that have expired are deleted this often.
 CACHE_SWEEP_EVERY_S = 3600
-#: How long the records of what users have cost are kept.
+#: How long the records of users' spending are kept.
 SPENDING_KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LlmPart(Part):
-    """The part, and the model that other parts ask."""
+    """The part, with the model for other parts."""
 
     model: LanguageModel
 
 
 def open_llm(context: Context, config: LlmConfig) -> LlmPart:
-    """Open the configured model; without one, local rules answer."""
+    """Open the configured model; without one, local rules are used."""
     node = context.node
     provider = model_of(config)
     model = LanguageModel(provider, config, node.pool, node.clock.now)
@@ -36,7 +36,7 @@ def open_llm(context: Context, config: LlmConfig) -> LlmPart:
     forget_spending = removing(node.pool, SPENDING_KEPT, sweeping("llm_spending", "day"))
     return LlmPart(
         model=model,
-        metrics=[model.figures],
+        metrics=[model.metrics],
         jobs=[
             Job("forget_llm_cache", Every(CACHE_SWEEP_EVERY_S), forget_cache),
             Job("forget_llm_spending", context.nightly, forget_spending),

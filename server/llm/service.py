@@ -1,4 +1,4 @@
-"""Asks a language model for a use, within time, budget and turns; whoever asks can do without an answer."""
+"""Calls a language model within limits of time, budget and concurrency; its users work without an answer too."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,59 +20,59 @@ from protocol.ids import UserId
 from server.edge.breaker import Breaker
 from server.llm.asking import Answered, Model, ModelFailed, Question
 from server.llm.config import LlmConfig
-from server.llm.figures import LlmFigures
+from server.llm.metrics import LlmMetrics
 from server.llm.prompts import Prompt
 from storage.database import UNWRITABLE, Pool
 from storage.llm import cached_answer, correct_budget, keep_answer, take_budget
 
 log = structlog.get_logger(__name__)
 
-#: A question is put so often at most, all within its time.
+#: Attempts for one question, all within its timeout.
 TRIES_MAX = 2
-#: The wait before it is put again.
+#: Delay before a retry.
 AGAIN_AFTER_S = 0.05
-#: How long an answer that is there may wait for being kept.
+#: How long storing an answer in the cache may delay it.
 KEEP_TIMEOUT_S = 0.1
-#: The clock of timers may be off by so much.
+#: Precision of timers: a cancellation this close to the deadline counts as a timeout.
 TIMER_MARGIN_S = 0.01
-#: For each turn so many may wait.
+#: Questions that may wait, for each concurrent one.
 WAITING_PER_TURN_MAX = 4
-#: Tokens that a server may add to what was written: roles, and marks around messages.
+#: Tokens that a server may add to the texts: roles, and markers around messages.
 OVERHEAD_TOKENS_MAX = 64
 
-#: Words of JSON Schema that not every server takes.
-_UNTOLD = frozenset({"title", "description", "minLength", "maxLength", "minItems", "maxItems"})
+#: Keywords of JSON Schema that not every server accepts.
+_UNSUPPORTED = frozenset({"title", "description", "minLength", "maxLength", "minItems", "maxItems"})
 
 T = TypeVar("T", bound=Struct)
 
 
 @dataclass(frozen=True, slots=True)
 class Use(Generic[T]):
-    """One thing that the model is asked for."""
+    """One purpose that the model is called for."""
 
     name: str
     prompt: Prompt
     answer: type[T]
-    #: How long all of it may take, in seconds.
+    #: Limit for all attempts together, in seconds.
     timeout_s: float
     output_tokens_max: int
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked, for whom."""
+class ModelRequest:
+    """One request of a use."""
 
     user_id: UserId
-    #: The prompt's fixed words.
+    #: The prompt's variables.
     words: dict[str, str]
-    #: What the answer follows from, such as the last message's id: with another one, the answer is another.
+    #: Part of the cache key: what the answer is based on, such as the last message's id.
     about: str
-    #: What people wrote, and only as much as the use needs. All text in it is redacted before it leaves.
+    #: Users' texts, only as much as the use needs. All of them are redacted before they are sent.
     data: Struct
 
 
 class NoAnswer(Exception):
-    """Local rules answer; ``reason`` is a code."""
+    """There is no answer, so local rules are used; ``reason`` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -80,10 +80,10 @@ class NoAnswer(Exception):
 
 
 class LanguageModel:
-    """The model, as whoever uses it sees it: an answer, or none.
+    """The model for its users: returns an answer or None, never raises.
 
     Args:
-        model: None: none is configured.
+        model: None if none is configured.
         now: the domain's clock.
     """
 
@@ -95,18 +95,18 @@ class LanguageModel:
         self._turns = asyncio.Semaphore(config.at_once)
         self._waiting = 0
         self.breaker = Breaker(monotonic)
-        self.figures = LlmFigures(lambda: self.breaker.wait_s > 0)
+        self.metrics = LlmMetrics(lambda: self.breaker.wait_s > 0)
 
-    async def ask(self, use: Use[T], wish: Wish) -> T | None:
-        """The model's answer, decoded and of the use's type; None: there is none, and local rules must do."""
+    async def ask(self, use: Use[T], request: ModelRequest) -> T | None:
+        """Return the model's answer, decoded as the use's type; None if there is none."""
         answer: T | None = None
         try:
             async with asyncio.timeout(min(use.timeout_s, self._config.timeout_s)) as bound:
-                question = self._question(use, wish)
-                key = _key(use, wish, question)
+                question = self._question(use, request)
+                key = _key(use, request, question)
                 answer, by = await self._cached(use, key), "cache"
                 if answer is None:
-                    answer, by = await self._in_turn(use, wish, question, bound.when() or 0.0), "model"
+                    answer, by = await self._in_turn(use, request, question, bound.when() or 0.0), "model"
             if by == "model":
                 await self._keep(key, answer)
         except NoAnswer as none:
@@ -119,31 +119,31 @@ class LanguageModel:
         except Exception as error:
             by = "internal"
             log.exception("llm.crashed", action="local_rules", use=use.name, error=type(error).__name__)
-        self.figures.answered(use.name, by)
+        self.metrics.answered(use.name, by)
         return answer
 
-    def _question(self, use: Use[Any], wish: Wish) -> Question:
-        """What goes out; nothing that people wrote leaves without being redacted here. Raises: NoAnswer."""
+    def _question(self, use: Use[Any], request: ModelRequest) -> Question:
+        """Build the question; all users' texts are redacted here. Raises: NoAnswer."""
         if self._model is None:
             raise NoAnswer("off")
         return Question(
             model=self._model.name,
-            system=use.prompt.text(**wish.words),
-            data=msgspec.json.encode(_redacted(msgspec.to_builtins(wish.data))).decode(),
+            system=use.prompt.text(**request.words),
+            data=msgspec.json.encode(_redacted(msgspec.to_builtins(request.data))).decode(),
             schema=_schema(use.answer),
             schema_name=use.name,
             output_tokens_max=use.output_tokens_max,
         )
 
-    # Answers that were given before
+    # Cache
 
     async def _cached(self, use: Use[T], key: bytes) -> T | None:
-        """Raises: whatever the database raises."""
+        """Raises: any error of the database."""
         kept = await cached_answer(self._pool, key, self._now())
         return None if kept is None else _decoded(use.answer, kept)
 
     async def _keep(self, key: bytes, answer: Struct) -> None:
-        """Keep it for the next time, if the database is quick about it: the answer is there already."""
+        """Store the answer in the cache, unless the database takes longer than KEEP_TIMEOUT_S."""
         expires_at = self._now() + timedelta(seconds=self._config.cache_s)
         with suppress(*UNWRITABLE):
             async with asyncio.timeout(KEEP_TIMEOUT_S):
@@ -151,7 +151,7 @@ class LanguageModel:
 
     # Asking
 
-    async def _in_turn(self, use: Use[T], wish: Wish, question: Question, until: float) -> T:
+    async def _in_turn(self, use: Use[T], request: ModelRequest, question: Question, until: float) -> T:
         """Raises: NoAnswer."""
         if self._waiting >= self._config.at_once * WAITING_PER_TURN_MAX:
             raise NoAnswer("busy")
@@ -161,15 +161,15 @@ class LanguageModel:
         finally:
             self._waiting -= 1
         try:
-            return await self._tries(use, wish, question, until)
+            return await self._tries(use, request, question, until)
         finally:
             self._turns.release()
 
-    async def _tries(self, use: Use[T], wish: Wish, question: Question, until: float) -> T:
+    async def _tries(self, use: Use[T], request: ModelRequest, question: Question, until: float) -> T:
         """Raises: NoAnswer."""
         for left in range(TRIES_MAX - 1, -1, -1):
             try:
-                answered = await self._paid(use, wish.user_id, question, until)
+                answered = await self._paid(use, request.user_id, question, until)
                 answer = _decoded(use.answer, answered.content.encode())
                 if answer is not None:
                     return answer
@@ -178,12 +178,12 @@ class LanguageModel:
                 if not (failed.again and left) or failed.after_s is not None:
                     raise NoAnswer(failed.reason) from failed
             await asyncio.sleep(AGAIN_AFTER_S)
-        raise AssertionError("the last try ends it")
+        raise AssertionError("the last attempt returns or raises")
 
     async def _paid(self, use: Use[T], user_id: UserId, question: Question, until: float) -> Answered:
-        """Ask once, within the user's budget: what it may cost is taken before, and corrected by what it did cost.
+        """Ask once, within the user's budget: the maximum cost is reserved first, and corrected to the actual cost.
 
-        Whatever cannot be known, because the answer was cut off or the time was up, counts as spent.
+        If the actual cost is unknown, because of a lost response or a timeout, the maximum counts.
         Raises: NoAnswer, ModelFailed.
         """
         if self.breaker.wait_s > 0:
@@ -198,12 +198,12 @@ class LanguageModel:
             if isinstance(error, ModelFailed) and not error.charged:
                 await correct_budget(self._pool, user_id, day, -most)
             else:
-                self.figures.cost(use.name, tokens_in, tokens_out, most)
+                self.metrics.cost(use.name, tokens_in, tokens_out, most)
             raise
         tokens_in = tokens_in if answered.tokens_in is None else answered.tokens_in
         tokens_out = tokens_out if answered.tokens_out is None else answered.tokens_out
         spent = self._cost(tokens_in, tokens_out)
-        self.figures.cost(use.name, tokens_in, tokens_out, spent)
+        self.metrics.cost(use.name, tokens_in, tokens_out, spent)
         await correct_budget(self._pool, user_id, day, spent - most)
         return answered
 
@@ -231,7 +231,7 @@ class LanguageModel:
             raise
         finally:
             self.breaker.dropped(generation)
-            self.figures.called(use.name, outcome, monotonic() - began_s)
+            self.metrics.called(use.name, outcome, monotonic() - began_s)
 
     def _cost(self, tokens_in: int, tokens_out: int) -> int:
         """In millionths of a dollar, rounded up."""
@@ -240,7 +240,7 @@ class LanguageModel:
 
 
 def model_of(config: LlmConfig) -> Model | None:
-    """The configured model; None: none is."""
+    """The configured model; None if there is none."""
     if not config.base_url:
         return None
     from server.llm.model import OpenAiModel  # noqa: PLC0415  # most of a second, for those who have one
@@ -249,7 +249,7 @@ def model_of(config: LlmConfig) -> Model | None:
 
 
 def _redacted(value: Any) -> Any:
-    """The same with contacts replaced in every text."""
+    """The value with contact data replaced in every text."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, dict):
@@ -257,20 +257,20 @@ def _redacted(value: Any) -> Any:
     return [_redacted(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _key(use: Use[Any], wish: Wish, question: Question) -> bytes:
-    """What an answer depends on. The reader is no part of it but by what is asked, which says what they are."""
-    parts = [use.name, use.prompt.name, question.model, wish.about, question.system, question.data]
+def _key(use: Use[Any], request: ModelRequest, question: Question) -> bytes:
+    """The cache key: a hash of what an answer depends on. The user's id is not part of it."""
+    parts = [use.name, use.prompt.name, question.model, request.about, question.system, question.data]
     return sha256(msgspec.json.encode(parts)).digest()
 
 
 def _tokens_max(question: Question) -> int:
-    """No tokenizer that works on bytes makes more tokens than there are bytes."""
+    """Upper bound of the question's tokens: a byte-level tokenizer never makes more tokens than bytes."""
     texts = (question.system, question.data, msgspec.json.encode(question.schema).decode())
     return sum(len(text.encode()) for text in texts) + OVERHEAD_TOKENS_MAX
 
 
 def _schema(type_: type[Struct]) -> dict[str, Any]:
-    """The form of an answer as the API wants it: the object itself at the top."""
+    """The JSON schema of an answer, with the object itself at the top, as the API expects."""
     _, components = schema_components([type_], ref_template="#/$defs/{name}")
     top = components.pop(type_.__name__)
     bare: dict[str, Any] = _bare({**top, "$defs": components} if components else top)
@@ -278,14 +278,14 @@ def _schema(type_: type[Struct]) -> dict[str, Any]:
 
 
 def _bare(schema: Any) -> Any:
-    """The same without what the API does not know; what it leaves out, decoding still checks."""
+    """The schema without unsupported keywords; decoding still checks them."""
     if isinstance(schema, dict):
-        return {name: _bare(inner) for name, inner in schema.items() if name not in _UNTOLD}
+        return {name: _bare(inner) for name, inner in schema.items() if name not in _UNSUPPORTED}
     return [_bare(inner) for inner in schema] if isinstance(schema, list) else schema
 
 
 def _decoded(type_: type[T], content: bytes) -> T | None:
-    """An answer of that very type, or none; a fence around it, as models like to put, is taken off."""
+    """Decode an answer, without a code fence around it; None if it is not of the type."""
     text = content.strip()
     if text.startswith(b"```") and text.endswith(b"```"):
         text = text.removesuffix(b"```").partition(b"\n")[2]

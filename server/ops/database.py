@@ -1,4 +1,4 @@
-"""Opens the configured database: the one that is named, or the embedded one in the data folder; migrated."""
+"""Opens and migrates the configured database, or the embedded one in the data folder."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +14,7 @@ from storage.migrate import migrate
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A migrated database. ``lost`` raises DatabaseLost when the embedded one is gone for good, else never returns."""
+    """A migrated database. ``lost`` raises DatabaseLost when the embedded one cannot restart, else never returns."""
 
     dsn: str
     lost: Callable[[], Awaitable[None]]
@@ -22,7 +22,7 @@ class Database:
 
 @asynccontextmanager
 async def open_database(server: ServerConfig, database: DatabaseConfig) -> AsyncIterator[Database]:
-    """Give a migrated database; the embedded one runs for as long as this does."""
+    """Yield a migrated database; the embedded one runs until the context is left."""
     async with AsyncExitStack() as stack:
         dsn, lost = database.url, _never
         if not dsn:

@@ -1,4 +1,4 @@
-"""``server doctor``: what an installation lacks, before it shows at night."""
+"""``server doctor``: checks an installation before the server is started."""
 
 import asyncio
 import os
@@ -27,14 +27,14 @@ from storage.database import connect_pool
 DISK_FREE_MIN_BYTES = 1024**3
 CLOCK_SKEW_MAX_S = 2.0
 POSTGRES_VERSION_MIN = 150_000
-#: How long a provider may take to answer.
+#: How long a provider may take to respond.
 CHECK_TIMEOUT_S = 15.0
-#: The same for whatever may listen on the server's own port.
+#: How long the check of the server's own port may take.
 PORT_TIMEOUT_S = 2.0
 
 
 class Sections(DeliverySections, Protocol):
-    """The sections of the configuration that the doctor looks at."""
+    """The sections of the configuration that the doctor checks."""
 
     @property
     def database(self) -> DatabaseConfig: ...
@@ -45,27 +45,27 @@ class Sections(DeliverySections, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One look at one thing. ``fatal`` ones keep the server from running, or from being safe."""
+    """The result of one check. A ``fatal`` failure prevents the server from running, or from being secure."""
 
     name: str
-    fine: bool
-    says: str
+    ok: bool
+    detail: str
     fatal: bool = True
 
 
 async def run_doctor(config: Sections, console: Console) -> int:
-    """Look at everything and tell; answers the exit code."""
+    """Run and print all checks; returns the exit code."""
     worst = 0
     async for found in examine(config):
-        mark = ("ok  ", "green") if found.fine else ("bad ", "red") if found.fatal else ("note", "yellow")
-        console.print(Text.assemble(mark, f" {found.name}: {found.says}"), soft_wrap=True)
-        if not found.fine and found.fatal:
+        mark = ("ok  ", "green") if found.ok else ("bad ", "red") if found.fatal else ("note", "yellow")
+        console.print(Text.assemble(mark, f" {found.name}: {found.detail}"), soft_wrap=True)
+        if not found.ok and found.fatal:
             worst = 1
     return worst
 
 
 async def examine(config: Sections) -> AsyncIterator[Diagnosis]:
-    """Everything worth a look, one after the other."""
+    """Run the checks one after the other."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Diagnosis("python", sys.version_info >= (3, 11), version)
     yield _data_dir(Path(config.server.data_dir))
@@ -102,29 +102,29 @@ def _port(host: str, port: int) -> Diagnosis:
         with socket.create_connection((host, port), timeout=PORT_TIMEOUT_S):
             taken = True
     except socket.gaierror:
-        return Diagnosis("port", False, f"{host} is no address of this machine")
-    except OSError:  # nobody listens, or any port will do
+        return Diagnosis("port", False, f"{host} is not an address of this machine")
+    except OSError:  # nothing listens there, or the port is 0
         taken = False
     return Diagnosis("port", not taken, f"{host}:{port} is {'taken (is a server running?)' if taken else 'free'}")
 
 
 def _development(config: Sections) -> Diagnosis:
-    says = "on: sandbox gateway and demo accounts" if config.dev.enabled else "off"
-    return Diagnosis("development mode", not config.dev.enabled, says, fatal=False)
+    detail = "on: sandbox gateway and demo accounts" if config.dev.enabled else "off"
+    return Diagnosis("development mode", not config.dev.enabled, detail, fatal=False)
 
 
 async def _channels(config: Sections) -> AsyncIterator[Diagnosis]:
-    """Ask each configured provider, all at once; say of the other channels what becomes of them."""
+    """Check all configured providers concurrently; for other channels, report where their messages go."""
     try:
         providers = providers_of(config, lambda: datetime.now(UTC))
     except AdapterError as error:
         yield Diagnosis("channels", False, str(error))
         return
-    said = await asyncio.gather(*(_ask(str(channel), provider) for channel, provider in providers.items()))
-    asked = dict(zip(providers, said, strict=True))
+    results = await asyncio.gather(*(_check(str(channel), provider) for channel, provider in providers.items()))
+    checked = dict(zip(providers, results, strict=True))
     for channel in CHANNELS:
-        if channel in asked:
-            yield asked[channel]
+        if channel in checked:
+            yield checked[channel]
         elif config.dev.enabled:
             yield Diagnosis(channel, True, "no provider: kept and shown at /dev/mailbox")
         else:
@@ -134,12 +134,12 @@ async def _channels(config: Sections) -> AsyncIterator[Diagnosis]:
 async def _language_model(config: Sections) -> Diagnosis:
     model = model_of(config.llm)
     if model is None:
-        return Diagnosis("language model", True, "none: local rules answer")
-    return await _ask("language model", model)
+        return Diagnosis("language model", True, "none: local rules are used")
+    return await _check("language model", model)
 
 
-async def _ask(name: str, provider: Adapter[Any] | Model) -> Diagnosis:
-    """Whether a provider can be reached as it is configured, within its time."""
+async def _check(name: str, provider: Adapter[Any] | Model) -> Diagnosis:
+    """Check that a provider can be reached with its configuration, within CHECK_TIMEOUT_S."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return Diagnosis(name, True, await provider.check())

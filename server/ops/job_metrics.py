@@ -1,4 +1,4 @@
-"""What became of the background jobs, for ``/metrics``."""
+"""Metrics of the background jobs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 
 class JobMetrics(Collector):
-    """Figures of all jobs, by their names: of this process, but for the last success, which is the database's."""
+    """Metrics by job: the last success is read from the database; the others are of this process."""
 
     def __init__(self) -> None:
         self._last_success_s: dict[str, float] = {}
@@ -17,24 +17,24 @@ class JobMetrics(Collector):
         self._failures: Counter[str] = Counter()
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def known(self, job: str, succeeded_at: datetime | None, took_s: float | None) -> None:
-        """What the database knows of a job's last success, on whichever node it was."""
+    def loaded(self, job: str, succeeded_at: datetime | None, took_s: float | None) -> None:
+        """Record a job's last success on any node, as loaded from the database."""
         self._failures[job] += 0
         if succeeded_at is not None:
             self._last_success_s[job] = succeeded_at.timestamp()
             self._took_s[job] = took_s or 0.0
 
     def done(self, job: str, counts: Mapping[str, int]) -> None:
-        """A run of this process succeeded."""
-        for what, count in counts.items():
-            self._counts[job, what] += count
+        """Count a successful run of this process."""
+        for name, count in counts.items():
+            self._counts[job, name] += count
 
     def failed(self, job: str) -> None:
-        """A run of this process failed."""
+        """Count a failed run of this process."""
         self._failures[job] += 1
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus sees."""
+        """Build the metric families at each scrape."""
         text = "When a background job last succeeded on any node, in seconds since 1970"
         successes = GaugeMetricFamily("guildwire_job_last_success_timestamp_seconds", text, labels=["job"])
         for job, at_s in self._last_success_s.items():

@@ -1,6 +1,6 @@
-"""Background jobs: each runs at its times on one node, is made up when it was missed, and shows what came of it.
+"""Runs background jobs: each at its times on one node; a missed run is made up, and results are shown on /metrics.
 
-``server.edge.job`` says what a job is.
+``server.edge.job`` defines a job.
 """
 
 import asyncio
@@ -19,31 +19,31 @@ from storage.supervision import end
 
 log = structlog.get_logger(__name__)
 
-#: How often every job is looked at: what was missed, failed or died with its node is made up then.
+#: How often every job is checked for runs that were missed, failed or ended with their node.
 CHECK_EVERY_S = 300.0
-#: A run that was noted for so far ahead was so by a clock that has been set back since: it counts for nothing.
+#: A recorded run further in the future than this is ignored: the clock was set back.
 CLOCK_SKEW_MAX = timedelta(hours=1)
 
 
-class Clockwork(Protocol):
-    """The scheduler, as far as jobs need it."""
+class Scheduler(Protocol):
+    """The part of the scheduler that jobs need."""
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
-        """Do something now and then."""
+        """Call the action at an interval."""
 
     def daily(self, name: str, at: time, action: Callable[[], Awaitable[object]]) -> None:
-        """Do something once a day, in UTC."""
+        """Call the action once a day, at a time in UTC."""
 
 
 class ClaimLost(Exception):
-    """The connection that held the claim has ended in the middle of a run."""
+    """The connection that held the claim was lost during a run."""
 
 
 class Jobs:
     """Runs the jobs of this node.
 
     Args:
-        dsn: leads to Postgres itself: a pooler would take the claims away.
+        dsn: must lead to Postgres itself: claims are session locks, which a pooler would lose.
         now: the domain's clock.
     """
 
@@ -51,7 +51,7 @@ class Jobs:
         self, jobs: Sequence[Job], *, dsn: str, pool: Pool, now: Callable[[], datetime], metrics: JobMetrics
     ) -> None:
         self._jobs = {job.name: job for job in jobs}
-        assert len(self._jobs) == len(jobs), "two jobs have one name"
+        assert len(self._jobs) == len(jobs), "two jobs have the same name"
         self._dsn = dsn
         self._pool = pool
         self._now = now
@@ -61,36 +61,36 @@ class Jobs:
         self._turn = asyncio.Lock()
         self._open = False
 
-    async def start(self, clockwork: Clockwork) -> None:
-        """Begin to watch, and make up what was missed while no node was there."""
+    async def start(self, scheduler: Scheduler) -> None:
+        """Schedule the jobs, and make up runs that were missed while no node was running."""
         now = self._now()
         await register(self._pool, {job.name: job.when.latest(now) for job in self._jobs.values()})
         self._open = True
         for job in self._jobs.values():
             match job.when:
                 case Daily(at=at):
-                    clockwork.daily(f"job {job.name}", at, self._waking(job))
+                    scheduler.daily(f"job {job.name}", at, self._wake_callback(job))
                 case Every(seconds=seconds):
-                    clockwork.every(f"job {job.name}", seconds, self._waking(job))
-        clockwork.every("jobs", CHECK_EVERY_S, self.check)
+                    scheduler.every(f"job {job.name}", seconds, self._wake_callback(job))
+        scheduler.every("jobs", CHECK_EVERY_S, self.check)
         await self.check()
 
     async def stop(self) -> None:
-        """Cut what is running; the next start, or another node, makes it up."""
+        """Cancel the runs under way; the next start, or another node, makes them up."""
         self._open = False
         await end(*self._running.values())
 
     async def check(self) -> None:
-        """Look at every job, and run those that are due."""
+        """Check every job, and run those that are due."""
         for job in self._jobs.values():
             self._wake(job)
 
     async def settle(self) -> None:
-        """Wait for the runs that have begun."""
+        """Wait for the runs under way."""
         while self._running:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    def _waking(self, job: Job) -> Callable[[], Awaitable[None]]:
+    def _wake_callback(self, job: Job) -> Callable[[], Awaitable[None]]:
         async def wake() -> None:
             self._wake(job)
 
@@ -105,7 +105,7 @@ class Jobs:
     # One run
 
     async def _attempt(self, job: Job) -> None:
-        """Run a job if it is due and no other node is at it."""
+        """Run a job if it is due and no other node is running it."""
         try:
             if not await self._due(job):
                 return
@@ -120,9 +120,9 @@ class Jobs:
             log.exception("job.crashed", action="check", job=job.name)
 
     async def _due(self, job: Job) -> bool:
-        """Whether its last due time is not dealt with yet, as the database knows."""
+        """Whether the job has not run yet for its last due time; also publishes its last success."""
         record = (await load_records(self._pool, [job.name]))[job.name]
-        self._metrics.known(job.name, record.succeeded_at, record.took_s)
+        self._metrics.loaded(job.name, record.succeeded_at, record.took_s)
         if job.on_success is not None and record.succeeded_at is not None:
             job.on_success(record.succeeded_at, record.counts)
         now = self._now()
@@ -133,10 +133,10 @@ class Jobs:
         async with claim(self._dsn, job.name) as claimed:
             if claimed is not None and await self._due(job):
                 await self._run(job, claimed)
-                await self._due(job)  # and so show it
+                await self._due(job)  # publishes the success
 
     async def _run(self, job: Job, claimed: Claim) -> None:
-        """Run it once, for the last of its due times, however many were missed."""
+        """Run the job once for its last due time; earlier missed ones are skipped."""
         now, began_s = self._now(), monotonic()
         await mark_started(claimed, job.name)
         try:
@@ -159,7 +159,7 @@ class Jobs:
 
 
 async def _held(work: Awaitable[Counts], claimed: Claim, time_max_s: float) -> Counts:
-    """Work for as long as the claim is held. Raises: ClaimLost, TimeoutError."""
+    """Await the run while the claim is held. Raises: ClaimLost, TimeoutError."""
     working = asyncio.ensure_future(work)
     losing = asyncio.ensure_future(claimed.lost.wait())
     try:

@@ -1,4 +1,4 @@
-"""The sealing of the ledger as a background job, and its figures on /metrics."""
+"""Seals the ledger as a background job, with metrics."""
 
 from datetime import datetime
 
@@ -8,12 +8,12 @@ from server.edge.metrics import Metrics
 from storage.database import Pool
 from storage.seal import Tail, read_tail, seal
 
-#: How often the ledger is sealed, and how often every node looks at what waits.
+#: How often the ledger is sealed, and how often every node reads the metrics.
 SEAL_EVERY_S = 60
 
 
 class LedgerSealer:
-    """Seals what waits, and knows what was left when it last looked."""
+    """Seals new transfers, and publishes the number that is not sealed yet."""
 
     def __init__(self, pool: Pool, metrics: Metrics) -> None:
         self._pool = pool
@@ -23,16 +23,16 @@ class LedgerSealer:
         )
         metrics.gauge("ledger_last_seal", "The number of the newest seal", lambda: self._tail.last_seal)
         metrics.gauge("ledger_unsealed", "Transfers that no seal covers yet", lambda: self._tail.waiting)
-        text = "How long the oldest transfer without a seal had waited when last looked"
+        text = "Age of the oldest transfer without a seal at the last look-up"
         metrics.gauge("ledger_unsealed_seconds", text, lambda: self._tail.waiting_s)
 
     async def run(self, now: datetime) -> dict[str, int]:
-        """Seal what waits; one node at a time does so."""
+        """Seal the transfers that have no seal yet; one node at a time does so."""
         done = await seal(self._pool)
         self._sealed.inc(done.transfers)
-        await self.look()
+        await self.refresh()
         return {"seals": done.seals, "transfers": done.transfers}
 
-    async def look(self) -> None:
-        """Take the figures anew."""
+    async def refresh(self) -> None:
+        """Read the metrics from the database."""
         self._tail = await read_tail(self._pool)

@@ -1,4 +1,4 @@
-"""Logs: one event a line, with what it is about as fields; JSON for machines, colours for people."""
+"""Logs: one event a line with fields; JSON for machines, colours for terminals."""
 
 import logging
 import sys
@@ -6,12 +6,12 @@ from typing import Any
 
 import structlog
 
-#: Fields that never reach a log, whoever passes them.
+#: Fields whose values are replaced in every log line.
 SECRET_FIELDS = frozenset({"password", "token", "access_token", "refresh_token", "secret", "authorization", "code"})
 
 
 def configure_logs(level: str, format_: str) -> None:
-    """Set up structlog and the standard library's logging alike.
+    """Configure structlog and the standard library's logging with the same format.
 
     Args:
         level: debug, info, warning or error.
@@ -25,7 +25,7 @@ def configure_logs(level: str, format_: str) -> None:
         _hide_secrets,
         structlog.processors.StackInfoRenderer(),
     ]
-    # Without the frames' variables, which hold tokens, addresses and texts.
+    # Without local variables, which may hold tokens, addresses and texts.
     colours = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=False))
     renderer: Any = colours if console else structlog.processors.JSONRenderer()
     ending: list[Any] = [renderer] if console else [structlog.processors.format_exc_info, renderer]

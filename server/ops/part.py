@@ -1,4 +1,4 @@
-"""Health, metrics and background jobs, and the pages of development, as a part of the server."""
+"""Operations, as a part of the server: health, metrics, background jobs, and the pages of development mode."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from server.ops.health import Health
 from server.ops.job_metrics import JobMetrics
 from server.ops.jobs import Jobs
 from server.ops.ledger_sealing import SEAL_EVERY_S, LedgerSealer
-from server.ops.nightly_verify import VERIFY_MAX_S, NightlyVerification
+from server.ops.nightly_verify import VERIFY_MAX_S, NightlyAudit
 from server.ops.retention import retention_jobs
 
 PAGES = {
-    "/ready": ("Health", "Whether the server can do its work"),
-    "/metrics": ("Metrics", "Figures for Prometheus"),
+    "/ready": ("Health", "Whether the server can take requests"),
+    "/metrics": ("Metrics", "For Prometheus"),
 }
 DEV_PAGES = {"/dev/mailbox": ("Mailbox", "What e-mail, push and SMS would have sent")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpsPart(Part):
-    """The part, and the jobs that this node runs."""
+    """The part, with the runner of this node's jobs."""
 
     runner: Jobs
 
@@ -37,7 +37,7 @@ class OpsPart(Part):
 def open_ops(
     context: Context, retention: RetentionConfig, others: Sequence[Job], *, draining: Callable[[], bool]
 ) -> OpsPart:
-    """Open operations; the last part, since it runs the jobs of all others.
+    """Open operations. They are the last part, since they run the jobs of all others.
 
     Args:
         others: the jobs of the other parts.
@@ -45,23 +45,23 @@ def open_ops(
     """
     node = context.node
     sealer = LedgerSealer(node.pool, node.metrics)
-    verification = NightlyVerification(node.pool, ACTORS)
+    audit = NightlyAudit(node.pool, ACTORS)
     job_metrics = JobMetrics()
     jobs = [
         Job("ledger.seal", Every(SEAL_EVERY_S), sealer.run),
-        Job("verify", context.nightly, verification.run, VERIFY_MAX_S, verification.tell),
+        Job("verify", context.nightly, audit.run, VERIFY_MAX_S, audit.record),
         *retention_jobs(node.pool, context.nightly, retention),
         *others,
     ]
     runner = Jobs(jobs, dsn=node.dsn, pool=node.pool, now=node.clock.now, metrics=job_metrics)
-    text = "Requests, commands and queries that came too often, by the limit that says so"
+    text = "Requests, commands and queries refused by a rate limit, by the limit's name"
     node.metrics.count("rate_limited", text, lambda: context.limiters.refused_total, "limit")
 
     async def start() -> None:
-        node.agenda.every("ledger figures", SEAL_EVERY_S, sealer.look)
+        node.agenda.every("ledger metrics", SEAL_EVERY_S, sealer.refresh)
         await runner.start(node.agenda)
 
-    metrics: list[Collector] = [verification, job_metrics]
+    metrics: list[Collector] = [audit, job_metrics]
     return OpsPart(
         runner=runner,
         routes={**_routes(context, draining), **(_dev_routes(context) if context.dev.enabled else {})},

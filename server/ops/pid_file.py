@@ -1,4 +1,4 @@
-"""The note that a running server leaves in its data folder, so that other commands find it and its database."""
+"""The pid file: by it, other commands find a running server of the same data folder, and its database."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-NOTE = "running.json"
+PID_FILE = "running.json"
 
 
 class Running(Struct, frozen=True, kw_only=True):
-    """Where a server of this data folder listens, and where its database does."""
+    """The address, database and process of a running server."""
 
     url: str
     dsn: str
@@ -18,8 +18,8 @@ class Running(Struct, frozen=True, kw_only=True):
 
 
 def write_pid_file(data_dir: Path, running: Running) -> None:
-    """Write the note; only its owner may read it, for the DSN may hold a password."""
-    path = data_dir / NOTE
+    """Write the file, readable by its owner only: the DSN may contain a password."""
+    path = data_dir / PID_FILE
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -27,9 +27,9 @@ def write_pid_file(data_dir: Path, running: Running) -> None:
 
 
 def read_pid_file(data_dir: Path) -> Running | None:
-    """The server that runs on this data folder; None if none does."""
+    """The running server of this data folder; None if there is none."""
     try:
-        running = msgspec.json.decode((data_dir / NOTE).read_bytes(), type=Running)
+        running = msgspec.json.decode((data_dir / PID_FILE).read_bytes(), type=Running)
         os.kill(running.pid, 0)
     except (OSError, msgspec.MsgspecError):
         return None
@@ -37,5 +37,5 @@ def read_pid_file(data_dir: Path) -> Running | None:
 
 
 def remove_pid_file(data_dir: Path) -> None:
-    """Nobody runs here any more."""
-    (data_dir / NOTE).unlink(missing_ok=True)
+    """Delete the file when the server stops."""
+    (data_dir / PID_FILE).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""``server replay``: an actor's journal, the state that it leads to, and whether that is the one that is kept."""
+"""``server replay``: replays an actor's journal, and compares the resulting state with the stored one."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -26,45 +26,45 @@ from storage.queries.replay import Kept, Told, load_kept, read_journal
 from storage.queries.user import load_names
 from storage.verify import JournalEntry, snapshot
 
-#: Events that are shown, the latest of those asked for; all are replayed.
+#: Events that are shown, the latest ones of the range; all are replayed.
 SHOWN_MAX = 1_000
 
 REFUSED, DIFFERS = 2, 1
 
 
-class NotAsked(Exception):
-    """What was asked for cannot be answered; the message says why."""
+class ReplayRefused(Exception):
+    """The arguments are invalid, or there is no such actor or version; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Up to where to go: an instant, a version, or, with neither, the end."""
+    """The end of the range to show: an instant, a version, or, with neither, the journal's end."""
 
     at: datetime | None = None
     version: int | None = None
 
     def includes(self, event: Told) -> bool:
-        """Whether an event had happened by then."""
+        """Whether an event is within the range."""
         if self.at is not None:
             return event.at <= self.at
         return self.version is None or event.version <= self.version
 
 
 @dataclass(slots=True)
-class Story:
-    """What a journal told."""
+class ReplayResult:
+    """An actor's replayed journal."""
 
     to: Ref
-    kept: Kept
+    stored: Kept
     replay: Replay
-    #: The last of the events up to where it was asked for, and how many there were.
+    #: The last events of the range, and the number of all of them.
     events: deque[Told] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
     count: int = 0
-    #: The state there; None if the replay stopped before.
+    #: The state at the end of the range; None if the replay stopped before.
     state: Any = None
     #: Why the replay stopped, if it did.
     error: str = ""
-    same: bool = False
+    matches: bool = False
 
 
 async def run_replay(
@@ -76,7 +76,7 @@ async def run_replay(
     *,
     as_json: bool,
 ) -> int:
-    """Replay one actor and show it; answers the exit code.
+    """Replay one actor and print the result; returns the exit code.
 
     Args:
         what: ``kind/id``.
@@ -85,119 +85,119 @@ async def run_replay(
     try:
         to, asked = read_ref(what), read_until(*until)
         async with reach_database(server, database) as pool:
-            story = await tell(pool, to, asked)
-            names = await load_names(pool, {event.principal for event in story.events})
-    except NotAsked as error:
+            result = await replay_actor(pool, to, asked)
+            names = await load_names(pool, {event.principal for event in result.events})
+    except ReplayRefused as error:
         console.print(Text(str(error), style="red"))
         return REFUSED
     if as_json:
-        print_json(story, names, console)
+        print_json(result, names, console)
     else:
-        print_tables(story, names, console)
-    return 0 if story.same else DIFFERS
+        print_tables(result, names, console)
+    return 0 if result.matches else DIFFERS
 
 
-# What is asked for
+# Arguments
 
 
 def read_ref(what: str) -> Ref:
-    """Read ``kind/id``. Raises: NotAsked."""
+    """Read ``kind/id``. Raises: ReplayRefused."""
     kind, slash, id_ = what.partition("/")
     kinds = ", ".join(one.value for one in Kind)
     if not slash:
-        raise NotAsked(f"{what}: an actor is named by kind/id; kinds are {kinds}")
+        raise ReplayRefused(f"{what}: an actor is named by kind/id; kinds are {kinds}")
     if kind not in {one.value for one in Kind}:
-        raise NotAsked(f"{kind}: no kind of actor; there are {kinds}")
+        raise ReplayRefused(f"{kind}: not a kind of actor; kinds are {kinds}")
     try:
         return Ref(Kind(kind), UUID(id_))
     except ValueError:
-        raise NotAsked(f"{id_}: no id; an id is a UUID") from None
+        raise ReplayRefused(f"{id_}: not an id; an id is a UUID") from None
 
 
 def read_until(at: str, version: int | None) -> Until:
-    """Read an instant or a version. Raises: NotAsked."""
+    """Read an instant or a version. Raises: ReplayRefused."""
     if at and version is not None:
-        raise NotAsked("--at and --version: one of them is enough")
+        raise ReplayRefused("--at and --version: give only one of them")
     if version is not None and version < 1:
-        raise NotAsked(f"version {version}: the first event is version 1")
+        raise ReplayRefused(f"version {version}: the first event is version 1")
     try:
         return Until(parse_instant(at) if at else None, version)
     except InstantError:
-        raise NotAsked(f"{at}: no instant; one is written 2026-03-29T14:00:00Z, with an offset or Z") from None
+        raise ReplayRefused(f"{at}: not an instant; write it like 2026-03-29T14:00:00Z, with an offset or Z") from None
 
 
 # The replay
 
 
-async def tell(pool: Pool, to: Ref, until: Until) -> Story:
-    """Replay a journal to its end, keeping what was there at the point asked for. Raises: NotAsked."""
+async def replay_actor(pool: Pool, to: Ref, until: Until) -> ReplayResult:
+    """Replay a journal to its end, keeping the state at the end of the range. Raises: ReplayRefused."""
     async with snapshot(pool) as connection:
         kept = await load_kept(connection, to)
-        story = Story(to, kept or Kept(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
+        result = ReplayResult(to, kept or Kept(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
         first: Told | None = None
         last, here = 0, True
         async for event in read_journal(connection, to):
             first, last = first or event, event.version
             here = here and until.includes(event)
-            _go_on(story, event, here)
+            _apply(result, event, here)
     if first is None and kept is None:
-        raise NotAsked(f"{to}: there is none")
-    if first is not None and not story.count:
-        raise NotAsked(f"{to}: its first event was at {_time(first.at)}")
+        raise ReplayRefused(f"{to}: no such actor")
+    if first is not None and not result.count:
+        raise ReplayRefused(f"{to}: its first event was at {_time(first.at)}")
     if until.version is not None and until.version > last:
-        raise NotAsked(f"{to}: its last version is {last}")
-    story.same = not story.error and last == story.kept.version and _gives(story)
-    return story
+        raise ReplayRefused(f"{to}: its last version is {last}")
+    result.matches = not result.error and last == result.stored.version and _matches(result)
+    return result
 
 
-def _go_on(story: Story, event: Told, here: bool) -> None:
-    """Take one more event; ``here`` if it is one of those asked for."""
-    if not story.error:
+def _apply(result: ReplayResult, event: Told, here: bool) -> None:
+    """Apply one more event; ``here`` if it is within the range."""
+    if not result.error:
         try:
-            story.replay.add(JournalEntry(event.version, event.type, event.schema, event.data))
-        except Exception as error:  # whatever an old or broken event makes of the state is the answer
-            story.error = f"version {event.version}, {event.type}: {error!r}"
+            result.replay.add(JournalEntry(event.version, event.type, event.schema, event.data))
+        except Exception as error:  # an old or broken event may raise anything; the error is part of the result
+            result.error = f"version {event.version}, {event.type}: {error!r}"
     if here:
-        story.events.append(event)
-        story.count += 1
-        story.state = None if story.error else story.replay.state
+        result.events.append(event)
+        result.count += 1
+        result.state = None if result.error else result.replay.state
 
 
-def _gives(story: Story) -> bool:
+def _matches(result: ReplayResult) -> bool:
     try:
-        return story.replay.gives(story.kept.state)
+        return result.replay.gives(result.stored.state)
     except msgspec.MsgspecError as error:
-        story.error = f"the state that is kept cannot be read: {error}"
+        result.error = f"the stored state cannot be decoded: {error}"
         return False
 
 
-# What is shown
+# Output
 
 
-def print_tables(story: Story, names: Mapping[UserId, str], console: Console) -> None:
-    """Show the journal as a table, then the state, then whether it is the one that is kept."""
+def print_tables(result: ReplayResult, names: Mapping[UserId, str], console: Console) -> None:
+    """Print the journal as a table, then the state, then whether it matches the stored one."""
     table = Table("version", "at", "type", "who", "data", box=None, header_style="bold", pad_edge=False)
-    for event in story.events:
+    for event in result.events:
         cells = str(event.version), _time(event.at), event.type, _who(event.principal, names), event.data
         table.add_row(*[Text(cell, overflow="fold") for cell in cells])
-    console.print(Text(str(story.to), style="bold"))
-    if story.count > len(story.events):
-        console.print(f"{story.count - len(story.events)} earlier events are not shown")
+    console.print(Text(str(result.to), style="bold"))
+    if result.count > len(result.events):
+        console.print(f"{result.count - len(result.events)} earlier events are not shown")
     console.print(table)
-    if story.events:
-        console.print(Text(f"\nthe state at version {story.events[-1].version}", style="bold"))
-    console.print(Text(msgspec.json.format(msgspec.json.encode(story.state), indent=2).decode()))
-    if story.error:
-        console.print(Text(story.error, style="red"))
-    if story.same:
-        console.print(Text(f"replayed to its end, version {story.kept.version}, it is the state that is kept", "green"))
+    if result.events:
+        console.print(Text(f"\nthe state at version {result.events[-1].version}", style="bold"))
+    console.print(Text(msgspec.json.format(msgspec.json.encode(result.state), indent=2).decode()))
+    if result.error:
+        console.print(Text(result.error, style="red"))
+    if result.matches:
+        console.print(Text(f"the replayed state matches the stored one, version {result.stored.version}", "green"))
     else:
-        console.print(Text("replayed to its end, it is not the state that is kept:", style="red"))
-        console.print(Text(f"version {story.kept.version} {story.kept.state}"))
+        console.print(Text("the replayed state differs from the stored one:", style="red"))
+        console.print(Text(f"version {result.stored.version} {result.stored.state}"))
 
 
-def print_json(story: Story, names: Mapping[UserId, str], console: Console) -> None:
-    """The same for programs."""
+def print_json(result: ReplayResult, names: Mapping[UserId, str], console: Console) -> None:
+    """Print the result as JSON."""
     events: list[dict[str, Any]] = [
         {
             "version": event.version,
@@ -209,23 +209,23 @@ def print_json(story: Story, names: Mapping[UserId, str], console: Console) -> N
             "cause": event.cause,
             "data": Raw(event.data.encode()),
         }
-        for event in story.events
+        for event in result.events
     ]
     shown = {
-        "actor": str(story.to),
-        "left_out": story.count - len(events),
+        "actor": str(result.to),
+        "left_out": result.count - len(events),
         "events": events,
-        "state": story.state,
-        "kept": {"version": story.kept.version, "state": Raw(story.kept.state.encode())},
-        "same": story.same,
-        "error": story.error or None,
+        "state": result.state,
+        "kept": {"version": result.stored.version, "state": Raw(result.stored.state.encode())},
+        "same": result.matches,
+        "error": result.error or None,
     }
     text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
     console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _who(principal: UserId, names: Mapping[UserId, str]) -> str:
-    """A name where one is known; never more of a person than that."""
+    """The user's name if it is known, else the id; no other personal data."""
     known = {SYSTEM: "the server", GATEWAY: "the payment gateway", **names}
     return known.get(principal, str(principal))
 

@@ -1,4 +1,4 @@
-"""The jobs that delete, or archive, what is kept for a time only."""
+"""The jobs that delete or archive data whose retention period is over."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from storage.retention import archive_journals, forget_notifications, sweeping, 
 
 
 def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Job]:
-    """Make the jobs, as the section [retention] says."""
+    """Make the jobs for the periods of the section [retention]."""
 
     def sweep(name: str, days: int, table: str, column: str) -> Job:
         return Job(name, nightly, removing(pool, timedelta(days=days), sweeping(table, column)))

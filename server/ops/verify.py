@@ -1,4 +1,4 @@
-"""The proof of the books: every invariant of the tables, the ledger's chain, and every state against its journal."""
+"""The audit: every invariant of the tables, the ledger's hash chain, and every actor's state against its journal."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from storage.database import Pool
 from storage.verify import CHECKS, Finding, JournalEntry, Life, Violation, lives, run_check, snapshot
 
 REPLAY = "replaying each actor's journal gives the state that is kept"
-#: The names of all findings, but for the one of seals that were written down.
+#: The names of all findings, except that of expected seals.
 INVARIANTS = (*[check.name for check in CHECKS], UNBROKEN, UNCHANGED, COMPLETE, REPLAY)
 
 Actors = Mapping[Kind, type[Actor[Any]]]
 
 
 async def verify(pool: Pool, actors: Actors, expected: Sequence[SealMark] = ()) -> AsyncIterator[Finding]:
-    """Run every check, each over one snapshot of the database, telling each as it ends.
+    """Run every check, each over one snapshot of the database; yields each finding when its check ends.
 
     Args:
-        expected: seals that were written down, which the ledger's chain must still have.
+        expected: seals from earlier runs that the ledger's chain must still contain.
     """
     for check in CHECKS:
         yield await run_check(pool, check)
@@ -36,22 +36,22 @@ async def verify(pool: Pool, actors: Actors, expected: Sequence[SealMark] = ()) 
 
 
 async def _problems(pool: Pool, actors: Actors) -> AsyncIterator[str]:
-    trial: _Trial | None = None
+    replay: _ActorReplay | None = None
     async for item in lives(pool):
         if isinstance(item, Life):
-            if trial is not None and (problem := trial.problem()):
+            if replay is not None and (problem := replay.problem()):
                 yield problem
-            trial = _Trial(item, actors)
+            replay = _ActorReplay(item, actors)
         else:
-            assert trial is not None, "events come behind their actor"
-            trial.add(item)
-    if trial is not None and (problem := trial.problem()):
+            assert replay is not None, "events follow their actor"
+            replay.add(item)
+    if replay is not None and (problem := replay.problem()):
         yield problem
 
 
 @dataclass(slots=True)
-class _Trial:
-    """One actor's replay, up to what went wrong."""
+class _ActorReplay:
+    """One actor's replay, up to its first error."""
 
     life: Life
     actors: Actors
@@ -68,7 +68,7 @@ class _Trial:
             self.error = error
 
     def problem(self) -> str | None:
-        """What is wrong with it, if anything."""
+        """Why the replay does not match the stored state; None if it does."""
         try:
             if self.error is not None:
                 raise self.error

@@ -1,1 +1,1 @@
-"""Payments: what a gateway must offer, its adapters, its webhooks, and refunds."""
+"""Payments: the interface of a payment gateway, its adapters, webhooks, and refunds."""

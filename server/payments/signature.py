@@ -1,6 +1,6 @@
-"""Signatures of webhooks: an HMAC over the time and the raw body, in the scheme that Stripe made common.
+"""Signatures of webhooks: an HMAC over the time and the raw body, in Stripe's scheme.
 
-``t=1780308000,v1=5257a8…``: seconds since 1970, and one or more hex HMAC-SHA256 of ``t``, a point, and the body.
+``t=1780308000,v1=5257a8…``: seconds since 1970, and one or more hex HMAC-SHA256 of ``t``, a dot, and the body.
 """
 
 from collections.abc import Sequence
@@ -10,28 +10,28 @@ from hmac import new as hmac
 
 from server.edge.webhooks import SignatureInvalid
 
-#: How old a signature may be, and how far ahead the sender's clock.
+#: How old a signature may be, and how far ahead the sender's clock may be.
 TOLERANCE_S = 300
 HEADER_CHARS_MAX = 1_024
-#: Signatures in one header, and secrets that hold at once while one follows the other.
+#: Signatures in one header, and secrets that are valid at once during a rotation.
 SIGNATURES_MAX = 8
 SECRETS_MAX = 4
-#: Digits of a time that is looked at.
+#: Digits of a time.
 _DIGITS_MAX = 12
 
 
 def sign(body: bytes, secret: str, at_s: int) -> str:
-    """Make the header for a body that is sent now."""
+    """Make the header for a body that is sent at this time."""
     return f"t={at_s},v1={_digest(body, secret, at_s)}"
 
 
 def verify(header: str | None, body: bytes, secrets: Sequence[str], now_s: float) -> None:
-    """Check that whoever sent the body knows one of the secrets, and sent it lately. Raises: SignatureInvalid.
+    """Check that the body was signed by one of the secrets, and recently. Raises: SignatureInvalid.
 
-    Every secret is held against every signature, in constant time each, so that an answer tells nothing.
+    Every secret is compared with every signature in constant time, so that timing reveals nothing.
     """
-    assert 0 < len(secrets) <= SECRETS_MAX, f"{len(secrets)} secrets; 1 to {SECRETS_MAX} can hold at once"
-    assert all(secrets), "an empty secret is none"
+    assert 0 < len(secrets) <= SECRETS_MAX, f"{len(secrets)} secrets; 1 to {SECRETS_MAX} can be valid at once"
+    assert all(secrets), "a secret is empty"
     if not header:
         raise SignatureInvalid(reason="missing")
     at_s, signatures = _parse(header)
@@ -47,7 +47,7 @@ def verify(header: str | None, body: bytes, secrets: Sequence[str], now_s: float
 
 
 def _parse(header: str) -> tuple[int, list[bytes]]:
-    """The time, and the signatures; unknown schemes are passed over."""
+    """Parse the time and the signatures; unknown schemes are ignored."""
     times: list[str] = []
     signatures: list[bytes] = []
     if len(header) <= HEADER_CHARS_MAX:

@@ -12,13 +12,13 @@ from server.queries.suggestions import Suggestions
 
 
 def open_queries(context: Context, model: LanguageModel) -> Part:
-    """Open the search for slots and the suggested replies."""
+    """Open slot search and suggested replies."""
     node = context.node
     suggestions = Suggestions(SmartReplier(model, node.clock.now), node.clock.now)
     counter = SuggestionCounter(node.pool)
 
     async def start() -> None:
-        node.agenda.every("suggestion figures", COUNT_EVERY_S, counter.look)
+        node.agenda.every("suggestion metrics", COUNT_EVERY_S, counter.refresh)
 
     return Part(
         queries={FindSlots: SlotFinder(node.sources, node.clock.now), GetSuggestions: suggestions},

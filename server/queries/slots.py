@@ -1,6 +1,6 @@
 """Free slots: when a service can be booked, with whom, at which price, and why not (rules F-1, F-2).
 
-The same rules that decide a booking answer here, on the same facts; only the claim on the slot is not made.
+The same rules and facts decide a booking; only the claim on the slot is missing here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,18 +23,18 @@ from storage.database import Pool
 from storage.queries.booking_facts import load_booking_facts
 from storage.registry import Sources
 
-#: The grid of starts, from each opening on.
+#: The grid of start times, counted from each opening.
 STEP = timedelta(minutes=15)
-#: Starts of all staff members together in one answer, and the same where each is explained.
+#: Start times of all staff members together in one view, and explanations in one view.
 STARTS_MAX = 5_000
 EXPLANATIONS_MAX = 5_000
-#: Local days are up to an hour longer than 24 when the clocks change.
+#: A local day has up to 25 hours when the clocks change.
 _CLOCK_CHANGE = timedelta(hours=1)
 _DATE_CHARS = len("2026-03-29")
 
 
 class SlotFinder:
-    """Answers ``FindSlots``.
+    """The handler of ``FindSlots``.
 
     Args:
         now: the domain's clock.
@@ -62,7 +62,7 @@ class SlotFinder:
 
 
 def show_slots(facts: BookingFacts, range_: Span, now: datetime, *, explain: bool) -> SlotsView:
-    """Work out the slots of a range; pure."""
+    """Compute the slots of a range; pure."""
     terms = slot_terms(facts)
     diaries = {staff.staff_id: diary_of(staff, facts) for staff in facts.staff}
     free, truncated = _free(terms, {} if facts.blocked else diaries, range_, now)
@@ -86,11 +86,11 @@ def show_slots(facts: BookingFacts, range_: Span, now: datetime, *, explain: boo
     )
 
 
-# What is asked
+# The range
 
 
 def _range(query: FindSlots, zone: str, now: datetime) -> Span:
-    """Read the range asked for. Raises: Invalid."""
+    """Parse the requested range. Raises: Invalid."""
     from_at = now if query.from_ is None else _bound("from", query.from_, zone)
     days_max = EXPLAINED_DAYS_MAX if query.explain else SLOT_RANGE_DAYS_MAX
     if query.to is None:
@@ -105,7 +105,7 @@ def _range(query: FindSlots, zone: str, now: datetime) -> Span:
 
 
 def _bound(field: str, text: str, zone: str, days_later: int = 0) -> datetime:
-    """Read an instant, or the beginning of a local date, or of one some days later. Raises: Invalid."""
+    """Parse an instant, or a local date: its beginning, or that of a day ``days_later``. Raises: Invalid."""
     try:
         if len(text) != _DATE_CHARS:
             return parse_instant(text)
@@ -119,13 +119,13 @@ def _bound(field: str, text: str, zone: str, days_later: int = 0) -> datetime:
     return first_instant(datetime.combine(day + timedelta(days=days_later), time()), zone)
 
 
-# What is free
+# Free starts
 
 
 def _free(
     terms: SlotTerms, diaries: dict[UserId, Diary], range_: Span, now: datetime
 ) -> tuple[dict[UserId, list[datetime]], bool]:
-    """List everybody's free starts, and whether there are more: then all are complete up to the same start."""
+    """List each staff member's free starts, and whether they were truncated: then all end at the same start."""
     limit = min(SLOTS_MAX, STARTS_MAX // max(1, len(diaries)))
     free = {
         staff_id: free_slots(terms, diary, step=STEP, range_=range_, now=now, limit=limit)
@@ -139,7 +139,7 @@ def _free(
 
 
 def _joined(free: dict[UserId, list[datetime]], duration: timedelta) -> Iterable[Slot]:
-    """Put everybody's starts together, earliest first."""
+    """Merge the starts of all staff members, earliest first."""
     staff_at: dict[datetime, list[UserId]] = {}
     for staff_id, starts in free.items():
         for start_at in starts:
@@ -165,13 +165,13 @@ def _staff_slots(staff: StaffFacts, facts: BookingFacts, starts: Sequence[dateti
     )
 
 
-# Why not
+# Explanations
 
 
 def _explained(
     terms: SlotTerms, diaries: dict[UserId, Diary], range_: Span, now: datetime, *, blocked: bool
 ) -> tuple[list[Explanation], bool]:
-    """Say of every start of the grid, and of the range's own first instant, why it cannot be booked."""
+    """Explain every start of the grid, and the range's first instant: why it cannot be booked."""
     if not diaries:
         return [], False
     opening = next(iter(diaries.values())).opening

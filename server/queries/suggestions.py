@@ -1,4 +1,4 @@
-"""Suggested replies (rule T-7): always five, from a thread's end and its job, in the reader's language."""
+"""Suggested replies (rule T-7): always five, from a thread's last messages and its job, in the reader's language."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -18,15 +18,15 @@ from storage.suggestions import Shown, note_shown
 
 log = structlog.get_logger(__name__)
 
-#: What the server's own rules are called where prompts are named.
+#: Stands for the local rules where a prompt is named.
 LOCAL_RULES = "local"
 
 
 class Suggestions:
-    """Answers ``GetSuggestions``.
+    """The handler of ``GetSuggestions``.
 
     Args:
-        replier: thinks of replies, some, or none; local rules do the rest.
+        replier: returns up to five replies; local rules add the rest.
         now: the domain's clock.
     """
 
@@ -66,7 +66,7 @@ class Suggestions:
 
 
 def scene_of(talk: Talk, principal: Principal) -> Scene:
-    """What a reply has to fit, for the rules."""
+    """The context of a reply, for the local rules."""
     return Scene(
         language=language(talk.language).code,
         role=talk.role,

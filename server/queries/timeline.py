@@ -47,7 +47,7 @@ def text_of(story: Story, entry: StoryEntry, lang: Language) -> str:
 
 
 def _fields(story: Story, event: Event, lang: Language) -> dict[str, str]:
-    """The fields that a sentence about the event may use."""
+    """The fields that the sentence for an event may use."""
     fields = asdict(event)
     texts = {
         name: lang.timeline_moment(value, story.zone) for name, value in fields.items() if isinstance(value, datetime)

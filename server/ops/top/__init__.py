@@ -1,1 +1,1 @@
-"""``server top``: what a running server does, on a terminal, from two looks at its ``/metrics``."""
+"""``server top``: shows a running server's metrics on a terminal, from two scrapes of ``/metrics``."""

@@ -1,4 +1,4 @@
-"""The numbers of one screen, from two looks at ``/metrics``. Pure; None is what the server does not tell."""
+"""The numbers of one screen, from two scrapes of ``/metrics``. Pure; None if the server has no such metric."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ ROWS_MAX = 8
 FAULTS = frozenset({"busy", "unavailable", "internal", "timeout"})
 #: Outcomes of a command that are neither a refusal nor a fault.
 GOOD = frozenset({"ok", "replayed"})
-#: What a rate refuses with.
-TOO_OFTEN = "limit_reached"
+#: The code of requests refused by a rate limit.
+RATE_LIMITED = "limit_reached"
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds; None without an observation meanwhile."""
+    """Seconds; None without an observation between the scrapes."""
 
     p50_s: float | None = None
     p99_s: float | None = None
@@ -42,7 +42,7 @@ class Frame:
     commit: Latency
     batch_size: float | None
     events_per_s: float | None
-    #: Frames of clients, and for them.
+    #: Frames from clients, and to them.
     frames_in_per_s: float | None
     frames_out_per_s: float | None
     reruns_per_s: float | None
@@ -65,16 +65,16 @@ class Frame:
     cpu: float | None
     rss_bytes: float | None
     rows: list[CommandRow] = field(default_factory=list)
-    #: Code → how many a second.
+    #: Code → rate a second.
     refusals: dict[str, float] = field(default_factory=dict)
     faults: dict[str, float] = field(default_factory=dict)
 
 
 def make_frame(change: Change) -> Frame:
-    """Everything that a screen shows."""
-    outcomes = change.grown_by("guildwire_commands_total", "outcome")
-    limited = change.grown("guildwire_rate_limited") or 0.0  # refused before anybody was asked to decide
-    outcomes[TOO_OFTEN] = outcomes.get(TOO_OFTEN, 0.0) + limited
+    """Compute everything that a screen shows."""
+    outcomes = change.increase_by("guildwire_commands_total", "outcome")
+    limited = change.increase("guildwire_rate_limited") or 0.0  # refused before they became commands
+    outcomes[RATE_LIMITED] = outcomes.get(RATE_LIMITED, 0.0) + limited
     bad = {code: count / change.elapsed_s for code, count in outcomes.items() if code not in GOOD and count}
     return Frame(
         elapsed_s=change.elapsed_s,
@@ -118,8 +118,8 @@ def _sessions(change: Change) -> dict[str, float]:
 
 
 def _frames(change: Change, direction: str) -> float | None:
-    grown = change.grown_by("guildwire_frames_total", "direction").get(direction)
-    return None if grown is None else grown / change.elapsed_s
+    increase = change.increase_by("guildwire_frames_total", "direction").get(direction)
+    return None if increase is None else increase / change.elapsed_s
 
 
 def _deliveries(change: Change) -> dict[str, float]:
@@ -131,8 +131,8 @@ def _deliveries(change: Change) -> dict[str, float]:
 
 
 def _rows(change: Change) -> list[CommandRow]:
-    grown = change.grown_by("guildwire_commands_total", "command")
-    often = sorted(((count, name) for name, count in grown.items() if count), key=lambda row: (-row[0], row[1]))
+    increase = change.increase_by("guildwire_commands_total", "command")
+    often = sorted(((count, name) for name, count in increase.items() if count), key=lambda row: (-row[0], row[1]))
     return [
         CommandRow(name, count / change.elapsed_s, _latency(change, "guildwire_command_seconds", ("command", name)))
         for count, name in often[:ROWS_MAX]

@@ -1,4 +1,4 @@
-"""One look at ``/metrics``, and what has changed since the one before: sums, rates and quantiles. Pure."""
+"""One scrape of ``/metrics``, and its difference to the previous one: sums, rates and quantiles. Pure."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ Labels = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """Every sample of one page, by name and labels. ``at_s`` is a monotonic clock's."""
+    """Every sample of one page, by name and labels. ``at_s`` is of a monotonic clock."""
 
     at_s: float
     samples: Mapping[str, Mapping[Labels, float]]
 
 
 def read_scrape(page: str, at_s: float) -> Scrape:
-    """Take a page of Prometheus's text format apart. Raises: ValueError."""
+    """Parse a page in Prometheus's text format. Raises: ValueError."""
     samples: defaultdict[str, dict[Labels, float]] = defaultdict(dict)
     for family in text_string_to_metric_families(page):
         if family.type == "counter":
-            samples[f"{family.name}_total"] = {}  # there, though nothing may have been counted yet
+            samples[f"{family.name}_total"] = {}  # present even if nothing was counted yet
         for sample in family.samples:
             samples[sample.name][frozenset(sample.labels.items())] = sample.value
     return Scrape(at_s, dict(samples))
@@ -31,63 +31,63 @@ def read_scrape(page: str, at_s: float) -> Scrape:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Two looks at one server. A counter that has fallen was set back by a restart: it counts from zero."""
+    """Two scrapes of one server. A counter that decreased was reset by a restart, so it counts from zero."""
 
     before: Scrape
     after: Scrape
 
     @property
     def elapsed_s(self) -> float:
-        """Between the two; never nothing."""
+        """Seconds between the two; never 0."""
         return max(1e-9, self.after.at_s - self.before.at_s)
 
     def value(self, name: str) -> float | None:
-        """A gauge as it is now, summed over its labels; None if there is no such metric."""
+        """A gauge's present value, summed over its labels; None if there is no such metric."""
         series = self.after.samples.get(name)
         return None if series is None else sum(series.values())
 
     def values(self, name: str, label: str) -> dict[str, float]:
-        """A gauge as it is now, by one of its labels."""
+        """A gauge's present values by one of its labels."""
         return _by(self.after.samples.get(name, {}), label)
 
-    def grown(self, name: str) -> float | None:
-        """What a counter has counted meanwhile, over all its labels; None if there is no such metric."""
-        series = self._growth(name)
+    def increase(self, name: str) -> float | None:
+        """A counter's increase between the scrapes, over all its labels; None if there is no such metric."""
+        series = self._increases(name)
         return None if series is None else sum(series.values())
 
-    def grown_by(self, name: str, label: str) -> dict[str, float]:
-        """The same by one of its labels."""
-        return _by(self._growth(name) or {}, label)
+    def increase_by(self, name: str, label: str) -> dict[str, float]:
+        """A counter's increase by one of its labels."""
+        return _by(self._increases(name) or {}, label)
 
     def rate(self, name: str) -> float | None:
-        """What a counter counts in a second."""
-        grown = self.grown(name)
-        return None if grown is None else grown / self.elapsed_s
+        """A counter's increase a second."""
+        increase = self.increase(name)
+        return None if increase is None else increase / self.elapsed_s
 
     def mean(self, name: str) -> float | None:
-        """The mean of a histogram's observations meanwhile; None without any."""
-        count, total = self.grown(f"{name}_count"), self.grown(f"{name}_sum")
+        """The mean of a histogram's observations between the scrapes; None without any."""
+        count, total = self.increase(f"{name}_count"), self.increase(f"{name}_sum")
         return total / count if count and total is not None else None
 
     def quantile(self, name: str, q: float, only: tuple[str, str] | None = None) -> float | None:
-        """A quantile of a histogram's observations meanwhile, as Prometheus estimates it.
+        """A quantile of a histogram's observations between the scrapes, as Prometheus estimates it.
 
-        None without any; the highest finite bound if it lies beyond that.
+        None without any observation; the highest finite bound if the quantile lies above it.
         """
         counts: defaultdict[float, float] = defaultdict(float)
-        for labels, grown in (self._growth(f"{name}_bucket") or {}).items():
+        for labels, increase in (self._increases(f"{name}_bucket") or {}).items():
             if only is None or only in labels:
-                counts[float(dict(labels)["le"])] += grown
+                counts[float(dict(labels)["le"])] += increase
         return _quantile(sorted(counts.items()), q)
 
-    def _growth(self, name: str) -> dict[Labels, float] | None:
+    def _increases(self, name: str) -> dict[Labels, float] | None:
         after, before = self.after.samples.get(name), self.before.samples.get(name, {})
         if after is None:
             return None
-        return {labels: _grown(before.get(labels, 0.0), value) for labels, value in after.items()}
+        return {labels: _increase(before.get(labels, 0.0), value) for labels, value in after.items()}
 
 
-def _grown(before: float, after: float) -> float:
+def _increase(before: float, after: float) -> float:
     return after - before if after >= before else after
 
 
@@ -99,7 +99,7 @@ def _by(series: Mapping[Labels, float], label: str) -> dict[str, float]:
 
 
 def _quantile(buckets: list[tuple[float, float]], q: float) -> float | None:
-    """From cumulative buckets in order."""
+    """Estimate a quantile from cumulative buckets in ascending order."""
     total = buckets[-1][1] if buckets else 0.0
     if total <= 0:
         return None

@@ -12,14 +12,14 @@ NOTHING = "–"
 
 
 def show(url: str, health: str, frame: Frame) -> RenderableType:
-    """A screen: how it is, what it does, what waits, what went wrong."""
-    parts: list[RenderableType] = [_head(url, health), _figures(frame)]
+    """Render a screen: health, rates, queues, refusals and faults."""
+    parts: list[RenderableType] = [_head(url, health), _metrics(frame)]
     if frame.rows:
         parts += ["", _commands(frame)]
     for title, rates, style in (("refusals", frame.refusals, "yellow"), ("faults", frame.faults, "red")):
         if rates:
-            said = "  ".join(f"{code} {rate(per_s)}/s" for code, per_s in rates.items())
-            parts += ["", Text.assemble((f"{title}  ", f"bold {style}"), said, overflow="fold")]
+            text = "  ".join(f"{code} {rate(per_s)}/s" for code, per_s in rates.items())
+            parts += ["", Text.assemble((f"{title}  ", f"bold {style}"), text, overflow="fold")]
     return Group(*parts)
 
 
@@ -28,7 +28,7 @@ def _head(url: str, health: str) -> Text:
     return Text.assemble(("guildwire ", "bold"), url, "  ", (health, f"bold {style}"), overflow="fold")
 
 
-def _figures(frame: Frame) -> Table:
+def _metrics(frame: Frame) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0), expand=False)
     for style in ("bold", None, "bold", None):
         table.add_column(style=style, overflow="fold")
@@ -83,31 +83,31 @@ def _frames(frame: Frame) -> str:
 
 
 def rate(value: float | None) -> str:
-    """A number a second, or of something that has fractions."""
+    """Format a rate, or another number with fractions."""
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def count(value: float | None) -> str:
-    """A whole number."""
+    """Format a whole number."""
     return NOTHING if value is None else f"{value:,.0f}"
 
 
 def seconds(value: float | None) -> str:
-    """A duration in the unit that reads best."""
+    """Format a duration in milliseconds or seconds."""
     if value is None:
         return NOTHING
     return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.1f} s"
 
 
 def latency(value: Latency) -> str:
-    """Median and tail."""
+    """Format p50 and p99."""
     return NOTHING if value.p50_s is None else f"{seconds(value.p50_s)} {seconds(value.p99_s)}"
 
 
 def size(value: float | None) -> str:
-    """Bytes in the unit that reads best."""
+    """Format bytes in KiB or MiB."""
     if value is None:
         return NOTHING
     return f"{value / 1024**2:,.0f} MiB" if value >= 1024**2 else f"{value / 1024:,.0f} KiB"

@@ -1,4 +1,4 @@
-"""The shell of ``server top``: looks at a server again and again, and shows each frame."""
+"""The shell of ``server top``: scrapes a server at an interval, and shows each frame."""
 
 import asyncio
 import signal
@@ -13,15 +13,15 @@ from server.ops.top.frame import make_frame
 from server.ops.top.scrape import Change, Scrape, read_scrape
 from server.ops.top.screen import show
 
-#: How long a server may take to answer.
+#: How long a server may take to respond.
 ANSWER_TIMEOUT_S = 5.0
 INTERVAL_MIN_S = 0.1
-#: What a look may fail with while the server is away, or is another program.
-TROUBLE = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+#: Errors of a scrape while the server is unreachable, or if the address belongs to another program.
+SCRAPE_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
 class Top:
-    """One terminal that looks at one server."""
+    """Shows one server on one terminal."""
 
     def __init__(self, url: str, interval_s: float, console: Console) -> None:
         self._url = url.rstrip("/")
@@ -31,19 +31,19 @@ class Top:
         self._before: Scrape | None = None
 
     async def once(self) -> int:
-        """Print one frame, from two looks; answers the exit code."""
+        """Print one frame, from two scrapes; returns the exit code."""
         async with self._session() as http:
             try:
-                self._before = await self._look(http)
+                self._before = await self._scrape(http)
                 await asyncio.sleep(self._interval_s)
                 self._console.print(await self._next(http))
-            except TROUBLE as error:
-                self._console.print(self._away(error))
+            except SCRAPE_ERRORS as error:
+                self._console.print(self._unreachable(error))
                 return 1
         return 0
 
     async def run(self) -> int:
-        """Show frame after frame until SIGINT or SIGTERM; a server that is away is tried again."""
+        """Show frame after frame until SIGINT or SIGTERM; an unreachable server is tried again."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
@@ -53,9 +53,9 @@ class Top:
                 while not self._stop.is_set():
                     try:
                         live.update(await self._next(http), refresh=True)
-                    except TROUBLE as error:
+                    except SCRAPE_ERRORS as error:
                         self._before = None
-                        live.update(self._away(error), refresh=True)
+                        live.update(self._unreachable(error), refresh=True)
                     await self._pause()
         return 0
 
@@ -67,13 +67,13 @@ class Top:
             return
 
     async def _next(self, http: aiohttp.ClientSession) -> RenderableType:
-        before, after = self._before, await self._look(http)
+        before, after = self._before, await self._scrape(http)
         self._before = after
         if before is None:
-            return Text(f"guildwire {self._url}: looked at once, the next look gives the figures")
+            return Text(f"guildwire {self._url}: scraped once; the next scrape gives the rates")
         return show(self._url, await self._health(http), make_frame(Change(before, after)))
 
-    async def _look(self, http: aiohttp.ClientSession) -> Scrape:
+    async def _scrape(self, http: aiohttp.ClientSession) -> Scrape:
         async with http.get(f"{self._url}/metrics") as answer:
             answer.raise_for_status()
             page = await answer.text()
@@ -83,7 +83,7 @@ class Top:
         async with http.get(f"{self._url}/ready") as answer:
             return "ready" if answer.status == 200 else f"not ready ({answer.status})"
 
-    def _away(self, error: Exception) -> Text:
+    def _unreachable(self, error: Exception) -> Text:
         return Text(f"guildwire {self._url}: no answer ({type(error).__name__}: {error})", style="red")
 
     def _session(self) -> aiohttp.ClientSession:

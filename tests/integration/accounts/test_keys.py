@@ -78,7 +78,7 @@ def test_a_new_key_verifies_at_once_and_signs_when_it_has_settled(tmp_path: Path
     assert settled.key_id != first.key_id
 
 
-def test_a_key_is_not_retired_while_it_signs_or_its_tokens_hold(tmp_path: Path) -> None:
+def test_a_key_is_not_retired_while_it_signs_or_its_tokens_are_valid(tmp_path: Path) -> None:
     load_keys(tmp_path)
     with pytest.raises(UnusableKey, match="it signs"):
         retire_key(tmp_path, "token-0001", valid_s=VALID_S, force=True)
@@ -86,7 +86,7 @@ def test_a_key_is_not_retired_while_it_signs_or_its_tokens_hold(tmp_path: Path) 
         retire_key(tmp_path, "token-0099", valid_s=VALID_S)
     second = add_key(tmp_path)
     grow_older(second, SETTLE_S)
-    with pytest.raises(UnusableKey, match="hold for up to"):
+    with pytest.raises(UnusableKey, match="valid for up to"):
         retire_key(tmp_path, "token-0001", valid_s=VALID_S)
 
     grow_older(second, VALID_S)

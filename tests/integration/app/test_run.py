@@ -12,7 +12,7 @@ import pytest
 from protocol.frames import CloseCode, OpenOutcome
 from protocol.user.views import CurrentUser
 from server.client import Client, Rest
-from server.ops.pid_file import NOTE, read_pid_file
+from server.ops.pid_file import PID_FILE, read_pid_file
 from storage.database import Pool
 from tests.support.live_server import Client as Line
 from tests.support.live_server import connect_client
@@ -74,7 +74,7 @@ async def test_a_stop_says_goodbye_to_every_client_and_ends_with_0(process: Serv
         assert await stopping == 0
 
     assert read_pid_file(process.data_dir) is None
-    assert not (process.data_dir / NOTE).exists()
+    assert not (process.data_dir / PID_FILE).exists()
     assert "Traceback" not in process.log
 
 
@@ -137,13 +137,13 @@ async def test_with_its_own_database_it_starts_again_after_a_stop_and_after_kill
             second = await process.start()
             await someone_is_there(second.url)
             await process.kill()
-            assert (data_dir / NOTE).exists()
-            assert read_pid_file(data_dir) is None, "the note of a dead server says nothing"
+            assert (data_dir / PID_FILE).exists()
+            assert read_pid_file(data_dir) is None, "the pid file of a dead server is ignored"
 
             third = await process.start()
             assert third.pid != second.pid
             await someone_is_there(third.url)
-            await proved(process)
+            await assert_audit_passes(process)
             assert await process.stop() == 0
 
 
@@ -153,7 +153,7 @@ async def someone_is_there(url: str) -> None:
         assert (await rest.sign_in(EMAIL, PASSWORD)).user.name == "Ada"
 
 
-async def proved(process: ServerProcess) -> None:
+async def assert_audit_passes(process: ServerProcess) -> None:
     """``python -m server verify`` finds the running server's database, and nothing wrong in it."""
     verify = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", "verify"),
@@ -165,4 +165,4 @@ async def proved(process: ServerProcess) -> None:
     async with asyncio.timeout(TIMEOUT_S):
         said, _ = await verify.communicate()
     assert verify.returncode == 0, said.decode()
-    assert "the books are proved" in said.decode()
+    assert "all invariants hold" in said.decode()

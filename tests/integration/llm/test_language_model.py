@@ -93,7 +93,7 @@ async def spent(site: Site) -> int:
     return int(await site.node.pool.fetchval("SELECT coalesce(sum(microdollars), 0) FROM llm_spending"))
 
 
-async def figures(site: Site) -> dict[str, float]:
+async def metrics(site: Site) -> dict[str, float]:
     page = (await site.request("GET", "/metrics")).body.decode()
     lines = [line.rpartition(" ") for line in page.splitlines() if line.startswith("guildwire_llm_")]
     return {name: float(value) for name, _, value in lines}
@@ -211,7 +211,7 @@ async def test_a_server_that_asks_to_be_let_alone_is(site: Site, model: StandIn)
     view = await talk.ask()
 
     assert (len(model.asked), view.source) == (1, ReplySource.LOCAL)
-    assert (await figures(site))["guildwire_llm_let_alone"] == 1
+    assert (await metrics(site))["guildwire_llm_let_alone"] == 1
 
 
 async def test_who_fails_again_and_again_is_let_alone(site: Site, model: StandIn) -> None:
@@ -222,7 +222,7 @@ async def test_who_fails_again_and_again_is_let_alone(site: Site, model: StandIn
         await talk.ask()
 
     assert len(model.asked) == FAILURES_MAX
-    assert (await figures(site))[by("let_alone")] > 0
+    assert (await metrics(site))[by("let_alone")] > 0
 
 
 async def test_no_more_questions_than_configured_are_under_way_at_once(
@@ -244,7 +244,7 @@ async def test_who_finds_too_many_waiting_is_answered_locally(
     monkeypatch.setattr(service, "WAITING_PER_TURN_MAX", 0)
     async with talking(database_dsn, tmp_path, model, at_once=1) as talk:
         assert (await talk.ask()).source is ReplySource.LOCAL
-        assert (await figures(talk.site))[by("busy")] == 1
+        assert (await metrics(talk.site))[by("busy")] == 1
 
 
 async def test_an_answer_that_does_not_come_is_not_waited_for(
@@ -253,7 +253,7 @@ async def test_an_answer_that_does_not_come_is_not_waited_for(
     model.mode = Mode.SLOW
     async with talking(database_dsn, tmp_path, model, timeout_s=SHORT_S) as talk:
         assert (await talk.ask()).source is ReplySource.LOCAL
-        assert (await figures(talk.site))[by("timeout")] == 1
+        assert (await metrics(talk.site))[by("timeout")] == 1
 
 
 def test_smart_replies_leave_time_to_read_the_thread_within_two_seconds() -> None:
@@ -348,7 +348,7 @@ async def test_without_an_address_nothing_goes_out(server: Site) -> None:
     view = await talk.ask()
 
     assert view.source is ReplySource.LOCAL
-    assert (await figures(server))[by("off")] == 1
+    assert (await metrics(server))[by("off")] == 1
 
 
 # The cache
@@ -361,7 +361,7 @@ async def test_the_same_question_is_put_once(site: Site, model: StandIn) -> None
 
     assert first == again
     assert len(model.asked) == 1
-    assert (await figures(site))[by("cache")] == 1
+    assert (await metrics(site))[by("cache")] == 1
     assert await spent(site) == COST
 
 
@@ -423,7 +423,7 @@ async def test_a_budget_that_is_used_up_leaves_local_rules(database_dsn: str, tm
         assert 1 < len(model.asked) < 12
         assert sources == [ReplySource.MODEL] * len(model.asked) + [ReplySource.LOCAL] * (12 - len(model.asked))
         assert used == COST * len(model.asked) <= 1200
-        assert (await figures(talk.site))[by("budget")] == 12 - len(model.asked)
+        assert (await metrics(talk.site))[by("budget")] == 12 - len(model.asked)
 
         await talk.site.advance(timedelta(days=1))
         assert (await talk.ask()).source is ReplySource.MODEL
@@ -483,7 +483,7 @@ async def test_calls_tokens_and_cost_are_counted(site: Site, model: StandIn) -> 
     talk = await Talk.begun(site)
     await talk.ask()
 
-    seen = await figures(site)
+    seen = await metrics(site)
 
     assert seen[by("model")] == 1
     assert seen['guildwire_llm_calls_total{outcome="ok",use="smart_replies"}'] == 1
@@ -522,7 +522,7 @@ async def test_the_check_names_model_and_address(model: StandIn) -> None:
         (Mode.UP, {"model": "another"}, "there is no model another"),
         (Mode.KEY_REFUSED, {}, "http_401"),
         (Mode.DOWN, {}, "ConnectError"),
-        (Mode.MALFORMED_BODY, {}, "no API of OpenAI's form"),
+        (Mode.MALFORMED_BODY, {}, "not an OpenAI-compatible API"),
     ],
 )
 async def test_the_check_says_what_is_wrong(mode: Mode, options: dict[str, Any], complaint: str) -> None:

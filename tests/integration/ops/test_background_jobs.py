@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 NIGHTLY = Daily(time(3, 17))
 
 
-class Clockwork:
+class Scheduler:
     """Keeps what would be called and when; the tests call ``check`` themselves."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ async def host(dsn: str, *jobs: Job, now: datetime = NIGHT - DAY / 2) -> AsyncIt
         registry,
         now,
     )
-    await node.jobs.start(Clockwork())
+    await node.jobs.start(Scheduler())
     try:
         yield node
     finally:

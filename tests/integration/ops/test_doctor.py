@@ -17,7 +17,7 @@ from tests.support.llm import MODEL, Mode, open_model
 from tests.support.smtp import SILENCE, mail_server
 
 
-async def told_of(channel: str, folder: Path, *, dev: bool = False, email: EmailConfig | None = None) -> Diagnosis:
+async def diagnose(channel: str, folder: Path, *, dev: bool = False, email: EmailConfig | None = None) -> Diagnosis:
     """What the doctor finds of one channel."""
     server, development = ServerConfig(port=0, data_dir=str(folder)), DevConfig(enabled=dev)
     config = Config(server=server, dev=development, email=email or EmailConfig())
@@ -27,19 +27,19 @@ async def told_of(channel: str, folder: Path, *, dev: bool = False, email: Email
 
 async def test_a_provider_that_answers_is_fine(tmp_path: Path) -> None:
     async with mail_server() as mail:
-        found = await told_of("email", tmp_path, email=mail.config)
+        found = await diagnose("email", tmp_path, email=mail.config)
 
-    assert found.fine
-    assert str(mail.config.port) in found.says
+    assert found.ok
+    assert str(mail.config.port) in found.detail
 
 
 async def test_a_provider_that_is_not_there_is_bad(tmp_path: Path) -> None:
     async with mail_server() as mail:
         config = mail.config
-    found = await told_of("email", tmp_path, email=config)
+    found = await diagnose("email", tmp_path, email=config)
 
-    assert (found.fine, found.fatal) == (False, True)
-    assert "connection_refused" in found.says
+    assert (found.ok, found.fatal) == (False, True)
+    assert "connection_refused" in found.detail
 
 
 async def test_a_provider_that_says_nothing_is_given_up_in_time(
@@ -48,26 +48,26 @@ async def test_a_provider_that_says_nothing_is_given_up_in_time(
     monkeypatch.setattr(doctor, "CHECK_TIMEOUT_S", 0.05)
     async with mail_server() as mail:
         mail.faults["NOOP"] = [SILENCE]
-        found = await told_of("email", tmp_path, email=mail.config)
+        found = await diagnose("email", tmp_path, email=mail.config)
 
-    assert (found.fine, found.says) == (False, "no answer within 0.05 s")
+    assert (found.ok, found.detail) == (False, "no answer within 0.05 s")
 
 
 async def test_without_a_provider_nothing_is_sent(tmp_path: Path) -> None:
-    found = await told_of("sms", tmp_path)
+    found = await diagnose("sms", tmp_path)
 
-    assert (found.fine, found.fatal) == (False, False)
-    assert "nothing is sent" in found.says
+    assert (found.ok, found.fatal) == (False, False)
+    assert "nothing is sent" in found.detail
 
 
 async def test_in_development_a_mailbox_stands_in(tmp_path: Path) -> None:
-    found = await told_of("sms", tmp_path, dev=True)
+    found = await diagnose("sms", tmp_path, dev=True)
 
-    assert found.fine
-    assert "/dev/mailbox" in found.says
+    assert found.ok
+    assert "/dev/mailbox" in found.detail
 
 
-async def told_of_the_model(folder: Path, llm: LlmConfig) -> Diagnosis:
+async def diagnose_model(folder: Path, llm: LlmConfig) -> Diagnosis:
     config = Config(server=ServerConfig(port=0, data_dir=str(folder)), llm=llm)
     (found,) = [found async for found in examine(config) if found.name == "language model"]
     return found
@@ -75,21 +75,21 @@ async def told_of_the_model(folder: Path, llm: LlmConfig) -> Diagnosis:
 
 async def test_a_language_model_that_is_listed_is_fine_and_so_is_none(tmp_path: Path) -> None:
     async with open_model() as model:
-        found = await told_of_the_model(tmp_path, model.config())
+        found = await diagnose_model(tmp_path, model.config())
 
-    assert (found.fine, found.says) == (True, f"{MODEL} at {model.url}")
-    assert (await told_of_the_model(tmp_path, LlmConfig())).fine
+    assert (found.ok, found.detail) == (True, f"{MODEL} at {model.url}")
+    assert (await diagnose_model(tmp_path, LlmConfig())).ok
 
 
 async def test_a_language_model_that_refuses_the_key_is_bad(tmp_path: Path) -> None:
     async with open_model(Mode.KEY_REFUSED) as model:
-        found = await told_of_the_model(tmp_path, model.config())
+        found = await diagnose_model(tmp_path, model.config())
 
-    assert (found.fine, found.fatal) == (False, True)
-    assert "http_401" in found.says
+    assert (found.ok, found.fatal) == (False, True)
+    assert "http_401" in found.detail
 
 
-async def told_of_push(channel: str, folder: Path, push: PushConfig) -> Diagnosis:
+async def diagnose_push(channel: str, folder: Path, push: PushConfig) -> Diagnosis:
     config = Config(server=ServerConfig(port=0, data_dir=str(folder)), push=push)
     found = {found.name: found async for found in examine(config)}
     return found.get(channel) or found["channels"]
@@ -98,35 +98,35 @@ async def told_of_push(channel: str, folder: Path, push: PushConfig) -> Diagnosi
 async def test_firebase_is_asked_whether_it_takes_the_account(tmp_path: Path) -> None:
     async with open_google() as google:
         push = PushConfig(fcm_credentials=str(write_account(tmp_path / "account.json", google.url)))
-        fine = await told_of_push("push", tmp_path, push)
+        fine = await diagnose_push("push", tmp_path, push)
         google.token_answer = 400
-        refused = await told_of_push("push", tmp_path, push)
+        refused = await diagnose_push("push", tmp_path, push)
 
-    assert (fine.fine, PROJECT in fine.says) == (True, True)
-    assert (refused.fine, refused.fatal, "token_refused" in refused.says) == (False, True, True)
+    assert (fine.ok, PROJECT in fine.detail) == (True, True)
+    assert (refused.ok, refused.fatal, "token_refused" in refused.detail) == (False, True, True)
 
 
 async def test_an_account_that_is_not_there_is_named(tmp_path: Path) -> None:
-    found = await told_of_push("push", tmp_path, PushConfig(fcm_credentials=str(tmp_path / "account.json")))
+    found = await diagnose_push("push", tmp_path, PushConfig(fcm_credentials=str(tmp_path / "account.json")))
 
-    assert not found.fine
-    assert "account.json" in found.says
+    assert not found.ok
+    assert "account.json" in found.detail
 
 
 async def test_the_key_of_web_push_is_left_to_the_first_start(tmp_path: Path) -> None:
-    found = await told_of_push("web_push", tmp_path, PushConfig())
+    found = await diagnose_push("web_push", tmp_path, PushConfig())
 
-    assert found.fine
-    assert "first start" in found.says
+    assert found.ok
+    assert "first start" in found.detail
     assert not (tmp_path / "keys").exists()
 
     load_vapid(ServerConfig(data_dir=str(tmp_path)), PushConfig())
-    assert (await told_of_push("web_push", tmp_path, PushConfig(vapid_subject="mailto:ops@guild.test"))).says == (
+    assert (await diagnose_push("web_push", tmp_path, PushConfig(vapid_subject="mailto:ops@guild.test"))).detail == (
         "signs as mailto:ops@guild.test for the push services of browsers"
     )
 
 
-async def told_of_the_port(folder: Path, host: str, port: int) -> Diagnosis:
+async def diagnose_port(folder: Path, host: str, port: int) -> Diagnosis:
     config = Config(server=ServerConfig(host=host, port=port, data_dir=str(folder)))
     (found,) = [found async for found in examine(config) if found.name == "port"]
     return found
@@ -136,16 +136,16 @@ async def told_of_the_port(folder: Path, host: str, port: int) -> Diagnosis:
 async def test_a_port_that_is_taken_is_bad_until_it_is_free(tmp_path: Path, host: str) -> None:
     server = await asyncio.start_server(lambda reader, writer: writer.close(), host, 0)
     port = server.sockets[0].getsockname()[1]
-    taken = await told_of_the_port(tmp_path, host, port)
+    taken = await diagnose_port(tmp_path, host, port)
     server.close()
     await server.wait_closed()
-    free = await told_of_the_port(tmp_path, host, port)
+    free = await diagnose_port(tmp_path, host, port)
 
-    assert (taken.fine, free.fine) == (False, True)
+    assert (taken.ok, free.ok) == (False, True)
 
 
 async def test_a_host_that_is_no_address_is_bad(tmp_path: Path) -> None:
-    found = await told_of_the_port(tmp_path, "nowhere.invalid", 8080)
+    found = await diagnose_port(tmp_path, "nowhere.invalid", 8080)
 
-    assert (found.fine, found.fatal) == (False, True)
-    assert "nowhere.invalid" in found.says
+    assert (found.ok, found.fatal) == (False, True)
+    assert "nowhere.invalid" in found.detail

@@ -1,4 +1,4 @@
-"""What the language model does and costs, for ``/metrics``."""
+"""Metrics of the language model: answers, calls, tokens and costs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -8,15 +8,15 @@ from prometheus_client.registry import Collector
 
 from server.edge.histogram import Histogram
 
-#: Seconds. A model answers within some tenths, or too late.
+#: Seconds.
 CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0, 10.0, 30.0)
 
 
-class LlmFigures(Collector):
-    """Figures of this process, by use."""
+class LlmMetrics(Collector):
+    """Metrics of this process, by use."""
 
-    def __init__(self, is_let_alone: Callable[[], bool]) -> None:
-        self._is_let_alone = is_let_alone
+    def __init__(self, is_open: Callable[[], bool]) -> None:
+        self._is_open = is_open
         self._answers: Counter[tuple[str, str]] = Counter()
         self._calls: Counter[tuple[str, str]] = Counter()
         self._tokens: Counter[tuple[str, str]] = Counter()
@@ -24,24 +24,24 @@ class LlmFigures(Collector):
         self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(CALL_BUCKETS_S))
 
     def answered(self, use: str, by: str) -> None:
-        """A use has its answer: of the ``model``, the ``cache``, or local rules for the reason that is named."""
+        """Count an answer by its source: ``model``, ``cache``, or the reason why local rules were used."""
         self._answers[use, by] += 1
 
     def called(self, use: str, outcome: str, seconds: float) -> None:
-        """The model was asked once."""
+        """Count one call of the model."""
         self._calls[use, outcome] += 1
         self._seconds[use].add(seconds)
 
     def cost(self, use: str, tokens_in: int, tokens_out: int, microdollars: int) -> None:
-        """What a call cost; without the server's word, what it may have cost at most."""
+        """Add the cost of a call; its maximum, if the server does not report tokens."""
         self._tokens[use, "in"] += tokens_in
         self._tokens[use, "out"] += tokens_out
         self._microdollars[use] += microdollars
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus sees."""
+        """Build the metric families at each scrape."""
         for name, text, labels, counts in (
-            ("answers", "Answers by use and by whom: model, cache, or why local rules answered", "by", self._answers),
+            ("answers", "Answers by use and source: model, cache, or why local rules were used", "by", self._answers),
             ("calls", "Requests to the language model by use and outcome", "outcome", self._calls),
             ("tokens", "Tokens by use and direction", "direction", self._tokens),
         ):
@@ -55,10 +55,10 @@ class LlmFigures(Collector):
             spent.add_metric([use], microdollars)
         yield spent
         seconds = HistogramMetricFamily("guildwire_llm_call_seconds", "Duration of one request", labels=["use"])
-        for use, tally in self._seconds.items():
-            tally.show(seconds, [use])
+        for use, histogram in self._seconds.items():
+            histogram.show(seconds, [use])
         yield seconds
-        text = "Whether the language model is let alone, since it failed again and again"
+        text = "1 while the language model is not called, because it failed repeatedly"
         alone = GaugeMetricFamily("guildwire_llm_let_alone", text)
-        alone.add_metric([], float(self._is_let_alone()))
+        alone.add_metric([], float(self._is_open()))
         yield alone
