@@ -43,15 +43,15 @@ async def load_contact_facts(pool: Pool, asks: Sequence[tuple[UserId, Purpose]])
     keys = [(purpose.value, email_key(row["target"] or "")) for (_, purpose), row in zip(asks, rows, strict=True)]
     claimed = await pool.fetch(_OWNERS, [scope for scope, _ in keys], [key for _, key in keys])
     owners = {(row["scope"], row["key"]): row["owner"] for row in claimed}
-    answers: list[ContactFacts | Rejected] = []
+    found: list[ContactFacts | Rejected] = []
     for (user_id, _), row, key in zip(asks, rows, keys, strict=True):
         if row["user_id"] is None:
-            answers.append(NotFound(entity=Kind.USER.value, id=str(user_id)))
+            found.append(NotFound(entity=Kind.USER.value, id=str(user_id)))
         else:
             person = Person(**{name: row[name] for name in Person.__struct_fields__})
             taken = owners.get(key, user_id) != user_id
-            answers.append(ContactFacts(person=person, target=row["target"], taken=taken))
-    return answers
+            found.append(ContactFacts(person=person, target=row["target"], taken=taken))
+    return found
 
 
 async def load_contact(pool: Pool, user_id: UserId) -> Contact:

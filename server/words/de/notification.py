@@ -9,7 +9,7 @@ TEXTS = NounTexts(
     },
     emails={
         "hello": "Guten Tag {name},",
-        "hello.nobody": "Guten Tag,",
+        "hello.unnamed": "Guten Tag,",
         "unsubscribe": "Keine solchen E-Mails mehr",
         "page.unsubscribe.title": "Keine solchen E-Mails mehr?",
         "page.unsubscribe.lead": "„{kind}“ kommt dann nicht mehr per E-Mail. In der App finden Sie es weiterhin.",

@@ -9,7 +9,7 @@ TEXTS = NounTexts(
     },
     emails={
         "hello": "Hello {name},",
-        "hello.nobody": "Hello,",
+        "hello.unnamed": "Hello,",
         "unsubscribe": "No more e-mails of this kind",
         "page.unsubscribe.title": "No more e-mails of this kind?",
         "page.unsubscribe.lead": "“{kind}” will not come by e-mail any more. In the app you still find it.",

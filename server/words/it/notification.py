@@ -9,7 +9,7 @@ TEXTS = NounTexts(
     },
     emails={
         "hello": "Ciao {name},",
-        "hello.nobody": "Ciao,",
+        "hello.unnamed": "Ciao,",
         "unsubscribe": "Basta e-mail di questo tipo",
         "page.unsubscribe.title": "Basta e-mail di questo tipo?",
         "page.unsubscribe.lead": "«{kind}» non arriverà più per e-mail. Nell’app lo trovi ancora.",

@@ -34,7 +34,7 @@ async def dead(pool: Pool, count: int, *, reason: str = "http_500", **said: obje
     return letters
 
 
-async def test_dead_ones_are_listed_page_by_page_the_last_first(server: Site) -> None:
+async def test_dead_deliveries_are_paged_newest_first(server: Site) -> None:
     letters = await dead(server.node.pool, 5)
     admin = await server.admin()
 
@@ -49,7 +49,7 @@ async def test_dead_ones_are_listed_page_by_page_the_last_first(server: Site) ->
     assert seen == [one.id for one in letters]
 
 
-async def test_they_are_listed_by_channel_and_by_reason(server: Site) -> None:
+async def test_dead_deliveries_are_filtered_by_channel_and_reason(server: Site) -> None:
     pool = server.node.pool
     letters = await dead(pool, 2)
     (other,) = await dead(pool, 1, reason="bad_address")
@@ -78,7 +78,7 @@ async def test_neither_address_nor_secret_is_shown(server: Site) -> None:
     assert b"4711" not in answer.body
 
 
-async def test_one_that_is_replayed_goes_out_again(server: Site) -> None:
+async def test_a_replayed_delivery_is_sent_again(server: Site) -> None:
     person = await server.person()
     (letter,) = await dead(
         server.node.pool, 1, user_id=person.id, template="code.email", address="new@people.test", secret="471100"
@@ -110,7 +110,7 @@ async def test_a_replay_is_idempotent(server: Site) -> None:
     assert first.due_at == later
 
 
-async def test_what_is_not_there_cannot_be_replayed(server: Site) -> None:
+async def test_an_unknown_delivery_cannot_be_replayed(server: Site) -> None:
     admin = await server.admin()
 
     with pytest.raises(NotFound):
@@ -133,7 +133,7 @@ async def test_a_selection_is_replayed_and_counted(server: Site) -> None:
     assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'dead'") == 3
 
 
-async def test_what_died_after_an_instant_is_left_alone(server: Site) -> None:
+async def test_a_delivery_that_died_after_the_limit_is_not_replayed(server: Site) -> None:
     await dead(server.node.pool, 1)
     admin = await server.admin()
     before = datetime.now(UTC) - timedelta(hours=1)
@@ -141,7 +141,7 @@ async def test_what_died_after_an_instant_is_left_alone(server: Site) -> None:
     assert (await admin.call(ReplayDeliveries(channel=Channel.EMAIL, until=before))).count == 0
 
 
-async def test_whoever_is_replayed_has_all_attempts_again_and_keeps_the_old_ones_in_the_count(pool: Pool) -> None:
+async def test_a_replay_has_all_attempts_and_the_total_keeps_the_old_ones(pool: Pool) -> None:
     one = delivery()
     await queue(pool, one)
     await pool.execute(

@@ -73,7 +73,7 @@ async def composed(pool: Pool, now: datetime) -> list[DeliveryContext | object]:
     return list((await load_contexts(pool, due, now)).values())
 
 
-async def test_two_planners_at_once_open_one_digest_for_each_reader_and_day(pool: Pool) -> None:
+async def test_two_routers_at_once_open_one_digest_for_each_reader_and_day(pool: Pool) -> None:
     readers = [await reader(pool) for _ in range(20)]
     for user_id in readers:
         await told(pool, user_id, count=30)
@@ -90,7 +90,7 @@ async def test_two_planners_at_once_open_one_digest_for_each_reader_and_day(pool
     assert await pool.fetchval("SELECT count(*) FROM digest_items") == 20 * 30
 
 
-async def test_a_digest_lists_what_was_put_off_in_its_readers_words_and_zone(pool: Pool) -> None:
+async def test_a_digest_lists_deferred_notifications_in_its_readers_language_and_zone(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=60)
     await router(pool).route_all()
@@ -109,7 +109,7 @@ async def test_a_digest_lists_what_was_put_off_in_its_readers_words_and_zone(poo
     assert made.body.endswith("Und 10 mehr, in der App.")
 
 
-async def test_nothing_is_listed_twice_and_a_second_try_lists_the_same(pool: Pool) -> None:
+async def test_nothing_is_listed_twice_and_a_retry_lists_the_same(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
     await router(pool).route_all()
@@ -128,7 +128,7 @@ async def test_nothing_is_listed_twice_and_a_second_try_lists_the_same(pool: Poo
     assert not set(tried[first]) & set(then[second])
 
 
-async def test_what_an_earlier_digest_never_told_comes_with_the_next_one(pool: Pool) -> None:
+async def test_items_that_no_digest_listed_are_in_the_next_one(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
     await router(pool).route_all()
@@ -142,9 +142,7 @@ async def test_what_an_earlier_digest_never_told_comes_with_the_next_one(pool: P
 
 
 @pytest.mark.parametrize(("unknown", "listed"), [(0, 3), (1, 1)])
-async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_the_next_one(
-    pool: Pool, unknown: int, listed: int
-) -> None:
+async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, unknown: int, listed: int) -> None:
     """Unless it may have arrived after all."""
     ada = await reader(pool)
     await told(pool, ada, count=2)
@@ -165,7 +163,7 @@ async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_
     assert len(made.digest.items) == listed
 
 
-async def test_what_comes_after_the_hour_was_changed_waits_for_tomorrow_and_is_not_lost(pool: Pool) -> None:
+async def test_a_notification_after_a_change_of_the_hour_waits_for_tomorrow(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada)
     await router(pool).route_all()
@@ -179,7 +177,7 @@ async def test_what_comes_after_the_hour_was_changed_waits_for_tomorrow_and_is_n
     assert next_["due_at"] == EIGHT + timedelta(hours=36)
 
 
-async def test_a_digest_that_its_reader_wants_no_more_is_not_made(pool: Pool) -> None:
+async def test_a_digest_of_unwanted_types_is_not_sent(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
     await router(pool).route_all()
@@ -189,7 +187,7 @@ async def test_a_digest_that_its_reader_wants_no_more_is_not_made(pool: Pool) ->
 
 
 @pytest.mark.parametrize("wishes", ["zone = 'Mars/Olympus'", """quiet_hours = '{"after": "dark"}'"""])
-async def test_wishes_that_only_a_newer_server_understands_hold_up_nobody(pool: Pool, wishes: str) -> None:
+async def test_unreadable_preferences_block_no_other_reader(pool: Pool, wishes: str) -> None:
     ada, bob = await reader(pool), await reader(pool)
     await told(pool, ada)
     await told(pool, bob)
@@ -201,7 +199,7 @@ async def test_wishes_that_only_a_newer_server_understands_hold_up_nobody(pool: 
     assert {row["user_id"]: row["due_at"] for row in opened} == {ada: EIGHT + timedelta(hours=1), bob: EIGHT}
 
 
-async def test_one_that_cannot_be_planned_holds_up_no_other(pool: Pool) -> None:
+async def test_a_notification_that_cannot_be_routed_blocks_no_other(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=3)
     ids = chain([None], (uuid4() for _ in count()))
@@ -217,7 +215,7 @@ async def test_one_that_cannot_be_planned_holds_up_no_other(pool: Pool) -> None:
     assert await pool.fetchval("SELECT count(*) FROM notification_queue") == 0
 
 
-async def test_of_a_long_queue_only_what_is_taken_is_looked_at(pool: Pool) -> None:
+async def test_a_long_queue_is_not_scanned(pool: Pool) -> None:
     await pool.execute(
         "INSERT INTO notification_queue"
         " SELECT gen_random_uuid(), gen_random_uuid(), now() + n * interval '1 s' FROM generate_series(1, 10000) n"
@@ -230,7 +228,7 @@ async def test_of_a_long_queue_only_what_is_taken_is_looked_at(pool: Pool) -> No
     assert "Seq Scan on notification_queue" not in plan
 
 
-async def test_what_was_put_off_is_found_by_its_indexes(pool: Pool) -> None:
+async def test_deferred_items_are_found_by_their_indexes(pool: Pool) -> None:
     await pool.execute(
         "INSERT INTO digest_items SELECT md5((n % 100)::text)::uuid, gen_random_uuid(), '2026-01-01'::date + n % 300,"
         " CASE WHEN n % 50 > 0 THEN md5((n % 1000)::text)::uuid END FROM generate_series(1, 20000) n"
@@ -283,7 +281,7 @@ async def mail(site: Site, person: Person) -> list[str]:
     return [row["template"] for row in rows]
 
 
-async def test_what_can_wait_goes_out_with_the_digest_and_what_is_timely_at_once(
+async def test_ordinary_notifications_wait_for_the_digest_and_timely_ones_do_not(
     server: Site, customer: Person
 ) -> None:
     assert "booking.refunded" not in await mail(server, customer)
@@ -296,13 +294,13 @@ async def test_what_can_wait_goes_out_with_the_digest_and_what_is_timely_at_once
     assert "booking.refunded" not in templates
 
 
-async def test_a_digest_of_what_was_read_meanwhile_is_not_sent(server: Site, customer: Person) -> None:
+async def test_a_digest_of_read_notifications_is_not_sent(server: Site, customer: Person) -> None:
     await customer.call(ReadNotifications(read_until=server.node.clock.now() + timedelta(hours=1)))
 
     assert await digest_of(server, customer) == ("skipped", "nothing_new")
 
 
-async def test_whoever_wants_everything_at_once_gets_no_digest(server: Site) -> None:
+async def test_a_frequent_reader_gets_no_digest(server: Site) -> None:
     market, person = await server.market(), await server.person("Carla Customer")
     await person.call(SetPreferences(frequency=Frequency.FREQUENT))
     await market.owner.call(CancelBooking(booking_id=await server.confirmed(market, person)))

@@ -99,7 +99,7 @@ async def acked(site: Site, person: Person, seq: int, state: AckState) -> None:
     await until(kept)
 
 
-async def test_what_a_device_got_live_is_not_pushed(server: Site, ada: Person) -> None:
+async def test_an_event_delivered_live_is_not_pushed(server: Site, ada: Person) -> None:
     notification_id, seq = await notified(server, ada)
     await acked(server, ada, seq, AckState.DELIVERED)
 
@@ -108,7 +108,7 @@ async def test_what_a_device_got_live_is_not_pushed(server: Site, ada: Person) -
     assert await outcome(server, push) == ("skipped", "delivered_live")
 
 
-async def test_what_no_device_got_is_pushed(server: Site, ada: Person) -> None:
+async def test_an_event_that_no_device_acknowledged_is_pushed(server: Site, ada: Person) -> None:
     notification_id, seq = await notified(server, ada)
     await acked(server, ada, seq - 1, AckState.SEEN)
 
@@ -117,7 +117,7 @@ async def test_what_no_device_got_is_pushed(server: Site, ada: Person) -> None:
     assert await outcome(server, push) == ("sent", None)
 
 
-async def test_what_was_delivered_but_not_seen_goes_on_by_sms(server: Site, ada: Person) -> None:
+async def test_a_delivered_but_unseen_event_is_sent_by_sms(server: Site, ada: Person) -> None:
     notification_id, seq = await notified(server, ada)
     await acked(server, ada, seq, AckState.DELIVERED)
 
@@ -126,7 +126,7 @@ async def test_what_was_delivered_but_not_seen_goes_on_by_sms(server: Site, ada:
     assert await outcome(server, sms) == ("sent", None)
 
 
-async def test_what_was_seen_goes_on_to_nothing(server: Site, ada: Person) -> None:
+async def test_a_seen_event_is_sent_by_no_channel(server: Site, ada: Person) -> None:
     notification_id, seq = await notified(server, ada)
     await acked(server, ada, seq, AckState.SEEN)
 
@@ -146,7 +146,7 @@ async def test_reading_the_notification_counts_as_seen(server: Site, ada: Person
     assert await outcome(server, push) == ("skipped", "seen")
 
 
-async def test_one_persons_acks_say_nothing_of_another(server: Site, ada: Person) -> None:
+async def test_acks_of_one_user_do_not_count_for_another(server: Site, ada: Person) -> None:
     bob = await server.person("Bob", live=True)
     notification_id, _ = await notified(server, ada)
     _, seq = await notified(server, bob)
@@ -157,7 +157,7 @@ async def test_one_persons_acks_say_nothing_of_another(server: Site, ada: Person
     assert await outcome(server, push) == ("sent", None)
 
 
-async def test_what_is_critical_and_unseen_goes_by_sms_in_the_middle_of_quiet_hours(server: Site, ada: Person) -> None:
+async def test_a_critical_unseen_notification_is_sent_by_sms_in_quiet_hours(server: Site, ada: Person) -> None:
     await ada.call(SetPreferences(quiet_hours=ALL_DAY_BUT_A_MINUTE, channels={"notification.sent": ()}))
     await notified(server, ada, critical=True)
     sms = "SELECT count(*) FROM deliveries WHERE channel = 'sms' AND state = 'sent' AND user_id = $1"
@@ -177,7 +177,7 @@ async def test_what_is_critical_and_unseen_goes_by_sms_in_the_middle_of_quiet_ho
     await until(sent)
 
 
-async def test_what_its_reader_may_not_see_any_more_is_not_sent(server: Site, ada: Person) -> None:
+async def test_a_notification_that_its_reader_may_not_see_any_more_is_not_sent(server: Site, ada: Person) -> None:
     notification_id, _ = await notified(server, ada)
     await server.node.pool.execute("DELETE FROM notices")
 
@@ -186,9 +186,7 @@ async def test_what_its_reader_may_not_see_any_more_is_not_sent(server: Site, ad
     assert await outcome(server, letter) == ("skipped", "not_visible")
 
 
-async def test_a_whole_message_is_pushed_only_once_no_live_device_took_it_for_half_a_minute(
-    server: Site, ada: Person
-) -> None:
+async def test_a_chat_message_is_pushed_after_half_a_minute_without_an_ack(server: Site, ada: Person) -> None:
     await ada.call(RegisterDevice(platform=Platform.FCM, token="a-token-of-a-telephone"))
     admin = await server.admin()
     push = "SELECT state, reason FROM deliveries WHERE channel = 'push' AND user_id = $1 ORDER BY at"
@@ -221,7 +219,7 @@ async def test_a_whole_message_is_pushed_only_once_no_live_device_took_it_for_ha
     assert await pushed("heard") == ("skipped", "delivered_live")
 
 
-async def test_what_is_late_waits_for_the_end_of_quiet_hours_and_no_attempt_counts(server: Site, ada: Person) -> None:
+async def test_a_late_delivery_waits_for_the_end_of_quiet_hours_without_an_attempt(server: Site, ada: Person) -> None:
     notification_id, _ = await notified(server, ada)
     now = server.node.clock.now()
     quiet = QuietHours(f"{now - timedelta(hours=2):%H:%M}", f"{now + timedelta(hours=2):%H:%M}")
@@ -241,7 +239,7 @@ async def test_what_is_late_waits_for_the_end_of_quiet_hours_and_no_attempt_coun
     assert (await outcome(server, push))[0] == "sent"
 
 
-async def test_what_is_not_wanted_any_more_is_not_sent(server: Site, ada: Person) -> None:
+async def test_an_unwanted_delivery_is_not_sent(server: Site, ada: Person) -> None:
     notification_id, _ = await notified(server, ada)
     await ada.call(SetPreferences(channels={"notification.sent": (Channel.PUSH,)}))
 
@@ -250,7 +248,7 @@ async def test_what_is_not_wanted_any_more_is_not_sent(server: Site, ada: Person
     assert await outcome(server, letter) == ("skipped", "not_wanted")
 
 
-async def test_of_an_inbox_only_the_newest_are_looked_through(server: Site) -> None:
+async def test_only_the_newest_inbox_rows_are_searched(server: Site) -> None:
     await server.node.pool.execute(
         "INSERT INTO inbox (user_id, seq, kind, id, version, at)"
         " SELECT md5(u::text)::uuid, s, 'user', md5(s::text)::uuid, s, now()"

@@ -44,7 +44,7 @@ async def write(leased: list[Leased]) -> dict[DeliveryId, Email | Suppressed | T
 
 
 @pytest.mark.parametrize("row", _ROWS, ids=[row[0] for row in _ROWS])
-async def test_what_a_fault_does_to_a_letter(pool: Pool, row: list[str]) -> None:
+async def test_the_outcome_of_each_fault(pool: Pool, row: list[str]) -> None:
     fault, at, does, first, reason, unknown, then = row
     one, moved = delivery(), [timedelta(0)]
     await queue(pool, one)

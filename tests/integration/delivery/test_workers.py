@@ -48,7 +48,7 @@ async def state(pool: Pool, one: object) -> str:
     return str(await pool.fetchval("SELECT state FROM deliveries WHERE id = $1", one.id))  # type: ignore[attr-defined]
 
 
-async def test_critical_ones_go_first(pool: Pool) -> None:
+async def test_critical_deliveries_are_sent_first(pool: Pool) -> None:
     now = datetime.now(UTC)
     ordinary = delivery(due_at=now - timedelta(hours=1))
     critical = delivery(critical=True, due_at=now - timedelta(seconds=1))
@@ -65,7 +65,7 @@ async def given(recorder: Recorder, count: int) -> bool:
     return len(recorder.given) >= count
 
 
-async def test_a_backlog_that_hangs_does_not_hold_up_what_is_critical(pool: Pool) -> None:
+async def test_a_hanging_backlog_does_not_delay_critical_deliveries(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(40)])
     recorder = Recorder()
     recorder.free.clear()
@@ -80,7 +80,7 @@ async def test_a_backlog_that_hangs_does_not_hold_up_what_is_critical(pool: Pool
     assert recorder.given[20] == critical.id
 
 
-async def test_a_provider_that_hangs_holds_up_no_other_channel(pool: Pool) -> None:
+async def test_a_hanging_provider_delays_no_other_channel(pool: Pool) -> None:
     class Texts(Recorder):
         channel = Channel.SMS
 
@@ -107,7 +107,7 @@ async def test_no_more_is_leased_than_can_be_sent_at_once(pool: Pool) -> None:
         assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'") == 20
 
 
-async def test_while_a_provider_is_let_alone_nothing_is_leased_and_no_attempt_counts(
+async def test_while_the_breaker_is_open_nothing_is_leased_and_no_attempt_counts(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leases = Leases(monkeypatch)
@@ -134,7 +134,9 @@ async def none_sending(pool: Pool) -> bool:
     return not await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'")
 
 
-async def test_what_was_leased_while_it_opened_is_put_back(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deliveries_leased_while_the_breaker_opened_are_put_back(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorder, truly = Recorder(), deliveries.lease
 
     async with open_worker(pool, recorder) as worker:
@@ -155,7 +157,7 @@ async def test_what_was_leased_while_it_opened_is_put_back(pool: Pool, monkeypat
     assert await pool.fetchval("SELECT max(attempts) FROM deliveries") == 0
 
 
-async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_all(pool: Pool) -> None:
+async def test_a_recovered_provider_is_probed_with_one_message_and_then_gets_all(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX + 30)])
     recorder = Recorder(*[DOWN] * 10 * FAILURES_MAX)
     moved = [0.0]
@@ -173,7 +175,7 @@ async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_a
     assert worker.breaker.state is BreakerState.CLOSED
 
 
-async def test_messages_that_wait_for_reasons_of_their_own_say_nothing_bad_of_the_provider(pool: Pool) -> None:
+async def test_recipient_specific_failures_do_not_open_the_breaker(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX + 7)])
     recorder = Recorder(*[TryLater("smtp_450", recipient_specific=True)] * 1000)
 
@@ -184,7 +186,7 @@ async def test_messages_that_wait_for_reasons_of_their_own_say_nothing_bad_of_th
     assert worker.breaker.state is BreakerState.CLOSED
 
 
-async def test_what_was_needless_does_not_hide_that_a_provider_is_down(pool: Pool) -> None:
+async def test_suppressed_messages_do_not_hide_that_a_provider_is_down(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX)])
     batch: list[Outcome] = [Suppressed("device_forgotten"), *[DOWN] * 9]
     recorder = Recorder(*batch * FAILURES_MAX)
@@ -193,7 +195,7 @@ async def test_what_was_needless_does_not_hide_that_a_provider_is_down(pool: Poo
         await until(lambda: is_state(worker, BreakerState.OPEN))
 
 
-async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(
+async def test_a_provider_that_asks_for_a_pause_gets_nothing_meanwhile(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leases = Leases(monkeypatch)
@@ -210,7 +212,7 @@ async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(
     assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts = 0") == 5
 
 
-async def test_a_channel_keeps_to_its_pace(pool: Pool) -> None:
+async def test_a_channel_keeps_to_its_rate(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(30)])
     recorder, moved = Recorder(), [0.0]
 
@@ -226,7 +228,7 @@ async def test_a_channel_keeps_to_its_pace(pool: Pool) -> None:
     assert len(recorder.given) == 8
 
 
-async def test_what_a_stop_cuts_is_noted_as_unknown(pool: Pool) -> None:
+async def test_a_batch_that_a_stop_cancels_has_an_unknown_outcome(pool: Pool) -> None:
     one = delivery()
     await queue(pool, one)
     recorder = Recorder()
@@ -240,7 +242,7 @@ async def test_what_a_stop_cuts_is_noted_as_unknown(pool: Pool) -> None:
     assert tuple(row) == ("waiting", "stopped", 1, 1)
 
 
-async def test_a_stop_lets_what_is_under_way_finish(pool: Pool) -> None:
+async def test_a_stop_lets_running_batches_finish(pool: Pool) -> None:
     one = delivery()
     await queue(pool, one)
     recorder = Recorder()
@@ -257,7 +259,7 @@ async def test_a_stop_lets_what_is_under_way_finish(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("outage", [asyncpg.InterfaceError("gone"), asyncpg.ReadOnlySQLTransactionError("read only")])
-async def test_what_could_not_be_composed_for_an_outage_is_put_back_without_an_attempt(
+async def test_a_delivery_that_an_outage_kept_from_composing_is_put_back_uncounted(
     pool: Pool, outage: Exception
 ) -> None:
     one = delivery()
@@ -281,7 +283,9 @@ async def test_what_could_not_be_composed_for_an_outage_is_put_back_without_an_a
     assert recorder.given == []
 
 
-async def test_an_outage_while_outcomes_are_noted_makes_no_double(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_while_outcomes_are_stored_causes_no_duplicate(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = delivery()
     await queue(pool, one)
     truly, failures = deliveries.settle, [asyncpg.InterfaceError("gone")] * 3
@@ -323,7 +327,7 @@ def gave_up(logs: Sequence[MutableMapping[str, object]]) -> bool:
     return ("delivery.not_settled", "leases_expire") in [(line["event"], line["action"]) for line in logs]
 
 
-async def test_an_outcome_that_cannot_be_noted_before_its_lease_ends_is_left_to_it(
+async def test_an_outcome_that_cannot_be_stored_before_the_lease_ends_is_left_to_it(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue(pool, delivery())
@@ -340,7 +344,7 @@ async def test_an_outcome_that_cannot_be_noted_before_its_lease_ends_is_left_to_
     assert await pool.fetchval("SELECT state FROM deliveries") == "sending"
 
 
-async def test_an_outcome_that_cannot_be_noted_at_a_stop_is_left_to_its_lease(
+async def test_an_outcome_that_cannot_be_stored_at_a_stop_is_left_to_the_lease(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue(pool, delivery())
@@ -359,7 +363,7 @@ async def is_sent(pool: Pool, one: object) -> bool:
     return await state(pool, one) == "sent"
 
 
-async def test_an_adapter_that_answers_nonsense_counts_as_unknown(pool: Pool) -> None:
+async def test_a_malformed_result_of_an_adapter_counts_as_unknown(pool: Pool) -> None:
     await queue(pool, delivery())
 
     class Short(Recorder):
@@ -377,7 +381,7 @@ async def test_an_adapter_that_answers_nonsense_counts_as_unknown(pool: Pool) ->
     assert tuple(row) == ("waiting", "internal", 1)
 
 
-async def test_a_provider_that_does_not_answer_is_given_up_in_time(pool: Pool) -> None:
+async def test_a_provider_that_does_not_respond_is_abandoned_in_time(pool: Pool) -> None:
     await queue(pool, delivery())
     recorder = Recorder()
     recorder.free.clear()
@@ -391,7 +395,7 @@ async def test_a_provider_that_does_not_answer_is_given_up_in_time(pool: Pool) -
     assert tuple(row) == ("waiting", "timeout", 1)
 
 
-async def test_a_crash_between_two_looks_does_not_end_the_channel(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crash_between_two_rounds_does_not_end_the_worker(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     truly, failures = deliveries.lease, [ValueError("a bug")]
 
     async def lease(*arguments: object, **options: object) -> list[Leased]:

@@ -53,7 +53,7 @@ def part(letter: Taken, kind: str) -> str:
     ("language", "subject"),
     [("en", "Booking confirmed"), ("de", "Buchung bestätigt"), ("it", "Prenotazione confermata")],
 )
-async def test_a_confirmed_booking_is_cancelled_by_the_letter_about_it(
+async def test_a_confirmed_booking_is_cancelled_by_the_link_in_its_email(
     database_dsn: str, tmp_path: Path, language: str, subject: str
 ) -> None:
     async with site_with_mail(database_dsn, tmp_path) as (site, mail):
@@ -74,7 +74,7 @@ async def test_a_confirmed_booking_is_cancelled_by_the_letter_about_it(
         await site.prove()
 
 
-async def test_a_mail_program_ends_letters_by_what_stands_in_their_head(database_dsn: str, tmp_path: Path) -> None:
+async def test_a_mail_program_unsubscribes_by_the_header(database_dsn: str, tmp_path: Path) -> None:
     async with site_with_mail(database_dsn, tmp_path) as (site, mail):
         market, carla = await site.market(), await site.person("Carla")
         await site.confirmed(market, carla)
@@ -89,7 +89,7 @@ async def test_a_mail_program_ends_letters_by_what_stands_in_their_head(database
         assert (await carla.call(GetPreferences())).channels == {"booking.confirmed": ("push",)}
 
 
-async def test_a_letter_that_may_have_arrived_is_sent_again_under_the_same_id(
+async def test_an_email_that_may_have_arrived_is_sent_again_under_the_same_id(
     database_dsn: str, tmp_path: Path
 ) -> None:
     async with site_with_mail(database_dsn, tmp_path) as (site, mail):

@@ -42,7 +42,7 @@ async def letters(site: Site, person: Person) -> list[str]:
     return sorted(row["channel"] for row in rows)
 
 
-async def test_everybody_who_is_named_is_told_live_in_the_list_and_by_mail(server: Site) -> None:
+async def test_recipients_get_a_notice_live_in_the_list_and_by_email(server: Site) -> None:
     admin = await server.admin()
     ada, bob, carl = await server.people("Ada", "Bob", "Carl", live=True)
 
@@ -77,7 +77,7 @@ async def test_a_retry_under_its_key_has_one_effect(server: Site) -> None:
     assert len(await told(server, ada)) == 1
 
 
-async def test_a_hundred_people_are_written_to_at_once_and_not_one_more(server: Site) -> None:
+async def test_a_notice_has_a_hundred_recipients_at_most(server: Site) -> None:
     admin = await server.admin()
     people = await server.people(*[f"Person {number}" for number in range(NOTICE_READERS_MAX)])
 
@@ -111,7 +111,7 @@ async def test_a_hundred_people_are_written_to_at_once_and_not_one_more(server: 
     ],
     ids=lambda value: "",
 )
-async def test_what_does_not_fit_is_refused_by_its_field_and_nobody_is_told(
+async def test_invalid_fields_are_named_and_nothing_is_sent(
     server: Site, said: dict[str, Any], fields: dict[str, str]
 ) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
@@ -122,7 +122,7 @@ async def test_what_does_not_fit_is_refused_by_its_field_and_nobody_is_told(
     assert await told(server, ada) == []
 
 
-async def test_what_was_erased_is_gone_from_the_list_and_is_not_sent_any_more(server: Site) -> None:
+async def test_an_erased_notice_is_not_shown_and_not_sent(server: Site) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
     await send(server, admin, ada, channels=[])
     await told(server, ada)
@@ -137,7 +137,7 @@ async def test_what_was_erased_is_gone_from_the_list_and_is_not_sent_any_more(se
     assert not [row for row in journal if TITLE in row[0]]
 
 
-async def test_only_what_is_critical_passes_what_its_reader_wishes(server: Site) -> None:
+async def test_only_a_critical_notice_ignores_preferences(server: Site) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
     await ada.call(SetPreferences(channels={"notification.sent": ()}))
 
@@ -150,7 +150,7 @@ async def test_only_what_is_critical_passes_what_its_reader_wishes(server: Site)
     assert await letters(server, ada) == ["email"]
 
 
-async def test_text_goes_to_those_who_are_named_and_to_nobody_else(server: Site) -> None:
+async def test_the_text_goes_to_the_recipients_only(server: Site) -> None:
     """The journal and the command log know who was written to, and not what."""
     admin, ada = await server.admin(), await server.person("Ada")
     secret = f"word {uuid4()}"

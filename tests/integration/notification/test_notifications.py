@@ -49,7 +49,7 @@ async def about(site: Site, person: Person, type_: str) -> NotificationView:
     return found
 
 
-async def test_each_party_is_told_of_what_the_others_did(server: Site, market: Market) -> None:
+async def test_each_party_is_notified_of_what_the_others_did(server: Site, market: Market) -> None:
     customer = await server.person("Carla Customer")
 
     booking_id = await server.booked(market, customer)
@@ -89,7 +89,7 @@ async def test_a_notification_is_in_its_readers_language(
     assert confirmed.body.startswith(words)
 
 
-async def test_a_thread_that_is_written_to_all_day_is_one_notification_a_minute(server: Site, market: Market) -> None:
+async def test_a_conversation_makes_one_notification_a_minute_at_most(server: Site, market: Market) -> None:
     customer = await server.person("Carla Customer")
     thread = ConversationId(await server.confirmed(market, customer))
 
@@ -104,7 +104,7 @@ async def test_a_thread_that_is_written_to_all_day_is_one_notification_a_minute(
     assert "message.posted" not in types(await told(server, customer))
 
 
-async def test_what_was_read_is_read_on_all_devices(server: Site, market: Market) -> None:
+async def test_read_marks_are_shared_by_all_devices(server: Site, market: Market) -> None:
     customer = await server.person(live=True)
     await server.confirmed(market, customer)
     page = await told(server, customer)
@@ -134,7 +134,7 @@ async def test_a_mark_never_moves_back_nor_past_now(server: Site, market: Market
     assert (await told(server, customer, show=Wanted.UNREAD)).items[0].type == "booking.reminded"
 
 
-async def test_a_mark_out_of_time_is_refused_by_name(server: Site) -> None:
+async def test_a_mark_out_of_range_is_refused(server: Site) -> None:
     customer = await server.person()
 
     answer = await server.request("PUT", "/notifications/", customer, {"read_until": "0001-01-01T00:00:00Z"})
@@ -143,7 +143,7 @@ async def test_a_mark_out_of_time_is_refused_by_name(server: Site) -> None:
     assert "read_until" in str(answer.json)
 
 
-async def test_marking_somebody_elses_notification_changes_nothing_of_theirs(server: Site, market: Market) -> None:
+async def test_marking_another_user_s_notification_changes_nothing(server: Site, market: Market) -> None:
     customer, stranger = await server.people("Carla Customer", "Stranger")
     await server.confirmed(market, customer)
     page = await told(server, customer)
@@ -154,7 +154,7 @@ async def test_marking_somebody_elses_notification_changes_nothing_of_theirs(ser
     assert (await told(server, customer)).unread_count == page.unread_count
 
 
-async def test_what_is_not_theirs_or_was_read_before_leaves_no_trace(server: Site, market: Market) -> None:
+async def test_foreign_and_read_notifications_write_nothing(server: Site, market: Market) -> None:
     customer, stranger = await server.people("Carla Customer", "Stranger")
     await server.confirmed(market, customer)
     ids = tuple(item.id for item in (await told(server, customer)).items)
@@ -171,7 +171,7 @@ async def test_what_is_not_theirs_or_was_read_before_leaves_no_trace(server: Sit
     assert before[0] == len(ids)
 
 
-async def test_pages_follow_on_each_other_without_gap_or_double(server: Site, market: Market) -> None:
+async def test_pages_have_no_gap_and_no_duplicate(server: Site, market: Market) -> None:
     customer = await server.person()
     for hours in (0, 2, 4):
         await server.confirmed(market, customer, hours)
@@ -197,9 +197,7 @@ async def test_unread_is_counted_up_to_a_hundred(server: Site) -> None:
     assert (await told(server, customer)).unread_count == UNREAD_MAX
 
 
-async def test_what_its_reader_may_not_see_any_more_says_only_what_kind_of_thing_happened(
-    server: Site, market: Market
-) -> None:
+async def test_an_event_that_its_reader_may_not_see_any_more_has_a_title_only(server: Site, market: Market) -> None:
     customer = await server.person()
     await server.confirmed(market, customer)
     await told(server, market.staff[0])
@@ -210,7 +208,7 @@ async def test_what_its_reader_may_not_see_any_more_says_only_what_kind_of_thing
     assert (kept.title, kept.body) == ("New booking", "")
 
 
-async def test_a_notification_knows_where_its_event_stands(server: Site, market: Market) -> None:
+async def test_a_notification_has_the_version_of_its_event(server: Site, market: Market) -> None:
     """Its kind, id and version are those of the journal and of its reader's inbox, also where a turn emits much."""
     customer = await server.person()
     booking_id = await server.confirmed(market, customer)
@@ -273,7 +271,7 @@ def test_every_notification_comes_from_an_event() -> None:
     assert BookingCancelled.type in EVENTS
 
 
-async def test_counting_what_is_unread_does_not_look_at_what_lies_before_the_mark(server: Site) -> None:
+async def test_counting_unread_does_not_scan_rows_before_the_mark(server: Site) -> None:
     plan = await generic_plan(server.node.pool, _UNREAD)
 
     assert re.search(r"notifications_listed.*\n\s*Index Cond: \(\(user_id = .*\(at > ", plan), plan

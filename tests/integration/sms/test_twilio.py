@@ -76,7 +76,7 @@ async def sent_one(config: SmsConfig, message: Sms | None = None, **said: Any) -
 
 
 class TestSending:
-    async def test_a_message_is_taken_by_its_sender_and_told_back_by_its_id(self, twilio: TwilioService) -> None:
+    async def test_a_message_is_sent_and_has_twilio_s_id(self, twilio: TwilioService) -> None:
         message = sms(expires_at=NOW + timedelta(seconds=600))
 
         outcome = await sent_one(twilio.config, message, public_url=PUBLIC_URL)
@@ -99,7 +99,7 @@ class TestSending:
 
         assert twilio.sent == [{"To": TO, "MessagingServiceSid": service, "Body": "Grüße"}]
 
-    async def test_whatsapp_has_addresses_of_its_own_and_an_approved_template(self, twilio: TwilioService) -> None:
+    async def test_whatsapp_uses_its_addresses_and_an_approved_template(self, twilio: TwilioService) -> None:
         config = msgspec.structs.replace(twilio.config, whatsapp_from="+4930222222")
         template = msgspec.structs.replace(config, whatsapp_content_sid="HX" + "b" * 32)
 
@@ -131,25 +131,25 @@ class TestSending:
         ],
         ids=str,
     )
-    async def test_what_each_answer_means(self, twilio: TwilioService, answer: Any, outcome: Outcome) -> None:
+    async def test_the_outcome_of_each_response(self, twilio: TwilioService, answer: Any, outcome: Outcome) -> None:
         twilio.answers, twilio.retry_after = [answer], "17"
 
         assert await sent_one(twilio.config) == outcome
 
-    async def test_an_answer_that_does_not_come_leaves_it_unknown(self, twilio: TwilioService) -> None:
+    async def test_a_missing_response_is_an_unknown_outcome(self, twilio: TwilioService) -> None:
         twilio.answers = [SLOW]
 
         assert await sent_one(twilio.config, timeout_s=0.2) == TryLater("timeout", unknown=True)
         assert len(twilio.sent) == 1
 
-    async def test_where_nobody_listens_nothing_was_sent(self) -> None:
+    async def test_a_refused_connection_sent_nothing(self) -> None:
         config = SmsConfig(
             account_sid=ACCOUNT, auth_token="t", from_number=NUMBER, base_url=f"http://127.0.0.1:{free_port()}"
         )
 
         assert await sent_one(config) == TryLater("unreachable")
 
-    async def test_who_is_unsubscribed_at_twilio_is_noted(self, twilio: TwilioService) -> None:
+    async def test_a_number_unsubscribed_at_twilio_is_recorded(self, twilio: TwilioService) -> None:
         twilio.answers = [(400, 21610)]
         stopped: list[str] = []
 
@@ -160,7 +160,7 @@ class TestSending:
 
         assert stopped == [TO]
 
-    async def test_neither_number_text_nor_token_is_logged_or_told(
+    async def test_neither_number_text_nor_token_is_logged_or_returned(
         self, twilio: TwilioService, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
@@ -175,11 +175,11 @@ class TestSending:
 
 
 class TestCheck:
-    async def test_an_account_that_answers_is_fine(self, twilio: TwilioService) -> None:
+    async def test_a_working_account_passes(self, twilio: TwilioService) -> None:
         async with adapter(twilio.config, public_url=PUBLIC_URL) as one:
             assert await one.check() == "Twilio, account …0001, with status callbacks"
 
-    async def test_a_wrong_token_and_a_suspended_account_are_not(self, twilio: TwilioService) -> None:
+    async def test_a_wrong_token_and_a_suspended_account_fail(self, twilio: TwilioService) -> None:
         async with adapter(msgspec.structs.replace(twilio.config, auth_token="wrong")) as one:
             with pytest.raises(AdapterError, match=r"^Twilio: twilio_20003$"):
                 await one.check()
@@ -258,7 +258,7 @@ async def place(database_dsn: str, tmp_path: Path, twilio: TwilioService) -> Asy
 
 
 class TestCallbacks:
-    async def test_a_code_goes_out_and_what_became_of_it_is_kept(self, place: Place) -> None:
+    async def test_a_code_is_sent_and_its_states_are_stored(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         one = await place.delivery("sent")
@@ -271,7 +271,7 @@ class TestCallbacks:
         assert (await place.site.request("POST", "/auth/verify-phone/", ada, {"code": code})).status == 200
         assert (await ada.call(CurrentUser())).phone_number == TO
 
-    async def test_twice_and_in_any_order_the_furthest_state_counts(self, place: Place) -> None:
+    async def test_the_furthest_state_counts_in_any_order(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         one = await place.delivery("sent")
@@ -285,7 +285,7 @@ class TestCallbacks:
         assert (kept["provider_state"], kept["provider_code"]) == ("delivered", None)
         assert await place.pool.fetchval("SELECT count(*) FROM gateway_events") == 0
 
-    async def test_why_it_did_not_arrive_is_kept(self, place: Place) -> None:
+    async def test_the_error_code_is_stored(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         one = await place.delivery("sent")
@@ -303,7 +303,7 @@ class TestCallbacks:
             (str(NOBODY), "teleported", "unknown_type"),
         ],
     )
-    async def test_what_is_not_known_is_answered_and_kept_once_without_the_number(
+    async def test_an_unmatched_callback_is_acknowledged_and_stored_once_without_the_number(
         self, place: Place, delivery: str, state: str, problem: str
     ) -> None:
         for _ in range(2):
@@ -313,7 +313,7 @@ class TestCallbacks:
         assert (kept["gateway"], kept["type"], kept["problem"]) == ("twilio", state, problem)
         assert TO not in kept["body"]
 
-    async def test_only_twilio_is_heard(self, place: Place) -> None:
+    async def test_unsigned_callbacks_are_refused(self, place: Place) -> None:
         path = "/webhooks/twilio/inbound"
         fields = {"MessageSid": "SM1", "From": TO, "To": NUMBER, "Body": "STOP"}
         right, headers = signed(place.site.url + path, fields)
@@ -337,7 +337,7 @@ class TestCallbacks:
         assert statuses == [400] * len(bodies)
         assert await place.pool.fetchval("SELECT count(*) FROM stopped_numbers") == 0
 
-    async def test_a_body_without_end_is_not_read(self, place: Place) -> None:
+    async def test_a_body_above_the_limit_is_refused(self, place: Place) -> None:
         body = b"a=" + b"1" * WEBHOOK_BYTES_MAX
 
         async with place.http.post(place.site.url + "/webhooks/twilio/inbound", data=body) as answer:
@@ -345,7 +345,7 @@ class TestCallbacks:
 
 
 class TestStop:
-    async def test_stop_wins_over_codes_too_until_start(self, place: Place) -> None:
+    async def test_stop_applies_to_codes_too_until_start(self, place: Place) -> None:
         ada = await place.site.person("Ada")
 
         assert await place.answers("Stopp!", "SM1") == 200
@@ -361,7 +361,7 @@ class TestStop:
         await place.delivery("sent")
         assert len(place.twilio.sent) == 1
 
-    async def test_a_stop_between_planning_and_sending_still_wins(self, place: Place) -> None:
+    async def test_a_stop_between_routing_and_sending_applies(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         later = place.site.node.clock.now() + timedelta(hours=1)
         await planned(place, ada, later, address=TO)
@@ -372,7 +372,7 @@ class TestStop:
         assert (await place.delivery("skipped"))["reason"] == "stopped"
         assert place.twilio.sent == []
 
-    async def test_a_number_that_said_stop_is_planned_for_as_none(self, place: Place) -> None:
+    async def test_an_opted_out_number_is_routed_as_none(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         await place.delivery("sent")
@@ -388,13 +388,13 @@ class TestStop:
         place.site.server.delivery.wake([Channel.SMS])
         assert (await place.delivery("skipped"))["reason"] == "stopped"
 
-    async def test_an_answer_that_comes_again_late_is_not_heeded_again(self, place: Place) -> None:
+    async def test_a_repeated_reply_has_no_effect(self, place: Place) -> None:
         for text, sid in [("STOP", "SM1"), ("START", "SM2"), ("STOP", "SM1")]:
             assert await place.answers(text, sid) == 200
 
         assert await load_opted_out(place.pool, [TO]) == frozenset()
 
-    async def test_what_is_no_order_changes_nothing_and_its_text_is_not_kept(self, place: Place) -> None:
+    async def test_another_reply_changes_nothing_and_its_text_is_not_stored(self, place: Place) -> None:
         await place.answers("Please stop by at 5", "SM1")
 
         assert await load_opted_out(place.pool, [TO]) == frozenset()
@@ -402,12 +402,12 @@ class TestStop:
         assert "other" in kept["row"]
         assert TO not in kept["row"]
 
-    async def test_what_twilio_took_for_stop_is_one_whatever_the_word(self, place: Place) -> None:
+    async def test_twilio_s_own_opt_out_applies_whatever_the_word(self, place: Place) -> None:
         await place.answers("arrêt", "SM1", OptOutType="STOP")
 
         assert await load_opted_out(place.pool, [TO]) == {TO}
 
-    async def test_who_unsubscribed_at_twilio_gets_nothing_more(self, place: Place) -> None:
+    async def test_a_number_unsubscribed_at_twilio_gets_nothing_more(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         place.twilio.answers = [(400, 21610)]
 
@@ -417,7 +417,7 @@ class TestStop:
         assert (dead["reason"], dead["secret"], dead["address"]) == ("stopped", None, None)
         assert await load_opted_out(place.pool, [TO]) == {TO}
 
-    async def test_many_answers_at_once_are_each_heeded_once(self, pool: Pool) -> None:
+    async def test_concurrent_replies_are_each_applied_once(self, pool: Pool) -> None:
         import asyncio  # only here
 
         await asyncio.gather(*[record_reply(pool, f"SM{n % 4}", TO, "stop", NOW) for n in range(32)])
@@ -427,7 +427,7 @@ class TestStop:
 
 
 class TestTrouble:
-    async def test_a_code_waits_out_a_provider_in_trouble_and_is_wiped_when_it_is_too_late(self, place: Place) -> None:
+    async def test_a_code_waits_for_a_failing_provider_and_is_erased_when_it_expires(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         place.twilio.always = 503
 
@@ -442,7 +442,7 @@ class TestTrouble:
         over = await place.delivery("skipped")
         assert (over["reason"], over["secret"], over["address"]) == ("expired", None, None)
 
-    async def test_what_was_cut_off_is_sent_again_and_counted(self, place: Place) -> None:
+    async def test_a_message_whose_connection_was_lost_is_sent_again_and_counted(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         place.twilio.answers = [CUT]
 

@@ -121,7 +121,7 @@ PUSH_SOON = f"12:00:{LIVE_FIRST_S} delivered"
         ("booking.reminded", {}, {"email": "12:00:00", "push": "12:00:00"}, False),
     ],
 )
-def test_channels_are_those_of_the_type_that_are_wanted_and_there(
+def test_channels_are_those_of_the_type_that_are_wanted_and_available(
     name: str, said: dict[str, Any], expected: dict[str, str], digest: bool
 ) -> None:
     made = routed(name, **said)
@@ -130,7 +130,7 @@ def test_channels_are_those_of_the_type_that_are_wanted_and_there(
     assert (made.deferred is not None) is digest
 
 
-def test_every_device_gets_its_own_push_where_its_channel_is_there() -> None:
+def test_every_device_gets_a_push_if_its_channel_is_available() -> None:
     both = routed(TIMELY, devices=(PHONE, BROWSER))
     one = routed(TIMELY, devices=(PHONE, BROWSER), available=frozenset({Channel.WEB_PUSH}))
 
@@ -138,7 +138,7 @@ def test_every_device_gets_its_own_push_where_its_channel_is_there() -> None:
     assert [d.device_id for d in one.deliveries] == [BROWSER.device_id]
 
 
-def test_quiet_hours_hold_up_noise_but_not_letters() -> None:
+def test_quiet_hours_delay_noisy_channels_but_not_email() -> None:
     made = routed(TIMELY, NIGHT, quiet_hours=NIGHTS)
     by_sms = routed(TIMELY, NIGHT, quiet_hours=NIGHTS, contact_method=ContactMethod.SMS)
 
@@ -146,7 +146,7 @@ def test_quiet_hours_hold_up_noise_but_not_letters() -> None:
     assert {one.channel: one.due_at for one in by_sms.deliveries} == {Channel.SMS: MORNING, Channel.PUSH: MORNING}
 
 
-def test_what_is_critical_passes_at_night() -> None:
+def test_a_critical_notification_ignores_quiet_hours() -> None:
     made = routed(CRITICAL, NIGHT, quiet_hours=NIGHTS, contact_times=ContactTimes((PartOfDay.MORNING,), ()))
 
     assert {one.channel: one.due_at for one in made.deliveries} == {
@@ -165,7 +165,7 @@ def test_quiet_begins_while_a_push_waits_for_a_live_device() -> None:
     assert (push.due_at, push.unless) == (MORNING, Unless.DELIVERED)
 
 
-def test_what_waited_to_be_planned_is_held_to_the_quiet_hours_of_now() -> None:
+def test_routing_uses_the_quiet_hours_of_now() -> None:
     made = routed(TIMELY, NOON, now=NIGHT, quiet_hours=NIGHTS)
 
     assert {one.channel: one.due_at for one in made.deliveries} == {Channel.EMAIL: NIGHT, Channel.PUSH: MORNING}
@@ -187,7 +187,7 @@ def test_a_reminder_never_comes_once_the_booking_has_begun(starts_at: datetime, 
     assert all(one.expires_at == starts_at for one in made.deliveries)
 
 
-def test_what_is_put_off_belongs_to_the_digest_of_the_readers_day() -> None:
+def test_a_deferred_notification_belongs_to_the_digest_of_the_reader_s_day() -> None:
     made = routed(ORDINARY, NOON, zone="Australia/Lord_Howe", digest_hour=7)
 
     assert made.deferred is not None
@@ -195,7 +195,7 @@ def test_what_is_put_off_belongs_to_the_digest_of_the_readers_day() -> None:
     assert made.deferred.due_at == datetime(2026, 1, 15, 20, tzinfo=UTC)
 
 
-def test_whoever_is_never_to_be_disturbed_still_gets_letters() -> None:
+def test_a_reader_who_is_never_disturbed_still_gets_email() -> None:
     never = ContactTimes((PartOfDay.MORNING,), (PartOfDay.MORNING,))
 
     made = routed(TIMELY, quiet_hours=QuietHours("07:00", "13:00"), contact_times=never)
@@ -216,7 +216,7 @@ def noisy(one: Delivery) -> bool:
     frequency=st.sampled_from(list(Frequency)),
     available=st.sets(st.sampled_from(list(Channel))).map(frozenset),
 )
-def test_nothing_is_planned_into_quiet_hours_or_before_it_is_due_or_where_it_does_not_belong(
+def test_no_delivery_is_in_quiet_hours_early_or_on_a_wrong_channel(
     *,
     at: datetime,
     late_s: int,

@@ -17,7 +17,7 @@ def lines_of(**said: str) -> list[bytes]:
     return to_wire(email, SENDER, NOW).data.split(b"\r\n")
 
 
-def test_the_address_for_one_click_stands_there_as_it_is_however_long() -> None:
+def test_a_long_unsubscribe_url_stays_on_one_line() -> None:
     lines = lines_of(unsubscribe_url=URL)
 
     assert f"List-Unsubscribe: <{URL}>".encode() in lines
@@ -33,7 +33,7 @@ def test_a_long_message_id_stays_one() -> None:
     assert f"<{email.id}@{domain}>".encode() in data
 
 
-def test_no_line_of_a_letter_is_longer_than_mail_servers_take() -> None:
+def test_no_line_is_longer_than_mail_servers_accept() -> None:
     lines = lines_of(subject="ä" * 200, to_name="ö" * 80, unsubscribe_url=URL, html=f"<p>{'x' * 5_000}")
 
     assert max(map(len, lines)) <= 998

@@ -100,7 +100,7 @@ def composed(
     return push
 
 
-def test_a_message_says_what_the_notification_says_and_where_it_leads() -> None:
+def test_a_push_has_the_notification_s_text_and_entity() -> None:
     push = composed(record())
 
     assert push.title
@@ -113,7 +113,7 @@ def test_a_message_says_what_the_notification_says_and_where_it_leads() -> None:
     assert push.badge == 3
 
 
-def test_of_a_booking_and_of_a_thread_only_the_latest_is_shown() -> None:
+def test_pushes_of_one_booking_or_conversation_replace_each_other() -> None:
     thread = Ref(Kind.CONVERSATION, BOOKING)
 
     assert composed(record()).collapse_key == f"booking/{BOOKING}"
@@ -121,7 +121,7 @@ def test_of_a_booking_and_of_a_thread_only_the_latest_is_shown() -> None:
     assert composed(record(entity=thread)).collapse_key == f"conversation/{BOOKING}"
 
 
-def test_what_is_about_the_user_replaces_nothing() -> None:
+def test_pushes_about_the_user_replace_nothing() -> None:
     first, second = (
         composed(record(id=NotificationId(UUID(int=n)), entity=Ref(Kind.USER, ADA))).collapse_key for n in (1, 2)
     )
@@ -140,13 +140,13 @@ def test_what_is_about_the_user_replaces_nothing() -> None:
     ],
     ids=["no notification", "not to be seen any more", "no device", "read"],
 )
-def test_what_is_not_wanted_any_more_is_not_made(
+def test_a_push_that_is_not_wanted_is_suppressed(
     notification: NotificationRecord | None, delivery: Leased, why: str
 ) -> None:
     assert compose_push(context(notification, delivery)) == Suppressed(why)
 
 
-def test_only_what_can_wait_is_silent_and_only_what_is_critical_wakes() -> None:
+def test_only_ordinary_pushes_are_silent_and_only_critical_ones_wake() -> None:
     timely = composed(record())
     refund = BookingRefunded(amount_minor=100, currency="EUR")
     ordinary = composed(record(type="booking.refunded", event=refund))
@@ -169,7 +169,7 @@ def test_only_what_can_wait_is_silent_and_only_what_is_critical_wakes() -> None:
         (NOW + timedelta(days=90), TTL_MAX_S),
     ],
 )
-def test_a_push_service_keeps_it_for_as_long_as_it_is_of_use(expires_at: datetime | None, ttl_s: int) -> None:
+def test_the_ttl_ends_when_the_push_becomes_useless(expires_at: datetime | None, ttl_s: int) -> None:
     assert composed(record(), leased(expires_at=expires_at)).ttl_s(NOW) == ttl_s
 
 
@@ -182,14 +182,14 @@ def test_texts_are_cut_between_two_characters() -> None:
 
 
 @pytest.mark.parametrize("whole", ["e\u0301", "\U0001f44d\U0001f3fd", "\U0001f469\u200d\U0001f527", "☎\ufe0f"])
-def test_what_people_see_as_one_character_is_not_taken_apart(whole: str) -> None:
+def test_grapheme_clusters_are_not_split(whole: str) -> None:
     for bytes_max in range(8, 40):
         cut = fitted("ab" + whole * 10, bytes_max)
         assert cut.removeprefix("ab").removesuffix("…").replace(whole, "") == ""
 
 
 @given(st.text(max_size=5_000), st.integers(min_value=8, max_value=300))
-def test_a_cut_text_fits_and_begins_as_the_whole_does(text: str, bytes_max: int) -> None:
+def test_a_cut_text_fits_and_is_a_prefix(text: str, bytes_max: int) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -201,7 +201,7 @@ def test_a_cut_text_fits_and_begins_as_the_whole_does(text: str, bytes_max: int)
 
 
 @pytest.mark.parametrize("filling", ["x", "ü", "\N{PARTY POPPER}", '"', "\\", "\x00", "\n"])
-def test_the_longest_message_fits_into_what_a_push_service_takes(filling: str) -> None:
+def test_the_longest_message_fits_the_limit_of_push_services(filling: str) -> None:
     push = msgspec.structs.replace(
         composed(record()), title=fitted(filling * 5_000, TITLE_BYTES), body=fitted(filling * 5_000, BODY_BYTES)
     )
@@ -209,7 +209,7 @@ def test_the_longest_message_fits_into_what_a_push_service_takes(filling: str) -
     assert len(payload_of(push)) <= PLAIN_BYTES_MAX
 
 
-def test_a_topic_is_short_and_tells_the_push_service_nothing() -> None:
+def test_a_topic_is_a_short_hash() -> None:
     topic = topic_of(f"conversation/{BOOKING}")
 
     assert len(topic) == 32

@@ -146,7 +146,7 @@ class EmailWriter:
             layout="code",
             subject=language.say(f"{name}.title"),
             title=language.say(f"{name}.title"),
-            hello=language.say("hello.nobody"),
+            hello=language.say("hello.unnamed"),
             lead=lead,
             preheader=lead,
             why=language.say("why.code"),
@@ -208,4 +208,4 @@ def name_of(context: DeliveryContext) -> str:
 
 def _hello(context: DeliveryContext, language: Language) -> str:
     name = name_of(context)
-    return language.say("hello", name=name) if name else language.say("hello.nobody")
+    return language.say("hello", name=name) if name else language.say("hello.unnamed")

@@ -28,7 +28,7 @@ FILE = "vapid.pem"
 #: Lifetime of a signature; push services accept a day at most.
 SIGNED_FOR_S = 12 * 3600
 #: The contact in signatures if the operator has set none: there must be one, and the domain is reserved (RFC 2606).
-NOBODY = "mailto:nobody@example.com"
+NO_CONTACT = "mailto:nobody@example.com"
 
 
 class VapidKey:
@@ -93,7 +93,7 @@ def load_vapid(config: Config, *, make: bool = True) -> VapidKey:
         return named
     url = urlsplit(config.public_url)
     named = VapidKey(key, f"https://{url.hostname}")
-    return named if url.scheme == "https" and named.signs() else VapidKey(key, NOBODY)
+    return named if url.scheme == "https" and named.signs() else VapidKey(key, NO_CONTACT)
 
 
 def _make(path: Path) -> None:

@@ -22,7 +22,7 @@ from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, T
 from server.delivery.channels.push.composer import Push
 from server.delivery.channels.push.devices import FindDevices, find_devices
 from server.delivery.channels.push.services import Services
-from server.delivery.channels.push.vapid import NOBODY, NoKeyYet, VapidKey
+from server.delivery.channels.push.vapid import NO_CONTACT, NoKeyYet, VapidKey
 from server.delivery.public_client import PrivateAddress, open_client
 from server.delivery.retry_after import retry_after_s
 from server.edge.adapter_error import AdapterError
@@ -93,7 +93,7 @@ class WebPush:
             return "the first start creates its key"
         except (UnusableKey, VapidException) as error:
             raise AdapterError(str(error)) from error
-        contact = "without a contact (set push.vapid_subject)" if key.subject == NOBODY else f"as {key.subject}"
+        contact = "without a contact (set push.vapid_subject)" if key.subject == NO_CONTACT else f"as {key.subject}"
         return f"signs {contact} for the push services of browsers"
 
     async def close(self) -> None:
