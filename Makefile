@@ -1,7 +1,7 @@
 # `make` alone lists the targets. `make setup` needs only Python >= 3.11 and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test run demo bench soak limits lock
+.PHONY: help setup format check fast test audit run demo bench soak limits lock
 
 PYTHON ?= $(shell for candidate in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -22,14 +22,26 @@ $(STAMP): requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	touch $(STAMP)
 
+format: $(STAMP) ## Format the code and sort its imports
+	$(BIN)/ruff check --quiet --select I --fix .
+	$(BIN)/ruff format .
+
 check: $(STAMP) ## Lint, format, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check ## check, then every test
-	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+fast: $(STAMP) ## Unit and contract tests alone, in under a minute
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/unit tests/contract
+
+test: check ## check, then the tests, with how much of the code they run
+	$(BIN)/python -m slipcover --json --out .coverage -m pytest -n $(TEST_WORKERS)
+	$(BIN)/python -m tests.support.coverage .coverage
+
+audit: $(STAMP) ## The long matrices: every e-mail in a browser, more rounds of kills, more examples
+	GUILDWIRE_ROUNDS=5 GUILDWIRE_EXAMPLES=500 GUILDWIRE_TEST_TIMES=10 \
+		$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "audit or sized" -o faulthandler_timeout=1800
 
 run: $(STAMP) ## Run the server with the embedded database and demo data in var/
 	$(BIN)/python -m server run

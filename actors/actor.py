@@ -3,14 +3,26 @@
 A handler first guards (``require``, raising a ``Rejected``), then looks at its facts, then emits. State changes only in
 ``apply``, so replaying an actor's events gives its state. An actor awaits nothing, reads no clock and draws no
 randomness: the turn brings the time and the new ids.
+
+An actor is one class, and parts: modules of functions that take the actor, each with a struct of its own in the state.
+
+    @actor(Kind.USER)
+    class User(Actor[UserState]):
+        parts = (devices, codes)
+
+A part names its field of the state (``FIELD``; a part without one has no state of its own) and marks its functions:
+``@handles`` a command, ``@applies`` an event to that field, ``@derives`` effects from what a turn changed. Two handlers
+of a command, and two arms of an event, are refused when the class is made.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from types import ModuleType
+from typing import Any, ClassVar, Generic, TypeVar, final
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from protocol.effects import (
     CancelTimer,
@@ -27,24 +39,29 @@ from protocol.effects import (
     Send,
     SetTimer,
     Transfer,
+    UniqueKey,
 )
 from protocol.errors import NotFound, WrongState
 from protocol.events import Event, Row
 from protocol.ids import AgendaId, BookingId, Kind, Ref, UserId
 from protocol.notification.rows import OutboxEntry
-from protocol.notification.types import DRIVEN_BY, Party
+from protocol.notification.types import NotificationType, Party
 from protocol.registry import Command
 from protocol.roles import Principal
 
+#: Events of one turn, its effects with the rows that follow from its state, and users who hear of one event.
 EVENTS_MAX = 16
 EFFECTS_MAX = 128
 RECIPIENTS_MAX = 64
 
 S = TypeVar("S", bound=Struct)
-C = TypeVar("C", bound=Command)
-A = TypeVar("A")
+A = TypeVar("A", bound=Callable[..., Any])
+C = TypeVar("C", bound="type[Actor[Any]]")
 
 Reply = Struct | None
+
+#: Kind → actor class, of the actors that are imported so far.
+ACTORS: dict[Kind, "type[Actor[Any]]"] = {}
 
 
 class Turn(Struct, frozen=True):
@@ -58,21 +75,67 @@ class Turn(Struct, frozen=True):
 
 
 class Handler(Struct, frozen=True):
-    """How an actor answers one type of command."""
+    """How an actor handles one type of command."""
 
     command: type[Command]
+    #: The struct that is loaded before the turn; None: the state is enough.
     facts: type[Struct] | None
+    #: Says what to load, from the actor's state and the command. May refuse.
+    asks: Callable[..., Any]
     call: Callable[..., Reply]
 
 
-def handles(command: type[Command], *, facts: type[Struct] | None = None) -> Callable[[A], A]:
-    """Mark a method as the handler of a command; with ``facts`` it gets that struct, loaded before the turn."""
+def _command_itself(actor: "Actor[Any]", command: Command) -> Command:
+    return command
 
-    def mark(method: A) -> A:
-        method.handles = Handler(command, facts, method)  # type: ignore[attr-defined, arg-type]  # a function takes attributes
-        return method
+
+def handles(
+    command: type[Command], *, facts: type[Struct] | None = None, asks: Callable[..., Any] = _command_itself
+) -> Callable[[A], A]:
+    """Mark the handler of a command: a method, or a function of a part that takes the actor first.
+
+    Args:
+        facts: a struct of the protocol that is loaded before the turn and given to the handler.
+        asks: takes the actor and the command, and returns what ``facts`` are loaded by: an id or a struct of the
+            protocol. The command itself, unless given.
+    """
+
+    def mark(handler: A) -> A:
+        handler.handles = Handler(command, facts, asks, handler)  # type: ignore[attr-defined]  # functions take attributes
+        return handler
 
     return mark
+
+
+def applies(*events: type[Event]) -> Callable[[A], A]:
+    """Mark the arm of a part: a pure function from the part's own struct and the event to that struct."""
+
+    def mark(arm: A) -> A:
+        arm.applies = events  # type: ignore[attr-defined]  # functions take attributes
+        return arm
+
+    return mark
+
+
+def derives(derive: A) -> A:
+    """Mark a function of a part that adds effects at the end of a turn with events.
+
+    It takes the actor and the state from before the turn, None for a new actor.
+    """
+    derive.derives = True  # type: ignore[attr-defined]  # functions take attributes
+    return derive
+
+
+def actor(kind: Kind) -> Callable[[C], C]:
+    """Register the one actor class of a kind."""
+
+    def register(cls: C) -> C:
+        assert kind not in ACTORS, f"{ACTORS[kind].__name__} and {cls.__name__} are both of kind {kind}"
+        cls.kind = kind
+        ACTORS[kind] = cls
+        return cls
+
+    return register
 
 
 class Actor(Generic[S]):
@@ -81,7 +144,12 @@ class Actor(Generic[S]):
     kind: ClassVar[Kind]
     schema: ClassVar[int] = 1
     state_type: ClassVar[type[Struct]]
+    #: Modules whose marked functions belong to this actor.
+    parts: ClassVar[tuple[ModuleType, ...]] = ()
     handlers: ClassVar[dict[type[Command], Handler]]
+    #: Event → field of the state, and the arm that changes it; without a field the arm takes the state.
+    arms: ClassVar[dict[type[Event], tuple[str | None, Callable[[Any, Any], Any]]]]
+    derivations: ClassVar[tuple[Callable[..., None], ...]]
 
     def __init__(self, actor_id: UUID, state: S | None, turn: Turn) -> None:
         self.actor_id = actor_id
@@ -91,12 +159,23 @@ class Actor(Generic[S]):
         self._version = turn.version
         self.emitted: list[Emitted] = []
         self.effects: list[Effect] = []
-        self._state = state
+        self._state = self._before = state
 
     def __init_subclass__(cls) -> None:
-        inherited = [vars(base) for base in reversed(cls.__mro__)]
-        marked = [method.handles for names in inherited for method in names.values() if hasattr(method, "handles")]
-        cls.handlers = {handler.command: handler for handler in marked}
+        assert "emit" not in vars(cls), f"{cls.__name__} may not change how events are emitted"
+        own = [value for base in reversed(cls.__mro__) for value in vars(base).values()]
+        cls.handlers, cls.arms = {}, {}
+        for name, marked in [(cls.__name__, own), *((part.__name__, list(vars(part).values())) for part in cls.parts)]:
+            for handler in (one.handles for one in marked if hasattr(one, "handles")):
+                clash = cls.handlers.get(handler.command)
+                assert clash is None, f"{name} and {clash} handle {handler.command.__name__}"
+                cls.handlers[handler.command] = handler
+        for part in cls.parts:
+            for arm in (one for one in vars(part).values() if hasattr(one, "applies")):
+                for event in arm.applies:
+                    assert event not in cls.arms, f"{part.__name__}: a second arm for {event.type}"
+                    cls.arms[event] = getattr(part, "FIELD", None), arm
+        cls.derivations = tuple(one for part in cls.parts for one in vars(part).values() if hasattr(one, "derives"))
 
     @property
     def exists(self) -> bool:
@@ -110,10 +189,30 @@ class Actor(Generic[S]):
             raise NotFound(entity=self.kind.value, id=str(self.actor_id))
         return self._state
 
-    @staticmethod
-    def apply(state: Any, event: Event) -> Any:
+    @final
+    @classmethod
+    def apply(cls, state: Any, event: Event) -> Any:
         """The state after the event; pure. ``state`` is None before the first event."""
+        arm = cls.arms.get(type(event))
+        if arm is None:
+            return cls.evolve(state, event)
+        assert state is not None, f"{event.type} before a {cls.kind.value} was made"
+        field, change = arm
+        return replace(state, **{field: change(getattr(state, field), event)}) if field else change(state, event)
+
+    @staticmethod
+    def evolve(state: Any, event: Event) -> Any:
+        """The state after an event that no part has an arm for. Raises: AssertionError, for one that nobody knows."""
         raise NotImplementedError
+
+    @staticmethod
+    def public(actor_id: UUID, state: Any) -> Struct | None:
+        """The fields of the entity's view that are the same for all who may see it; None: it has no such view.
+
+        What changes in them goes out with each event, so they hold neither contact data nor private notes, and no
+        text but what the journal may keep.
+        """
+        return None
 
     def audience(self) -> Iterable[UserId]:
         """Who hears of this actor's events unless ``emit`` says otherwise."""
@@ -137,6 +236,7 @@ class Actor(Generic[S]):
 
     # What happened, and what is wanted
 
+    @final
     def emit(
         self,
         event: Event,
@@ -152,31 +252,43 @@ class Actor(Generic[S]):
             content: free text that belongs to it, shown with it as long as that row exists.
             content_is_kept: the row was written before, and may be erased at any time: it is not written again.
         """
-        self._state = self.apply(self._state, event)
-        told = self.audience() if to is None else to
-        audience = tuple(told if isinstance(told, dict) else dict.fromkeys(told))
+        before = self._state
+        former = () if before is None else self.audience()
+        self._state = self.apply(before, event)
+        hears = self.audience() if to is None else to
+        audience = tuple(hears if isinstance(hears, dict) else dict.fromkeys(hears))
         assert len(audience) <= RECIPIENTS_MAX, f"{event.type} has {len(audience)} recipients"
         shown = None if content is None else PutRow(content)
-        self.emitted.append(Emitted(event, audience, shown))
+        changes = self._changes(before, joined=former is not hears and not set(audience) <= set(former))
+        self.emitted.append(Emitted(event, audience, shown, changes))
         if shown is not None and not content_is_kept:
             self.effects.append(shown)
-        if type(event) in DRIVEN_BY:
-            self._announce(event)
+        if event.tell is not None:
+            self._notify(event, event.tell)
 
-    def _announce(self, event: Event) -> None:
-        """Have everybody told whom the event's notification is for, save whoever caused it."""
-        told = DRIVEN_BY[type(event)]
-        if told.when is not None and not told.when(event):
+    def _changes(self, before: S | None, *, joined: bool) -> dict[str, Any] | None:
+        """What changed in the public view; all of it where a user joins. None: nothing that the event does not say."""
+        if before is None:
+            return None  # the first event says it all: whoever renders it makes the view of it
+        was, now = self.public(self.actor_id, before), self.public(self.actor_id, self._state)
+        if was is None or now is None or (was == now and not joined):
+            return None
+        names = now.__struct_fields__
+        return {name: getattr(now, name) for name in names if joined or getattr(now, name) != getattr(was, name)}
+
+    def _notify(self, event: Event, notification: NotificationType) -> None:
+        """Write the outbox entry: who is to be notified, save the user who caused the event."""
+        if notification.when is not None and not notification.when(event):
             return
         parties = self.parties()
-        named = dict.fromkeys(user_id for party in told.to for user_id in parties.get(party, ()))
-        own = None if told.even_by_self else self.principal.user_id
+        named = dict.fromkeys(user_id for party in notification.to for user_id in parties.get(party, ()))
+        own = None if notification.even_by_self else self.principal.user_id
         recipients = tuple(user_id for user_id in named if user_id != own)
         if recipients:
             self.put(
                 OutboxEntry(
                     id=self.new_id(),
-                    type=told.name,
+                    type=notification.name,
                     kind=self.kind.value,
                     entity_id=self.actor_id,
                     version=self._version + len(self.emitted),
@@ -185,6 +297,14 @@ class Actor(Generic[S]):
                     at=self.now,
                 )
             )
+
+    def finish(self) -> None:
+        """Add what follows from the turn: read rows, and what parts derive. Once, after the handler."""
+        if self.emitted:
+            for derive in self.derivations:
+                derive(self, self._before)
+            for row in self.rows():
+                self.put(row)
 
     def put(self, row: Row) -> None:
         """Write a row."""
@@ -218,13 +338,13 @@ class Actor(Generic[S]):
         """Give claimed time back."""
         self.effects.append(FreeSlot(slot_id))
 
-    def claim_key(self, scope: str, key: str) -> None:
-        """Claim a name for this actor that only one may have."""
-        self.effects.append(ClaimKey(scope, key, self.actor_id))
+    def claim_key(self, unique: UniqueKey, key: str) -> None:
+        """Claim a name for this actor that only one may have; the command is refused with ``unique.taken`` if not."""
+        self.effects.append(ClaimKey(unique, key, self.actor_id))
 
-    def release_key(self, scope: str, key: str) -> None:
+    def release_key(self, unique: UniqueKey, key: str) -> None:
         """Give the name back."""
-        self.effects.append(ReleaseKey(scope, key))
+        self.effects.append(ReleaseKey(unique, key))
 
     def transfer(self, debit: str, credit: str, amount_minor: int, currency: str, reason: str) -> None:
         """Move money between two accounts; nothing happens for an amount of 0."""

@@ -10,6 +10,7 @@ import uvloop
 from rich.console import Console
 
 from bench.compared import Compared, compared_table, write_compared
+from bench.loop import run_admit, run_signout
 from bench.machine import DISK, NoDisk, ServerFailed, open_postgres, open_server, temporary_dir
 from bench.market import Market, make_market
 from bench.measured import Measured
@@ -31,6 +32,8 @@ from storage.migrate import migrate
 WORKLOADS = {"w1": run_book, "w2": run_chat}
 #: Those that are set against something else than pgbench, each with servers of its own.
 COMPARED = {"w3": run_fanout, "w4": run_idle, "w6": run_timers, "w7": run_storm, "w8": run_reach}
+#: Single steps of the event loop, which need no server.
+STEPS = {"admit": run_admit, "signout": run_signout}
 #: Longer than any run.
 TOKEN_LIFETIME_S = 3_600
 EXPECTED = (NoDisk, ServerFailed, ClientFailed, TimeoutError)
@@ -47,9 +50,10 @@ def main(  # noqa: PLR0917  # typer makes options of them
     disk: Annotated[Path, typer.Option("--dir", help="A directory on a real disk.")] = DISK,
 ) -> None:
     """Run pgbench and the workloads in turn; exit code 1 if anything went wrong in one of them."""
-    names = [only] if only else [*WORKLOADS, *COMPARED]
-    if not set(names) <= {*WORKLOADS, *COMPARED}:
-        raise typer.BadParameter(f"there is {', '.join((*WORKLOADS, *COMPARED))}", param_hint="--only")
+    known = (*WORKLOADS, *COMPARED, *STEPS)
+    names = [only] if only else known
+    if not set(names) <= set(known):
+        raise typer.BadParameter(f"there is {', '.join(known)}", param_hint="--only")
     configure_logs("error", "console")
     runs: list[Measured] = []
     compared: list[Compared] = []
@@ -59,6 +63,9 @@ def main(  # noqa: PLR0917  # typer makes options of them
             runs = uvloop.run(_run(rated, seconds, committers, profile, disk))
         if others := [name for name in names if name in COMPARED]:
             compared = uvloop.run(_compare(others, seconds, disk, wrong.update))
+        for name in [name for name in names if name in STEPS]:
+            _say(f"measuring {name}")
+            compared += uvloop.run(STEPS[name]())
     except EXPECTED as error:
         console.print(f"[red]{type(error).__name__}:[/] {error}")
         raise typer.Exit(2) from None

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from actors.runtime.call import SYSTEM_PRINCIPAL
 from bench.market import NO_PASSWORD
 from protocol.conversation.commands import OpenConversation, PostMessage
 from protocol.conversation.terms import Participant
@@ -31,7 +31,7 @@ _AT_ONCE = 200
 D = TypeVar("D")
 
 
-class ConnectionLimiter(Struct, frozen=True, kw_only=True):
+class Crowd(Struct, frozen=True, kw_only=True):
     """Who is there."""
 
     thread: ConversationId
@@ -43,7 +43,7 @@ class ConnectionLimiter(Struct, frozen=True, kw_only=True):
     returning: list[tuple[str, str]]
 
 
-async def make_crowd(node: Node, tokens: TokenService) -> ConnectionLimiter:
+async def make_crowd(node: Node, tokens: TokenService) -> Crowd:
     """Make it, and let the missed be said."""
     accounts = [NewAccount(email=f"crowd{n}@bench.test", name=f"Person {n}") for n in range(IDLERS)]
     people = await make_accounts(node.runtime, accounts, NO_PASSWORD)
@@ -73,7 +73,7 @@ async def make_crowd(node: Node, tokens: TokenService) -> ConnectionLimiter:
 
     idlers = [token(user_id) for user_id in people]
     returning = [(idlers[n], str(position)) for n, position in enumerate(positions)]
-    return ConnectionLimiter(thread=thread, members=idlers[-MEMBERS:], idlers=idlers, returning=returning)
+    return Crowd(thread=thread, members=idlers[-MEMBERS:], idlers=idlers, returning=returning)
 
 
 async def _together(work: Sequence[Awaitable[D]]) -> list[D]:
@@ -100,7 +100,7 @@ async def _send(node: Node, command: Command, principal: Principal) -> Ref:
     declared = BY_TYPE[type(command)]
     assert declared.actor is not None
     to = Ref(declared.actor, declared.addressee(command, principal) or node.runtime.new_id())
-    outcome = await node.runtime.execute(Call(command, to, principal, str(uuid4()), lambda outcome: None))
+    outcome = await node.runtime.call(command, to, principal)
     if outcome.error is not None:
         raise outcome.error
     return outcome.to

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from msgspec import Struct
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from actors.runtime.call import SYSTEM_PRINCIPAL
 from protocol.business.commands import AddMember, RegisterBusiness
 from protocol.business.terms import MemberRole, Week
 from protocol.conversation.commands import OpenConversation
@@ -153,7 +153,7 @@ class _Making:
         runtime, declared = self._node.runtime, BY_TYPE[type(command)]
         assert declared.actor is not None, f"{declared.name} is no command"
         to = Ref(declared.actor, declared.addressee(command, principal) or runtime.new_id())
-        outcome = await runtime.execute(Call(command, to, principal, str(uuid4()), lambda outcome: None))
+        outcome = await runtime.call(command, to, principal)
         if outcome.error is not None:
             raise outcome.error
         return outcome.to

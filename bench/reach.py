@@ -16,7 +16,6 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from actors.runtime.call import Call
 from bench.compared import Compared
 from bench.machine import ROOT, open_server
 from bench.market import STEP, Market, make_market
@@ -220,7 +219,7 @@ class _Work:
             service_id=ServiceId(offer.service_id), staff_id=offer.staff_id, start_at=first + STEP * turn
         )
         to, customer = Ref(Kind.BOOKING, node.runtime.new_id()), self._tokens.verify(token)
-        outcome = await node.runtime.execute(Call(command, to, customer, str(uuid4()), lambda outcome: None))
+        outcome = await node.runtime.call(command, to, customer)
         if outcome.error is not None:
             raise outcome.error
         return outcome.to.id, token

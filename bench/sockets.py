@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from bench.client import CLOSED, OPENED, Histogram
 from bench.compared import Compared
-from bench.crowd import MISSED, ConnectionLimiter, make_crowd
+from bench.crowd import MISSED, Crowd, make_crowd
 from bench.fanout import NUMBER, FanoutPlan, FanoutTally
 from bench.idle import IdlePlan
 from bench.machine import ROOT, open_server
@@ -56,9 +56,9 @@ class Place:
         self.home = home
         self.postgres = postgres
         self.seconds = seconds
-        self._crowd: ConnectionLimiter | None = None
+        self._crowd: Crowd | None = None
 
-    async def crowd(self) -> ConnectionLimiter:
+    async def crowd(self) -> Crowd:
         """The people with the sockets."""
         if self._crowd is None:
             tokens = TokenService(load_keys(self.home / "server" / "keys"), lifetime_s=TOKEN_LIFETIME_S)

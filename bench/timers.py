@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
-from actors.runtime.call import Call
 from bench.compared import Compared
 from bench.machine import open_server
 from bench.market import STEP, Market, make_market
@@ -129,6 +127,6 @@ class _Bookings:
             service_id=ServiceId(offer.service_id), staff_id=offer.staff_id, start_at=self._first + STEP * turn
         )
         to = Ref(Kind.BOOKING, node.runtime.new_id())
-        outcome = await node.runtime.execute(Call(command, to, customer, str(uuid4()), lambda outcome: None))
+        outcome = await node.runtime.call(command, to, customer)
         if outcome.error is not None:
             raise outcome.error

@@ -1,4 +1,4 @@
-"""The categories of services: a fixed list, known to every app by its ids (seed 002 phase 2)."""
+"""The categories of services: a fixed list, known to every app by its ids (rule F-3)."""
 
 from msgspec import Struct
 

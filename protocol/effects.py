@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, ClassVar
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from protocol.events import Event, Row
+from protocol.errors import Rejected
+from protocol.events import Event, Row, event_json
 from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
 
 #: In a fixed order: what is told live has to look like what is read again later.
@@ -40,10 +42,25 @@ class FreeSlot(Struct, frozen=True):
     slot_id: UUID
 
 
+class UniqueKey(Struct, frozen=True):
+    """A kind of name that only one actor may have, declared once with the refusal of a name that is taken."""
+
+    #: Every declared one, by its scope.
+    declared: ClassVar[dict[str, "UniqueKey"]] = {}
+
+    #: As the table ``unique_keys`` has it.
+    scope: str
+    taken: type[Rejected]
+
+    def __post_init__(self) -> None:
+        assert self.scope not in UniqueKey.declared, f"two unique keys have the scope {self.scope}"
+        UniqueKey.declared[self.scope] = self
+
+
 class ClaimKey(Struct, frozen=True):
     """Claim a name that only one may have."""
 
-    scope: str
+    unique: UniqueKey
     key: str
     owner: UUID
 
@@ -51,7 +68,7 @@ class ClaimKey(Struct, frozen=True):
 class ReleaseKey(Struct, frozen=True):
     """Give such a name back."""
 
-    scope: str
+    unique: UniqueKey
     key: str
 
 
@@ -155,13 +172,15 @@ class Emitted(Struct, gc=False):
     audience: tuple[UserId, ...]
     #: Free text that is shown with the event, but is not part of it.
     content: PutRow | None = None
+    #: Public fields of the entity's view that changed; None: none, or it is the first event, which says them itself.
+    changes: dict[str, Any] | None = None
     _json: bytes = b""
 
     @property
     def json(self) -> bytes:
-        """The event, encoded once for the journal and for all who hear of it."""
+        """The event and its changes, encoded once for the journal and for every reader."""
         if not self._json:
-            self._json = _encode(self.event)
+            self._json = event_json(self.event, self.changes)
         return self._json
 
 

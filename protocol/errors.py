@@ -17,7 +17,14 @@ GuildwireError
 import re
 from typing import Any, ClassVar
 
+#: How long a caller waits before the next try, where nothing better is known.
+RETRY_AFTER_S = 1.0
+
 _CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+#: code → class, for rendering a stored refusal again.
+ERRORS: dict[str, type["GuildwireError"]] = {}
 
 
 class GuildwireError(Exception):
@@ -32,14 +39,11 @@ class GuildwireError(Exception):
 
     def __init_subclass__(cls) -> None:
         cls.code = _CAMEL.sub("_", cls.__name__).lower()
+        assert cls.code not in ERRORS, f"the error {cls.code} is declared twice"
         ERRORS[cls.code] = cls
 
     def __str__(self) -> str:
         return f"{self.code} {self.fields}" if self.fields else self.code
-
-
-#: code → class, for rendering a stored refusal again.
-ERRORS: dict[str, type[GuildwireError]] = {}
 
 
 class Rejected(GuildwireError):

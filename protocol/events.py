@@ -1,11 +1,18 @@
-"""Events: what happened, in the past tense. One declaration serves state, timeline, apps and integrators."""
+"""Events: what happened, in the past tense. One declaration serves state, timeline, apps and integrators.
 
-import re
-from typing import ClassVar
+@event("booking.declined", tell=tell({Party.CUSTOMER, Party.OWNER}, ANY_CHANNEL))
+class BookingDeclined(Event):
+    \"\"\"The provider refuses the job.\"\"\"
+    by: UserId
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
 
 from msgspec import Struct
+from msgspec.json import Encoder
 
-_CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
+from protocol.notification.types import NotificationType, register
 
 
 class Row(Struct, frozen=True, kw_only=True, gc=False):
@@ -20,21 +27,76 @@ RowType = type[Row]
 #: type → class.
 EVENTS: dict[str, type["Event"]] = {}
 
+#: In a fixed order: a replayed event has to look like the live one.
+_encode = Encoder(order="deterministic").encode
+
+#: What a frame carries beside an event's own fields; no field may have such a name.
+CARRIED = frozenset({"changes", "content", "refetch", "redacted"})
+
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Something that happened to one actor. Holds ids, codes and amounts; never contact data or free text.
 
-    ``BookingCreated`` has the type ``booking.created``. A changed shape gets a higher ``schema`` and an upcaster.
+    A changed shape gets a higher ``schema`` and an upcaster.
     """
 
+    #: ``<noun>.<what happened>``.
     type: ClassVar[str]
+    noun: ClassVar[str]
     schema: ClassVar[int] = 1
+    #: Who is notified of it, and how; None: nobody.
+    tell: ClassVar[NotificationType | None] = None
+    #: Fields of the entity's view that may look different now and are not in ``changes``; ``*``: all of them.
+    refetch: ClassVar[tuple[str, ...]] = ()
     #: The row class of the free text that is shown with it, as long as that row exists.
     content: ClassVar[RowType | None] = None
     #: The event's field that holds that row's id.
     content_id: ClassVar[str] = ""
 
-    def __init_subclass__(cls) -> None:
-        noun, *rest = _CAMEL.sub("_", cls.__name__).lower().split("_")
-        cls.type = f"{noun}.{'_'.join(rest)}"
-        EVENTS[cls.type] = cls
+
+E = TypeVar("E", bound=type[Event])
+
+
+def event(
+    name: str,
+    *,
+    tell: NotificationType | None = None,
+    refetch: Iterable[str] = (),
+    content: tuple[RowType, str] | None = None,
+) -> Callable[[E], E]:
+    """Declare an event.
+
+    Args:
+        name: its type on the wire, ``<noun>.<what happened>``.
+        tell: who is notified of it, by which channels, and how important that is.
+        refetch: fields of the entity's view that may look different afterwards and that no event may carry, such as
+            contact data that becomes visible; ``*`` for the whole view.
+        content: the row class of the free text that is shown with it, and the field that holds that row's id.
+    """
+
+    def declare(cls: E) -> E:
+        noun, dot, what = name.partition(".")
+        assert all((noun, dot, what)), f"{name} is not <noun>.<what happened>"
+        assert name not in EVENTS, f"the event {name} is declared twice"
+        assert not CARRIED & set(cls.__struct_fields__), f"{name} has a field that frames use for something else"
+        cls.type, cls.noun, cls.refetch = name, noun, tuple(refetch)
+        if content is not None:
+            cls.content, cls.content_id = content
+        if tell is not None:
+            cls.tell = register(name, tell)
+        EVENTS[name] = cls
+        return cls
+
+    return declare
+
+
+def event_json(event: Event, changes: dict[str, Any] | None) -> bytes:
+    """The event as the journal keeps it: its fields, and ``changes`` beside them where there are any."""
+    fields = _encode(event)
+    return fields if changes is None else with_field(fields, "changes", _encode(changes))
+
+
+def with_field(fields: bytes, name: str, value: bytes) -> bytes:
+    """Add a field to an encoded JSON object."""
+    comma = b"," if len(fields) > 2 else b""
+    return b'%b%b"%b":%b}' % (fields[:-1], comma, name.encode(), value)

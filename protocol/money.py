@@ -1,4 +1,4 @@
-"""Money: an integer of minor units and an ISO 4217 code inside, a decimal number in major units on the wire (SPEC §1).
+"""Money: an integer of minor units and an ISO 4217 code inside, a decimal number in major units on the wire (rule W-3).
 
 MoneyError (ValueError)
 ├── UnknownCurrency     not a currency that anybody can pay in
@@ -60,7 +60,7 @@ class UnknownCurrency(MoneyError):
 
 
 class CurrencyMismatch(MoneyError):
-    """Two currencies met in one sum or comparison; currencies never mix (SPEC §4)."""
+    """Two currencies met in one sum or comparison; currencies never mix (rule M-1)."""
 
     code = "currency_mismatch"
 
@@ -133,7 +133,7 @@ class Money(Struct, frozen=True):
 
 
 class PriceSnapshot(Struct, frozen=True, kw_only=True):
-    """What a service costs, as agreed at booking time; later changes of the catalogue do not touch it (SPEC §3)."""
+    """What a service costs, as agreed at booking time; later changes of the catalogue do not touch it (rule B-9)."""
 
     #: The service's own price.
     base_minor: int

@@ -64,7 +64,7 @@ class Route:
 
     method: str
     path: str
-    #: A seed's own body shape (SPEC §1); its ``to_command`` makes the declared struct. None: the struct itself.
+    #: An app's own body shape (rule W-5); its ``to_command`` makes the declared struct. None: the struct itself.
     wire: type["Wire"] | None = None
 
     @property
@@ -73,7 +73,7 @@ class Route:
 
 
 class Wire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A body as a seed writes it, for a command that has another shape inside. Path parameters are fields too."""
+    """A body as an app writes it, for a command that has another shape inside. Path parameters are fields too."""
 
     def to_command(self) -> Command:
         """Say the same as the declared command."""
@@ -159,6 +159,8 @@ def command(
     def declare(cls: T) -> T:
         annotated = cls.__annotations__
         key = f"{actor.value}_id"
+        sender = actor in (Kind.USER, Kind.BUSINESS)
+        assert sender or creates or key in annotated, f"{name} names no {actor.value}"
         _add(
             Declaration(
                 mode=Mode.COMMAND,

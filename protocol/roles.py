@@ -8,7 +8,7 @@ from protocol.ids import BusinessId, SessionId, UserId
 
 
 class Role(StrEnum):
-    """What somebody acts as. A user has a set of them; a token has one that is active (seed 003 §1)."""
+    """What somebody acts as. A user has a set of them; a token has one that is active (rule P-1)."""
 
     CUSTOMER = "customer"
     STAFF = "staff"
@@ -45,5 +45,5 @@ class Principal(Struct, frozen=True, kw_only=True):
     session_id: SessionId | None = None
 
     def manages(self, business_id: BusinessId) -> bool:
-        """Whether the principal is a manager (SPEC §1) of this very business."""
+        """Whether the principal is a manager (rule P-2) of this very business."""
         return self.manager and self.business_id == business_id

@@ -58,8 +58,8 @@ async def quarantine(pool: "asyncpg.Pool[asyncpg.Record]", agenda_id: AgendaId, 
     await pool.execute(
         "WITH taken AS (DELETE FROM agenda WHERE id = $1 RETURNING *)"
         " INSERT INTO agenda_quarantine"
-        " (id, kind, actor_id, name, due_at, expires_at, command, payload, cause, attempts, error)"
-        " SELECT id, kind, actor_id, name, due_at, expires_at, command, payload, cause, attempts, $2 FROM taken",
+        " (id, kind, actor_id, name, due_at, expires_at, command, payload, cause, error)"
+        " SELECT id, kind, actor_id, name, due_at, expires_at, command, payload, cause, $2 FROM taken",
         agenda_id,
         error,
     )

@@ -20,7 +20,7 @@ class Body(Protocol):
 B = TypeVar("B", bound=Body)
 
 #: Gets the number in the user's inbox, and the body.
-ReceiveOnlyConnection = Callable[[int, B], None]
+EventListener = Callable[[int, B], None]
 #: Gets the topic's name, whom it is about, and the rendered body.
 TopicListener = Callable[[str, UserId, bytes], None]
 
@@ -32,11 +32,11 @@ class Bus(Protocol[B]):
         """Send one event to whoever listens for one of these users."""
         ...
 
-    def subscribe(self, user_id: UserId, listener: ReceiveOnlyConnection[B]) -> None:
+    def subscribe(self, user_id: UserId, listener: EventListener[B]) -> None:
         """Listen for a user's events."""
         ...
 
-    def unsubscribe(self, user_id: UserId, listener: ReceiveOnlyConnection[B]) -> None:
+    def unsubscribe(self, user_id: UserId, listener: EventListener[B]) -> None:
         """Listen no more."""
         ...
 
@@ -54,7 +54,7 @@ class LocalBus(Generic[B]):
 
     def __init__(self) -> None:
         #: By the user's number, since ids hash and compare in Python.
-        self._listeners: dict[int, tuple[ReceiveOnlyConnection[B], ...]] = {}
+        self._listeners: dict[int, tuple[EventListener[B], ...]] = {}
         self._topic_listeners: list[TopicListener] = []
 
     def publish(self, user_ids: Iterable[UserId], seqs: Iterable[int], body: B) -> None:
@@ -65,11 +65,11 @@ class LocalBus(Generic[B]):
                 for listener in listeners:
                     listener(seq, body)
 
-    def subscribe(self, user_id: UserId, listener: ReceiveOnlyConnection[B]) -> None:
+    def subscribe(self, user_id: UserId, listener: EventListener[B]) -> None:
         """Listen for a user's events."""
         self._listeners[user_id.int] = (*self._listeners.get(user_id.int, ()), listener)
 
-    def unsubscribe(self, user_id: UserId, listener: ReceiveOnlyConnection[B]) -> None:
+    def unsubscribe(self, user_id: UserId, listener: EventListener[B]) -> None:
         """Listen no more."""
         rest = tuple(other for other in self._listeners.get(user_id.int, ()) if other != listener)
         if rest:

@@ -192,11 +192,11 @@ def _free_slot(groups: Groups, idx: int, decision: Decision, effect: FreeSlot) -
 
 
 def _claim_key(groups: Groups, idx: int, decision: Decision, effect: ClaimKey) -> None:
-    groups["keys"].append((idx, effect.scope, effect.key, effect.owner))
+    groups["keys"].append((idx, effect.unique.scope, effect.key, effect.owner))
 
 
 def _release_key(groups: Groups, idx: int, decision: Decision, effect: ReleaseKey) -> None:
-    groups["keys_released"].append((idx, effect.scope, effect.key))
+    groups["keys_released"].append((idx, effect.unique.scope, effect.key))
 
 
 def _transfer(groups: Groups, idx: int, decision: Decision, effect: Transfer) -> None:

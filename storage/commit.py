@@ -15,16 +15,18 @@ import asyncpg
 import structlog
 
 from protocol.effects import Decision
-from protocol.errors import Busy, Internal, Unavailable
+from protocol.errors import RETRY_AFTER_S, Busy, Internal, Unavailable
 from storage.batch import Batch
 from storage.columns import call_of
 from storage.database import close
 from storage.outcomes import AGAIN, OK, Committed, Done
+from storage.supervision import Supervised
 
 QUEUE_MAX = 10_000
 RETRIES_MAX = 5
 RETRY_DELAY_S = 0.05
-RETRY_AFTER_S = 1.0
+#: How long a stop waits for what is queued; what is not durable by then is answered as unavailable.
+STOP_TIMEOUT_S = 20.0
 
 log = structlog.get_logger()
 
@@ -69,23 +71,39 @@ _UNKNOWN = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, 
 class Committer:
     """One connection that commits batches, one in flight at a time.
 
+    Its loop is supervised: when it dies, all that it holds is answered as unavailable, and it starts again with a new
+    connection; until then it takes no decisions.
+
     Args:
         connect: opens the connection; called again whenever it is lost.
         observe: told the size and the duration in seconds of each batch.
+        name: names it in the log and in ``/ready``.
     """
 
-    def __init__(self, connect: Connect, observe: Callable[[int, float], None] = lambda size, seconds: None) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        observe: Callable[[int, float], None] = lambda size, seconds: None,
+        name: str = "committer",
+    ) -> None:
         self._connect = connect
         self._observe = observe
         #: What gathers for the next call, and what has to wait for a later one.
         self._batch = Batch()
         self._queue: deque[tuple[Decision, Done]] = deque()
+        #: What is with the database, and what came back and is not told yet.
+        self._under_way = Batch()
+        self._settled = Batch()
+        self._outcomes: list[Committed] = []
+        self._commit_task: asyncio.Task[list[Committed]] | None = None
+        #: Set while it takes no decisions: it died, or it stops.
+        self._refuses = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._call: Any = None
-        self._task: asyncio.Task[None] | None = None
+        self.task = Supervised(name, self._run, prepare=self._reconnect, died=self._abandon)
 
     @property
     def queued(self) -> int:
@@ -96,13 +114,20 @@ class Committer:
         """Open the connection and begin to take batches."""
         await self._reconnect()
         self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._run(), name="committer")
+        self.task.start()
 
     async def stop(self) -> None:
-        """Commit what is queued, then close."""
-        await self._idle.wait()
-        if self._task is not None:
-            self._task.cancel()
+        """Commit what is queued, within ``STOP_TIMEOUT_S``, then close."""
+        self._refuses = True
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._idle.wait()
+        except TimeoutError:
+            held = len(self._under_way) + self.queued
+            log.error("commit.stop_cut", action="answer_unavailable", committer=self.task.name, decisions=held)
+        await self.task.stop()
+        if not self._idle.is_set():
+            self._abandon()
         if self._connection is not None:
             await close(self._connection)
 
@@ -111,7 +136,10 @@ class Committer:
 
         Raises:
             Busy: ``QUEUE_MAX`` decisions wait already.
+            Unavailable: it has died and does not work yet again, or it stops.
         """
+        if self._refuses:
+            raise Unavailable(retry_after_s=RETRY_AFTER_S)
         if len(self._batch) + len(self._queue) >= QUEUE_MAX:
             raise Busy(queue="commit", retry_after_s=RETRY_AFTER_S)
         if not self._batch:
@@ -121,37 +149,60 @@ class Committer:
             self._queue.append((decision, done))
 
     async def _run(self) -> None:
+        self._refuses = False
         while True:
             await self._wake.wait()
-            batch, outcomes = await self._next(Batch(), [])
-            while self._batch or batch:
-                batch, outcomes = await self._next(batch, outcomes)
+            while self._batch or self._settled:
+                await self._next()
             self._wake.clear()
             self._idle.set()
 
-    async def _next(self, settled: Batch, outcomes: list[Committed]) -> tuple[Batch, list[Committed]]:
-        """Commit the next batch; the one before is told what became of it while the database is at work on this one."""
-        if outcomes and isinstance(outcomes[0].fault, Unavailable):
-            # Nobody else waits as long as this batch has waited for a database that is not there.
+    async def _next(self) -> None:
+        """Commit the next batch; the one before is told its outcomes while the database is at work on this one."""
+        if self._outcomes and isinstance(self._outcomes[0].fault, Unavailable):
+            # No other decision waits as long as this batch has waited for a database that is not there.
             for decision, done in self._give_up():
-                settled.decisions.append(decision)
-                settled.dones.append(done)
-                outcomes.append(outcomes[0])
-        batch = self._leave()
+                self._settled.decisions.append(decision)
+                self._settled.dones.append(done)
+                self._outcomes.append(self._outcomes[0])
+        batch = self._under_way = self._leave()
         if not batch:
-            _tell(settled, outcomes)
-            return batch, []
+            self._tell_settled()
+            return
         began = perf_counter()
-        under_way = self._loop.create_task(self._settle(batch), name="commit")
+        self._commit_task = self._loop.create_task(self._settle(batch), name="commit")
         await asyncio.sleep(0)  # in this tick the call is handed to the transport,
         await asyncio.sleep(0)  # which writes it at the end of the tick
-        _tell(settled, outcomes)
-        outcomes = await under_way
-        self._observe(len(batch), perf_counter() - began)
-        return batch, outcomes
+        self._tell_settled()
+        self._outcomes = await self._commit_task
+        self._settled, self._under_way = batch, Batch()
+        try:
+            self._observe(len(batch), perf_counter() - began)
+        except Exception:
+            log.exception("commit.observer_crashed", size=len(batch))
+
+    def _tell_settled(self) -> None:
+        settled, outcomes = self._settled, self._outcomes
+        self._settled, self._outcomes = Batch(), []
+        for decision, done, outcome in zip(settled.decisions, settled.dones, outcomes, strict=True):
+            _tell(decision, done, outcome)
+
+    def _abandon(self) -> None:
+        """Answer all that it holds: what came back as the database had it, the rest as unavailable."""
+        self._refuses = True
+        if self._commit_task is not None:
+            self._commit_task.cancel()
+        self._drop_connection()
+        self._tell_settled()
+        batch, self._under_way = self._under_way, Batch()
+        fault = Committed("fault", fault=Unavailable(retry_after_s=RETRY_AFTER_S))
+        for decision, done in (*zip(batch.decisions, batch.dones, strict=True), *self._give_up()):
+            _tell(decision, done, fault)
+        self._wake.clear()
+        self._idle.set()
 
     def _leave(self) -> Batch:
-        """The next batch; those that have to wait for a later one come first in the one that gathers from now on."""
+        """Take the current batch; start the next one with the decisions held back so far."""
         batch, self._batch = self._batch, Batch()
         later = []
         while self._queue and not self._batch.full:
@@ -274,10 +325,9 @@ class Committer:
         self._connection = None
 
 
-def _tell(batch: Batch, outcomes: list[Committed]) -> None:
-    """Tell each decision what became of it; a crash of one's listener is nobody else's."""
-    for decision, done, outcome in zip(batch.decisions, batch.dones, outcomes, strict=True):
-        try:
-            done(outcome)
-        except Exception:
-            log.exception("commit.done_failed", to=str(decision.to), cause=decision.cause)
+def _tell(decision: Decision, done: Done, outcome: Committed) -> None:
+    """Tell a decision's outcome; a listener that crashes keeps no other from its own."""
+    try:
+        done(outcome)
+    except Exception:
+        log.exception("commit.done_failed", to=str(decision.to), cause=decision.cause)

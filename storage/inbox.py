@@ -8,17 +8,18 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 import structlog
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from protocol.events import EVENTS, Event, Row
 from protocol.frames import Position
 from protocol.ids import Kind, Ref, UserId
 from storage.database import Connection, Pool
+from storage.rights import who_may_see
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,8 @@ class Entry:
     type: str
     #: The event, or its JSON if this server knows no such event; None: the user may not see it any more.
     event: Event | Raw | None
+    #: The public fields of the entity's view that changed; None: none were kept.
+    changes: dict[str, Any] | None
     #: The free text that belongs to it; None if there is none, or not any more.
     content: Row | None
 
@@ -98,12 +101,6 @@ async def load_positions(conn: Connection | Pool, user_ids: Sequence[UserId]) ->
 # Events
 
 
-async def read_page(pool: Pool, user_id: UserId, after: int, rows_max: int) -> list[Entry]:
-    """Read a user's events behind a number, at most ``rows_max``, in order."""
-    (page,) = await read_pages(pool, [Behind(user_id, after, rows_max)])
-    return page
-
-
 async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
     """Read the events of many inboxes, in the order asked for: in two statements, and one for each kind of text."""
     rows = await pool.fetch(PAGES, *map(list, zip(*wanted, strict=True)))
@@ -116,8 +113,17 @@ async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
     contents = await _load_contents(pool, events)
     pages: list[list[Entry]] = [[] for _ in wanted]
     for row, (_, to), event in zip(rows, seen_by, events, strict=True):
-        content = contents.get(_content_of(event))
-        entry = Entry(row["seq"], to, row["version"], row["at"], row["cause"] or "", row["type"] or "", event, content)
+        entry = Entry(
+            seq=row["seq"],
+            to=to,
+            version=row["version"],
+            at=row["at"],
+            cause=row["cause"] or "",
+            type=row["type"] or "",
+            event=event,
+            changes=_carried(row["data"]).changes if isinstance(event, Event) and _CHANGES in row["data"] else None,
+            content=contents.get(_content_of(event)),
+        )
         pages[row["ord"] - 1].append(entry)
     return pages
 
@@ -131,6 +137,15 @@ def _event(name: str, data: str) -> Event | Raw:
             log.warning("inbox.event_unreadable", action="pass_on", type=name, error=str(error))
     return Raw(data.encode())
 
+
+class _Carried(Struct):
+    """What the journal keeps beside an event's own fields."""
+
+    changes: dict[str, Any] | None = None
+
+
+_CHANGES = '"changes"'
+_carried = msgspec.json.Decoder(_Carried).decode
 
 #: Which row of free text: its class and its id.
 _Content = tuple[type[Row], UUID]
@@ -159,62 +174,6 @@ async def _load_contents(pool: Pool, events: Collection[Event | Raw | None]) -> 
         for row in rows:
             found[cls, row["id"]] = msgspec.json.decode(row["row"], type=cls)
     return found
-
-
-# Rights
-
-#: Kind → the pairs of w(user_id, id) of which the user may see the entity. A user sees itself; every other kind needs
-#: its line here.
-_VISIBLE = {
-    Kind.BOOKING: "JOIN bookings b ON b.id = w.id WHERE b.customer_id = w.user_id OR b.staff_id = w.user_id"
-    " OR EXISTS (SELECT FROM members m WHERE m.business_id = b.business_id AND m.user_id = w.user_id"
-    " AND m.manager AND m.active)",
-    Kind.CONVERSATION: "WHERE EXISTS (SELECT FROM conversation_members c"
-    " WHERE c.conversation_id = w.id AND c.user_id = w.user_id)",
-    Kind.BUSINESS: "WHERE EXISTS (SELECT FROM members m"
-    " WHERE m.business_id = w.id AND m.user_id = w.user_id AND m.active)",
-}
-
-
-async def may_see(pool: Connection | Pool, user_id: UserId, refs: Collection[Ref]) -> set[Ref]:
-    """Say which of these entities a user may see now. A kind without a rule is not seen at all."""
-    visible = await who_may_see(pool, {(user_id, ref) for ref in refs})
-    return {ref for _, ref in visible}
-
-
-async def who_may_see(pool: Connection | Pool, pairs: Collection[tuple[UserId, Ref]]) -> set[tuple[UserId, Ref]]:
-    """Say who of these may see what they are paired with, all in one statement."""
-    visible = {(user_id, ref) for user_id, ref in pairs if ref.kind is Kind.USER and ref.id == user_id}
-    wanted: defaultdict[Kind, tuple[list[UUID], list[UUID]]] = defaultdict(lambda: ([], []))
-    for user_id, ref in pairs:
-        if ref.kind in _VISIBLE:
-            user_ids, ids = wanted[ref.kind]
-            user_ids.append(user_id)
-            ids.append(ref.id)
-    if wanted:
-        kinds = sorted(wanted)
-        union = " UNION ALL ".join(
-            f"SELECT '{kind.value}' AS kind, w.user_id, w.id"
-            f" FROM unnest(${2 * n + 1}::uuid[], ${2 * n + 2}::uuid[]) w(user_id, id) {_VISIBLE[kind]}"
-            for n, kind in enumerate(kinds)
-        )
-        rows = await pool.fetch(union, *[ids for kind in kinds for ids in wanted[kind]])
-        visible.update((row["user_id"], Ref(Kind(row["kind"]), row["id"])) for row in rows)
-    return visible
-
-
-async def may_meet(pool: Connection | Pool, user_id: UserId, others: Collection[UserId]) -> set[UserId]:
-    """Say of which people a user may know whether they are online: who shares a thread or a business, and itself."""
-    rows = await pool.fetch(
-        "SELECT o.id FROM unnest($2::uuid[]) o(id) WHERE o.id = $1"
-        " OR EXISTS (SELECT FROM conversation_members a JOIN conversation_members b USING (conversation_id)"
-        "            WHERE a.user_id = $1 AND b.user_id = o.id)"
-        " OR EXISTS (SELECT FROM members a JOIN members b USING (business_id)"
-        "            WHERE a.user_id = $1 AND a.active AND b.user_id = o.id AND b.active)",
-        user_id,
-        list(others),
-    )
-    return {row["id"] for row in rows}
 
 
 # Acks

@@ -55,13 +55,14 @@ class Claim:
             await self._connection.execute(sql, *values, timeout=HEARTBEAT_TIMEOUT_S)
 
     async def watch(self) -> None:
-        """Make sure of the connection, now and then, until it is lost."""
-        while not self.lost.is_set():
-            await asyncio.sleep(HEARTBEAT_S)
-            try:
-                await self.execute("SELECT 1")
-            except OUTAGES:
-                self.lost.set()
+        """Make sure of the connection, now and then, until it is lost; it counts as lost however this ends."""
+        try:
+            with suppress(*OUTAGES):
+                while not self.lost.is_set():
+                    await asyncio.sleep(HEARTBEAT_S)
+                    await self.execute("SELECT 1")
+        finally:
+            self.lost.set()
 
 
 async def register(pool: Pool, first: Mapping[str, datetime]) -> None:

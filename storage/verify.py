@@ -133,7 +133,8 @@ CHECKS = (
         """
         SELECT d.device_id || ' of ' || d.user_id FROM devices d
           LEFT JOIN actors a ON a.kind = 'user' AND a.id = d.user_id
-         WHERE (a.state->'devices' @> jsonb_build_array(jsonb_build_object('device_id', d.device_id))) IS NOT true
+         WHERE (a.state->'devices'->'known' @> jsonb_build_array(jsonb_build_object('device_id', d.device_id)))
+               IS NOT true
         """,
     ),
     Check(

@@ -13,11 +13,12 @@ step, and opens the conversation of customer and staff member once it is confirm
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import ClassVar
+from uuid import UUID
 
 from msgspec import Struct
 
-from actors.actor import handles
-from actors.booking.creation import placed
+from actors.actor import Actor, actor, handles
+from actors.booking.creation import booking_ask, placed
 from actors.booking.escrow import Escrow
 from actors.booking.state import TRANSITIONS, BookingState, S, after
 from actors.booking.views import booking_reply, booking_row
@@ -49,16 +50,16 @@ from protocol.booking.events import (
     BookingRevived,
     BookingStarted,
 )
-from protocol.booking.facts import BookingFacts, LateSlot
+from protocol.booking.facts import BookingFacts, LateSlot, LateSlotAsk
 from protocol.booking.rows import BookingNotesRow, RemarkRow
 from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause, RemarkAbout, RemarkAudience
-from protocol.booking.views import BookingReply, PaymentReply
+from protocol.booking.views import BookingReply, BookingView, PaymentReply, booking_view
 from protocol.conversation.commands import CloseConversation, OpenConversation, ReplaceMember
 from protocol.conversation.terms import Participant
 from protocol.effects import HoldStatus
 from protocol.errors import Forbidden, Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
-from protocol.ids import ConversationId, Kind, PaymentId, Ref, UserId
+from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId
 from protocol.money import major_number
 from protocol.notification.types import Party
 from protocol.registry import Command
@@ -70,19 +71,24 @@ APPROVAL_MIN = timedelta(minutes=15)
 RELEASE_AFTER = timedelta(hours=24)
 REMIND_BEFORE = timedelta(hours=1)
 
-#: Reasons of a decline that never weigh on the staff member's ranking (SPEC §2.8).
+#: Reasons of a decline that never weigh on the staff member's ranking (rule B-16).
 UNCOUNTED = frozenset({DeclineReason.SAFETY, DeclineReason.UNWELL, DeclineReason.NO_ANSWER})
 
 
+def _late_slot_ask(booking: Actor[BookingState], cmd: RecordPayment) -> LateSlotAsk:
+    state = booking.state
+    return LateSlotAsk(state.status is S.EXPIRED, state.staff_id, state.busy_from, state.busy_until)
+
+
+@actor(Kind.BOOKING)
 class Booking(Escrow):
     """One booking; its money is inherited."""
 
-    kind = Kind.BOOKING
     state_type: ClassVar[type[Struct]] = BookingState
 
     # Its life, step by step
 
-    @handles(CreateBooking, facts=BookingFacts)
+    @handles(CreateBooking, facts=BookingFacts, asks=booking_ask)
     def create(self, cmd: CreateBooking, facts: BookingFacts) -> BookingReply:
         """Hold a slot for the customer.
 
@@ -121,9 +127,12 @@ class Booking(Escrow):
             checkout_path=f"/gateway/checkout/{self.state.payment_id}",
         )
 
-    @handles(RecordPayment, facts=LateSlot)
+    @handles(RecordPayment, facts=LateSlot, asks=_late_slot_ask)
     def record_payment(self, cmd: RecordPayment, facts: LateSlot) -> None:
-        """Take the captured payment into escrow; a late one revives the booking if its time is still free (SPEC §3)."""
+        """Take the captured payment into escrow; a late one revives the booking if its time is still free.
+
+        Rule B-5.
+        """
         state = self.state
         if state.payment_status is not PaymentStatus.UNPAID or cmd.payment_id != state.payment_id:
             return  # the gateway says it again
@@ -308,7 +317,7 @@ class Booking(Escrow):
             self.set_timer("lapse", due_at, LapseApproval(booking_id=self._id))
 
     def _confirm_if_ready(self) -> None:
-        """Both gates, in either order (SPEC §2.2)."""
+        """Both gates, in either order (rule B-7)."""
         state = self.state
         if not (state.status is S.PENDING and state.approved and state.payment_status is PaymentStatus.SECURED):
             return
@@ -380,6 +389,10 @@ class Booking(Escrow):
     def _reply(self) -> BookingReply:
         return booking_reply(self._id, self.state)
 
+    @staticmethod
+    def public(actor_id: UUID, state: BookingState) -> BookingView:
+        return booking_view(booking_row(BookingId(actor_id), state))
+
     def audience(self) -> Iterable[UserId]:
         """All parties hear of everything, so that what each of them keeps has the booking's version."""
         return (self.state.customer_id, self.state.staff_id, self.state.owner_id)
@@ -396,5 +409,5 @@ class Booking(Escrow):
         yield booking_row(self._id, self.state)
 
     @staticmethod
-    def apply(state: BookingState | None, event: Event) -> BookingState:
+    def evolve(state: BookingState | None, event: Event) -> BookingState:
         return after(state, event)

@@ -1,14 +1,16 @@
 """Placing a new booking: when the customer means it to start, who does it, and what it costs."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
+from actors.actor import Actor
+from actors.booking.state import BookingState
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, busy_for, why_not
 from actors.rules.zones import LocalTimeError, to_instant
 from protocol.booking.commands import CreateBooking
 from protocol.booking.events import BookingCreated
-from protocol.booking.facts import BookingFacts, BusySpan, StaffFacts
+from protocol.booking.facts import BookingAsk, BookingFacts, BusySpan, StaffFacts
 from protocol.errors import Invalid, NoStaffFree, SlotTaken, SlotUnavailable
 from protocol.ids import BookingId, UserId, human_number
 from protocol.instants import InstantError, to_utc
@@ -18,6 +20,31 @@ from protocol.money import Money
 APPROVAL_WINDOW = timedelta(hours=24)
 #: Reasons that hold for every staff member alike.
 _NOBODY_HELPS = frozenset({SlotReason.LEAD_TIME, SlotReason.TOO_FAR_AHEAD, SlotReason.HOURS})
+
+
+#: A local date is somewhere within this of the same date in UTC.
+_ZONE_SPREAD = timedelta(hours=26)
+
+
+def booking_ask(booking: Actor[BookingState], cmd: CreateBooking) -> BookingAsk:
+    """What the decision has to know: the service, who could do it, and their time around the asked start."""
+    from_at, to_at = _around(cmd, booking.now)
+    return BookingAsk(cmd.service_id, cmd.staff_id, booking.principal.user_id, from_at, to_at, booking.now)
+
+
+def _around(cmd: CreateBooking, now: datetime) -> tuple[datetime, datetime]:
+    """Between which instants the asked start lies; what is no time at all is refused later, by name."""
+    if cmd.start_at is not None:
+        try:
+            start_at = to_utc(cmd.start_at)
+        except InstantError:
+            return now, now
+        return start_at, start_at
+    try:
+        day_at = datetime.fromisoformat(cmd.scheduled_date or "").replace(tzinfo=UTC)
+        return day_at - _ZONE_SPREAD, day_at + timedelta(days=1) + _ZONE_SPREAD
+    except (ValueError, OverflowError):
+        return now, now
 
 
 def placed(

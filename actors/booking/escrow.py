@@ -1,4 +1,4 @@
-"""A booking's money: promised as a hold, captured into escrow, then released, refunded or sent back (SPEC §4).
+"""A booking's money: promised as a hold, captured into escrow, then released, refunded or sent back (rules M-3, M-4).
 
 the hold       HELD ──paid──▶ FUNDED ──completed──▶ PENDING_CLEARANCE ──released──▶ POSTED
                  └── over ──▶ VOIDED ◀── refunded ──┘
@@ -82,7 +82,7 @@ class Escrow(Actor[BookingState]):
         self.move_hold(MoveHold(self.state.hold_id, HoldStatus.FUNDED, HoldStatus.PENDING_CLEARANCE))
 
     def _release(self, cause: ReleaseCause) -> None:
-        """Escrow to the business, less commission (SPEC §4)."""
+        """Escrow to the business, less commission (rule M-3)."""
         state = self.state
         total_minor, currency = state.price.total_minor, state.price.currency
         split = split_commission(total_minor, rate_bp=state.commission_bp)

@@ -1,5 +1,1 @@
-"""Businesses: the actor, its state, and how its rows are made and changed."""
-
-from actors.business.actor import Business
-
-__all__ = ["Business"]
+"""Businesses: the actor, its parts, and its state."""

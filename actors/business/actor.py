@@ -16,10 +16,12 @@ from typing import ClassVar, TypeVar
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
-from actors.actor import handles
-from actors.business.services import Services
+from actors.actor import Actor, actor, handles
+from actors.business import services
+from actors.business.permissions import emit_to_managers, managers_only
 from actors.business.state import BusinessState, Member, after
 from actors.business.validation import Check, business_row, changes
+from actors.records import records_of
 from actors.rules.commission import COMMISSION_BP_DEFAULT
 from protocol.business.commands import (
     AddMember,
@@ -43,13 +45,14 @@ from protocol.business.events import (
     BusinessRegistered,
     BusinessUpdated,
 )
-from protocol.business.facts import BusinessRecord, MemberRecord
+from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
 from protocol.business.rows import BlockedPairRow, BusinessRow, MemberRow
 from protocol.business.terms import MEMBERS_MAX, AlreadyMember, OwnerStays
 from protocol.business.views import BusinessReply, MemberReply
 from protocol.errors import Forbidden, LimitReached, NotFound
-from protocol.ids import Kind, Ref, ServiceId, UserId
+from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
 from protocol.instants import OpenHours
+from protocol.registry import Command
 from protocol.roles import Role
 from protocol.user.commands import GrantRole, RevokeRole
 
@@ -62,11 +65,24 @@ _SETTINGS = (
 R = TypeVar("R", BusinessRow, MemberRow)
 
 
-class Business(Services):
-    """One business; what it offers is inherited."""
+def _own_id(business: Actor[BusinessState], cmd: Command) -> BusinessId:
+    return BusinessId(business.actor_id)
 
-    kind = Kind.BUSINESS
+
+def _member_ask(business: Actor[BusinessState], cmd: AddMember | UpdateMember | RemoveMember) -> MemberAsk:
+    return MemberAsk(BusinessId(business.actor_id), cmd.user_id)
+
+
+def _availability_ask(business: Actor[BusinessState], cmd: SetAvailability) -> MemberAsk:
+    return MemberAsk(BusinessId(business.actor_id), cmd.staff_id or business.principal.user_id)
+
+
+@actor(Kind.BUSINESS)
+class Business(Actor[BusinessState]):
+    """One business; what it offers is a part of its own."""
+
     state_type: ClassVar[type[Struct]] = BusinessState
+    parts = (services, records_of(Kind.BUSINESS))
 
     # Settings
 
@@ -98,11 +114,11 @@ class Business(Services):
         self._grant(owner_id)
         return self._reply()
 
-    @handles(UpdateBusiness, facts=BusinessRecord)
+    @handles(UpdateBusiness, facts=BusinessRecord, asks=_own_id)
     def update(self, cmd: UpdateBusiness, facts: BusinessRecord) -> BusinessReply:
         """Change settings. Raises: Invalid, Forbidden, NotFound."""
         if self.principal.role is not Role.ADMIN:
-            self._managers_only()
+            managers_only(self)
         elif not self.exists:
             raise NotFound(entity="business", id=str(self.actor_id))
         row = _own(facts.row)
@@ -122,10 +138,10 @@ class Business(Services):
             self._move_clocks(updated.zone, facts.members)
         return self._reply()
 
-    @handles(SetOpeningHours, facts=BusinessRecord)
+    @handles(SetOpeningHours, facts=BusinessRecord, asks=_own_id)
     def set_opening_hours(self, cmd: SetOpeningHours, facts: BusinessRecord) -> BusinessReply:
         """Open at other times. Raises: Invalid, Forbidden."""
-        self._managers_only()
+        managers_only(self)
         check = Check()
         hours = check.hours("hours", cmd.hours, self.state.zone)
         check.done()
@@ -136,10 +152,10 @@ class Business(Services):
 
     # People
 
-    @handles(AddMember, facts=MemberRecord)
+    @handles(AddMember, facts=MemberRecord, asks=_member_ask)
     def add_member(self, cmd: AddMember, facts: MemberRecord) -> MemberReply:
         """Let a user work here. Raises: Invalid, Forbidden, NotFound, AlreadyMember, LimitReached."""
-        self._managers_only()
+        managers_only(self)
         check = Check()
         role = Role(cmd.role)
         check.manager_right(role, cmd.manager)
@@ -154,18 +170,20 @@ class Business(Services):
         if len(self.state.members) >= MEMBERS_MAX:
             raise LimitReached(limit="members", max=MEMBERS_MAX)
         serves = role is Role.STAFF
-        self._tell(BusinessMemberAdded(user_id=cmd.user_id, role=role, manager=cmd.manager, serves=serves), cmd.user_id)
+        emit_to_managers(
+            self, BusinessMemberAdded(user_id=cmd.user_id, role=role, manager=cmd.manager, serves=serves), cmd.user_id
+        )
         self._put_member(cmd.user_id, bio=cmd.bio, working=working)
         self._grant(cmd.user_id)
         return self._member_reply(cmd.user_id)
 
-    @handles(UpdateMember, facts=MemberRecord)
+    @handles(UpdateMember, facts=MemberRecord, asks=_member_ask)
     def update_member(self, cmd: UpdateMember, facts: MemberRecord) -> MemberReply:
         """Change somebody's role, rights or text. Raises: Invalid, Forbidden, NotFound, OwnerStays."""
         was = self._member(cmd.user_id)
         becomes = self._becomes(cmd, was)
         if becomes != was or cmd.user_id != self.principal.user_id:
-            self._managers_only()
+            managers_only(self)
         if becomes.manager != was.manager or (was.manager and cmd.user_id != self.principal.user_id):
             self._owner_only()
         row = _own(facts.row)
@@ -173,7 +191,7 @@ class Business(Services):
         if becomes == was and bio == row.bio:
             return self._member_reply(cmd.user_id)
         rights = asdict(becomes)
-        self._tell(BusinessMemberChanged(user_id=cmd.user_id, **rights), cmd.user_id)
+        emit_to_managers(self, BusinessMemberChanged(user_id=cmd.user_id, **rights), cmd.user_id)
         self.put(replace(row, bio=bio, **rights))
         if was.serves and not becomes.serves:
             self._end_offers(cmd.user_id, facts.service_ids)
@@ -183,33 +201,33 @@ class Business(Services):
             self._grant(cmd.user_id)
         return self._member_reply(cmd.user_id)
 
-    @handles(RemoveMember, facts=MemberRecord)
+    @handles(RemoveMember, facts=MemberRecord, asks=_member_ask)
     def remove_member(self, cmd: RemoveMember, facts: MemberRecord) -> BusinessReply:
         """End somebody's work here, or one's own. Raises: Forbidden, NotFound, OwnerStays."""
         member = self._member(cmd.user_id)
         if cmd.user_id != self.principal.user_id:
-            self._managers_only()
+            managers_only(self)
             if member.manager:
                 self._owner_only()
         if cmd.user_id == self.state.owner_id:
             raise OwnerStays()
-        self._tell(BusinessMemberRemoved(user_id=cmd.user_id), cmd.user_id)
+        emit_to_managers(self, BusinessMemberRemoved(user_id=cmd.user_id), cmd.user_id)
         self.put(replace(_own(facts.row), active=False, manager=False))
         self._end_offers(cmd.user_id, facts.service_ids)
         self._revoke(cmd.user_id, member.role)
         return self._reply()
 
-    @handles(SetAvailability, facts=MemberRecord)
+    @handles(SetAvailability, facts=MemberRecord, asks=_availability_ask)
     def set_availability(self, cmd: SetAvailability, facts: MemberRecord) -> MemberReply:
         """Work at other times. Raises: Invalid, Forbidden, NotFound."""
         user_id = cmd.staff_id or self.principal.user_id
         self._member(user_id)
         if user_id != self.principal.user_id:
-            self._managers_only()
+            managers_only(self)
         check = Check()
         working = check.hours("working", cmd.working, self.state.zone)
         check.done()
-        self._tell(BusinessAvailabilityChanged(user_id=user_id), user_id)
+        emit_to_managers(self, BusinessAvailabilityChanged(user_id=user_id), user_id)
         self.put(replace(_own(facts.row), working=working))
         return self._member_reply(user_id)
 
@@ -218,14 +236,14 @@ class Business(Services):
     @handles(BlockCustomer)
     def block_customer(self, cmd: BlockCustomer) -> None:
         """Deal with a customer no more. Raises: Forbidden."""
-        self._managers_only()
+        managers_only(self)
         self.emit(BusinessCustomerBlocked(customer_id=cmd.customer_id))
         self.put(BlockedPairRow(business_id=self._id, customer_id=cmd.customer_id, blocked_at=self.now))
 
     @handles(UnblockCustomer)
     def unblock_customer(self, cmd: UnblockCustomer) -> None:
         """Deal with a customer again. Raises: Forbidden."""
-        self._managers_only()
+        managers_only(self)
         self.emit(BusinessCustomerUnblocked(customer_id=cmd.customer_id))
         self.drop("blocked_pairs", business_id=self._id, customer_id=cmd.customer_id)
 
@@ -302,6 +320,14 @@ class Business(Services):
 
     # What follows from the state
 
+    @property
+    def _id(self) -> BusinessId:
+        return BusinessId(self.actor_id)
+
+    def audience(self) -> Iterable[UserId]:
+        """The owner and the managers."""
+        return self.state.managers()
+
     def _reply(self) -> BusinessReply:
         state = self.state
         return BusinessReply(
@@ -322,7 +348,7 @@ class Business(Services):
             serves=member.serves,
         )
 
-    apply = staticmethod(after)
+    evolve = staticmethod(after)
 
 
 def _own(row: R | None) -> R:

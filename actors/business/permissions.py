@@ -1,6 +1,4 @@
-"""What every part of a business shares: who may change it, and who hears of it."""
-
-from collections.abc import Iterable
+"""What every part of a business shares: who may change it, and who gets its events."""
 
 from actors.actor import Actor
 from actors.business.state import BusinessState
@@ -9,23 +7,13 @@ from protocol.events import Event
 from protocol.ids import BusinessId, UserId
 
 
-class Managed(Actor[BusinessState]):
-    """A business that its managers run."""
+def managers_only(business: Actor[BusinessState]) -> None:
+    """The sender manages this business, and acts for it. Raises: NotFound, Forbidden."""
+    member = business.state.members.get(business.principal.user_id)
+    if member is None or not member.manager or business.principal.business_id != BusinessId(business.actor_id):
+        raise Forbidden(reason="managers_only")
 
-    @property
-    def _id(self) -> BusinessId:
-        return BusinessId(self.actor_id)
 
-    def _managers_only(self) -> None:
-        """The sender manages this business, and acts for it. Raises: NotFound, Forbidden."""
-        member = self.state.members.get(self.principal.user_id)
-        if member is None or not member.manager or self.principal.business_id != self._id:
-            raise Forbidden(reason="managers_only")
-
-    def _tell(self, event: Event, *concerned: UserId) -> None:
-        """Let the event have happened, and let the managers and the people concerned hear of it."""
-        self.emit(event, to=[*self.state.managers(), *concerned])
-
-    def audience(self) -> Iterable[UserId]:
-        """The owner and the managers."""
-        return self.state.managers()
+def emit_to_managers(business: Actor[BusinessState], event: Event, *concerned: UserId) -> None:
+    """Emit an event to the managers and to the people concerned."""
+    business.emit(event, to=[*business.state.managers(), *concerned])

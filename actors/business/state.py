@@ -4,6 +4,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocol.business.events import (
+    BusinessAvailabilityChanged,
+    BusinessCustomerBlocked,
+    BusinessCustomerUnblocked,
+    BusinessHoursChanged,
     BusinessMemberAdded,
     BusinessMemberChanged,
     BusinessMemberRemoved,
@@ -14,7 +18,6 @@ from protocol.events import Event
 from protocol.ids import UserId
 from protocol.money import Currency
 from protocol.roles import Role
-from protocol.service.events import ServiceCreated
 
 
 class Member(Struct, frozen=True, array_like=True):
@@ -24,6 +27,13 @@ class Member(Struct, frozen=True, array_like=True):
     manager: bool
     #: Does jobs.
     serves: bool
+
+
+class Services(Struct, frozen=True):
+    """What the business offers; the services themselves are rows."""
+
+    #: How many it ever made; they stay, inactive ones too.
+    made: int = 0
 
 
 class BusinessState(Struct, frozen=True, kw_only=True):
@@ -36,8 +46,7 @@ class BusinessState(Struct, frozen=True, kw_only=True):
     commission_bp: int
     is_active: bool = True
     members: dict[UserId, Member]
-    #: How many services it ever made; they stay, inactive ones too.
-    services: int = 0
+    services: Services = Services()
 
     def managers(self) -> list[UserId]:
         """The owner, and the employees with the manager right."""
@@ -68,7 +77,11 @@ def after(state: BusinessState | None, event: Event) -> BusinessState:
         case BusinessMemberRemoved():
             left = {user_id: member for user_id, member in state.members.items() if user_id != event.user_id}
             return replace(state, members=left)
-        case ServiceCreated():
-            return replace(state, services=state.services + 1)
-        case _:
-            return state
+        case (
+            BusinessHoursChanged()
+            | BusinessAvailabilityChanged()
+            | BusinessCustomerBlocked()
+            | BusinessCustomerUnblocked()
+        ):
+            return state  # rows tell
+    raise AssertionError(f"a business does not know {event.type}")

@@ -99,7 +99,7 @@ class Check:
             self.wrong("latitude" if latitude is None else "longitude", "missing")
 
     def manager_right(self, role: Role, manager: bool) -> None:
-        """Only employees are given it; the owner has it (SPEC §1)."""
+        """Only employees are given it; the owner has it (rule P-2)."""
         if manager and role is not Role.EMPLOYEE:
             self.wrong("manager", "employees_only")
 

@@ -19,8 +19,8 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.actor import Actor, handles
-from actors.conversation.state import ACTIVE_STEP, TALKING, ConversationState
+from actors.actor import Actor, actor, handles
+from actors.conversation.state import ACTIVE_STEP, TALKING, ConversationState, after
 from actors.rules.replies import reply_digest
 from actors.rules.texts import text_problem
 from protocol.conversation.commands import (
@@ -53,9 +53,8 @@ from protocol.conversation.terms import (
     Participant,
     roles_seen,
 )
-from protocol.conversation.views import ConversationReply, MessageReply
+from protocol.conversation.views import ConversationPublic, ConversationReply, MessageReply
 from protocol.errors import ConversationClosed, Invalid, NotFound, PairBlocked, WrongState
-from protocol.events import Event
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.notification.types import Party
 from protocol.roles import Role
@@ -63,10 +62,18 @@ from protocol.suggestion.rows import SuggestionUseRow
 from protocol.suggestion.terms import UsedSuggestion
 
 
+def _booking_id(conversation: Actor[ConversationState], cmd: OpenBookingConversation) -> UUID:
+    return conversation.actor_id
+
+
+def _message_id(conversation: Actor[ConversationState], cmd: EditMessage | DeleteMessage) -> MessageId:
+    return cmd.message_id
+
+
+@actor(Kind.CONVERSATION)
 class Conversation(Actor[ConversationState]):
     """One thread."""
 
-    kind = Kind.CONVERSATION
     state_type: ClassVar[type[Struct]] = ConversationState
 
     # Opening
@@ -87,7 +94,7 @@ class Conversation(Actor[ConversationState]):
         self._set_closing(None)
         return self._reply()
 
-    @handles(OpenBookingConversation, facts=BookingParties)
+    @handles(OpenBookingConversation, facts=BookingParties, asks=_booking_id)
     def open_for_booking(self, cmd: OpenBookingConversation, facts: BookingParties) -> ConversationReply:
         """Open a booking's thread for a party of it. Raises: NotFound, WrongState, PairBlocked, ConversationClosed."""
         if self.exists:
@@ -130,7 +137,7 @@ class Conversation(Actor[ConversationState]):
             self._put_use(cmd.suggestion, row)
         return MessageReply(message_id=message_id, sent_at=now)
 
-    @handles(EditMessage, facts=WrittenMessage)
+    @handles(EditMessage, facts=WrittenMessage, asks=_message_id)
     def edit(self, cmd: EditMessage, facts: WrittenMessage) -> MessageReply:
         """Change one's own message. Raises: NotFound, ConversationClosed, Invalid."""
         self._require_own(cmd.message_id, facts)
@@ -140,7 +147,7 @@ class Conversation(Actor[ConversationState]):
             self.emit(MessageEdited(message_id=cmd.message_id), content=row)
         return MessageReply(message_id=cmd.message_id, sent_at=facts.sent_at)
 
-    @handles(DeleteMessage, facts=WrittenMessage)
+    @handles(DeleteMessage, facts=WrittenMessage, asks=_message_id)
     def delete(self, cmd: DeleteMessage, facts: WrittenMessage) -> MessageReply:
         """Take back one's own message. Raises: NotFound, ConversationClosed."""
         self._require_own(cmd.message_id, facts)
@@ -183,7 +190,7 @@ class Conversation(Actor[ConversationState]):
     # Guards
 
     def _require_member(self) -> None:
-        """Raises: NotFound to strangers, and to members who act in another role (seed 003 §7)."""
+        """Raises: NotFound to strangers, and to members who act in another role (rule T-2)."""
         principal = self.principal
         role = self.state.members.get(principal.user_id)
         if role is None or (role is not principal.role and role not in roles_seen(principal)):
@@ -296,50 +303,19 @@ class Conversation(Actor[ConversationState]):
             )
         )
 
+    @staticmethod
+    def public(actor_id: UUID, state: ConversationState) -> ConversationPublic:
+        return ConversationPublic(
+            kind=state.kind, business_id=state.business_id, closes_at=state.closes_at, created_at=state.created_at
+        )
+
     def audience(self) -> Iterable[UserId]:
         return self.state.members
 
     def parties(self) -> Mapping[Party, Iterable[UserId]]:
         return {Party.MEMBER: self.state.members}
 
-    # How events change it
-
-    @staticmethod
-    def apply(state: ConversationState | None, event: Event) -> ConversationState:
-        if isinstance(event, ConversationOpened):
-            return ConversationState(
-                kind=event.kind,
-                business_id=event.business_id,
-                members={member.user_id: member.role for member in event.members},
-                active_at=event.at,
-                created_at=event.at,
-                closes_at=event.closes_at,
-            )
-        assert state is not None, f"{event.type} before conversation.opened"
-        match event:
-            case MessagePosted():
-                return replace(
-                    state,
-                    message_count=state.message_count + 1,
-                    last_message_id=event.message_id,
-                    active_at=event.active_at or state.active_at,
-                )
-            case MessagesRead():
-                return replace(state, reads={**state.reads, event.user_id: event.message_id})
-            case ConversationMembersChanged():
-                return _with_members(state, event)
-            case ConversationClosingSet():
-                return replace(state, closes_at=event.closes_at)
-            case MessageEdited() | MessageDeleted():
-                return state
-        raise AssertionError(f"a conversation does not know {event.type}")
-
-
-def _with_members(state: ConversationState, event: ConversationMembersChanged) -> ConversationState:
-    members = {user_id: role for user_id, role in state.members.items() if user_id not in event.left}
-    members.update({member.user_id: member.role for member in event.joined})
-    reads = {user_id: mark for user_id, mark in state.reads.items() if user_id not in event.left}
-    return replace(state, members=members, reads=reads)
+    evolve = staticmethod(after)
 
 
 def _row(message_id: MessageId, written: WrittenMessage) -> MessageRow:

@@ -1,22 +1,22 @@
-"""A conversation: one thread between a few people.
-
-Owns who is in it and as what, the order of its messages, how far each member has read, and when it becomes read-only.
-The texts are rows of their own: neither state nor events hold a word. Tells its members of everything, sender included.
-
-    (nothing) ──open──▶ OPEN ──48 h after the job's end──▶ READ-ONLY
-                          ▲                                    │
-                          └──────── a dispute, a new job ──────┘
-
-There is no status to keep: the thread is read-only from ``closes_at`` on. Posting is the hottest path of the product:
-it needs no facts, copies nothing, and but once a minute touches no read row save the message's own.
-"""
+"""What a conversation remembers, and how events change it."""
 
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from protocol.booking.terms import BookingStatus
+from protocol.conversation.events import (
+    ConversationClosingSet,
+    ConversationMembersChanged,
+    ConversationOpened,
+    MessageDeleted,
+    MessageEdited,
+    MessagePosted,
+    MessagesRead,
+)
 from protocol.conversation.terms import ConversationKind
+from protocol.events import Event
 from protocol.ids import BusinessId, MessageId, UserId
 from protocol.roles import Role
 
@@ -43,3 +43,41 @@ class ConversationState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime
     #: Read-only from then on; None: open.
     closes_at: datetime | None = None
+
+
+def after(state: ConversationState | None, event: Event) -> ConversationState:
+    """The state after the event."""
+    if isinstance(event, ConversationOpened):
+        return ConversationState(
+            kind=event.kind,
+            business_id=event.business_id,
+            members={member.user_id: member.role for member in event.members},
+            active_at=event.at,
+            created_at=event.at,
+            closes_at=event.closes_at,
+        )
+    assert state is not None, f"{event.type} before conversation.opened"
+    match event:
+        case MessagePosted():
+            return replace(
+                state,
+                message_count=state.message_count + 1,
+                last_message_id=event.message_id,
+                active_at=event.active_at or state.active_at,
+            )
+        case MessagesRead():
+            return replace(state, reads={**state.reads, event.user_id: event.message_id})
+        case ConversationMembersChanged():
+            return _with_members(state, event)
+        case ConversationClosingSet():
+            return replace(state, closes_at=event.closes_at)
+        case MessageEdited() | MessageDeleted():
+            return state
+    raise AssertionError(f"a conversation does not know {event.type}")
+
+
+def _with_members(state: ConversationState, event: ConversationMembersChanged) -> ConversationState:
+    members = {user_id: role for user_id, role in state.members.items() if user_id not in event.left}
+    members.update({member.user_id: member.role for member in event.joined})
+    reads = {user_id: mark for user_id, mark in state.reads.items() if user_id not in event.left}
+    return replace(state, members=members, reads=reads)

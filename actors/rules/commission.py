@@ -1,4 +1,4 @@
-"""Splitting: what a release leaves to the provider and brings the platform (SPEC §4)."""
+"""Splitting: what a release leaves to the provider and brings the platform (rule M-6)."""
 
 from typing import NamedTuple
 

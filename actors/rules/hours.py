@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
 
 def is_open(hours: OpenHours, start_at: datetime, end_at: datetime) -> bool:
-    """Whether the whole of [start, end) is inside the opening hours, without a break in between (SPEC §3)."""
+    """Whether the whole of [start, end) is inside the opening hours, without a break in between (rule B-2)."""
     wanted = Span(start_at, end_at)
     return any(span.contains(wanted) for span in joined(open_spans(hours, start_at, end_at)))
 

@@ -1,4 +1,4 @@
-"""The ledger's accounts (SPEC §4): ``<what>/<owner>/<currency>``.
+"""The ledger's accounts (rule M-2): ``<what>/<owner>/<currency>``.
 
 Those of the system may go either way; wallets never below 0.
 """

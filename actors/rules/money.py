@@ -5,7 +5,7 @@ BASIS_POINTS = 10_000
 
 
 def half_up(amount_minor: int, numerator: int, denominator: int) -> int:
-    """Take ``numerator / denominator`` of an amount in minor units, half a unit going up (SPEC §3).
+    """Take ``numerator / denominator`` of an amount in minor units, half a unit going up (rule M-1).
 
     The amount and the factor are never negative: a fee or a share of less than nothing is a bug of the caller.
     """

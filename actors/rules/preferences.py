@@ -1,4 +1,4 @@
-"""Validates notification preferences, and computes them after a command."""
+"""Validates notification preferences, and computes them after a command (rule N-2)."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,8 @@ from protocol.delivery.channels import WRITTEN_CHANNELS, Channel
 from protocol.delivery.terms import DIGEST
 from protocol.errors import Invalid
 from protocol.instants import UnknownZone, zone_info
-from protocol.notification.types import BY_NAME, NOTIFICATIONS, Importance, NotificationType
+from protocol.notification.registry import BY_NAME, NOTIFICATIONS
+from protocol.notification.types import Importance, NotificationType
 from protocol.preference.commands import SetContactPreferences, SetPreferences
 from protocol.preference.rows import NotificationPreferences
 from protocol.preference.terms import ContactTimes, QuietHours

@@ -3,7 +3,7 @@
 from actors.rules.money import half_up
 from protocol.money import Money, PriceSnapshot
 
-#: The owner as staff costs one and a half times the price (seed 003 §3), as a fraction.
+#: The owner as staff costs one and a half times the price (rule B-9), as a fraction.
 OWNER_NUMERATOR = 3
 OWNER_DENOMINATOR = 2
 #: The highest price of a service: with the premium it is an amount, and so is what hundreds of such bookings sum up to.
@@ -11,7 +11,7 @@ PRICE_MINOR_MAX = 10**12
 
 
 def price_snapshot(price: Money, *, staff_is_owner: bool, others_offering: int) -> PriceSnapshot:
-    """Price a service for the staff member who does it (SPEC §3).
+    """Price a service for the staff member who does it (rule B-9).
 
     The owner costs × 1.5, half up, but only where the customer had a choice: another active staff member offers the
     service. A solo provider costs the plain price.

@@ -1,4 +1,4 @@
-"""Suggested replies (seed 003 §2, SPEC §7): the local rules that always have five, and the check of what a model says.
+"""Suggested replies (rules T-7, T-8): the local rules that always have five, and the check of what a model says.
 
 Whatever the check is given, five clean replies come out of it: bad ones are dropped, and the local rules fill up.
 """
@@ -17,7 +17,7 @@ from protocol.booking.terms import BookingStatus
 from protocol.roles import PROVIDERS, Role
 from protocol.suggestion.terms import REPLIES, REPLY_CHARS_MAX
 
-#: The last so many messages of a thread say what a reply has to fit (seed 003 §2).
+#: The last so many messages of a thread say what a reply has to fit (rule T-7).
 CONTEXT_MESSAGES_MAX = 5
 #: A message that greets and says no more has so many words at most.
 GREETING_WORDS_MAX = 5

@@ -1,4 +1,4 @@
-"""Which channels deliver a notification to its reader, and when."""
+"""Which channels deliver a notification to its reader, and when (rule N-2)."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Bookable time: one set of rules says which starts are free, refuses the others, and explains why (SPEC §3, §6).
+"""Bookable time: one set of rules says which starts are free, refuses the others, and explains why (rules B-2, F-1).
 
 A job takes its staff member's time from its start, less the buffer before, to its end, plus the buffer after. The job
 itself lies inside the opening and the working hours; its buffers may reach past them.

@@ -1,4 +1,4 @@
-"""Wall clocks and instants: what a local time means on the days when the clocks change (SPEC §10)."""
+"""Wall clocks and instants: what a local time means on the days when the clocks change (rule K-2)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar

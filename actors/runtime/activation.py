@@ -1,7 +1,9 @@
-"""An actor in memory."""
+"""Activations: actors in memory, and which of them may make room for others."""
 
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 from actors.runtime.call import Call
@@ -26,8 +28,58 @@ class Activation:
     dead: bool = False
     #: Calls to decide again, in order.
     again: list[Call] = field(default_factory=list)
-    used_at: float = 0.0
+    #: Since when it has nothing to do, on the monotonic clock.
+    idle_at: float = 0.0
 
     @property
     def idle(self) -> bool:
         return not (self.mailbox or self.pending or self.waiting or self.again)
+
+
+class Activations:
+    """The activations of this process; of more than fit, the one that has been idle for longest goes."""
+
+    def __init__(self) -> None:
+        self._all: dict[Ref, Activation] = {}
+        #: Those that are idle, in the order in which they became so.
+        self._idle: OrderedDict[Ref, Activation] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Activation]:
+        return iter(self._all.values())
+
+    def get(self, to: Ref) -> Activation | None:
+        """The actor's activation, if it is in memory."""
+        return self._all.get(to)
+
+    def add(self, activation: Activation, count_max: int) -> None:
+        """Keep a new one; one that is idle makes room for it."""
+        self._all[activation.to] = activation
+        if len(self._all) > count_max and self._idle:
+            to, _ = self._idle.popitem(last=False)
+            del self._all[to]
+
+    def busy(self, activation: Activation) -> None:
+        """It has something to do from now on."""
+        self._idle.pop(activation.to, None)
+
+    def rest(self, activation: Activation) -> None:
+        """It has nothing to do any more."""
+        if self._all.get(activation.to) is activation:  # it may have made room meanwhile
+            activation.idle_at = monotonic()
+            self._idle[activation.to] = activation
+            self._idle.move_to_end(activation.to)
+
+    def forget(self, idle_s: float) -> int:
+        """Drop those that have been idle for longer; returns how many."""
+        horizon = monotonic() - idle_s
+        stale: list[Ref] = []
+        for to, activation in self._idle.items():
+            if activation.idle_at >= horizon:
+                break
+            stale.append(to)
+        for to in stale:
+            del self._idle[to], self._all[to]
+        return len(stale)

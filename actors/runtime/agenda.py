@@ -18,7 +18,6 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome
-from actors.runtime.cancellation import end
 from actors.runtime.limits import (
     ALARMS_MAX,
     CLOCK_JOBS_MAX,
@@ -39,6 +38,7 @@ from protocol.ids import SYSTEM, AgendaId, Ref
 from protocol.registry import BY_NAME, name_of
 from storage.agenda import Due
 from storage.outcomes import Committed
+from storage.supervision import Supervised, end
 
 log = structlog.get_logger()
 
@@ -47,6 +47,7 @@ log = structlog.get_logger()
 class _Crash:
     times: int
     again_at: datetime
+    due_at: datetime
 
 
 class Agenda:
@@ -80,9 +81,11 @@ class Agenda:
         #: When the alarm rings, by the wall clock.
         self._rings_at: datetime | None = None
         self._loading = False
+        #: Of the rows that crashed their actor; a restart begins anew.
         self._crashes: dict[AgendaId, _Crash] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watches: list[asyncio.Task[None]] = []
+        #: What is done now and then.
+        self.watches: list[Supervised] = []
         self._open = False
 
     @property
@@ -103,13 +106,14 @@ class Agenda:
         """Fire nothing any more; the rows stay for the next start."""
         self._open = False
         self._scheduler.shutdown(wait=False)
-        await end(*self._watches)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*[watch.stop() for watch in self.watches])
+        await end(*self._tasks)
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
         """Do something now and then, never twice at once, however the wall clock jumps; it may be missed."""
-        watch = asyncio.get_running_loop().create_task(self._repeat(name, seconds, action), name=f"agenda {name}")
-        self._watches.append(watch)
+        watch = Supervised(f"agenda {name}", lambda: self._repeat(name, seconds, action))
+        self.watches.append(watch)
+        watch.start()
 
     async def _repeat(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
         while True:
@@ -181,13 +185,18 @@ class Agenda:
             self._loading = False
 
     async def sweep(self, grace_s: float = SWEEP_GRACE_S) -> None:
-        """Fire everything overdue, whoever was meant to."""
-        now = self._runtime.clock.now()
-        async for due in self._pages(now - timedelta(seconds=grace_s), None):
+        """Fire everything overdue, whichever node scheduled it; forget the crashes of rows that are gone."""
+        before = self._runtime.clock.now() - timedelta(seconds=grace_s)
+        crashed = {agenda_id for agenda_id, crash in self._crashes.items() if crash.due_at <= before}
+        async for due in self._pages(before, None):
+            crashed.discard(due.agenda_id)
             while len(self._firing) >= FIRING_MAX:
                 self._room.clear()
                 await self._room.wait()
             self._fire(due)
+        if self._open:
+            for agenda_id in crashed:
+                self._crashes.pop(agenda_id, None)
 
     async def _pages(self, before: datetime, after: Place | None) -> Any:
         while self._open:
@@ -233,7 +242,7 @@ class Agenda:
         if due.agenda_id in self._firing or not self._open or (crash is not None and crash.again_at > now):
             return
         self._firing.add(due.agenda_id)
-        self._observe_lateness(max(0.0, (now - due.due_at).total_seconds()))
+        self._observe(max(0.0, (now - due.due_at).total_seconds()))
         if due.expires_at is not None and now >= due.expires_at:
             self._skip(due, now)
             return
@@ -249,6 +258,12 @@ class Agenda:
 
         key = str(due.agenda_id)
         self._runtime.submit(Call(command, due.to, SYSTEM_PRINCIPAL, key, done, fired=due.agenda_id))  # type: ignore[arg-type]  # internal commands only
+
+    def _observe(self, late_s: float) -> None:
+        try:
+            self._observe_lateness(late_s)
+        except Exception:
+            log.exception("agenda.observer_crashed", action="fire")
 
     def _release(self, due: Due) -> None:
         self._firing.discard(due.agenda_id)
@@ -291,7 +306,7 @@ class Agenda:
 
     def _crashed(self, due: Due, error: Internal) -> None:
         """It crashed its actor: try again later, and put it away after too many times."""
-        crash = self._crashes.setdefault(due.agenda_id, _Crash(0, due.due_at))
+        crash = self._crashes.setdefault(due.agenda_id, _Crash(0, due.due_at, due.due_at))
         crash.times += 1
         crash.again_at = self._runtime.clock.now() + timedelta(seconds=SWEEP_EVERY_S * 2**crash.times)
         if crash.times >= CRASHES_MAX:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -71,6 +72,22 @@ class Call(Struct):
             body = _encoder.encode((declared.name, target, self.command))
             self._hash = blake2b(body, digest_size=16).digest()
         return self._hash
+
+
+class Caller(Protocol):
+    """Where the server's parts send commands: ``Runtime``."""
+
+    def new_id(self) -> UUID: ...
+
+    async def call(
+        self,
+        command: Command,
+        to: Ref,
+        principal: Principal = SYSTEM_PRINCIPAL,
+        *,
+        key: str | None = None,
+        if_version: int | None = None,
+    ) -> Outcome: ...
 
 
 class Published(Struct, gc=False):

@@ -26,8 +26,8 @@ TWINS_MAX = 16
 CRASHES_MAX = 5
 #: An actor's state, as JSON; about 2 KB is the aim.
 STATE_BYTES_MAX = 32_768
-#: A person who is told to come again waits this long.
-RETRY_AFTER_S = 1.0
+#: How long a stop waits for commands under way; what has no answer by then is cut, and named in the log.
+DRAIN_TIMEOUT_S = 30.0
 
 #: The agenda: how far ahead the clock loads, how often it looks, how many rows at once.
 HORIZON_S = 120.0

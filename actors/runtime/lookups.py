@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from actors.runtime.limits import LOOKUP_MAX, LOOKUPS_AT_ONCE, RETRY_AFTER_S
-from protocol.errors import GuildwireError, Unavailable
+from actors.runtime.limits import LOOKUP_MAX, LOOKUPS_AT_ONCE
+from protocol.errors import RETRY_AFTER_S, GuildwireError, Unavailable
 
 Q = TypeVar("Q")
 A = TypeVar("A")

@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 
 from actors.runtime.call import Call, Outcome
-from actors.runtime.limits import RETRY_AFTER_S, TWIN_WAIT_S, TWINS_MAX
+from actors.runtime.limits import TWIN_WAIT_S, TWINS_MAX
 from actors.runtime.lookups import Lookup
-from protocol.errors import CommandIdReused, GuildwireError, InFlight, Unavailable, revive
+from protocol.errors import RETRY_AFTER_S, CommandIdReused, GuildwireError, InFlight, Unavailable, revive
 from storage.actors import Answer
 
 #: Reads stored answers by principal and command id, in the order asked for; None where there is none.

@@ -10,30 +10,30 @@ what builds on it comes back as stale and is decided again, in order, on fresh s
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from random import Random
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from actors.actor import Actor, Handler, Turn
-from actors.runtime.activation import Activation
-from actors.runtime.call import Call, Outcome, Published
+from actors.actor import EFFECTS_MAX, EVENTS_MAX, Actor, Handler, Turn
+from actors.runtime.activation import Activation, Activations
+from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome, Published
 from actors.runtime.clock import Clock
 from actors.runtime.limits import (
     ACTIVATIONS_MAX,
+    DRAIN_TIMEOUT_S,
     IDLE_S,
     IN_FLIGHT_MAX,
     MAILBOX_MAX,
     PIPELINE_MAX,
     RERUNS_MAX,
-    RETRY_AFTER_S,
     STATE_BYTES_MAX,
 )
 from actors.runtime.lookups import Lookup
@@ -41,6 +41,7 @@ from actors.runtime.observer import Observer
 from actors.runtime.retries import LoadAnswers, Retries
 from protocol.effects import CancelTimer, Decision, Effect, Logged, Send, SetTimer
 from protocol.errors import (
+    RETRY_AFTER_S,
     Busy,
     Fault,
     GuildwireError,
@@ -54,7 +55,7 @@ from protocol.ids import Kind, Ref, uuid7
 from protocol.registry import BY_TYPE, Command, Done
 from protocol.roles import Principal
 from storage.actors import Stored
-from storage.outcomes import DUPLICATE, GONE, OK, STALE, Committed
+from storage.outcomes import DUPLICATE, GONE, OK, STALE, Committed, refusal_of
 
 log = structlog.get_logger()
 _encoder = msgspec.json.Encoder()
@@ -102,7 +103,7 @@ class Runtime:
         self._retries = Retries(load_answers, self._tell)
         self._decoders = {kind: msgspec.json.Decoder(cls.state_type) for kind, cls in actors.items()}
         self._handlers: dict[type, Handler] = {c: h for cls in actors.values() for c, h in cls.handlers.items()}
-        self._activations: OrderedDict[Ref, Activation] = OrderedDict()
+        self._activations = Activations()
         self._in_flight: dict[tuple[int, str], Call] = {}
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -127,7 +128,7 @@ class Runtime:
     @property
     def mailbox_depth(self) -> int:
         """Commands that wait for their turn."""
-        return sum(len(activation.mailbox) for activation in self._activations.values())
+        return sum(len(activation.mailbox) for activation in self._activations)
 
     def new_id(self) -> UUID:
         """A UUIDv7 of this moment."""
@@ -135,67 +136,65 @@ class Runtime:
 
     def submit(self, call: Call) -> None:
         """Take a command in; its ``done`` is called once it is decided and durable, or has failed."""
+        fresh = BY_TYPE[type(call.command)].creates
         call.began = perf_counter()
         first = self._in_flight.setdefault(call.identity, call)
         if first is not call:
             self._retries.join(first, call)
             return
-        activation = self._activate(call.to, fresh=BY_TYPE[type(call.command)].creates)
-        if len(activation.mailbox) >= MAILBOX_MAX or len(self._in_flight) > IN_FLIGHT_MAX:
+        activation = self._activations.get(call.to)
+        full = activation is not None and len(activation.mailbox) >= MAILBOX_MAX
+        if full or len(self._in_flight) > IN_FLIGHT_MAX:
             del self._in_flight[call.identity]
             call.done(Outcome(call.to, error=Busy(queue="mailbox", retry_after_s=RETRY_AFTER_S)))
             return
         if len(self._in_flight) == 1:
             self._quiet.clear()
+        if activation is None:
+            activation = Activation(call.to, row=Stored(call.to) if fresh else None)
+            self._activations.add(activation, ACTIVATIONS_MAX)
+        else:
+            self._activations.busy(activation)
         call.to = activation.to
         activation.mailbox.append(call)
         self._step(activation)
 
-    async def execute(self, call: Call) -> Outcome:
-        """Submit a command and wait for what comes of it."""
+    async def call(
+        self,
+        command: Command,
+        to: Ref,
+        principal: Principal = SYSTEM_PRINCIPAL,
+        *,
+        key: str | None = None,
+        if_version: int | None = None,
+    ) -> Outcome:
+        """Send a command and wait for its outcome.
+
+        Args:
+            key: the command id, by which a retry is recognised; None makes a new one.
+            if_version: refuse unless the actor has this version.
+        """
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        tell = call.done
 
         def done(outcome: Outcome) -> None:
-            tell(outcome)
             if not answer.done():
                 answer.set_result(outcome)
 
-        call.done = done
-        self.submit(call)
+        self.submit(Call(command, to, principal, key or f"{_random.getrandbits(128):032x}", done, if_version))
         return await answer
 
     async def drain(self) -> None:
-        """Wait until every command has its answer."""
-        await self._quiet.wait()
+        """Wait until every command has its answer, for ``DRAIN_TIMEOUT_S`` at most; the log names what has none."""
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await self._quiet.wait()
+        except TimeoutError:
+            first = next(iter(self._in_flight.values()))
+            log.error("runtime.drain_cut", action="leave", commands=len(self._in_flight), first=str(first.to))
 
     async def passivate(self) -> int:
-        """Forget activations that nobody has used for a while; answers how many."""
-        horizon = monotonic() - IDLE_S
-        stale = [to for to, activation in self._activations.items() if activation.idle and activation.used_at < horizon]
-        for to in stale:
-            del self._activations[to]
-        return len(stale)
-
-    # Taking commands in
-
-    def _activate(self, to: Ref, *, fresh: bool) -> Activation:
-        activation = self._activations.get(to)
-        if activation is None:
-            activation = self._activations[to] = Activation(to, row=Stored(to) if fresh else None)
-            if len(self._activations) > ACTIVATIONS_MAX:
-                self._evict(to)
-        else:
-            self._activations.move_to_end(to)
-        activation.used_at = monotonic()
-        return activation
-
-    def _evict(self, wanted: Ref) -> None:
-        """Make room: the least recently used activation that is idle goes."""
-        for to, activation in self._activations.items():
-            if activation.idle and to != wanted:
-                del self._activations[to]
-                return
+        """Forget activations that nobody has used for a while; returns how many."""
+        return self._activations.forget(IDLE_S)
 
     # One turn after another
 
@@ -207,40 +206,58 @@ class Runtime:
                 return
             if len(activation.pending) >= PIPELINE_MAX:
                 return
-            handler = self._handlers[type(activation.mailbox[0].command)]
+            handler = self._handlers.get(type(activation.mailbox[0].command))
+            if handler is None or (handler.facts is not None and handler.facts not in self._facts):
+                self._crashed(activation.mailbox.popleft(), "dispatch")
+                continue
             if handler.facts is not None and activation.mailbox[0].refusal is None:
                 if not activation.pending:
                     self._ask_facts(activation, handler)
                 return
             self._turn(activation, handler, activation.mailbox.popleft(), None)
+        if activation.idle:
+            self._activations.rest(activation)
 
     def _read(self, activation: Activation) -> None:
         activation.waiting = True
 
         def read(row: Stored | GuildwireError) -> None:
             activation.waiting = False
-            if isinstance(row, GuildwireError):
-                self._fail_all(activation, row)
-                return
-            if row.schema > self._actors[row.to.kind].schema:
-                log.error("state.newer", actor=str(activation.to), schema=row.schema)
-                self._fail_all(activation, Unavailable(retry_after_s=RETRY_AFTER_S))
-                return
             try:
+                if isinstance(row, GuildwireError):
+                    raise row
+                if row.schema > self._actors[row.to.kind].schema:
+                    log.error("state.newer", actor=str(activation.to), schema=row.schema)
+                    raise Unavailable(retry_after_s=RETRY_AFTER_S)
                 activation.state = None if row.state is None else self._decoders[row.to.kind].decode(row.state)
-            except msgspec.MsgspecError as error:
-                log.exception("state.unreadable", actor=str(activation.to), error=str(error))
+                activation.row = row
+            except GuildwireError as error:
+                self._fail_all(activation, error)
+            except Exception as error:
+                log.exception("state.unreadable", actor=str(activation.to), error=repr(error))
                 self._fail_all(activation, Internal(incident=str(activation.to)))
-                return
-            activation.row = row
             self._step(activation)
 
         self._states.ask(activation.to, read)
 
     def _ask_facts(self, activation: Activation, handler: Handler) -> None:
+        """Have the facts of the next command loaded; what the actor refuses before that is decided without them."""
         assert handler.facts is not None
-        activation.waiting = True
         call = activation.mailbox[0]
+        try:
+            ask = handler.asks(self._actor(activation, call), call.command)
+        except Rejected as refusal:
+            activation.mailbox.popleft()
+            call.refusal = refusal
+            self._turn(activation, handler, call, None)
+            self._step(activation)
+            return
+        except Exception as error:
+            activation.mailbox.popleft()
+            self._crashed(call, "ask", error)
+            self._step(activation)
+            return
+        activation.waiting = True
 
         def loaded(facts: Any) -> None:
             activation.waiting = False
@@ -254,26 +271,28 @@ class Runtime:
                 self._turn(activation, handler, call, facts)
             self._step(activation)
 
-        self._facts[handler.facts].ask((call.command, call.principal, self.clock.now()), loaded)
+        self._facts[handler.facts].ask(ask, loaded)
+
+    def _actor(self, activation: Activation, call: Call) -> Actor[Any]:
+        """The actor as it is now, for one turn."""
+        assert activation.row is not None
+        turn = Turn(self.clock.now(), call.principal, self.new_id, activation.row.version)
+        return self._actors[call.to.kind](call.to.id, activation.state, turn)
 
     def _turn(self, activation: Activation, handler: Handler, call: Call, facts: Any) -> None:
         """Decide one command and send the decision on its way."""
         try:
             actor, decision = self._decide(activation, handler, call, facts)
         except Exception as error:
-            log.exception(
-                "turn.crashed",
-                actor=str(call.to),
-                command=call.key,
-                type=type(call.command).__name__,
-                error=repr(error),
-            )
-            self._finish(call, Outcome(call.to, error=Internal(incident=call.key)))
+            self._crashed(call, "decide", error)
             return
         try:
             self._commits.submit(decision, partial(self._settle, activation, actor, decision))
         except Fault as fault:
             self._finish(call, Outcome(call.to, error=fault))
+            return
+        except Exception as error:
+            self._crashed(call, "submit", error)
             return
         activation.pending.append(call)
         if decision.state is not None:
@@ -283,10 +302,8 @@ class Runtime:
 
     def _decide(self, activation: Activation, handler: Handler, call: Call, facts: Any) -> tuple[Actor[Any], Decision]:
         assert activation.row is not None
-        now = self.clock.now()
         row = activation.row
-        turn = Turn(now, call.principal, self.new_id, row.version)
-        actor = self._actors[call.to.kind](call.to.id, activation.state, turn)
+        actor = self._actor(activation, call)
         refusal: Rejected | None = call.refusal
         reply = None
         if refusal is None:
@@ -301,7 +318,7 @@ class Runtime:
                 assert not actor.emitted, f"{type(call.command).__name__} refused after it had emitted"
                 refusal = rejected
         if refusal is not None:
-            actor = self._actors[call.to.kind](call.to.id, activation.state, turn)
+            actor = self._actor(activation, call)
             answer = _encoder.encode({"code": refusal.code, "fields": refusal.fields})
         else:
             answer = _DONE if reply is None else _encoder.encode(reply)
@@ -317,12 +334,13 @@ class Runtime:
 
     def _decision(self, row: Stored, actor: Actor[Any], call: Call, entry: Logged) -> Decision:
         state = None
+        actor.finish()
         effects: list[Effect] = actor.effects
+        assert len(actor.emitted) <= EVENTS_MAX, f"{call.to} has {len(actor.emitted)} events in one turn"
         if actor.emitted:
             state = _encoder.encode(actor.state)
             assert len(state) <= STATE_BYTES_MAX, f"{call.to} has a state of {len(state)} bytes"
-            for read_row in actor.rows():
-                actor.put(read_row)
+        assert len(effects) <= EFFECTS_MAX, f"{call.to} has {len(effects)} effects in one turn"
         return Decision(
             to=call.to,
             at=actor.now,
@@ -344,16 +362,20 @@ class Runtime:
 
     def _settle(self, activation: Activation, actor: Actor[Any], decision: Decision, committed: Committed) -> None:
         call = activation.pending.popleft()
-        if committed.status == OK:
-            self._release(call, decision, committed)
-        else:
-            self._undo(activation, call, committed)
+        try:
+            if committed.status == OK:
+                self._release(call, decision, committed)
+            else:
+                self._undo(activation, call, committed)
+        except Exception as error:
+            activation.dead = True
+            self._crashed(call, "settle", error)
         if activation.dead and not activation.pending:
             self._revive(activation)
         self._step(activation)
 
     def _undo(self, activation: Activation, call: Call, committed: Committed) -> None:
-        """A decision did not come to be: nothing that builds on it may."""
+        """A decision did not come to be: nothing that builds on it may. Raises: AssertionError, see ``refusal_of``."""
         charged, activation.dead = not activation.dead, True
         if committed.fault is not None:
             self._finish(call, Outcome(call.to, error=committed.fault))
@@ -361,16 +383,22 @@ class Runtime:
             self._retries.answer(call, partial(self._finish, call))
         elif committed.status == GONE:
             self._finish(call, Outcome(call.to, error=GoneFromAgenda()))
-        elif call.reruns >= RERUNS_MAX:
-            self._finish(call, Outcome(call.to, error=Busy(queue="reruns", retry_after_s=RETRY_AFTER_S)))
         else:
-            call.reruns += charged  # who only stands behind it is not to blame
-            if committed.status != STALE and self._handlers[type(call.command)].facts is None:
-                refusal = committed.refusal
-                assert refusal is not None, f"no refusal is declared for {committed.status}"
+            refusal = None if committed.status == STALE else refusal_of(committed.status)
+            if call.reruns >= RERUNS_MAX:
+                self._finish(call, Outcome(call.to, error=Busy(queue="reruns", retry_after_s=RETRY_AFTER_S)))
+                return
+            call.reruns += charged  # what only builds on the failed decision is not charged
+            if refusal is not None and self._handlers[type(call.command)].facts is None:
                 call.refusal = refusal()
-            self.observer.rerun(call, committed.status)
             activation.again.append(call)
+            self._observe_rerun(call, committed.status)
+
+    def _observe_rerun(self, call: Call, status: str) -> None:
+        try:
+            self.observer.rerun(call, status)
+        except Exception:
+            log.exception("listener.crashed", actor=str(call.to), command=call.key)
 
     def _revive(self, activation: Activation) -> None:
         """Start again on fresh state, with the commands in their old order."""
@@ -414,6 +442,12 @@ class Runtime:
                 self.send(effect, decision.cause)
             elif type(effect) is SetTimer or type(effect) is CancelTimer:
                 self.scheduled(decision.to, effect)
+
+    def _crashed(self, call: Call, step: str, error: Exception | None = None) -> None:
+        """A bug of ours: it is logged under the command's id, which is the incident that the sender is told."""
+        about = {"actor": str(call.to), "command": call.key, "type": type(call.command).__name__}
+        log.error("turn.crashed", action="answer_internal", step=step, error=repr(error), exc_info=error, **about)
+        self._finish(call, Outcome(call.to, error=Internal(incident=call.key)))
 
     def _finish(self, call: Call, outcome: Outcome) -> None:
         self._in_flight.pop(call.identity, None)

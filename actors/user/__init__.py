@@ -1,6 +1,1 @@
-"""Users: the actor, and its state."""
-
-from actors.user.actor import User
-from actors.user.state import UserState
-
-__all__ = ["User", "UserState"]
+"""Users: the actor, its parts, and its state."""

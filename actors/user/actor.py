@@ -13,17 +13,17 @@ A session:            rotate                        the token before the current
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from msgspec import Struct
 
-from actors.actor import handles
-from actors.user.codes import Codes
-from actors.user.devices import Devices
-from actors.user.notifications import Notifications
-from actors.user.state import Session, UserState, apply
+from actors.actor import Actor, actor, handles
+from actors.records import records_of
+from actors.user import codes, devices, notifications
+from actors.user.state import Session, UserState, after
+from protocol.code.terms import UNIQUE_PHONE
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
-from protocol.events import Event, Row
+from protocol.events import Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
 from protocol.notification.types import Party
 from protocol.roles import PROVIDERS, Role
@@ -54,6 +54,7 @@ from protocol.user.terms import (
     MEMBERSHIPS_MAX,
     REFRESH_GRACE_S,
     SESSIONS_MAX,
+    UNIQUE_EMAIL,
     Acting,
     Membership,
     RevokeReason,
@@ -63,11 +64,12 @@ from protocol.user.terms import (
 from protocol.user.views import Rotated, SessionGrant
 
 
-class User(Devices, Notifications, Codes):
-    """Roles and sessions of one user; the rest of them is inherited."""
+@actor(Kind.USER)
+class User(Actor[UserState]):
+    """One user: roles and sessions here, the rest in parts."""
 
-    kind: ClassVar[Kind] = Kind.USER
     state_type: ClassVar[type[Struct]] = UserState
+    parts = (codes, devices, notifications, records_of(Kind.USER))
 
     # The account
 
@@ -75,9 +77,9 @@ class User(Devices, Notifications, Codes):
     def sign_up(self, command: SignUp) -> None:
         """The account comes into being. Refused by the claim: EmailTaken."""
         assert not self.exists, f"user {self.actor_id} signs up again"
-        self.claim_key("email", email_key(command.email))
+        self.claim_key(UNIQUE_EMAIL, email_key(command.email))
         if command.is_phone_verified and command.phone_number is not None:
-            self.claim_key("phone", command.phone_number)
+            self.claim_key(UNIQUE_PHONE, command.phone_number)
         self.emit(
             UserSignedUp(
                 is_email_verified=command.is_email_verified, is_phone_verified=command.is_phone_verified, at=self.now
@@ -260,6 +262,10 @@ class User(Devices, Notifications, Codes):
 
     # What follows from the state
 
+    @property
+    def user_id(self) -> UserId:
+        return UserId(self.actor_id)
+
     def audience(self) -> Iterable[UserId]:
         return (self.user_id,)
 
@@ -288,6 +294,4 @@ class User(Devices, Notifications, Codes):
             last_login_at=state.last_login_at,
         )
 
-    @staticmethod
-    def apply(state: Any, event: Event) -> Any:
-        return apply(state, event)
+    evolve = staticmethod(after)

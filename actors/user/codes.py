@@ -1,4 +1,4 @@
-"""A user's codes: sent, guessed at, and taken once; and the password that one of them sets (SPEC §8).
+"""A user's codes: sent, guessed at, and taken once; and the password that one of them sets (rule P-5).
 
 send              right ──▶ used: number or address verified, or a new password
  │   ┌──────────┐
@@ -12,19 +12,21 @@ from hmac import compare_digest
 
 from msgspec.structs import replace
 
-from actors.actor import Actor, handles
-from actors.user.state import Session, UserState
+from actors.actor import Actor, applies, handles
+from actors.user.state import Codes, CodeSlot, Session, UserState
 from protocol.code.commands import ResetByCode, SendCode, SetPassword, VerifyContact
 from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
-from protocol.code.facts import ContactFacts
+from protocol.code.facts import ContactAsk, ContactFacts
 from protocol.code.rows import CodeTarget
 from protocol.code.terms import (
+    CODE_MISSES_MAX,
     CODE_PAUSE_S,
     CODE_VALID_S,
     CODES_PER_WINDOW_MAX,
     CODES_WINDOW_S,
     EMAIL_CHANGED,
     TEMPLATES,
+    UNIQUE_PHONE,
     PhoneTaken,
     Purpose,
 )
@@ -35,153 +37,191 @@ from protocol.errors import EmailTaken, Forbidden, LimitReached
 from protocol.ids import DeliveryId, SessionId, UserId
 from protocol.user.events import SessionRevoked
 from protocol.user.rows import Credentials, Person
-from protocol.user.terms import RevokeReason, email_key
+from protocol.user.terms import UNIQUE_EMAIL, RevokeReason, email_key
+
+#: This part of the state.
+FIELD = "codes"
 
 
-class Codes(Actor[UserState]):
-    """The part of a user that codes and passwords are."""
-
-    @property
-    def user_id(self) -> UserId:
-        return UserId(self.actor_id)
-
-    @handles(SendCode)
-    def send_code(self, command: SendCode) -> None:
-        """A code goes out; the one before it holds no longer. Raises: LimitReached."""
-        self._may_have_another(command.purpose)
-        expires_at = self.now + timedelta(seconds=CODE_VALID_S)
-        self.emit(
-            CodeIssued(
-                purpose=command.purpose,
-                code_hash=command.code_hash,
-                channel=command.channel,
-                expires_at=expires_at,
-                at=self.now,
-            ),
-            to=(),
-        )
-        if command.target is not None:
-            self.put(
-                CodeTarget(user_id=self.user_id, purpose=command.purpose, target=command.target, expires_at=expires_at)
-            )
-        self.put(
-            Delivery(
-                id=DeliveryId(self.new_id()),
-                user_id=self.user_id,
-                template=TEMPLATES[command.purpose],
-                channel=command.channel,
-                address=command.target,
-                secret=command.code,
-                critical=True,
-                due_at=self.now,
-                expires_at=expires_at,
-                at=self.now,
+@handles(SendCode)
+def send_code(user: Actor[UserState], command: SendCode) -> None:
+    """A code goes out; the one before it holds no longer. Raises: LimitReached."""
+    _may_have_another(user, command.purpose)
+    expires_at = user.now + timedelta(seconds=CODE_VALID_S)
+    user.emit(
+        CodeIssued(
+            purpose=command.purpose,
+            code_hash=command.code_hash,
+            channel=command.channel,
+            expires_at=expires_at,
+            at=user.now,
+        ),
+        to=(),
+    )
+    if command.target is not None:
+        user.put(
+            CodeTarget(
+                user_id=UserId(user.actor_id), purpose=command.purpose, target=command.target, expires_at=expires_at
             )
         )
+    user.put(
+        Delivery(
+            id=DeliveryId(user.new_id()),
+            user_id=UserId(user.actor_id),
+            template=TEMPLATES[command.purpose],
+            channel=command.channel,
+            address=command.target,
+            secret=command.code,
+            critical=True,
+            due_at=user.now,
+            expires_at=expires_at,
+            at=user.now,
+        )
+    )
 
-    @handles(VerifyContact, facts=ContactFacts)
-    def verify_contact(self, command: VerifyContact, facts: ContactFacts) -> CodeChecked:
-        """A code came back from where it was sent. Raises: EmailTaken, PhoneTaken, only to who has the right one."""
-        target = facts.target
-        believed = command.target in (None, target)
-        if not self._is_right(command.purpose, command.code_hash, believed) or target is None:
-            return CodeChecked(right=False)
-        if facts.taken:
-            raise PhoneTaken() if command.purpose is Purpose.PHONE else EmailTaken()
-        if command.purpose is Purpose.PHONE:
-            self._take_number(facts.person, target)
-        else:
-            self._take_address(facts.person, target)
-        self._forget_target(command.purpose)
-        return CodeChecked(right=True)
 
-    @handles(ResetByCode)
-    def reset_by_code(self, command: ResetByCode) -> CodeChecked:
-        """Who has the code from their mailbox sets a new password; whoever was signed in is out."""
-        if not self._is_right(Purpose.PASSWORD, command.code_hash):
-            return CodeChecked(right=False)
-        self._set_password(command.password_hash, by_code=True)
-        if not self.state.is_email_verified:
-            self.emit(EmailVerified(at=self.now))
-            self._forget_target(Purpose.EMAIL)
-        self._sign_out(self.state.sessions)
-        return CodeChecked(right=True)
+def _contact_ask(user: Actor[UserState], command: VerifyContact) -> ContactAsk:
+    return ContactAsk(command.user_id, command.purpose)
 
-    @handles(SetPassword)
-    def set_password(self, command: SetPassword) -> None:
-        """Who knows the password sets another one, and stays where they are. Raises: Forbidden."""
-        if command.password_version != self.state.password_version:
-            raise Forbidden(reason="wrong_password")
-        self._set_password(command.password_hash, by_code=False)
-        self._sign_out(self.state.sessions, but=command.session_id)
 
-    # What handlers share
+@handles(VerifyContact, facts=ContactFacts, asks=_contact_ask)
+def verify_contact(user: Actor[UserState], command: VerifyContact, facts: ContactFacts) -> CodeChecked:
+    """A code came back from where it was sent. Raises: EmailTaken, PhoneTaken, only to who has the right one."""
+    target = facts.target
+    believed = command.target in (None, target)
+    if not _is_right(user, command.purpose, command.code_hash, believed) or target is None:
+        return CodeChecked(right=False)
+    if facts.taken:
+        raise PhoneTaken() if command.purpose is Purpose.PHONE else EmailTaken()
+    if command.purpose is Purpose.PHONE:
+        _take_number(user, facts.person, target)
+    else:
+        _take_address(user, facts.person, target)
+    _forget_target(user, command.purpose)
+    return CodeChecked(right=True)
 
-    def _may_have_another(self, purpose: Purpose) -> None:
-        """Raises: LimitReached."""
-        slot = self.state.code_slot(purpose)
-        if slot is None:
-            return
-        next_at = slot.issued_at + timedelta(seconds=CODE_PAUSE_S)
-        if slot.issued >= CODES_PER_WINDOW_MAX:
-            next_at = max(next_at, slot.window_at + timedelta(seconds=CODES_WINDOW_S))
-        if self.now < next_at:
-            raise LimitReached(limit="codes", retry_after_s=(next_at - self.now).total_seconds())
 
-    def _is_right(self, purpose: Purpose, code_hash: bytes, believed: bool = True) -> bool:
-        """Whether that is the code that waits; a wrong one is counted against it."""
-        slot = self.state.code_slot(purpose)
-        if slot is None or slot.code_hash is None or slot.expires_at <= self.now:
-            return False
-        if compare_digest(slot.code_hash, code_hash) and believed:
-            return True
-        self.emit(CodeMissed(purpose=purpose), to=())
-        left = self.state.code_slot(purpose)
-        if left is None or left.code_hash is None:
-            self._forget_target(purpose)
+@handles(ResetByCode)
+def reset_by_code(user: Actor[UserState], command: ResetByCode) -> CodeChecked:
+    """Who has the code from their mailbox sets a new password; whoever was signed in is out."""
+    if not _is_right(user, Purpose.PASSWORD, command.code_hash):
+        return CodeChecked(right=False)
+    _set_password(user, command.password_hash, by_code=True)
+    if not user.state.is_email_verified:
+        user.emit(EmailVerified(at=user.now))
+        _forget_target(user, Purpose.EMAIL)
+    _sign_out(user, user.state.sessions)
+    return CodeChecked(right=True)
+
+
+@handles(SetPassword)
+def set_password(user: Actor[UserState], command: SetPassword) -> None:
+    """Who knows the password sets another one, and stays where they are. Raises: Forbidden."""
+    if command.password_version != user.state.password_version:
+        raise Forbidden(reason="wrong_password")
+    _set_password(user, command.password_hash, by_code=False)
+    _sign_out(user, user.state.sessions, but=command.session_id)
+
+
+@applies(CodeIssued)
+def _issued(codes: Codes, event: CodeIssued) -> Codes:
+    before = codes.find(event.purpose)
+    goes_on = before is not None and event.at < before.window_at + timedelta(seconds=CODES_WINDOW_S)
+    slot = CodeSlot(
+        purpose=event.purpose,
+        code_hash=event.code_hash,
+        expires_at=event.expires_at,
+        issued_at=event.at,
+        window_at=before.window_at if before is not None and goes_on else event.at,
+        issued=before.issued + 1 if before is not None and goes_on else 1,
+    )
+    return codes.with_slot(slot)
+
+
+@applies(CodeMissed)
+def _missed(codes: Codes, event: CodeMissed) -> Codes:
+    before = codes.find(event.purpose)
+    assert before is not None
+    misses = before.misses + 1
+    kept = before.code_hash if misses < CODE_MISSES_MAX else None
+    return codes.with_slot(replace(before, code_hash=kept, misses=misses))
+
+
+# What handlers share
+
+
+def _may_have_another(user: Actor[UserState], purpose: Purpose) -> None:
+    """Raises: LimitReached."""
+    slot = user.state.codes.find(purpose)
+    if slot is None:
+        return
+    next_at = slot.issued_at + timedelta(seconds=CODE_PAUSE_S)
+    if slot.issued >= CODES_PER_WINDOW_MAX:
+        next_at = max(next_at, slot.window_at + timedelta(seconds=CODES_WINDOW_S))
+    if user.now < next_at:
+        raise LimitReached(limit="codes", retry_after_s=(next_at - user.now).total_seconds())
+
+
+def _is_right(user: Actor[UserState], purpose: Purpose, code_hash: bytes, believed: bool = True) -> bool:
+    """Whether that is the code that waits; a wrong one is counted against it."""
+    slot = user.state.codes.find(purpose)
+    if slot is None or slot.code_hash is None or slot.expires_at <= user.now:
         return False
+    if compare_digest(slot.code_hash, code_hash) and believed:
+        return True
+    user.emit(CodeMissed(purpose=purpose), to=())
+    left = user.state.codes.find(purpose)
+    if left is None or left.code_hash is None:
+        _forget_target(user, purpose)
+    return False
 
-    def _take_number(self, person: Person, number: str) -> None:
-        if self.state.is_phone_verified and person.phone_number is not None:
-            self.release_key("phone", person.phone_number)
-        self.claim_key("phone", number)
-        self.emit(PhoneVerified(changed=number != person.phone_number, at=self.now))
-        self.put(replace(person, phone_number=number))
 
-    def _take_address(self, person: Person, email: str) -> None:
-        changed = email != person.email
-        if email_key(email) != email_key(person.email):
-            self.release_key("email", email_key(person.email))
-            self.claim_key("email", email_key(email))
-        self.emit(EmailVerified(changed=changed, at=self.now))
-        if changed:
-            self.put(replace(person, email=email))
-            self._tell_the_old_address(person.email)
+def _take_number(user: Actor[UserState], person: Person, number: str) -> None:
+    if user.state.is_phone_verified and person.phone_number is not None:
+        user.release_key(UNIQUE_PHONE, person.phone_number)
+    user.claim_key(UNIQUE_PHONE, number)
+    user.emit(PhoneVerified(changed=number != person.phone_number, at=user.now))
+    user.put(replace(person, phone_number=number))
 
-    def _tell_the_old_address(self, email: str) -> None:
-        """Whoever reads there may not know of it."""
-        self.put(
-            Delivery(
-                id=DeliveryId(self.new_id()),
-                user_id=self.user_id,
-                template=EMAIL_CHANGED,
-                channel=Channel.EMAIL,
-                address=email,
-                critical=True,
-                due_at=self.now,
-                at=self.now,
-            )
+
+def _take_address(user: Actor[UserState], person: Person, email: str) -> None:
+    changed = email != person.email
+    if email_key(email) != email_key(person.email):
+        user.release_key(UNIQUE_EMAIL, email_key(person.email))
+        user.claim_key(UNIQUE_EMAIL, email_key(email))
+    user.emit(EmailVerified(changed=changed, at=user.now))
+    if changed:
+        user.put(replace(person, email=email))
+        _tell_the_old_address(user, person.email)
+
+
+def _tell_the_old_address(user: Actor[UserState], email: str) -> None:
+    """Whoever reads there may not know of it."""
+    user.put(
+        Delivery(
+            id=DeliveryId(user.new_id()),
+            user_id=UserId(user.actor_id),
+            template=EMAIL_CHANGED,
+            channel=Channel.EMAIL,
+            address=email,
+            critical=True,
+            due_at=user.now,
+            at=user.now,
         )
+    )
 
-    def _forget_target(self, purpose: Purpose) -> None:
-        self.drop(CodeTarget.table, user_id=self.user_id, purpose=purpose)
 
-    def _set_password(self, password_hash: str, *, by_code: bool) -> None:
-        version = self.state.password_version + 1
-        self.emit(PasswordChanged(by_code=by_code, password_version=version, at=self.now))
-        self.put(Credentials(user_id=self.user_id, password_hash=password_hash, password_version=version))
+def _forget_target(user: Actor[UserState], purpose: Purpose) -> None:
+    user.drop(CodeTarget.table, user_id=UserId(user.actor_id), purpose=purpose)
 
-    def _sign_out(self, sessions: tuple[Session, ...], but: SessionId | None = None) -> None:
-        for session in sessions:
-            if session.session_id != but:
-                self.emit(SessionRevoked(session_id=session.session_id, reason=RevokeReason.NEW_PASSWORD, at=self.now))
+
+def _set_password(user: Actor[UserState], password_hash: str, *, by_code: bool) -> None:
+    version = user.state.password_version + 1
+    user.emit(PasswordChanged(by_code=by_code, password_version=version, at=user.now))
+    user.put(Credentials(user_id=UserId(user.actor_id), password_hash=password_hash, password_version=version))
+
+
+def _sign_out(user: Actor[UserState], sessions: tuple[Session, ...], but: SessionId | None = None) -> None:
+    for session in sessions:
+        if session.session_id != but:
+            user.emit(SessionRevoked(session_id=session.session_id, reason=RevokeReason.NEW_PASSWORD, at=user.now))

@@ -6,11 +6,10 @@ A device:   register ──▶ known ◀── register again
 """
 
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable
 
-from actors.actor import Actor, handles
+from actors.actor import Actor, applies, derives, handles
 from actors.rules.public_urls import endpoint_problem
-from actors.user.state import Device, UserState
+from actors.user.state import Device, Devices, UserState
 from protocol.device.commands import ForgetDevice, RegisterDevice, RemoveDevice
 from protocol.device.events import DeviceForgotten, DeviceRegistered
 from protocol.device.facts import DeviceFacts
@@ -18,7 +17,6 @@ from protocol.device.rows import DeviceRow
 from protocol.device.terms import DEVICES_MAX, ForgetReason, Platform, PushSubscription, address_hash
 from protocol.device.views import DeviceReply
 from protocol.errors import Invalid, NotFound, Unauthenticated
-from protocol.events import Event, Row
 from protocol.ids import DeviceId, Kind, Ref, UserId
 
 #: Bytes of a subscription's keys.
@@ -26,94 +24,120 @@ _POINT_BYTES = 65
 _SECRET_BYTES = 16
 
 
-class Devices(Actor[UserState]):
-    """What a user decides about their devices."""
+#: This part of the state.
+FIELD = "devices"
 
-    @handles(RegisterDevice, facts=DeviceFacts)
-    def register_device(self, command: RegisterDevice, facts: DeviceFacts) -> DeviceReply:
-        """A device may be written to from now on. Raises: Invalid, Unauthenticated."""
-        address = _address(command, private=facts.private_endpoints)
-        session_id = self.principal.session_id
-        if session_id is not None and self.state.session(session_id) is None:
-            raise Unauthenticated(reason="revoked")
-        hashed = address_hash(address)
-        known = next((one for one in self.state.devices if one.address_hash == hashed), None)
-        if facts.holder is not None and facts.holder[0] != self.actor_id:
-            self._take_from(*facts.holder)
-            if known is not None:  # what was ours of that address went to somebody else, who is told by its id
-                self._forget(known, ForgetReason.MOVED)
-                known = None
-        if known is None and len(self.state.devices) >= DEVICES_MAX:
-            self._forget(min(self.state.devices, key=lambda one: one.used_at), ForgetReason.DISPLACED)
-        device_id = DeviceId(self.new_id()) if known is None else known.device_id
-        self.emit(
-            DeviceRegistered(
-                device_id=device_id,
-                platform=command.platform,
-                address_hash=hashed,
-                session_id=session_id,
-                at=self.now,
-            ),
-            to=(),
+
+def _address_hash(user: Actor[UserState], command: RegisterDevice) -> str | None:
+    """By which address a device is asked for; None: the command names none, and is refused."""
+    address = command.subscription.endpoint if command.subscription is not None else command.token
+    return None if address is None else address_hash(address)
+
+
+@handles(RegisterDevice, facts=DeviceFacts, asks=_address_hash)
+def register_device(user: Actor[UserState], command: RegisterDevice, facts: DeviceFacts) -> DeviceReply:
+    """A device may be written to from now on. Raises: Invalid, Unauthenticated."""
+    address = _address(command, private=facts.private_endpoints)
+    session_id = user.principal.session_id
+    if session_id is not None and user.state.session(session_id) is None:
+        raise Unauthenticated(reason="revoked")
+    hashed = address_hash(address)
+    known = next((one for one in user.state.devices.known if one.address_hash == hashed), None)
+    if facts.holder is not None and facts.holder[0] != user.actor_id:
+        _take_from(user, *facts.holder)
+        if known is not None:  # what was ours of that address went to somebody else, who is told by its id
+            _forget(user, known, ForgetReason.MOVED)
+            known = None
+    if known is None and len(user.state.devices.known) >= DEVICES_MAX:
+        _forget(user, min(user.state.devices.known, key=lambda one: one.used_at), ForgetReason.DISPLACED)
+    device_id = DeviceId(user.new_id()) if known is None else known.device_id
+    user.emit(
+        DeviceRegistered(
+            device_id=device_id,
+            platform=command.platform,
+            address_hash=hashed,
+            session_id=session_id,
+            at=user.now,
+        ),
+        to=(),
+    )
+    _put_device(user, device_id, address, command.subscription)
+    return DeviceReply(device_id=device_id)
+
+
+@handles(RemoveDevice)
+def remove_device(user: Actor[UserState], command: RemoveDevice) -> None:
+    """The user wants no messages on a device any more. Raises: NotFound."""
+    device = user.state.devices.find(command.device_id)
+    if device is None:
+        raise NotFound(entity="device", id=str(command.device_id))
+    _forget(user, device, ForgetReason.BY_USER)
+
+
+@handles(ForgetDevice)
+def forget_device(user: Actor[UserState], command: ForgetDevice) -> None:
+    """A device moved to somebody else, or its service knows it no longer."""
+    device = user.state.devices.find(command.device_id)
+    if device is not None:
+        _forget(user, device, command.reason)
+
+
+@applies(DeviceRegistered)
+def _registered(devices: Devices, event: DeviceRegistered) -> Devices:
+    before = devices.find(event.device_id)
+    device = Device(
+        device_id=event.device_id,
+        platform=event.platform,
+        address_hash=event.address_hash,
+        session_id=event.session_id,
+        registered_at=event.at if before is None else before.registered_at,
+        used_at=event.at,
+    )
+    return Devices((*(one for one in devices.known if one.device_id != event.device_id), device))
+
+
+@applies(DeviceForgotten)
+def _forgotten(devices: Devices, event: DeviceForgotten) -> Devices:
+    return Devices(tuple(one for one in devices.known if one.device_id != event.device_id))
+
+
+@derives
+def drop_rows(user: Actor[UserState], before: UserState | None) -> None:
+    """Drop the rows of the devices that the turn took from the state, such as those of a session that ended."""
+    for device in () if before is None else before.devices.known:
+        if user.state.devices.find(device.device_id) is None:
+            user.drop(DeviceRow.table, device_id=device.device_id)
+
+
+def _forget(user: Actor[UserState], device: Device, reason: ForgetReason) -> None:
+    user.emit(DeviceForgotten(device_id=device.device_id, reason=reason))
+
+
+def _take_from(user: Actor[UserState], user_id: UserId, device_id: DeviceId) -> None:
+    """Tell whoever had the address until now; the row is taken from them in this very commit."""
+    forget = ForgetDevice(user_id=user_id, device_id=device_id, reason=ForgetReason.MOVED)
+    user.send(Ref(Kind.USER, user_id), forget)
+
+
+def _put_device(
+    user: Actor[UserState], device_id: DeviceId, address: str, subscription: PushSubscription | None
+) -> None:
+    device = user.state.devices.find(device_id)
+    assert device is not None
+    user.put(
+        DeviceRow(
+            address_hash=device.address_hash,
+            device_id=device_id,
+            user_id=UserId(user.actor_id),
+            session_id=device.session_id,
+            platform=device.platform,
+            address=address,
+            p256dh=None if subscription is None else subscription.keys.p256dh,
+            auth=None if subscription is None else subscription.keys.auth,
+            registered_at=device.registered_at,
+            used_at=device.used_at,
         )
-        self._put_device(device_id, address, command.subscription)
-        return DeviceReply(device_id=device_id)
-
-    @handles(RemoveDevice)
-    def remove_device(self, command: RemoveDevice) -> None:
-        """The user wants no messages on a device any more. Raises: NotFound."""
-        device = self.state.device(command.device_id)
-        if device is None:
-            raise NotFound(entity="device", id=str(command.device_id))
-        self._forget(device, ForgetReason.BY_USER)
-
-    @handles(ForgetDevice)
-    def forget_device(self, command: ForgetDevice) -> None:
-        """A device moved to somebody else, or its service knows it no longer."""
-        device = self.state.device(command.device_id)
-        if device is not None:
-            self._forget(device, command.reason)
-
-    def emit(
-        self,
-        event: Event,
-        *,
-        to: Iterable[UserId] | None = None,
-        content: Row | None = None,
-        content_is_kept: bool = False,
-    ) -> None:
-        """Let the event have happened; what takes a device from the state, such as its session's end, takes its row."""
-        before = self.state.devices if self.exists else ()
-        super().emit(event, to=to, content=content, content_is_kept=content_is_kept)
-        for device in before:
-            if self.state.device(device.device_id) is None:
-                self.drop(DeviceRow.table, device_id=device.device_id)
-
-    def _forget(self, device: Device, reason: ForgetReason) -> None:
-        self.emit(DeviceForgotten(device_id=device.device_id, reason=reason))
-
-    def _take_from(self, user_id: UserId, device_id: DeviceId) -> None:
-        """Tell whoever had the address until now; the row is taken from them in this very commit."""
-        forget = ForgetDevice(user_id=user_id, device_id=device_id, reason=ForgetReason.MOVED)
-        self.send(Ref(Kind.USER, user_id), forget)
-
-    def _put_device(self, device_id: DeviceId, address: str, subscription: PushSubscription | None) -> None:
-        device = self.state.device(device_id)
-        assert device is not None
-        self.put(
-            DeviceRow(
-                address_hash=device.address_hash,
-                device_id=device_id,
-                user_id=UserId(self.actor_id),
-                session_id=device.session_id,
-                platform=device.platform,
-                address=address,
-                p256dh=None if subscription is None else subscription.keys.p256dh,
-                auth=None if subscription is None else subscription.keys.auth,
-                registered_at=device.registered_at,
-                used_at=device.used_at,
-            )
-        )
+    )
 
 
 def _address(command: RegisterDevice, *, private: bool) -> str:

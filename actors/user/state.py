@@ -1,20 +1,16 @@
 """What decisions about a user rest on, and how each event changes it."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
-from protocol.code.terms import CODE_MISSES_MAX, CODES_WINDOW_S, Purpose
-from protocol.device.events import DeviceForgotten, DeviceRegistered
+from protocol.code.events import EmailVerified, PasswordChanged, PhoneVerified
+from protocol.code.terms import Purpose
 from protocol.device.terms import Platform
 from protocol.events import Event
 from protocol.ids import DeviceId, SessionId
-from protocol.notice.events import NotificationSent
-from protocol.notification.events import NotificationsRead
-from protocol.preference.events import NotificationPreferencesSet
 from protocol.roles import Role
 from protocol.user.events import (
     RoleGranted,
@@ -75,8 +71,48 @@ class CodeSlot(Struct, frozen=True, kw_only=True, omit_defaults=True):
     issued: int = 1
 
 
+class Devices(Struct, frozen=True, omit_defaults=True):
+    """The devices that push messages go to."""
+
+    known: tuple[Device, ...] = ()
+
+    def find(self, device_id: DeviceId) -> Device | None:
+        """The device of that id, unless it was forgotten."""
+        return next((one for one in self.known if one.device_id == device_id), None)
+
+    def of_sessions(self, session_ids: set[SessionId | None]) -> "Devices":
+        """Those that were registered in one of these sessions."""
+        return Devices(tuple(one for one in self.known if one.session_id in session_ids))
+
+
+class Codes(Struct, frozen=True, omit_defaults=True):
+    """The codes of each purpose."""
+
+    slots: tuple[CodeSlot, ...] = ()
+
+    def find(self, purpose: Purpose) -> CodeSlot | None:
+        """The codes of that purpose, if there ever were any."""
+        return next((one for one in self.slots if one.purpose is purpose), None)
+
+    def with_slot(self, slot: CodeSlot) -> "Codes":
+        """With this slot in the place of the one of its purpose."""
+        return Codes((*(one for one in self.slots if one.purpose is not slot.purpose), slot))
+
+    def without_code(self, purpose: Purpose) -> "Codes":
+        """The newest code of a purpose is void; how many there were is remembered."""
+        before = self.find(purpose)
+        return self if before is None else self.with_slot(replace(before, code_hash=None))
+
+
+class Notifications(Struct, frozen=True, omit_defaults=True):
+    """What the user has read."""
+
+    #: Notifications up to then are read; None: no such mark was ever set.
+    read_until: datetime | None = None
+
+
 class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All that decisions about a user rest on."""
+    """All that decisions about a user rest on; each part has a struct of its own."""
 
     memberships: tuple[Membership, ...]
     sessions: tuple[Session, ...] = ()
@@ -88,26 +124,17 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_phone_verified: bool = False
     created_at: datetime
     last_login_at: datetime | None = None
-    #: Notifications up to then are read; None: no such mark was ever set.
-    notifications_read_until: datetime | None = None
-    devices: tuple[Device, ...] = ()
-    codes: tuple[CodeSlot, ...] = ()
+    devices: Devices = Devices()
+    codes: Codes = Codes()
+    notifications: Notifications = Notifications()
 
     def session(self, session_id: SessionId | None) -> Session | None:
         """The session of that id, unless it is over."""
         return next((one for one in self.sessions if one.session_id == session_id), None)
 
-    def device(self, device_id: DeviceId) -> Device | None:
-        """The device of that id, unless it was forgotten."""
-        return next((one for one in self.devices if one.device_id == device_id), None)
-
     def membership(self, acting: Acting) -> Membership | None:
         """The membership that lets the user act so."""
         return next((one for one in self.memberships if one.acting == acting), None)
-
-    def code_slot(self, purpose: Purpose) -> CodeSlot | None:
-        """The codes of that purpose, if there ever were any."""
-        return next((one for one in self.codes if one.purpose is purpose), None)
 
     @property
     def usual(self) -> Acting:
@@ -117,7 +144,7 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return min(self.memberships, key=lambda one: PRECEDENCE.index(one.role)).acting
 
 
-def apply(state: Any, event: Event) -> Any:
+def after(state: Any, event: Event) -> Any:
     """The state after the event; ``state`` is None before the first one."""
     match event:
         case UserSignedUp():
@@ -131,32 +158,9 @@ def apply(state: Any, event: Event) -> Any:
             return _with_session_event(state, event)
         case RoleGranted() | RoleRevoked() | RoleSwitched():
             return _with_role_event(state, event)
-        case CodeIssued() | CodeMissed() | PhoneVerified() | EmailVerified() | PasswordChanged():
-            return _with_code_event(state, event)
-        case (
-            NotificationsRead()
-            | NotificationPreferencesSet()
-            | NotificationSent()
-            | DeviceRegistered()
-            | DeviceForgotten()
-        ):
-            return _with_notification_event(state, event)
+        case PhoneVerified() | EmailVerified() | PasswordChanged():
+            return _with_proof(state, event)
     raise AssertionError(f"a user does not know {event.type}")
-
-
-def _with_notification_event(
-    state: UserState,
-    event: NotificationsRead | NotificationPreferencesSet | NotificationSent | DeviceRegistered | DeviceForgotten,
-) -> UserState:
-    match event:
-        case NotificationsRead():
-            return replace(state, notifications_read_until=event.read_until or state.notifications_read_until)
-        case NotificationPreferencesSet() | NotificationSent():
-            return state
-        case DeviceRegistered():
-            return _with_device(state, event)
-        case DeviceForgotten():
-            return replace(state, devices=tuple(one for one in state.devices if one.device_id != event.device_id))
 
 
 def _with_session_event(
@@ -190,21 +194,8 @@ def _with_session_event(
 
 def _with_sessions(state: UserState, sessions: tuple[Session, ...]) -> UserState:
     """With these and no others; devices go with the session that they were registered in."""
-    left = {None, *(one.session_id for one in sessions)}
-    return replace(state, sessions=sessions, devices=tuple(one for one in state.devices if one.session_id in left))
-
-
-def _with_device(state: UserState, event: DeviceRegistered) -> UserState:
-    before = state.device(event.device_id)
-    device = Device(
-        device_id=event.device_id,
-        platform=event.platform,
-        address_hash=event.address_hash,
-        session_id=event.session_id,
-        registered_at=event.at if before is None else before.registered_at,
-        used_at=event.at,
-    )
-    return replace(state, devices=(*(one for one in state.devices if one.device_id != event.device_id), device))
+    left: set[SessionId | None] = {None, *(one.session_id for one in sessions)}
+    return replace(state, sessions=sessions, devices=state.devices.of_sessions(left))
 
 
 def _with_session(state: UserState, session_id: SessionId, **changes: Any) -> UserState:
@@ -242,48 +233,16 @@ def _without_role(state: UserState, event: RoleRevoked) -> UserState:
     )
 
 
-def _with_code_event(
-    state: UserState, event: CodeIssued | CodeMissed | PhoneVerified | EmailVerified | PasswordChanged
-) -> UserState:
+def _with_proof(state: UserState, event: PhoneVerified | EmailVerified | PasswordChanged) -> UserState:
+    """A code or a password has proved something; the codes that it makes void go."""
     match event:
-        case CodeIssued() | CodeMissed():
-            return _with_code(state, event)
         case PhoneVerified():
-            return replace(_without_code(state, Purpose.PHONE), is_phone_verified=True)
+            return replace(state, codes=state.codes.without_code(Purpose.PHONE), is_phone_verified=True)
         case EmailVerified():
-            left = _without_code(state, Purpose.EMAIL)
+            codes = state.codes.without_code(Purpose.EMAIL)
             if event.changed:  # a code that went to the address before it
-                left = _without_code(left, Purpose.PASSWORD)
-            return replace(left, is_email_verified=True)
+                codes = codes.without_code(Purpose.PASSWORD)
+            return replace(state, codes=codes, is_email_verified=True)
         case PasswordChanged():
-            return replace(_without_code(state, Purpose.PASSWORD), password_version=event.password_version)
-
-
-def _with_code(state: UserState, event: CodeIssued | CodeMissed) -> UserState:
-    before = state.code_slot(event.purpose)
-    if isinstance(event, CodeMissed):
-        assert before is not None
-        misses = before.misses + 1
-        kept = before.code_hash if misses < CODE_MISSES_MAX else None
-        return _with_slot(state, replace(before, code_hash=kept, misses=misses))
-    goes_on = before is not None and event.at < before.window_at + timedelta(seconds=CODES_WINDOW_S)
-    slot = CodeSlot(
-        purpose=event.purpose,
-        code_hash=event.code_hash,
-        expires_at=event.expires_at,
-        issued_at=event.at,
-        window_at=before.window_at if before is not None and goes_on else event.at,
-        issued=before.issued + 1 if before is not None and goes_on else 1,
-    )
-    return _with_slot(state, slot)
-
-
-def _without_code(state: UserState, purpose: Purpose) -> UserState:
-    """The newest code of a purpose is void; how many there were is remembered."""
-    before = state.code_slot(purpose)
-    return state if before is None else _with_slot(state, replace(before, code_hash=None))
-
-
-def _with_slot(state: UserState, slot: CodeSlot) -> UserState:
-    others = tuple(one for one in state.codes if one.purpose is not slot.purpose)
-    return replace(state, codes=(*others, slot))
+            codes = state.codes.without_code(Purpose.PASSWORD)
+            return replace(state, codes=codes, password_version=event.password_version)

@@ -60,7 +60,7 @@ class PayBooking(Command, frozen=True, kw_only=True):
 
 
 class AcceptJob(Wire, frozen=True, kw_only=True):
-    """SkillBuddy's acceptance of a job request."""
+    """An app's acceptance of a job request."""
 
     id: BookingId
 
@@ -83,7 +83,7 @@ class ApproveBooking(Command, frozen=True, kw_only=True):
 
 
 class DeclineJob(Wire, frozen=True, kw_only=True):
-    """SkillBuddy's refusal of a job request."""
+    """An app's refusal of a job request."""
 
     id: BookingId
     reason_code: DeclineReason
@@ -110,7 +110,7 @@ class DeclineBooking(Command, frozen=True, kw_only=True):
 
 
 class ChangeStatus(Wire, frozen=True, kw_only=True):
-    """SkillBuddy's one route for all steps; takes a phase or a status (SPEC §1)."""
+    """An app's one route for all steps; takes a phase or a status (rule W-4)."""
 
     booking_id: BookingId
     status: str
@@ -165,7 +165,7 @@ class StartBooking(Command, frozen=True, kw_only=True):
     errors=(WrongState,),
 )
 class CompleteBooking(Command, frozen=True, kw_only=True):
-    """The job is done; the money waits 24 hours for the customer's word (SPEC §2.1)."""
+    """The job is done; the money waits 24 hours for the customer's word (rule M-5)."""
 
     booking_id: BookingId
 

@@ -4,11 +4,13 @@ from datetime import datetime
 from uuid import UUID
 
 from protocol.booking.terms import DeclineReason, PaymentMethod, ReleaseCause
-from protocol.events import Event
+from protocol.events import Event, event
 from protocol.ids import BusinessId, PaymentId, ServiceId, UserId
 from protocol.money import PriceSnapshot
+from protocol.notification.types import ANY_CHANNEL, EMAIL_ONLY, PUSH_AND_EMAIL, Party, tell, tell_of_money
 
 
+@event("booking.created")
 class BookingCreated(Event, frozen=True, kw_only=True):
     """A slot is held and waits for payment."""
 
@@ -34,6 +36,7 @@ class BookingCreated(Event, frozen=True, kw_only=True):
     approved: bool = False
 
 
+@event("payment.requested")
 class PaymentRequested(Event, frozen=True, kw_only=True):
     """The customer is on the way to the gateway."""
 
@@ -43,6 +46,7 @@ class PaymentRequested(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("booking.paid", tell=tell({Party.STAFF, Party.OWNER}, ANY_CHANNEL))
 class BookingPaid(Event, frozen=True, kw_only=True):
     """The payment is secured and in escrow."""
 
@@ -52,16 +56,34 @@ class BookingPaid(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("booking.approved")
 class BookingApproved(Event, frozen=True, kw_only=True):
     """The provider takes the job."""
 
     by: UserId
 
 
+@event(
+    "booking.confirmed",
+    tell=tell({Party.CUSTOMER, Party.STAFF}, ANY_CHANNEL),
+    refetch=(
+        "customer_contact",
+        "notes",
+    ),
+)
 class BookingConfirmed(Event, frozen=True, kw_only=True):
     """Paid and approved."""
 
 
+@event(
+    "booking.declined",
+    tell=tell({Party.CUSTOMER, Party.OWNER}, ANY_CHANNEL),
+    refetch=(
+        "remarks",
+        "customer_contact",
+        "notes",
+    ),
+)
 class BookingDeclined(Event, frozen=True, kw_only=True):
     """The provider refuses the job; ``counted`` says whether it weighs on the staff member's ranking."""
 
@@ -71,32 +93,60 @@ class BookingDeclined(Event, frozen=True, kw_only=True):
     counted: bool
 
 
+@event(
+    "booking.cancelled",
+    tell=tell({Party.CUSTOMER, Party.STAFF, Party.OWNER}, ANY_CHANNEL),
+    refetch=(
+        "remarks",
+        "customer_contact",
+        "notes",
+    ),
+)
 class BookingCancelled(Event, frozen=True, kw_only=True):
     """Called off by one of the parties."""
 
     by: UserId
 
 
+@event(
+    "booking.abandoned",
+    tell=tell({Party.CUSTOMER, Party.OWNER}, ANY_CHANNEL),
+    refetch=(
+        "customer_contact",
+        "notes",
+    ),
+)
 class BookingAbandoned(Event, frozen=True, kw_only=True):
     """Declined and unresolved at its start: cancelled by the system."""
 
 
+@event("booking.expired", tell=tell({Party.CUSTOMER}))
 class BookingExpired(Event, frozen=True, kw_only=True):
     """Nobody paid in time; the slot is free."""
 
 
+@event("booking.revived", tell=tell({Party.CUSTOMER, Party.STAFF}, ANY_CHANNEL))
 class BookingRevived(Event, frozen=True, kw_only=True):
     """A payment came late, and the slot was still free."""
 
     hold_id: UUID
 
 
+@event("booking.started", tell=tell({Party.CUSTOMER}))
 class BookingStarted(Event, frozen=True, kw_only=True):
     """The job runs."""
 
     at: datetime
 
 
+@event(
+    "booking.completed",
+    tell=tell({Party.CUSTOMER}, PUSH_AND_EMAIL),
+    refetch=(
+        "customer_contact",
+        "notes",
+    ),
+)
 class BookingCompleted(Event, frozen=True, kw_only=True):
     """The job is done; the money is released by then at the latest."""
 
@@ -104,6 +154,7 @@ class BookingCompleted(Event, frozen=True, kw_only=True):
     release_at: datetime
 
 
+@event("booking.released", tell=tell_of_money(Party.OWNER, EMAIL_ONLY))
 class BookingReleased(Event, frozen=True, kw_only=True):
     """The money is the business's."""
 
@@ -113,6 +164,7 @@ class BookingReleased(Event, frozen=True, kw_only=True):
     cause: ReleaseCause
 
 
+@event("booking.refunded", tell=tell_of_money(Party.CUSTOMER, PUSH_AND_EMAIL))
 class BookingRefunded(Event, frozen=True, kw_only=True):
     """The money went back to the customer's wallet."""
 
@@ -120,12 +172,14 @@ class BookingRefunded(Event, frozen=True, kw_only=True):
     currency: str
 
 
+@event("booking.reminded", tell=tell({Party.CUSTOMER}, ANY_CHANNEL, push_at_once=True, before_start=True))
 class BookingReminded(Event, frozen=True, kw_only=True):
     """The customer was told that it starts within the hour."""
 
     starts_at: datetime
 
 
+@event("payment.unplaced", tell=tell_of_money(Party.CUSTOMER, EMAIL_ONLY))
 class PaymentUnplaced(Event, frozen=True, kw_only=True):
     """A payment came for a booking that is no more; it goes back to its source."""
 
@@ -134,6 +188,7 @@ class PaymentUnplaced(Event, frozen=True, kw_only=True):
     currency: str
 
 
+@event("payment.returned", tell=tell_of_money(Party.CUSTOMER, EMAIL_ONLY))
 class PaymentReturned(Event, frozen=True, kw_only=True):
     """The gateway has paid it back."""
 

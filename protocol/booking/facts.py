@@ -4,6 +4,7 @@ Facts may be stale by commit time: two bookings for one slot are told apart by t
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -11,8 +12,22 @@ from protocol.ids import BookingId, BusinessId, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 
-#: What somebody without reviews is rated, of 5 (SPEC §2.4).
+#: What somebody without reviews is rated, of 5 (rule B-6).
 RATING_PRIOR = 4.0
+
+
+class BookingAsk(NamedTuple):
+    """Who could do this service for this customer, and what else they have to do then."""
+
+    service_id: ServiceId
+    #: None: anybody who offers it.
+    staff_id: UserId | None
+    #: None: nobody in particular, so nobody is blocked.
+    customer_id: UserId | None
+    #: Between which starts; the service's duration and buffers are added by the loader.
+    around_from: datetime
+    around_to: datetime
+    now: datetime
 
 
 class ServiceFacts(Struct, frozen=True, kw_only=True):
@@ -84,6 +99,16 @@ class BookingFacts(Struct, frozen=True, kw_only=True):
     def others_offering(self, staff_id: UserId) -> int:
         """Count the active members who offer the service beside this one: what the owner's premium hangs on."""
         return sum(offered != staff_id for offered in self.offering)
+
+
+class LateSlotAsk(NamedTuple):
+    """The time that a booking held before it expired."""
+
+    #: False: it has not expired, so nothing is looked up.
+    expired: bool
+    staff_id: UserId
+    busy_from: datetime
+    busy_until: datetime
 
 
 class LateSlot(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ Notes = Annotated[str, Meta(max_length=2000)]
 
 
 class BookingStatus(StrEnum):
-    """Where a booking is in its life (SPEC §3)."""
+    """Where a booking is in its life (rule B-1)."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -22,7 +22,7 @@ class BookingStatus(StrEnum):
 
 
 class Phase(StrEnum):
-    """The four phases that SkillBuddy shows (seed 002 phase 3)."""
+    """The four phases that an app shows (rule W-4)."""
 
     UPCOMING = "upcoming"
     ONGOING = "ongoing"
@@ -52,13 +52,13 @@ class PaymentStatus(StrEnum):
 
 
 class PaymentMethod(StrEnum):
-    """How the customer pays (seed 002 phase 4)."""
+    """How the customer pays (rule M-10)."""
 
     CARD = "card"
 
 
 class DeclineReason(StrEnum):
-    """Why a staff member refuses a job (SPEC §2.8)."""
+    """Why a staff member refuses a job (rule B-16)."""
 
     SCHEDULE_CONFLICT = "SCHEDULE_CONFLICT"
     TOO_FAR = "TOO_FAR"
@@ -72,7 +72,7 @@ class DeclineReason(StrEnum):
 
 
 class EscrowStatus(StrEnum):
-    """Where the money of a booking is (seed 003 §5)."""
+    """Where the money of a booking is (rule M-4)."""
 
     #: Promised, and in escrow once it is paid.
     HELD = "HELD"

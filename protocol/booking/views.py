@@ -1,8 +1,10 @@
 """Views of bookings, and the queries that return them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from protocol.booking.rows import BookingRow
 from protocol.booking.terms import (
+    PHASES,
     BookingStatus,
     DeclineReason,
     EscrowStatus,
@@ -12,6 +14,8 @@ from protocol.booking.terms import (
     RemarkAbout,
 )
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+from protocol.instants import zone_info
+from protocol.money import major_number
 from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import ANYONE, PROVIDERS
 
@@ -19,7 +23,7 @@ from protocol.roles import ANYONE, PROVIDERS
 
 
 class CustomerContact(View, frozen=True, kw_only=True):
-    """How to reach the customer and where to go; shown to the provider only while the job is on (SPEC §3)."""
+    """How to reach the customer and where to go; shown to the provider only while the job is on (rule B-24)."""
 
     name: str
     phone_number: str | None
@@ -37,7 +41,7 @@ class BookingView(View, frozen=True, kw_only=True):
     status: BookingStatus
     phase: Phase
     customer_id: UserId
-    #: The business's id and the staff member's: seed 002's one provider is both.
+    #: The business's id and the staff member's: an app's one provider is both (rule W-8).
     business_id: BusinessId
     provider_id: UserId
     staff_id: UserId
@@ -170,3 +174,45 @@ class PaymentReply(View, frozen=True, kw_only=True):
     amount_minor: int
     currency: str
     checkout_path: str
+
+
+# From rows to views
+
+
+def booking_view(row: BookingRow) -> BookingView:
+    """The view of a booking; the same for everybody who may see it."""
+    local = row.starts_at.astimezone(zone_info(row.zone))
+    return BookingView(
+        id=row.id,
+        number=row.number,
+        status=row.status,
+        phase=PHASES[row.status],
+        customer_id=row.customer_id,
+        business_id=row.business_id,
+        provider_id=row.staff_id,
+        staff_id=row.staff_id,
+        service_id=row.service_id,
+        title=row.title,
+        start_at=row.starts_at,
+        end_at=row.ends_at,
+        scheduled_date=f"{local:%Y-%m-%d}",
+        scheduled_time=f"{local:%H:%M}",
+        zone=row.zone,
+        total_amount=major_number(row.total_amount_minor, row.currency),
+        total_amount_minor=row.total_amount_minor,
+        currency=row.currency,
+        payment_method=row.payment_method,
+        payment_status=row.payment_status,
+        escrow_status=row.escrow_status,
+        approved=row.approved,
+        reason_code=row.reason_code,
+        actual_start_time=row.actual_start_at,
+        actual_end_time=row.actual_end_at,
+        duration_minutes=_minutes(row.actual_start_at, row.actual_end_at),
+        created_at=row.created_at,
+        version=row.version,
+    )
+
+
+def _minutes(start_at: datetime | None, end_at: datetime | None) -> int | None:
+    return None if start_at is None or end_at is None else (end_at - start_at) // timedelta(minutes=1)

@@ -182,7 +182,7 @@ class SetAvailability(Command, frozen=True, kw_only=True):
     errors=(Forbidden,),
 )
 class BlockCustomer(Command, frozen=True, kw_only=True):
-    """Deal with a customer no more: no new bookings, no new threads; existing ones run on (SPEC §3)."""
+    """Deal with a customer no more: no new bookings, no new threads; existing ones run on (rule B-26)."""
 
     business_id: BusinessId
     customer_id: UserId

@@ -1,11 +1,20 @@
 """Facts that decisions about businesses are made on, loaded before the turn."""
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from protocol.business.rows import BusinessRow, MemberRow
-from protocol.ids import ServiceId
+from protocol.ids import BusinessId, ServiceId, UserId
 
 # Facts: rows of the business itself, which its version check keeps from going stale
+
+
+class MemberAsk(NamedTuple):
+    """Which user, seen from which business; None for a sender who acts for none."""
+
+    business_id: BusinessId | None
+    user_id: UserId
 
 
 class BusinessRecord(Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ class BusinessView(View, frozen=True, kw_only=True):
     #: From now to the earliest bookable start.
     lead_time_minutes: int
     is_active: bool
-    #: ``individual`` when the owner is the only one who does jobs (SPEC §1).
+    #: ``individual`` when the owner is the only one who does jobs (rule P-2).
     account_type: Literal["individual", "business"]
     created_at: datetime
 

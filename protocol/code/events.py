@@ -4,11 +4,13 @@ from datetime import datetime
 
 from protocol.code.terms import Purpose
 from protocol.delivery.channels import Channel
-from protocol.events import Event
+from protocol.events import Event, event
+from protocol.notification.types import PUSH_AND_EMAIL, Importance, Party, tell
 
 # Events
 
 
+@event("code.issued")
 class CodeIssued(Event, frozen=True, kw_only=True):
     """A code is on its way; the one before it is void. Goes to nobody's inbox."""
 
@@ -20,12 +22,14 @@ class CodeIssued(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("code.missed")
 class CodeMissed(Event, frozen=True, kw_only=True):
     """Somebody sent another code back. Goes to nobody's inbox."""
 
     purpose: Purpose
 
 
+@event("phone.verified")
 class PhoneVerified(Event, frozen=True, kw_only=True):
     """The user has shown that a number is theirs."""
 
@@ -34,6 +38,7 @@ class PhoneVerified(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("email.verified")
 class EmailVerified(Event, frozen=True, kw_only=True):
     """The user has shown that an address is theirs."""
 
@@ -41,6 +46,7 @@ class EmailVerified(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("password.changed", tell=tell({Party.SELF}, PUSH_AND_EMAIL, importance=Importance.CRITICAL, even_by_self=True))
 class PasswordChanged(Event, frozen=True, kw_only=True):
     """The user has another password."""
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from protocol.effects import UniqueKey
 from protocol.errors import Conflict, Rejected
 
 CODE_DIGITS = 6
@@ -41,6 +42,10 @@ class CodeInvalid(Rejected):
 
 class PhoneTaken(Conflict):
     """Somebody else has shown that the number is theirs."""
+
+
+#: A verified number belongs to one account.
+UNIQUE_PHONE = UniqueKey("phone", taken=PhoneTaken)
 
 
 class ChannelUnavailable(Conflict):

@@ -1,16 +1,17 @@
 """Events of conversations: what happened, in the past tense."""
 
 from datetime import datetime
-from typing import ClassVar
 
 from protocol.conversation.rows import MessageRow
 from protocol.conversation.terms import ConversationKind, Participant
-from protocol.events import Event, Row
+from protocol.events import Event, event
 from protocol.ids import BookingId, BusinessId, MessageId, UserId
+from protocol.notification.types import Party, tell
 
 # Events
 
 
+@event("conversation.opened", refetch=("*",))
 class ConversationOpened(Event, frozen=True, kw_only=True):
     """People can talk."""
 
@@ -22,11 +23,13 @@ class ConversationOpened(Event, frozen=True, kw_only=True):
     closes_at: datetime | None = None
 
 
+@event(
+    "message.posted",
+    tell=tell({Party.MEMBER}, when=lambda event: event.active_at is not None),
+    content=(MessageRow, "message_id"),
+)
 class MessagePosted(Event, frozen=True, kw_only=True):
     """Somebody said something; the text is in the message's row."""
-
-    content: ClassVar[type[Row] | None] = MessageRow
-    content_id: ClassVar[str] = "message_id"
 
     message_id: MessageId
     sender_id: UserId
@@ -34,15 +37,14 @@ class MessagePosted(Event, frozen=True, kw_only=True):
     active_at: datetime | None = None
 
 
+@event("message.edited", content=(MessageRow, "message_id"))
 class MessageEdited(Event, frozen=True, kw_only=True):
     """The sender changed it."""
-
-    content: ClassVar[type[Row] | None] = MessageRow
-    content_id: ClassVar[str] = "message_id"
 
     message_id: MessageId
 
 
+@event("message.deleted")
 class MessageDeleted(Event, frozen=True, kw_only=True):
     """The sender took it back."""
 
@@ -51,6 +53,7 @@ class MessageDeleted(Event, frozen=True, kw_only=True):
     sender_id: UserId
 
 
+@event("messages.read")
 class MessagesRead(Event, frozen=True, kw_only=True):
     """Somebody has read everything up to a message."""
 
@@ -58,6 +61,13 @@ class MessagesRead(Event, frozen=True, kw_only=True):
     message_id: MessageId
 
 
+@event(
+    "conversation.members_changed",
+    refetch=(
+        "role",
+        "members",
+    ),
+)
 class ConversationMembersChanged(Event, frozen=True, kw_only=True):
     """Some lose the thread, others get it, with all that was said."""
 
@@ -65,6 +75,7 @@ class ConversationMembersChanged(Event, frozen=True, kw_only=True):
     joined: tuple[Participant, ...] = ()
 
 
+@event("conversation.closing_set")
 class ConversationClosingSet(Event, frozen=True, kw_only=True):
     """When the thread becomes read-only; None: it does not."""
 

@@ -15,7 +15,7 @@ MEMBERS_MAX = 64
 TEXT_CHARS_MAX = 4000
 
 
-#: A job's thread becomes read-only so long after the job has ended (SPEC §7).
+#: A job's thread becomes read-only so long after the job has ended (rule T-5).
 READ_ONLY_AFTER = timedelta(hours=48)
 
 
@@ -51,7 +51,7 @@ ROLES_IN: dict[ConversationKind, frozenset[Role]] = {
 
 
 def roles_seen(principal: Principal) -> frozenset[Role]:
-    """As what somebody must be in a thread to see it now: the active role decides (seed 003 §7).
+    """As what somebody must be in a thread to see it now: the active role decides (rule T-2).
 
     An owner or employee who does jobs, but has no role of staff to switch to, sees the threads of those jobs as well.
     """

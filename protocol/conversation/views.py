@@ -51,12 +51,22 @@ class MemberView(View, frozen=True, kw_only=True):
 
 
 class JobContext(View, frozen=True, kw_only=True):
-    """The job that a thread is about: the strip above it (seed 003 §7)."""
+    """The job that a thread is about: the strip above it (rule T-3)."""
 
     job_id: BookingId
     job_title: str
     job_time: datetime
     status: BookingStatus
+
+
+class ConversationPublic(View, frozen=True, kw_only=True):
+    """The fields of a thread's view that are the same for all its members, and that events may carry."""
+
+    kind: ConversationKind
+    business_id: BusinessId | None
+    #: Read-only from then on; None: open.
+    closes_at: datetime | None
+    created_at: datetime
 
 
 class ConversationView(View, frozen=True, kw_only=True):
@@ -77,6 +87,8 @@ class ConversationView(View, frozen=True, kw_only=True):
     #: Read-only from then on; None: open.
     closes_at: datetime | None
     created_at: datetime
+    #: Grows by one with each event of the thread.
+    version: int
 
 
 class ConversationDetail(ConversationView, frozen=True, kw_only=True):

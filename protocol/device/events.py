@@ -3,10 +3,11 @@
 from datetime import datetime
 
 from protocol.device.terms import ForgetReason, Platform
-from protocol.events import Event
+from protocol.events import Event, event
 from protocol.ids import DeviceId, SessionId
 
 
+@event("device.registered")
 class DeviceRegistered(Event, frozen=True, kw_only=True):
     """A device was registered, or registered again. Not written to an inbox."""
 
@@ -18,6 +19,7 @@ class DeviceRegistered(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("device.forgotten")
 class DeviceForgotten(Event, frozen=True, kw_only=True):
     """A device receives no more messages."""
 

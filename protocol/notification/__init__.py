@@ -1,1 +1,1 @@
-"""Notifications: types, list, and read marks."""
+"""Notifications: types, list, and read marks (rule N-1)."""

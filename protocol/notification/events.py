@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from protocol.events import Event
+from protocol.events import Event, event
 from protocol.ids import NotificationId
 
 
+@event("notifications.read")
 class NotificationsRead(Event, frozen=True, kw_only=True):
     """Notifications were read: these, or all up to an instant."""
 

@@ -1,8 +1,18 @@
 """Facts for decisions about notifications, loaded before the turn."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from msgspec import Struct
 
-from protocol.ids import NotificationId
+from protocol.ids import NotificationId, UserId
+
+
+class UnreadAsk(NamedTuple):
+    """Whose notifications, and which of them."""
+
+    user_id: UserId
+    notification_ids: Sequence[NotificationId]
 
 
 class UnreadNotifications(Struct, frozen=True):

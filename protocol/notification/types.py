@@ -1,36 +1,11 @@
-"""Notification types: the event that each comes from, its recipients, channels and importance.
+"""What a notification type is. An event declares its own with ``tell=``; ``protocol.notification.registry`` has all."""
 
-An actor that emits an event with a notification type writes an outbox entry; nothing else makes a notification.
-"""
-
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from protocol.booking.events import (
-    BookingAbandoned,
-    BookingCancelled,
-    BookingCompleted,
-    BookingConfirmed,
-    BookingDeclined,
-    BookingExpired,
-    BookingPaid,
-    BookingRefunded,
-    BookingReleased,
-    BookingReminded,
-    BookingRevived,
-    BookingStarted,
-    PaymentReturned,
-    PaymentUnplaced,
-)
-from protocol.code.events import PasswordChanged
-from protocol.conversation.events import MessagePosted
 from protocol.delivery.channels import Channel
-from protocol.events import Event
-from protocol.notice.events import NotificationSent
-from protocol.user.events import SessionOpened, SessionRevoked
-from protocol.user.terms import RevokeReason
 
 
 class Party(StrEnum):
@@ -39,7 +14,7 @@ class Party(StrEnum):
     CUSTOMER = "customer"
     STAFF = "staff"
     OWNER = "owner"
-    #: All members of a conversation.
+    #: Everybody in a conversation.
     MEMBER = "member"
     #: The user that the event is about.
     SELF = "self"
@@ -56,12 +31,17 @@ class Importance(StrEnum):
     ORDINARY = "ordinary"
 
 
-EventType = type[Event]
-#: Channels and importance.
+#: Channels and importance of one notification.
 Routing = tuple[frozenset[Channel], Importance]
 
+PUSH_ONLY = frozenset({Channel.PUSH})
+EMAIL_ONLY = frozenset({Channel.EMAIL})
+PUSH_AND_EMAIL = frozenset({Channel.PUSH, Channel.EMAIL})
+#: All, of which one of e-mail, SMS and WhatsApp is used: the one that the recipient prefers.
+ANY_CHANNEL = frozenset({Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.WHATSAPP})
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationType:
     """One notification type; its name is the event's type.
 
@@ -69,13 +49,14 @@ class NotificationType:
     with the user's password.
     """
 
-    on: EventType
+    #: The event's type; set when the event is declared.
+    name: str = ""
     to: frozenset[Party]
     even_by_self: bool = False
     #: Only events for which this returns True.
     when: Callable[[Any], bool] | None = None
     #: The channels that it may use; preferences narrow them. PUSH includes WEB_PUSH.
-    channels: frozenset[Channel] = frozenset({Channel.PUSH})
+    channels: frozenset[Channel] = PUSH_ONLY
     importance: Importance = Importance.TIMELY
     #: The push does not wait for a connected device to acknowledge the event.
     push_at_once: bool = False
@@ -84,93 +65,53 @@ class NotificationType:
     #: Channels and importance, if the event itself chooses them.
     routing: Callable[[Any], Routing] | None = None
 
-    def for_event(self, event: Event | None) -> "NotificationType":
-        """This type with the channels and importance that the event chooses."""
+    def of(self, event: Any) -> "NotificationType":
+        """This type with the channels and importance that the event chooses; ``event`` None: as declared."""
         if self.routing is None or event is None:
             return self
         channels, importance = self.routing(event)
         return replace(self, channels=self.channels & channels, importance=importance)
 
     @property
-    def name(self) -> str:
-        return self.on.type
-
-    @property
     def critical(self) -> bool:
         return self.importance is Importance.CRITICAL
 
 
-def _notification(
-    on: EventType, *to: Party, channels: frozenset[Channel] = frozenset({Channel.PUSH})
+def tell(
+    to: Iterable[Party],
+    channels: frozenset[Channel] = PUSH_ONLY,
+    *,
+    importance: Importance = Importance.TIMELY,
+    even_by_self: bool = False,
+    when: Callable[[Any], bool] | None = None,
+    push_at_once: bool = False,
+    before_start: bool = False,
+    routing: Callable[[Any], Routing] | None = None,
 ) -> NotificationType:
-    return NotificationType(on, frozenset(to), channels=channels)
+    """Declare whom an event notifies; see ``NotificationType``."""
+    return NotificationType(
+        to=frozenset(to),
+        channels=channels,
+        importance=importance,
+        even_by_self=even_by_self,
+        when=when,
+        push_at_once=push_at_once,
+        before_start=before_start,
+        routing=routing,
+    )
 
 
-def _money_notification(
-    on: EventType, to: Party, channels: frozenset[Channel] = frozenset({Channel.EMAIL})
-) -> NotificationType:
-    """A notification about money that is already safe: it can wait."""
-    return NotificationType(on, frozenset({to}), channels=channels, importance=Importance.ORDINARY)
+def tell_of_money(to: Party, channels: frozenset[Channel]) -> NotificationType:
+    """Declare whom an event about money notifies: the money is safe, and the notification can wait."""
+    return tell({to}, channels, importance=Importance.ORDINARY)
 
 
-def _routing_of_notice(event: NotificationSent) -> Routing:
-    """Channels and importance as the sender chose them."""
-    return frozenset(event.channels), Importance.CRITICAL if event.critical else Importance.TIMELY
+#: name → type, of the events that are imported so far. ``protocol.notification.registry`` has all of them.
+DECLARED: dict[str, NotificationType] = {}
 
 
-_P = Party
-_EMAIL = frozenset({Channel.EMAIL})
-_BOTH = frozenset({Channel.PUSH, Channel.EMAIL})
-#: All; of e-mail, SMS and WhatsApp only the reader's preferred one is used.
-_ANY = frozenset({Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.WHATSAPP})
-
-NOTIFICATIONS: tuple[NotificationType, ...] = (
-    # An unpaid booking only holds a slot for a quarter of an hour, so creating one notifies nobody.
-    _notification(BookingPaid, _P.STAFF, _P.OWNER, channels=_ANY),
-    _notification(BookingConfirmed, _P.CUSTOMER, _P.STAFF, channels=_ANY),
-    _notification(BookingDeclined, _P.CUSTOMER, _P.OWNER, channels=_ANY),
-    _notification(BookingCancelled, _P.CUSTOMER, _P.STAFF, _P.OWNER, channels=_ANY),
-    _notification(BookingAbandoned, _P.CUSTOMER, _P.OWNER, channels=_ANY),
-    _notification(BookingExpired, _P.CUSTOMER),
-    _notification(BookingRevived, _P.CUSTOMER, _P.STAFF, channels=_ANY),
-    NotificationType(BookingReminded, frozenset({_P.CUSTOMER}), channels=_ANY, push_at_once=True, before_start=True),
-    _notification(BookingStarted, _P.CUSTOMER),
-    _notification(BookingCompleted, _P.CUSTOMER, channels=_BOTH),
-    _money_notification(BookingReleased, _P.OWNER),
-    _money_notification(BookingRefunded, _P.CUSTOMER, _BOTH),
-    _money_notification(PaymentUnplaced, _P.CUSTOMER),
-    _money_notification(PaymentReturned, _P.CUSTOMER),
-    # At most one notification a minute for each conversation, not one for each message.
-    NotificationType(MessagePosted, frozenset({_P.MEMBER}), when=lambda event: event.active_at is not None),
-    NotificationType(SessionOpened, frozenset({_P.SELF}), even_by_self=True, channels=_EMAIL),
-    NotificationType(
-        SessionRevoked,
-        frozenset({_P.SELF}),
-        even_by_self=True,
-        when=lambda event: event.reason is RevokeReason.REUSE,
-        channels=_BOTH,
-        importance=Importance.CRITICAL,
-    ),
-    NotificationType(
-        NotificationSent, frozenset({_P.SELF}), even_by_self=True, channels=_ANY, routing=_routing_of_notice
-    ),
-    NotificationType(
-        PasswordChanged,
-        frozenset({_P.SELF}),
-        even_by_self=True,
-        channels=_BOTH,
-        importance=Importance.CRITICAL,
-    ),
-)
-
-
-def _by_event(types: Iterable[NotificationType]) -> Mapping[EventType, NotificationType]:
-    found = {one.on: one for one in types}
-    assert len(found) == len(NOTIFICATIONS), "two notification types have one event"
-    return found
-
-
-#: event → the notification type that it drives.
-DRIVEN_BY: Mapping[EventType, NotificationType] = _by_event(NOTIFICATIONS)
-#: name → type.
-BY_NAME: Mapping[str, NotificationType] = {one.name: one for one in NOTIFICATIONS}
+def register(name: str, declared: NotificationType) -> NotificationType:
+    """Add the type of an event that is being declared."""
+    assert name not in DECLARED, f"the notification {name} is declared twice"
+    named = DECLARED[name] = replace(declared, name=name)
+    return named

@@ -1,10 +1,20 @@
 """Facts for decisions about notification preferences, loaded before the turn."""
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from protocol.confidential import Confidential
+from protocol.ids import BusinessId, UserId
 from protocol.preference.rows import NotificationPreferences
 from protocol.user.rows import Person
+
+
+class PreferenceAsk(NamedTuple):
+    """Whose preferences, and the business that the sender acts for."""
+
+    user_id: UserId
+    business_id: BusinessId | None
 
 
 class PreferenceFacts(Confidential, Struct, frozen=True, kw_only=True):

@@ -1,12 +1,13 @@
 """Events of services: what happened, in the past tense."""
 
-from protocol.events import Event
+from protocol.events import Event, event
 from protocol.ids import ServiceId, UserId
 from protocol.money import Currency
 
 # Events
 
 
+@event("service.created")
 class ServiceCreated(Event, frozen=True, kw_only=True):
     """A business offers something more."""
 
@@ -18,6 +19,7 @@ class ServiceCreated(Event, frozen=True, kw_only=True):
     staff_ids: tuple[UserId, ...]
 
 
+@event("service.updated")
 class ServiceUpdated(Event, frozen=True, kw_only=True):
     """A service changed. ``fields`` names what; texts are in the row."""
 
@@ -28,12 +30,14 @@ class ServiceUpdated(Event, frozen=True, kw_only=True):
     is_active: bool
 
 
+@event("service.deactivated")
 class ServiceDeactivated(Event, frozen=True, kw_only=True):
     """A service cannot be booked any more."""
 
     service_id: ServiceId
 
 
+@event("service.staff_changed")
 class ServiceStaffChanged(Event, frozen=True, kw_only=True):
     """Other people do the service."""
 

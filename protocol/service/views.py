@@ -37,7 +37,7 @@ class ServiceReply(View, frozen=True, kw_only=True):
 
 
 class ServiceView(View, frozen=True, kw_only=True):
-    """A service as everybody may see it (seed 002 phase 2)."""
+    """A service as everybody may see it (rule F-3)."""
 
     id: ServiceId
     business_id: BusinessId

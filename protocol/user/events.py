@@ -2,14 +2,16 @@
 
 from datetime import datetime
 
-from protocol.events import Event
+from protocol.events import Event, event
 from protocol.ids import BusinessId, SessionId
+from protocol.notification.types import EMAIL_ONLY, PUSH_AND_EMAIL, Importance, Party, tell
 from protocol.roles import Role
 from protocol.user.terms import RevokeReason
 
 # Events
 
 
+@event("user.signed_up")
 class UserSignedUp(Event, frozen=True, kw_only=True):
     """An account was made."""
 
@@ -18,6 +20,7 @@ class UserSignedUp(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("session.opened", tell=tell({Party.SELF}, EMAIL_ONLY, even_by_self=True))
 class SessionOpened(Event, frozen=True, kw_only=True):
     """Somebody signed in on a device."""
 
@@ -29,6 +32,7 @@ class SessionOpened(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("session.refreshed")
 class SessionRefreshed(Event, frozen=True, kw_only=True):
     """A session got its next refresh token. Goes to nobody's inbox."""
 
@@ -41,6 +45,7 @@ class SessionRefreshed(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("session.ended")
 class SessionEnded(Event, frozen=True, kw_only=True):
     """Somebody signed out."""
 
@@ -48,6 +53,16 @@ class SessionEnded(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event(
+    "session.revoked",
+    tell=tell(
+        {Party.SELF},
+        PUSH_AND_EMAIL,
+        importance=Importance.CRITICAL,
+        even_by_self=True,
+        when=lambda event: event.reason is RevokeReason.REUSE,
+    ),
+)
 class SessionRevoked(Event, frozen=True, kw_only=True):
     """A session was taken away: its tokens hold no longer."""
 
@@ -56,6 +71,7 @@ class SessionRevoked(Event, frozen=True, kw_only=True):
     at: datetime
 
 
+@event("role.granted")
 class RoleGranted(Event, frozen=True, kw_only=True):
     """The user may act as something, as a manager or not."""
 
@@ -66,6 +82,7 @@ class RoleGranted(Event, frozen=True, kw_only=True):
     roles_version: int | None = None
 
 
+@event("role.revoked")
 class RoleRevoked(Event, frozen=True, kw_only=True):
     """The user may act as something less: access tokens of earlier ``roles_version`` hold no longer."""
 
@@ -74,6 +91,7 @@ class RoleRevoked(Event, frozen=True, kw_only=True):
     roles_version: int
 
 
+@event("role.switched")
 class RoleSwitched(Event, frozen=True, kw_only=True):
     """The user acts as something else on one device."""
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from protocol.effects import UniqueKey
+from protocol.errors import EmailTaken
 from protocol.ids import BusinessId, SessionId
 from protocol.roles import Role
 
@@ -40,6 +42,10 @@ Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$(?!\n)", descript
 
 
 PersonName = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
+
+
+#: An address belongs to one account.
+UNIQUE_EMAIL = UniqueKey("email", taken=EmailTaken)
 
 
 def email_key(email: str) -> str:

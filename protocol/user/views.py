@@ -30,7 +30,7 @@ class Rotated(View, frozen=True, kw_only=True):
 
 
 class UserView(View, frozen=True, kw_only=True):
-    """A user as they see themselves (seed 002 phase 1), and what they act as at present."""
+    """A user as they see themselves (rule P-1), and what they act as at present."""
 
     id: UserId
     email: str

@@ -36,7 +36,7 @@ class WalletBalance(WalletAmounts, frozen=True, kw_only=True):
     """A wallet as its owner sees it in the active role: the main currency first, then each one."""
 
     role: Role
-    #: Customer: counted units (SPEC §2.11).
+    #: Customer: counted units (rule M-11).
     credits: int | UnsetType = UNSET
     by_currency: list[WalletAmounts]
     as_of: str

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from uuid import uuid4
 
 from msgspec import Struct
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
 from actors.runtime.turns import Runtime
 from protocol.confidential import Confidential
 from protocol.ids import Kind, Ref, UserId
@@ -49,7 +47,7 @@ async def _make(runtime: Runtime, account: NewAccount, password_hash: str) -> Us
         is_email_verified=True,
     )
     to = Ref(Kind.USER, user_id)
-    outcome = await runtime.execute(Call(command, to, SYSTEM_PRINCIPAL, str(uuid4()), lambda outcome: None))
+    outcome = await runtime.call(command, to)
     if outcome.error is not None:
         raise outcome.error
     return user_id

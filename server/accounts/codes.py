@@ -1,4 +1,4 @@
-"""Codes by SMS and e-mail, and what they are good for: verified contact data, and a new password (SPEC §8).
+"""Codes by SMS and e-mail, and what they are good for: verified contact data, and a new password (rule P-5).
 
 Nobody learns here whether an address has an account: the answers are the same, and so is the work behind them.
 """

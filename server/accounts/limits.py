@@ -17,7 +17,6 @@ LOOK_BACK_S = 120.0
 HASH_THREADS = 2
 #: Passwords that are being hashed or wait for it; more are told to come again.
 HASHES_MAX = 32
-HASH_RETRY_AFTER_S = 1.0
 #: Argon2id's memory in KiB, passes and lanes: OWASP's first choice, some 20 ms.
 ARGON2_MEMORY_KIB = 19_456
 ARGON2_PASSES = 2

@@ -14,12 +14,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from protocol.auth.terms import PASSWORD_MAX, PASSWORD_MIN
-from protocol.errors import Busy
+from protocol.errors import RETRY_AFTER_S, Busy
 from server.accounts.limits import (
     ARGON2_LANES,
     ARGON2_MEMORY_KIB,
     ARGON2_PASSES,
-    HASH_RETRY_AFTER_S,
     HASH_THREADS,
     HASHES_MAX,
 )
@@ -100,7 +99,7 @@ class Passwords:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if not self._room.acquire(blocking=False):
-            raise Busy(queue="passwords", retry_after_s=HASH_RETRY_AFTER_S)
+            raise Busy(queue="passwords", retry_after_s=RETRY_AFTER_S)
         future = self._threads.submit(work)
         future.add_done_callback(lambda done: self._room.release())
         return await asyncio.wrap_future(future)

@@ -1,12 +1,11 @@
 """Sending commands to users' actors, for procedures that hash or sign around them."""
 
 from typing import TypeVar
-from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from actors.runtime.call import SYSTEM_PRINCIPAL
 from actors.runtime.turns import Runtime
 from protocol.ids import Kind, Ref, UserId
 from protocol.registry import Command
@@ -29,7 +28,7 @@ class UserActors:
     ) -> bytes:
         """Send a command; answers with the reply's JSON, or raises what stands in the way."""
         to = Ref(Kind.USER, user_id)
-        outcome = await self._runtime.execute(Call(command, to, principal, key or str(uuid4()), lambda outcome: None))
+        outcome = await self._runtime.call(command, to, principal, key=key)
         if outcome.error is not None:
             raise outcome.error
         return outcome.reply

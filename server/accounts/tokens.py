@@ -85,7 +85,7 @@ class TokenService:
         self._cache: dict[str, Verified] = {}
         self._revocations = Revocations(lifetime_s, now)
         #: Told of every session that ended or was taken away: its sockets are to be closed.
-        self.on_revoked: Callable[[SessionId], None] = lambda session_id: None
+        self.on_revoked: Callable[[UserId, SessionId], None] = lambda user_id, session_id: None
         #: Told of every user who may less than before: the tokens of their sockets hold no longer.
         self.on_outdated: Callable[[UserId], None] = lambda user_id: None
         #: Told when a key was retired of which tokens still held: whoever came with one has to come again.
@@ -93,8 +93,8 @@ class TokenService:
         #: Key id → when the last of its tokens that were seen here expires.
         self._needed_until: dict[str, float] = {}
         self._hears: Mapping[type[Event], Callable[[UserId, Any], None]] = {
-            SessionEnded: lambda user_id, event: self._revoke(event.session_id),
-            SessionRevoked: lambda user_id, event: self._revoke(event.session_id),
+            SessionEnded: lambda user_id, event: self._revoke(user_id, event.session_id),
+            SessionRevoked: lambda user_id, event: self._revoke(user_id, event.session_id),
             RoleRevoked: lambda user_id, event: self._outdate(user_id, event.roles_version),
             RoleGranted: lambda user_id, event: self._outdate(user_id, event.roles_version),
         }
@@ -163,9 +163,9 @@ class TokenService:
         for user_id, event in events:
             self._hears[type(event)](UserId(user_id), event)
 
-    def _revoke(self, session_id: SessionId) -> None:
+    def _revoke(self, user_id: UserId, session_id: SessionId) -> None:
         if self._revocations.add_session(session_id):
-            self.on_revoked(session_id)
+            self.on_revoked(user_id, session_id)
 
     def _outdate(self, user_id: UserId, roles_version: int | None) -> None:
         if roles_version is not None and self._revocations.add_floor(user_id, roles_version):

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from actors.runtime.cancellation import end
 from actors.runtime.clock import Clock
 from server.accounts.keys import SigningKeys
 from server.accounts.limits import LOOK_BACK_S, LOOK_EVERY_S
 from server.accounts.tokens import TokenService
 from storage.database import Pool
 from storage.queries.user import load_taken_away
+from storage.supervision import Supervised
 
 log = structlog.get_logger()
 
@@ -44,16 +44,15 @@ class Watch:
         self._load_keys = load_keys
         self._every_s = every_s
         self._looked_at: datetime = clock.now()
-        self._task: asyncio.Task[None] | None = None
+        self.task = Supervised("auth watch", self._watch)
 
     def start(self) -> None:
         """Begin to look."""
-        self._task = asyncio.get_running_loop().create_task(self._watch(), name="auth watch")
+        self.task.start()
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            await end(self._task)
+        await self.task.stop()
 
     async def look(self) -> None:
         """Hear of what was taken away since the last look, and somewhat before: clocks and commits differ."""

@@ -38,8 +38,9 @@ from server.edge.rates import Limiters, Rate, RateLimits
 from server.edge.secret_file import load_secret
 from server.links.routes import LinkPages
 from server.links.tokens import Links, link_key
-from server.live.connection.events import PATH as EVENTS_PATH
-from server.live.connection.events import Events
+from server.live.connection.events_endpoint import PATH as EVENTS_PATH
+from server.live.connection.events_endpoint import EventsEndpoint
+from server.live.connection.handshake import WebSocketEndpoint
 from server.live.hub.hub import Hub
 from server.live.limits import Limits
 from server.llm.service import open_language_model
@@ -48,7 +49,7 @@ from server.ops.development_mailbox import MailboxPages
 from server.ops.health import Health
 from server.ops.job_metrics import JobMetrics
 from server.ops.jobs import Jobs
-from server.ops.live_metrics import watch_gateway
+from server.ops.live_metrics import watch_live
 from server.ops.nightly import jobs_of
 from server.ops.pid_file import Running, remove_pid_file, write_pid_file
 from server.payments.part import SandboxPayments, open_sandbox_payments
@@ -183,7 +184,6 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             queries=queries,
             limiters=limiters,
             limits=_limits(config),
-            origin_allowed=_origin_check(config),
         )
         node.listeners.append(hub.publish)
         tokens.on_revoked, tokens.on_outdated, tokens.on_retired = hub.revoke, hub.outdate, hub.outdate_all
@@ -191,8 +191,9 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         stack.push_async_callback(hub.stop)
         watch = Watch(node.pool, tokens, node.clock, keys)
         watch.start()
+        node.tasks += [hub.housekeeping, watch.task]
         stack.push_async_callback(watch.stop)
-        watch_gateway(node.metrics, hub, limiters)
+        watch_live(node.metrics, hub, limiters)
         payments = await _open_payments(stack, config, node)
         app = HttpApp(
             runtime=node.runtime,
@@ -202,7 +203,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             pool=node.pool,
             extra={
                 **_plain_routes(config, node, hub),
-                ("GET", EVENTS_PATH): Events(hub, tokens.verify, limiters).handle,
+                ("GET", EVENTS_PATH): EventsEndpoint(hub, tokens.verify, limiters).handle,
                 **(payments.routes if payments else {}),
                 **_link_pages(config, node, links, limiters).routes,
                 **_twilio_routes(config, node),
@@ -253,6 +254,7 @@ async def _open_payments(stack: AsyncExitStack, config: Config, node: Node) -> S
         )
     )
     node.listeners.append(payments.on_event)
+    node.tasks += payments.tasks
     return payments
 
 
@@ -263,7 +265,7 @@ def _link_pages(config: Config, node: Node, links: Links, limiters: Limiters) ->
 
 def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str], PlainHandler]:
     """What is served beside the catalogue."""
-    health = Health(node.pool, VERSION, lambda: hub.draining)
+    health = Health(node.pool, VERSION, lambda: hub.draining, node.dead)
 
     async def metrics(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=node.metrics.render(), headers={"Content-Type": node.metrics.content_type})
@@ -272,7 +274,7 @@ def _plain_routes(config: Config, node: Node, hub: Hub) -> dict[tuple[str, str],
         ("GET", "/health"): health.health,
         ("GET", "/ready"): health.ready,
         ("GET", "/metrics"): metrics,
-        ("GET", "/v1/socket"): hub.handle,
+        ("GET", "/v1/socket"): WebSocketEndpoint(hub, _origin_check(config)).handle,
     }
     if config.dev.enabled:
         clock = MovableClock(node)
@@ -303,7 +305,7 @@ def _rates(config: Config) -> RateLimits:
 
 
 def _limits(config: Config) -> Limits:
-    """The gateway's bounds, as far as they are configured."""
+    """The limits of live connections, as far as they are configured."""
     return Limits(
         connections_per_user_max=config.limits.connections_per_user,
         connections_per_address_max=config.limits.connections_per_address,

@@ -59,8 +59,11 @@ def verify(
     ] = None,
 ) -> None:
     """Prove that the books balance and every state is what its journal tells; exit code 1 if not."""
+    from server.app.nouns import import_all  # noqa: PLC0415
     from server.ops.verify_command import run_verify  # noqa: PLC0415
     from storage.chain import SealMark  # noqa: PLC0415
+
+    import_all()
 
     try:
         expected = [SealMark.read(text) for text in expect_seal or ()]
@@ -78,7 +81,10 @@ def replay(
     config: ConfigPath = None,
 ) -> None:
     """Show an actor's journal and the state that it leads to; exit code 1 if that is not the one that is kept."""
+    from server.app.nouns import import_all  # noqa: PLC0415
     from server.ops.replay import run_replay  # noqa: PLC0415
+
+    import_all()
 
     raise typer.Exit(_main(config, lambda settings: run_replay(settings, console, what, (at, version), as_json)))
 

@@ -10,22 +10,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from actors.actor import Actor
-from actors.booking.actor import Booking
-from actors.business import Business
-from actors.conversation.actor import Conversation
+from actors.actor import ACTORS
 from actors.runtime.agenda import Agenda
 from actors.runtime.call import Published
 from actors.runtime.clock import Clock
 from actors.runtime.limits import PASSIVATE_EVERY_S, SCAN_PAGE
 from actors.runtime.turns import Runtime
-from actors.user import User
 from protocol.effects import Decision
-from protocol.ids import Kind
 from server.app.config import Config
-from server.app.facts import fact_loaders
+from server.app.nouns import import_all
 from server.edge.adapter_error import AdapterError
 from server.edge.secret_file import UnusableKey
 from server.ops.metrics import Metrics
@@ -36,19 +30,14 @@ from storage.database import DatabaseUnreachable, Pool, close, connect_pool
 from storage.embedded import EmbeddedPostgres
 from storage.embedded_place import PlaceError
 from storage.migrate import MigrationError, migrate
+from storage.offers import OfferCache
 from storage.outcomes import Committed
 from storage.postmaster import ClusterError
-from storage.queries.booking_facts import Catalogue
+from storage.registry import Sources, bound_loaders
+from storage.supervision import Supervised
 
 #: What keeps a server from starting and is no bug; its message is meant for the operator.
 STARTUP_ERRORS = (AdapterError, ClusterError, DatabaseUnreachable, MigrationError, OSError, PlaceError, UnusableKey)
-
-ACTORS: dict[Kind, type[Actor[Any]]] = {
-    Kind.USER: User,
-    Kind.BUSINESS: Business,
-    Kind.BOOKING: Booking,
-    Kind.CONVERSATION: Conversation,
-}
 
 
 class Committers:
@@ -58,6 +47,11 @@ class Committers:
         self._all = committers
         #: Queues a decision. Raises: Busy.
         self.submit = committers[0].submit if len(committers) == 1 else self._submit_to_its_own
+
+    @property
+    def tasks(self) -> list[Supervised]:
+        """Their loops."""
+        return [committer.task for committer in self._all]
 
     @property
     def queued(self) -> int:
@@ -78,9 +72,11 @@ class Node:
     committers: Committers
     agenda: Agenda
     clock: Clock
-    catalogue: Catalogue
+    sources: Sources
     metrics: Metrics
     listeners: list[Callable[[Published], None]] = field(default_factory=list)
+    #: Loops without which the node does not do its work; ``/ready`` names those that are dead.
+    tasks: list[Supervised] = field(default_factory=list)
     #: Called when the clock was moved.
     time_moved: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
@@ -89,6 +85,11 @@ class Node:
         self.metrics.events += 1
         for listener in self.listeners:
             listener(published)
+
+    def dead(self) -> list[str]:
+        """Names of the supervised loops that do not work now."""
+        loops = (*self.committers.tasks, *self.agenda.watches, *self.tasks)
+        return [loop.name for loop in loops if loop.failure is not None]
 
     async def advance(self, by: timedelta) -> None:
         """Let the domain's time pass at once: whatever falls due until then fires."""
@@ -127,14 +128,16 @@ async def _never() -> None:
 async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
     """Start a node on a migrated database; at the end it decides what it has taken in, and stops."""
     async with AsyncExitStack() as stack:
+        import_all()
         metrics, clock = Metrics(), Clock()
         pool = await connect_pool(dsn, size_max=config.database.pool_max)
         stack.push_async_callback(close, pool)
         committers = await _open_committers(stack, dsn, config.database.committers, metrics)
-        catalogue = Catalogue(pool)
+        offers = OfferCache(pool)
+        sources = Sources(pool=pool, offers=offers, private_endpoints=config.push.private_endpoints)
         runtime = Runtime(
             actors=ACTORS,
-            facts=fact_loaders(pool, catalogue, private_endpoints=config.push.private_endpoints),
+            facts=bound_loaders(sources),
             commits=committers,
             load_states=partial(load_states, pool),
             load_answers=partial(load_answers, pool),
@@ -148,7 +151,7 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
             quarantine=partial(quarantine, pool),
             observe_lateness=metrics.late,
         )
-        node = Node(dsn, pool, runtime, committers, agenda, clock, catalogue, metrics, [catalogue.on_event])
+        node = Node(dsn, pool, runtime, committers, agenda, clock, sources, metrics, [offers.on_event])
         runtime.publish, runtime.send, runtime.scheduled = node.publish, agenda.send, agenda.scheduled
         _watch(node)
         stack.push_async_callback(runtime.drain)
@@ -159,7 +162,8 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
 
 
 async def _open_committers(stack: AsyncExitStack, dsn: str, count: int, metrics: Metrics) -> Committers:
-    committers = tuple(Committer(partial(connect_committer, dsn), metrics.batch) for _ in range(count))
+    connect = partial(connect_committer, dsn)
+    committers = tuple(Committer(connect, metrics.batch, f"committer {nth}") for nth in range(1, count + 1))
     for committer in committers:
         await committer.start()
         stack.push_async_callback(committer.stop)

@@ -30,6 +30,7 @@ from storage.queries.conversation import get_conversation, list_conversations, l
 from storage.queries.delivery import list_deliveries
 from storage.queries.device import list_devices
 from storage.queries.recipient import get_preferences
+from storage.queries.records import record_queries
 from storage.queries.service import get_service, list_categories, list_services
 from storage.queries.snapshot import get_snapshot
 from storage.queries.user import current_user, list_sessions
@@ -47,7 +48,7 @@ def query_handlers(node: Node, vapid: VapidKey, model: LanguageModel) -> Mapping
         ListServices: list_services,
         GetService: get_service,
         ListCategories: list_categories,
-        FindSlots: SlotFinder(node.catalogue, node.clock.now),
+        FindSlots: SlotFinder(node.sources, node.clock.now),
         GetBooking: get_booking,
         ListBookings: list_bookings,
         ListJobs: list_jobs,
@@ -64,4 +65,5 @@ def query_handlers(node: Node, vapid: VapidKey, model: LanguageModel) -> Mapping
         GetVapidKey: vapid.show,
         GetBalance: get_balance,
         GetStatement: get_statement,
+        **record_queries(),
     }

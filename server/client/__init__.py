@@ -1,6 +1,6 @@
-"""The Python client: commands, queries and live events over one line, a WebSocket or what else gets through."""
+"""The Python client: commands, queries and live events, over a WebSocket or an event stream."""
 
-from server.client.lines import Closed
+from server.client.connections import Closed
 from server.client.live import Client, Event
 from server.client.replica import Gap, Replica
 from server.client.rest import Answer, Rest, SignedIn

@@ -1,8 +1,8 @@
-"""The live side of the client: one line that comes back by itself, and misses and doubles nothing.
+"""The live client: it reconnects by itself, and delivers each event once.
 
-It reconnects with jitter, resumes from the last event that it handled, and sends what has no answer yet again under the
-same id, so that a command has its effect once however often the line breaks. The line is a WebSocket, or where none
-gets through an event stream (``lines.py``); each time a socket is tried first.
+It reconnects with jitter, resumes after the last event that it received, and sends unanswered requests again under the
+same id, so that a command has its effect once however often the connection breaks. It connects by WebSocket, and where
+none gets through by an event stream (``connections.py``); a WebSocket is tried first each time.
 """
 
 import asyncio
@@ -20,26 +20,26 @@ from msgspec import Struct
 from protocol.errors import CommandIdReused, Fault, Internal, LimitReached, revive
 from protocol.frames import AckState, CloseCode, OpenOutcome
 from protocol.registry import BY_TYPE, Command, Query
-from server.client.lines import Closed, Frame, Line, NoSocket, open_socket, open_stream
+from server.client.connections import Closed, Connection, Frame, WebSocketBlocked, open_socket, open_stream
 from server.client.rest import Answer, Rest
 
 #: Seconds: the first wait before reconnecting, and the longest; the actual wait is random up to it.
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 15.0
-#: Events that nobody has taken yet; past that the line is read no further, and the server's bound applies.
+#: Events that wait for ``events()``; past it the connection is not read, and the server's bound applies.
 EVENTS_MAX = 10_000
-#: How often a command that met a fault is sent again by itself.
+#: How often a request that failed with a fault is sent again.
 FAULTS_MAX = 8
-#: A line over which nothing came for this much longer than the server's heartbeat is dead, whatever the kernel thinks.
+#: A connection that is silent for this much longer than the server's heartbeat is dead.
 SILENCE_MARGIN_S = 15.0
-#: The server's heartbeat, until its welcome says which.
+#: The server's heartbeat until its welcome arrives.
 HEARTBEAT_S = 25.0
-#: From this close code on the server asks not to come back.
+#: From this close code on, the client does not reconnect.
 FINAL_CODE = 4500
 
 
 class Event(Struct, frozen=True):
-    """Something that happened. ``seq`` and ``version`` are None for what is never kept (typing, presence)."""
+    """An event. ``seq`` and ``version`` are None for ephemeral ones (typing, presence)."""
 
     type: str
     entity: str
@@ -52,27 +52,27 @@ class Event(Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Waiting:
-    """A command or query that has no answer yet."""
+    """A command or query without an answer."""
 
     frame: Frame
     reply: type[Struct] | None
     answer: asyncio.Future[Answer]
-    #: How many wait for it: the same command may be sent again while it has no answer.
+    #: Callers that wait for it: the same command may be sent twice at once.
     senders: int = 0
-    #: How often a fault has been the answer.
+    #: How often it has failed with a fault.
     faults: int = 0
 
 
 class Client:
-    """One person's live connection, whatever carries it.
+    """One user's live connection.
 
     async with Client(rest) as client:
         answer = await client.send(ApproveBooking(booking_id=booking_id))
         async for event in client.events(): ...
 
     Args:
-        rest: signed in; gives the token, and renews it.
-        since: ``epoch:seq`` to resume from; None begins anew.
+        rest: signed in; provides the token and renews it.
+        since: ``epoch:seq`` to resume from; None starts without history.
     """
 
     def __init__(self, rest: Rest, *, device: str = "python", since: str | None = None) -> None:
@@ -85,13 +85,13 @@ class Client:
         self._waiting: dict[str, _Waiting] = {}
         self._topics: dict[str, Frame] = {}
         self._retries: set[asyncio.Task[None]] = set()
-        #: None while there is none that was welcomed.
-        self._line: Line | None = None
+        #: None until the welcome has arrived, and after the connection has broken.
+        self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._failed: BaseException | None = None
-        #: What the last hello showed.
+        #: The token of the last hello.
         self._token = ""
-        #: How long the server has asked to wait before the next connection.
+        #: How long the server has asked to wait before reconnecting.
         self._after_s = 0.0
         self._heartbeat_s = HEARTBEAT_S
 
@@ -100,7 +100,7 @@ class Client:
         try:
             async with self._changed:
                 await self._changed.wait_for(lambda: self.outcomes or self._failed)
-        except BaseException:  # nobody will leave what was never entered
+        except BaseException:  # __aexit__ is not called
             await self.close()
             raise
         if self._failed is not None:
@@ -112,16 +112,16 @@ class Client:
 
     @property
     def since(self) -> str | None:
-        """Where to resume: the last event that was taken from the line."""
+        """The position of the last event that was received, to resume from."""
         return None if self.epoch is None else f"{self.epoch}:{self.seq}"
 
     @property
     def transport(self) -> str | None:
-        """What carries it now: ``socket``, or ``stream``, which hears no topics; None while the line is down."""
-        return None if self._line is None else self._line.transport
+        """``socket``, or ``stream``, which has no topics; None while disconnected."""
+        return None if self._connection is None else self._connection.transport
 
     async def close(self) -> None:
-        """Leave. What has no answer yet fails with CancelledError."""
+        """Close the connection. Unanswered requests fail with CancelledError."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -142,25 +142,25 @@ class Client:
         return await self._ask(frame, id or str(uuid4()), BY_TYPE[type(command)].reply)
 
     async def ask(self, query: Query) -> Any:
-        """Ask a query; gives its view."""
+        """Run a query; returns its view."""
         frame = {"frame": "query", "name": BY_TYPE[type(query)].name, "data": query}
         return (await self._ask(frame, str(uuid4()), BY_TYPE[type(query)].reply)).reply
 
     async def subscribe(self, topic: str) -> None:
-        """Hear an ephemeral topic, also after reconnections; an event stream is silent about it, a socket is not."""
+        """Subscribe to an ephemeral topic, also after reconnects; its events arrive over a WebSocket only."""
         frame = {"frame": "subscribe", "topic": topic}
         await self._ask(frame, str(uuid4()), None)
         self._topics[topic] = {**frame, "id": str(uuid4())}
 
     async def signal(self, topic: str, state: str) -> None:
-        """Tell the others on a typing topic; lost without a socket."""
-        if self._line is not None:
-            await self._line.send({"frame": "signal", "topic": topic, "state": state})
+        """Send a signal to the other subscribers of a typing topic; dropped without a WebSocket."""
+        if self._connection is not None:
+            await self._connection.send({"frame": "signal", "topic": topic, "state": state})
 
     async def ack(self, seq: int, state: AckState = AckState.DELIVERED) -> None:
-        """Tell how far this device has got; lost without a socket, and made good by the next ack."""
-        if self._line is not None:
-            await self._line.send({"frame": "ack", "seq": seq, "state": state})
+        """Acknowledge events up to a number; dropped without a WebSocket, and made up for by the next ack."""
+        if self._connection is not None:
+            await self._connection.send({"frame": "ack", "seq": seq, "state": state})
 
     async def events(self) -> AsyncIterator[Event]:
         """Every event, once, in order."""
@@ -175,16 +175,16 @@ class Client:
             yield event
 
     async def until(self, matches: Callable[[Event], bool]) -> Event:
-        """Take events until one matches, and give it."""
+        """Take events until one matches, and return it."""
         async for event in self.events():
             if matches(event):
                 return event
         raise AssertionError("events never end")
 
     def cut(self) -> None:
-        """Cut the line as a bad network does; it comes back by itself."""
-        if self._line is not None:
-            self._line.cut()
+        """Break the connection, as a bad network does; the client reconnects."""
+        if self._connection is not None:
+            self._connection.cut()
 
     # The connection
 
@@ -202,69 +202,69 @@ class Client:
                 except (Fault, LimitReached) as refusal:  # the server, or the renewal of the token
                     self._after_s = refusal.fields.get("retry_after_s", 0.0)
                 except OSError:
-                    pass  # nobody there
-                if self._line is not None:
+                    pass  # the server is not reachable
+                if self._connection is not None:
                     backoff_s = BACKOFF_FIRST_S
-                self._line = None
+                self._connection = None
                 after_s, self._after_s = self._after_s, 0.0
                 await asyncio.sleep(max(after_s, random.uniform(0, backoff_s)))
                 backoff_s = min(BACKOFF_MAX_S, backoff_s * 2)
-        except Exception as error:  # also a bug: whoever waits for an answer must hear of it
+        except Exception as error:  # also a bug: callers that wait for an answer must get it
             await self._fail(error)
 
     async def _connect(self) -> None:
-        """One connection of the better kind that gets through, until it breaks. Raises: Closed, Fault, OSError."""
-        self._token = await self.rest.token()  # before the server's clock for the hello runs
+        """Connect by WebSocket, else by event stream, and run until it breaks. Raises: Closed, Fault, OSError."""
+        self._token = await self.rest.token()  # before the server starts its timer for the hello
         try:
-            await self._converse(open_socket(self.rest, self._token, self.device, self.since))
-        except NoSocket:
-            await self._converse(open_stream(self.rest, self._token, self.since))
+            await self._serve(open_socket(self.rest, self._token, self.device, self.since))
+        except WebSocketBlocked:
+            await self._serve(open_stream(self.rest, self._token, self.since))
 
-    async def _converse(self, opening: AbstractAsyncContextManager[Line]) -> None:
-        async with opening as line:
+    async def _serve(self, opening: AbstractAsyncContextManager[Connection]) -> None:
+        async with opening as connection:
             while True:
-                await self._take(line, await self._hear(line))
+                await self._handle(connection, await self._receive(connection))
 
-    async def _hear(self, line: Line) -> Frame:
-        """The next frame. Raises: Closed, also when the line has been silent for too long; NoSocket."""
+    async def _receive(self, connection: Connection) -> Frame:
+        """Return the next frame. Raises: Closed, also after too long a silence; WebSocketBlocked."""
         try:
             async with asyncio.timeout(self._heartbeat_s + SILENCE_MARGIN_S):
-                return await line.hear()
+                return await connection.receive()
         except TimeoutError:
-            line.cut()
-            return await line.hear()
+            connection.cut()
+            return await connection.receive()
 
-    async def _take(self, line: Line, frame: Frame) -> None:
+    async def _handle(self, connection: Connection, frame: Frame) -> None:
         match frame.pop("frame"):
             case "event":
                 await self._event(msgspec.convert(frame, Event))
             case "reply":
-                self._answered(frame)
+                self._resolve(frame)
             case "error":
-                self._refused(frame)
+                self._reject(frame)
             case "ping":
-                await line.send({"frame": "pong"})
+                await connection.send({"frame": "pong"})
             case "welcome":
-                await self._welcome(line, frame)
+                await self._welcome(connection, frame)
             case "bye":
                 self._after_s = frame.get("after_s", 0.0)
 
-    async def _welcome(self, line: Line, frame: Frame) -> None:
+    async def _welcome(self, connection: Connection, frame: Frame) -> None:
         outcome = OpenOutcome(frame["outcome"])
         if outcome is not OpenOutcome.RESUMED:
             self.epoch, self.seq = frame["epoch"], frame["seq"]
         self._heartbeat_s = frame["heartbeat_s"]
-        self._line = line
+        self._connection = connection
         for subscription in self._topics.values():
-            await line.send(subscription)
+            await connection.send(subscription)
         for waiting in list(self._waiting.values()):
-            await line.send(waiting.frame)
+            await connection.send(waiting.frame)
         async with self._changed:
             self.outcomes.append(outcome)
             self._changed.notify_all()
 
     async def _event(self, event: Event) -> None:
-        """Hand on what comes next, once. Raises: Closed at a gap, which is to be filled from the log."""
+        """Deliver an event once. Raises: Closed at a gap, so that the client resumes from the log."""
         if event.seq is not None:
             if event.seq <= self.seq:
                 return
@@ -276,14 +276,14 @@ class Client:
             self._events.append(event)
             self._changed.notify_all()
 
-    def _answered(self, frame: Frame) -> None:
+    def _resolve(self, frame: Frame) -> None:
         waiting = self._waiting.pop(frame["id"], None)
         if waiting is not None and not waiting.answer.done():
             reply = frame["data"] if waiting.reply is None else msgspec.convert(frame["data"], waiting.reply)
             answer = Answer(reply, frame.get("version"), frame.get("seq"), frame.get("replayed", False))
             waiting.answer.set_result(answer)
 
-    def _refused(self, frame: Frame) -> None:
+    def _reject(self, frame: Frame) -> None:
         waiting = self._waiting.get(frame.get("id") or "")
         if waiting is None or waiting.answer.done():
             return
@@ -294,17 +294,17 @@ class Client:
         if isinstance(error, Fault) and not isinstance(error, Internal) and waiting.faults < FAULTS_MAX:
             waiting.faults += 1
             pause_s = fields.get("retry_after_s", BACKOFF_FIRST_S) * random.uniform(0.5, 1.5)
-            task = asyncio.get_running_loop().create_task(self._again(waiting, pause_s))
+            task = asyncio.get_running_loop().create_task(self._retry(waiting, pause_s))
             self._retries.add(task)
             task.add_done_callback(self._retries.discard)
         else:
             waiting.answer.set_exception(error)
 
-    async def _again(self, waiting: _Waiting, pause_s: float) -> None:
-        """Send what met a fault once more, under the same id."""
+    async def _retry(self, waiting: _Waiting, pause_s: float) -> None:
+        """Send a request that failed with a fault again, under the same id."""
         await asyncio.sleep(pause_s)
-        if self._line is not None and not waiting.answer.done():
-            await self._line.send(waiting.frame)
+        if self._connection is not None and not waiting.answer.done():
+            await self._connection.send(waiting.frame)
 
     async def _ask(self, frame: Frame, id_: str, reply: type[Struct] | None) -> Answer:
         if self._failed is not None:
@@ -318,8 +318,8 @@ class Client:
             raise CommandIdReused(id=id_)
         waiting.senders += 1
         try:
-            if waiting.senders == 1 and self._line is not None:
-                await self._line.send(frame)  # lost, it goes out again with the next line
+            if waiting.senders == 1 and self._connection is not None:
+                await self._connection.send(frame)  # if it is lost, it is sent again over the next connection
             return await asyncio.shield(waiting.answer)
         finally:
             waiting.senders -= 1

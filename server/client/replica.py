@@ -7,38 +7,47 @@
         for query in list(replica.to_fetch):
             replica.put(await client.ask(query))
 
-Pure: it asks for nothing itself. What events do not say by design (how people are called; what there was before the
-snapshot) it names in ``to_fetch``, as the queries whose answers to ``put``. Until then it shows what it knows.
+Pure: it asks for nothing itself. What events do not say by design (names; what there was before the snapshot) it names
+in ``to_fetch``, as the queries whose answers to ``put``. Until then it shows what it knows.
 """
 
 from collections import OrderedDict
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
-from protocol.booking.events import BookingCreated, BookingRevived
 from protocol.booking.terms import Phase
 from protocol.booking.views import BookingDetail, BookingView, GetBooking
-from protocol.conversation.events import ConversationMembersChanged, ConversationOpened
-from protocol.conversation.rows import MessageRow
-from protocol.conversation.terms import roles_seen
 from protocol.conversation.views import ConversationDetail, ConversationView, GetConversation, JobContext
-from protocol.events import EVENTS
-from protocol.events import Event as Happened
-from protocol.ids import BookingId, ConversationId, Kind, UserId
+from protocol.ids import BookingId, ConversationId, Kind
 from protocol.registry import Query
-from protocol.roles import PROVIDERS, Principal, Role
+from protocol.roles import PROVIDERS, Role
 from protocol.snapshot import Snapshot
 from protocol.user.views import UserView
-from server.client.bookings import booking_after, new_booking
 from server.client.live import Event
-from server.client.threads import Thread, new_thread
+from server.client.messages import after_message
 
 #: Bookings that are remembered after they have closed: a late payment may bring one back, a thread may still name it.
 CLOSED_MAX = 200
 _OPEN = frozenset({Phase.UPCOMING, Phase.ONGOING})
+
+V = TypeVar("V", BookingView, ConversationView)
+
+
+def merged(view: V, event: Event) -> V | None:
+    """The view after an event of its entity: its ``changes``, put over what is known. The same for every noun.
+
+    None: the event is not the next one of the entity, or something changed that no event carries; fetch it again.
+    """
+    fields: tuple[str, ...] = type(view).__struct_fields__
+    again = set(event.data.get("refetch", ()))
+    if event.version != view.version + 1 or again & {"*", *fields}:
+        return None
+    known: dict[str, Any] = msgspec.to_builtins(view)
+    changes = {name: value for name, value in event.data.get("changes", {}).items() if name in fields}
+    return msgspec.convert({**known, **changes, "version": event.version}, type(view))
 
 
 class Gap(Exception):
@@ -57,18 +66,16 @@ class Replica:
         self._epoch, self._seq = _position(snapshot.as_of)
         self._bookings = {booking.id: booking for booking in snapshot.bookings}
         self._closed: OrderedDict[BookingId, BookingView] = OrderedDict()
-        self._threads: dict[ConversationId, Thread] = {}
-        self._names: dict[UserId, str] = {me.id: me.name}
+        self._threads = {thread.id: thread for thread in snapshot.conversations}
         #: What cannot be told from events: ask these, and ``put`` the answers.
         self.to_fetch: set[Query] = set()
         self._truncated = snapshot.truncated
-        for view in snapshot.conversations:
-            self._learn(view)
-            self._keep(view, self._seq)
+        #: Threads whose view no event could complete, and the position of the last such event.
+        self._outdated: dict[ConversationId, int] = {}
 
     @property
     def as_of(self) -> str:
-        """Up to where it has heard; the place to resume from."""
+        """The position of the last event taken; the place to resume from."""
         return f"{self._epoch}:{self._seq}"
 
     @property
@@ -79,7 +86,7 @@ class Replica:
     @property
     def conversations(self) -> dict[ConversationId, ConversationView]:
         """The reader's threads in their role."""
-        return {thread_id: thread.view for thread_id, thread in self._threads.items()}
+        return dict(self._threads)
 
     def apply(self, event: Event) -> None:
         """Take the next event; one that was taken before, or is not kept, changes nothing. Raises: Gap."""
@@ -88,27 +95,27 @@ class Replica:
         if event.seq != self._seq + 1:
             raise Gap(f"{event.seq} behind {self._seq}")
         self._seq = event.seq
-        kind, _, id_ = event.entity.partition("/")
+        kind, _, text = event.entity.partition("/")
         if kind == Kind.BOOKING:
-            self._booking(BookingId(UUID(id_)), event)
+            self._booking(BookingId(UUID(text)), event)
         elif kind == Kind.CONVERSATION:
-            self._conversation(ConversationId(UUID(id_)), event)
+            self._conversation(ConversationId(UUID(text)), event)
 
     def put(self, fetched: BookingDetail | ConversationDetail) -> None:
         """Take the answer to one of ``to_fetch``; what happened up to its moment is in it."""
         if isinstance(fetched, BookingDetail):
-            self.to_fetch.discard(GetBooking(booking_id=fetched.id))
             booking = _without_details(fetched, BookingView)
             known = self._known(fetched.id)
-            if self._sees(booking) and (known is None or known.version <= booking.version):
-                self._show(booking)
+            if known is None or known.version <= booking.version:
+                self.to_fetch.discard(GetBooking(booking_id=fetched.id))
+                if self._sees(booking):
+                    self._show(booking)
             return
-        thread, as_of = self._threads.get(fetched.id), _position(fetched.as_of)[1]
-        if thread is None or thread.as_of <= as_of:  # else it was overtaken: the question stands
+        thread = self._threads.get(fetched.id)
+        overtaken = _position(fetched.as_of)[1] < self._outdated.get(fetched.id, 0)
+        if not overtaken and (thread is None or thread.version <= fetched.version):
             self.to_fetch.discard(GetConversation(conversation_id=fetched.id))
-            view = _without_details(fetched, ConversationView)
-            self._learn(view)
-            self._keep(view, as_of)
+            self._threads[fetched.id] = _without_details(fetched, ConversationView)
 
     def lost(self, query: Query) -> None:
         """One of ``to_fetch`` was not found: the reader may not see it any more."""
@@ -121,26 +128,29 @@ class Replica:
     # Bookings
 
     def _booking(self, booking_id: BookingId, event: Event) -> None:
-        if _is_redacted(event):
-            self._bookings.pop(booking_id, None)
-            return
-        happened, _ = _read(event)
         known = self._known(booking_id)
-        assert event.version is not None
-        if isinstance(happened, BookingCreated):
-            view = new_booking(booking_id, happened)
-            if self._sees(view):
-                self._show(view)
+        if event.data.get("redacted"):
+            self._bookings.pop(booking_id, None)
         elif known is None:
-            if self._truncated or isinstance(happened, BookingRevived | None):
-                self.to_fetch.add(GetBooking(booking_id=booking_id))
-            if booking_id in self._threads:
-                self.to_fetch.add(GetConversation(conversation_id=ConversationId(booking_id)))
-        elif event.version > known.version:
-            if happened is None:
+            self._unknown(booking_id, event)
+        elif event.version is not None and event.version > known.version:
+            view = merged(known, event)
+            if view is None:
                 self.to_fetch.add(GetBooking(booking_id=booking_id))
             else:
-                self._show(booking_after(known, happened, event.version))
+                self._show(view)
+
+    def _unknown(self, booking_id: BookingId, event: Event) -> None:
+        """A booking that is not held: shown if the event says all of it, asked for if it may belong to what is open."""
+        changes = event.data.get("changes", {})
+        if set(BookingView.__struct_fields__) <= changes.keys():
+            view = msgspec.convert(changes, BookingView)
+            if self._sees(view):
+                self._show(view)
+        elif self._truncated or changes.get("phase") in _OPEN:
+            self.to_fetch.add(GetBooking(booking_id=booking_id))
+        if booking_id in self._threads:
+            self.to_fetch.add(GetConversation(conversation_id=ConversationId(booking_id)))
 
     def _known(self, booking_id: BookingId) -> BookingView | None:
         return self._bookings.get(booking_id) or self._closed.get(booking_id)
@@ -165,89 +175,34 @@ class Replica:
             while len(self._closed) > CLOSED_MAX:
                 self._closed.popitem(last=False)
         thread = self._threads.get(ConversationId(view.id))
-        if thread is not None and thread.as_of < self._seq:
-            thread.job_now(_job(view))
+        if thread is not None:
+            self._threads[thread.id] = replace(thread, job_context=_job(view))
 
     # Conversations
 
     def _conversation(self, conversation_id: ConversationId, event: Event) -> None:
-        if _is_redacted(event):
-            self._threads.pop(conversation_id, None)
-            return
-        happened, content = _read(event)
         thread = self._threads.get(conversation_id)
-        if isinstance(happened, ConversationOpened):
-            self._opened(conversation_id, happened)
+        if event.data.get("redacted"):
+            self._threads.pop(conversation_id, None)
         elif thread is None:
-            joins = isinstance(happened, ConversationMembersChanged) and self._is_in(happened)
-            if joins or self._truncated:
-                self.to_fetch.add(GetConversation(conversation_id=conversation_id))
-        elif thread.as_of < self._seq:
-            if happened is None:
-                thread.outdated = True
+            if event.data.get("refetch") or self._truncated:
+                self._ask_again(conversation_id)
+        elif event.version is not None and event.version > thread.version:
+            view = merged(thread, event)
+            view = None if view is None else after_message(view, self._me.id, event)
+            if view is None:
+                self._ask_again(conversation_id)
             else:
-                thread.take(happened, content, msgspec.convert(event.at, datetime), self._names, self._seq)
-            self._check(conversation_id, thread)
+                self._threads[conversation_id] = view
 
-    def _opened(self, conversation_id: ConversationId, event: ConversationOpened) -> None:
-        mine = [one.role for one in event.members if one.user_id == self._me.id]
-        if conversation_id in self._threads or not mine or mine[0] not in roles_seen(self._principal):
-            return
-        booking_id = event.booking_id
-        booking = booking_id and self._known(booking_id)
-        job = _job(booking) if booking else None
-        self._keep(new_thread(conversation_id, event, role=mine[0], job=job, names=self._names), self._seq)
-        if booking_id is not None and booking is None:
-            self.to_fetch.add(GetConversation(conversation_id=conversation_id))
-
-    def _is_in(self, event: ConversationMembersChanged) -> bool:
-        seen = roles_seen(self._principal)
-        return any(one.user_id == self._me.id and one.role in seen for one in event.joined)
-
-    def _learn(self, view: ConversationView) -> None:
-        """Remember how people are called; somebody whose account is gone has no name."""
-        self._names.update({member.user_id: member.name for member in view.members})
-
-    def _keep(self, view: ConversationView, as_of: int) -> None:
-        thread = self._threads[view.id] = Thread(view, self._me.id, as_of)
-        self._check(view.id, thread)
-
-    def _check(self, conversation_id: ConversationId, thread: Thread) -> None:
-        """Let go of a thread that the reader has lost, and ask for what is missing in one that they have."""
-        view = thread.view
-        still_in = any(member.user_id == self._me.id for member in view.members)
-        if not still_in or view.role not in roles_seen(self._principal):
-            del self._threads[conversation_id]
-        elif thread.outdated or any(member.user_id not in self._names for member in view.members):
-            self.to_fetch.add(GetConversation(conversation_id=conversation_id))
-
-    @property
-    def _principal(self) -> Principal:
-        me = self._me
-        return Principal(
-            user_id=me.id, role=me.role, roles=frozenset(me.roles), business_id=me.business_id, manager=me.manager
-        )
+    def _ask_again(self, conversation_id: ConversationId) -> None:
+        self._outdated[conversation_id] = self._seq
+        self.to_fetch.add(GetConversation(conversation_id=conversation_id))
 
 
 def _position(as_of: str) -> tuple[str, int]:
     epoch, _, seq = as_of.rpartition(":")
     return epoch, int(seq)
-
-
-def _is_redacted(event: Event) -> bool:
-    """Whether the reader may not see what it is about any more."""
-    return event.data.get("redacted") is True
-
-
-def _read(event: Event) -> tuple[Happened | None, MessageRow | None]:
-    """The event as it is declared, and its free text; None for one of a newer server."""
-    declared = EVENTS.get(event.type)
-    if declared is None:
-        return None, None
-    fields = dict(event.data)
-    content = fields.pop("content", None)
-    row = None if content is None else msgspec.convert(content, MessageRow)
-    return msgspec.convert(fields, declared), row
 
 
 def _job(booking: BookingView) -> JobContext:

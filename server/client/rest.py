@@ -1,4 +1,4 @@
-"""The REST side of the client: every command, query and procedure of the catalogue by its first route."""
+"""The REST client: each command, query and procedure by its first route."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ RENEW_BEFORE_S = 30.0
 
 @dataclass(slots=True)
 class SignedIn:
-    """Somebody's tokens, and until when the access token holds (on the monotonic clock)."""
+    """A user's tokens, and until when the access token is valid (on the monotonic clock)."""
 
     tokens: Tokens
     until_s: float
@@ -39,7 +39,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the declared reply, the entity's version, whether it is the stored answer to a retry."""
+    """The declared reply, the entity's version, and whether it is the stored answer to a retry."""
 
     reply: Any
     version: int | None = None
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass
 class Rest:
-    """One person at one server.
+    """One user at one server.
 
     Every call raises the protocol's own errors: ``SlotTaken``, ``Invalid``, ``Unavailable`` …
     """
@@ -57,7 +57,7 @@ class Rest:
     url: str
     signed_in: SignedIn | None = None
     _http: aiohttp.ClientSession | None = field(default=None, repr=False)
-    #: A refresh token is good for one time: whoever finds it in use waits for the new one.
+    #: A refresh token is valid once: one caller uses it, the others wait for the new one.
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,25 +70,25 @@ class Rest:
         await self.close()
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         if self._http is not None:
             await self._http.close()
             self._http = None
 
     async def sign_up(self, email: str, password: str, name: str) -> Tokens:
-        """Make an account and use it from now on."""
+        """Create an account and sign in."""
         return await self._sign(Register(email=email, password=password, name=name))
 
     async def sign_in(self, email: str, password: str) -> Tokens:
-        """Sign in, and act as that person from now on."""
+        """Sign in as a user."""
         return await self._sign(SignIn(email=email, password=password))
 
     async def act_as(self, role: Role, business_id: BusinessId | None = None) -> Tokens:
-        """Act in another of one's roles from now on."""
+        """Switch to another of the user's roles."""
         return await self._sign(ActAs(role=role, business_id=business_id))
 
     async def token(self) -> str:
-        """An access token that still holds for a while; renewed if need be. Raises: Unauthenticated."""
+        """Return an access token, renewed if it expires soon. Raises: Unauthenticated."""
         assert self.signed_in is not None, "sign in first"
         if self.signed_in.until_s - monotonic() < RENEW_BEFORE_S:
             async with self._renewing:
@@ -99,12 +99,12 @@ class Rest:
         return self.signed_in.tokens.access_token
 
     def distrust(self, access_token: str) -> None:
-        """The server does not take this token any more, as after a change of rights: the next one is a new one."""
+        """The server refuses this token, for example after a change of rights: renew it before the next use."""
         if self.signed_in is not None and self.signed_in.tokens.access_token == access_token:
             self.signed_in.until_s = monotonic()
 
     async def call(self, what: Struct, *, key: str | None = None, if_version: int | None = None) -> Answer:
-        """Send a command, ask a query or run a procedure.
+        """Send a command, run a query or run a procedure.
 
         Args:
             key: the command's id; the same key with the same command has its effect once.
@@ -115,19 +115,19 @@ class Rest:
             headers["Idempotency-Key"] = key or str(uuid4())
         if if_version is not None:
             headers["If-Match"] = f'"{if_version}"'
-        asked = _asked(declared, what)
+        request = _make_request(declared, what)
         if not declared.by or self.signed_in is None:
-            return await self._exchange(asked, headers)
-        return await self._signed(asked, headers)
+            return await self._exchange(request, headers)
+        return await self._signed(request, headers)
 
     async def send(self, command: Command, *, id: str, if_version: int | None = None) -> Answer:
-        """Send a command by its name, as over a socket."""
+        """Send a command by its name, as over a WebSocket."""
         declared = BY_TYPE[type(command)]
         envelope = {"id": id, "name": declared.name, "data": command, "if_version": if_version}
-        return await self._signed(_Asked("POST", "/v1/commands", envelope, declared.reply), {})
+        return await self._signed(_Request("POST", "/v1/commands", envelope, declared.reply), {})
 
     async def listen(self, token: str, since: str | None) -> aiohttp.ClientResponse:
-        """Open the stream of one's events behind a position, for the caller to close."""
+        """Open the event stream after a position; the caller closes it."""
         headers = {"Authorization": f"Bearer {token}", "Accept": STREAM_TYPE}
         if since is not None:
             headers["Last-Event-ID"] = since
@@ -151,47 +151,49 @@ class Rest:
         self.signed_in = SignedIn.of(tokens)
         return tokens
 
-    async def _signed(self, asked: "_Asked", headers: dict[str, str]) -> Answer:
-        """Ask as whoever is signed in, once more with a new token if the server finds this one expired."""
+    async def _signed(self, request: "_Request", headers: dict[str, str]) -> Answer:
+        """Send a request with the token, and once more with a new one if the server finds it expired."""
         token = await self.token()
         try:
-            return await self._exchange(asked, headers, token)
+            return await self._exchange(request, headers, token)
         except Unauthenticated as error:
             if error.fields.get("reason") != "expired":
                 raise
         self.distrust(token)
-        return await self._exchange(asked, headers, await self.token())
+        return await self._exchange(request, headers, await self.token())
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
         return self._http
 
-    async def _exchange(self, asked: "_Asked", headers: dict[str, str], token: str | None = None) -> Answer:
+    async def _exchange(self, request: "_Request", headers: dict[str, str], token: str | None = None) -> Answer:
         if token is not None:
             headers = {**headers, "Authorization": f"Bearer {token}"}
-        if asked.method == "GET":
-            how: dict[str, Any] = {"params": {name: _text(value) for name, value in asked.fields.items()}}
+        if request.method == "GET":
+            how: dict[str, Any] = {"params": {name: _text(value) for name, value in request.fields.items()}}
         else:
-            how = {"data": msgspec.json.encode(asked.fields)}
+            how = {"data": msgspec.json.encode(request.fields)}
             headers = {**headers, "Content-Type": JSON_TYPE}
         try:
-            async with self._session().request(asked.method, self.url + asked.path, headers=headers, **how) as answer:
-                raw = await answer.read()
-        except (aiohttp.ClientError, TimeoutError) as error:  # also an answer that breaks off
+            async with self._session().request(
+                request.method, self.url + request.path, headers=headers, **how
+            ) as response:
+                raw = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:  # also a response that breaks off
             raise _lost(error) from error
-        if answer.status >= HTTPStatus.BAD_REQUEST or answer.content_type != JSON_TYPE:
-            raise _error(raw, answer.status)
-        version = answer.headers.get("ETag")
+        if response.status >= HTTPStatus.BAD_REQUEST or response.content_type != JSON_TYPE:
+            raise _error(raw, response.status)
+        version = response.headers.get("ETag")
         return Answer(
-            msgspec.json.decode(raw, type=asked.reply),
+            msgspec.json.decode(raw, type=request.reply),
             version=int(version.strip('"')) if version else None,
-            replayed=answer.headers.get("Idempotency-Replayed") == "true",
+            replayed=response.headers.get("Idempotency-Replayed") == "true",
         )
 
 
-class _Asked(NamedTuple):
-    """One request; its fields stand in the query string with GET, else in the body."""
+class _Request(NamedTuple):
+    """One request; its fields are in the query string with GET, else in the body."""
 
     method: str
     path: str
@@ -199,8 +201,8 @@ class _Asked(NamedTuple):
     reply: type[Struct]
 
 
-def _asked(declared: Declaration, what: Struct) -> _Asked:
-    """The request by the first route, with the parameters of its path in place."""
+def _make_request(declared: Declaration, what: Struct) -> _Request:
+    """Make the request of the first route, with the parameters of its path."""
     route = declared.routes[0]
     fields: dict[str, Any] = msgspec.to_builtins(what)
     path = route.path
@@ -208,7 +210,7 @@ def _asked(declared: Declaration, what: Struct) -> _Asked:
         path = path.replace(f"{{{name}}}", str(fields.pop(name)))
     if isinstance(what, Query):
         fields = {name: value for name, value in fields.items() if value is not None}
-    return _Asked(route.method, path, fields, declared.reply)
+    return _Request(route.method, path, fields, declared.reply)
 
 
 def _text(value: Any) -> str:
@@ -216,7 +218,7 @@ def _text(value: Any) -> str:
 
 
 def was_lost(error: GuildwireError) -> bool:
-    """Whether there was no answer at all, so that nobody knows what came of it."""
+    """Whether there was no response, so that the outcome is unknown."""
     return isinstance(error.__cause__, aiohttp.ClientError | TimeoutError)
 
 
@@ -225,7 +227,7 @@ def _lost(error: Exception) -> Unavailable:
 
 
 def _error(raw: bytes, status: int) -> GuildwireError:
-    """The protocol's error that a problem document stands for; what is none comes from something on the way."""
+    """The protocol's error of a problem document; any other body comes from a proxy, and is Unavailable."""
     try:
         problem = msgspec.json.decode(raw, type=dict[str, Any])
     except msgspec.DecodeError:

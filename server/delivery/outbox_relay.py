@@ -7,10 +7,9 @@ from contextlib import suppress
 import structlog
 
 from actors.runtime.call import Published
-from actors.runtime.cancellation import end
-from protocol.notification.types import DRIVEN_BY
 from storage.database import UNWRITABLE
 from storage.outbox import TAKE_MAX
+from storage.supervision import Supervised
 
 #: How often the outbox is polled without a wake-up, for entries that a crash left behind.
 POLL_EVERY_S = 30.0
@@ -32,23 +31,22 @@ class OutboxRelay:
         self._fan_out = fan_out
         self._route = route
         self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.task = Supervised("outbox relay", self._run)
 
     def start(self) -> None:
         """Start, beginning with entries from before."""
         self._woken.set()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="outbox relay")
+        self.task.start()
 
     async def stop(self) -> None:
         """Stop; remaining entries stay in the outbox."""
-        if self._task is not None:
-            await end(self._task)
+        await self.task.stop()
 
     def on_event(self, published: Published) -> None:
         """Wake the relay if a committed event has a notification type."""
         event = published.emitted.event
-        notification_type = DRIVEN_BY.get(type(event))
-        if notification_type is not None and (notification_type.when is None or notification_type.when(event)):
+        tell = event.tell
+        if tell is not None and (tell.when is None or tell.when(event)):
             self._woken.set()
 
     async def _run(self) -> None:

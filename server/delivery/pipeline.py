@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
 from protocol.delivery.channels import Channel
 from protocol.device.commands import ForgetDevice
 from protocol.device.terms import ForgetReason
@@ -42,6 +41,7 @@ from storage.deliveries import Leased, reclaim
 from storage.outbox import fan_out
 from storage.queries.device import load_addresses
 from storage.short_messages import record_opt_out
+from storage.supervision import Supervised
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +97,11 @@ class DeliveryPipeline:
         self.router = DeliveryRouter(node.pool, frozenset(self.workers), node.clock.now, node.runtime.new_id, self.wake)
         self.outbox_relay = OutboxRelay(partial(fan_out, node.pool), self.router.route_all)
 
+    @property
+    def tasks(self) -> list[Supervised]:
+        """The loops of the workers and the outbox relay."""
+        return [self.outbox_relay.task, *[worker.task for worker in self.workers.values()]]
+
     def start(self) -> None:
         """Start all, beginning with what was left from before."""
         for worker in self.workers.values():
@@ -135,6 +140,7 @@ async def open_delivery(config: Config, node: Node, links: Links) -> AsyncIterat
     pipeline = DeliveryPipeline(node, adapters_of(config, node), config.deliveries, emails)
     node.listeners.append(pipeline.outbox_relay.on_event)
     node.time_moved.append(pipeline.time_moved)
+    node.tasks += pipeline.tasks
     pipeline.start()
     often_s = min(RECLAIM_EVERY_S, config.deliveries.lease_s / 4)
     node.agenda.every("reclaim deliveries", often_s, pipeline.reclaim)
@@ -217,7 +223,7 @@ async def _forget_device(node: Node, one: Leased) -> None:
         return
     forget = ForgetDevice(user_id=one.user_id, device_id=one.device_id, reason=ForgetReason.GONE)
     to = Ref(Kind.USER, one.user_id)
-    outcome = await node.runtime.execute(Call(forget, to, SYSTEM_PRINCIPAL, f"gone/{one.id}", lambda outcome: None))
+    outcome = await node.runtime.call(forget, to, key=f"gone/{one.id}")
     if outcome.error is not None:
         log.warning("push.not_forgotten", action="at_the_next_message", error=outcome.error.code)
 

@@ -9,8 +9,8 @@ import structlog
 from actors.rules.routing import Routed, RoutingContext, digest_delivery, route
 from protocol.delivery.channels import Channel
 from protocol.delivery.terms import RoutableNotification
+from protocol.notification.registry import BY_NAME
 from protocol.notification.terms import Reader
-from protocol.notification.types import BY_NAME
 from storage.database import Pool
 from storage.deliveries import ROUTE_MAX, routing_round
 from storage.queries.recipient import load_readers
@@ -68,7 +68,7 @@ def _route(item: RoutableNotification, reader: Reader, context: RoutingContext) 
     if notification_type is None:
         return Routed([])
     try:
-        return route(notification_type.for_event(item.event), item, reader, context)
+        return route(notification_type.of(item.event), item, reader, context)
     except Exception as error:
         log.exception("router.crashed", action="in_the_list_only", type=item.type, error=repr(error))
         return Routed([])

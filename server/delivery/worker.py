@@ -21,7 +21,6 @@ from typing import Generic, TypeVar
 import structlog
 from msgspec import Struct
 
-from actors.runtime.cancellation import end
 from protocol.delivery.terms import ATTEMPTS_MAX, DeliveryState
 from protocol.ids import DeliveryId
 from server.delivery.adapters import Adapter, Gone, Message, Outcome, Refused, Sent, Suppressed, TryLater
@@ -29,6 +28,7 @@ from server.edge.breaker import Breaker, BreakerState, Pace
 from server.edge.rates import Rate
 from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, Settlement, lease, next_due, settle
+from storage.supervision import Supervised, end
 
 log = structlog.get_logger(__name__)
 
@@ -128,19 +128,18 @@ class DeliveryWorker(Generic[M]):
         self._timeouts: set[asyncio.Timeout] = set()
         self._stopping = False
         self._cancelled = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.task = Supervised(f"delivery worker {self.channel}", self._run)
 
     def start(self) -> None:
         """Start leasing."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"delivery worker {self.channel}")
+        self.task.start()
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Stop leasing, let batches finish within the grace period, then cancel them; outcomes are stored."""
         self._stopping = True
         self._woken.set()
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=ROUND_MAX_S)
-            await end(self._task)
+        await self.task.wait(ROUND_MAX_S)
+        await self.task.stop()
         if self._sending:
             await asyncio.wait(self._sending, timeout=grace_s)
         self._cancelled.set()

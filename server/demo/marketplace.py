@@ -7,11 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
-from uuid import uuid4
 
 from msgspec.structs import replace
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from actors.runtime.call import SYSTEM_PRINCIPAL
 from actors.runtime.turns import Runtime
 from protocol.business.commands import AddMember
 from protocol.ids import BusinessId, Ref, UserId
@@ -169,7 +168,7 @@ class _Making:
         runtime, declared = self.node.runtime, BY_TYPE[type(command)]
         assert declared.actor is not None, f"{declared.name} is no command"
         to = Ref(declared.actor, declared.addressee(command, principal) or runtime.new_id())
-        outcome = await runtime.execute(Call(command, to, principal, str(uuid4()), lambda outcome: None))
+        outcome = await runtime.call(command, to, principal)
         if outcome.error is not None:
             raise outcome.error
         return outcome.to

@@ -270,7 +270,7 @@ def _definition(info: FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
 
 
 def _unwired(value: Any) -> Any:
-    """Turn a seed's own shape into the declared struct, which may refuse it as well. Raises: Invalid."""
+    """Turn an app's own shape into the declared struct, which may refuse it as well. Raises: Invalid."""
     if not isinstance(value, Wire):
         return value
     try:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Protocol
 from uuid import UUID
 
 import structlog
 from aiohttp.web import BaseRequest, StreamResponse
 
-from actors.runtime.call import Call, Outcome
+from actors.runtime.call import Caller
 from protocol.booking.commands import CancelBooking, ConfirmRelease
 from protocol.booking.terms import BookingStatus, EscrowStatus
 from protocol.delivery.terms import DIGEST
@@ -40,20 +39,12 @@ from storage.queries.recipient import load_readers
 #: The form of a page or a mail program; its content is ignored.
 FORM_BYTES_MAX = 4_096
 
-#: The Retry-After header of a 503.
-RETRY_AFTER_S = 5
+#: The Retry-After header of a page that asks the reader to try again.
+PAGE_RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)
 
 ShowPage = Callable[[Link, Language], Awaitable[Page]]
-
-
-class Executor(Protocol):
-    """The part of the runtime that links use."""
-
-    def new_id(self) -> UUID: ...
-
-    async def execute(self, call: Call) -> Outcome: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +87,7 @@ class LinkPages:
     def __init__(
         self,
         links: Links,
-        runtime: Executor,
+        runtime: Caller,
         pool: Pool,
         limiters: Limiters,
         *,
@@ -146,7 +137,7 @@ class LinkPages:
         except (Fault, *OUTAGES) as error:
             log.warning("links.postponed", action="ask_to_retry", error=repr(error))
             page = _plain(HTTPStatus.SERVICE_UNAVAILABLE, "busy", lang)
-            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            headers = {"Retry-After": str(PAGE_RETRY_AFTER_S)}
         return render(page, lang, self._brand, headers)
 
     async def _language(self, link: Link, requested: Language) -> Language:
@@ -157,7 +148,7 @@ class LinkPages:
     async def _execute(self, command: Command, to: Ref, link: Link, key: str) -> bool:
         """Send the command as the e-mail's recipient; returns whether it was accepted. Raises: Fault."""
         customer = Principal(user_id=link.user_id, role=Role.CUSTOMER, roles=frozenset({Role.CUSTOMER}))
-        outcome = await self._runtime.execute(Call(command, to, customer, key, _ignore))
+        outcome = await self._runtime.call(command, to, customer, key=key)
         if isinstance(outcome.error, Fault):
             raise outcome.error
         return outcome.error is None
@@ -243,7 +234,3 @@ def _booking_page(status: int, name: str, booking: BookingEmailView, lang: Langu
 
 def _plain(status: int, name: str, lang: Language) -> Page:
     return Page(status=status, title=lang.say(f"page.{name}.title"), lead=lang.say(f"page.{name}.lead"))
-
-
-def _ignore(outcome: Outcome) -> None:
-    """The caller awaits ``execute`` instead."""

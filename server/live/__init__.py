@@ -1,1 +1,1 @@
-"""Live connections: sessions, their connections, and the hub that knows them all."""
+"""Live connections: sessions, their connections, and the hub of all connections of this node."""

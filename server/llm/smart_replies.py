@@ -1,4 +1,4 @@
-"""Smart replies by a language model (seed 003 §2, SPEC §7): what it is told, and how long it may take."""
+"""Smart replies by a language model (rule T-7): what it is told, and how long it may take."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -14,7 +14,7 @@ from server.llm.prompts import load_prompt
 from server.llm.service import LanguageModel, Use, Wish
 from storage.queries.suggestions import Job, Talk
 
-#: With reading the thread and noting what was shown, within two seconds (SPEC §7).
+#: With reading the thread and noting what was shown, within two seconds (rule T-7).
 TIMEOUT_S = 1.8
 OUTPUT_TOKENS_MAX = 300
 #: More replies than that, or longer ones, and the model has not understood what it was asked for.

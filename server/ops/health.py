@@ -1,7 +1,7 @@
 """``/health``: the process lives. ``/ready``: it can do its work. For load balancers and operators."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 import msgspec
@@ -18,12 +18,16 @@ class Health:
 
     Args:
         draining: whether it is about to stop.
+        dead: names of the loops that died and do not work yet again.
     """
 
-    def __init__(self, pool: Pool, version: str, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, pool: Pool, version: str, draining: Callable[[], bool], dead: Callable[[], Sequence[str]]
+    ) -> None:
         self._pool = pool
         self._version = version
         self._draining = draining
+        self._dead = dead
         self._began = monotonic()
 
     async def health(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -32,8 +36,13 @@ class Health:
 
     async def ready(self, request: web.BaseRequest) -> web.StreamResponse:
         """200 while commands can be decided, 503 with the reason while not."""
-        checks = {"database": await self._database(), "draining": "yes" if self._draining() else "no"}
-        fine = checks["database"] == "ok" and not self._draining()
+        dead = self._dead()
+        checks = {
+            "database": await self._database(),
+            "draining": "yes" if self._draining() else "no",
+            "tasks": f"dead: {', '.join(dead)}" if dead else "ok",
+        }
+        fine = checks["database"] == "ok" and not self._draining() and not dead
         return _json({"status": "ready" if fine else "not_ready", "checks": checks}, status=200 if fine else 503)
 
     async def _database(self) -> str:

@@ -14,17 +14,17 @@ from typing import Protocol
 
 import structlog
 
-from actors.runtime.cancellation import end
 from server.ops.job_metrics import JobMetrics
 from storage.database import OUTAGES, DatabaseUnreachable, Pool
 from storage.jobs import Claim, claim, load_records, mark_done, mark_failed, mark_started, register
+from storage.supervision import end
 
 log = structlog.get_logger(__name__)
 
 #: How often every job is looked at: what was missed, failed or died with its node is made up then.
 CHECK_EVERY_S = 300.0
 #: A daily job that failed is run again after this.
-RETRY_AFTER_S = 1800.0
+FAILED_RETRY_S = 1800.0
 #: One run; more is cut, and counts as failed.
 RUN_MAX_S = 7200.0
 #: A run that was noted for so far ahead was so by a clock that has been set back since: it counts for nothing.
@@ -39,7 +39,7 @@ class Daily:
     """Once a day, at a time of day in UTC."""
 
     at: time
-    retry_s: float = RETRY_AFTER_S
+    retry_s: float = FAILED_RETRY_S
 
     def latest(self, now: datetime) -> datetime:
         """The last due time up to an instant."""

@@ -1,4 +1,4 @@
-"""The gateway's figures on /metrics."""
+"""The metrics of live connections."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ from server.ops.metrics import Metrics
 
 
 class FrameCounters(Collector):
-    """Frames by transport and direction, as the gateway has counted them."""
+    """Frames by transport and direction."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus sees."""
+        """The counters for Prometheus."""
         text = "Frames of clients (in) and for them (out); over plain HTTP clients send none"
         frames = CounterMetricFamily("guildwire_frames", text, labels=["transport", "direction"])
         for transport, traffic in self._hub.traffic.items():
@@ -26,15 +26,15 @@ class FrameCounters(Collector):
         yield frames
 
 
-def watch_gateway(metrics: Metrics, hub: Hub, limiters: Limiters) -> None:
-    """Show sockets, queues, how sessions began and ended, and who was refused because of a rate."""
+def watch_live(metrics: Metrics, hub: Hub, limiters: Limiters) -> None:
+    """Register the metrics of connections, unsent bytes, sessions, and refusals because of a rate."""
     sockets = "Open connections, by transport: WebSockets of json and msgpack, event streams (sse), polls that wait"
     metrics.count("sockets", sockets, lambda: {name: some.open for name, some in hub.traffic.items()}, "transport")
     metrics.registry.register(FrameCounters(hub))
-    metrics.gauge("users_online", "People with an open connection", lambda: hub.users)
+    metrics.gauge("users_online", "People with an open connection", lambda: hub.user_count)
     metrics.gauge("socket_queue_bytes", "Bytes that wait for all clients together", lambda: hub.queue_bytes)
     refused = "Connections that found no place, by whose bound was reached"
-    metrics.count("connections_refused", refused, lambda: hub.crowd.refused_total, "bound")
+    metrics.count("connections_refused", refused, lambda: hub.limiter.refused_total, "bound")
     rates = "Requests, commands and queries that came too often, by the limit that says so"
     metrics.count("rate_limited", rates, lambda: limiters.refused_total, "limit")
     opened, closed = "Sessions, by how they began: fresh, resumed, reset", "Connections, by why they ended"

@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, time, timedelta
 
+from actors.actor import ACTORS
 from server.app.config import Config, RetentionConfig
-from server.app.node import ACTORS, Node
+from server.app.node import Node
 from server.ops.jobs import Counts, Daily, Every, Job
 from server.ops.ledger_sealing import SEAL_EVERY_S, LedgerSealer
 from server.ops.nightly_verify import VERIFY_MAX_S, NightlyVerification

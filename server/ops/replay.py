@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from actors.actor import ACTORS
 from actors.runtime.replay import Replay
 from protocol.ids import SYSTEM, Kind, Ref, UserId
 from protocol.instants import InstantError, parse_instant
 from protocol.payment.terms import GATEWAY
 from server.app.config import Config
-from server.app.node import ACTORS
 from server.ops.verify_command import reach_database
 from storage.database import Pool
 from storage.queries.replay import Kept, Told, load_kept, read_journal

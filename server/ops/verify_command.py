@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from actors.actor import ACTORS
 from server.app.config import Config
-from server.app.node import ACTORS, open_database
+from server.app.node import open_database
 from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
 from storage.chain import SealMark

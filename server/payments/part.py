@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
-from actors.runtime.call import Published
+from actors.runtime.call import Caller, Published
 from protocol.ids import BookingId, PaymentId
 from server.edge.handlers import PlainHandler
 from server.edge.secret_file import load_secret
@@ -17,9 +17,10 @@ from server.payments.refunds import Refunds
 from server.payments.sandbox.gateway import Sandbox
 from server.payments.sandbox.wire import WEBHOOK_PATH
 from server.payments.sandbox_adapter import SandboxGateway
-from server.payments.webhooks import Executor, PaymentWebhooks
+from server.payments.webhooks import PaymentWebhooks
 from storage.database import Pool
 from storage.queries.payment import find_payment, keep_unmatched_event, load_refunding
+from storage.supervision import Supervised
 
 _SECRET_FILE = "sandbox-webhook.secret"
 
@@ -31,7 +32,7 @@ class SandboxPayments:
         self,
         http: ClientSession,
         pool: Pool,
-        runtime: Executor,
+        runtime: Caller,
         *,
         now: Callable[[], datetime],
         webhook_secrets: tuple[str, ...],
@@ -56,6 +57,11 @@ class SandboxPayments:
         """What is served: the gateway's pages, and our own ear for it."""
         return {**self.sandbox.routes, ("POST", WEBHOOK_PATH): self._webhooks.handle}
 
+    @property
+    def tasks(self) -> list[Supervised]:
+        """The loop that asks for refunds."""
+        return [self._refunds.task]
+
     def on_event(self, published: Published) -> None:
         """Hear of each committed event."""
         self._refunds.on_event(published)
@@ -78,7 +84,7 @@ class SandboxPayments:
 @asynccontextmanager
 async def open_sandbox_payments(
     pool: Pool,
-    runtime: Executor,
+    runtime: Caller,
     *,
     now: Callable[[], datetime],
     keys_dir: Path,

@@ -11,6 +11,7 @@ from protocol.booking.events import PaymentUnplaced
 from protocol.ids import PaymentId
 from server.payments.gateway import GatewayDown, GatewayRefused, PaymentGateway
 from storage.queries.payment import PAGE, Payment
+from storage.supervision import Supervised
 
 #: How often a round asks for one refund, and how long it waits in between, doubled each time.
 ASKS_MAX = 4
@@ -58,7 +59,7 @@ class Refunds:
         self._wake = asyncio.Event()
         #: When each was asked for; only those that are not back yet.
         self._asked_at_s: dict[PaymentId, float] = {}
-        self._task: asyncio.Task[None] | None = None
+        self.task = Supervised("refunds", self._run)
 
     def on_event(self, published: Published) -> None:
         """Look at once when a payment has come that the booking has no place for."""
@@ -67,13 +68,11 @@ class Refunds:
 
     def start(self) -> None:
         """Begin with what was left undone before."""
-        self._task = asyncio.create_task(self._run(), name="refunds")
+        self.task.start()
 
     async def stop(self) -> None:
         """Ask for nothing any more; what is undone stays in the database."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self.task.stop()
 
     async def _run(self) -> None:
         while True:

@@ -5,14 +5,13 @@ The gateway hears 200 only once the command is durable; anything else makes it s
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import structlog
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from actors.runtime.call import Call, Outcome
+from actors.runtime.call import Caller
 from protocol.booking.commands import RecordPayment, RecordRefund
-from protocol.errors import Fault, Unavailable
+from protocol.errors import RETRY_AFTER_S, Fault, Unavailable
 from protocol.ids import BookingId, Kind, PaymentId, Ref
 from protocol.payment.terms import GATEWAY, GatewayEvent, PaymentCaptured, PaymentSentBack
 from protocol.roles import Principal, Role
@@ -21,18 +20,10 @@ from server.payments.gateway import PaymentGateway
 from storage.queries.payment import UnmatchedEvent
 
 WEBHOOK_BYTES_MAX = 64 * 1024
-#: When a gateway is told to come again.
-RETRY_AFTER_S = 1.0
 
 GATEWAY_PRINCIPAL = Principal(user_id=GATEWAY, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
 
 log = structlog.get_logger(__name__)
-
-
-class Executor(Protocol):
-    """The part of the runtime that webhooks need."""
-
-    async def execute(self, call: Call) -> Outcome: ...
 
 
 class PaymentWebhooks:
@@ -46,7 +37,7 @@ class PaymentWebhooks:
     def __init__(
         self,
         gateway: PaymentGateway,
-        runtime: Executor,
+        runtime: Caller,
         find_booking: Callable[[PaymentId], Awaitable[BookingId | None]],
         keep: Callable[[UnmatchedEvent], Awaitable[None]],
     ) -> None:
@@ -83,9 +74,7 @@ class PaymentWebhooks:
             return "unknown_payment"
         key = f"{self._gateway.name}:{event.id}"
         to = Ref(Kind.BOOKING, booking_id)
-        outcome = await self._runtime.execute(
-            Call(_command(booking_id, event.what), to, GATEWAY_PRINCIPAL, key, _nobody)
-        )
+        outcome = await self._runtime.call(_command(booking_id, event.what), to, GATEWAY_PRINCIPAL, key=key)
         error = outcome.error
         if isinstance(error, Fault):
             raise error if error.status >= 500 else Unavailable(retry_after_s=RETRY_AFTER_S)
@@ -97,7 +86,3 @@ def _command(booking_id: BookingId, what: PaymentCaptured | PaymentSentBack) -> 
     return kind(
         booking_id=booking_id, payment_id=what.payment_id, amount_minor=what.amount_minor, currency=what.currency
     )
-
-
-def _nobody(outcome: Outcome) -> None:
-    """The request waits for the outcome itself."""

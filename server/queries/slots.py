@@ -1,4 +1,4 @@
-"""Free slots: when a service can be booked, with whom, at which price, and why not (SPEC §6).
+"""Free slots: when a service can be booked, with whom, at which price, and why not (rules F-1, F-2).
 
 The same rules that decide a booking answer here, on the same facts; only the claim on the slot is not made.
 """
@@ -11,7 +11,7 @@ from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import SLOTS_MAX, Diary, SlotTerms, free_slots, why_not
 from actors.rules.zones import first_instant
-from protocol.booking.facts import BookingFacts, StaffFacts
+from protocol.booking.facts import BookingAsk, BookingFacts, StaffFacts
 from protocol.errors import Invalid, NotFound
 from protocol.ids import UserId
 from protocol.instants import INSTANT_MAX, INSTANT_MIN, InstantError, parse_instant
@@ -20,7 +20,8 @@ from protocol.roles import Principal, Role
 from protocol.service.terms import EXPLAINED_DAYS_MAX, SLOT_RANGE_DAYS_DEFAULT, SLOT_RANGE_DAYS_MAX
 from protocol.service.views import Explanation, FindSlots, Slot, SlotsView, StaffSlots
 from storage.database import Pool
-from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
+from storage.queries.booking_facts import load_booking_facts
+from storage.registry import Sources
 
 #: The grid of starts, from each opening on.
 STEP = timedelta(minutes=15)
@@ -39,20 +40,20 @@ class SlotFinder:
         now: the domain's clock.
     """
 
-    def __init__(self, catalogue: Catalogue, now: Callable[[], datetime]) -> None:
-        self._catalogue = catalogue
+    def __init__(self, sources: Sources, now: Callable[[], datetime]) -> None:
+        self._sources = sources
         self._now = now
 
     async def __call__(self, pool: Pool, query: FindSlots, principal: Principal | None) -> SlotsView:
         """Raises: NotFound, Invalid."""
-        offer = (await self._catalogue.offers([query.service_id])).get(query.service_id)
+        offer = (await self._sources.offers.find([query.service_id])).get(query.service_id)
         if offer is None or not (offer.service.is_active and offer.business.is_active):
             raise NotFound(entity="service", id=str(query.service_id))
         now = self._now()
         range_ = _range(query, offer.business.zone, now)
         customer_id = principal.user_id if principal and principal.role is Role.CUSTOMER else None
         ask = BookingAsk(query.service_id, query.staff_id, customer_id, range_.from_at, range_.to_at, now)
-        (facts,) = await booking_facts(pool, self._catalogue, [ask])
+        (facts,) = await load_booking_facts(self._sources, [ask])
         if isinstance(facts, NotFound):
             raise facts
         if query.staff_id is not None and not facts.staff:

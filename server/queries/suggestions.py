@@ -1,4 +1,4 @@
-"""Suggested replies (seed 003 §2, SPEC §7): always five, from a thread's end and its job, in the reader's language."""
+"""Suggested replies (rule T-7): always five, from a thread's end and its job, in the reader's language."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -18,7 +18,8 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.web import BaseRequest, HTTPException, Response, StreamResponse
 
-from protocol.errors import Fault, GuildwireError, Internal, Malformed, NotFound, Unavailable
+from actors.runtime.call import Caller
+from protocol.errors import RETRY_AFTER_S, Fault, GuildwireError, Internal, Malformed, NotFound, Unavailable
 from protocol.ids import Kind
 from protocol.registry import BY_NAME, Declaration, Mode, Procedure, Query
 from protocol.roles import Principal
@@ -35,7 +36,6 @@ from server.rest.asyncapi import build_asyncapi
 from server.rest.endpoints import (
     Commands,
     Endpoint,
-    Executor,
     Refused,
     is_internal,
     plain_endpoint,
@@ -49,8 +49,6 @@ from server.words.languages import language_of
 
 #: A document changes with the server's version only, but a client had better ask.
 DOCUMENT_HEADERS = {**JSON_HEADERS, "Cache-Control": "no-cache"}
-#: What a client may wait before it tries again while the database is away.
-RETRY_AFTER_S = 1.0
 #: What follows these in a path is a capability.
 SECRET_PATHS = ("/links/", "/unsubscribe/")
 
@@ -80,7 +78,7 @@ class HttpApp:
     def __init__(
         self,
         *,
-        runtime: Executor,
+        runtime: Caller,
         queries: Mapping[type[Query], QueryHandler],
         procedures: Mapping[type[Procedure], ProcedureHandler],
         authenticate: Callable[[str], Principal],
@@ -230,7 +228,7 @@ class HttpApp:
     def _add_catalogue(
         self,
         gate: Gate,
-        runtime: Executor,
+        runtime: Caller,
         queries: Mapping[type[Query], QueryHandler],
         procedures: Mapping[type[Procedure], ProcedureHandler],
         pool: Any,

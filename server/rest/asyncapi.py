@@ -121,6 +121,13 @@ def _goes_over_the_socket(declaration: Declaration) -> bool:
     return declaration.mode is not Mode.PROCEDURE and not is_internal(declaration)
 
 
+_CHANGES = (
+    "The public fields of the entity's view that changed, as the view has them. Put them over what you hold if its "
+    "version is this one's predecessor; else fetch the entity again. The first event has the whole view."
+)
+_REFETCH = "Fields of the view that may look different now and that no event carries; `*`: all of them."
+
+
 class _Writer:
     """Writes channels and operations, and gathers the messages that they point to."""
 
@@ -217,10 +224,12 @@ class _Writer:
         return self._message(f"reply.{declaration.name}", f"The answer to {declaration.name}.", payload)
 
     def _event(self, event: type[Event]) -> str:
-        data: Json = self.schemas.ref(event)
+        beside: Json = {"changes": {"type": "object", "description": _CHANGES}}
         if event.content is not None:
-            row = {"properties": {"content": self.schemas.ref(event.content)}}
-            data = {"allOf": [data, row]}
+            beside["content"] = self.schemas.ref(event.content)
+        if event.refetch:
+            beside["refetch"] = {"const": list(event.refetch), "description": _REFETCH}
+        data: Json = {"allOf": [self.schemas.ref(event), {"properties": beside}]}
         redacted = {"type": "object", "properties": {"redacted": {"const": True}}, "required": ["redacted"]}
         payload = self._with_data(EventFrame, {"type": {"const": event.type}, "data": {"anyOf": [data, redacted]}})
         return self._message(f"event.{event.type}", _first_line(event), payload)

@@ -5,16 +5,14 @@ raised; ``server.rest.app`` renders them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from random import getrandbits
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 
 import msgspec
 from aiohttp.web import BaseRequest, Response, StreamResponse
 from msgspec import Raw, Struct
 from multidict import CIMultiDict
 
-from actors.runtime.call import Call, Outcome
+from actors.runtime.call import Caller, Outcome
 from protocol.ids import Kind, id_text
 from protocol.registry import BY_TYPE, Command, Declaration, Procedure, Query, Route
 from protocol.roles import INTERNAL, Principal
@@ -32,14 +30,6 @@ Endpoint = Callable[[BaseRequest, Params], Awaitable[StreamResponse]]
 
 
 _encoder = msgspec.json.Encoder()
-
-
-class Executor(Protocol):
-    """The part of the runtime that REST needs."""
-
-    def new_id(self) -> UUID: ...
-
-    async def execute(self, call: Call) -> Outcome: ...
 
 
 class Envelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,7 +52,7 @@ class Commands:
         locations: kind of actor → where to GET one, up to the id, like ``/bookings/``.
     """
 
-    def __init__(self, runtime: Executor, gate: Gate, locations: Mapping[Kind, str]) -> None:
+    def __init__(self, runtime: Caller, gate: Gate, locations: Mapping[Kind, str]) -> None:
         self._runtime = runtime
         self._gate = gate
         self._locations = locations
@@ -114,8 +104,7 @@ class Commands:
         self, declaration: Declaration, command: Command, principal: Principal, key: str | None, if_version: int | None
     ) -> StreamResponse:
         to = target_of(declaration, command, principal, self._runtime.new_id)
-        call = Call(command, to, principal, key or f"{getrandbits(128):032x}", _nobody, if_version)
-        outcome = await self._runtime.execute(call)
+        outcome = await self._runtime.call(command, to, principal, key=key, if_version=if_version)
         if outcome.error is not None:
             raise Refused(outcome)
         headers = CIMultiDict(JSON_HEADERS)
@@ -214,7 +203,3 @@ def _one(name: str, inside: Any, outside: Any) -> Any:
     if inside is not None and outside is not None and inside != outside:
         raise invalid({name: "mismatch"})
     return outside if inside is None else inside
-
-
-def _nobody(outcome: Outcome) -> None:
-    """The endpoint waits for the outcome itself."""

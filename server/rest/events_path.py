@@ -18,7 +18,7 @@ from protocol.listening import EventPage, PollAsked
 from server.edge import problems
 from server.edge.problems import NotAcceptable
 from server.live.connection.event_stream import MEDIA_TYPE
-from server.live.connection.events import JSON_TYPE, LAST_EVENT_ID, PATH
+from server.live.connection.events_endpoint import JSON_TYPE, LAST_EVENT_ID, PATH
 from server.rest.schemas import Schemas
 
 Json = dict[str, Any]

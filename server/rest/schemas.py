@@ -26,7 +26,8 @@ class Schemas:
         refs, self.components = msgspec.json.schema_components(known, ref_template=REF, schema_hook=lambda _: {})
         self._names = {kind: ref["$ref"].rpartition("/")[2] for kind, ref in zip(known, refs, strict=True)}
         for kind, name in self._names.items():
-            _describe(self.components[name], kind, field_notes(notes_from.get(kind, kind)))
+            source: type[Struct] = getattr(kind, "notes_from", kind)
+            _describe(self.components[name], kind, field_notes(notes_from.get(kind, source)))
 
     def ref(self, struct: type[Struct]) -> dict[str, Any]:
         """Point to a struct's component."""

@@ -11,7 +11,7 @@ from protocol.booking.terms import DeclineReason
 from protocol.code.terms import EMAIL_CHANGED, TEMPLATES
 from protocol.errors import ERRORS
 from protocol.events import EVENTS, Event
-from protocol.notification.types import NOTIFICATIONS
+from protocol.notification.registry import NOTIFICATIONS
 from server.words.languages import ENGLISH
 from server.words.texts import NounTexts
 

@@ -1,20 +1,20 @@
 """Reading bookings: one for its parties, lists for each role, the journal, and whether a late payment's time is free.
 
 A list and its ``as_of`` are one statement, so of one snapshot. Who the customer is and where to go is shown to the
-provider only while the job is on (SPEC §3).
+provider only while the job is on (rule B-24).
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
-from protocol.booking.commands import RecordPayment
-from protocol.booking.facts import LateSlot
+from protocol.booking.facts import LateSlot, LateSlotAsk
+from protocol.booking.rows import BookingRow
 from protocol.booking.terms import PHASES, BookingStatus, Phase
 from protocol.booking.views import (
     BookingDetail,
@@ -26,23 +26,28 @@ from protocol.booking.views import (
     ListBookings,
     ListJobs,
     Remark,
+    booking_view,
 )
 from protocol.errors import Forbidden, Invalid, NotFound
 from protocol.events import EVENTS, Event
-from protocol.ids import BookingId, UserId
-from protocol.instants import Instant, zone_info
-from protocol.money import major_number
-from protocol.registry import Command
+from protocol.ids import BookingId, Kind, UserId
+from protocol.instants import Instant
 from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
 from storage.queries.user import load_names
+from storage.registry import Sources, loads
+from storage.rights import visible
+
+visible(
+    Kind.BOOKING,
+    "JOIN bookings b ON b.id = w.id WHERE b.customer_id = w.user_id OR b.staff_id = w.user_id"
+    " OR EXISTS (SELECT FROM members m WHERE m.business_id = b.business_id AND m.user_id = w.user_id"
+    " AND m.manager AND m.active)",
+)
 
 #: Events of one booking that are told; its life has some twenty.
 TIMELINE_MAX = 500
-
-#: What a facts loader is asked: the command, who sends it, and when.
-Ask = tuple[Command, Principal, datetime]
 
 _S = BookingStatus
 #: In these the assigned staff member sees how to reach the customer.
@@ -59,25 +64,20 @@ def _quoted(statuses: Iterable[BookingStatus]) -> str:
 # Facts
 
 _LATE_SLOTS = """
-SELECT a.state ->> 'status' = 'EXPIRED' AND NOT EXISTS (
-           SELECT FROM slots s
-            WHERE s.staff_id = (a.state ->> 'staff_id')::uuid
-              AND s.during && tstzrange((a.state ->> 'busy_from')::timestamptz, (a.state ->> 'busy_until')::timestamptz)
-       ) AS free
-  FROM unnest($1::uuid[]) WITH ORDINALITY w(id, ord)
-  LEFT JOIN actors a ON a.kind = 'booking' AND a.id = w.id
+SELECT w.expired AND NOT EXISTS (
+           SELECT FROM slots s WHERE s.staff_id = w.staff_id AND s.during && tstzrange(w.busy_from, w.busy_until))
+       AS free
+  FROM unnest($1::bool[], $2::uuid[], $3::timestamptz[], $4::timestamptz[])
+       WITH ORDINALITY w(expired, staff_id, busy_from, busy_until, ord)
  ORDER BY w.ord
 """
 
 
-async def late_slots(pool: Pool, requests: Sequence[Ask]) -> list[LateSlot]:
-    """Say of each booking that is named whether it has expired and its time is still free."""
-    booking_ids = []
-    for command, _, _ in requests:
-        assert isinstance(command, RecordPayment)
-        booking_ids.append(command.booking_id)
-    rows = await pool.fetch(_LATE_SLOTS, booking_ids)
-    return [LateSlot(free=bool(row["free"])) for row in rows]
+@loads(LateSlot)
+async def load_late_slots(sources: Sources, asks: Sequence[LateSlotAsk]) -> list[LateSlot]:
+    """Say of each booking whether it has expired and its time is still free."""
+    rows = await sources.pool.fetch(_LATE_SLOTS, *map(list, zip(*asks, strict=True)))
+    return [LateSlot(free=row["free"]) for row in rows]
 
 
 # One booking
@@ -112,7 +112,7 @@ async def get_booking(pool: Pool, query: GetBooking, principal: Principal) -> Bo
         raise NotFound(entity="booking", id=str(query.booking_id))
     private = _may_contact(row, principal)
     return BookingDetail(
-        **_fields(row),
+        **asdict(_view(row)),
         notes=row["notes"] if private else None,
         customer_contact=_contact(row) if private else None,
         remarks=_remarks.decode(row["remarks"]),
@@ -147,45 +147,9 @@ def _contact(row: asyncpg.Record) -> CustomerContact | None:
     )
 
 
-def _fields(row: asyncpg.Record) -> dict[str, Any]:
-    """The fields of a BookingView."""
-    local = row["starts_at"].astimezone(zone_info(row["zone"]))
-    total_minor, currency = row["total_amount_minor"], row["currency"]
-    status = BookingStatus(row["status"])
-    return {
-        "id": row["id"],
-        "number": row["number"],
-        "status": status,
-        "phase": PHASES[status],
-        "customer_id": row["customer_id"],
-        "business_id": row["business_id"],
-        "provider_id": row["staff_id"],
-        "staff_id": row["staff_id"],
-        "service_id": row["service_id"],
-        "title": row["title"],
-        "start_at": row["starts_at"],
-        "end_at": row["ends_at"],
-        "scheduled_date": f"{local:%Y-%m-%d}",
-        "scheduled_time": f"{local:%H:%M}",
-        "zone": row["zone"],
-        "total_amount": major_number(total_minor, currency),
-        "total_amount_minor": total_minor,
-        "currency": currency,
-        "payment_method": row["payment_method"],
-        "payment_status": row["payment_status"],
-        "escrow_status": row["escrow_status"],
-        "approved": row["approved"],
-        "reason_code": row["reason_code"],
-        "actual_start_time": row["actual_start_at"],
-        "actual_end_time": row["actual_end_at"],
-        "duration_minutes": _minutes(row["actual_start_at"], row["actual_end_at"]),
-        "created_at": row["created_at"],
-        "version": row["version"],
-    }
-
-
-def _minutes(start_at: datetime | None, end_at: datetime | None) -> int | None:
-    return None if start_at is None or end_at is None else (end_at - start_at) // timedelta(minutes=1)
+def _view(row: asyncpg.Record) -> BookingView:
+    values = {name: row[name] for name in BookingRow.__struct_fields__}
+    return booking_view(BookingRow(**{**values, "status": BookingStatus(row["status"])}))
 
 
 # Lists. $1 is the reader, $2 the business that they act for.
@@ -223,7 +187,7 @@ async def _page(pool: Pool, query: ListBookings | ListJobs, principal: Principal
     found = await pool.fetch(sql, principal.user_id, acting_for, after_at, after_id, query.limit + 1)
     rows = [row for row in found if row["id"] is not None]
     shown, next_cursor = _cursor.page(rows, query.limit, lambda row: (row["starts_at"], row["id"]))
-    items = [BookingView(**_fields(row)) for row in shown]
+    items = [_view(row) for row in shown]
     return BookingPage(items=items, next_cursor=next_cursor, as_of=found[0]["as_of"])
 
 

@@ -1,13 +1,12 @@
 """Reading businesses: what everybody may see of them, and the rows that their own decisions are made on."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
 from protocol.booking.facts import RATING_PRIOR
-from protocol.business.facts import BusinessRecord, MemberRecord
+from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
 from protocol.business.rows import BusinessRow, MemberRow
 from protocol.business.views import (
     AvailabilityView,
@@ -19,11 +18,18 @@ from protocol.business.views import (
     StaffView,
 )
 from protocol.errors import Forbidden, NotFound, Unauthenticated
-from protocol.ids import BusinessId, Kind, UserId
+from protocol.ids import BusinessId, Kind
 from protocol.roles import Principal, Role
 from storage.database import Pool
-from storage.queries.booking_facts import decode_hours
+from storage.offers import decode_hours
 from storage.queries.page import AS_OF
+from storage.registry import Sources, loads
+from storage.rights import visible
+
+visible(
+    Kind.BUSINESS,
+    "WHERE EXISTS (SELECT FROM members m WHERE m.business_id = w.id AND m.user_id = w.user_id AND m.active)",
+)
 
 _business = msgspec.json.Decoder(BusinessRow)
 _members = msgspec.json.Decoder(tuple[MemberRow, ...])
@@ -133,16 +139,10 @@ async def get_availability(pool: Pool, query: GetAvailability, principal: Princi
 # What its own decisions are made on
 
 
-class MemberAsk(NamedTuple):
-    """Which user, seen from which business; None for a sender who acts for none."""
-
-    business_id: BusinessId | None
-    user_id: UserId
-
-
-async def load_business_records(pool: Pool, business_ids: Sequence[BusinessId]) -> list[BusinessRecord]:
+@loads(BusinessRecord)
+async def load_business_records(sources: Sources, business_ids: Sequence[BusinessId]) -> list[BusinessRecord]:
     """Read businesses' own rows, and their members', in the order asked for."""
-    rows = await pool.fetch(
+    rows = await sources.pool.fetch(
         "SELECT b.id, to_jsonb(b)::text AS business,"
         " (SELECT coalesce(jsonb_agg(m), '[]')::text FROM members m WHERE m.business_id = b.id AND m.active) AS members"
         " FROM businesses b WHERE b.id = ANY ($1)",
@@ -166,9 +166,10 @@ SELECT EXISTS (SELECT FROM users u WHERE u.user_id = w.user_id) AS user_exists, 
 """
 
 
-async def load_member_records(pool: Pool, asks: Sequence[MemberAsk]) -> list[MemberRecord]:
+@loads(MemberRecord)
+async def load_member_records(sources: Sources, asks: Sequence[MemberAsk]) -> list[MemberRecord]:
     """Read users as their businesses see them, in the order asked for."""
-    rows = await pool.fetch(_MEMBERS, [ask.business_id for ask in asks], [ask.user_id for ask in asks])
+    rows = await sources.pool.fetch(_MEMBERS, [ask.business_id for ask in asks], [ask.user_id for ask in asks])
     return [
         MemberRecord(
             user_exists=row["user_exists"],

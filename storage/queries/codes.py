@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from protocol.code.facts import ContactFacts
-from protocol.code.terms import Purpose
+from protocol.code.facts import ContactAsk, ContactFacts
 from protocol.confidential import Confidential
 from protocol.errors import NotFound, Rejected
 from protocol.ids import Kind, UserId
 from protocol.user.rows import Person
 from protocol.user.terms import email_key
 from storage.database import Pool
+from storage.registry import Sources, loads
 
 _FACTS = """
 SELECT p.user_id, p.email, p.name, p.phone_number, p.profile_image_url, p.language, t.target
@@ -37,11 +37,12 @@ class Contact(Confidential, Struct, frozen=True, kw_only=True):
     is_phone_verified: bool
 
 
-async def load_contact_facts(pool: Pool, asks: Sequence[tuple[UserId, Purpose]]) -> Sequence[ContactFacts | Rejected]:
+@loads(ContactFacts)
+async def load_contact_facts(sources: Sources, asks: Sequence[ContactAsk]) -> Sequence[ContactFacts | Rejected]:
     """Load the facts for each ask, in order; an unknown user is NotFound."""
-    rows = await pool.fetch(_FACTS, [user_id for user_id, _ in asks], [purpose.value for _, purpose in asks])
+    rows = await sources.pool.fetch(_FACTS, [user_id for user_id, _ in asks], [purpose.value for _, purpose in asks])
     keys = [(purpose.value, email_key(row["target"] or "")) for (_, purpose), row in zip(asks, rows, strict=True)]
-    claimed = await pool.fetch(_OWNERS, [scope for scope, _ in keys], [key for _, key in keys])
+    claimed = await sources.pool.fetch(_OWNERS, [scope for scope, _ in keys], [key for _, key in keys])
     owners = {(row["scope"], row["key"]): row["owner"] for row in claimed}
     found: list[ContactFacts | Rejected] = []
     for (user_id, _), row, key in zip(asks, rows, keys, strict=True):

@@ -32,6 +32,13 @@ from protocol.instants import Instant
 from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
+from storage.registry import Sources, loads
+from storage.rights import visible
+
+visible(
+    Kind.CONVERSATION,
+    "WHERE EXISTS (SELECT FROM conversation_members c WHERE c.conversation_id = w.id AND c.user_id = w.user_id)",
+)
 
 _members = msgspec.json.Decoder(list[MemberView])
 _threads = Cursor(tuple[Instant, UUID])
@@ -55,6 +62,7 @@ SELECT conversation_id, role, active_at FROM conversation_members
 _THREADS = f"""
 WITH mine AS MATERIALIZED ({{mine}})
 SELECT a.as_of, mine.role, mine.active_at, c.id, c.kind, c.business_id, c.closes_at, c.created_at,
+       (SELECT v.version FROM actors v WHERE v.kind = 'conversation' AND v.id = c.id) AS version,
        b.id AS job_id, b.title AS job_title, b.starts_at AS job_time, b.status AS job_status,
        l.id AS message_id, l.sender_id, left(l.text, {PREVIEW_CHARS_MAX}) AS text, l.sent_at, l.edited_at, l.deleted_at,
        u.unread_count, w.members
@@ -121,6 +129,7 @@ def _view(row: asyncpg.Record) -> ConversationView:
         unread_count=row["unread_count"],
         closes_at=row["closes_at"],
         created_at=row["created_at"],
+        version=row["version"],
     )
 
 
@@ -187,7 +196,8 @@ SELECT m.conversation_id, m.sender_id, m.text, m.sent_at, m.edited_at, m.deleted
 """
 
 
-async def load_booking_parties(pool: Pool, booking_ids: Sequence[UUID]) -> list[BookingParties | NotFound]:
+@loads(BookingParties)
+async def load_booking_parties(sources: Sources, booking_ids: Sequence[UUID]) -> list[BookingParties | NotFound]:
     """Say whose bookings these are, in order; a booking that never was is not found."""
     return [
         NotFound(entity=Kind.BOOKING.value, id=str(booking_id))
@@ -200,13 +210,14 @@ async def load_booking_parties(pool: Pool, booking_ids: Sequence[UUID]) -> list[
             ended_at=row["actual_end_at"],
             blocked=row["blocked"],
         )
-        for booking_id, row in zip(booking_ids, await pool.fetch(BOOKING_PARTIES, booking_ids), strict=True)
+        for booking_id, row in zip(booking_ids, await sources.pool.fetch(BOOKING_PARTIES, booking_ids), strict=True)
     ]
 
 
-async def load_written_messages(pool: Pool, message_ids: Sequence[UUID]) -> list[WrittenMessage | NotFound]:
+@loads(WrittenMessage)
+async def load_written_messages(sources: Sources, message_ids: Sequence[UUID]) -> list[WrittenMessage | NotFound]:
     """Read messages that are to be changed, in order; one that never was is not found."""
     return [
         NotFound(entity="message", id=str(message_id)) if row["sender_id"] is None else WrittenMessage(**dict(row))
-        for message_id, row in zip(message_ids, await pool.fetch(WRITTEN_MESSAGES, message_ids), strict=True)
+        for message_id, row in zip(message_ids, await sources.pool.fetch(WRITTEN_MESSAGES, message_ids), strict=True)
     ]

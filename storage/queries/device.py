@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from protocol.confidential import Confidential
+from protocol.device.facts import DeviceFacts
 from protocol.device.terms import Platform
 from protocol.device.views import DeviceList, DeviceView, ListDevices
 from protocol.ids import DeviceId, UserId
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.queries.page import AS_OF
+from storage.registry import Sources, loads
 
 
 class DeviceAddress(Confidential, Struct, frozen=True, kw_only=True):
@@ -41,6 +43,13 @@ async def list_devices(pool: Pool, query: ListDevices, principal: Principal) -> 
         if row["device_id"] is not None
     )
     return DeviceList(devices=devices, as_of=rows[0]["as_of"])
+
+
+@loads(DeviceFacts)
+async def load_device_facts(sources: Sources, hashes: Sequence[str | None]) -> list[DeviceFacts]:
+    """Read which device has each address now, in the order asked for; None asks for no address."""
+    found = await find_holders(sources.pool, hashes)
+    return [DeviceFacts(holder=holder, private_endpoints=sources.private_endpoints) for holder in found]
 
 
 async def find_holders(pool: Pool, hashes: Sequence[str | None]) -> list[tuple[UserId, DeviceId] | None]:

@@ -13,13 +13,14 @@ from protocol.events import EVENTS, Event
 from protocol.ids import BookingId, ConversationId, Kind, NotificationId, Ref, UserId
 from protocol.instants import Instant
 from protocol.notice.rows import Notice
-from protocol.notification.facts import UnreadNotifications
+from protocol.notification.facts import UnreadAsk, UnreadNotifications
 from protocol.notification.terms import UNREAD_MAX, Wanted
 from protocol.notification.views import ListNotifications
 from protocol.roles import Principal
 from storage.database import Pool
-from storage.inbox import may_see, who_may_see
 from storage.queries.page import AS_OF, Cursor
+from storage.registry import Sources, loads
+from storage.rights import may_see, who_may_see
 
 
 class NotificationRecord(Struct, frozen=True, kw_only=True):
@@ -174,10 +175,11 @@ async def load_bookings(pool: Pool, ids: Sequence[UUID]) -> dict[BookingId | Con
     return {row["id"]: BookingSummary(**{name: row[name] for name in BookingSummary.__struct_fields__}) for row in rows}
 
 
-async def load_unread(pool: Pool, asks: Sequence[tuple[UserId, Sequence[NotificationId]]]) -> list[UnreadNotifications]:
+@loads(UnreadNotifications)
+async def load_unread(sources: Sources, asks: Sequence[UnreadAsk]) -> list[UnreadNotifications]:
     """Return for each ask which of its notifications the user has and has not read, in order."""
     pairs = {(user_id, id) for user_id, ids in asks for id in ids}
-    rows = await pool.fetch(_STILL_UNREAD, *map(list, zip(*pairs, strict=True))) if pairs else []
+    rows = await sources.pool.fetch(_STILL_UNREAD, *map(list, zip(*pairs, strict=True))) if pairs else []
     unread = {(row["user_id"], row["id"]) for row in rows}
     return [UnreadNotifications(frozenset(id for id in ids if (user_id, id) in unread)) for user_id, ids in asks]
 
@@ -187,3 +189,9 @@ async def load_notices(pool: Pool, ids: Sequence[UUID]) -> list[Notice | NotFoun
     rows = await pool.fetch("SELECT * FROM notices WHERE id = ANY($1::uuid[])", list(ids))
     found = {row["id"]: Notice(**row) for row in rows}
     return [found.get(id) or NotFound(entity="notice", id=str(id)) for id in ids]
+
+
+@loads(Notice)
+async def load_notice_facts(sources: Sources, asks: Sequence[UUID]) -> list[Notice | NotFound]:
+    """Read notices that are to be delivered, in the order asked for."""
+    return await load_notices(sources.pool, asks)

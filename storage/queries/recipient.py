@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from protocol.device.terms import Platform
 from protocol.errors import NotFound
-from protocol.ids import BusinessId, DeviceId, Kind, UserId
+from protocol.ids import DeviceId, Kind, UserId
 from protocol.instants import zone_names
 from protocol.notice.facts import KnownUsers
+from protocol.notification.registry import NOTIFICATIONS
 from protocol.notification.terms import Reader, ReaderDevice
-from protocol.notification.types import NOTIFICATIONS
-from protocol.preference.facts import PreferenceFacts
+from protocol.preference.facts import PreferenceAsk, PreferenceFacts
 from protocol.preference.rows import NotificationPreferences
 from protocol.preference.terms import ZONE_DEFAULT
 from protocol.preference.views import GetPreferences, PreferencesView, TypeView
@@ -23,6 +23,7 @@ from protocol.roles import Principal
 from protocol.user.rows import Person
 from storage.database import Pool
 from storage.queries.page import AS_OF
+from storage.registry import Sources, loads
 
 #: The language of users who never chose one.
 LANGUAGE_DEFAULT = "en"
@@ -77,18 +78,18 @@ async def load_language(pool: Pool, user_id: UserId) -> str:
     return language or LANGUAGE_DEFAULT
 
 
-async def load_preference_facts(
-    pool: Pool, asks: Sequence[tuple[UserId, BusinessId | None]]
-) -> list[PreferenceFacts | NotFound]:
+@loads(PreferenceFacts)
+async def load_preference_facts(sources: Sources, asks: Sequence[PreferenceAsk]) -> list[PreferenceFacts | NotFound]:
     """Load the facts for setting preferences, in order; an unknown or erased user is NotFound."""
-    rows = await pool.fetch(_FACTS, [user_id for user_id, _ in asks], [business_id for _, business_id in asks])
+    rows = await sources.pool.fetch(_FACTS, [user_id for user_id, _ in asks], [business_id for _, business_id in asks])
     return [_facts(user_id, row) for (user_id, _), row in zip(asks, rows, strict=True)]
 
 
-async def load_known_users(pool: Pool, asks: Sequence[Sequence[UserId]]) -> list[KnownUsers]:
+@loads(KnownUsers)
+async def load_known_users(sources: Sources, asks: Sequence[Sequence[UserId]]) -> list[KnownUsers]:
     """Return for each ask which of its users exist, in order."""
     wanted = list({user_id for ids in asks for user_id in ids})
-    rows = await pool.fetch("SELECT user_id FROM people WHERE user_id = ANY($1::uuid[])", wanted)
+    rows = await sources.pool.fetch("SELECT user_id FROM people WHERE user_id = ANY($1::uuid[])", wanted)
     known = {row["user_id"] for row in rows}
     return [KnownUsers(frozenset(known.intersection(ids))) for ids in asks]
 

@@ -28,6 +28,7 @@ from protocol.service.views import (
 from storage.database import Pool
 from storage.queries.business import sees_all_of
 from storage.queries.page import Cursor
+from storage.registry import Sources, loads
 
 #: Words of one search that are looked for; the rest is left out.
 SEARCH_WORDS_MAX = 8
@@ -166,9 +167,10 @@ async def list_categories(pool: Pool, query: ListCategories, principal: Principa
     )
 
 
-async def load_service_records(pool: Pool, service_ids: Sequence[ServiceId]) -> list[ServiceRecord]:
+@loads(ServiceRecord)
+async def load_service_records(sources: Sources, service_ids: Sequence[ServiceId]) -> list[ServiceRecord]:
     """Read services' own rows and who does them, in the order asked for."""
-    rows = await pool.fetch(
+    rows = await sources.pool.fetch(
         "SELECT s.id, to_jsonb(s)::text AS service,"
         " ARRAY(SELECT o.staff_id FROM service_staff o WHERE o.service_id = s.id ORDER BY o.staff_id) AS staff_ids"
         " FROM services s WHERE s.id = ANY ($1)",

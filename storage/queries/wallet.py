@@ -91,7 +91,7 @@ def _purse_of(principal: Principal) -> tuple[Purse, UUID]:
 
 
 def _amounts(purse: Purse, currency: str | None, row: Any) -> WalletAmounts:
-    """The fields that the role sees (seed 003 §5)."""
+    """The fields that the role sees (rule M-7)."""
 
     def major(amount_minor: int) -> int | float:
         return 0 if currency is None else major_number(amount_minor, currency)

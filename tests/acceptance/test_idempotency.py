@@ -1,4 +1,4 @@
-"""One command, one effect: however often it is sent, and over whichever transport (SPEC §10, DESIGN §3)."""
+"""One command, one effect: however often it is sent, and over whichever transport (rule G-1)."""
 
 import asyncio
 from datetime import timedelta

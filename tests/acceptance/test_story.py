@@ -1,4 +1,4 @@
-"""The story of a booking as anybody would live it, through the public interface alone (seed 003, Summary of Data Flow).
+"""The story of a booking as anybody would live it, through the public interface alone (rule B-1).
 
 Request, validation, creation, payment by the gateway's webhook, update, completion; and the talk on the way.
 """

@@ -1,4 +1,4 @@
-"""A snapshot and the events behind it are the next snapshot, for everybody, whatever happens (DESIGN §13).
+"""A snapshot and the events behind it are the next snapshot, for everybody, whatever happens (rule G-8).
 
 The copies are kept by ``server.client.replica`` over real sockets; what they are held against is asked over REST.
 """
@@ -22,6 +22,7 @@ from protocol.roles import Role
 from protocol.snapshot import Snapshot
 from server.client import Event, Gap, Replica
 from tests.support.server import TIMEOUT_S, Site
+from tests.support.sizes import some
 from tests.support.world import Copy, World
 
 #: Types of the events that change what a snapshot shows.
@@ -104,7 +105,7 @@ async def test_after_every_kind_of_event_the_copy_is_the_next_snapshot(world: Wo
     await the_replay_converges_too(world)
 
 
-@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("seed", some(range(1, 7), 1, 2))
 async def test_after_any_sequence_of_commands_the_copy_is_the_next_snapshot(world: World, seed: int) -> None:
     world.chance = random.Random(seed)
     for _ in range(2):

@@ -31,7 +31,7 @@ from tests.support.server import Site
 
 README, CHANGELOG, DECISIONS = ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "docs/decisions"
 OPERATIONS, ARCHITECTURE = ROOT / "docs/operations.md", ROOT / "docs/architecture.md"
-DOCS = sorted([README, CHANGELOG, *(ROOT / "docs").rglob("*.md")])
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 #: Where the README's examples find their server.
 ADDRESS = "http://127.0.0.1:8080"
 TIMEOUT_S = 60

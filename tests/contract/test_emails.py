@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from html import unescape
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,7 @@ from protocol.booking.events import BookingAbandoned
 from protocol.code.terms import EMAIL_CHANGED
 from protocol.delivery.channels import Channel
 from protocol.delivery.terms import DIGEST
-from protocol.notification.types import NOTIFICATIONS
+from protocol.notification.registry import NOTIFICATIONS
 from server.delivery.channels.email.content import CODES, EmailContent
 from server.delivery.channels.email.render import render
 from server.links.page import Page
@@ -25,6 +26,7 @@ from server.links.page import render as render_page
 from server.words.languages import LANGUAGES, language
 from tests.support.browser import CHROMIUM, SCHEMES, look_at
 from tests.support.email_samples import BRAND, CARLA, EMAIL_WRITER, NOW, context_of, sample_emails
+from tests.support.sizes import some
 
 GOLDEN = Path(__file__).parent / "golden" / "emails"
 #: One e-mail of each layout has a golden HTML file, the others only text.
@@ -199,8 +201,7 @@ def pages(code: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-@pytest.mark.parametrize("scheme", list(SCHEMES))
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize(("width", "scheme"), some([*product((375, 1280), SCHEMES)], (375, "dark"), (1280, "light")))
 def test_emails_and_pages_fit_the_window_and_can_be_read(width: int, scheme: str, tmp_path: Path) -> None:
     shown = {name: html for name, _, html, _ in parts()} | dict(page for code in LANGUAGES for page in pages(code))
 

@@ -18,13 +18,13 @@ from protocol.roles import Principal, Role
 from server.edge.limits import COMMAND_ID_MAX
 from server.live.connection.codec import JSON, MSGPACK, Codec
 from server.live.limits import Limits
-from server.live.session.decode_request import read_command, read_query
 from server.live.session.effects import Close, TokenClaims
-from server.live.session.session import Session
-from server.live.session.states import State
+from server.live.session.requests import decode_command, decode_query
+from server.live.session.session import Session, State
 from tests.support.hostile import examples, messages, odd_messages, values
 from tests.support.session import ADA, CUSTOMER, EPOCH, UNLIMITED
 
+pytestmark = pytest.mark.sized
 CODECS = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
 #: Problems that a field may have, each a code.
 CODE = re.compile(r"^[a-z]+(_[a-z]+)*$")
@@ -43,9 +43,9 @@ def open_session(codec: Codec) -> Session:
     session = Session(session_id=UUID(int=1), codec=codec, limits=limits, rates=rates, jitter=0.0, now=0.0)
     session.receive(codec_encode(codec, {"frame": "hello", "token": "t"}), 0.0)
     session.authenticated(TokenClaims(CUSTOMER, 900.0))
-    session.positioned(Position(EPOCH, 5), 0.0)
-    session.sends.clear()
-    session.wants.clear()
+    session.position_read(Position(EPOCH, 5), 0.0)
+    session.to_send.clear()
+    session.effects.clear()
     assert session.state is State.OPEN
     return session
 
@@ -61,14 +61,14 @@ def codec_decode(codec: Codec, data: bytes) -> dict[str, Any]:
 
 def hold(codec: Codec, session: Session, message: bytes) -> None:
     """Hold what a session said and wants to what is documented; only acks and pongs have no answer."""
-    assert session.sends or session.wants or only_tells(codec, message)
-    for data in session.sends:
+    assert session.to_send or session.effects or only_tells(codec, message)
+    for data in session.to_send:
         frame = codec_decode(codec, data)
         if frame["frame"] == "error":
             hold_error(frame)
         else:
             assert frame["frame"] in ("reply", "pong", "bye")
-    closes = [want for want in session.wants if isinstance(want, Close)]
+    closes = [want for want in session.effects if isinstance(want, Close)]
     assert [want.code for want in closes] in ([], [CloseCode.BAD_FRAME])
     assert (session.state is State.CLOSED) == bool(closes)
 
@@ -97,7 +97,7 @@ def hold_fields(fields: dict[str, Any]) -> None:
 
 
 @CODECS
-@examples(400)
+@examples(100)
 @given(data=st.data())
 def test_any_message_is_answered_or_closes(codec: Codec, data: st.DataObject) -> None:
     session = open_session(codec)
@@ -125,7 +125,7 @@ def test_every_odd_message_is_answered_or_closes(codec: Codec, nth: int) -> None
 
 
 @CODECS
-@examples(200)
+@examples(50)
 @given(data=st.data())
 def test_a_session_that_does_not_know_its_user_yet_says_as_little(codec: Codec, data: st.DataObject) -> None:
     limits, rates = Limits(), UNLIMITED
@@ -133,12 +133,12 @@ def test_a_session_that_does_not_know_its_user_yet_says_as_little(codec: Codec, 
 
     session.receive(data.draw(messages(codec)), 1.0)
 
-    assert session.state in (State.SIGNING_IN, State.CLOSED)
-    assert [codec_decode(codec, sent)["frame"] for sent in session.sends] in ([], ["bye"])
+    assert session.state in (State.AUTHENTICATING, State.CLOSED)
+    assert [codec_decode(codec, sent)["frame"] for sent in session.to_send] in ([], ["bye"])
 
 
 @CODECS
-@examples(200)
+@examples(50)
 @given(data=st.binary(max_size=400))
 def test_any_bytes_are_a_frame_or_none(codec: Codec, data: bytes) -> None:
     with suppress(FrameError):
@@ -146,7 +146,7 @@ def test_any_bytes_are_a_frame_or_none(codec: Codec, data: bytes) -> None:
 
 
 @CODECS
-@examples(400)
+@examples(100)
 @given(data=st.data())
 def test_any_data_of_any_command_is_taken_or_refused_by_field(codec: Codec, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(NAMES))
@@ -159,9 +159,9 @@ def test_any_data_of_any_command_is_taken_or_refused_by_field(codec: Codec, data
     refusal: Rejected | None = None
     try:
         if declared.mode is Mode.COMMAND:
-            read_command(codec, CommandFrame(id="1", name=name, data=raw, to=to), principal)
+            decode_command(codec, CommandFrame(id="1", name=name, data=raw, to=to), principal)
         else:
-            read_query(codec, QueryFrame(id="1", name=name, data=raw), principal)
+            decode_query(codec, QueryFrame(id="1", name=name, data=raw), principal)
     except Rejected as error:
         refusal = error
     if isinstance(refusal, Invalid):

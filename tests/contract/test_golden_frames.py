@@ -43,7 +43,7 @@ from server.live.connection.codec import JSON, MSGPACK
 from server.live.connection.event_stream import SseCodec
 from server.live.hub.rendering import render_ephemeral
 from server.live.limits import Limits
-from server.live.session.requests import announced, error_frame
+from server.live.session.requests import announced_limits, error_frame
 from tests.support.session import UNLIMITED
 
 
@@ -82,7 +82,7 @@ OUTBOUND: dict[str, bytes] = {
             seq=41,
             outcome=OpenOutcome.RESUMED,
             heartbeat_s=25.0,
-            limits=announced(Limits(), UNLIMITED),
+            limits=announced_limits(Limits(), UNLIMITED),
         )
     ),
     "reply": JSON.reply("c-1", b'{"message_id":"m"}', 7, 42, True),
@@ -116,7 +116,7 @@ EVENT = (
 
 def _welcome(outcome: OpenOutcome) -> Welcome:
     welcome = msgspec.json.decode(OUTBOUND["welcome"], type=Welcome)
-    return msgspec.structs.replace(welcome, outcome=outcome, limits=announced(Limits(pong_s=inf), UNLIMITED))
+    return msgspec.structs.replace(welcome, outcome=outcome, limits=announced_limits(Limits(pong_s=inf), UNLIMITED))
 
 
 #: What an event stream says, as it goes over the line.

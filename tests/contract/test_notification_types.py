@@ -7,7 +7,8 @@ from actors.rules.quiet_hours import DIGEST_CLOSES_S, PARTS
 from actors.rules.routing import LIVE_FIRST_S, SEEN_FIRST_S
 from protocol.delivery.channels import Channel
 from protocol.notice.terms import NOTICE_READERS_MAX
-from protocol.notification.types import NOTIFICATIONS, NotificationType, Party
+from protocol.notification.registry import NOTIFICATIONS
+from protocol.notification.types import NotificationType, Party
 from protocol.preference.commands import SetPreferences
 from protocol.preference.terms import DIGEST_HOUR_DEFAULT, ZONE_DEFAULT
 from server.delivery.digest import DIGEST_ITEMS_MAX

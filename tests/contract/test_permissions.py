@@ -1,4 +1,4 @@
-"""Who may send what at all, written by hand and held against both transports (SPEC §1, DESIGN §3).
+"""Who may send what at all, written by hand and held against both transports (rule P-1).
 
 This is the gate in front of everything: it looks at the active role alone. What an actor or a query says of the very
 object comes behind it, and has its own tests.
@@ -14,7 +14,7 @@ import server.app.bootstrap  # noqa: F401  # whatever is served is declared by n
 from protocol.registry import BY_NAME, Declaration, Mode, Route
 from protocol.roles import Role
 from server.app.config import LimitsConfig
-from tests.support.gateway import line_to
+from tests.support.live_server import connect_client
 from tests.support.server import Person, Response, Site, make_config, open_site
 
 #: ok: let through. 401: no token. 403: not in this role. never: the server's own, whoever asks.
@@ -33,6 +33,9 @@ auth.sign_up                   ok       ok       ok       ok       ok       ok
 auth.switch_role               401      ok       ok       ok       ok       ok
 auth.verify_email              401      ok       ok       ok       ok       ok
 auth.verify_phone              401      ok       ok       ok       ok       ok
+address.drop                   401      ok       ok       ok       ok       ok
+address.list                   401      ok       ok       ok       ok       ok
+address.put                    401      ok       ok       ok       ok       ok
 booking.approve                401      403      ok       ok       ok       403
 booking.auto_release           never    never    never    never    never    never
 booking.cancel                 401      ok       ok       ok       ok       ok
@@ -221,7 +224,7 @@ def verdict_of(code: str, fields: dict[str, Any]) -> str:
 async def over_socket(site: Site, person: Person, role: str) -> list[str]:
     """Try every declaration as a frame; gives what is not as the table says."""
     wrong = []
-    async with line_to(site.url, await person.rest.token()) as client:
+    async with connect_client(site.url, await person.rest.token()) as client:
         for declared in BY_NAME.values():
             kind = "query" if declared.mode is Mode.QUERY else "command"
             await client.send(frame=kind, id=declared.name, name=declared.name, data={UNKNOWN: 1})

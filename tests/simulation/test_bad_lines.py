@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 import server.app.node
-from actors.runtime import cancellation
 from protocol.errors import Unavailable
 from protocol.user.views import CurrentUser
 from server.app.config import DatabaseConfig
 from server.client import live
 from server.delivery import worker
 from server.ops import health
-from storage import commit, database
+from storage import commit, database, supervision
 from storage.database import Pool, connect_pool
 from tests.support.faults import PATIENCE_S, ROUNDS, make_scene, patient_config, until, watching
 from tests.support.pgproxy import PgProxy, Step, pg_proxy
@@ -44,7 +43,7 @@ async def site(proxy: PgProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bring down how long a stop waits for what hangs."""
     monkeypatch.setattr(database, "CLOSE_TIMEOUT_S", SHORT_S)
-    monkeypatch.setattr(cancellation, "END_TIMEOUT_S", SHORT_S)
+    monkeypatch.setattr(supervision, "END_TIMEOUT_S", SHORT_S)
     monkeypatch.setattr(worker, "ROUND_MAX_S", SHORT_S)
     monkeypatch.setattr(worker, "NOTE_MAX_S", SHORT_S)
 

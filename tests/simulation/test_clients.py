@@ -18,11 +18,12 @@ from protocol.frames import AckState, OpenOutcome
 from protocol.ids import ConversationId, MessageId
 from protocol.roles import Principal
 from protocol.snapshot import GetSnapshot, Snapshot
-from server.client import Client, Event, Replica, Rest, live
+from server.client import Client, Event, Replica, Rest
+from server.client import live as live_client
 from server.live.limits import Limits
 from storage.database import Pool
-from tests.support.gateway import TIMEOUT_S, Gateway, make_gateway
 from tests.support.lines import Line, bad_line
+from tests.support.live_server import TIMEOUT_S, LiveServer, open_live
 from tests.support.runtime import Node
 from tests.support.server import Site
 from tests.support.thread import THREAD, ada, bob, open_thread, say
@@ -44,7 +45,7 @@ async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
 
 
 class Badge(Rest):
-    """Somebody whose token the gateway of a test has made."""
+    """Somebody whose token the live of a test has made."""
 
     def __init__(self, url: str, badge: str) -> None:
         super().__init__(url)
@@ -54,7 +55,7 @@ class Badge(Rest):
         return self._badge
 
 
-class ReceiveOnlyConnection:
+class Listener:
     """A device behind a bad line, and all that came over it."""
 
     def __init__(self, line: Line, client: Client) -> None:
@@ -74,14 +75,14 @@ class ReceiveOnlyConnection:
 
 
 @asynccontextmanager
-async def listener(gateway: Gateway, who: Principal) -> AsyncIterator[ReceiveOnlyConnection]:
+async def listener(live: LiveServer, who: Principal) -> AsyncIterator[Listener]:
     """Somebody's device, from now on."""
     async with (
-        bad_line(gateway.url) as line,
-        Badge(line.url, gateway.token(who)) as rest,
+        bad_line(live.url) as line,
+        Badge(line.url, live.token(who)) as rest,
         Client(rest) as client,
     ):
-        yield ReceiveOnlyConnection(line, client)
+        yield Listener(line, client)
 
 
 async def opened(client: Client, times: int) -> None:
@@ -98,19 +99,19 @@ async def test_a_frozen_reader_under_a_flood_costs_a_bounded_amount_and_resumes_
     limits, count = Limits(queue_bytes_max=512 * 1024, kernel_unsent_bytes=16 * 1024, close_s=1.0), 600
     before = psutil.Process(os.getpid()).memory_info().rss
     peak = 0
-    async with make_gateway(node, limits=limits) as gateway, listener(gateway, bob) as frozen:
+    async with open_live(node, limits=limits) as live, listener(live, bob) as frozen:
         await frozen.client.subscribe(TYPING)
-        async with listener(gateway, ada) as typist:
+        async with listener(live, ada) as typist:
             await typist.client.subscribe(TYPING)
             frozen.line.freeze()
             for start in range(0, count, 30):
                 for _ in range(30):
                     await typist.client.signal(TYPING, "typing")
                 await asyncio.gather(*(say(node, f"{n:04} " + "x" * 3_000) for n in range(start, start + 30)))
-                peak = max(peak, gateway.hub.queue_bytes)
-                assert gateway.hub.queue_bytes <= limits.queue_bytes_max + limits.page_bytes_max
+                peak = max(peak, live.hub.queue_bytes)
+                assert live.hub.queue_bytes <= limits.queue_bytes_max + limits.page_bytes_max
         assert psutil.Process(os.getpid()).memory_info().rss - before < RSS_GROWTH_MAX_BYTES
-        assert gateway.hub.closed_total["slow"] == 1
+        assert live.hub.closed_total["slow"] == 1
         frozen.line.thaw()
         await frozen.hear(1 + count)
 
@@ -123,9 +124,9 @@ async def test_of_a_flood_of_typing_a_reader_that_lags_gets_the_latest_and_is_no
     """Typing alone never makes a reader slow: what waits is one frame for each person, however many were sent."""
     limits, signals = Limits(kernel_unsent_bytes=16 * 1024, frames_per_s=1e6, frames_burst=1e6), 4_000
     async with (
-        make_gateway(node, limits=limits) as gateway,
-        listener(gateway, bob) as frozen,
-        listener(gateway, ada) as typist,
+        open_live(node, limits=limits) as live,
+        listener(live, bob) as frozen,
+        listener(live, ada) as typist,
     ):
         for device in (frozen, typist):
             await device.client.subscribe(TYPING)
@@ -136,7 +137,7 @@ async def test_of_a_flood_of_typing_a_reader_that_lags_gets_the_latest_and_is_no
         await typist.client.signal(TYPING, "idle")
         await typist.client.send(PostMessage(conversation_id=THREAD, text="last"))  # behind all of them
         await typist.hear(62)
-        assert gateway.hub.queue_bytes < 400 * 1024
+        assert live.hub.queue_bytes < 400 * 1024
         frozen.line.thaw()
         await frozen.hear(62)
         while not any(event.data.get("state") == "idle" for event in frozen.events):
@@ -153,8 +154,11 @@ async def test_of_a_flood_of_typing_a_reader_that_lags_gets_the_latest_and_is_no
 
 async def test_with_a_third_of_the_clients_cut_at_random_each_hears_every_event_once_and_in_order(node: Node) -> None:
     chance = random.Random(5)
-    async with make_gateway(node, limits=Limits(connections_per_user_max=100)) as gateway, AsyncExitStack() as stack:
-        listeners = [await stack.enter_async_context(listener(gateway, bob)) for _ in range(LISTENERS)]
+    async with (
+        open_live(node, limits=Limits(connections_per_user_max=100)) as live,
+        AsyncExitStack() as stack,
+    ):
+        listeners = [await stack.enter_async_context(listener(live, bob)) for _ in range(LISTENERS)]
         head = 1
         for _ in range(2):  # one such stretch right behind the other
             talking = asyncio.create_task(talk(node, MESSAGES))
@@ -182,11 +186,11 @@ async def talk(node: Node, messages: int) -> None:
 
 async def test_a_client_whose_words_are_lost_is_closed_for_no_pong_and_resumes(node: Node) -> None:
     limits = Limits(heartbeat_s=0.3, pong_s=0.3, close_s=0.5)
-    async with make_gateway(node, limits=limits) as gateway, listener(gateway, bob) as device:
+    async with open_live(node, limits=limits) as live, listener(live, bob) as device:
         device.line.swallows_up = True
         await say(node, "into the dark")
         async with asyncio.timeout(TIMEOUT_S):
-            while not gateway.hub.closed_total["no_pong"]:
+            while not live.hub.closed_total["no_pong"]:
                 await asyncio.sleep(0.01)
         device.line.heal()
         await device.hear(2)
@@ -201,9 +205,9 @@ async def test_a_client_that_hears_no_ping_any_more_connects_anew_and_resumes(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server's words are lost, and no goodbye comes either: only the silence tells."""
-    monkeypatch.setattr(live, "SILENCE_MARGIN_S", 0.5)
+    monkeypatch.setattr(live_client, "SILENCE_MARGIN_S", 0.5)
     limits = Limits(heartbeat_s=0.3, pong_s=60.0)
-    async with make_gateway(node, limits=limits) as gateway, listener(gateway, bob) as device:
+    async with open_live(node, limits=limits) as live, listener(live, bob) as device:
         connections = device.line.connections
         device.line.swallows_down = True
         await say(node, "into the dark")
@@ -218,12 +222,12 @@ async def test_a_client_that_hears_no_ping_any_more_connects_anew_and_resumes(
 
 
 async def test_a_hello_that_gets_stuck_is_said_again(node: Node) -> None:
-    async with make_gateway(node, limits=Limits(hello_s=0.3)) as gateway, listener(gateway, bob) as device:
+    async with open_live(node, limits=Limits(hello_s=0.3)) as live, listener(live, bob) as device:
         device.line.piece_bytes = 1  # the handshake crawls through …
         device.line.delay_s = 0.5  # … and the hello comes too late
         device.line.cut()
         async with asyncio.timeout(TIMEOUT_S):
-            while not gateway.hub.closed_total["auth_timeout"]:
+            while not live.hub.closed_total["auth_timeout"]:
                 await asyncio.sleep(0.01)
         device.line.heal()
         await say(node, "at last")
@@ -240,7 +244,7 @@ async def test_frames_that_come_in_pieces_or_late_are_whole_and_in_order(
     node: Node, piece_bytes: int | None, delay_s: float
 ) -> None:
     texts = ["é" * 10, "x" * 3_000, "", *[str(number) for number in range(20)]]
-    async with make_gateway(node) as gateway, listener(gateway, ada) as device:
+    async with open_live(node) as live, listener(live, ada) as device:
         device.line.piece_bytes, device.line.delay_s = piece_bytes, delay_s
         for text in texts:
             command = PostMessage(conversation_id=THREAD, text=text or ".")
@@ -308,7 +312,7 @@ async def test_three_devices_of_one_user_show_the_same_at_the_same_place(server:
         await devices[1][1].ack(head - 1)
         for _, client, _ in devices:
             await client.ask(GetSnapshot())  # answered behind the ack
-        await server.server.hub.flush_acks()
+        await server.server.hub.acks.flush()
         rows = await server.node.pool.fetch(
             "SELECT device, delivered, seen FROM inbox_acks WHERE user_id = $1 ORDER BY device", customer.id
         )

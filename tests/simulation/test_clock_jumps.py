@@ -179,11 +179,12 @@ def test_a_revoked_token_stays_revoked_however_the_clock_jumps(wall: Wall, tmp_p
         SessionGrant, role=Role.CUSTOMER, roles=(Role.CUSTOMER,), business_id=None, manager=False, roles_version=1
     )
     mine, others = [SessionId(uuid4()) for _ in range(2)]
-    token = tokens.issue(UserId(uuid4()), grant(session_id=mine))
-    tokens._revoke(mine)
+    user_id = UserId(uuid4())
+    token = tokens.issue(user_id, grant(session_id=mine))
+    tokens._revoke(user_id, mine)
 
     for hours in (2, -2):
         wall.shift(hours * HOUR)
-        tokens._revoke(others)  # makes room
+        tokens._revoke(user_id, others)  # makes room
         with pytest.raises(Unauthenticated):
             tokens.verify(token)

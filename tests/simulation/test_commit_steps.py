@@ -27,6 +27,7 @@ from tests.support.faults import (
 from tests.support.pgproxy import End, PgProxy, Step, pg_proxy
 from tests.support.process import ServerProcess, server_process
 from tests.support.server import Site, open_site
+from tests.support.sizes import some
 
 NO_LIMITS = {
     "GUILDWIRE_LIMITS__COMMANDS_PER_S": "100000",
@@ -87,7 +88,8 @@ async def kill_at(step: Step, server: ServerProcess, proxy: PgProxy, witness: Wi
     await booking
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.sized
+@pytest.mark.parametrize("step", some(STEPS, Step.EXECUTE, Step.REPLY))
 async def test_a_server_that_is_killed_at_any_step_of_a_commit_leaves_its_effect_once(
     process: ServerProcess, proxy: PgProxy, pool: Pool, scene: Scene, step: Step
 ) -> None:

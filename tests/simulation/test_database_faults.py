@@ -24,7 +24,17 @@ from tests.support.kernel import HANG_S, declared
 from tests.support.pgproxy import PgProxy, Step, pg_proxy
 from tests.support.process import readable_directory
 from tests.support.runtime import make_runtime
-from tests.support.samples import ACTORS, Add, Candidates, Known, know_nobody, know_one, make_call, make_samples_runtime
+from tests.support.samples import (
+    ACTORS,
+    Add,
+    Candidates,
+    Known,
+    execute,
+    know_nobody,
+    know_one,
+    make_call,
+    make_samples_runtime,
+)
 from tests.support.server import Site, open_site, outcome_of
 
 SHORT_S = 0.3
@@ -152,10 +162,10 @@ async def test_a_full_queue_of_the_committer_is_busy_and_is_served_later(
         runtime = make_samples_runtime(pool, committer)
         counters = [uuid4() for _ in range(60)]
         stop = proxy.stop_at(Step.CALL)
-        first = asyncio.create_task(runtime.execute(make_call(Add(booking_id=uuid4()))))
+        first = asyncio.create_task(execute(runtime, make_call(Add(booking_id=uuid4()))))
         await stop.reached()
         outcomes = asyncio.gather(
-            *[runtime.execute(make_call(Add(booking_id=counter), key=str(counter))) for counter in counters]
+            *[execute(runtime, make_call(Add(booking_id=counter), key=str(counter))) for counter in counters]
         )
         await until_queued(committer, 20)
         stop.go_on()
@@ -164,7 +174,7 @@ async def test_a_full_queue_of_the_committer_is_busy_and_is_served_later(
 
         for counter, outcome in said.items():
             if outcome.error is not None:
-                again = await runtime.execute(make_call(Add(booking_id=counter), key=str(counter)))
+                again = await execute(runtime, make_call(Add(booking_id=counter), key=str(counter)))
                 assert (again.error, again.replayed) == (None, False)
         assert (await first).error is None
         await committer.stop()

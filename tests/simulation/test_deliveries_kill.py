@@ -18,16 +18,14 @@ from storage.deliveries import routing_round
 from tests.support.faults import until
 from tests.support.process import readable_directory, server_process
 from tests.support.server import Site, make_config, open_site
+from tests.support.sizes import few_or_many
 from tests.support.smtp import MailServer, mail_server
 
-WRITTEN_CHANNELS = 1_000
 AT_ONCE = 8
 #: What the killed server had in its hands is tried again after this.
 LEASE_S = 4
 #: How long the mail server thinks, so that there is always something in flight.
 THINKS_S = 0.02
-#: Letters that have arrived when the server is killed.
-KILLED_AT = (200, 500)
 ALL = "SELECT id, state, attempts, unknown_outcomes FROM deliveries WHERE template = 'of.this.test'"
 
 
@@ -44,13 +42,13 @@ def variables(email: EmailConfig) -> dict[str, str]:
     }
 
 
-async def queue_letters(data_dir: Path) -> set[UUID]:
+async def queue_letters(data_dir: Path, count: int) -> set[UUID]:
     """Queue letters to somebody of whom the server knows, while no server runs; gives their ids."""
     config = make_config(data_dir)
     async with open_database(config) as database:
         async with open_site(database.dsn, config) as site:
             user_id, notification_id = await somebody_told(site)
-        letters = [letter(user_id, notification_id) for _ in range(WRITTEN_CHANNELS)]
+        letters = [letter(user_id, notification_id) for _ in range(count)]
         async with opened(database.dsn) as pool, routing_round(pool) as planned:
             await planned.write(letters)
     return {one.id for one in letters}
@@ -96,13 +94,17 @@ def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
     return Counter(id for id in ids if id in wanted)
 
 
-async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted() -> None:
+@few_or_many("emails, killed_at", (300, (100,)), (1_000, (200, 500)))
+async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted(
+    emails: int, killed_at: tuple[int, ...]
+) -> None:
+    """Killed each time that so many have arrived."""
     with readable_directory() as directory:
-        wanted = await queue_letters(directory)
+        wanted = await queue_letters(directory, emails)
         async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:
             mail.delay_s = THINKS_S
             running = await server.start()
-            for count in KILLED_AT:
+            for count in killed_at:
                 await until(partial(have_arrived, mail, count))
                 await server.kill()
                 running = await server.start()
@@ -117,7 +119,7 @@ async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_dou
     assert set(rows) == set(came) == wanted, "nothing is lost"
     assert {row["state"] for row in rows.values()} == {"sent"}
     assert all(count <= unknown.get(id, 0) for id, count in doubles.items()), "every double is counted"
-    assert 0 < sum(unknown.values()) <= len(KILLED_AT) * (AT_ONCE + 1), "and nothing but what was in flight"
+    assert 0 < sum(unknown.values()) <= len(killed_at) * (AT_ONCE + 1), "and nothing but what was in flight"
 
 
 async def have_arrived(mail: MailServer, count: int) -> bool:

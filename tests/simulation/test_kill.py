@@ -17,14 +17,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psutil
+import pytest
 from msgspec import Struct
 
+from actors.actor import ACTORS
 from protocol.booking.commands import CancelBooking, CreateBooking
 from protocol.conversation.commands import PostMessage
 from protocol.errors import Fault
 from protocol.ids import ConversationId, ServiceId
 from server.app.config import LimitsConfig
-from server.app.node import ACTORS, open_database
+from server.app.node import open_database
 from server.client import Client, Rest
 from server.client.rest import Answer, SignedIn
 from server.ops.pid_file import read_pid_file
@@ -33,7 +35,7 @@ from storage.database import Pool, connect_pool
 from tests.support.process import ServerProcess, readable_directory, server_process
 from tests.support.server import make_config, open_site
 
-SERVER_ROUNDS = int(os.environ.get("GUILDWIRE_ROUNDS", "3"))
+SERVER_ROUNDS = int(os.environ.get("GUILDWIRE_ROUNDS", "1"))
 #: More in a row, and its supervisor rightly gives it up.
 DATABASE_ROUNDS = min(3, SERVER_ROUNDS)
 #: Answers between two kills.
@@ -220,6 +222,7 @@ async def assert_all_kept_once(pool: Pool, load: Load, heard: Heard) -> None:
     assert not broken, broken
 
 
+@pytest.mark.sized
 async def test_a_killed_server_loses_nothing_and_doubles_nothing() -> None:
     with readable_directory() as directory:
         plan = await prepare(directory)
@@ -237,6 +240,7 @@ async def test_a_killed_server_loses_nothing_and_doubles_nothing() -> None:
             assert await server.stop() == 0
 
 
+@pytest.mark.sized
 async def test_a_killed_database_loses_nothing_and_doubles_nothing() -> None:
     with readable_directory() as directory:
         plan = await prepare(directory)

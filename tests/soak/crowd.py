@@ -94,19 +94,19 @@ class WatchfulClient(Client):
             self._of.wrong.append(f"event {event.seq} ({event.type} {event.entity}) came behind {self.seq}")
         await super()._event(event)
 
-    async def _welcome(self, line: Any, frame: dict[str, Any]) -> None:
+    async def _welcome(self, connection: Any, frame: dict[str, Any]) -> None:
         before = self.since
         self._of.note(f"welcome: {frame['outcome']} at {frame['epoch']}:{frame['seq']}, had {before}")
         if OpenOutcome(frame["outcome"]) is OpenOutcome.RESET:
             self._of.resets += 1
             self._of.stale = True
-        await super()._welcome(line, frame)
+        await super()._welcome(connection, frame)
 
-    async def _take(self, line: Any, frame: dict[str, Any]) -> None:
+    async def _handle(self, connection: Any, frame: dict[str, Any]) -> None:
         if frame["frame"] == "bye":
             self._of.byes[frame["reason"]] += 1
             self._of.note(f"bye: {frame['code']} {frame['reason']}")
-        await super()._take(line, frame)
+        await super()._handle(connection, frame)
 
 
 #: What a device remembers of an event, to hold against the log: number, type, entity, version.
@@ -224,7 +224,7 @@ class Person:
 
 
 @dataclass(eq=False)
-class ConnectionLimiter:
+class Crowd:
     """Everybody."""
 
     plan: Plan
@@ -243,7 +243,7 @@ class ConnectionLimiter:
         return [device for person in self.people for device in person.devices]
 
 
-async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> ConnectionLimiter:
+async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Crowd:
     """Let everybody connect, each device over a line of its own; they leave with the stack."""
 
     async def seat(seat: Seat) -> Person:
@@ -259,7 +259,7 @@ async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Connectio
 
     customers = [await seat(one) for one in plan.customers]
     staff = [await seat(one) for one in plan.staff]
-    return ConnectionLimiter(plan, customers, staff, await seat(plan.owner))
+    return Crowd(plan, customers, staff, await seat(plan.owner))
 
 
 def seq_of(as_of: str) -> int:

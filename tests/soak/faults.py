@@ -11,7 +11,7 @@ from time import monotonic
 import psutil
 
 from protocol.ids import ConversationId
-from tests.soak.crowd import ConnectionLimiter, Device, Person, Violation
+from tests.soak.crowd import Crowd, Device, Person, Violation
 from tests.soak.work import Work
 from tests.support.process import ServerProcess
 
@@ -42,7 +42,7 @@ class Trouble:
     """
 
     server: ServerProcess
-    crowd: ConnectionLimiter
+    crowd: Crowd
     work: Work
     chance: random.Random
     storm_s: float = STORM_S

@@ -9,14 +9,14 @@ from typing import Any
 import aiohttp
 import psutil
 
+from actors.actor import ACTORS
 from protocol.errors import Fault
 from protocol.ids import ConversationId
 from protocol.snapshot import GetSnapshot, Snapshot
-from server.app.node import ACTORS
 from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
 from storage.database import Pool, connect_pool
-from tests.soak.crowd import PATIENCE_S, ConnectionLimiter, Device, Heard, Person, Violation, seq_of
+from tests.soak.crowd import PATIENCE_S, Crowd, Device, Heard, Person, Violation, seq_of
 from tests.soak.work import Ledger
 from tests.support.process import ServerProcess
 
@@ -52,7 +52,7 @@ class Memory:
 class Proof:
     """Holds the ledger, the devices and the server against the database."""
 
-    def __init__(self, server: ServerProcess, crowd: ConnectionLimiter, ledger: Ledger) -> None:
+    def __init__(self, server: ServerProcess, crowd: Crowd, ledger: Ledger) -> None:
         self._server = server
         self._crowd = crowd
         self._ledger = ledger

@@ -29,7 +29,7 @@ from protocol.conversation.views import GetConversation
 from protocol.errors import Fault, NotFound, Rejected
 from protocol.ids import BookingId, ConversationId, MessageId
 from protocol.registry import BY_TYPE, Command
-from tests.soak.crowd import PATIENCE_S, RETRY_S, ConnectionLimiter, Device, Person, Violation
+from tests.soak.crowd import PATIENCE_S, RETRY_S, Crowd, Device, Person, Violation
 
 #: What is not answered by then is sent again under the same id, from another device or over the other transport.
 ATTEMPT_S = 4.0
@@ -86,7 +86,7 @@ class Ledger:
 class Work:
     """Everybody's errands, which stop between two steps when they are told to."""
 
-    def __init__(self, crowd: ConnectionLimiter, chance: random.Random) -> None:
+    def __init__(self, crowd: Crowd, chance: random.Random) -> None:
         self.crowd = crowd
         self.ledger = Ledger()
         self._chance = chance

@@ -56,8 +56,7 @@ def decide(  # noqa: PLR0917 (given, when, who, at, knowing: read in that order)
     emitted = [one.event for one in actor.emitted]
     if emitted:
         assert actor.state == replay(actor_cls, [*events, *emitted]), "replay gives another state"
-        for row in actor.rows():
-            actor.put(row)
+        actor.finish()
     return Decided(emitted, actor.effects, reply)
 
 

@@ -17,12 +17,12 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from actors.actor import ACTORS
 from protocol.booking.commands import CreateBooking
 from protocol.booking.views import BookingReply
 from protocol.errors import Fault
 from protocol.ids import ServiceId
 from server.app.config import Config, LimitsConfig
-from server.app.node import ACTORS
 from server.client import Client, Event, Rest
 from server.client.rest import Answer, SignedIn
 from server.ops.verify import verify
@@ -34,6 +34,10 @@ ROUNDS = int(os.environ.get("GUILDWIRE_ROUNDS", "1"))
 PATIENCE_S = float(os.environ.get("GUILDWIRE_PATIENCE_S", "60"))
 RETRY_S = 0.02
 CHUNK_BYTES = 65_536
+#: Sessions of this database that wait for a lock.
+WAITING_FOR_LOCKS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 NO_LIMITS = LimitsConfig(commands_per_s=1e6, requests_per_address_per_s=1e6)
 
 
@@ -58,6 +62,15 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not await true():
             await asyncio.sleep(RETRY_S)
+
+
+async def until_blocked(pool: Pool) -> None:
+    """Wait until a session of this database waits for a lock."""
+
+    async def blocked() -> bool:
+        return bool(await pool.fetchval(WAITING_FOR_LOCKS))
+
+    await until(blocked)
 
 
 @dataclass(frozen=True, slots=True)

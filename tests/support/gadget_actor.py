@@ -14,12 +14,13 @@ from msgspec import Meta, Struct
 
 from actors.actor import Actor, handles
 from protocol.errors import NotFound, WrongState
-from protocol.events import EVENTS, Event
+from protocol.events import Event
 from protocol.ids import BookingId, Kind
 from protocol.registry import BY_NAME, BY_TYPE, Command, Procedure, Query, Route, View, Wire, command, procedure, query
 from protocol.roles import ANYONE, INTERNAL, PUBLIC, Principal, Role
 from server.edge.context import RequestContext
 from storage.database import Pool
+from tests.support.kernel import sample_event
 
 #: Its kind and key are those of a booking, since kinds are fixed.
 KIND = Kind.BOOKING
@@ -150,24 +151,23 @@ class Crash(Procedure, frozen=True, kw_only=True):
     how: str = "bug"
 
 
+@sample_event("gadget.created")
 class GadgetCreated(Event, frozen=True, kw_only=True):
     """It was made."""
 
     label: str
 
 
+@sample_event("gadget.renamed")
 class GadgetRenamed(Event, frozen=True, kw_only=True):
     """It has another label."""
 
     label: str
 
 
+@sample_event("gadget.broken")
 class GadgetBroken(Event, frozen=True, kw_only=True):
     """It broke."""
-
-
-for _event in (GadgetCreated, GadgetRenamed, GadgetBroken):
-    del EVENTS[_event.type]
 
 
 class GadgetState(Struct, frozen=True, kw_only=True):
@@ -201,7 +201,7 @@ class Gadget(Actor[GadgetState]):
         self.emit(GadgetBroken())
 
     @staticmethod
-    def apply(state: GadgetState | None, event: Event) -> GadgetState:
+    def evolve(state: GadgetState | None, event: Event) -> GadgetState:
         match event:
             case GadgetCreated(label=label) | GadgetRenamed(label=label):
                 return GadgetState(label=label)

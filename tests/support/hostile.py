@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from server.live.connection.codec import JSON, Codec
+from tests.support.sizes import TIMES
 
 GOLDEN = Path(__file__).parents[1] / "contract" / "golden" / "frames"
 #: One frame of every kind that a client may send.
@@ -44,10 +44,6 @@ ODD_NUMBERS = (0, -1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, -(2**63), 1
 #: Numbers that MessagePack can hold and JSON cannot.
 NO_NUMBERS = (float("nan"), float("inf"), float("-inf"))
 DEPTH = 30_000
-
-
-#: How many times as many examples as usual; then they are other ones each time.
-TIMES = int(os.environ.get("GUILDWIRE_TEST_TIMES", "1"))
 
 
 def examples(count: int, *phases: Phase) -> settings:

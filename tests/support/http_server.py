@@ -16,12 +16,12 @@ from aiohttp import ClientSession, ClientTimeout
 from aiohttp.web import TCPSite
 from multidict import CIMultiDictProxy
 
+from actors.runtime.call import Caller
 from protocol.errors import Unauthenticated
 from protocol.ids import UserId
 from protocol.registry import BY_NAME
 from protocol.roles import Principal, Role
 from server.rest.app import HttpApp
-from server.rest.endpoints import Executor
 from storage.database import Pool
 from tests.support import gadget_actor
 from tests.support.runtime import make_runtime
@@ -44,7 +44,7 @@ def authenticate(token: str) -> Principal:
     return TOKENS[token]
 
 
-def gadget_app(runtime: Executor, pool: Any, **more: Any) -> HttpApp:
+def gadget_app(runtime: Caller, pool: Any, **more: Any) -> HttpApp:
     """Serve the gadgets, and nothing else of the catalogue."""
     declared = [declaration for name, declaration in BY_NAME.items() if name.startswith("gadget.")]
     return HttpApp(

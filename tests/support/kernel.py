@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 from uuid import UUID, uuid4
 
 from protocol.effects import Decision, Effect, Emitted, Logged
-from protocol.events import EVENTS, Event, Row
+from protocol.events import EVENTS, Event, Row, event
 from protocol.ids import AgendaId, Kind, Ref, UserId
 from protocol.registry import BY_NAME, BY_TYPE, Command, Declaration, command
 from protocol.roles import ANYONE
@@ -44,10 +44,15 @@ def sample(name: str, actor: Kind, *, creates: bool = False) -> Callable[[C], C]
     return declare
 
 
-def hidden(cls: E) -> E:
-    """Keep an event out of the registry of the product's events."""
-    del EVENTS[cls.type]
-    return cls
+def sample_event(name: str) -> Callable[[E], E]:
+    """Declare an event, and keep it out of the registry of the product's events."""
+
+    def declare(cls: E) -> E:
+        event(name)(cls)
+        del EVENTS[name]
+        return cls
+
+    return declare
 
 
 @contextmanager
@@ -63,7 +68,7 @@ def declared() -> Iterator[None]:
             del BY_NAME[declaration.name], BY_TYPE[declaration.type]
 
 
-@hidden
+@sample_event("sample.changed")
 class SampleChanged(Event, frozen=True):
     """Something happened."""
 

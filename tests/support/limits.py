@@ -19,8 +19,6 @@ CLASSES = ("Limits", "RateLimits")
 
 #: A number whose name ends so bounds something, or says how long it takes.
 _BOUNDS = re.compile(r"_(MAX|MIN|S|BYTES|KIB|PASSES|LANES|THREADS|AT_ONCE|PAGE|USERS|DEFAULT)$|^PAGE$")
-#: Citations of what is not in this repository.
-_SOURCE = re.compile(r" \((SPEC|DESIGN|seed)[^)]*\)")
 _SIZES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 _SPANS = ((24 * 3600, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -86,7 +84,7 @@ def comment_above(lines: list[str], lineno: int) -> str:
         if not text.startswith("#:"):
             break
         said.insert(0, text.removeprefix("#:").strip())
-    return _SOURCE.sub("", " ".join(said)).replace("``", "`").replace("|", "\\|")
+    return " ".join(said).replace("``", "`").replace("|", "\\|")
 
 
 def shown(name: str, value: Any) -> str:

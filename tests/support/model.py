@@ -76,7 +76,7 @@ class Model:
                     case FreeSlot():
                         self.slots.pop(effect.slot_id, None)
                     case ReleaseKey():
-                        self.keys.pop((effect.scope, effect.key), None)
+                        self.keys.pop((effect.unique.scope, effect.key), None)
                     case OpenHold():
                         self.holds[effect.hold_id] = ("HELD", 0)
                     case _:
@@ -113,9 +113,9 @@ class Model:
         return None
 
     def _claim(self, wanted: list[ClaimKey]) -> str | None:
-        for claim in sorted(wanted, key=lambda claim: claim.scope):
-            if self.keys.setdefault((claim.scope, claim.key), claim.owner) != claim.owner:
-                return f"unique_{claim.scope}"
+        for claim in sorted(wanted, key=lambda claim: claim.unique.scope):
+            if self.keys.setdefault((claim.unique.scope, claim.key), claim.owner) != claim.owner:
+                return f"unique_{claim.unique.scope}"
         return None
 
     def _move(self, wanted: list[MoveHold]) -> str | None:

@@ -151,8 +151,8 @@ MUTANTS = (
         (
             (
                 AGENDA,
-                '        """Fire everything overdue, whoever was meant to."""\n',
-                '        """Fire everything overdue, whoever was meant to."""\n        return\n',
+                "        before = self._runtime.clock.now() - timedelta(seconds=grace_s)\n",
+                "        return\n",
             ),
         ),
         (_AGENDA + "test_a_row_that_nobody_can_read_holds_up_nobody",),
@@ -175,8 +175,8 @@ MUTANTS = (
         (
             (
                 "server/live/session/stream.py",
-                "if seq == self.seq + 1:\n            self._out",
-                "if seq > self.seq:\n            self._out",
+                "if seq == self.seq + 1:\n            self._to_send",
+                "if seq > self.seq:\n            self._to_send",
             ),
         ),
         ("tests/unit/live/test_stream.py",),
@@ -200,7 +200,7 @@ MUTANTS = (
                 "since.seq > head.seq",
             ),
         ),
-        ("tests/integration/live/test_resume.py::test_a_since_that_leads_nowhere_is_a_reset",),
+        ("tests/integration/live/test_resume.py::test_an_unknown_since_is_a_reset",),
     ),
     Mutant(
         "an_unknown_outcome_is_not_looked_up",
@@ -222,8 +222,8 @@ MUTANTS = (
         (
             (
                 AGENDA,
-                "        watch = asyncio.get_running_loop().create_task(self._repeat(name, seconds, action),"
-                ' name=f"agenda {name}")\n        self._watches.append(watch)\n',
+                '        watch = Supervised(f"agenda {name}", lambda: self._repeat(name, seconds, action))\n'
+                "        self.watches.append(watch)\n        watch.start()\n",
                 '        self._scheduler.add_job(action, "interval", seconds=seconds, id=name, max_instances=1)\n',
             ),
         ),

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from msgspec import Struct
 
 from actors.actor import Actor
 from actors.runtime.agenda import Agenda
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome, Published
+from actors.runtime.call import SYSTEM_PRINCIPAL, Outcome, Published
 from actors.runtime.clock import Clock
 from actors.runtime.limits import SCAN_PAGE
 from actors.runtime.turns import FactsLoader, Runtime
@@ -63,8 +63,7 @@ class Node:
         assert declared.actor is not None, f"{declared.name} is no command"
         if to is None:
             to = self._addressee(command, principal)
-        call = Call(command, Ref(declared.actor, to), principal, key or str(uuid4()), lambda outcome: None)
-        return await self.runtime.execute(call)
+        return await self.runtime.call(command, Ref(declared.actor, to), principal, key=key)
 
     def _addressee(self, command: Command, principal: Principal) -> UUID:
         return BY_TYPE[type(command)].addressee(command, principal) or self.runtime.new_id()

@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime
 from typing import Any, TypedDict
 
 from actors.booking.actor import Booking
-from actors.business import Business
+from actors.business.actor import Business
 from actors.conversation.actor import Conversation
 from actors.rules.zones import to_instant
 from actors.runtime.call import Outcome, Published
-from actors.user import User
+from actors.user.actor import User
 from protocol.business.commands import AddMember, RegisterBusiness
 from protocol.business.terms import MemberRole, Week
 from protocol.ids import BusinessId, Kind, ServiceId, UserId
@@ -24,10 +24,10 @@ from protocol.roles import Principal, Role
 from protocol.service.commands import CreateService
 from protocol.service.views import FindSlots, SlotsView
 from protocol.user.commands import SignUp
-from server.app.facts import fact_loaders
 from server.queries.slots import SlotFinder
 from storage.database import Pool
-from storage.queries.booking_facts import Catalogue
+from storage.offers import OfferCache
+from storage.registry import Sources, bound_loaders
 from tests.support.runtime import Node, make_runtime
 
 ZONE = "Europe/Berlin"
@@ -56,7 +56,7 @@ class Salon:
 
     node: Node
     pool: Pool
-    catalogue: Catalogue
+    sources: Sources
     business_id: BusinessId
     owner: Principal
     sam: Principal
@@ -80,7 +80,7 @@ class Salon:
         explain: bool = False,
     ) -> SlotsView:
         """Look for slots of the cut."""
-        finder = SlotFinder(self.catalogue, self.node.clock.now)
+        finder = SlotFinder(self.sources, self.node.clock.now)
         asked = FindSlots(service_id=self.cut, from_=from_, to=to, staff_id=staff_id, explain=explain)
         return await finder(self.pool, asked, principal)
 
@@ -110,13 +110,14 @@ def acting(person: Principal, role: Role, business_id: BusinessId, *, manager: b
 @asynccontextmanager
 async def open_salon(dsn: str, pool: Pool) -> AsyncIterator[Salon]:
     """Open it on an empty database, through its own commands."""
-    catalogue = Catalogue(pool)
+    offers = OfferCache(pool)
+    sources = Sources(pool=pool, offers=offers)
     actors = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking, Kind.CONVERSATION: Conversation}
-    async with make_runtime(dsn, pool, actors, fact_loaders(pool, catalogue)) as node:
+    async with make_runtime(dsn, pool, actors, bound_loaders(sources)) as node:
 
         def publish(published: Published) -> None:
             node.heard.append(published)
-            catalogue.on_event(published)
+            offers.on_event(published)
 
         node.runtime.publish = publish
         await node.advance(NOW - node.clock.now())
@@ -132,7 +133,7 @@ async def open_salon(dsn: str, pool: Pool) -> AsyncIterator[Salon]:
         salon = Salon(
             node,
             pool,
-            catalogue,
+            sources,
             business_id,
             owner,
             acting(sam, Role.STAFF, business_id),

@@ -1,5 +1,6 @@
 """Tiny actors for the tests of the runtime: a counter, an account with a wallet, and one that holds somebody's time."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +23,7 @@ from storage.actors import Answer, Stored, load_answers, load_states
 from storage.commit import Committer
 from storage.database import Pool
 from storage.outcomes import OK, Committed
-from tests.support.kernel import NOW, hidden, sample
+from tests.support.kernel import NOW, sample, sample_event
 
 BANK = "system.bank/EUR"
 
@@ -50,7 +51,7 @@ class CounterState(Struct, frozen=True):
     value: int
 
 
-@hidden
+@sample_event("counter.moved")
 class CounterMoved(Event, frozen=True):
     """The counter has another value."""
 
@@ -187,7 +188,7 @@ class Counter(Actor[CounterState]):
         return Counted(self.value)
 
     @staticmethod
-    def apply(state: Any, event: Event) -> CounterState:
+    def evolve(state: Any, event: Event) -> CounterState:
         assert isinstance(event, CounterMoved)
         return CounterState(event.value)
 
@@ -202,7 +203,7 @@ class AccountState(Struct, frozen=True):
     payments: int
 
 
-@hidden
+@sample_event("account.paid")
 class AccountPaid(Event, frozen=True):
     """Money has moved."""
 
@@ -232,7 +233,7 @@ class Account(Actor[AccountState]):
         return Counted(payments)
 
     @staticmethod
-    def apply(state: Any, event: Event) -> AccountState:
+    def evolve(state: Any, event: Event) -> AccountState:
         assert isinstance(event, AccountPaid)
         return AccountState(event.payments)
 
@@ -250,7 +251,7 @@ class HolderState(Struct, frozen=True):
     staff_id: UserId
 
 
-@hidden
+@sample_event("holder.chose")
 class HolderChose(Event, frozen=True):
     """Somebody's time is held."""
 
@@ -280,7 +281,7 @@ class Holder(Actor[HolderState]):
         return HolderState(facts.free[0])
 
     @staticmethod
-    def apply(state: Any, event: Event) -> HolderState:
+    def evolve(state: Any, event: Event) -> HolderState:
         assert isinstance(event, HolderChose)
         return HolderState(event.staff_id)
 
@@ -343,6 +344,14 @@ def make_call(
     assert declared.actor is not None
     to = Ref(declared.actor, declared.addressee(command, principal) or uuid4())
     return Call(command, to, principal, key or str(uuid4()), done, if_version=if_version)
+
+
+async def execute(runtime: Runtime, call: Call) -> Outcome:
+    """Submit a call and wait for its outcome."""
+    answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    call.done = answer.set_result
+    runtime.submit(call)
+    return await answer
 
 
 async def nothing_stored(refs: Sequence[Ref]) -> list[Stored]:

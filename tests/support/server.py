@@ -22,7 +22,8 @@ from argon2 import PasswordHasher
 from msgspec import Struct
 from multidict import CIMultiDictProxy
 
-from actors.runtime.call import SYSTEM_PRINCIPAL, Call
+from actors.actor import ACTORS
+from actors.runtime.call import SYSTEM_PRINCIPAL
 from protocol.booking.commands import (
     ApproveBooking,
     CompleteBooking,
@@ -48,7 +49,6 @@ from server.accounts import passwords
 from server.accounts.bulk import NewAccount, make_accounts
 from server.app.bootstrap import Server, open_server
 from server.app.config import AuthConfig, Config, DevConfig, LimitsConfig, ServerConfig
-from server.app.node import ACTORS
 from server.client import Client, Event, Rest
 from server.ops.verify import verify
 
@@ -255,8 +255,7 @@ class Site:
         declared = BY_TYPE[type(command)]
         assert declared.actor is not None
         to = Ref(declared.actor, declared.addressee(command, principal) or self.node.runtime.new_id())
-        call = Call(command, to, principal, options.get("key") or str(uuid4()), lambda outcome: None)
-        outcome = await self.node.runtime.execute(call)
+        outcome = await self.node.runtime.call(command, to, principal, key=options.get("key"))
         if outcome.error is not None:
             raise outcome.error
         return outcome

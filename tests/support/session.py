@@ -1,4 +1,4 @@
-"""A session driven by hand: the shell's part is played by a log in memory and a clock that the test moves."""
+"""A session without a connection: the log is in memory, and the test moves the clock."""
 
 from typing import Any
 from uuid import UUID
@@ -28,27 +28,27 @@ CUSTOMER = Principal(
 
 
 def unlimited(user_number: int) -> None:
-    """A rate that never refuses."""
+    """A rate limit that never refuses."""
 
 
 def own_unlimited(declaration: Declaration, user_id: UserId) -> None:
-    """The same for a command that has one of its own."""
+    """A command's own rate limit that never refuses."""
 
 
 UNLIMITED = Rates(unlimited, unlimited, own_unlimited, Rate(50.0, 200), Rate(100.0, 400))
 
 
 def event_frame(seq: int) -> bytes:
-    """An event as the session gets it: encoded already."""
+    """An encoded event."""
     return JSON.event(seq, b'"type":"thing.happened"}')
 
 
 class Driver:
-    """A session and whoever is around it.
+    """A session, its client and its log.
 
     Args:
-        log: the numbers that the user's log still holds.
-        head: where the log ends, if not with the last of those.
+        log: the numbers that are in the user's log.
+        head: the last number ever written, if it is not the last of those.
     """
 
     def __init__(
@@ -73,89 +73,89 @@ class Driver:
             jitter=0.0,
             now=self.now,
         )
-        #: Every frame that the client got, in order.
+        #: Every frame that was sent to the client, in order.
         self.frames: list[dict[str, Any]] = []
-        #: Why the socket was closed; None while it is open.
+        #: Why the session was closed; None while it is open.
         self.closed: str | None = None
 
     def says(self, **frame: Any) -> "list[dict[str, Any]]":
-        """The client sends a frame; answers what it gets for it."""
+        """The client sends a frame; returns the frames sent to it."""
         return self.says_raw(msgspec.json.encode(frame))
 
     def says_raw(self, data: bytes) -> list[dict[str, Any]]:
-        """The client sends a message."""
+        """The client sends a message; returns the frames sent to it."""
         self.session.receive(data, self.now)
         return self.takes()
 
-    def starts(self, since: str | None = None, grant: TokenClaims | None = None) -> None:
-        """The client says hello, and the session knows who it is and where the log ends."""
+    def starts(self, since: str | None = None, claims: TokenClaims | None = None) -> None:
+        """The client sends hello; its token is valid, and the position is read."""
         hello = {"token": "t"} if since is None else {"token": "t", "since": since}
         self.says(frame="hello", **hello)
-        assert self.wants(Authenticate) == [Authenticate("t")]
-        self.session.authenticated(grant or TokenClaims(CUSTOMER, self.now + TOKEN_S))
-        assert self.wants(ReadPosition) == [ReadPosition(ADA)]
-        self.session.positioned(Position(EPOCH, self.head), self.now)
+        assert self.effects(Authenticate) == [Authenticate("t")]
+        self.session.authenticated(claims or TokenClaims(CUSTOMER, self.now + TOKEN_S))
+        assert self.effects(ReadPosition) == [ReadPosition(ADA)]
+        self.session.position_read(Position(EPOCH, self.head), self.now)
 
-    def opens(self, since: str | None = None, grant: TokenClaims | None = None) -> dict[str, Any]:
-        """The client says hello and everything goes well; answers the welcome."""
-        self.starts(since, grant)
+    def opens(self, since: str | None = None, claims: TokenClaims | None = None) -> dict[str, Any]:
+        """The client sends hello, and the session opens; returns the welcome."""
+        self.starts(since, claims)
         self.reads()
         return next(frame for frame in self.takes_all() if frame["frame"] == "welcome")
 
     def reads(self) -> None:
-        """Answer every page that the session wants."""
-        while wants := self.wants(ReadPage):
-            (want,) = wants
-            self.session.paged(self.page(want.after), self.now)
+        """Read every page that the session asks for."""
+        while effects := self.effects(ReadPage):
+            (effect,) = effects
+            self.session.page_read(self.page(effect.after), self.now)
 
     def page(self, after: int) -> Page:
-        """What the log holds behind a number."""
+        """The page of the log after a number."""
         rows = [(seq, event_frame(seq)) for seq in sorted(self.log) if seq > after]
         return Page(rows[: self.page_rows], more=len(rows) > self.page_rows)
 
     def happens(self, seq: int) -> list[int]:
-        """An event arrives by the bus; answers the numbers that went out."""
+        """An event arrives live; returns the numbers that were sent."""
         self.session.event(seq, event_frame(seq), self.now)
         return [frame["seq"] for frame in self.takes()]
 
     def waits(self, seconds: float) -> list[dict[str, Any]]:
-        """Time passes, alarm by alarm."""
+        """Let time pass, timer by timer."""
         until = self.now + seconds
-        while (at := self.session.wakes_at) <= until:
+        while (at := self.session.deadline) <= until:
             self.now = max(self.now, at)
-            before = self.session.wakes_at
+            before = self.session.deadline
             self.session.tick(self.now)
-            if self.session.wakes_at == before:
+            if self.session.deadline == before:
                 break
         self.now = until
         return self.takes()
 
-    def wants(self, kind: type) -> list[Any]:
-        """Take away what the session wants of one kind."""
-        found = [want for want in self.session.wants if type(want) is kind]
-        self.session.wants[:] = [want for want in self.session.wants if type(want) is not kind]
+    def effects(self, kind: type) -> list[Any]:
+        """Take the session's effects of one kind."""
+        found = [effect for effect in self.session.effects if type(effect) is kind]
+        self.session.effects[:] = [effect for effect in self.session.effects if type(effect) is not kind]
         return found
 
     def takes(self) -> list[dict[str, Any]]:
-        """The frames since the last look."""
-        for want in self.wants(Close):
-            self.closed = want.code.reason
-        new = [msgspec.json.decode(data) for data in self.session.sends]
-        self.session.sends.clear()
+        """Take the frames that were sent since the last call."""
+        for effect in self.effects(Close):
+            self.closed = effect.code.reason
+        new = [msgspec.json.decode(data) for data in self.session.to_send]
+        self.session.to_send.clear()
         self.frames.extend(new)
         return new
 
     def takes_all(self) -> list[dict[str, Any]]:
-        """Every frame so far."""
+        """All frames so far."""
         self.takes()
         return self.frames
 
     @property
     def seqs(self) -> list[int]:
-        """The numbers of all events that the client got."""
+        """The numbers of all events that were sent."""
         return [frame["seq"] for frame in self.takes_all() if frame["frame"] == "event" and "seq" in frame]
 
     def refuse(self, error: GuildwireError) -> None:
-        """The token does not hold."""
-        self.session.refused(error)
+        """The token is not valid."""
+        self.session.authentication_failed(error)
         self.takes()

@@ -1,6 +1,6 @@
-"""Ada and Bob, who have a thread, on the runtime alone: what there is to hear of for tests of the gateway.
+"""Ada and Bob, who have a thread, on the runtime alone: the events for tests of live connections.
 
-async with open_thread(database_dsn, pool) as node, make_gateway(node) as gateway, gateway.client(bob) as client:
+async with open_thread(database_dsn, pool) as node, open_live(node) as live, live.client(bob) as client:
     await say(node, "Hello")
     await client.event(2)
 """
@@ -16,10 +16,10 @@ from protocol.conversation.commands import OpenConversation, PostMessage
 from protocol.conversation.terms import ConversationKind, Participant
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.roles import Principal, Role
-from server.app.facts import fact_loaders
 from storage.database import Pool
-from storage.queries.booking_facts import Catalogue
-from tests.support.gateway import acting
+from storage.offers import OfferCache
+from storage.registry import Sources, bound_loaders
+from tests.support.live_server import acting
 from tests.support.runtime import Node, make_runtime
 
 ADA, BOB = (UserId(UUID(int=number)) for number in (1, 2))
@@ -30,7 +30,7 @@ THREAD = ConversationId(UUID(int=1001))
 @asynccontextmanager
 async def open_thread(dsn: str, pool: Pool) -> AsyncIterator[Node]:
     """A node with conversations, and the one of Ada the customer and Bob of the staff; each has heard of it."""
-    facts = fact_loaders(pool, Catalogue(pool))
+    facts = bound_loaders(Sources(pool=pool, offers=OfferCache(pool)))
     async with make_runtime(dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
         command = OpenConversation(
             conversation_id=THREAD,

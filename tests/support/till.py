@@ -11,11 +11,13 @@ from uuid import uuid4
 
 import msgspec
 
-from actors.runtime.call import Call, Outcome, Published
+from actors.runtime.call import SYSTEM_PRINCIPAL, Outcome, Published
 from protocol.booking.commands import CreateBooking, PayBooking
 from protocol.booking.views import PaymentReply
 from protocol.errors import Fault
-from protocol.ids import BookingId
+from protocol.ids import BookingId, Ref
+from protocol.registry import Command
+from protocol.roles import Principal
 from server.payments.part import SandboxPayments, open_sandbox_payments
 from server.payments.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
 from server.payments.signature import sign
@@ -35,8 +37,10 @@ class Flaky:
         self._runtime = salon.node.runtime
         self.faults: list[Fault] = []
 
-    async def execute(self, call: Call) -> Outcome:
-        return Outcome(call.to, error=self.faults.pop()) if self.faults else await self._runtime.execute(call)
+    async def call(self, command: Command, to: Ref, principal: Principal = SYSTEM_PRINCIPAL, **options: Any) -> Outcome:
+        if self.faults:
+            return Outcome(to, error=self.faults.pop())
+        return await self._runtime.call(command, to, principal, **options)
 
     def new_id(self) -> Any:
         return self._runtime.new_id()

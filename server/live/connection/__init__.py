@@ -1,1 +1,1 @@
-"""The I/O of one client: WebSocket, event stream, long poll."""
+"""The input and output of one client: WebSocket, event stream, long poll."""

@@ -1,7 +1,7 @@
-"""Codecs: how frames become bytes, one object for each subprotocol.
+"""Codecs: encode and decode frames, one object for each subprotocol.
 
-Inside, everything is JSON: replies come from the command log as JSON, and an event's body is encoded as JSON once. A
-codec that speaks something else transcodes at this edge, a body once for all of its readers.
+Internally everything is JSON: replies come from the command log as JSON, and an event's body is encoded as JSON once.
+The codec of another format transcodes here, a body once for all of its readers.
 """
 
 from collections.abc import Callable
@@ -32,61 +32,68 @@ TEXT, BINARY = 0x1, 0x2
 
 
 class Codec(Protocol):
-    """One subprotocol's way to write frames."""
+    """Encodes and decodes the frames of one subprotocol."""
 
+    #: In metrics.
+    name: str
     subprotocol: str
     #: The WebSocket opcode of its messages.
     opcode: int
 
     def decode(self, data: bytes) -> Inbound:
-        """Read a frame. Raises: Undecodable, NotAFrame."""
+        """Decode a frame. Raises: Undecodable, NotAFrame."""
         ...
 
     def decode_data(self, data: Raw, into: type[S]) -> S:
-        """Read what a frame carries. Raises: Invalid, Malformed."""
+        """Decode the data of a frame. Raises: Invalid, Malformed."""
         ...
 
     def decode_addressed(self, data: Raw, into: type[S], key: str, address: str) -> S:
-        """Read what a frame carries, with one field given by the frame itself. Raises: Invalid, Malformed."""
+        """Decode the data of a frame that gives one field itself, in ``to``. Raises: Invalid, Malformed."""
         ...
 
     def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
-        """Write a frame."""
+        """Encode a frame."""
         ...
 
     def reply(self, frame_id: str, data: bytes, version: int, seq: int | None, replayed: bool) -> bytes:
-        """Write the reply to a command; ``data`` is JSON."""
+        """Encode the reply to a command; ``data`` is JSON."""
         ...
 
     def body(self, body: bytes) -> bytes:
-        """Turn an event's body (JSON: an object of every field behind ``seq``) into what ``event`` takes."""
+        """Convert an event's body, a JSON object of all fields after ``seq``, to the argument of ``event``."""
         ...
 
     def event(self, seq: int | None, body: bytes) -> bytes:
-        """Write an event frame around a body; ephemeral ones have no number."""
+        """Encode an event frame around a body; ephemeral events have no number."""
         ...
 
 
-class _Answerable(Struct):
-    """As much of a wrong frame as is needed to answer it; an id that is far too long is not repeated."""
+class _FrameId(Struct):
+    """The id of an invalid frame, for the error; an id that is too long is left out."""
 
     id: Annotated[str, Meta(max_length=COMMAND_ID_MAX)] | None = None
 
 
 class _Decoding:
-    """Reads frames and what they carry, with one of msgspec's decoders for each type."""
+    """Decodes frames and their data, with one msgspec decoder for each type.
 
-    def __init__(self, decoder: Callable[[Any], Any], nothing: bytes, misread: str) -> None:
+    Args:
+        empty: an object without fields.
+        reason: the error's reason for bytes that are not of the format.
+    """
+
+    def __init__(self, decoder: Callable[[Any], Any], empty: bytes, reason: str) -> None:
         self._decoder = decoder
-        self._nothing = nothing
-        self._misread = misread
+        self._empty = empty
+        self._reason = reason
         self._frames = decoder(Inbound).decode
-        self._answerable = decoder(_Answerable).decode
+        self._frame_id = decoder(_FrameId).decode
         self._fields = decoder(dict[str, Any]).decode
         self._data: dict[type[Struct], Callable[[bytes], Any]] = {}
 
     def decode(self, data: bytes) -> Inbound:
-        """Read a frame. Raises: Undecodable, NotAFrame."""
+        """Decode a frame. Raises: Undecodable, NotAFrame."""
         try:
             frame: Inbound = self._frames(data)
         except ValidationError as error:
@@ -96,7 +103,7 @@ class _Decoding:
         return frame
 
     def decode_data(self, data: Raw, into: type[S]) -> S:
-        """Read what a frame carries. Raises: Invalid, Malformed."""
+        """Decode the data of a frame. Raises: Invalid, Malformed."""
         decode = self._data.get(into)
         if decode is None:
             decode = self._data[into] = self._decoder(into).decode
@@ -104,11 +111,11 @@ class _Decoding:
         return found
 
     def decode_addressed(self, data: Raw, into: type[S], key: str, address: str) -> S:
-        """Read what a frame carries, with one field given by the frame itself. Raises: Invalid, Malformed."""
+        """Decode the data of a frame that gives one field itself, in ``to``. Raises: Invalid, Malformed."""
         try:
             fields = self._read(self._fields, data)
         except Invalid:
-            self.decode_data(data, into)  # which knows the fields, and names the one that is wrong
+            self.decode_data(data, into)  # knows the fields, and names the one that is wrong
             raise
         if fields.setdefault(key, address) != address:
             raise invalid({f"data.{key}": "mismatch"})
@@ -121,15 +128,15 @@ class _Decoding:
 
     def _read(self, decode: Callable[[bytes], Any], data: Raw) -> Any:
         try:
-            return decode_json(decode, bytes(data) if data else self._nothing, "data")
+            return decode_json(decode, bytes(data) if data else self._empty, "data")
         except Malformed as error:
             if error.fields["reason"] == "not_json":
-                error.fields["reason"] = self._misread
+                error.fields["reason"] = self._reason
             raise
 
     def _id_of(self, data: bytes) -> str | None:
         try:
-            found: _Answerable = self._answerable(data)
+            found: _FrameId = self._frame_id(data)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return found.id
@@ -138,6 +145,7 @@ class _Decoding:
 class JsonCodec(_Decoding):
     """``guildwire.v1.json``: text messages, one JSON object each."""
 
+    name = "json"
     subprotocol = SUBPROTOCOL_JSON
     opcode = TEXT
 
@@ -146,25 +154,26 @@ class JsonCodec(_Decoding):
         self._encode = msgspec.json.Encoder().encode
 
     def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
-        """Write a frame."""
+        """Encode a frame."""
         return self._encode(frame)
 
     def reply(self, frame_id: str, data: bytes, version: int, seq: int | None, replayed: bool) -> bytes:
-        """Write the reply to a command; ``data`` is JSON."""
+        """Encode the reply to a command; ``data`` is JSON."""
         return self._encode(ReplyFrame(id=frame_id, data=Raw(data), version=version, seq=seq, replayed=replayed))
 
     def body(self, body: bytes) -> bytes:
-        """The same, without the opening brace."""
+        """Without the opening brace."""
         return body[1:]
 
     def event(self, seq: int | None, body: bytes) -> bytes:
-        """Write an event frame around a body."""
+        """Encode an event frame around a body."""
         return b'{"frame":"event",' + body if seq is None else b'{"frame":"event","seq":%d,%b' % (seq, body)
 
 
 class MsgpackCodec(_Decoding):
-    """``guildwire.v1.msgpack``: binary messages, one MessagePack map each, of the same fields and values as in JSON."""
+    """``guildwire.v1.msgpack``: binary messages, one MessagePack map each, with the fields and values of JSON."""
 
+    name = "msgpack"
     subprotocol = SUBPROTOCOL_MSGPACK
     opcode = BINARY
 
@@ -172,19 +181,19 @@ class MsgpackCodec(_Decoding):
         super().__init__(msgspec.msgpack.Decoder, b"\x80", "not_msgpack")
 
     def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
-        """Write a frame."""
+        """Encode a frame."""
         return _packed(JSON.encode(frame))
 
     def reply(self, frame_id: str, data: bytes, version: int, seq: int | None, replayed: bool) -> bytes:
-        """Write the reply to a command; ``data`` is JSON."""
+        """Encode the reply to a command; ``data`` is JSON."""
         return _packed(JSON.reply(frame_id, data, version, seq, replayed))
 
     def body(self, body: bytes) -> bytes:
-        """The fields as a map; its first byte counts them."""
+        """As a MessagePack map, whose first byte holds the number of fields."""
         return _packed(body)
 
     def event(self, seq: int | None, body: bytes) -> bytes:
-        """Write an event frame around a body."""
+        """Encode an event frame around a body."""
         head = {"frame": "event"} if seq is None else {"frame": "event", "seq": seq}
         return bytes((body[0] + len(head),)) + _packed_map(head) + body[1:]
 
@@ -194,7 +203,7 @@ def _packed(data: bytes) -> bytes:
 
 
 def _packed_map(fields: dict[str, Any]) -> bytes:
-    """Keys and values of a small map, without its header."""
+    """The keys and values of a small map, without its header."""
     return msgspec.msgpack.encode(fields)[1:]
 
 

@@ -1,33 +1,37 @@
-"""The event stream: a user's numbered events as Server-Sent Events (WHATWG HTML §9.2), resumable by any transport.
+"""The event stream: a user's numbered events as Server-Sent Events (WHATWG HTML §9.2), resumable over any transport.
 
     id: 9f2c11aa04be:42
     event: message.posted
     data: {"frame":"event","seq":42,…}
 
-``data`` is the very frame of the socket. ``id`` is what ``since`` takes; a client that gives it back, here as
-``Last-Event-ID``, goes on behind it.
+``data`` is the same frame as over a WebSocket. ``id`` is a value for ``since``: a client that sends it back, here as
+``Last-Event-ID``, resumes after it.
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web import BaseRequest
 
-from protocol.frames import Bye, CloseCode, OpenOutcome, Ping, Pong, ServerFrame, Welcome
-from server.live.connection.codec import JsonCodec
-from server.live.connection.outgoing import Outgoing, Slow
+from protocol.frames import Bye, CloseCode, Hello, OpenOutcome, Ping, Pong, ServerFrame, Welcome
+from server.live.connection.codec import Codec, JsonCodec
+from server.live.connection.outgoing import Outgoing
 from server.live.connection.receive_only import ReceiveOnlyConnection
 from server.live.limits import Limits
 
+if TYPE_CHECKING:  # the hub imports connections
+    from server.live.hub.hub import Hub
+
 MEDIA_TYPE = "text/event-stream"
 _LAST_CHUNK = b"0\r\n\r\n"
-#: What a body begins with: the codec's own, and the renderer's first field.
+#: The start of an event's body: its first field is the type.
 _TYPE_AT = len(b'"type":"')
 
 
 class SseCodec(JsonCodec):
-    """Frames as the lines of an event stream. What comes in is read as JSON."""
+    """Writes frames as Server-Sent Events; the hello that stands for the request is JSON."""
 
     def __init__(self, epoch: str) -> None:
         super().__init__()
@@ -35,12 +39,12 @@ class SseCodec(JsonCodec):
         self._epoch = epoch.encode()
 
     def encode(self, frame: ServerFrame | Ping | Pong) -> bytes:
-        """Write a frame; a ping is a comment, which nobody has to answer."""
+        """Write a frame; a ping is a comment, which needs no answer."""
         if isinstance(frame, Ping | Pong):
             return b": ping\n\n"
         lines = b"event: %b\ndata: %b\n\n" % (str(frame.__struct_config__.tag).encode(), super().encode(frame))
         if isinstance(frame, Welcome) and frame.outcome is not OpenOutcome.RESUMED:
-            # From here it is gone on. Who resumes is not there yet: its position is the one that it came with.
+            # The client resumes from here. One that is resuming keeps its position until the next event.
             return b"id: %b:%d\n%b" % (self._epoch, frame.seq, lines)
         if isinstance(frame, Bye) and frame.reconnect and frame.after_s:
             return b"retry: %d\n%b" % (frame.after_s * 1000, lines)
@@ -54,10 +58,10 @@ class SseCodec(JsonCodec):
 
 
 class Chunks(Outgoing):
-    """The bytes on their way to one client, within the same bound as a socket's.
+    """The unsent bytes of one event stream, within the same bound as a WebSocket's.
 
     Args:
-        chunked: whether the body is sent in chunks (RFC 9112 §7.1), as to everybody who speaks HTTP/1.1.
+        chunked: whether the body is sent in chunks (RFC 9112 §7.1), as with every HTTP/1.1 client.
     """
 
     __slots__ = ("_chunked",)
@@ -67,14 +71,14 @@ class Chunks(Outgoing):
         self._chunked = chunked
 
     def add(self, frames: list[bytes]) -> None:
-        """Put frames into the next write, as one chunk."""
+        """Add frames to the next write, as one chunk."""
         if not self._chunked:
             self._parts += frames
         elif frames:
             self._parts += (b"%x\r\n" % sum(map(len, frames)), *frames, b"\r\n")
 
     def add_end(self) -> None:
-        """Put the end of the body into the next write."""
+        """Add the end of the body to the next write."""
         if self._chunked:
             self._parts.append(_LAST_CHUNK)
 
@@ -83,45 +87,43 @@ class EventStream(ReceiveOnlyConnection):
     """One event stream.
 
     Args:
-        request: whose response has begun.
+        request: its response has begun.
         writer: aiohttp's, for its flow control.
     """
 
     outgoing: Chunks
 
     def __init__(
-        self, *, request: BaseRequest, writer: AbstractStreamWriter, transport: asyncio.Transport, **more: Any
+        self,
+        *,
+        hub: "Hub",
+        codec: Codec,
+        limits: Limits,
+        hello: Hello,
+        request: BaseRequest,
+        writer: AbstractStreamWriter,
+        transport: asyncio.Transport,
     ) -> None:
-        super().__init__(**more)
-        self.outgoing = Chunks(transport, self._limits, chunked=request.version >= (1, 1))
+        super().__init__(hub=hub, codec=codec, limits=limits, traffic=hub.traffic["sse"], hello=hello)
+        self.outgoing = Chunks(transport, limits, chunked=request.version >= (1, 1))
         self._transport = transport
         self._writer = writer
-        request.protocol.set_parser(_Watch(self.cut))  # type: ignore[arg-type]  # as much of a parser as is used
+        request.protocol.set_parser(_DisconnectDetector(self.cut))  # type: ignore[arg-type]  # the used part of a parser
 
-    def _pass_on(self) -> None:
-        self._take_sends()
+    async def _drained(self) -> None:
         try:
-            self.outgoing.flush()
-        except Slow:
-            self.session.close(CloseCode.SLOW)
-            self._take_sends()
-            self.outgoing.flush(beyond_bound=True)
+            await self._writer.drain()
+        except ConnectionError:
+            self.cut()
 
-    def _take_sends(self) -> None:
-        self.traffic.frames_out += len(self.session.sends)
-        self.outgoing.add(self.session.sends)
-        self.session.sends.clear()
-
-    def _say_end(self) -> None:
+    def _end(self, code: CloseCode) -> None:
         self.outgoing.add_end()
         self.outgoing.flush(beyond_bound=True)
         self.outgoing.closed = True
+        super()._end(code)
 
-    async def _ready_for_page(self) -> None:
-        await self._writer.drain()
-
-    def _end(self) -> None:
-        super()._end()
+    def _lose(self) -> None:
+        super()._lose()
         self._transport.close()
         if self.outgoing.backlog_bytes:
             self._loop.call_later(self._limits.close_s, self._transport.abort)
@@ -132,14 +134,14 @@ class EventStream(ReceiveOnlyConnection):
         self._transport.abort()
 
 
-class _Watch:
-    """Sees the client go. What it sends behind its request is not read: the connection ends with the stream."""
+class _DisconnectDetector:
+    """Detects that the client has disconnected. Bytes after the request are dropped: the connection is not reused."""
 
-    def __init__(self, gone: Any) -> None:
-        self._gone = gone
+    def __init__(self, on_disconnect: Callable[[], None]) -> None:
+        self._on_disconnect = on_disconnect
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         return True, b""
 
     def feed_eof(self) -> None:
-        self._gone()
+        self._on_disconnect()

@@ -1,105 +1,111 @@
-"""The long poll: the events behind a position as one JSON page, at once if there are any, else as soon as there is one.
+"""The long poll: the events after a position as one JSON page, at once if there are any, else when the first happens.
 
-A poll is a session that ends with its first events. So it counts as a connection while it waits, and ends for the same
-reasons as a socket does.
+A poll is a session that ends with its first events. It counts as a connection while it waits, and is closed for the
+same reasons as a WebSocket.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from aiohttp.web import BaseRequest
 from msgspec import Raw
 
-from protocol.errors import GuildwireError, Internal, LimitReached, Unauthenticated, Unavailable
-from protocol.frames import CloseCode, OpenOutcome, Position
+from protocol.errors import RETRY_AFTER_S, GuildwireError, Internal, LimitReached, Unauthenticated, Unavailable
+from protocol.frames import CloseCode, Hello, OpenOutcome, Position
 from protocol.ids import UserId
 from protocol.listening import EventPage
+from server.live.connection.codec import JSON
 from server.live.connection.receive_only import ReceiveOnlyConnection
+from server.live.limits import Limits
 from server.live.session.stream import Page
 
-RETRY_AFTER_S = 1.0
-#: How often a poll that waits looks whether its client is still there.
-LOOK_EVERY_S = 1.0
-#: How long it waits at least between two looks.
-MOMENT_S = 0.05
+if TYPE_CHECKING:  # the hub imports connections
+    from server.live.hub.hub import Hub
+
+#: How often a waiting poll checks that its client is still connected.
+CHECK_EVERY_S = 1.0
+#: The shortest wait between two checks.
+CHECK_MIN_S = 0.05
 _EVENT = b'{"frame":"event"'
 
 
-class Nothing:
-    """A poll's line: what has gathered is given back at its end."""
-
-    backlog_bytes = 0
-
-
-class Poll(ReceiveOnlyConnection):
+class LongPoll(ReceiveOnlyConnection):
     """One long poll.
 
     Args:
-        request: whose client may go away.
         wait_s: how long to wait for the first event.
-        limit: the most events of the page.
+        events_max: the most events of the page.
     """
 
-    def __init__(self, *, request: BaseRequest, wait_s: float, limit: int, **more: Any) -> None:
-        super().__init__(**more)
-        self.outgoing = Nothing()
+    def __init__(
+        self, *, hub: "Hub", limits: Limits, hello: Hello, request: BaseRequest, wait_s: float, events_max: int
+    ) -> None:
+        super().__init__(hub=hub, codec=JSON, limits=limits, traffic=hub.traffic["poll"], hello=hello)
         self._request = request
         self._until = self._loop.time() + wait_s
-        self._limit = limit
-        self._frames: list[bytes] = []
+        self._events_max = events_max
+        self._events: list[bytes] = []
         self._more = False
 
     def page(self) -> bytes:
-        """What came of it. Raises: Unauthenticated, LimitReached, Unavailable, Internal."""
+        """Return the page of an ended poll. Raises: Unauthenticated, LimitReached, Unavailable, Internal."""
         session = self.session
         refusal = _REFUSALS.get(self.close_code) if self.close_code is not None else None
         if refusal is not None:
             raise refusal(self)
         if session.outcome is None:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
-        began = session.seq - len(self._frames)
-        frames = self._frames[: self._limit] if session.outcome is OpenOutcome.RESUMED else []
-        self.traffic.frames_out += len(frames)
+        start = session.seq - len(self._events)
+        events = self._events[: self._events_max] if session.outcome is OpenOutcome.RESUMED else []
+        self.traffic.frames_out += len(events)
         page = EventPage(
             outcome=session.outcome,
-            as_of=str(Position(session.epoch, began + len(frames))),
-            more=self._more or len(frames) < len(self._frames),
-            events=cast(Any, [Raw(frame) for frame in frames]),
+            as_of=str(Position(session.epoch, start + len(events))),
+            more=self._more or len(events) < len(self._events),
+            events=cast(Any, [Raw(frame) for frame in events]),
         )
         return msgspec.json.encode(page)
 
     async def _until_ended(self) -> None:
-        while not self._ended.is_set() and not self._over():
-            wait_s = min(LOOK_EVERY_S, max(self._until - self._loop.time(), MOMENT_S))
+        while not self._ended.is_set() and not self._is_over():
+            wait_s = min(CHECK_EVERY_S, max(self._until - self._loop.time(), CHECK_MIN_S))
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._ended.wait()
 
-    def _over(self) -> bool:
-        """Whether nobody waits any more, or nobody should."""
+    def _is_over(self) -> bool:
+        """Whether the client has disconnected, or the wait is over."""
         transport = self._request.transport
         if transport is None or transport.is_closing():
             return True
         return self.session.outcome is not None and self._loop.time() >= self._until
 
-    def _pass_on(self) -> None:
-        sends = self.session.sends
-        self._frames += [frame for frame in sends if frame.startswith(_EVENT)]
-        sends.clear()
-        outcome = self.session.outcome
-        if self._frames or outcome in (OpenOutcome.FRESH, OpenOutcome.RESET) or self._over():
+    @property
+    def backlog_bytes(self) -> int:
+        """None: nothing is written before the poll's end."""
+        return 0
+
+    def _write(self) -> None:
+        self._take_frames()
+        if self._events or self.session.outcome in (OpenOutcome.FRESH, OpenOutcome.RESET) or self._is_over():
             self._ended.set()
 
-    async def _read_page(self, user_id: UserId, after: int) -> Page:
-        page = await self._ports.log.page(user_id, after, self.codec, self._limit)
+    def _take_frames(self) -> None:
+        """Keep the events for the page; the other frames are not part of it."""
+        frames = self.session.to_send
+        self._events += [frame for frame in frames if frame.startswith(_EVENT)]
+        frames.clear()
+
+    async def _load_page(self, user_id: UserId, after: int) -> Page:
+        page = await self._hub.log.page(user_id, after, self.codec, self._events_max)
         self._more = page.more
         return page
 
 
-_REFUSALS: dict[CloseCode, Callable[[Poll], GuildwireError]] = {
+_REFUSALS: dict[CloseCode, Callable[[LongPoll], GuildwireError]] = {
     CloseCode.TOKEN_EXPIRED: lambda poll: Unauthenticated(reason="expired"),
     CloseCode.INVALID_TOKEN: lambda poll: Unauthenticated(reason="invalid"),
     CloseCode.REVOKED: lambda poll: Unauthenticated(reason="revoked"),

@@ -1,9 +1,9 @@
-"""A client's WebSocket messages, read from the bytes that come in (RFC 6455 §5), without input or output.
+"""Parses a client's WebSocket messages (RFC 6455 §5), without input or output.
 
     reader.feed(data)
     while (message := reader.take()) is not None: …
 
-Fragments are put together; control messages in between come out in their place.
+Fragments are joined; control messages between them are returned where they stand.
 """
 
 from struct import Struct
@@ -15,7 +15,7 @@ TEXT, BINARY = 0x1, 0x2
 
 PROTOCOL_ERROR, TOO_BIG = 1002, 1009
 
-#: Fragments of one message; empty ones would cost time and never reach its bound in bytes.
+#: Fragments of one message; empty ones cost time and do not count towards its bound in bytes.
 FRAGMENTS_MAX = 1_024
 
 _FIN, _RESERVED, _OPCODE = 0x80, 0x70, 0x0F
@@ -24,7 +24,7 @@ _CONTROL = 0x8
 _SHORT_MAX, _MEDIUM, _LONG = 125, 126, 127
 _KNOWN = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 _MEDIUM_HEAD, _LONG_HEAD = Struct("!2xH"), Struct("!2xQ")
-_MASK_BYTES = 4
+_HEAD_BYTES, _MASK_BYTES = 2, 4
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -35,7 +35,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class BrokenMessage(Exception):
-    """What came in is no message, or too big a one; ``code`` is for the closing message."""
+    """The bytes are not a valid message, or it is too big; ``code`` is for the close frame."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -44,30 +44,30 @@ class BrokenMessage(Exception):
 
 
 class MessageReader:
-    """Puts messages together.
+    """Parses messages from received bytes.
 
     Args:
-        bytes_max: what one message may hold, all of its fragments together.
+        bytes_max: the most bytes of one message, all of its fragments together.
     """
 
     __slots__ = ("_bytes_max", "_fragments", "_fragments_left", "_held", "_opcode")
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        #: What came in and was not taken; bytes as long as that is one message in one piece, as nearly always.
+        #: Received bytes that were not taken; ``bytes`` while they are a single chunk, which is nearly always.
         self._held: bytes | bytearray = b""
-        #: The fragments so far, and what they are; None between messages.
+        #: The fragments so far, and the opcode of the first; None between messages.
         self._fragments: bytearray | None = None
         self._opcode = CONTINUATION
         self._fragments_left = 0
 
     @property
     def held_bytes(self) -> int:
-        """What came in and was not taken."""
+        """Bytes that were fed and not taken."""
         return len(self._held)
 
     def feed(self, data: bytes) -> None:
-        """Take what came in."""
+        """Add received bytes."""
         if not self._held:
             self._held = data
             return
@@ -76,18 +76,50 @@ class MessageReader:
         self._held += data
 
     def take(self) -> Message | None:
-        """The next message that is there in full. Raises: BrokenMessage, and is of no use from then on."""
-        while self._held and (frame := self._take_frame()) is not None:
-            final, opcode, payload = frame
-            if opcode & _CONTROL or (final and self._fragments is None and opcode):
+        """Return the next complete message; None if there is none yet.
+
+        Raises: BrokenMessage; the reader must not be used afterwards.
+        """
+        while len(held := self._held) >= _HEAD_BYTES:
+            first, second = held[0], held[1]
+            opcode, length, start = first & _OPCODE, second & _LENGTH, _HEAD_BYTES
+            if first & _RESERVED or opcode not in _KNOWN or not second & _MASKED:
+                raise BrokenMessage(PROTOCOL_ERROR, "not a masked message without extensions")
+            if opcode & _CONTROL and (length > _SHORT_MAX or not first & _FIN):
+                raise BrokenMessage(PROTOCOL_ERROR, "a control message is short and in one piece")
+            if length > _SHORT_MAX:
+                head = _MEDIUM_HEAD if length == _MEDIUM else _LONG_HEAD
+                start = head.size
+                if len(held) < start:
+                    return None
+                (length,) = head.unpack_from(held)
+                if length > self._bytes_max:
+                    raise BrokenMessage(TOO_BIG, "message too big")
+            start += _MASK_BYTES
+            end = start + length
+            if len(held) < end:
+                return None
+            payload = unmask(bytes(held[start - _MASK_BYTES : start]), held[start:end])
+            self._drop(end)
+            if opcode & _CONTROL or (first & _FIN and opcode and self._fragments is None):
                 return Message(opcode, payload)
-            whole = self._join(final, opcode, payload)
-            if whole is not None:
-                return whole
+            message = self._join(bool(first & _FIN), opcode, payload)
+            if message is not None:
+                return message
         return None
 
+    def _drop(self, end: int) -> None:
+        """Drop the bytes of a frame that was taken."""
+        held = self._held
+        if len(held) == end:
+            self._held = b""
+        elif isinstance(held, bytes):
+            self._held = bytearray(held[end:])  # its start can be deleted without copying the rest
+        else:
+            del held[:end]
+
     def _join(self, final: bool, opcode: int, payload: bytes) -> Message | None:
-        """Put a fragment to those before it; gives the message if it was the last."""
+        """Append a fragment; returns the message if it was the last."""
         if (opcode == CONTINUATION) is (self._fragments is None):
             raise BrokenMessage(PROTOCOL_ERROR, "fragments out of order")
         if self._fragments is None:
@@ -103,41 +135,9 @@ class MessageReader:
         whole, self._fragments = bytes(self._fragments), None
         return Message(self._opcode, whole)
 
-    def _take_frame(self) -> tuple[bool, int, bytes] | None:
-        """The next frame that is there in full: whether it is final, its opcode, its payload."""
-        held = self._held
-        if len(held) < 2:
-            return None
-        first, second = held[0], held[1]
-        opcode, length, start = first & _OPCODE, second & _LENGTH, 2
-        if first & _RESERVED or opcode not in _KNOWN or not second & _MASKED:
-            raise BrokenMessage(PROTOCOL_ERROR, "not a masked message without extensions")
-        if opcode & _CONTROL and (length > _SHORT_MAX or not first & _FIN):
-            raise BrokenMessage(PROTOCOL_ERROR, "a control message is short and in one piece")
-        if length > _SHORT_MAX:
-            head = _MEDIUM_HEAD if length == _MEDIUM else _LONG_HEAD
-            start = head.size
-            if len(held) < start:
-                return None
-            (length,) = head.unpack_from(held)
-            if length > self._bytes_max:
-                raise BrokenMessage(TOO_BIG, "message too big")
-        start += _MASK_BYTES
-        end = start + length
-        if len(held) < end:
-            return None
-        payload = unmasked(bytes(held[start - _MASK_BYTES : start]), held[start:end])
-        if len(held) == end:
-            self._held = b""
-        elif isinstance(held, bytes):
-            self._held = bytearray(held[end:])  # whose beginning can be dropped without copying the rest
-        else:
-            del held[:end]
-        return bool(first & _FIN), opcode, payload
 
-
-def unmasked(mask: bytes, data: bytes | bytearray) -> bytes:
-    """Undo the mask, in one stroke as a big number."""
+def unmask(mask: bytes, data: bytes | bytearray) -> bytes:
+    """Remove the mask, by one XOR of big numbers."""
     length = len(data)
     repeated = mask * (length // _MASK_BYTES + 1)
     number = int.from_bytes(data, "little") ^ int.from_bytes(repeated[:length], "little")

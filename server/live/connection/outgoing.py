@@ -1,7 +1,7 @@
-"""What goes out over one socket: every frame of one loop tick in one write, and never more waiting than allowed.
+"""Writes frames to one client: all frames of one event loop iteration in one write, within a bound of unsent bytes.
 
-Frames are written as WebSocket messages here and not by aiohttp, whose writer makes a call to the transport for each of
-them. A server's messages are neither masked nor compressed, so that a header is all there is to it (RFC 6455 §5.2).
+Frames become WebSocket messages here and not in aiohttp, whose writer calls the transport once for each message. A
+server's messages are neither masked nor compressed, so only a header is added (RFC 6455 §5.2).
 """
 
 import socket
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from server.live.limits import Limits
 
-#: Headers that are remembered.
+#: Headers that are cached.
 HEADERS_MAX = 4_096
 
 _FIN = 0x80
@@ -21,7 +21,7 @@ _SHORT_MAX, _MEDIUM_MAX = 125, 0xFFFF
 
 
 class Slow(Exception):
-    """The client does not read fast enough: more waits for it than ``queue_bytes_max``."""
+    """The client does not read fast enough: more than ``queue_bytes_max`` bytes are unsent."""
 
 
 @lru_cache(HEADERS_MAX)
@@ -35,7 +35,7 @@ def message_header(opcode: int, length: int) -> bytes:
 
 
 class Outgoing:
-    """The frames on their way to one client."""
+    """The unsent frames of one client."""
 
     __slots__ = ("_headers", "_held", "_limits", "_opcode", "_parts", "_transport", "closed")
 
@@ -48,23 +48,23 @@ class Outgoing:
             opcode, tuple(message_header(opcode, length) for length in range(_SHORT_MAX + 1))
         )
         self._parts: list[bytes] = []
-        #: Ephemeral frames that wait; None for most of the time.
+        #: Ephemeral frames that are held back, by key; None for most of the time.
         self._held: dict[Hashable, bytes] | None = None
         transport.set_write_buffer_limits(high=limits.backlog_bytes)
         _keep_backlog_visible(transport, limits.kernel_unsent_bytes)
 
     @property
     def backlog_bytes(self) -> int:
-        """What was written and has not left."""
+        """Bytes that were written and are not sent yet."""
         return self._transport.get_write_buffer_size()
 
     @property
     def backlogged(self) -> bool:
-        """Whether the client lags behind so far that ephemeral frames wait."""
+        """Whether the client lags behind so far that ephemeral frames are held back."""
         return self.backlog_bytes > self._limits.backlog_bytes
 
     def add(self, frames: list[bytes]) -> None:
-        """Put frames into the next write."""
+        """Add frames to the next write."""
         parts, headers, opcode = self._parts, self._headers, self._opcode
         for frame in frames:
             length = len(frame)
@@ -73,22 +73,22 @@ class Outgoing:
 
     @property
     def held(self) -> int:
-        """How many ephemeral frames wait."""
+        """The number of ephemeral frames that are held back."""
         return 0 if self._held is None else len(self._held)
 
     def add_close(self, code: int, reason: str) -> None:
-        """Put the closing message into the next write; nothing goes out behind it."""
+        """Add the close frame to the next write; the caller adds nothing after it."""
         payload = code.to_bytes(2, "big") + reason.encode()
         self._parts += (message_header(_CLOSE, len(payload)), payload)
 
     def add_pong(self, payload: bytes) -> None:
-        """Put the answer to a ping of WebSocket's own into the next write."""
+        """Add a WebSocket pong to the next write."""
         self._parts += (message_header(_PONG, len(payload)), payload)
 
     def hold(self, key: Hashable, frame: bytes) -> bool:
-        """Keep an ephemeral frame back if the client lags behind, instead of the last one with this key.
+        """Hold an ephemeral frame back if the client lags behind; it replaces the last one with this key.
 
-        Answers whether it is held; if not, it is for the caller to add.
+        Returns whether it is held; if not, the caller adds it.
         """
         held = self._held
         if not held and not self.backlogged:
@@ -102,16 +102,16 @@ class Outgoing:
         return True
 
     def release(self) -> None:
-        """Put what is held into the next write, as the client has caught up."""
+        """Add the held frames to the next write, once the client has caught up."""
         held, self._held = self._held, None
         if held:
             self.add(list(held.values()))
 
     def flush(self, *, beyond_bound: bool = False) -> None:
-        """Write what was added, in one piece. Raises: Slow.
+        """Write what was added, in one call. Raises: Slow.
 
         Args:
-            beyond_bound: for the goodbye, which goes behind whatever is waiting.
+            beyond_bound: for the goodbye, which is written however much is unsent.
         """
         parts = self._parts
         if not parts:
@@ -135,7 +135,7 @@ _SHORT_HEADERS: dict[int, tuple[bytes, ...]] = {}
 
 
 def _keep_backlog_visible(transport: WriteTransport, unsent_bytes: int) -> None:
-    """Let the kernel take no more than this from us that it has not sent; the rest counts here."""
+    """Limit the unsent bytes that the kernel buffers, so that the rest is counted here."""
     handle = transport.get_extra_info("socket")
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if handle is not None and option is not None:

@@ -1,1 +1,1 @@
-"""All live connections of this node: delivery of events, presence, limits, the log."""
+"""All live connections of this node: delivery of events, topics and presence, limits, the log."""

@@ -1,4 +1,4 @@
-"""How far devices have got: gathered here, written a few seconds later, many in one statement."""
+"""Gathers the acknowledgements of devices, which are written every few seconds, many in one statement."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -8,11 +8,11 @@ from storage.inbox import Acked
 
 
 class Acks:
-    """What was acknowledged and is not written yet.
+    """Acknowledgements that are not written yet.
 
     Args:
-        write: keeps some of it.
-        acks_max: devices that are remembered; past it the oldest is forgotten, and comes again with its next ack.
+        write: stores a batch of them.
+        acks_max: the most devices; past it the oldest entry is dropped, and the device's next ack makes up for it.
     """
 
     def __init__(self, write: Callable[[Sequence[Acked]], Awaitable[None]], acks_max: int) -> None:
@@ -24,7 +24,7 @@ class Acks:
         return len(self._pending)
 
     def add(self, user_id: UserId, device: str, seq: int, state: AckState) -> None:
-        """Note an ack. What was seen was delivered."""
+        """Add an acknowledgement; a seen event is also delivered."""
         known = self._pending.pop((user_id, device), None)
         delivered, seen = (known.delivered, known.seen) if known is not None else (0, 0)
         if state is AckState.SEEN:
@@ -34,7 +34,7 @@ class Acks:
         self._pending[user_id, device] = Acked(user_id, device, max(delivered, seq), seen)
 
     async def flush(self) -> None:
-        """Write what has gathered; if that fails, it stays for the next time."""
+        """Write what has gathered; if that fails, it is kept for the next flush."""
         pending, self._pending = self._pending, {}
         try:
             if pending:

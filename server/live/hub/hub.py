@@ -1,104 +1,86 @@
-"""The hub: all live sessions of this node, and the ways to them: events, signals, revocations, the end.
+"""The hub: all live connections of this node, and what reaches them: events, signals, revocations, the stop.
 
-Wiring, in ``server``::
-
-    hub = Hub(pool=…, verify=tokens.read, submit=runtime.submit, new_id=runtime.new_id, queries=QUERIES, limiters=…)
-    runtime.publish = hub.publish            # or one of several listeners
-    tokens.on_revoked, tokens.on_outdated = hub.revoke, hub.outdate
-    GET /v1/socket → hub.handle
-    await hub.start() … await hub.drain() … await hub.stop()
+hub = Hub(pool=…, verify=tokens.read, submit=runtime.submit, new_id=runtime.new_id, queries=QUERIES, limiters=…)
+runtime.publish = hub.publish            # or one of several listeners
+tokens.on_revoked, tokens.on_outdated = hub.revoke, hub.outdate
+GET /v1/socket → WebSocketEndpoint(hub).handle
+await hub.start() … await hub.drain() … await hub.stop()
 """
 
 import asyncio
 import random
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
-from aiohttp.web import BaseRequest, StreamResponse
+from aiohttp.web import StreamResponse
 from msgspec import Struct
 
 from actors.runtime.call import Call, Published
-from actors.runtime.cancellation import end
-from protocol.errors import Unavailable
-from protocol.frames import AckState, CloseCode, OpenOutcome, SignalState
+from protocol.frames import CloseCode
 from protocol.ids import SessionId, UserId
 from protocol.registry import Query
 from protocol.roles import Principal
-from protocol.topics import ONLINE, TYPING, Topic, TopicKind
-from server.edge.addresses import limited_as
-from server.edge.exchange import EXCHANGE
+from server.accounts.tokens import Verified
 from server.edge.guards import invalid
 from server.edge.rates import Limiters
-from server.live.connection.codec import JSON, Codec
-from server.live.connection.handshake import check_origin, choose_codec
-from server.live.connection.ports import Ports, Verified
+from server.live.connection.codec import Codec
+from server.live.connection.connection import TRANSPORTS, Connection, Traffic
 from server.live.connection.receive_only import ReceiveOnlyConnection
-from server.live.connection.socket import Socket
-from server.live.connection.upgrade import accept, take_over
+from server.live.connection.websocket import WebSocket
 from server.live.hub.acks import Acks
 from server.live.hub.connection_limiter import ConnectionLimiter
 from server.live.hub.inbox_log import InboxLog
-from server.live.hub.presence import Presence
-from server.live.hub.rendering import EventBody, render_ephemeral
-from server.live.hub.rights import may_hear
-from server.live.hub.timer_wheel import Wheel
-from server.live.hub.traffic import TRANSPORTS, Traffic
-from server.live.limits import Limits
+from server.live.hub.rendering import EventBody
+from server.live.hub.timer_wheel import TimerWheel
+from server.live.hub.topics import Topics
+from server.live.limits import RESYNC_USERS_MAX, Limits
+from server.live.session.effects import TokenClaims
 from server.live.session.requests import Rates
-from server.live.session.session import Session
-from server.live.session.states import State
+from server.live.session.session import Session, State
 from storage.bus import Bus, LocalBus
 from storage.database import Pool
 from storage.inbox import write_acks
+from storage.supervision import Supervised
 
 log = structlog.get_logger()
 
-RETRY_AFTER_S = 1.0
-#: Users whose inboxes are looked at in one statement.
-HEAL_USERS = 1_000
-
-#: Whatever kind of line it has.
-Connection = Socket | ReceiveOnlyConnection
 QueryHandler = Callable[[Any, Any, Any], Awaitable[Struct | StreamResponse]]
 
 
-class Audience:
-    """One person's connections, which hear of the same events."""
+class UserConnections:
+    """The connections of one user, which receive the same events."""
 
-    __slots__ = ("_loop", "lines")
+    __slots__ = ("_loop", "connections")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.lines: list[Connection] = []
+        self.connections: list[Connection] = []
         self._loop = loop
 
-    def hear(self, seq: int, body: EventBody) -> None:
-        """Take an event of theirs."""
+    def deliver(self, seq: int, body: EventBody) -> None:
+        """Send a committed event to each of them."""
         now = self._loop.time()
         codec, frame = None, b""
-        for line in self.lines:
-            if line.codec is not codec:
-                codec = line.codec
+        for connection in self.connections:
+            if connection.codec is not codec:
+                codec = connection.codec
                 frame = codec.event(seq, body.of(codec))
-            line.event(seq, frame, now)
+            connection.event(seq, frame, now)
 
 
 class Hub:
-    """All the sockets of this process.
+    """All live connections of this process.
 
     Args:
-        verify: token → what it stands for, at once. Raises Unauthenticated.
+        verify: token → its content, without waiting. Raises: Unauthenticated.
         submit: takes commands; ``Runtime.submit``.
         queries: query → ``async (pool, query, principal) -> view``, as for REST.
-        limiters: the rates of users, shared with REST.
-        origin_allowed: which other origins' pages may connect.
-        wall: seconds since 1970, on the clock that tokens expire by.
+        limiters: the rate limits of users, shared with REST.
+        wall: seconds since 1970, on the clock by which tokens expire.
     """
 
     def __init__(
@@ -112,109 +94,80 @@ class Hub:
         limiters: Limiters,
         bus: Bus[EventBody] | None = None,
         limits: Limits | None = None,
-        origin_allowed: Callable[[str], bool] = lambda origin: False,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits or Limits()
-        #: Sessions by how they opened, and sockets by why they ended (a close code's name, or ``client``).
+        #: Sessions by how they opened, and connections by why they ended (a close code's name, or ``client``).
         self.opened_total: Counter[str] = Counter()
         self.closed_total: Counter[str] = Counter()
-        #: Connections and frames by transport.
+        #: Connections and frames, by transport.
         self.traffic = {transport: Traffic() for transport in TRANSPORTS}
+        self.submit = submit
+        self.new_id = new_id
+        self.log = InboxLog(pool, self.limits)
+        self.acks = Acks(partial(write_acks, pool), self.limits.acks_max)
+        self.limiter = ConnectionLimiter(self.limits)
+        self._bus: Bus[EventBody] = bus or LocalBus()
+        self.topics = Topics(pool, self._bus, self.limits.presence_grace_s, wall)
         self._pool = pool
+        self._verify = verify
+        self._wall = wall
         self._queries = queries
         self._rates = Rates(
             limiters.commands.take, limiters.queries.take, limiters.own, limiters.commands.rate, limiters.queries.rate
         )
-        self._bus: Bus[EventBody] = bus or LocalBus()
-        self._origin_allowed = origin_allowed
-        #: Seconds since 1970.
-        self.wall = wall
-        self._log = InboxLog(pool, self.limits)
-        self.ports = Ports(
-            verify=verify,
-            submit=submit,
-            new_id=new_id,
-            answer=self._answer,
-            log=self._log,
-            may_hear=partial(may_hear, pool),
-        )
-        self._acks = Acks(partial(write_acks, pool), self.limits.acks_max)
-        self._presence = Presence(self.limits.presence_grace_s)
-        self.crowd = ConnectionLimiter(self.limits)
-        self._sockets: set[Connection] = set()
-        self._by_user: dict[UserId, Audience] = {}
-        self._watchers: defaultdict[str, set[Connection]] = defaultdict(set)
+        self._connections: set[Connection] = set()
+        self._by_user: dict[UserId, UserConnections] = {}
         self._dirty: list[Connection] = []
-        self._unread: deque[Socket] = deque()
-        self._wheel: Wheel[Socket] = Wheel(self.limits.tick_s, self._wake)
+        self._unread: deque[WebSocket] = deque()
+        self._wheel: TimerWheel[Connection] = TimerWheel(self.limits.tick_s, self._tick)
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
-        self._housekeeping: asyncio.Task[None] | None = None
+        self.housekeeping = Supervised("live housekeeping", self._run_housekeeping)
 
-    # Its life
+    # Start and stop
 
     async def start(self) -> None:
-        """Begin to hear signals and to keep house."""
+        """Receive signals, and start the housekeeping."""
         self._loop = asyncio.get_running_loop()
-        self._bus.listen(self._signalled)
-        self._housekeeping = self._loop.create_task(self._keep_house(), name="gateway housekeeping")
+        self.topics.start()
+        self.housekeeping.start()
 
     async def drain(self) -> None:
-        """Let every client go: no new ones, those here get their answers and a goodbye; returns once all are gone."""
+        """Close all connections once their commands are answered, and accept no new ones; returns when all are gone.
+
+        A connection that is still open after ``drain_s`` and ``close_s`` is cut.
+        """
         self._draining = True
-        for socket in self._sockets:
-            socket.drain(random.random() * self.limits.reconnect_spread_s)
-        await self._empty.wait()
+        for connection in tuple(self._connections):
+            self._drain(connection)
+        try:
+            async with asyncio.timeout(self.limits.drain_s + self.limits.close_s):
+                await self._empty.wait()
+        except TimeoutError:
+            log.warning("live.drain_cut", action="cut", connections=len(self._connections))
+            for connection in tuple(self._connections):
+                connection.cut()
+
+    def _drain(self, connection: Connection) -> None:
+        try:
+            connection.drain(random.random() * self.limits.reconnect_spread_s)
+        except Exception as error:
+            self._cut(connection, "live.drain_failed", error)
 
     async def stop(self) -> None:
-        """Write the last acks. Call it behind ``drain``."""
-        if self._housekeeping is not None:
-            await end(self._housekeeping)
+        """Write the last acks. Call it after ``drain``."""
+        await self.housekeeping.stop()
         self._wheel.stop()
-        await self.flush_acks()
+        await self.acks.flush()
 
-    async def handle(self, request: BaseRequest) -> StreamResponse:
-        """Serve ``GET /v1/socket``.
-
-        Raises: Unavailable, Forbidden, Malformed, LimitReached, Busy before the handshake.
-        """
-        if self._draining:
-            raise Unavailable(retry_after_s=RETRY_AFTER_S)
-        check_origin(request, self._origin_allowed)
-        codec = choose_codec(request)
-        answer = accept(request, None if codec is None else codec.subprotocol)
-        place = limited_as(request[EXCHANGE].address)
-        spoken = codec or JSON
-        socket = Socket(
-            session=self.new_session(spoken, self.limits),
-            codec=spoken,
-            traffic=self.traffic[spoken.subprotocol.rpartition(".")[2]],
-            ports=self.ports,
-            hub=self,
-            limits=self.limits,
-            wall=self.wall,
-            loop=self._loop,
-            place=place,
-        )
-        self.crowd.enter(place)
-        self._enter(socket)
-        try:
-            there = take_over(request, answer, socket)
-        except BaseException:
-            self.left(socket)
-            raise
-        if not there:
-            self.left(socket)
-        elif codec is None:
-            socket.close(CloseCode.VERSION)
-        return StreamResponse()  # for aiohttp, which sends nothing any more
+    # Connections
 
     def new_session(self, codec: Codec, limits: Limits) -> Session:
-        """Make the session of one more connection, whatever kind of line it has."""
+        """Create the session of a new connection."""
         return Session(
-            session_id=self.ports.new_id(),
+            session_id=self.new_id(),
             codec=codec,
             limits=limits,
             rates=self._rates,
@@ -222,202 +175,139 @@ class Hub:
             now=self._loop.time(),
         )
 
-    @contextmanager
-    def place(self, request: BaseRequest) -> Iterator[None]:
-        """Let a connection of another kind count, by its address and here. Raises: LimitReached, Busy."""
-        key = limited_as(request[EXCHANGE].address)
-        self.crowd.enter(key)
-        try:
-            yield
-        finally:
-            self.crowd.leave(key)
+    async def serve(self, connection: ReceiveOnlyConnection) -> None:
+        """Run a connection over plain HTTP to its end.
 
-    async def serve(self, line: ReceiveOnlyConnection) -> None:
-        """Run such a connection to its end; until then it is told of whatever ends it."""
-        self._enter(line)
+        One that arrives while the server drains is drained at once: ``drain`` has passed.
+        """
+        self.add(connection)
+        if self._draining:
+            self._drain(connection)
         try:
-            await line.run()
+            await connection.run()
         finally:
-            self._exit(line)
+            self._remove(connection)
 
-    def _enter(self, line: Connection) -> None:
-        self._sockets.add(line)
-        line.traffic.open += 1
+    def add(self, connection: Connection) -> None:
+        """Add a new connection."""
+        self._connections.add(connection)
+        connection.traffic.open += 1
         self._empty.clear()
 
-    def left(self, socket: Socket) -> None:
-        """Forget a socket: its connection is gone. Harmless the second time."""
-        if socket in self._sockets:
-            self.crowd.leave(socket.place)
-            self._wheel.cancel(socket)
-            self._exit(socket)
+    def remove(self, socket: WebSocket) -> None:
+        """Remove a WebSocket whose connection is gone. Harmless the second time."""
+        if socket in self._connections:
+            self.limiter.leave(socket.limiter_key)
+            self._remove(socket)
 
-    def _exit(self, line: Connection) -> None:
-        self._sockets.discard(line)
-        line.traffic.open -= 1
-        self._leave(line)
-        self.closed_total["client" if line.close_code is None else line.close_code.reason] += 1
-        if not self._sockets:
+    def _remove(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._wheel.cancel(connection)
+        connection.traffic.open -= 1
+        self.topics.unsubscribe_all(connection)
+        self._detach(connection)
+        self.closed_total["client" if connection.close_code is None else connection.close_code.reason] += 1
+        if not self._connections:
             self._empty.set()
 
-    def wake(self, socket: Socket, at: float) -> None:
-        """Wake a socket at this instant of the loop's clock or a tick later, and not as told before."""
-        self._wheel.sleep(socket, at)
+    def attach(self, connection: Connection, user_id: UserId) -> None:
+        """Send the user's events to this connection. If the user has too many connections, one is closed."""
+        user = self._by_user.get(user_id)
+        if user is None:
+            user = self._by_user[user_id] = UserConnections(self._loop)
+            self._bus.subscribe(user_id, user.deliver)
+        elif len(user.connections) >= self.limits.connections_per_user_max:
+            self._replace(user.connections, connection.session.device)
+        user.connections.append(connection)
+        self.topics.user_connected(user_id)
 
-    def _wake(self, socket: Socket) -> None:
-        try:
-            socket.wake()
-        except Exception as error:
-            log.exception("gateway.wake_failed", action="cut", error=repr(error))
-            socket.cut()
+    def _replace(self, connections: Sequence[Connection], device: str) -> None:
+        """Close the oldest connection of the same device, else the oldest, unless enough are closing already."""
+        live = [connection for connection in connections if connection.session.state is not State.CLOSED]
+        if len(live) >= self.limits.connections_per_user_max:
+            same = (connection for connection in live if device and connection.session.device == device)
+            next(same, live[0]).close(CloseCode.REPLACED)
 
-    # Figures
+    def _detach(self, connection: Connection) -> None:
+        principal = connection.session.principal
+        user = None if principal is None else self._by_user.get(principal.user_id)
+        if principal is None or user is None or connection not in user.connections:
+            return
+        user.connections.remove(connection)
+        self.topics.user_disconnected(principal.user_id, self._loop.time())
+        if not user.connections:
+            del self._by_user[principal.user_id]
+            self._bus.unsubscribe(principal.user_id, user.deliver)
 
-    @property
-    def sockets(self) -> int:
-        """Connections."""
-        return len(self._sockets)
+    def _connections_of(self, user_id: UserId) -> Sequence[Connection]:
+        user = self._by_user.get(user_id)
+        return () if user is None else user.connections
 
     @property
     def draining(self) -> bool:
         """Whether the server is about to stop."""
         return self._draining
 
+    # Metrics
+
     @property
-    def users(self) -> int:
-        """People with a connection."""
+    def connection_count(self) -> int:
+        """Open connections."""
+        return len(self._connections)
+
+    @property
+    def user_count(self) -> int:
+        """Users with an open connection."""
         return len(self._by_user)
 
     @property
     def queue_bytes(self) -> int:
-        """What waits for all clients together."""
-        return sum(socket.outgoing.backlog_bytes for socket in self._sockets)
+        """Unsent bytes of all connections."""
+        return sum(connection.backlog_bytes for connection in self._connections)
 
-    # Events
+    # Events, commands, queries
 
     def publish(self, published: Published) -> None:
-        """Send a committed event to the sessions of its audience, on every node."""
+        """Send a committed event to the connections of its recipients, on every node."""
         body = EventBody(published)
         self._bus.publish(published.emitted.audience, published.seqs, body)
 
-    # Signals
+    async def run_query(self, query: Query, principal: Principal) -> Struct:
+        """Run a query. Raises: GuildwireError."""
+        handler = self._queries.get(type(query))
+        view = None if handler is None else await handler(self._pool, query, principal)
+        if not isinstance(view, Struct):
+            raise invalid({"name": "rest_only"})
+        return view
 
-    def tell(self, topic: Topic, about: UserId, state: SignalState) -> None:
-        """Send a signal to everybody else who hears the topic."""
-        data = {"user_id": about, "state": state}
-        self._bus.signal(str(topic), about, render_ephemeral(TYPING, topic.entity, self._now(), data))
+    # Tokens
 
-    def _tell_presence(self, user_id: UserId) -> None:
-        topic = Topic(TopicKind.PRESENCE, user_id)
-        self._bus.signal(str(topic), user_id, self._presence_body(topic))
+    def authenticate(self, token: str) -> TokenClaims:
+        """Verify a token. Raises: Unauthenticated."""
+        verified = self._verify(token)
+        return TokenClaims(verified.principal, self._loop.time() + verified.expires_at - self._wall())
 
-    def _presence_body(self, topic: Topic) -> bytes:
-        data = {"online": self._presence.online(UserId(topic.id))}
-        return render_ephemeral(ONLINE, topic.entity, self._now(), data)
-
-    def _signalled(self, topic: str, about: UserId, body: bytes) -> None:
-        key, codec, frame = (topic, about), None, b""
-        for socket in self._watchers.get(topic, ()):
-            principal = socket.session.principal
-            if principal is not None and principal.user_id != about:
-                if socket.codec is not codec:
-                    codec = socket.codec
-                    frame = codec.event(None, codec.body(body))
-                socket.whisper(key, frame)
-
-    def watch(self, socket: Connection, topic: Topic) -> None:
-        """Send a topic's signals to this socket from now on, its present state first."""
-        self._watchers[str(topic)].add(socket)
-        if socket.topics is None:
-            socket.topics = set()
-        socket.topics.add(topic)
-        if topic.kind is TopicKind.PRESENCE:
-            body = socket.codec.body(self._presence_body(topic))
-            socket.whisper((str(topic), UserId(topic.id)), socket.codec.event(None, body))
-
-    def unwatch(self, socket: Connection, topic: Topic) -> None:
-        """Send them no more."""
-        if socket.topics:
-            socket.topics.discard(topic)
-        watchers = self._watchers.get(str(topic))
-        if watchers is not None:
-            watchers.discard(socket)
-            if not watchers:
-                del self._watchers[str(topic)]
-
-    # Sessions
-
-    def join(self, socket: Connection, user_id: UserId) -> None:
-        """Send the user's events to this socket from now on. Of too many connections one ends."""
-        mine = self._by_user.get(user_id)
-        if mine is None:
-            mine = self._by_user[user_id] = Audience(self._loop)
-            self._bus.subscribe(user_id, mine.hear)
-        elif len(mine.lines) >= self.limits.connections_per_user_max:
-            self._replace(mine.lines, socket.session.device)
-        mine.lines.append(socket)
-        if self._presence.joined(user_id):
-            self._tell_presence(user_id)
-
-    def _replace(self, mine: list[Connection], device: str) -> None:
-        """Close the oldest connection of the same device, else the oldest, if there are too many that go on."""
-        live = [line for line in mine if line.session.state is not State.CLOSED]
-        if len(live) >= self.limits.connections_per_user_max:
-            same = (line for line in live if device and line.session.device == device)
-            next(same, live[0]).close(CloseCode.REPLACED)
-
-    def _lines_of(self, user_id: UserId) -> Sequence[Connection]:
-        mine = self._by_user.get(user_id)
-        return () if mine is None else mine.lines
-
-    def opened(self, outcome: OpenOutcome) -> None:
-        """Count a session that has opened."""
-        self.opened_total[outcome.value] += 1
-
-    def _leave(self, socket: Connection) -> None:
-        for topic in tuple(socket.topics or ()):
-            self.unwatch(socket, topic)
-        principal = socket.session.principal
-        if principal is None:
-            return
-        mine = self._by_user.get(principal.user_id)
-        if mine is None or socket not in mine.lines:
-            return
-        mine.lines.remove(socket)
-        self._presence.left(principal.user_id, self._loop.time())
-        if not mine.lines:
-            del self._by_user[principal.user_id]
-            self._bus.unsubscribe(principal.user_id, mine.hear)
-
-    def revoke(self, session_id: SessionId) -> None:
-        """A sign-in was revoked: its sockets end for good."""
-        for socket in self._sockets:
-            principal = socket.session.principal
+    def revoke(self, user_id: UserId, session_id: SessionId) -> None:
+        """A user's sign-in was revoked: close its connections for good."""
+        for connection in self._connections_of(user_id):
+            principal = connection.session.principal
             if principal is not None and principal.session_id == session_id:
-                socket.close(CloseCode.REVOKED)
+                connection.close(CloseCode.REVOKED)
 
     def outdate(self, user_id: UserId) -> None:
-        """Somebody's rights have changed: their sockets come back with new tokens."""
-        for socket in self._lines_of(user_id):
-            socket.close(CloseCode.TOKEN_EXPIRED)
+        """A user's rights have changed: close the connections, which reconnect with new tokens."""
+        for connection in self._connections_of(user_id):
+            connection.close(CloseCode.TOKEN_EXPIRED)
 
     def outdate_all(self) -> None:
-        """Tokens of a retired key hold no longer: everybody comes back, not all at once."""
-        for socket in tuple(self._sockets):
-            socket.close(CloseCode.TOKEN_EXPIRED, random.random() * self.limits.reconnect_spread_s)
+        """A signing key was retired: close all connections; they reconnect with new tokens, spread over a while."""
+        for connection in tuple(self._connections):
+            connection.close(CloseCode.TOKEN_EXPIRED, random.random() * self.limits.reconnect_spread_s)
 
-    def acknowledge(self, user_id: UserId, device: str, seq: int, state: AckState) -> None:
-        """Keep how far a device has got."""
-        self._acks.add(user_id, device, seq, state)
+    # Reading, writing, timers
 
-    async def flush_acks(self) -> None:
-        """Write what was acknowledged."""
-        await self._acks.flush()
-
-    # Reading and writing
-
-    def read_soon(self, socket: Socket) -> None:
-        """Let the socket take what came in when it is its turn, once."""
+    def read_soon(self, socket: WebSocket) -> None:
+        """Have the socket read when it is its turn."""
         if not socket.unread:
             socket.unread = True
             if not self._unread:
@@ -425,7 +315,7 @@ class Hub:
             self._unread.append(socket)
 
     def _read(self) -> None:
-        """Let some take what came in, the others in the next tick."""
+        """Read some sockets; the others in the next iteration of the event loop."""
         unread = self._unread
         for _ in range(min(len(unread), self.limits.reads_per_tick)):
             socket = unread.popleft()
@@ -433,68 +323,67 @@ class Hub:
                 if socket.unread:
                     socket.read()
             except Exception as error:
-                log.exception("gateway.read_failed", action="cut", error=repr(error))
-                socket.cut()
+                self._cut(socket, "live.read_failed", error)
         if unread:
             self._loop.call_soon(self._read)
 
-    def flush_soon(self, socket: Connection) -> None:
-        """Let the socket write at the end of this loop tick, once."""
-        if not socket.dirty:
-            socket.dirty = True
+    def flush_soon(self, connection: Connection) -> None:
+        """Have the connection write at the end of this iteration of the event loop."""
+        if not connection.dirty:
+            connection.dirty = True
             if not self._dirty:
                 self._loop.call_soon(self._flush)
-            self._dirty.append(socket)
+            self._dirty.append(connection)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
-        for socket in dirty:
+        for connection in dirty:
             try:
-                socket.flush()
+                connection.flush()
             except Exception as error:
-                log.exception("gateway.flush_failed", action="cut", error=repr(error))
-                socket.cut()
+                self._cut(connection, "live.flush_failed", error)
 
-    # Queries
+    def schedule(self, connection: Connection, at: float) -> None:
+        """Call ``tick`` of the connection at this instant of the loop's clock; replaces the one before."""
+        self._wheel.schedule(connection, at)
 
-    async def _answer(self, query: Query, principal: Principal) -> Struct:
-        handler = self._queries.get(type(query))
-        view = None if handler is None else await handler(self._pool, query, principal)
-        if not isinstance(view, Struct):
-            raise invalid({"name": "rest_only"})
-        return view
+    def _tick(self, connection: Connection) -> None:
+        try:
+            connection.tick()
+        except Exception as error:
+            self._cut(connection, "live.tick_failed", error)
+
+    def _cut(self, connection: Connection, event: str, error: Exception) -> None:
+        log.error(event, action="cut", error=repr(error), exc_info=error)
+        connection.cut()
 
     # Housekeeping
 
-    async def _keep_house(self) -> None:
+    async def _run_housekeeping(self) -> None:
         limits = self.limits
-        due = {self._expire_presence: 0.0, self.flush_acks: limits.ack_every_s, self.heal: limits.heal_every_s}
-        next_at = {task: self._loop.time() + every_s for task, every_s in due.items()}
+        due = {self._expire_presence: 0.0, self.acks.flush: limits.ack_every_s, self.resync: limits.resync_every_s}
+        next_at = {job: self._loop.time() + every_s for job, every_s in due.items()}
         while True:
             await asyncio.sleep(limits.housekeeping_every_s)
-            for task, every_s in due.items():
-                if self._loop.time() >= next_at[task]:
-                    next_at[task] = self._loop.time() + every_s
+            for job, every_s in due.items():
+                if self._loop.time() >= next_at[job]:
+                    next_at[job] = self._loop.time() + every_s
                     try:
-                        await task()
+                        await job()
                     except Exception as error:
-                        log.exception("gateway.housekeeping_failed", action="try_later", error=repr(error))
+                        log.exception("live.housekeeping_failed", action="try_later", error=repr(error))
 
     async def _expire_presence(self) -> None:
-        for user_id in self._presence.expire(self._loop.time()):
-            self._tell_presence(user_id)
+        self.topics.expire_presence(self._loop.time())
 
-    async def heal(self) -> None:
-        """Compare every session with its log: what the bus lost is read, and a changed epoch ends the session."""
+    async def resync(self) -> None:
+        """Compare each session with its log: read what the bus lost, and close the session if the epoch has changed."""
         users = list(self._by_user)
-        for at in range(0, len(users), HEAL_USERS):
-            some = users[at : at + HEAL_USERS]
-            for user_id, head in zip(some, await self._log.positions(some), strict=True):
-                for socket in self._lines_of(user_id):
-                    if socket.session.epoch in ("", head.epoch):
-                        socket.heard(head.seq)
+        for start in range(0, len(users), RESYNC_USERS_MAX):
+            batch = users[start : start + RESYNC_USERS_MAX]
+            for user_id, head in zip(batch, await self.log.positions(batch), strict=True):
+                for connection in self._connections_of(user_id):
+                    if connection.session.epoch in ("", head.epoch):
+                        connection.note_head(head.seq)
                     else:
-                        socket.close(CloseCode.RESYNC)
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.wall(), UTC)
+                        connection.close(CloseCode.RESYNC)

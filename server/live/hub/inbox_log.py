@@ -1,4 +1,4 @@
-"""Reads users' inboxes for sessions: where they end, and pages of events as frames; many users in one statement."""
+"""Reads users' inboxes for sessions: their last numbers, and pages of events as frames; many users in one statement."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -16,11 +16,11 @@ from storage.database import Pool
 from storage.inbox import Behind, Entry, load_positions, read_pages
 
 
-class Found(NamedTuple):
-    """A stretch of somebody's log."""
+class Entries(NamedTuple):
+    """A page of a user's log."""
 
     entries: list[Entry]
-    #: Whether there may be more behind it.
+    #: Whether the log may go on after it.
     more: bool
 
 
@@ -35,33 +35,33 @@ class InboxLog:
         self._pool = pool
         self._limits = limits
         self._positions: Lookup[UserId, Position] = Lookup("positions", self.positions)
-        self._pages: Lookup[Behind, Found] = Lookup("pages", self._read, limits.pages_together)
+        self._pages: Lookup[Behind, Entries] = Lookup("pages", self._read, limits.pages_together)
 
     async def positions(self, user_ids: Sequence[UserId]) -> list[Position]:
-        """Where these users' inboxes end, in the order asked for."""
+        """The last positions of these users' inboxes, in the same order."""
         return await load_positions(self._pool, user_ids)
 
     async def position(self, user_id: UserId) -> Position:
-        """Where the user's inbox ends. Raises: Unavailable."""
+        """The last position of the user's inbox. Raises: Unavailable."""
         return await _ask(self._positions, user_id)
 
     async def page(self, user_id: UserId, after: int, codec: Codec, rows_max: int | None = None) -> Page:
-        """The user's events behind a number, within the bounds of a page. Raises: Unavailable."""
+        """A page of the user's events after a number. Raises: Unavailable."""
         rows_max = min(rows_max or self._limits.page_rows, self._limits.page_rows)
         found = await _ask(self._pages, Behind(user_id, after, rows_max))
         rows = [(entry.seq, render_entry(entry, codec)) for entry in found.entries]
         fitting = self._fitting(rows)
         return Page(rows[:fitting], more=fitting < len(rows) or found.more)
 
-    async def _read(self, wanted: Sequence[Behind]) -> list[Found]:
-        """Read the pages of one round. They share its rows: the more there are, the shorter each of them is."""
-        share = max(1, self._limits.page_rows_together // len(wanted))
-        wanted = [want._replace(rows_max=min(want.rows_max, share)) for want in wanted]
-        pages = await read_pages(self._pool, wanted)
-        return [Found(page, len(page) == want.rows_max) for want, page in zip(wanted, pages, strict=True)]
+    async def _read(self, requests: Sequence[Behind]) -> list[Entries]:
+        """Read the pages of one batch, which share its rows: the more pages, the shorter each of them."""
+        share = max(1, self._limits.page_rows_together // len(requests))
+        requests = [request._replace(rows_max=min(request.rows_max, share)) for request in requests]
+        pages = await read_pages(self._pool, requests)
+        return [Entries(page, len(page) == request.rows_max) for request, page in zip(requests, pages, strict=True)]
 
     def _fitting(self, rows: Collection[tuple[int, bytes]]) -> int:
-        """How many of the rows a page may hold by their bytes; at least one."""
+        """How many of the rows fit in the bytes of a page; at least one."""
         room = self._limits.page_bytes_max
         for fitting, (_, frame) in enumerate(rows):
             room -= len(frame)
@@ -71,7 +71,7 @@ class InboxLog:
 
 
 async def _ask(lookup: Lookup[Q, A], question: Q) -> A:
-    """Put a question and wait for its answer. Raises: Unavailable."""
+    """Ask, and wait for the answer. Raises: Unavailable."""
     answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
 
     def done(found: A | GuildwireError) -> None:

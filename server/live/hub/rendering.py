@@ -1,7 +1,7 @@
-"""Event frames from committed events and from the log: the same event gives the same bytes, live and replayed.
+"""Renders event frames, from committed events and from the log: the same event gives the same bytes, live and replayed.
 
-A body is every field of the frame behind ``seq``. It is encoded once, whoever reads it; the number is put before it for
-each reader. Keys and sets are in a fixed order, since a log keeps neither.
+A body holds all fields of the frame after ``seq``. It is encoded once for all recipients; the number is put before it
+for each of them. Keys and sets are in a fixed order, since the log does not keep theirs.
 """
 
 from datetime import datetime
@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from actors.actor import ACTORS
 from actors.runtime.call import Published
-from protocol.events import Event
+from protocol.events import Event, event_json, with_field
 from protocol.ids import Ref
 from server.live.connection.codec import Codec
 from storage.inbox import Entry
@@ -21,7 +22,7 @@ _REDACTED = Raw(b'{"redacted":true}')
 
 
 class _Body(Struct, frozen=True):
-    """What a durable event frame says behind its number."""
+    """The fields of a numbered event frame after its number."""
 
     type: str
     entity: str
@@ -32,7 +33,7 @@ class _Body(Struct, frozen=True):
 
 
 class _EphemeralBody(Struct, frozen=True):
-    """What an ephemeral event frame says."""
+    """The fields of an ephemeral event frame."""
 
     type: str
     entity: str
@@ -41,7 +42,7 @@ class _EphemeralBody(Struct, frozen=True):
 
 
 class EventBody:
-    """A committed event as its readers see it, rendered when the first of them is there."""
+    """The body of a committed event, rendered for the first recipient."""
 
     __slots__ = ("_by_codec", "_json", "_published")
 
@@ -58,7 +59,7 @@ class EventBody:
         return self._json
 
     def of(self, codec: Codec) -> bytes:
-        """The body as a codec takes it."""
+        """The body for a codec's ``event``."""
         body = self._by_codec.get(codec)
         if body is None:
             body = self._by_codec[codec] = codec.body(self.json)
@@ -66,33 +67,48 @@ class EventBody:
 
 
 def render_published(published: Published) -> bytes:
-    """Render a committed event as a body."""
+    """Render the body of a committed event."""
     emitted = published.emitted
     event, content = emitted.event, emitted.content
     data = _data(event, emitted.json, None if content is None else content.json)
+    if published.version == 1:
+        data = _with_first(data, published.to, event)
     return _encode(_Body(event.type, str(published.to), published.version, published.at, published.cause, data))
 
 
 def render_entry(entry: Entry, codec: Codec) -> bytes:
-    """Render an event of the log as a frame."""
+    """Render the frame of an event in the log."""
     if entry.event is None:
         data = _REDACTED
     elif isinstance(entry.event, Raw):
         data = entry.event
     else:
-        data = _data(entry.event, _encode(entry.event), None if entry.content is None else _encode(entry.content))
+        fields = event_json(entry.event, entry.changes)
+        data = _data(entry.event, fields, None if entry.content is None else _encode(entry.content))
+        if entry.version == 1:
+            data = _with_first(data, entry.to, entry.event)
     body = _Body(entry.type, str(entry.to), entry.version, entry.at, entry.cause, data)
     return codec.event(entry.seq, codec.body(_encode(body)))
 
 
 def render_ephemeral(name: str, entity: Ref, at: datetime, data: dict[str, Any]) -> bytes:
-    """Render something that is not kept, as a body."""
+    """Render the body of an ephemeral event."""
     return _encode(_EphemeralBody(name, str(entity), at, data))
 
 
 def _data(event: Event, fields: bytes, content: bytes | None) -> Raw:
-    """The event's fields, and its free text under ``content``: null once it is erased."""
-    if event.content is None:
-        return Raw(fields)
-    comma = b"," if len(fields) > 2 else b""
-    return Raw(b'%b%b"content":%b}' % (fields[:-1], comma, content or b"null"))
+    """The event's fields, with its free text under ``content``, null once it is erased, and what to fetch again."""
+    if event.content is not None:
+        fields = with_field(fields, "content", content or b"null")
+    if event.refetch:
+        fields = with_field(fields, "refetch", _encode(event.refetch))
+    return Raw(fields)
+
+
+def _with_first(data: Raw, to: Ref, event: Event) -> Raw:
+    """Add the whole public view to the first event of an entity; it follows from the event alone."""
+    if event.noun != to.kind.value:
+        return data
+    actor = ACTORS[to.kind]
+    public = actor.public(to.id, actor.apply(None, event))
+    return data if public is None else Raw(with_field(bytes(data), "changes", _encode(public)))

@@ -1,68 +1,68 @@
-"""A timer wheel: wakes thousands of sleepers with one timer of the event loop, those of one tick together."""
+"""A timer wheel: thousands of timers on one timer of the event loop; those of one tick expire together."""
 
 import asyncio
 from collections.abc import Callable
 from math import ceil
 from typing import Generic, Protocol, TypeVar
 
-#: The slot of somebody who does not sleep.
-AWAKE = 0
+#: The slot of an owner without a timer.
+UNSCHEDULED = 0
 
 
-class Sleeper(Protocol):
-    """Somebody who can sleep in one slot at a time."""
+class Owner(Protocol):
+    """Has one timer at most."""
 
-    #: Kept by the wheel; ``AWAKE`` to begin with.
+    #: Kept by the wheel; ``UNSCHEDULED`` to begin with.
     slot: int
 
 
-S = TypeVar("S", bound=Sleeper)
+T = TypeVar("T", bound=Owner)
 
 
-class Wheel(Generic[S]):
-    """Who sleeps until when. Nobody is woken early, and nobody more than a tick late.
+class TimerWheel(Generic[T]):
+    """The timers of many owners. None expires early, and none more than a tick late.
 
     Args:
         tick_s: the width of a slot.
-        wake: called with each one whose time has come, who sleeps no more. It raises nothing.
+        expire: called with each owner whose timer has expired; it has no timer any more. Must not raise.
     """
 
-    def __init__(self, tick_s: float, wake: Callable[[S], None]) -> None:
+    def __init__(self, tick_s: float, expire: Callable[[T], None]) -> None:
         self._tick_s = tick_s
-        self._wake = wake
-        self._slots: dict[int, set[S]] = {}
+        self._expire = expire
+        self._slots: dict[int, set[T]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_slot = AWAKE
+        self._timer_slot = UNSCHEDULED
 
     def __len__(self) -> int:
         return sum(map(len, self._slots.values()))
 
-    def sleep(self, sleeper: S, until: float) -> None:
-        """Wake somebody at this instant of the loop's clock, and not when they were to wake before."""
-        slot = max(AWAKE + 1, ceil(until / self._tick_s))
-        if sleeper.slot == slot:
+    def schedule(self, owner: T, at: float) -> None:
+        """Set the owner's timer to this instant of the loop's clock; it replaces the one before."""
+        slot = max(UNSCHEDULED + 1, ceil(at / self._tick_s))
+        if owner.slot == slot:
             return
-        self.cancel(sleeper)
-        sleeper.slot = slot
-        sleepers = self._slots.get(slot)
-        if sleepers is not None:
-            sleepers.add(sleeper)
+        self.cancel(owner)
+        owner.slot = slot
+        owners = self._slots.get(slot)
+        if owners is not None:
+            owners.add(owner)
             return
-        self._slots[slot] = {sleeper}
+        self._slots[slot] = {owner}
         if self._timer is None or slot < self._timer_slot:
             self._arm(slot)
 
-    def cancel(self, sleeper: S) -> None:
-        """Do not wake them."""
-        sleepers = self._slots.get(sleeper.slot)
-        if sleepers is not None:
-            sleepers.discard(sleeper)
-            if not sleepers:
-                del self._slots[sleeper.slot]
-        sleeper.slot = AWAKE
+    def cancel(self, owner: T) -> None:
+        """Cancel the owner's timer, if it has one."""
+        owners = self._slots.get(owner.slot)
+        if owners is not None:
+            owners.discard(owner)
+            if not owners:
+                del self._slots[owner.slot]
+        owner.slot = UNSCHEDULED
 
     def stop(self) -> None:
-        """Wake nobody any more."""
+        """Cancel all timers."""
         self._slots.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -71,17 +71,17 @@ class Wheel(Generic[S]):
         if self._timer is not None:
             self._timer.cancel()
         self._timer_slot = slot
-        self._timer = asyncio.get_running_loop().call_at(slot * self._tick_s, self._ring)
+        self._timer = asyncio.get_running_loop().call_at(slot * self._tick_s, self._tick)
 
-    def _ring(self) -> None:
+    def _tick(self) -> None:
         self._timer = None
         reached = max(self._timer_slot, int(asyncio.get_running_loop().time() / self._tick_s))
         due = [(slot, self._slots.pop(slot)) for slot in sorted(self._slots) if slot <= reached]
-        for slot, sleepers in due:
-            for sleeper in sleepers:
-                if sleeper.slot == slot:  # else somebody before has cancelled or moved it
-                    sleeper.slot = AWAKE
-                    self._wake(sleeper)
-        first = min(self._slots, default=AWAKE)
-        if first != AWAKE:
+        for slot, owners in due:
+            for owner in owners:
+                if owner.slot == slot:  # else one that expired before has cancelled or moved it
+                    owner.slot = UNSCHEDULED
+                    self._expire(owner)
+        first = min(self._slots, default=UNSCHEDULED)
+        if first != UNSCHEDULED:
             self._arm(first)

@@ -1,1 +1,1 @@
-"""One session without input or output: what a client may ask, and what it is sent."""
+"""One client's session, without input or output."""

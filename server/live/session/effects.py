@@ -1,6 +1,7 @@
-"""What a session asks of its shell: everything that needs the outside."""
+"""What a session needs from outside: its connection carries out these effects, in order.
 
-from typing import Any
+The result of an effect, where it has one, comes back by the method of ``Session`` that is named here.
+"""
 
 from msgspec import Struct
 
@@ -12,40 +13,15 @@ from protocol.topics import Topic
 
 
 class TokenClaims(Struct, frozen=True):
-    """What a token stands for."""
+    """The content of a valid token."""
 
     principal: Principal
     #: On the event loop's clock.
     expires_at_s: float
 
 
-class Authenticate(Struct, frozen=True):
-    """Verify the hello's token; answer with ``authenticated`` or ``refused``."""
-
-    token: str
-
-
-class Reauthenticate(Struct, frozen=True):
-    """Verify a refreshing token; answer with ``refreshed`` or ``not_refreshed``."""
-
-    token: str
-    id: str | None
-
-
-class ReadPosition(Struct, frozen=True):
-    """Join the hub, so that nothing is missed from now on, then read the end of the log; answer with ``positioned``."""
-
-    user_id: UserId
-
-
-class ReadPage(Struct, frozen=True):
-    """Read the log behind a number once the client has taken what was sent; answer with ``paged``."""
-
-    after: int
-
-
-class Submit(Struct, frozen=True, gc=False):
-    """Hand a command to the runtime; answer with ``answered``."""
+class SubmitCommand(Struct, frozen=True, gc=False):
+    """Submit a command to the runtime; then ``command_done``."""
 
     id: str
     command: Command
@@ -54,54 +30,95 @@ class Submit(Struct, frozen=True, gc=False):
     if_version: int | None
 
 
-class Ask(Struct, frozen=True):
-    """Run a query; answer with ``queried``."""
+class RunQuery(Struct, frozen=True):
+    """Run a query; then ``requests.query_done``."""
 
     id: str
     query: Query
     principal: Principal
 
 
-class Watch(Struct, frozen=True):
-    """Let the session hear a topic if it may; answer with ``watched`` or ``not_watched``."""
-
-    id: str
-    topic: Topic
-    principal: Principal
-
-
-class Recheck(Struct, frozen=True):
-    """Ask again which topics may be heard; answer with ``rechecked``."""
-
-    topics: tuple[Topic, ...]
-    principal: Principal
-
-
-class Unwatch(Struct, frozen=True):
-    """The session does not hear a topic any more."""
-
-    topic: Topic
-
-
-class Tell(Struct, frozen=True):
-    """Pass a signal on to the others who hear the topic."""
-
-    topic: Topic
-    state: SignalState
-
-
-class Acknowledge(Struct, frozen=True):
-    """Keep how far a device has got."""
+class StoreAck(Struct, frozen=True):
+    """Store the number up to which a device has acknowledged events."""
 
     device: str
     seq: int
     state: AckState
 
 
+class SendSignal(Struct, frozen=True):
+    """Send a signal to the other subscribers of the topic."""
+
+    topic: Topic
+    state: SignalState
+
+
+class SubscribeTopic(Struct, frozen=True):
+    """Check the right to a topic; then ``requests.topic_allowed`` or ``requests.topic_refused``."""
+
+    id: str
+    topic: Topic
+    principal: Principal
+
+
+class UnsubscribeTopic(Struct, frozen=True):
+    """End the subscription to a topic."""
+
+    topic: Topic
+
+
+class RecheckTopics(Struct, frozen=True):
+    """Check the rights to subscribed topics again; then ``requests.topics_rechecked``."""
+
+    topics: tuple[Topic, ...]
+    principal: Principal
+
+
+class Authenticate(Struct, frozen=True):
+    """Verify the token of a hello; then ``authenticated`` or ``authentication_failed``."""
+
+    token: str
+
+
+class Reauthenticate(Struct, frozen=True):
+    """Verify the token of a refresh; then ``refreshed`` or ``refresh_failed``."""
+
+    token: str
+    id: str | None
+
+
+class ReadPosition(Struct, frozen=True):
+    """Attach the connection to the user's events, then read where their log ends; then ``position_read``.
+
+    In this order, so that no event is missed between the two.
+    """
+
+    user_id: UserId
+
+
+class ReadPage(Struct, frozen=True):
+    """Wait until the client has taken what was sent, then read the log after this number; then ``page_read``."""
+
+    after: int
+
+
 class Close(Struct, frozen=True):
-    """Close the socket, after everything that was sent before."""
+    """Close the connection after everything that was sent before."""
 
     code: CloseCode
 
 
-Want = Any
+Effect = (
+    SubmitCommand
+    | RunQuery
+    | StoreAck
+    | SendSignal
+    | SubscribeTopic
+    | UnsubscribeTopic
+    | RecheckTopics
+    | Authenticate
+    | Reauthenticate
+    | ReadPosition
+    | ReadPage
+    | Close
+)

@@ -1,12 +1,13 @@
-"""What a client of an open session asks for, and the bounds of it: commands, queries, topics.
+"""The requests of an authenticated session: commands, queries and topics, and their limits.
 
-Like the session that it is a part of, it does nothing itself: it puts frames and wants on the session's lists.
+Like the session that it belongs to, it does no input or output: it appends frames to ``to_send`` and needs to
+``effects``.
 """
 
 from collections import deque
 from collections.abc import Callable, Collection
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -24,31 +25,36 @@ from protocol.frames import (
     Unsubscribe,
 )
 from protocol.ids import UserId
-from protocol.registry import Declaration
+from protocol.registry import BY_NAME, Command, Declaration, Mode, Query
 from protocol.roles import Principal
 from protocol.topics import Topic, TopicKind, parse_topic
 from server.edge.guards import invalid
 from server.edge.rates import Rate
 from server.live.connection.codec import Codec
-from server.live.limits import Limits
-from server.live.session.decode_request import read_command, read_query
-from server.live.session.effects import Ask, Recheck, Tell, Unwatch, Want, Watch
+from server.live.limits import REQUEST_RETRY_AFTER_S, Limits
+from server.live.session.effects import (
+    Effect,
+    RecheckTopics,
+    RunQuery,
+    SendSignal,
+    SubmitCommand,
+    SubscribeTopic,
+    UnsubscribeTopic,
+)
 from server.live.session.subscriptions import Subscriptions
 
 EMPTY: dict[str, Any] = {}
-#: What a client waits that had too much under way.
-RETRY_AFTER_S = 0.2
 
 
 class Rates(NamedTuple):
-    """The rates of a user, whatever the transport. Raise: LimitReached."""
+    """The rate limits of a user, shared by all transports. Its functions raise LimitReached."""
 
     #: By the user's number, since ids hash and compare in Python.
-    command: Callable[[int], None]
-    query: Callable[[int], None]
-    #: For a command that has a rate of its own.
-    own: Callable[[Declaration, UserId], None]
-    #: What clients are told of the first two.
+    take_command: Callable[[int], None]
+    take_query: Callable[[int], None]
+    #: For a command that declares a rate of its own.
+    take_own: Callable[[Declaration, UserId], None]
+    #: The rates behind the first two, for the welcome.
     commands: Rate
     queries: Rate
 
@@ -57,20 +63,21 @@ class Requests:
     """One session's requests.
 
     Args:
-        sends: takes encoded frames.
-        wants: takes what the shell is to do.
+        to_send: receives encoded frames.
+        effects: receives what the connection is to carry out.
     """
 
     __slots__ = (
         "_codec",
+        "_effects",
         "_limits",
+        "_queries_running",
+        "_queries_waiting",
         "_rates",
-        "_running",
-        "_sends",
+        "_to_send",
         "_topics",
-        "_waiting",
-        "_wants",
-        "in_flight",
+        "closed",
+        "commands_pending",
         "principal",
     )
 
@@ -81,159 +88,196 @@ class Requests:
         codec: Codec,
         limits: Limits,
         rates: Rates,
-        sends: list[bytes],
-        wants: list[Want],
+        to_send: list[bytes],
+        effects: list[Effect],
     ) -> None:
-        #: Whoever asks; a refreshed token may change what they may do.
+        #: The client; a refreshed token may change its roles.
         self.principal = principal
-        #: Commands that have no answer yet.
-        self.in_flight = 0
+        #: Commands that have not been answered yet.
+        self.commands_pending = 0
+        #: Set when the session ends: results that arrive later are dropped.
+        self.closed = False
         self._codec = codec
         self._limits = limits
         self._rates = rates
-        self._sends = sends
-        self._wants = wants
+        self._to_send = to_send
+        self._effects = effects
         self._topics = Subscriptions(limits.topics_max)
-        self._running = 0
-        self._waiting: deque[Ask] | tuple[()] = ()
+        self._queries_running = 0
+        self._queries_waiting: deque[RunQuery] | tuple[()] = ()
 
     # Commands
 
     def command(self, frame: CommandFrame) -> None:
-        """Send a command on its way, or say why not."""
+        """Check and submit a command, or refuse it."""
         principal = self.principal
         try:
-            if self.in_flight >= self._limits.in_flight_max:
-                raise LimitReached(limit="in_flight", retry_after_s=RETRY_AFTER_S)
-            self._rates.command(principal.user_id.int)
-            submit = read_command(self._codec, frame, principal)
+            if self.commands_pending >= self._limits.in_flight_max:
+                raise LimitReached(limit="in_flight", retry_after_s=REQUEST_RETRY_AFTER_S)
+            self._rates.take_command(principal.user_id.int)
+            submit = decode_command(self._codec, frame, principal)
             if submit.declared.rate is not None:
-                self._rates.own(submit.declared, principal.user_id)
-            self._wants.append(submit)
+                self._rates.take_own(submit.declared, principal.user_id)
         except Rejected as refusal:
             self.refuse(frame.id, refusal)
         else:
-            self.in_flight += 1
+            self._effects.append(submit)
+            self.commands_pending += 1
 
-    def answered(self, frame_id: str, outcome: Outcome) -> None:
-        """What came of a command."""
+    def command_done(self, frame_id: str, outcome: Outcome) -> None:
+        """Send the reply to a command, or its error."""
         if outcome.error is not None:
             self.refuse(frame_id, outcome.error)
         else:
             reply = self._codec.reply(frame_id, outcome.reply, outcome.version, outcome.seq, outcome.replayed)
-            self._sends.append(reply)
+            self._to_send.append(reply)
 
     # Queries
 
     def query(self, frame: QueryFrame) -> None:
-        """Run a query, now or behind the others, or say why not."""
+        """Check a query and run it, now or after the others, or refuse it."""
         try:
-            if len(self._waiting) >= self._limits.queries_waiting_max:
-                raise LimitReached(limit="queries", retry_after_s=RETRY_AFTER_S)
-            self._rates.query(self.principal.user_id.int)
-            ask = read_query(self._codec, frame, self.principal)
+            if len(self._queries_waiting) >= self._limits.queries_waiting_max:
+                raise LimitReached(limit="queries", retry_after_s=REQUEST_RETRY_AFTER_S)
+            self._rates.take_query(self.principal.user_id.int)
+            run = decode_query(self._codec, frame, self.principal)
         except Rejected as refusal:
             self.refuse(frame.id, refusal)
             return
-        if self._running < self._limits.queries_at_once:
-            self._running += 1
-            self._wants.append(ask)
-        elif self._waiting:
-            self._waiting.append(ask)
+        if self._queries_running < self._limits.queries_at_once:
+            self._queries_running += 1
+            self._effects.append(run)
+        elif self._queries_waiting:
+            self._queries_waiting.append(run)
         else:
-            self._waiting = deque([ask])
+            self._queries_waiting = deque([run])
 
-    def queried(self, frame_id: str, answer: msgspec.Struct | GuildwireError) -> None:
-        """The answer to a query; the next one may run."""
-        if self._waiting:
-            self._wants.append(self._waiting.popleft())
+    def query_done(self, frame_id: str, result: msgspec.Struct | GuildwireError) -> None:
+        """Send the result of a query, and run the next one."""
+        if self.closed:
+            return
+        if self._queries_waiting:
+            self._effects.append(self._queries_waiting.popleft())
         else:
-            self._running -= 1
-        if isinstance(answer, GuildwireError):
-            self.refuse(frame_id, answer)
+            self._queries_running -= 1
+        if isinstance(result, GuildwireError):
+            self.refuse(frame_id, result)
         else:
-            self.send(ReplyFrame(id=frame_id, data=answer))
+            self.send(ReplyFrame(id=frame_id, data=result))
 
     # Topics
 
     def subscribe(self, frame: Subscribe) -> None:
-        """Ask whether the topic may be heard."""
+        """Have the right to a topic checked, or refuse it."""
         try:
-            self._rates.query(self.principal.user_id.int)
+            self._rates.take_query(self.principal.user_id.int)
             topic = parse_topic(frame.topic)
             if topic is None:
                 raise invalid({"topic": "unknown_topic"})
-            self._topics.ask(topic)
+            self._topics.request(topic)
         except Rejected as refusal:
             self.refuse(frame.id, refusal)
         else:
-            self._wants.append(Watch(frame.id, topic, self.principal))
+            self._effects.append(SubscribeTopic(frame.id, topic, self.principal))
 
-    def watched(self, frame_id: str, topic: Topic) -> bool:
-        """A topic may be heard; answers whether the client still wants it."""
-        wanted = self._topics.confirm(topic)
+    def topic_allowed(self, frame_id: str, topic: Topic) -> bool:
+        """The subscription is allowed; returns False if the client does not want it any more."""
+        wanted = not self.closed and self._topics.activate(topic)
         if wanted:
             self.send(ReplyFrame(id=frame_id, data=EMPTY))
         return wanted
 
-    def not_watched(self, frame_id: str, topic: Topic, refusal: GuildwireError) -> None:
-        """A topic may not be heard."""
-        if self._topics.drop(topic):
-            self._wants.append(Unwatch(topic))
-        self.refuse(frame_id, refusal)
+    def topic_refused(self, frame_id: str, topic: Topic, refusal: GuildwireError) -> None:
+        """The subscription is refused."""
+        if not self.closed:
+            self._remove_topic(topic)
+            self.refuse(frame_id, refusal)
 
     def unsubscribe(self, frame: Unsubscribe) -> None:
-        """Hear no more of a topic."""
+        """End a subscription."""
         topic = parse_topic(frame.topic)
-        if topic is not None and self._topics.drop(topic):
-            self._wants.append(Unwatch(topic))
+        if topic is not None:
+            self._remove_topic(topic)
         self.send(ReplyFrame(id=frame.id, data=EMPTY))
 
     def signal(self, frame: Signal) -> None:
-        """Tell the others on a topic."""
+        """Send a signal to the other subscribers of a topic, or refuse it."""
         try:
-            self._rates.query(self.principal.user_id.int)
+            self._rates.take_query(self.principal.user_id.int)
             topic = parse_topic(frame.topic)
-            if topic is None or topic.kind is not TopicKind.TYPING or not self._topics.hears(topic):
+            if topic is None or topic.kind is not TopicKind.TYPING or not self._topics.is_active(topic):
                 raise Forbidden(reason="not_subscribed")
         except Rejected as refusal:
             self.refuse(None, refusal)
         else:
-            self._wants.append(Tell(topic, frame.state))
+            self._effects.append(SendSignal(topic, frame.state))
 
-    def recheck(self) -> None:
-        """Ask again which of the topics may be heard."""
-        if topics := self._topics.heard:
-            self._wants.append(Recheck(topics, self.principal))
+    def recheck_topics(self) -> None:
+        """Have the rights to all subscribed topics checked again."""
+        if topics := self._topics.active:
+            self._effects.append(RecheckTopics(topics, self.principal))
 
-    def rechecked(self, asked: Collection[Topic], allowed: Collection[Topic]) -> None:
-        """Which of these topics may still be heard; the others end, and the client is told."""
-        for topic in asked:
-            if topic not in allowed and self._topics.hears(topic):
-                self._topics.drop(topic)
-                self._wants.append(Unwatch(topic))
+    def topics_rechecked(self, topics: Collection[Topic], allowed: Collection[Topic]) -> None:
+        """End the subscriptions that are not allowed any more, each with an error to the client."""
+        if self.closed:
+            return
+        for topic in topics:
+            if topic not in allowed and self._topics.is_active(topic):
+                self._remove_topic(topic)
                 self.refuse(None, Forbidden(reason="not_yours", topic=str(topic)))
 
-    # Answers
+    def _remove_topic(self, topic: Topic) -> None:
+        if self._topics.remove(topic):
+            self._effects.append(UnsubscribeTopic(topic))
+
+    # Frames
 
     def send(self, frame: ServerFrame) -> None:
         """Send a frame."""
-        self._sends.append(self._codec.encode(frame))
+        self._to_send.append(self._codec.encode(frame))
 
     def refuse(self, frame_id: str | None, error: GuildwireError) -> None:
         """Send an error."""
         self.send(error_frame(frame_id, error))
 
 
+def decode_command(codec: Codec, frame: CommandFrame, principal: Principal) -> SubmitCommand:
+    """Decode a command and check the role. Raises: Invalid, Malformed, Forbidden."""
+    declared = _declared(frame.name, Mode.COMMAND, principal)
+    into: type[Command] = declared.type  # type: ignore[assignment]  # the mode says that it is one
+    if frame.to is None:
+        command = codec.decode_data(frame.data, into)
+    elif declared.key is None:
+        raise invalid({"to": "not_addressable"})
+    else:
+        command = codec.decode_addressed(frame.data, into, declared.key, str(frame.to))
+    return SubmitCommand(frame.id, command, declared, principal, frame.if_version)
+
+
+def decode_query(codec: Codec, frame: QueryFrame, principal: Principal) -> RunQuery:
+    """Decode a query and check the role. Raises: Invalid, Malformed, Forbidden."""
+    declared = _declared(frame.name, Mode.QUERY, principal)
+    return RunQuery(frame.id, codec.decode_data(frame.data, cast(type[Query], declared.type)), principal)
+
+
+def _declared(name: str, mode: Mode, principal: Principal) -> Declaration:
+    declared = BY_NAME.get(name)
+    if declared is None or declared.mode is not mode:
+        raise invalid({"name": f"unknown_{mode.value}"})
+    if principal.role not in declared.by and (declared.by or mode is Mode.COMMAND):
+        raise Forbidden(reason="role", role=principal.role, roles=sorted(declared.by))
+    return declared
+
+
 def error_frame(frame_id: str | None, error: GuildwireError) -> ErrorFrame:
-    """Render an error; without an id it is about the session."""
+    """Make the frame of an error; without an id it is about the session."""
     fields = dict(error.fields)
     retry_after_s = fields.pop("retry_after_s", None)
     return ErrorFrame(id=frame_id, code=error.code, retry_after_s=retry_after_s, fields=fields)
 
 
-def announced(limits: Limits, rates: Rates) -> SocketLimits:
-    """Say to a client what it is held to."""
+def announced_limits(limits: Limits, rates: Rates) -> SocketLimits:
+    """The limits of a session, for its welcome."""
     return SocketLimits(
         frame_bytes=limits.frame_bytes_max,
         frames_per_s=limits.frames_per_s,
@@ -252,13 +296,3 @@ def announced(limits: Limits, rates: Rates) -> SocketLimits:
         resume_page=limits.page_rows,
         pong_s=limits.pong_s if limits.pong_s < inf else None,
     )
-
-
-#: What an open session leaves to its requests.
-REQUESTS: dict[type, Callable[[Requests, Any], None]] = {
-    CommandFrame: Requests.command,
-    QueryFrame: Requests.query,
-    Subscribe: Requests.subscribe,
-    Unsubscribe: Requests.unsubscribe,
-    Signal: Requests.signal,
-}

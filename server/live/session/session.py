@@ -1,18 +1,16 @@
-"""One client's session, without input or output: what happens goes in, frames and wants come out.
+"""One client's session, without input or output.
 
-    HELLO ──hello──▶ SIGNING_IN ──authenticated──▶ OPENING ──positioned (, paged)──▶ OPEN ──drain──▶ LEAVING
-      └─────────────────┴────────────────────────────┴──── close ──▶ CLOSED ◀─────────┴────────────────┘
+    HELLO ─hello─▶ AUTHENTICATING ─authenticated─▶ OPENING ─position_read (, page_read)─▶ OPEN ─drain─▶ DRAINING
+      └──────────────────┴────────────────────────────┴──── close ──▶ CLOSED ◀─────────────┴──────────────┘
 
-The shell (``socket.py``) calls one method for each thing that happens, then takes ``sends`` (encoded frames, in order)
-and ``wants`` (what the session needs from outside) away. ``now`` is seconds on a clock that never goes back.
+The connection calls one method for each thing that happens. After each call it sends the frames in ``to_send`` and
+carries out the ``effects``, both in order, and empties them. ``now`` is seconds on the event loop's clock.
 """
 
-from collections.abc import Callable, Collection
+from enum import Enum, IntEnum
 from math import inf
-from typing import Any
+from typing import assert_never
 from uuid import UUID
-
-import msgspec
 
 from actors.runtime.call import Outcome
 from protocol.errors import Fault, GuildwireError, LimitReached, Unauthenticated
@@ -21,6 +19,7 @@ from protocol.frames import (
     AckState,
     Bye,
     CloseCode,
+    CommandFrame,
     Hello,
     Inbound,
     NotAFrame,
@@ -28,36 +27,64 @@ from protocol.frames import (
     Ping,
     Pong,
     Position,
+    QueryFrame,
     Refresh,
     ReplyFrame,
     ServerFrame,
+    Signal,
+    Subscribe,
     Undecodable,
+    Unsubscribe,
     Welcome,
     parse_position,
 )
 from protocol.roles import Principal
-from protocol.topics import Topic
 from server.edge.guards import invalid
 from server.edge.token_bucket import TokenBucket
 from server.live.connection.codec import Codec
-from server.live.limits import Limits
+from server.live.limits import REQUEST_RETRY_AFTER_S, Limits
 from server.live.session.effects import (
-    Acknowledge,
     Authenticate,
     Close,
+    Effect,
     ReadPage,
     ReadPosition,
     Reauthenticate,
+    StoreAck,
     TokenClaims,
-    Want,
 )
-from server.live.session.requests import EMPTY, REQUESTS, RETRY_AFTER_S, Rates, Requests, announced, error_frame
-from server.live.session.states import Alarm, State
+from server.live.session.requests import EMPTY, Rates, Requests, announced_limits, error_frame
 from server.live.session.stream import LogBroken, Page, Stream
 
 
+class State(Enum):
+    """The state of a session."""
+
+    HELLO = "hello"
+    AUTHENTICATING = "authenticating"
+    OPENING = "opening"
+    OPEN = "open"
+    #: The server stops; commands under way are still answered.
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+class Timer(IntEnum):
+    """The timers of a session."""
+
+    OPEN = 0
+    TOKEN = 1
+    PONG = 2
+    DRAIN = 3
+    PING = 4
+    GAP = 5
+    RECHECK = 6
+
+    __hash__ = int.__hash__  # in C, unlike Enum's; needed for each frame
+
+
 class Session:
-    """One socket's state.
+    """The state of one session.
 
     Args:
         session_id: names it in logs and in the welcome.
@@ -66,12 +93,12 @@ class Session:
 
     __slots__ = (
         "_acked",
-        "_alarms",
         "_bad_frames",
         "_codec",
+        "_deadlines",
         "_flood",
         "_head",
-        "_heard",
+        "_head_seq",
         "_heartbeat_s",
         "_limits",
         "_rates",
@@ -79,14 +106,14 @@ class Session:
         "_requests",
         "_since",
         "_stream",
-        "alarmed",
+        "deadline_changed",
         "device",
+        "effects",
         "epoch",
         "outcome",
-        "sends",
         "session_id",
         "state",
-        "wants",
+        "to_send",
     )
 
     def __init__(
@@ -95,15 +122,15 @@ class Session:
         self.session_id = session_id
         self.state = State.HELLO
         self.device = ""
-        #: Set when it opens: how, and which epoch its numbers belong to.
+        #: Set when the session opens: how, and the epoch of its numbers.
         self.outcome: OpenOutcome | None = None
         self.epoch = ""
-        #: Frames for the client, in order; the shell takes them away.
-        self.sends: list[bytes] = []
-        #: What the shell is to do, in order; the shell takes them away.
-        self.wants: list[Want] = []
-        #: Set when an alarm was added: the shell looks at ``wakes_at`` again, and unsets it.
-        self.alarmed = True
+        #: Frames for the client, in order.
+        self.to_send: list[bytes] = []
+        #: What the connection is to carry out, in order.
+        self.effects: list[Effect] = []
+        #: Set when a timer was set; the connection looks at ``deadline`` again, and unsets it.
+        self.deadline_changed = True
         self._requests: Requests | None = None
         self._stream: Stream | None = None
         self._codec = codec
@@ -111,72 +138,93 @@ class Session:
         self._rates = rates
         self._flood = TokenBucket(limits.frames_per_s, limits.frames_burst, now)
         self._heartbeat_s = limits.heartbeat_s * (1.0 - limits.heartbeat_jitter * jitter)
-        self._alarms = {Alarm.OPENED: now + limits.hello_s}
+        self._deadlines = {Timer.OPEN: now + limits.hello_s}
+        #: From the hello; then where the log ended while the session opened.
         self._since: Position | None = None
         self._head: Position | None = None
-        #: The highest number that went by while the session was opening.
-        self._heard = 0
+        #: The highest number of an event that arrived while the session opened.
+        self._head_seq = 0
         #: The highest numbers that were acknowledged; None before the first.
         self._acked: dict[AckState, int] | None = None
         self._bad_frames = 0
         self._refreshing = False
 
     @property
-    def wakes_at(self) -> float:
-        """When ``tick`` is next needed."""
-        return min(self._alarms.values(), default=inf)
+    def deadline(self) -> float:
+        """When ``tick`` is needed next; ``inf`` for a closed session."""
+        return inf if self.state is State.CLOSED else min(self._deadlines.values(), default=inf)
 
     @property
     def principal(self) -> Principal | None:
-        """Whose session it is, once that is known."""
+        """The client, once it is authenticated."""
         return None if self._requests is None else self._requests.principal
+
+    @property
+    def requests(self) -> Requests:
+        """The requests of an authenticated session."""
+        assert self._requests is not None
+        return self._requests
 
     @property
     def seq(self) -> int:
         """The number of the last event that was sent."""
         return 0 if self._stream is None else self._stream.seq
 
-    # What the client says
+    # Frames of the client
 
     def receive(self, data: bytes, now: float) -> None:
-        """Take one message of the client."""
-        if self.state is State.CLOSED or not self.touch(now):
+        """Handle one message of the client."""
+        if self.state is State.CLOSED or not self.note_activity(now):
             return
         try:
             frame = self._codec.decode(data)
         except Undecodable:
             self.close(CloseCode.BAD_FRAME)
         except NotAFrame as error:
-            self._answer_bad_frame(error)
+            self._refuse_bad_frame(error)
         else:
-            self._dispatch(frame, now)
+            if self.state is State.OPEN:
+                self._handle(frame)
+            elif self.state is State.HELLO and isinstance(frame, Hello):
+                self._hello(frame, now)
+            elif self.state is not State.DRAINING:
+                self.close(CloseCode.BAD_FRAME)
 
-    def touch(self, now: float) -> bool:
-        """Note that the client is there; answers whether it says no more than it may."""
-        self._alarms.pop(Alarm.PONG, None)
+    def note_activity(self, now: float) -> bool:
+        """Note that the client is alive; closes the session and returns False if it sends too much."""
+        self._deadlines.pop(Timer.PONG, None)
         if self._flood.take(now):
             self.close(CloseCode.RATE_LIMITED, self._limits.reconnect_spread_s)
             return False
         return True
 
-    def _dispatch(self, frame: Inbound, now: float) -> None:
-        if self.state is State.OPEN:
-            request = REQUESTS.get(type(frame))
-            if request is not None:
-                request(self._requests, frame)  # type: ignore[arg-type]  # an open session has its requests
-                return
-            about_session = _ABOUT_SESSION.get(type(frame))
-            if about_session is not None:
-                about_session(self, frame)
-                return
-        elif self.state is State.LEAVING:
-            return
-        elif self.state is State.HELLO and type(frame) is Hello:
-            self._hello(frame, now)
-            return
-        self.close(CloseCode.BAD_FRAME)
+    def _handle(self, frame: Inbound) -> None:
+        """Handle a frame of an open session."""
+        match frame:
+            case CommandFrame():
+                self.requests.command(frame)
+            case Ack():
+                self._ack(frame)
+            case QueryFrame():
+                self.requests.query(frame)
+            case Signal():
+                self.requests.signal(frame)
+            case Subscribe():
+                self.requests.subscribe(frame)
+            case Unsubscribe():
+                self.requests.unsubscribe(frame)
+            case Refresh():
+                self._refresh(frame)
+            case Ping():
+                self._send(Pong())
+            case Pong():
+                pass  # any message shows that the client is alive
+            case Hello():
+                self.close(CloseCode.BAD_FRAME)
+            case _:
+                assert_never(frame)
 
-    def _answer_bad_frame(self, error: NotAFrame) -> None:
+    def _refuse_bad_frame(self, error: NotAFrame) -> None:
         self._bad_frames += 1
         if self.state is not State.OPEN or self._bad_frames > self._limits.bad_frames_max:
             self.close(CloseCode.BAD_FRAME)
@@ -184,11 +232,12 @@ class Session:
             self._refuse(error.id, invalid(error.fields))
 
     def _hello(self, frame: Hello, now: float) -> None:
-        self.state = State.SIGNING_IN
+        self.state = State.AUTHENTICATING
         self.device = frame.device or ""
-        self._since = None if frame.since is None else parse_position(frame.since) or _NOWHERE
-        self._wake(Alarm.OPENED, now + self._limits.opening_s)
-        self.wants.append(Authenticate(frame.token))
+        if frame.since is not None:
+            self._since = parse_position(frame.since) or Position("", 0)  # no epoch is empty: the session resets
+        self._set_timer(Timer.OPEN, now + self._limits.opening_s)
+        self.effects.append(Authenticate(frame.token))
 
     def _ack(self, frame: Ack) -> None:
         if frame.seq > self.seq:
@@ -199,42 +248,36 @@ class Session:
             acked = self._acked = {}
         if frame.seq > acked.get(frame.state, 0):
             acked[frame.state] = frame.seq
-            self.wants.append(Acknowledge(self.device, frame.seq, frame.state))
+            self.effects.append(StoreAck(self.device, frame.seq, frame.state))
 
     def _refresh(self, frame: Refresh) -> None:
         if self._refreshing:
-            self._refuse(frame.id, LimitReached(limit="refreshes", retry_after_s=RETRY_AFTER_S))
+            self._refuse(frame.id, LimitReached(limit="refreshes", retry_after_s=REQUEST_RETRY_AFTER_S))
             return
         self._refreshing = True
-        self.wants.append(Reauthenticate(frame.token, frame.id))
+        self.effects.append(Reauthenticate(frame.token, frame.id))
 
-    def _ping(self, frame: Ping) -> None:
-        self._send(_PONG)
+    # Opening
 
-    def _pong(self, frame: Pong) -> None:
-        """Whatever the client sends shows that it is there."""
-
-    # How it opens
-
-    def authenticated(self, grant: TokenClaims) -> None:
-        """The hello's token holds."""
-        if self.state is not State.SIGNING_IN:
+    def authenticated(self, claims: TokenClaims) -> None:
+        """The hello's token is valid."""
+        if self.state is not State.AUTHENTICATING:
             return
         self.state = State.OPENING
         self._requests = Requests(
-            grant.principal,
+            claims.principal,
             codec=self._codec,
             limits=self._limits,
             rates=self._rates,
-            sends=self.sends,
-            wants=self.wants,
+            to_send=self.to_send,
+            effects=self.effects,
         )
-        self._wake(Alarm.TOKEN, grant.expires_at_s)
-        self.wants.append(ReadPosition(grant.principal.user_id))
+        self._set_timer(Timer.TOKEN, claims.expires_at_s)
+        self.effects.append(ReadPosition(claims.principal.user_id))
 
-    def refused(self, error: GuildwireError) -> None:
-        """The hello's token does not hold, or nobody can tell."""
-        if self.state is not State.SIGNING_IN:
+    def authentication_failed(self, error: GuildwireError) -> None:
+        """The hello's token is not valid, or cannot be verified now."""
+        if self.state is not State.AUTHENTICATING:
             return
         self._refuse(None, error)
         if isinstance(error, Fault):
@@ -244,28 +287,28 @@ class Session:
         else:
             self.close(CloseCode.INVALID_TOKEN)
 
-    def refreshed(self, frame_id: str | None, grant: TokenClaims) -> None:
-        """The new token holds."""
+    def refreshed(self, frame_id: str | None, claims: TokenClaims) -> None:
+        """The token of a refresh is valid."""
         self._refreshing = False
-        if self.state is not State.OPEN or self._requests is None:
+        if self.state is not State.OPEN:
             return
-        if grant.principal.user_id != self._requests.principal.user_id:
+        if claims.principal.user_id != self.requests.principal.user_id:
             self.close(CloseCode.INVALID_TOKEN)
             return
-        if grant.principal != self._requests.principal:
-            self._requests.principal = grant.principal
-            self._requests.recheck()
-        self._wake(Alarm.TOKEN, grant.expires_at_s)
+        if claims.principal != self.requests.principal:
+            self.requests.principal = claims.principal
+            self.requests.recheck_topics()
+        self._set_timer(Timer.TOKEN, claims.expires_at_s)
         if frame_id is not None:
             self._send(ReplyFrame(id=frame_id, data=EMPTY))
 
-    def not_refreshed(self, frame_id: str | None, error: GuildwireError) -> None:
-        """The new token does not hold; the old one runs on until it expires."""
+    def refresh_failed(self, frame_id: str | None, error: GuildwireError) -> None:
+        """The token of a refresh is not valid; the old one is used until it expires."""
         self._refreshing = False
         self._refuse(frame_id, error)
 
-    def positioned(self, head: Position, now: float) -> None:
-        """The end of the log is known; live events come in already, and wait."""
+    def position_read(self, head: Position, now: float) -> None:
+        """The end of the log is known; live events arrive already, and are counted in ``event``."""
         if self.state is not State.OPENING:
             return
         since = self._since
@@ -277,10 +320,10 @@ class Session:
             self._open(OpenOutcome.RESUMED, head, head.seq, now)
         else:
             self._head = head
-            self.wants.append(ReadPage(since.seq))
+            self.effects.append(ReadPage(since.seq))
 
-    def paged(self, page: Page, now: float) -> None:
-        """A page of the log, asked for by ``ReadPage``."""
+    def page_read(self, page: Page, now: float) -> None:
+        """The page of the log that ``ReadPage`` asked for."""
         if self.state is State.OPENING:
             assert self._head is not None
             assert self._since is not None
@@ -298,155 +341,149 @@ class Session:
             self.close(CloseCode.RESYNC)
             return
         if stream.reading:
-            self.wants.append(ReadPage(stream.seq))
+            self.effects.append(ReadPage(stream.seq))
         elif stream.empty_reads >= self._limits.gap_reads_max:
             self.close(CloseCode.RESYNC)
         else:
-            self._look_for_gap(stream, now)
+            self._check_gap(stream, now)
 
-    def failed(self, error: GuildwireError) -> None:
+    def read_failed(self, error: GuildwireError) -> None:
         """The log cannot be read now."""
         code = CloseCode.UNAVAILABLE if isinstance(error, Fault) else CloseCode.INTERNAL
         self.close(code, self._limits.reconnect_spread_s)
 
     def _open(self, outcome: OpenOutcome, head: Position, seq: int, now: float) -> None:
-        assert self._requests is not None
         self.state = State.OPEN
         self.outcome = outcome
         self.epoch = head.epoch
-        self._alarms.pop(Alarm.OPENED, None)
-        self._wake(Alarm.PING, now + self._heartbeat_s)
-        self._wake(Alarm.RECHECK, now + self._limits.recheck_s)
+        self._deadlines.pop(Timer.OPEN, None)
+        self._set_timer(Timer.PING, now + self._heartbeat_s)
+        self._set_timer(Timer.RECHECK, now + self._limits.recheck_s)
         self._send(
             Welcome(
                 session=self.session_id,
-                user=self._requests.principal.user_id,
+                user=self.requests.principal.user_id,
                 epoch=head.epoch,
                 seq=head.seq,
                 outcome=outcome,
                 heartbeat_s=self._limits.heartbeat_s,
-                limits=announced(self._limits, self._rates),
+                limits=announced_limits(self._limits, self._rates),
             )
         )
-        stream = self._stream = Stream(self.sends, seq, self._limits)
-        stream.hear(max(self._heard, head.seq))
+        stream = self._stream = Stream(self.to_send, seq, self._limits)
+        stream.note_head(max(self._head_seq, head.seq))
         stream.reading = seq < head.seq
-        self._look_for_gap(stream, now)
+        self._check_gap(stream, now)
 
-    # What happens meanwhile
+    # Events and replies
 
     def event(self, seq: int, frame: bytes, now: float) -> None:
         """A committed event of this user; in any order."""
         stream = self._stream
         if stream is None:
-            self._heard = max(self._heard, seq)
+            self._head_seq = max(self._head_seq, seq)
         elif self.state is not State.CLOSED and stream.push(seq, frame):
-            self._look_for_gap(stream, now)
+            self._check_gap(stream, now)
 
-    def heard(self, seq: int, now: float) -> None:
-        """The user's log is known to go on to this number."""
+    def note_head(self, seq: int, now: float) -> None:
+        """Note that the user's log goes on to this number."""
         if self._stream is not None and self.state is not State.CLOSED:
-            self._stream.hear(seq)
-            self._look_for_gap(self._stream, now)
+            self._stream.note_head(seq)
+            self._check_gap(self._stream, now)
 
-    def _look_for_gap(self, stream: Stream, now: float) -> None:
-        """Give what is missing a moment to come by itself, then read the log."""
-        if stream.gap and not stream.reading and Alarm.GAP not in self._alarms:
-            self._wake(Alarm.GAP, now + self._limits.gap_grace_s)
+    def _check_gap(self, stream: Stream, now: float) -> None:
+        """Wait a moment for a missing event, then read the log."""
+        if stream.gap and not stream.reading and Timer.GAP not in self._deadlines:
+            self._set_timer(Timer.GAP, now + self._limits.gap_grace_s)
 
-    def answered(self, frame_id: str, outcome: Outcome) -> None:
-        """What came of a command."""
-        requests = self._requests
-        assert requests is not None
-        requests.in_flight -= 1
+    def command_done(self, frame_id: str, outcome: Outcome) -> None:
+        """A command was decided and committed, or failed."""
+        requests = self.requests
+        requests.commands_pending -= 1
         if self.state is not State.CLOSED:
-            requests.answered(frame_id, outcome)
-            if self.state is State.LEAVING and not requests.in_flight:
-                self._leave()
+            requests.command_done(frame_id, outcome)
+            if self.state is State.DRAINING and not requests.commands_pending:
+                self._finish(CloseCode.SHUTDOWN)
 
-    def queried(self, frame_id: str, answer: msgspec.Struct | GuildwireError) -> None:
-        """The answer to a query."""
-        if self._requests is not None and self.state is not State.CLOSED:
-            self._requests.queried(frame_id, answer)
-
-    def watched(self, frame_id: str, topic: Topic) -> bool:
-        """A topic may be heard; answers whether the client still wants it."""
-        if self._requests is None or self.state is State.CLOSED:
-            return False
-        return self._requests.watched(frame_id, topic)
-
-    def not_watched(self, frame_id: str, topic: Topic, refusal: GuildwireError) -> None:
-        """A topic may not be heard."""
-        if self._requests is not None and self.state is not State.CLOSED:
-            self._requests.not_watched(frame_id, topic, refusal)
-
-    def rechecked(self, asked: Collection[Topic], allowed: Collection[Topic]) -> None:
-        """Which of these topics may still be heard."""
-        if self._requests is not None and self.state is not State.CLOSED:
-            self._requests.rechecked(asked, allowed)
-
-    # The clock, and the end
+    # Timers
 
     def tick(self, now: float) -> None:
-        """Do what is due."""
-        for alarm in [alarm for alarm, at in self._alarms.items() if at <= now]:
+        """Handle the timers that are due."""
+        for timer in [timer for timer, at in self._deadlines.items() if at <= now]:
             if self.state is State.CLOSED:
                 return
-            del self._alarms[alarm]
-            _DUE[alarm](self, now)
+            del self._deadlines[timer]
+            self._expire(timer, now)
 
-    def _due_opened(self, now: float) -> None:
-        if self.state is State.HELLO:
-            self.close(CloseCode.AUTH_TIMEOUT)
-        else:
-            self.close(CloseCode.UNAVAILABLE, self._limits.reconnect_spread_s)
+    def _expire(self, timer: Timer, now: float) -> None:
+        match timer:
+            case Timer.OPEN if self.state is State.HELLO:
+                self.close(CloseCode.AUTH_TIMEOUT)
+            case Timer.OPEN:
+                self.close(CloseCode.UNAVAILABLE, self._limits.reconnect_spread_s)
+            case Timer.TOKEN:
+                self.close(CloseCode.TOKEN_EXPIRED)
+            case Timer.PONG:
+                self.close(CloseCode.NO_PONG)
+            case Timer.DRAIN:
+                self._finish(CloseCode.SHUTDOWN)
+            case Timer.PING:
+                self._send(Ping())
+                self._deadlines.setdefault(Timer.PONG, now + self._limits.pong_s)
+                self._set_timer(Timer.PING, now + self._heartbeat_s)
+            case Timer.GAP:
+                self._read_gap()
+            case Timer.RECHECK:
+                self.requests.recheck_topics()
+                self._set_timer(Timer.RECHECK, now + self._limits.recheck_s)
+            case _:
+                assert_never(timer)
 
-    def _due_ping(self, now: float) -> None:
-        self._send(_PING)
-        self._alarms.setdefault(Alarm.PONG, now + self._limits.pong_s)
-        self._wake(Alarm.PING, now + self._heartbeat_s)
-
-    def _due_gap(self, now: float) -> None:
+    def _read_gap(self) -> None:
         stream = self._stream
         if stream is not None and stream.gap and not stream.reading:
             stream.reading = True
-            self.wants.append(ReadPage(stream.seq))
+            self.effects.append(ReadPage(stream.seq))
 
-    def _due_recheck(self, now: float) -> None:
-        assert self._requests is not None
-        self._requests.recheck()
-        self._wake(Alarm.RECHECK, now + self._limits.recheck_s)
+    def _set_timer(self, timer: Timer, at: float) -> None:
+        self._deadlines[timer] = at
+        self.deadline_changed = True
+
+    # The end
 
     def drain(self, after_s: float, now: float) -> None:
-        """The server stops: say goodbye, answer what is under way, close."""
+        """The server stops: send the goodbye, answer the commands under way, close."""
         if self.state is State.OPEN:
-            assert self._requests is not None
-            self.state = State.LEAVING
+            self.state = State.DRAINING
             self._bye(CloseCode.SHUTDOWN, after_s)
-            self._wake(Alarm.LEFT, now + self._limits.drain_s)
-            if not self._requests.in_flight:
-                self._leave()
-        elif self.state is not State.LEAVING:
+            self._set_timer(Timer.DRAIN, now + self._limits.drain_s)
+            if not self.requests.commands_pending:
+                self._finish(CloseCode.SHUTDOWN)
+        elif self.state is not State.DRAINING:
             self.close(CloseCode.SHUTDOWN, after_s)
 
-    def _leave(self) -> None:
-        self.state = State.CLOSED
-        self.wants.append(Close(CloseCode.SHUTDOWN))
-
     def close(self, code: CloseCode, after_s: float = 0.0) -> None:
-        """End the session for this reason; what was sent before still goes out."""
+        """Close the session for this reason; what was sent before is still delivered."""
         if self.state is State.CLOSED:
             return
-        if self.state is not State.LEAVING:
+        if self.state is not State.DRAINING:
             self._bye(code, after_s)
-        self.state = State.CLOSED
-        self.wants.append(Close(code))
+        self._finish(code)
 
-    def lost(self) -> None:
+    def _finish(self, code: CloseCode) -> None:
+        self._end()
+        self.effects.append(Close(code))
+
+    def connection_lost(self) -> None:
         """The connection is gone."""
-        self.state = State.CLOSED
+        self._end()
 
-    # Small things
+    def _end(self) -> None:
+        self.state = State.CLOSED
+        if self._requests is not None:
+            self._requests.closed = True
+
+    # Frames for the client
 
     def _bye(self, code: CloseCode, after_s: float) -> None:
         self._send(Bye(code=code, reason=code.reason, reconnect=code.reconnect, after_s=after_s))
@@ -456,30 +493,4 @@ class Session:
 
     def _send(self, frame: ServerFrame | Ping | Pong) -> None:
         if self.state is not State.CLOSED:
-            self.sends.append(self._codec.encode(frame))
-
-    def _wake(self, alarm: Alarm, at: float) -> None:
-        self._alarms[alarm] = at
-        self.alarmed = True
-
-
-_PING, _PONG = Ping(), Pong()
-#: A ``since`` that does not parse: no epoch is empty, so it resets.
-_NOWHERE = Position("", 0)
-
-_ABOUT_SESSION: dict[type, Callable[[Session, Any], None]] = {
-    Ack: Session._ack,
-    Refresh: Session._refresh,
-    Ping: Session._ping,
-    Pong: Session._pong,
-}
-
-_DUE: dict[Alarm, Callable[[Session, float], None]] = {
-    Alarm.OPENED: Session._due_opened,
-    Alarm.TOKEN: lambda session, now: session.close(CloseCode.TOKEN_EXPIRED),
-    Alarm.PONG: lambda session, now: session.close(CloseCode.NO_PONG),
-    Alarm.LEFT: lambda session, now: session._leave(),
-    Alarm.PING: Session._due_ping,
-    Alarm.GAP: Session._due_gap,
-    Alarm.RECHECK: Session._due_recheck,
-}
+            self.to_send.append(self._codec.encode(frame))

@@ -1,45 +1,45 @@
-"""Ephemeral topics: who is typing in a conversation, who is online. Never kept, never numbered."""
+"""A session's subscriptions to ephemeral topics (typing, presence), which are neither stored nor numbered."""
 
 from protocol.errors import LimitReached
 from protocol.topics import Topic
 
 
 class Subscriptions:
-    """The topics that one session hears or has asked for.
+    """The topics that a client has subscribed to.
 
     Args:
-        topics_max: how many of both.
+        topics_max: the most of them, those that are still being checked included.
     """
 
-    __slots__ = ("_confirmed", "_topics_max")
+    __slots__ = ("_allowed", "_topics_max")
 
     def __init__(self, topics_max: int) -> None:
-        #: topic → whether it was confirmed that it may be heard.
-        self._confirmed: dict[Topic, bool] = {}
+        #: topic → whether its check has succeeded.
+        self._allowed: dict[Topic, bool] = {}
         self._topics_max = topics_max
 
     @property
-    def heard(self) -> tuple[Topic, ...]:
-        """Those that are confirmed."""
-        return tuple(topic for topic, confirmed in self._confirmed.items() if confirmed)
+    def active(self) -> tuple[Topic, ...]:
+        """The topics whose check has succeeded."""
+        return tuple(topic for topic, allowed in self._allowed.items() if allowed)
 
-    def ask(self, topic: Topic) -> None:
-        """Note that the client wants it. Raises: LimitReached."""
-        if topic not in self._confirmed and len(self._confirmed) >= self._topics_max:
+    def request(self, topic: Topic) -> None:
+        """Add a topic that is to be checked. Raises: LimitReached."""
+        if topic not in self._allowed and len(self._allowed) >= self._topics_max:
             raise LimitReached(limit="topics")
-        self._confirmed.setdefault(topic, False)
+        self._allowed.setdefault(topic, False)
 
-    def confirm(self, topic: Topic) -> bool:
-        """It may be heard; answers whether the client still wants it."""
-        wanted = topic in self._confirmed
-        if wanted:
-            self._confirmed[topic] = True
-        return wanted
+    def activate(self, topic: Topic) -> bool:
+        """The check has succeeded; returns False if the client has unsubscribed meanwhile."""
+        requested = topic in self._allowed
+        if requested:
+            self._allowed[topic] = True
+        return requested
 
-    def drop(self, topic: Topic) -> bool:
-        """Forget it; answers whether it was heard."""
-        return self._confirmed.pop(topic, False)
+    def remove(self, topic: Topic) -> bool:
+        """Remove a topic; returns whether it was active."""
+        return self._allowed.pop(topic, False)
 
-    def hears(self, topic: Topic) -> bool:
-        """Whether it is confirmed."""
-        return self._confirmed.get(topic, False)
+    def is_active(self, topic: Topic) -> bool:
+        """Whether the check of this topic has succeeded."""
+        return self._allowed.get(topic, False)

@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from structlog.testing import capture_logs
 
 from actors.runtime.call import Published
-from actors.user import User
+from actors.user.actor import User
 from protocol.auth.procedures import ActAs, Refresh, Register, SignIn
 from protocol.auth.views import Tokens
 from protocol.errors import EmailTaken, Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
@@ -280,7 +280,7 @@ class TestRefresh:
         stolen = await place.accounts.register(ADA, request())
         current = await place.refresh(stolen.refresh_token)
         closed: list[SessionId] = []
-        place.tokens.on_revoked = closed.append
+        place.tokens.on_revoked = lambda user_id, session_id: closed.append(session_id)
         await place.node.advance(timedelta(seconds=REFRESH_GRACE_S))
 
         with pytest.raises(Unauthenticated) as caught:
@@ -437,7 +437,7 @@ class TestMany:
 
 
 class TestOverRest:
-    """Seed 002's paths, from a client's side."""
+    """The paths that apps use, from a client's side."""
 
     async def test_a_client_signs_up_looks_around_and_out(self, place: Place, pool: Pool) -> None:
         async with serve(place, pool) as rest:

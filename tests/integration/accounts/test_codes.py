@@ -13,7 +13,7 @@ from protocol.code.terms import CODE_MISSES_MAX, CODE_PAUSE_S, CODE_VALID_S, COD
 from protocol.user.views import CurrentUser
 from server.accounts.limits import CODE_GUESSES, CODES_PER_RANGE, CODES_PER_TARGET
 from tests.support.faults import until
-from tests.support.gateway import line_to
+from tests.support.live_server import connect_client
 from tests.support.mailbox import another, code, sent
 from tests.support.server import PASSWORD, Person, Response, Site, make_config, open_site
 
@@ -183,7 +183,7 @@ class TestResetting:
         ada = await server.person("Ada")
         phone = await server.sign_in(ada.me.email)
         here, there = await ada.rest.token(), await phone.rest.token()
-        async with line_to(server.url, here) as one, line_to(server.url, there) as other:
+        async with connect_client(server.url, here) as one, connect_client(server.url, there) as other:
             given = await asked_to_reset(server, ada)
             async with asyncio.timeout(WITHIN_S):
                 assert verdict(await reset(server, ada.me.email, given)) == "ok"

@@ -12,7 +12,7 @@ import pytest
 
 from server.accounts.keys import SETTLE_S, add_key, list_keys, load_keys, retire_key
 from server.edge.secret_file import UnusableKey
-from tests.support.gateway import line_to
+from tests.support.live_server import connect_client
 from tests.support.server import Site
 
 #: A running server looks every 2 s.
@@ -54,7 +54,7 @@ async def test_a_running_server_signs_with_a_settled_key_and_takes_the_one_befor
 async def test_a_retired_key_ends_its_tokens_and_their_sockets(server: Site, tmp_path: Path) -> None:
     ada = await server.person("Ada")
     old = await ada.rest.token()
-    async with line_to(server.url, old) as line:
+    async with connect_client(server.url, old) as line:
         grow_older(add_key(tmp_path / "keys"), SETTLE_S)
         first = list_keys(tmp_path / "keys")[0]
         retire_key(tmp_path / "keys", first.path.name, valid_s=VALID_S, force=True)

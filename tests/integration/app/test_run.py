@@ -14,8 +14,8 @@ from protocol.user.views import CurrentUser
 from server.client import Client, Rest
 from server.ops.pid_file import NOTE, read_pid_file
 from storage.database import Pool
-from tests.support.gateway import Client as Line
-from tests.support.gateway import line_to
+from tests.support.live_server import Client as Line
+from tests.support.live_server import connect_client
 from tests.support.process import ServerProcess, readable_directory, server_process
 from tests.support.server import PASSWORD, TIMEOUT_S
 
@@ -41,7 +41,7 @@ async def signed_up(url: str, stack: AsyncExitStack) -> Rest:
 
 async def lines(url: str, rest: Rest, stack: AsyncExitStack, count: int) -> list[Line]:
     """Open connections of somebody."""
-    return [await stack.enter_async_context(line_to(url, await rest.token())) for _ in range(count)]
+    return [await stack.enter_async_context(connect_client(url, await rest.token())) for _ in range(count)]
 
 
 async def refused_start(process: ServerProcess) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Free slots are what can be booked; the reasons why not are the ones a booking is refused for (SPEC §3, §6)."""
+"""Free slots are what can be booked; the reasons why not are the ones a booking is refused for (rules F-1, F-2)."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +10,7 @@ import pytest
 from actors.rules.hours import Span
 from actors.rules.zones import to_local
 from protocol.booking.commands import CancelBooking, CreateBooking
-from protocol.booking.facts import BookingFacts, BusinessFacts, ServiceFacts, StaffFacts
+from protocol.booking.facts import BookingAsk, BookingFacts, BusinessFacts, ServiceFacts, StaffFacts
 from protocol.business.commands import BlockCustomer, SetAvailability, UpdateBusiness
 from protocol.business.terms import Week
 from protocol.errors import Invalid, NoStaffFree, NotFound, PairBlocked, SlotTaken, SlotUnavailable
@@ -21,7 +21,7 @@ from protocol.service.views import SlotsView
 from server.queries import slots
 from server.queries.slots import show_slots
 from storage.database import Pool
-from storage.queries.booking_facts import BookingAsk, booking_facts
+from storage.queries.booking_facts import load_booking_facts
 from tests.support.salon import MONDAY, NOW, ZONE, Days, Salon, berlin, open_salon
 
 HOUR = timedelta(hours=1)
@@ -345,9 +345,8 @@ class TestFacts:
             (salon.cut, stranger, None),
         ]
 
-        named, missing, anybody, nobody = await booking_facts(
-            salon.pool,
-            salon.catalogue,
+        named, missing, anybody, nobody = await load_booking_facts(
+            salon.sources,
             [BookingAsk(*one, berlin("10:00"), berlin("10:00"), salon.node.clock.now()) for one in asked],
         )
 
@@ -363,9 +362,8 @@ class TestFacts:
     async def test_busy_time_is_the_held_slot_and_the_job_in_it(self, salon: Salon) -> None:
         booking_id = await book(salon, "10:00", salon.sam.user_id)
 
-        (facts,) = await booking_facts(
-            salon.pool,
-            salon.catalogue,
+        (facts,) = await load_booking_facts(
+            salon.sources,
             [BookingAsk(salon.cut, salon.sam.user_id, None, berlin("11:00"), berlin("11:00"), NOW)],
         )
 
@@ -378,9 +376,8 @@ class TestFacts:
         await book(salon, "09:00", salon.sam.user_id)
         await book(salon, "15:15", salon.sam.user_id)
 
-        (facts,) = await booking_facts(
-            salon.pool,
-            salon.catalogue,
+        (facts,) = await load_booking_facts(
+            salon.sources,
             [BookingAsk(salon.cut, salon.sam.user_id, None, berlin("13:30"), berlin("14:00"), NOW)],
         )
 

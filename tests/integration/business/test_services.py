@@ -1,4 +1,4 @@
-"""The catalogue: what businesses write through commands is what everybody reads (seed 002 phase 2, SPEC §1)."""
+"""The catalogue: what businesses write through commands is what everybody reads (rule F-3)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from protocol.roles import Principal, Role
 from protocol.service.commands import CreateService, DeactivateService, SetServiceStaff, UpdateService
 from protocol.service.views import GetService, ListCategories, ListServices, ServicePage, ServiceReply
 from storage.database import Pool
-from storage.queries.booking_facts import CATALOGUE_TTL_S, Catalogue, load_offers
+from storage.offers import OFFER_TTL_S, OfferCache, load_offers
 from storage.queries.business import get_availability, get_business, list_staff
 from storage.queries.service import get_service, list_categories, list_services
 from tests.support.salon import NINE_TO_FIVE, WEEK, ZONE, Salon, acting, offer, open_salon, sign_up
@@ -312,42 +312,42 @@ class SlowReads:
 
 class TestCatalogueInMemory:
     async def test_a_change_on_this_node_is_seen_at_once(self, salon: Salon) -> None:
-        before = (await salon.catalogue.offers([salon.cut]))[salon.cut]
+        before = (await salon.sources.offers.find([salon.cut]))[salon.cut]
 
         await salon.do(UpdateService(service_id=salon.cut, price=60))
 
-        after = (await salon.catalogue.offers([salon.cut]))[salon.cut]
+        after = (await salon.sources.offers.find([salon.cut]))[salon.cut]
         assert (before.service.price_minor, after.service.price_minor) == (5000, 6000)
 
     async def test_an_unchanged_offer_is_not_read_twice(self, salon: Salon) -> None:
-        first = (await salon.catalogue.offers([salon.cut]))[salon.cut]
+        first = (await salon.sources.offers.find([salon.cut]))[salon.cut]
 
-        assert (await salon.catalogue.offers([salon.cut]))[salon.cut] is first
+        assert (await salon.sources.offers.find([salon.cut]))[salon.cut] is first
 
     async def test_a_change_on_another_node_is_seen_when_the_time_is_up(self, salon: Salon) -> None:
         now_s = 0.0
-        elsewhere = Catalogue(salon.pool, lambda: now_s)
-        await elsewhere.offers([salon.cut])
+        elsewhere = OfferCache(salon.pool, lambda: now_s)
+        await elsewhere.find([salon.cut])
         await salon.do(UpdateService(service_id=salon.cut, price=60))
 
-        now_s = CATALOGUE_TTL_S - 0.1
-        early = (await elsewhere.offers([salon.cut]))[salon.cut]
-        now_s = CATALOGUE_TTL_S + 0.1
-        late = (await elsewhere.offers([salon.cut]))[salon.cut]
+        now_s = OFFER_TTL_S - 0.1
+        early = (await elsewhere.find([salon.cut]))[salon.cut]
+        now_s = OFFER_TTL_S + 0.1
+        late = (await elsewhere.find([salon.cut]))[salon.cut]
 
         assert (early.service.price_minor, late.service.price_minor) == (5000, 6000)
 
     async def test_what_was_read_before_a_change_is_not_kept_after_it(self, salon: Salon) -> None:
         slow = SlowReads(salon.pool)
-        catalogue = Catalogue(cast(Pool, slow))
-        reading = asyncio.create_task(catalogue.offers([salon.cut]))
+        catalogue = OfferCache(cast(Pool, slow))
+        reading = asyncio.create_task(catalogue.find([salon.cut]))
         await slow.has_read.wait()
         await salon.do(UpdateService(service_id=salon.cut, price=60))
         catalogue.on_event(salon.node.heard[-1])
         slow.may_answer.set()
         await reading
 
-        assert (await catalogue.offers([salon.cut]))[salon.cut].service.price_minor == 6000
+        assert (await catalogue.find([salon.cut]))[salon.cut].service.price_minor == 6000
 
     async def test_unknown_services_are_left_out(self, salon: Salon) -> None:
-        assert await salon.catalogue.offers([ServiceId(UUID(int=1))]) == {}
+        assert await salon.sources.offers.find([ServiceId(UUID(int=1))]) == {}

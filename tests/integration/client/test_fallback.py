@@ -1,4 +1,4 @@
-"""The Python client behind a proxy that knows no WebSockets: one stream of events all the same (docs/protocol.md)."""
+"""The Python client behind a proxy that lets no WebSocket through: an event stream with POST (docs/protocol.md)."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ MOMENTARY_TOKEN_S = 2
 
 @pytest.fixture
 async def line(server: Site) -> AsyncIterator[Line]:
-    """A way to the server on which WebSockets are refused."""
+    """A proxy that refuses WebSockets."""
     async with bad_line(server.url) as line:
         line.sockets = Sockets.REFUSED
         yield line
@@ -37,75 +37,75 @@ async def line(server: Site) -> AsyncIterator[Line]:
 
 @pytest.fixture
 async def talk(server: Site, line: Line) -> AsyncIterator[Talk]:
-    """A customer behind that proxy, and a staff member who talks to her."""
+    """A customer behind that proxy, and a staff member who sends her messages."""
     talk = await open_talk(server)
-    async with behind(line, talk.ada):
+    async with connected(line, talk.ada):
         yield talk
 
 
 @asynccontextmanager
-async def behind(line: Line, person: Person) -> AsyncIterator[Client]:
-    """Let somebody be live by way of the proxy."""
+async def connected(line: Line, person: Person) -> AsyncIterator[Client]:
+    """Connect a user through the proxy."""
     async with Rest(line.url, person.rest.signed_in) as rest, Client(rest) as person.client:
         yield person.client
 
 
 async def numbered(client: Client, count: int) -> list[Event]:
-    """The next events that have a number."""
+    """Receive the next numbered events."""
     async with asyncio.timeout(TIMEOUT_S):
         events = client.events()
         return [event for _ in range(count) if (event := await anext(events)).seq is not None]
 
 
-# Hearing
+# Events
 
 
 @pytest.mark.parametrize("sockets", [Sockets.REFUSED, Sockets.HUNG_UP, Sockets.STARVED])
-async def test_every_event_comes_once_and_in_order_through_cuts(server: Site, line: Line, sockets: Sockets) -> None:
+async def test_every_event_arrives_once_and_in_order_through_cuts(server: Site, line: Line, sockets: Sockets) -> None:
     line.sockets = sockets
     talk = await open_talk(server)
     chance = random.Random(sockets.name)
 
-    async def speak() -> None:
+    async def send_all() -> None:
         for number in range(EVENTS):
             await talk.sam.call(talk.words(str(number)))
 
-    async with behind(line, talk.ada) as phone:
+    async with connected(line, talk.ada) as phone:
         assert phone.transport == "stream"
-        speaking = asyncio.create_task(speak())
-        heard: list[Event] = []
-        while len(heard) < EVENTS:
-            heard += await numbered(phone, chance.randint(1, min(30, EVENTS - len(heard))))
+        sending = asyncio.create_task(send_all())
+        received: list[Event] = []
+        while len(received) < EVENTS:
+            received += await numbered(phone, chance.randint(1, min(30, EVENTS - len(received))))
             line.cut()
-        await speaking
+        await sending
 
-    texts = [event.data["content"]["text"] for event in heard]
+    texts = [event.data["content"]["text"] for event in received]
     assert texts == [str(number) for number in range(EVENTS)]
-    numbers = [event.seq for event in heard]
+    numbers = [event.seq for event in received]
     assert numbers == list(range(numbers[0] or 0, (numbers[0] or 0) + EVENTS))
     assert phone.outcomes[0] is OpenOutcome.FRESH
     assert set(phone.outcomes[1:]) == {OpenOutcome.RESUMED}
 
 
-async def test_events_go_on_over_whichever_line_gets_through(line: Line, talk: Talk) -> None:
-    phone, carried, heard = talk.ada.phone, [], []
+async def test_events_continue_over_whichever_transport_gets_through(line: Line, talk: Talk) -> None:
+    phone, carried, received = talk.ada.phone, [], []
     for turn, sockets in enumerate([Sockets.REFUSED, Sockets.PASSED, Sockets.REFUSED]):
         await talk.sam.call(talk.words(f"before {turn}"))
         line.sockets = sockets
         line.cut()
-        await talk.sam.call(talk.words(f"behind {turn}"))
+        await talk.sam.call(talk.words(f"after {turn}"))
         await opened(phone, turn + 2)
         carried.append(phone.transport)
-        heard += await numbered(phone, 2)
+        received += await numbered(phone, 2)
 
     assert carried == ["stream", "socket", "stream"]
-    assert [event.data["content"]["text"] for event in heard] == [
-        f"{place} {turn}" for turn in range(3) for place in ("before", "behind")
+    assert [event.data["content"]["text"] for event in received] == [
+        f"{place} {turn}" for turn in range(3) for place in ("before", "after")
     ]
     assert phone.outcomes == [OpenOutcome.FRESH, *[OpenOutcome.RESUMED] * 3]
 
 
-async def test_a_silent_stream_is_given_up_and_resumed(line: Line, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_stream_is_cut_and_resumed(line: Line, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     phone = talk.ada.phone
     with monkeypatch.context() as patience:
         patience.setattr(live, "SILENCE_MARGIN_S", 0.2 - phone._heartbeat_s)
@@ -118,7 +118,7 @@ async def test_a_silent_stream_is_given_up_and_resumed(line: Line, talk: Talk, m
     assert line.cuts == 1
 
 
-async def test_a_topic_is_silent_until_there_is_a_socket(server: Site, line: Line, talk: Talk) -> None:
+async def test_a_topic_has_no_events_until_a_websocket_gets_through(server: Site, line: Line, talk: Talk) -> None:
     topic = f"typing/{talk.thread}"
     await talk.ada.phone.subscribe(topic)
     await server.connect(talk.sam)
@@ -137,14 +137,14 @@ async def test_a_topic_is_silent_until_there_is_a_socket(server: Site, line: Lin
     typing.cancel()
 
 
-# Sending
+# Requests
 
 
-async def test_commands_have_their_effect_in_the_order_in_which_they_were_given(talk: Talk) -> None:
-    said = [str(number) for number in range(20)]
-    await asyncio.gather(*[talk.ada.send(talk.words(text)) for text in said])
+async def test_commands_take_effect_in_the_order_of_their_calls(talk: Talk) -> None:
+    texts = [str(number) for number in range(20)]
+    await asyncio.gather(*[talk.ada.send(talk.words(text)) for text in texts])
 
-    assert await talk.said() == said
+    assert await talk.said() == texts
 
 
 async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server: Site, line: Line, talk: Talk) -> None:
@@ -156,7 +156,7 @@ async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server:
     assert await talk.said() == ["once"]
 
 
-async def test_queries_and_refusals_are_those_of_a_socket(talk: Talk) -> None:
+async def test_queries_and_errors_are_those_of_a_websocket(talk: Talk) -> None:
     await talk.ada.send(talk.words("hello"))
     page = await talk.ada.phone.ask(ListMessages(conversation_id=talk.thread))
 
@@ -167,7 +167,7 @@ async def test_queries_and_refusals_are_those_of_a_socket(talk: Talk) -> None:
     assert talk.ada.phone.transport == "stream"
 
 
-# The end
+# Closing
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ async def test_queries_and_refusals_are_those_of_a_socket(talk: Talk) -> None:
         ("200 OK\r\nContent-Type: text/html", b"<p>Sign in to this network, please.</p>"),
     ],
 )
-async def test_whoever_gives_neither_socket_nor_stream_is_asked_again(server: Site, status: str, body: bytes) -> None:
+async def test_a_server_with_neither_transport_is_retried(server: Site, status: str, body: bytes) -> None:
     ada = await server.person("Ada")
     asked = asyncio.Semaphore(0)
 
@@ -189,8 +189,8 @@ async def test_whoever_gives_neither_socket_nor_stream_is_asked_again(server: Si
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as somebody:
-        host, port = somebody.sockets[0].getsockname()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
+        host, port = listener.sockets[0].getsockname()
         async with Rest(f"http://{host}:{port}", ada.rest.signed_in) as rest:
             opening = asyncio.create_task(Client(rest).__aenter__())
             async with asyncio.timeout(TIMEOUT_S):
@@ -203,11 +203,11 @@ async def test_whoever_gives_neither_socket_nor_stream_is_asked_again(server: Si
             await asyncio.gather(opening, return_exceptions=True)
 
 
-async def test_a_stream_whose_token_expires_comes_back_with_a_new_one(database_dsn: str, tmp_path: Path) -> None:
+async def test_a_stream_whose_token_expires_reconnects_with_a_new_one(database_dsn: str, tmp_path: Path) -> None:
     config = make_config(tmp_path, auth=AuthConfig(access_token_s=MOMENTARY_TOKEN_S))
     async with open_site(database_dsn, config) as server, bad_line(server.url) as line:
         line.sockets = Sockets.REFUSED
-        async with behind(line, await server.person("Ada")) as phone:
+        async with connected(line, await server.person("Ada")) as phone:
             await opened(phone, 2)
 
             assert phone.outcomes[:2] == [OpenOutcome.FRESH, OpenOutcome.RESUMED]
@@ -217,7 +217,7 @@ async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site, line: Li
     ada = await server.person("Ada")
     elsewhere = await server.sign_in(ada.me.email)
     (other,) = [one.id for one in (await elsewhere.call(Sessions())).sessions if not one.current]
-    async with behind(line, ada):
+    async with connected(line, ada):
         await elsewhere.call(RevokeSession(session_id=other))
 
         with pytest.raises(Closed) as ended:
@@ -225,12 +225,12 @@ async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site, line: Li
     assert ended.value.code == CloseCode.REVOKED
 
 
-async def test_a_token_that_does_not_hold_ends_the_client_before_it_has_begun(server: Site, line: Line) -> None:
+async def test_an_invalid_token_fails_the_first_connection(server: Site, line: Line) -> None:
     ada = await server.person("Ada")
     assert ada.rest.signed_in is not None
     ada.rest.signed_in.tokens = replace(ada.rest.signed_in.tokens, access_token="forged")
 
     with pytest.raises(Closed) as ended:
-        async with behind(line, ada):
+        async with connected(line, ada):
             pass
     assert ended.value.code == CloseCode.INVALID_TOKEN

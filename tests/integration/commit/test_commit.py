@@ -1,4 +1,4 @@
-"""The commit kernel on synthetic decisions: claims, versions, retries, unknown outcomes and poison (DESIGN §5)."""
+"""The commit kernel on synthetic decisions: claims, versions, retries, unknown outcomes and poison (rules G-3, G-5)."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from protocol.code.terms import UNIQUE_PHONE
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -19,9 +20,11 @@ from protocol.effects import (
     ReserveSlot,
     SetTimer,
     Transfer,
+    UniqueKey,
 )
 from protocol.errors import Busy, Internal
 from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
+from protocol.user.terms import UNIQUE_EMAIL
 from storage.commit import QUEUE_MAX, Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import DUPLICATE, OK, STALE
@@ -124,13 +127,13 @@ async def test_touching_slots_do_not_overlap(committer: Committer) -> None:
 
 
 async def test_each_refused_key_is_named_by_its_own_scope(committer: Committer) -> None:
-    def claim(scope: str) -> Decision:
+    def claim(unique: UniqueKey) -> Decision:
         to = booking()
-        return make_decision(to, effects=[ClaimKey(scope, "k", to.id)])
+        return make_decision(to, effects=[ClaimKey(unique, "k", to.id)])
 
-    await commit(committer, claim("email"), claim("phone"))
+    await commit(committer, claim(UNIQUE_EMAIL), claim(UNIQUE_PHONE))
 
-    outcomes = await commit(committer, claim("phone"), claim("email"))
+    outcomes = await commit(committer, claim(UNIQUE_PHONE), claim(UNIQUE_EMAIL))
 
     assert statuses(outcomes) == ["unique_phone", "unique_email"]
 
@@ -273,7 +276,7 @@ def break_a_check(to: Ref) -> Effect:
 
 
 def say_nul(to: Ref) -> Effect:
-    return ClaimKey("email", "nul\0", to.id)
+    return ClaimKey(UNIQUE_EMAIL, "nul\0", to.id)
 
 
 def say_too_much(to: Ref) -> Effect:

@@ -1,4 +1,4 @@
-"""Many clients, few slots: one winner each, no deadlock, everything logged (DESIGN §5)."""
+"""Many clients, few slots: one winner each, no deadlock, everything logged (rule G-5)."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Whatever is committed in batches could have been committed one decision after another (DESIGN §5)."""
+"""Whatever is committed in batches could have been committed one decision after another (rule G-3)."""
 
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from protocol.code.terms import UNIQUE_PHONE
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
@@ -31,6 +32,7 @@ from protocol.effects import (
     Transfer,
 )
 from protocol.ids import AgendaId, BookingId, BusinessId, Kind, Ref, UserId
+from protocol.user.terms import UNIQUE_EMAIL
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import AGAIN, OK, STALE, Committed
@@ -41,7 +43,7 @@ ACTORS = [
     Ref(kind, UUID(int=nth)) for nth, kind in enumerate((Kind.BOOKING, Kind.BOOKING, Kind.USER, Kind.BUSINESS), 1)
 ]
 USERS = [UserId(UUID(int=0x100 + nth)) for nth in range(3)]
-SCOPES = ("phone", "email")
+UNIQUE = (UNIQUE_PHONE, UNIQUE_EMAIL)
 WALLETS = ["system.bank/EUR", "wallet/a/EUR", "wallet/b/EUR", "wallet/c/EUR"]
 HOLDS = [UUID(int=0x200 + nth) for nth in range(3)]
 MOVES = [
@@ -57,7 +59,7 @@ KINDS_OF_EFFECT = (
 )
 #: Rounds of submitting; each may hold decisions of activations that know nothing of each other.
 WAVES_MAX = 3
-EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "75"))
 WAVE_MAX = 14
 EFFECTS_MAX = 3
 
@@ -151,9 +153,9 @@ class Client:
                 held = sorted(slot_id for slot_id, slot in self.model.slots.items() if slot.booking_id == to.id)
                 effect = FreeSlot(held[b % len(held)] if held else new_id)
             case "claim":
-                effect = ClaimKey(SCOPES[a % 2], f"k{b % 2}", to.id)
+                effect = ClaimKey(UNIQUE[a % 2], f"k{b % 2}", to.id)
             case "release":
-                effect = ReleaseKey(SCOPES[a % 2], f"k{b % 2}")
+                effect = ReleaseKey(UNIQUE[a % 2], f"k{b % 2}")
             case "open" if HOLDS[a % 3] not in self.opened:
                 self.opened.add(HOLDS[a % 3])
                 effect = OpenHold(HOLDS[a % 3], BookingId(to.id), BusinessId(new_id), "booking", "EUR", 100)
@@ -200,6 +202,7 @@ async def committer(database_dsn: str, pool: Pool) -> AsyncIterator[Watched]:
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
 
+@pytest.mark.sized
 @settings(max_examples=EXAMPLES, phases=PHASES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(waves=st.lists(st.lists(WISHES, min_size=1, max_size=WAVE_MAX), min_size=1, max_size=WAVES_MAX))
 async def test_batches_equal_the_same_decisions_one_after_another(

@@ -1,4 +1,4 @@
-"""Connections break, the database restarts, a batch is refused for the moment: each effect comes once (DESIGN §5)."""
+"""Connections break, the database restarts, a batch is refused for the moment: each effect comes once (rule G-1)."""
 
 import asyncio
 import contextlib
@@ -162,7 +162,8 @@ async def test_a_database_that_stays_away_is_unavailable(database_dsn: str, pool
         await commit(committer, make_decision(booking()))
         reachable = False
         await pool.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%committer'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name LIKE '%committer' AND datname = current_database()"
         )
 
         outcomes = await commit(committer, *[make_decision(booking()) for _ in range(5 * BATCH_MAX)])

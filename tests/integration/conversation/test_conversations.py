@@ -27,10 +27,9 @@ from protocol.conversation.views import ConversationPage, GetConversation, ListC
 from protocol.errors import ConversationClosed, Invalid, NotFound, PairBlocked, WrongState
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.roles import Principal, Role
-from server.app.facts import fact_loaders
 from storage.database import Pool
 from storage.inbox import position
-from storage.queries.booking_facts import Catalogue
+from storage.offers import OfferCache
 from storage.queries.conversation import (
     BOOKING_PARTIES,
     MESSAGES,
@@ -41,6 +40,7 @@ from storage.queries.conversation import (
     list_conversations,
     list_messages,
 )
+from storage.registry import Sources, bound_loaders
 from tests.support.runtime import Node, make_runtime
 
 MINUTE = timedelta(minutes=1)
@@ -66,7 +66,7 @@ def thread(number: int) -> ConversationId:
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    facts = fact_loaders(pool, Catalogue(pool))
+    facts = bound_loaders(Sources(pool=pool, offers=OfferCache(pool)))
     async with make_runtime(database_dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
         yield node
 
@@ -461,6 +461,7 @@ async def crowded(node: Node) -> Pool:
     await pool.execute("""
         CREATE TEMP TABLE t AS SELECT n, md5('t' || n)::uuid AS id FROM generate_series(1, 4000) n;
         INSERT INTO conversations SELECT id, 'customer_staff', id, NULL, NULL, now() FROM t;
+        INSERT INTO actors (kind, id, version, stamp, schema, state) SELECT 'conversation', id, 1, 1, 1, '{}' FROM t;
         INSERT INTO conversation_members
         SELECT id, CASE WHEN n <= 20 THEN '00000000-0000-0000-0000-000000000001' ELSE md5('c' || n % 500)::uuid END,
                'customer', now() - n * interval '1 minute' FROM t

@@ -1,4 +1,4 @@
-"""What people are told goes out by its channels: once, late rather than never, and visibly if it cannot (SPEC §7)."""
+"""What people are told goes out by its channels: once, late rather than never, and visibly if it cannot (rule N-7)."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial

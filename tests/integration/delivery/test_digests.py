@@ -1,4 +1,4 @@
-"""What can wait comes in one letter a day, at its reader's hour: each thing once, nothing that was read (SPEC §7)."""
+"""What can wait comes in one letter a day, at its reader's hour: each thing once, nothing that was read (rule N-4)."""
 
 import asyncio
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""What is heard live is not pushed, and what is critical and unseen goes on to the next channel (SPEC §7)."""
+"""What is heard live is not pushed, and what is critical and unseen goes on to the next channel (rule N-5)."""
 
 from datetime import timedelta
 from uuid import uuid4

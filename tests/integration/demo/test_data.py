@@ -7,21 +7,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actors.booking.actor import Booking
-from actors.business import Business
+from actors.business.actor import Business
 from actors.conversation.actor import Conversation
 from actors.rules.hours import Span
-from actors.user import User
-from protocol.booking.facts import BookingFacts
+from actors.user.actor import User
+from protocol.booking.facts import BookingAsk, BookingFacts
 from protocol.ids import Kind
 from protocol.roles import Role
-from server.app.facts import fact_loaders
 from server.demo.accounts import ADMIN_EMAIL, CUSTOMER_EMAIL, OWNER_EMAIL, STAFF_EMAIL
 from server.demo.marketplace import make_marketplace
 from server.demo.names import CITIES
 from server.demo.plan import CUSTOMERS, make_plan
 from server.queries.slots import show_slots
 from storage.database import Pool
-from storage.queries.booking_facts import BookingAsk, Catalogue, booking_facts
+from storage.offers import OfferCache
+from storage.queries.booking_facts import load_booking_facts
+from storage.registry import Sources, bound_loaders
 from tests.support.runtime import Node, make_runtime
 
 #: Nobody signs in here.
@@ -32,7 +33,9 @@ MONDAY = datetime(2030, 6, 3, tzinfo=UTC)
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
     actors = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking, Kind.CONVERSATION: Conversation}
-    async with make_runtime(database_dsn, pool, actors, fact_loaders(pool, Catalogue(pool))) as node:
+    async with make_runtime(
+        database_dsn, pool, actors, bound_loaders(Sources(pool=pool, offers=OfferCache(pool)))
+    ) as node:
         yield node
 
 
@@ -125,8 +128,9 @@ async def test_every_service_can_be_booked_within_a_week(node: Node) -> None:
     rows = await node.pool.fetch("SELECT id, title, category FROM services")
     week = Span(MONDAY, MONDAY + timedelta(days=7))
 
-    round_ = await booking_facts(
-        node.pool, Catalogue(node.pool), [BookingAsk(row["id"], None, None, *week, MONDAY) for row in rows]
+    round_ = await load_booking_facts(
+        Sources(pool=node.pool, offers=OfferCache(node.pool)),
+        [BookingAsk(row["id"], None, None, *week, MONDAY) for row in rows],
     )
 
     free: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Devices over REST: registered, listed, moved, and gone with their session; each address has one holder (SPEC §7)."""
+"""Devices over REST: registered, listed, moved, and gone with their session; each address has one holder (rule N-6)."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from actors.actor import ACTORS
 from protocol.booking.commands import PayBooking
 from protocol.delivery.channels import Channel
 from protocol.device.terms import DEVICES_MAX
 from protocol.ids import UserId
-from server.app.node import ACTORS
 from server.ops.verify import verify
 from storage.queries.recipient import load_readers
 from tests.support.faults import until

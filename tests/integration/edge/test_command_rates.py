@@ -13,8 +13,8 @@ from protocol.errors import LimitReached
 from protocol.rates import HOUR_S
 from protocol.registry import BY_TYPE
 from server.app.config import LimitsConfig
-from tests.support.gateway import Client as Line
-from tests.support.gateway import line_to
+from tests.support.live_server import Client as Line
+from tests.support.live_server import connect_client
 from tests.support.server import Person, Response, Site, codes_of, make_config, open_site, outcome_of
 
 DATA = {"name": "Shop", "category_id": "repair", "city": "Berlin", "zone": "Europe/Berlin", "currency": "EUR"}
@@ -50,7 +50,7 @@ async def site(database_dsn: str, tmp_path: Path) -> AsyncIterator[Site]:
 
 async def test_all_transports_draw_on_one_rate(site: Site) -> None:
     ada, bob = await site.people("Ada", "Bob")
-    async with line_to(site.url, await ada.rest.token()) as line:
+    async with connect_client(site.url, await ada.rest.token()) as line:
         for number in range(own_rate()):
             if number % 3 == 0:
                 assert (await by_route(site, ada, str(uuid4()))).status == 201
@@ -99,7 +99,7 @@ async def test_welcome_says_the_configured_rates(database_dsn: str, tmp_path: Pa
     limits = LimitsConfig(commands_per_s=7, queries_per_s=3, connections_per_user=4)
     async with open_site(database_dsn, make_config(tmp_path, limits=limits)) as site:
         ada = await site.person("Ada")
-        async with line_to(site.url, await ada.rest.token()) as line:
+        async with connect_client(site.url, await ada.rest.token()) as line:
             said = line.welcome["limits"]
 
     assert (said["commands_per_s"], said["commands_burst"]) == (7.0, 28)

@@ -1,4 +1,4 @@
-"""The running server seals its ledger, shows how far it is, and ``server verify`` proves the chain (SPEC §4)."""
+"""The running server seals its ledger, shows how far it is, and ``server verify`` proves the chain (rule M-8)."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Events over plain HTTP, on real connections and the real log: the same cursor, the same events, the same ends."""
+"""Events over plain HTTP, with real connections and the real log: the same positions, events and reasons to close."""
 
 import asyncio
 import random
@@ -15,8 +15,8 @@ from protocol.ids import SessionId
 from server.edge.rates import Rate, RateLimits
 from server.live.limits import Limits
 from storage.database import Pool
-from tests.support.gateway import TIMEOUT_S, UNLIMITED, Gateway, make_gateway
-from tests.support.listening import PATH, hearing, poll
+from tests.support.event_stream import PATH, open_stream, poll
+from tests.support.live_server import TIMEOUT_S, UNLIMITED, LiveServer, open_live
 from tests.support.runtime import Node
 from tests.support.thread import BOB, THREAD, ada, bob, epoch_of, open_thread, say
 
@@ -28,14 +28,14 @@ async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
 
 
 @pytest.fixture
-async def gateway(node: Node) -> AsyncIterator[Gateway]:
-    async with make_gateway(node) as gateway:
-        yield gateway
+async def live(node: Node) -> AsyncIterator[LiveServer]:
+    async with open_live(node) as live:
+        yield live
 
 
-async def position(gateway: Gateway) -> str:
-    """Where Bob's log ends."""
-    status, page = await poll(gateway.url, gateway.token(bob))
+async def position(live: LiveServer) -> str:
+    """The last position of Bob's log."""
+    status, page = await poll(live.url, live.token(bob))
     assert (status, page["outcome"], page["events"]) == (200, "fresh", [])
     return str(page["as_of"])
 
@@ -43,94 +43,94 @@ async def position(gateway: Gateway) -> str:
 # The event stream
 
 
-async def test_a_stream_hears_what_a_socket_hears_byte_for_byte(gateway: Gateway) -> None:
-    async with gateway.client(bob) as socket, hearing(gateway.url, gateway.token(bob)) as stream:
+async def test_a_stream_has_the_same_bytes_as_a_websocket(live: LiveServer) -> None:
+    async with live.client(bob) as socket, open_stream(live.url, live.token(bob)) as stream:
         for text in ("Grüße \u2028 \n\n data: </script>", "Second"):
-            await say(gateway.node, text)
+            await say(live.node, text)
         await socket.event(3)
-        heard = await stream.event(3)
+        last = await stream.event(3)
 
-    assert (stream.welcome["outcome"], stream.heard[0].id) == ("fresh", socket.welcome["epoch"] + ":1")
+    assert (stream.welcome["outcome"], stream.received[0].id) == ("fresh", socket.welcome["epoch"] + ":1")
     for frame in socket.raw[1:]:
         assert b"\ndata: " + frame + b"\n\n" in stream.raw
-    assert heard.event == "message.posted"
-    assert heard.id == socket.welcome["epoch"] + ":3"
+    assert last.event == "message.posted"
+    assert last.id == socket.welcome["epoch"] + ":3"
 
 
-async def test_a_stream_that_was_cut_resumes_by_its_last_event_id(gateway: Gateway) -> None:
-    token = gateway.token(bob)
-    async with hearing(gateway.url, token) as cut:
-        await say(gateway.node, "One")
+async def test_a_cut_stream_resumes_by_its_last_event_id(live: LiveServer) -> None:
+    token = live.token(bob)
+    async with open_stream(live.url, token) as cut:
+        await say(live.node, "One")
         await cut.event(2)
     for text in ("Two", "Three"):
-        await say(gateway.node, text)
+        await say(live.node, text)
 
-    async with hearing(gateway.url, token, since="long:ago", last_id=cut.last_id) as resumed:
+    async with open_stream(live.url, token, since="long:ago", last_id=cut.last_id) as resumed:
         await resumed.event(4)
 
-    assert (resumed.welcome["outcome"], resumed.heard[0].id) == ("resumed", None)
+    assert (resumed.welcome["outcome"], resumed.received[0].id) == ("resumed", None)
     assert resumed.seqs == [3, 4]
 
 
-async def test_a_stream_that_heard_nothing_resumes_from_its_welcome(gateway: Gateway) -> None:
-    token = gateway.token(bob)
-    async with hearing(gateway.url, token) as cut:
+async def test_a_stream_without_events_resumes_from_its_welcome(live: LiveServer) -> None:
+    token = live.token(bob)
+    async with open_stream(live.url, token) as cut:
         pass
-    await say(gateway.node, "Meanwhile")
+    await say(live.node, "Meanwhile")
 
-    async with hearing(gateway.url, token, last_id=cut.last_id) as resumed:
+    async with open_stream(live.url, token, last_id=cut.last_id) as resumed:
         await resumed.event(2)
 
     assert resumed.seqs == [2]
 
 
-async def test_what_may_no_longer_be_seen_is_redacted(gateway: Gateway) -> None:
-    since = await position(gateway)
-    await say(gateway.node, "Not for Bob any more")
-    await gateway.node.send(ReplaceMember(conversation_id=THREAD, leaves=BOB))
+async def test_events_that_are_no_longer_visible_are_redacted(live: LiveServer) -> None:
+    since = await position(live)
+    await say(live.node, "Not for Bob any more")
+    await live.node.send(ReplaceMember(conversation_id=THREAD, leaves=BOB))
 
-    async with hearing(gateway.url, gateway.token(bob), since) as stream:
+    async with open_stream(live.url, live.token(bob), since) as stream:
         await stream.event(3)
-    _, page = await poll(gateway.url, gateway.token(bob), since=since)
+    _, page = await poll(live.url, live.token(bob), since=since)
 
     assert [frame["data"] for frame in stream.events] == [{"redacted": True}] * 2
     assert page["events"] == stream.events
 
 
 @pytest.mark.parametrize("since", ["{epoch}:9", "other:1"])
-async def test_a_position_that_leads_nowhere_is_a_reset(gateway: Gateway, since: str) -> None:
-    epoch = epoch_of(await position(gateway))
+async def test_an_unknown_position_is_a_reset(live: LiveServer, since: str) -> None:
+    epoch = epoch_of(await position(live))
     since = since.format(epoch=epoch)
 
-    async with hearing(gateway.url, gateway.token(bob), since) as stream:
-        await say(gateway.node, "Hello")
+    async with open_stream(live.url, live.token(bob), since) as stream:
+        await say(live.node, "Hello")
         await stream.event(2)
-    status, page = await poll(gateway.url, gateway.token(bob), since=since)
+    status, page = await poll(live.url, live.token(bob), since=since)
 
-    assert (stream.welcome["outcome"], stream.heard[0].id, stream.seqs) == ("reset", f"{epoch}:1", [2])
+    assert (stream.welcome["outcome"], stream.received[0].id, stream.seqs) == ("reset", f"{epoch}:1", [2])
     assert (status, page) == (200, {"outcome": "reset", "as_of": f"{epoch}:2", "more": False, "events": []})
 
 
-async def test_a_position_that_the_retention_has_passed_is_a_reset(gateway: Gateway) -> None:
-    since = await position(gateway)
+async def test_a_position_before_the_retention_is_a_reset(live: LiveServer) -> None:
+    since = await position(live)
     for text in ("One", "Two", "Three"):
-        await say(gateway.node, text)
-    await gateway.node.pool.execute("DELETE FROM inbox WHERE user_id = $1 AND seq <= 2", BOB)
+        await say(live.node, text)
+    await live.node.pool.execute("DELETE FROM inbox WHERE user_id = $1 AND seq <= 2", BOB)
     in_time = f"{epoch_of(since)}:2"
 
-    async with hearing(gateway.url, gateway.token(bob), since) as stream:
+    async with open_stream(live.url, live.token(bob), since) as stream:
         pass
-    _, late_page = await poll(gateway.url, gateway.token(bob), since=since)
-    _, page = await poll(gateway.url, gateway.token(bob), since=in_time)
+    _, late_page = await poll(live.url, live.token(bob), since=since)
+    _, page = await poll(live.url, live.token(bob), since=in_time)
 
     assert (stream.welcome["outcome"], stream.welcome["seq"]) == ("reset", 4)
     assert (late_page["outcome"], late_page["events"]) == ("reset", [])
     assert (page["outcome"], [frame["seq"] for frame in page["events"]]) == ("resumed", [3, 4])
 
 
-async def test_what_the_bus_lost_is_read_from_the_log(gateway: Gateway) -> None:
-    node = gateway.node
-    async with hearing(gateway.url, gateway.token(bob)) as stream:
+async def test_events_that_the_bus_lost_are_read_from_the_log(live: LiveServer) -> None:
+    node = live.node
+    async with open_stream(live.url, live.token(bob)) as stream:
         publish = node.runtime.publish
         node.runtime.publish = lambda published: None
         await say(node, "Lost on the way")
@@ -141,11 +141,11 @@ async def test_what_the_bus_lost_is_read_from_the_log(gateway: Gateway) -> None:
     assert stream.seqs == [2, 3]
 
 
-async def test_a_bus_that_shuffles_and_doubles_changes_nothing(gateway: Gateway) -> None:
-    node, held = gateway.node, list[Published]()
+async def test_a_bus_that_reorders_and_repeats_changes_nothing(live: LiveServer) -> None:
+    node, held = live.node, list[Published]()
     publish = node.runtime.publish
     node.runtime.publish = held.append
-    async with hearing(gateway.url, gateway.token(bob)) as stream:
+    async with open_stream(live.url, live.token(bob)) as stream:
         await asyncio.gather(*(say(node, f"Message {n}") for n in range(30)))
         random.Random(7).shuffle(held)
         for published in held * 2:
@@ -155,24 +155,24 @@ async def test_a_bus_that_shuffles_and_doubles_changes_nothing(gateway: Gateway)
     assert stream.seqs == list(range(2, 32))
 
 
-async def test_a_long_absence_comes_in_pages_and_goes_on_live(node: Node) -> None:
-    async with make_gateway(node, limits=Limits(page_rows=7, page_bytes_max=2_000)) as gateway:
-        since = await position(gateway)
+async def test_a_long_absence_is_replayed_in_pages_and_continues_live(node: Node) -> None:
+    async with open_live(node, limits=Limits(page_rows=7, page_bytes_max=2_000)) as live:
+        since = await position(live)
         await asyncio.gather(*(say(node, f"Before {n}") for n in range(50)))
         talking = asyncio.gather(*(say(node, f"Meanwhile {n}") for n in range(50)))
-        async with hearing(gateway.url, gateway.token(bob), since) as stream:
+        async with open_stream(live.url, live.token(bob), since) as stream:
             await talking
             await stream.event(101)
 
     assert stream.seqs == list(range(2, 102))
 
 
-async def test_whatever_carries_it_every_event_comes_once_and_in_order(gateway: Gateway) -> None:
-    """The cursor of one transport is the cursor of all: socket, stream and poll in turn, cut at any moment."""
-    node, chance, token = gateway.node, random.Random(5), gateway.token(bob)
-    since = await position(gateway)
+async def test_every_event_arrives_once_and_in_order_over_changing_transports(live: LiveServer) -> None:
+    """Positions are the same for all transports: WebSocket, stream and poll in turn, cut at any moment."""
+    node, chance, token = live.node, random.Random(5), live.token(bob)
+    since = await position(live)
     epoch, last, texts = epoch_of(since), 1, [f"Message {n}" for n in range(150)]
-    heard: list[str] = []
+    received: list[str] = []
 
     async def talk() -> None:
         for text in texts:
@@ -182,23 +182,23 @@ async def test_whatever_carries_it_every_event_comes_once_and_in_order(gateway: 
         nonlocal last
         assert frame["seq"] == last + 1
         last += 1
-        heard.append(frame["data"]["content"]["text"])
+        received.append(frame["data"]["content"]["text"])
 
     talking = asyncio.create_task(talk())
     turns = 0
-    while len(heard) < len(texts):
-        since, count = f"{epoch}:{last}", min(chance.randrange(1, 9), len(texts) - len(heard))
+    while len(received) < len(texts):
+        since, count = f"{epoch}:{last}", min(chance.randrange(1, 9), len(texts) - len(received))
         match turns % 3:
             case 0:
-                async with gateway.client(bob, since=since) as client:
+                async with live.client(bob, since=since) as client:
                     for seq in range(last + 1, last + 1 + count):
                         keep(await client.event(seq))
             case 1:
-                async with hearing(gateway.url, token, last_id=since) as stream:
+                async with open_stream(live.url, token, last_id=since) as stream:
                     for seq in range(last + 1, last + 1 + count):
                         keep((await stream.event(seq)).data)
             case 2:
-                _, page = await poll(gateway.url, token, since=since, limit=count)
+                _, page = await poll(live.url, token, since=since, limit=count)
                 assert page["outcome"] == "resumed"
                 for frame in page["events"]:
                     keep(frame)
@@ -206,13 +206,16 @@ async def test_whatever_carries_it_every_event_comes_once_and_in_order(gateway: 
         turns += 1
     await talking
 
-    assert heard == texts
+    assert received == texts
     assert turns > 6
 
 
-async def test_a_stream_says_now_and_then_that_it_is_there(node: Node) -> None:
+async def test_a_stream_sends_pings(node: Node) -> None:
     limits = Limits(heartbeat_s=0.02, pong_s=0.02)
-    async with make_gateway(node, limits=limits) as gateway, hearing(gateway.url, gateway.token(bob)) as stream:
+    async with (
+        open_live(node, limits=limits) as live,
+        open_stream(live.url, live.token(bob)) as stream,
+    ):
         while b": ping\n\n: ping\n\n: ping\n\n" not in stream.raw:
             stream.raw += await asyncio.wait_for(stream.answer.content.readany(), TIMEOUT_S)
         await say(node, "Still here")
@@ -221,17 +224,17 @@ async def test_a_stream_says_now_and_then_that_it_is_there(node: Node) -> None:
     assert stream.seqs == [2]
 
 
-async def test_a_slow_reader_is_let_go_and_then_resumes_exactly(node: Node) -> None:
+async def test_a_slow_reader_is_closed_and_then_resumes_exactly(node: Node) -> None:
     limits = Limits(queue_bytes_max=256 * 1024, kernel_unsent_bytes=16 * 1024, close_s=10.0)
     count = 400
-    async with make_gateway(node, limits=limits) as gateway:
-        token = gateway.token(bob)
-        async with hearing(gateway.url, token, buffer_bytes=4096) as slow:
+    async with open_live(node, limits=limits) as live:
+        token = live.token(bob)
+        async with open_stream(live.url, token, buffer_bytes=4096) as slow:
             for batch in range(count // 50):
                 await asyncio.gather(*(say(node, f"{batch * 50 + n:04} " + "x" * 3_000) for n in range(50)))
-            assert gateway.hub.queue_bytes <= limits.queue_bytes_max + limits.page_bytes_max
+            assert live.hub.queue_bytes <= limits.queue_bytes_max + limits.page_bytes_max
             bye = await slow.end()
-        async with hearing(gateway.url, token, last_id=slow.last_id) as resumed:
+        async with open_stream(live.url, token, last_id=slow.last_id) as resumed:
             await resumed.event(1 + count)
 
     assert (bye.event, bye.data["reason"], bye.data["reconnect"]) == ("bye", "slow", True)
@@ -242,47 +245,47 @@ async def test_a_slow_reader_is_let_go_and_then_resumes_exactly(node: Node) -> N
 async def test_a_reader_that_never_reads_is_cut(node: Node) -> None:
     limits = Limits(queue_bytes_max=64 * 1024, kernel_unsent_bytes=16 * 1024, close_s=0.1)
     async with (
-        make_gateway(node, limits=limits) as gateway,
-        hearing(gateway.url, gateway.token(bob), buffer_bytes=4096),
+        open_live(node, limits=limits) as live,
+        open_stream(live.url, live.token(bob), buffer_bytes=4096),
     ):
         for _ in range(4):
             await asyncio.gather(*(say(node, "x" * 3_000) for _ in range(50)))
         async with asyncio.timeout(TIMEOUT_S):
-            while gateway.hub.sockets:
+            while live.hub.connection_count:
                 await asyncio.sleep(0)
-        assert gateway.hub.closed_total == {"slow": 1}
+        assert live.hub.closed_total == {"slow": 1}
 
 
-async def test_a_client_that_goes_is_noticed_at_once(gateway: Gateway) -> None:
-    async with hearing(gateway.url, gateway.token(bob)):
-        assert gateway.hub.sockets == 1
+async def test_a_disconnected_client_is_removed_at_once(live: LiveServer) -> None:
+    async with open_stream(live.url, live.token(bob)):
+        assert live.hub.connection_count == 1
     async with asyncio.timeout(TIMEOUT_S):
-        while gateway.hub.sockets:
+        while live.hub.connection_count:
             await asyncio.sleep(0)
 
-    assert gateway.hub.closed_total["client"] == 1
+    assert live.hub.closed_total["client"] == 1
 
 
-async def test_a_poll_that_nobody_waits_for_any_more_ends(gateway: Gateway) -> None:
-    since = await position(gateway)
-    waiting = asyncio.create_task(poll(gateway.url, gateway.token(bob), since=since, wait_s=30))
+async def test_the_poll_of_a_disconnected_client_ends(live: LiveServer) -> None:
+    since = await position(live)
+    waiting = asyncio.create_task(poll(live.url, live.token(bob), since=since, wait_s=30))
     async with asyncio.timeout(TIMEOUT_S):
-        while not gateway.hub.sockets:
+        while not live.hub.connection_count:
             await asyncio.sleep(0)
         waiting.cancel()
-        while gateway.hub.sockets:
+        while live.hub.connection_count:
             await asyncio.sleep(0)
 
 
-# Why it ends
+# Closing
 
 
-async def test_a_revoked_sign_in_ends_stream_and_poll(gateway: Gateway) -> None:
-    since = await position(gateway)
-    async with hearing(gateway.url, gateway.token(bob)) as stream:
-        waiting = asyncio.create_task(poll(gateway.url, gateway.token(bob), since=since))
-        await _connections(gateway, 2)
-        gateway.hub.revoke(SessionId(BOB))
+async def test_a_revoked_sign_in_ends_stream_and_poll(live: LiveServer) -> None:
+    since = await position(live)
+    async with open_stream(live.url, live.token(bob)) as stream:
+        waiting = asyncio.create_task(poll(live.url, live.token(bob), since=since))
+        await _connections(live, 2)
+        live.hub.revoke(BOB, SessionId(BOB))
         bye = await stream.end()
         status, problem = await waiting
 
@@ -291,10 +294,10 @@ async def test_a_revoked_sign_in_ends_stream_and_poll(gateway: Gateway) -> None:
     assert (status, problem["code"], problem["fields"]) == (401, "unauthenticated", {"reason": "revoked"})
 
 
-async def test_an_expired_token_ends_stream_and_poll(gateway: Gateway) -> None:
-    since = await position(gateway)
-    waiting = asyncio.create_task(poll(gateway.url, gateway.token(bob, lasts_s=0.3), since=since))
-    async with hearing(gateway.url, gateway.token(bob, lasts_s=0.3)) as stream:
+async def test_an_expired_token_ends_stream_and_poll(live: LiveServer) -> None:
+    since = await position(live)
+    waiting = asyncio.create_task(poll(live.url, live.token(bob, lasts_s=0.3), since=since))
+    async with open_stream(live.url, live.token(bob, lasts_s=0.3)) as stream:
         bye = await stream.end()
     status, problem = await waiting
 
@@ -302,45 +305,45 @@ async def test_an_expired_token_ends_stream_and_poll(gateway: Gateway) -> None:
     assert (status, problem["fields"]) == (401, {"reason": "expired"})
 
 
-async def test_a_server_that_stops_says_so_and_when_to_come_back(gateway: Gateway) -> None:
-    since = await position(gateway)
-    async with hearing(gateway.url, gateway.token(bob)) as stream:
-        waiting = asyncio.create_task(poll(gateway.url, gateway.token(bob), since=since))
-        await _resumed(gateway)
-        await gateway.hub.drain()
+async def test_a_draining_server_ends_stream_and_poll_and_says_when_to_reconnect(live: LiveServer) -> None:
+    since = await position(live)
+    async with open_stream(live.url, live.token(bob)) as stream:
+        waiting = asyncio.create_task(poll(live.url, live.token(bob), since=since))
+        await _resumed(live)
+        await live.hub.drain()
         bye = await stream.end()
     status, page = await waiting
-    late, problem = await poll(gateway.url, gateway.token(bob), since=since)
+    late, problem = await poll(live.url, live.token(bob), since=since)
 
     assert (bye.data["code"], bye.retry_ms) == (4000, int(bye.data["after_s"] * 1000))
     assert (status, page) == (200, {"outcome": "resumed", "as_of": since, "more": False, "events": []})
     assert (late, problem["code"]) == (503, "unavailable")
 
 
-async def test_a_changed_epoch_ends_the_stream(gateway: Gateway) -> None:
-    async with hearing(gateway.url, gateway.token(bob)) as stream:
-        await gateway.node.pool.execute(
+async def test_a_changed_epoch_ends_the_stream(live: LiveServer) -> None:
+    async with open_stream(live.url, live.token(bob)) as stream:
+        await live.node.pool.execute(
             "CREATE OR REPLACE FUNCTION inbox_epoch() RETURNS text LANGUAGE sql AS $$SELECT 'restored'$$"
         )
-        await gateway.hub.heal()
+        await live.hub.resync()
         bye = await stream.end()
-    async with hearing(gateway.url, gateway.token(bob), last_id=stream.last_id) as again:
+    async with open_stream(live.url, live.token(bob), last_id=stream.last_id) as again:
         pass
 
     assert bye.data["reason"] == "resync"
-    assert (again.welcome["outcome"], again.heard[0].id) == ("reset", "restored:1")
+    assert (again.welcome["outcome"], again.received[0].id) == ("reset", "restored:1")
 
 
-async def test_connections_of_every_kind_count_together(node: Node) -> None:
-    async with make_gateway(node, limits=Limits(connections_per_user_max=2)) as gateway:
-        since = await position(gateway)
-        async with gateway.client(bob) as socket, hearing(gateway.url, gateway.token(bob)) as stream:
-            waiting = asyncio.create_task(poll(gateway.url, gateway.token(bob), since=since))
+async def test_connections_of_all_transports_count_towards_the_users_limit(node: Node) -> None:
+    async with open_live(node, limits=Limits(connections_per_user_max=2)) as live:
+        since = await position(live)
+        async with live.client(bob) as socket, open_stream(live.url, live.token(bob)) as stream:
+            waiting = asyncio.create_task(poll(live.url, live.token(bob), since=since))
             assert await socket.end() == (4505, "replaced")
-            await _connections(gateway, 2)
-            async with gateway.client(bob):
+            await _connections(live, 2)
+            async with live.client(bob):
                 bye = await stream.end()
-                async with gateway.client(bob):
+                async with live.client(bob):
                     status, problem = await waiting
 
     assert (bye.data["code"], bye.data["reconnect"]) == (4505, False)
@@ -350,11 +353,11 @@ async def test_connections_of_every_kind_count_together(node: Node) -> None:
 # The long poll
 
 
-async def test_a_poll_waits_for_the_first_event(gateway: Gateway) -> None:
-    since = await position(gateway)
-    waiting = asyncio.create_task(poll(gateway.url, gateway.token(bob), since=since))
-    await _connections(gateway, 1)
-    await say(gateway.node, "Hello")
+async def test_a_poll_waits_for_the_first_event(live: LiveServer) -> None:
+    since = await position(live)
+    waiting = asyncio.create_task(poll(live.url, live.token(bob), since=since))
+    await _connections(live, 1)
+    await say(live.node, "Hello")
     status, page = await waiting
 
     assert (status, page["outcome"], page["as_of"]) == (200, "resumed", f"{epoch_of(since)}:2")
@@ -363,23 +366,23 @@ async def test_a_poll_waits_for_the_first_event(gateway: Gateway) -> None:
     ]
 
 
-async def test_a_poll_that_waits_in_vain_gets_an_empty_page(gateway: Gateway) -> None:
-    since = await position(gateway)
+async def test_a_poll_without_events_returns_an_empty_page(live: LiveServer) -> None:
+    since = await position(live)
 
     for wait_s in (0, 0.05):
-        status, page = await poll(gateway.url, gateway.token(bob), since=since, wait_s=wait_s)
+        status, page = await poll(live.url, live.token(bob), since=since, wait_s=wait_s)
         assert (status, page) == (200, {"outcome": "resumed", "as_of": since, "more": False, "events": []})
 
 
-async def test_a_page_holds_no_more_than_was_asked_for(gateway: Gateway) -> None:
-    since = await position(gateway)
+async def test_a_page_has_no_more_events_than_the_limit(live: LiveServer) -> None:
+    since = await position(live)
     seqs: list[int] = []
     for number in range(7):
-        await say(gateway.node, str(number))
+        await say(live.node, str(number))
 
     mores = []
     while len(seqs) < 7:
-        _, page = await poll(gateway.url, gateway.token(bob), since=since, limit=3, wait_s=0)
+        _, page = await poll(live.url, live.token(bob), since=since, limit=3, wait_s=0)
         seqs += [frame["seq"] for frame in page["events"]]
         since = page["as_of"]
         mores.append(page["more"])
@@ -388,17 +391,17 @@ async def test_a_page_holds_no_more_than_was_asked_for(gateway: Gateway) -> None
     assert mores == [True, True, False]
 
 
-async def test_a_poll_goes_on_where_a_stream_has_ended_by_its_header_too(gateway: Gateway) -> None:
-    since = await position(gateway)
-    await say(gateway.node, "Hello")
-    await say(gateway.node, "Again")
+async def test_a_poll_resumes_by_last_event_id_too(live: LiveServer) -> None:
+    since = await position(live)
+    await say(live.node, "Hello")
+    await say(live.node, "Again")
 
-    _, _, body = await _ask(gateway, "GET", "?since=nowhere:9", **{"Last-Event-ID": f"{epoch_of(since)}:2"})
+    _, _, body = await _ask(live, "GET", "?since=nowhere:9", **{"Last-Event-ID": f"{epoch_of(since)}:2"})
 
     assert [frame["seq"] for frame in msgspec.json.decode(body)["events"]] == [3]
 
 
-# What is asked
+# Requests
 
 
 @pytest.mark.parametrize(
@@ -421,23 +424,23 @@ async def test_a_poll_goes_on_where_a_stream_has_ended_by_its_header_too(gateway
         ("token=secret", "application/json", None, {"token": "unknown_field"}),
     ],
 )
-async def test_what_does_not_fit_is_named(
-    gateway: Gateway, query: str, accept: str, last_id: str | None, fields: dict[str, str]
+async def test_an_invalid_parameter_is_named(
+    live: LiveServer, query: str, accept: str, last_id: str | None, fields: dict[str, str]
 ) -> None:
     headers = {"Accept": accept} | ({} if last_id is None else {"Last-Event-ID": last_id})
-    status, _, body = await _ask(gateway, "GET", f"?{query}", **headers)
+    status, _, body = await _ask(live, "GET", f"?{query}", **headers)
 
     assert (status, msgspec.json.decode(body)["fields"]) == (422, fields)
 
 
-async def test_without_a_token_that_holds_there_is_nothing(gateway: Gateway) -> None:
+async def test_a_valid_token_is_required(live: LiveServer) -> None:
     for accept in ("application/json", "text/event-stream"):
         async with aiohttp.ClientSession() as http:
-            async with http.get(gateway.url + PATH, headers={"Accept": accept}) as nobody:
-                assert nobody.status == 401
+            async with http.get(live.url + PATH, headers={"Accept": accept}) as anonymous:
+                assert anonymous.status == 401
             wrong = {"Accept": accept, "Authorization": "Bearer wrong"}
-            async with http.get(gateway.url + PATH, headers=wrong) as stranger:
-                assert stranger.status == 401
+            async with http.get(live.url + PATH, headers=wrong) as refused:
+                assert refused.status == 401
 
 
 @pytest.mark.parametrize(
@@ -452,36 +455,36 @@ async def test_without_a_token_that_holds_there_is_nothing(gateway: Gateway) -> 
         ("text/event-stream;q=0, */*", "application/json"),
     ],
 )
-async def test_accept_says_which_of_the_two_it_is(gateway: Gateway, accept: str, given: str) -> None:
-    status, headers, body = await _ask(gateway, "HEAD", "", Accept=accept)
+async def test_accept_chooses_stream_or_page(live: LiveServer, accept: str, given: str) -> None:
+    status, headers, body = await _ask(live, "HEAD", "", Accept=accept)
 
     assert (status, headers["Content-Type"], headers["Vary"], body) == (200, given, "Accept", b"")
-    assert gateway.hub.opened_total == {}
+    assert live.hub.opened_total == {}
 
 
-async def test_whoever_asks_too_often_is_told_when_to_come_again(node: Node) -> None:
+async def test_requests_count_towards_the_query_rate(node: Node) -> None:
     rates = RateLimits(commands_per_user=UNLIMITED, queries_per_user=Rate(0.1, 1))
-    async with make_gateway(node, rates=rates) as gateway:
-        first, _ = await poll(gateway.url, gateway.token(bob))
-        again, problem = await poll(gateway.url, gateway.token(bob))
-        other, _ = await poll(gateway.url, gateway.token(ada))
+    async with open_live(node, rates=rates) as live:
+        first, _ = await poll(live.url, live.token(bob))
+        again, problem = await poll(live.url, live.token(bob))
+        other, _ = await poll(live.url, live.token(ada))
 
     assert (first, again, other) == (200, 429, 200)
     assert (problem["code"], problem["fields"]["limit"]) == ("limit_reached", "queries_per_user")
 
 
-async def test_other_types_and_methods_are_refused(gateway: Gateway) -> None:
-    status, _, body = await _ask(gateway, "GET", "", Accept="text/html")
+async def test_other_types_and_methods_are_refused(live: LiveServer) -> None:
+    status, _, body = await _ask(live, "GET", "", Accept="text/html")
     problem = msgspec.json.decode(body)
     assert (status, problem["fields"]) == (406, {"supported": ["text/event-stream", "application/json"]})
     assert problem["detail"] == "This address answers in none of the media types asked for."
     for method in ("POST", "PUT", "DELETE"):
-        status, headers, _ = await _ask(gateway, method, "")
+        status, headers, _ = await _ask(live, method, "")
         assert (status, headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
-async def test_a_stream_is_not_kept_by_anybody_on_the_way(gateway: Gateway) -> None:
-    async with hearing(gateway.url, gateway.token(bob)) as stream:
+async def test_proxies_must_not_store_or_buffer_a_stream(live: LiveServer) -> None:
+    async with open_stream(live.url, live.token(bob)) as stream:
         headers = stream.answer.headers
 
     assert headers["Cache-Control"] == "no-store"
@@ -490,15 +493,15 @@ async def test_a_stream_is_not_kept_by_anybody_on_the_way(gateway: Gateway) -> N
     assert "X-Request-Id" in headers
 
 
-async def test_a_client_of_http_1_0_gets_plain_lines(gateway: Gateway) -> None:
-    host, port = gateway.url.removeprefix("http://").split(":")
+async def test_an_http_1_0_client_gets_an_unchunked_stream(live: LiveServer) -> None:
+    host, port = live.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"GET {PATH} HTTP/1.0\r\nAccept: text/event-stream\r\nAuthorization: Bearer {gateway.token(bob)}\r\n\r\n"
+    head = f"GET {PATH} HTTP/1.0\r\nAccept: text/event-stream\r\nAuthorization: Bearer {live.token(bob)}\r\n\r\n"
     writer.write(head.encode())
     async with asyncio.timeout(TIMEOUT_S):
         answer = await reader.readuntil(b"\r\n\r\n")
         lines = await reader.readuntil(b"\n\n")
-        await gateway.hub.drain()
+        await live.hub.drain()
         rest = await reader.read()
     writer.close()
 
@@ -508,24 +511,24 @@ async def test_a_client_of_http_1_0_gets_plain_lines(gateway: Gateway) -> None:
     assert rest.endswith(b"}\n\n")
 
 
-async def _ask(gateway: Gateway, method: str, query: str, **headers: str) -> tuple[int, Any, bytes]:
-    headers["Authorization"] = f"Bearer {gateway.token(bob)}"
+async def _ask(live: LiveServer, method: str, query: str, **headers: str) -> tuple[int, Any, bytes]:
+    headers["Authorization"] = f"Bearer {live.token(bob)}"
     async with (
         aiohttp.ClientSession() as http,
-        http.request(method, gateway.url + PATH + query, headers=headers) as answer,
+        http.request(method, live.url + PATH + query, headers=headers) as answer,
     ):
         return answer.status, answer.headers, await answer.read()
 
 
-async def _connections(gateway: Gateway, count: int) -> None:
-    """Wait until so many are connected."""
+async def _connections(live: LiveServer, count: int) -> None:
+    """Wait until this many are connected."""
     async with asyncio.timeout(TIMEOUT_S):
-        while gateway.hub.sockets != count:
+        while live.hub.connection_count != count:
             await asyncio.sleep(0)
 
 
-async def _resumed(gateway: Gateway) -> None:
-    """Wait until somebody has resumed."""
+async def _resumed(live: LiveServer) -> None:
+    """Wait until a session has resumed."""
     async with asyncio.timeout(TIMEOUT_S):
-        while not gateway.hub.opened_total["resumed"]:
+        while not live.hub.opened_total["resumed"]:
             await asyncio.sleep(0)

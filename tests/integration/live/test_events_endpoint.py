@@ -1,4 +1,4 @@
-"""Events over plain HTTP on the whole server: copies converge by stream and poll alone, signing out ends them."""
+"""Events over plain HTTP on the whole server: replicas converge by stream and poll, and signing out ends both."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,18 +8,18 @@ import msgspec
 from protocol.snapshot import GetSnapshot, Snapshot
 from protocol.user.commands import EndSession
 from server.client import Event, Replica
-from tests.support.listening import hearing, poll
+from tests.support.event_stream import open_stream, poll
 from tests.support.server import Person, Site
 
 
-async def test_a_copy_kept_by_stream_and_poll_is_the_next_snapshot(server: Site) -> None:
+async def test_a_replica_updated_by_stream_and_poll_equals_the_next_snapshot(server: Site) -> None:
     market, customer = await server.market(), await server.person("Carla Customer")
     await server.confirmed(market, customer)
     first: Snapshot = await customer.call(GetSnapshot())
     streamed, polled = Replica(first, customer.me), Replica(first, customer.me)
     token = await customer.rest.token()
 
-    async with hearing(server.url, token, first.as_of) as stream:
+    async with open_stream(server.url, token, first.as_of) as stream:
         await server.completed(market, customer, hours=3)
         await server.booked(market, customer, hours=6)
         await server.at_rest()
@@ -45,7 +45,7 @@ async def test_signing_out_ends_the_stream_for_good(server: Site) -> None:
     person = await server.person()
     token = await person.rest.token()
 
-    async with hearing(server.url, token) as stream:
+    async with open_stream(server.url, token) as stream:
         await person.call(EndSession())
         bye = await stream.end()
     status, problem = await poll(server.url, token)
@@ -54,7 +54,7 @@ async def test_signing_out_ends_the_stream_for_good(server: Site) -> None:
     assert (status, problem["fields"]) == (401, {"reason": "revoked"})
 
 
-async def test_a_page_elsewhere_may_ask_for_it(server: Site) -> None:
+async def test_a_page_of_another_origin_may_request_it(server: Site) -> None:
     asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
     answer = await server.request("OPTIONS", "/v1/events", **asked)
 
@@ -67,6 +67,6 @@ def _event(frame: Mapping[str, Any]) -> Event:
 
 
 async def _fill(replica: Replica, person: Person) -> None:
-    """Ask what events do not say."""
+    """Fetch what the events do not contain."""
     for query in list(replica.to_fetch):
         replica.put(await person.call(query))

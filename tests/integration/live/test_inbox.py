@@ -1,4 +1,4 @@
-"""The inbox read back: byte for byte what was sent live, with rights as they are now, whole pages, honest positions."""
+"""Reading the inbox: the same bytes as sent live, the present rights, pages, positions."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,20 +20,18 @@ from protocol.topics import Topic, TopicKind
 from server.live.connection.codec import JSON
 from server.live.hub.inbox_log import InboxLog
 from server.live.hub.rendering import render_entry, render_published
-from server.live.hub.rights import may_hear
+from server.live.hub.topics import allowed_topics
 from server.live.limits import Limits
 from storage.database import Pool
 from storage.inbox import (
-    _VISIBLE,
     Behind,
     load_positions,
-    may_meet,
-    may_see,
     position,
-    read_page,
     read_pages,
 )
-from tests.support.gateway import acting
+from storage.rights import VISIBLE, may_meet, may_see
+from tests.support.kernel import sample_event
+from tests.support.live_server import acting
 from tests.support.postgres import TestPostgres
 
 ADA, BOB, MANAGER, MEMBER, EVE = (UserId(UUID(int=number)) for number in range(1, 6))
@@ -41,8 +39,9 @@ BUSINESS, BOOKING, THREAD = UUID(int=90), UUID(int=91), UUID(int=92)
 AT = datetime(2026, 3, 29, 9, 30, 0, 250_000, tzinfo=UTC)
 
 
+@sample_event("sample.happened")
 class SampleHappened(Event, frozen=True, kw_only=True):
-    """An event with everything whose order or form a log does not keep by itself."""
+    """An event with every value whose order or form the log does not keep."""
 
     counts: dict[str, int]
     tags: frozenset[str]
@@ -62,11 +61,8 @@ def _sample_event() -> Iterator[None]:
     del EVENTS[SampleHappened.type]
 
 
-del EVENTS[SampleHappened.type]  # known only while these tests run
-
-
 async def put(pool: Pool, user_id: UserId, seq: int, to: Ref, event: Event, *, at: datetime = AT) -> None:
-    """Put an event where a commit puts it."""
+    """Insert an event as a commit does."""
     data = msgspec.json.encode(event).decode()
     await pool.execute(
         "INSERT INTO journal VALUES ($1, $2, $3, $4, 1, $5::text::jsonb, $6, $7, $8) ON CONFLICT DO NOTHING",
@@ -81,7 +77,7 @@ async def put(pool: Pool, user_id: UserId, seq: int, to: Ref, event: Event, *, a
 
 
 async def put_row(pool: Pool, row: Row) -> None:
-    """Put a read row where a commit puts it."""
+    """Insert a row as a commit does."""
     data = msgspec.json.encode(row).decode()
     await pool.execute(
         f"INSERT INTO {row.table} SELECT * FROM jsonb_populate_record(NULL::{row.table}, $1::text::jsonb)", data
@@ -98,12 +94,12 @@ async def live_and_replayed(pool: Pool, to: Ref, event: Event, content: Row | No
     await put(pool, ADA, 1, to, event)
     shown = None if content is None else PutRow(content)
     published = Published(to, 1, AT, "cause-1", Emitted(event, (ADA,), shown), [1])
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
     return JSON.event(1, JSON.body(render_published(published))), render_entry(entry, JSON)
 
 
 class Counting:
-    """A pool that counts what it is asked."""
+    """A pool that counts its statements."""
 
     def __init__(self, pool: Pool) -> None:
         self.statements = 0
@@ -114,7 +110,7 @@ class Counting:
         return await self._pool.fetch(*arguments)
 
 
-async def test_an_event_is_replayed_byte_for_byte_whatever_the_log_does_to_order_and_form(pool: Pool) -> None:
+async def test_an_event_is_replayed_byte_for_byte_though_the_log_reorders_keys(pool: Pool) -> None:
     event = SampleHappened(
         counts={"zebra": 1, "a": 2, "mm": 3},
         tags=frozenset({"x", "yy", "aaa", "b"}),
@@ -142,30 +138,30 @@ async def test_an_events_free_text_is_replayed_byte_for_byte(pool: Pool, text: s
     assert msgspec.json.decode(live)["data"]["content"]["text"] == text
 
 
-async def test_an_event_that_this_server_does_not_know_is_passed_on(pool: Pool) -> None:
+async def test_an_unknown_event_is_passed_on(pool: Pool) -> None:
     await put(
         pool, ADA, 1, Ref(Kind.USER, ADA), SampleHappened(counts={}, tags=frozenset(), ratio=1, big=1, local_at=AT)
     )
     await pool.execute("UPDATE journal SET type = 'user.teleported', data = '{\"to\": \"Mars\"}'")
 
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
     frame = msgspec.json.decode(render_entry(entry, JSON))
 
     assert (frame["type"], frame["data"]) == ("user.teleported", {"to": "Mars"})
 
 
-async def test_a_known_event_of_a_shape_that_does_not_fit_any_more_is_passed_on(pool: Pool) -> None:
+async def test_an_event_with_outdated_fields_is_passed_on(pool: Pool) -> None:
     await put(
         pool, ADA, 1, Ref(Kind.USER, ADA), SampleHappened(counts={}, tags=frozenset(), ratio=1, big=1, local_at=AT)
     )
     await pool.execute("UPDATE journal SET data = '{\"counts\": 5}'")
 
-    (entry,) = await read_page(pool, ADA, 0, 10)
+    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
 
     assert msgspec.json.decode(render_entry(entry, JSON))["data"] == {"counts": 5}
 
 
-async def test_pages_end_by_rows_or_by_bytes_and_say_whether_there_is_more(pool: Pool) -> None:
+async def test_pages_are_bounded_by_rows_and_by_bytes(pool: Pool) -> None:
     for seq in range(1, 8):
         await put(
             pool, ADA, seq, Ref(Kind.USER, ADA), MessagePosted(message_id=MessageId(UUID(int=seq)), sender_id=ADA)
@@ -184,7 +180,7 @@ async def test_pages_end_by_rows_or_by_bytes_and_say_whether_there_is_more(pool:
 # Positions
 
 
-async def test_a_position_is_epoch_and_number_and_zero_for_somebody_new(pool: Pool) -> None:
+async def test_a_position_is_epoch_and_number_and_zero_for_a_new_user(pool: Pool) -> None:
     await put(pool, ADA, 1, Ref(Kind.USER, ADA), MessagePosted(message_id=MessageId(UUID(int=1)), sender_id=ADA))
 
     found = await load_positions(pool, [BOB, ADA])
@@ -194,7 +190,7 @@ async def test_a_position_is_epoch_and_number_and_zero_for_somebody_new(pool: Po
     assert await position(pool, ADA) == f"{found[1].epoch}:1"
 
 
-async def test_a_position_belongs_to_the_snapshot_that_it_is_read_in(pool: Pool) -> None:
+async def test_a_position_belongs_to_the_database_snapshot_of_its_read(pool: Pool) -> None:
     event = MessagePosted(message_id=MessageId(UUID(int=1)), sender_id=ADA)
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         reader = cast(Pool, connection)  # one connection reads like a pool
@@ -219,18 +215,18 @@ async def test_each_database_has_its_own_epoch(pool: Pool, postgres_server: Test
     assert ours.epoch != theirs.epoch
 
 
-async def test_positions_asked_for_at_once_share_a_statement(pool: Pool) -> None:
+async def test_concurrent_reads_of_positions_share_a_statement(pool: Pool) -> None:
     people = [UserId(UUID(int=1000 + n)) for n in range(50)]
     for n, user_id in enumerate(people, 1):
         event = MessagePosted(message_id=MessageId(UUID(int=n)), sender_id=user_id)
         await put(pool, user_id, n, Ref(Kind.USER, user_id), event)
     counting = Counting(pool)
-    log = InboxLog(counting, Limits())  # type: ignore[arg-type]  # as much of a pool as is used
+    log = InboxLog(counting, Limits())  # type: ignore[arg-type]  # the used part of a pool
 
     found = await asyncio.gather(*(log.position(user_id) for user_id in people))
 
     assert [place.seq for place in found] == list(range(1, 51))
-    assert counting.statements <= 2  # the first one to ask, and all who came meanwhile
+    assert counting.statements <= 2  # the first one, and all that were requested meanwhile
 
 
 # Rights
@@ -265,9 +261,9 @@ async def book(pool: Pool) -> None:
         (MEMBER, {Kind.BUSINESS}),
         (EVE, set()),
     ],
-    ids=["customer", "staff", "manager", "plain employee", "somebody who was a member"],
+    ids=["customer", "staff", "manager", "plain employee", "former member"],
 )
-async def test_who_may_see_what(pool: Pool, user_id: UserId, seen: set[Kind]) -> None:
+async def test_visibility_by_kind(pool: Pool, user_id: UserId, seen: set[Kind]) -> None:
     await book(pool)
     await join_thread(pool, BOB)
     refs = {Ref(Kind.BOOKING, BOOKING), Ref(Kind.CONVERSATION, THREAD), Ref(Kind.BUSINESS, BUSINESS)}
@@ -278,11 +274,11 @@ async def test_who_may_see_what(pool: Pool, user_id: UserId, seen: set[Kind]) ->
     assert Ref(Kind.USER, UUID(int=77)) not in found
 
 
-def test_every_kind_of_entity_has_its_rule() -> None:
-    assert {*_VISIBLE, Kind.USER} == set(Kind)
+def test_every_kind_has_a_visibility_rule() -> None:
+    assert {*VISIBLE, Kind.USER} == set(Kind)
 
 
-async def test_presence_is_for_those_who_share_a_thread_or_a_business(pool: Pool) -> None:
+async def test_presence_is_visible_to_users_who_share_a_conversation_or_a_business(pool: Pool) -> None:
     await book(pool)
     await join_thread(pool, ADA, BOB)
 
@@ -290,25 +286,25 @@ async def test_presence_is_for_those_who_share_a_thread_or_a_business(pool: Pool
     assert await may_meet(pool, MANAGER, [ADA, MEMBER, EVE]) == {MEMBER}
 
 
-async def test_topics_are_asked_for_together(pool: Pool) -> None:
+async def test_rights_to_several_topics_are_checked_together(pool: Pool) -> None:
     await join_thread(pool, ADA, BOB)
     typing, presence = Topic(TopicKind.TYPING, THREAD), Topic(TopicKind.PRESENCE, BOB)
     foreign = [Topic(TopicKind.TYPING, BOOKING), Topic(TopicKind.PRESENCE, EVE)]
 
-    assert await may_hear(pool, acting(ADA, Role.CUSTOMER), [typing, presence, *foreign]) == {typing, presence}
+    assert await allowed_topics(pool, acting(ADA, Role.CUSTOMER), [typing, presence, *foreign]) == {typing, presence}
 
 
-# Many at once
+# Batches
 
 
-async def test_pages_that_are_wanted_together_are_read_together(pool: Pool) -> None:
+async def test_concurrent_reads_of_pages_share_statements(pool: Pool) -> None:
     people = [UserId(UUID(int=1000 + n)) for n in range(100)]
     await join_thread(pool, *people)
     for n, user_id in enumerate(people):
         event = MessagePosted(message_id=MessageId(UUID(int=n)), sender_id=user_id)
         await put(pool, user_id, n + 1, Ref(Kind.CONVERSATION, THREAD), event)
     counting = Counting(pool)
-    log = InboxLog(counting, Limits(pages_together=50))  # type: ignore[arg-type]  # as much of a pool as is used
+    log = InboxLog(counting, Limits(pages_together=50))  # type: ignore[arg-type]  # the used part of a pool
 
     pages = await asyncio.gather(*(log.page(user_id, 0, JSON) for user_id in people))
 
@@ -317,7 +313,7 @@ async def test_pages_that_are_wanted_together_are_read_together(pool: Pool) -> N
     assert counting.statements <= 4 * 3  # rounds; events, rights and texts
 
 
-async def test_of_pages_read_together_each_is_as_its_own_reader_may_see_it(pool: Pool) -> None:
+async def test_of_pages_read_together_each_is_redacted_for_its_own_user(pool: Pool) -> None:
     await join_thread(pool, ADA)
     event = MessagePosted(message_id=MessageId(UUID(int=7)), sender_id=ADA)
     for user_id in (ADA, EVE):
@@ -328,7 +324,7 @@ async def test_of_pages_read_together_each_is_as_its_own_reader_may_see_it(pool:
     assert [[entry.event for entry in page] for page in pages] == [[event], [None], []]
 
 
-async def test_pages_read_together_share_their_rows_and_say_that_there_are_more(pool: Pool) -> None:
+async def test_pages_read_together_share_their_rows(pool: Pool) -> None:
     for user_id in (ADA, BOB):
         for seq in range(1, 7):
             await put(pool, user_id, seq, Ref(Kind.USER, user_id), SAMPLE)

@@ -1,4 +1,4 @@
-"""Sessions end everywhere: on every socket, over either transport, and on other nodes that share the database."""
+"""A revoked session ends everywhere: on all its connections, and on the other nodes of the database."""
 
 import asyncio
 import shutil
@@ -9,31 +9,31 @@ from pathlib import Path
 from protocol.roles import Role
 from protocol.user.commands import RevokeRole, RevokeSessions
 from protocol.user.views import CurrentUser, Sessions
-from tests.support.gateway import line_to
+from tests.support.live_server import connect_client
 from tests.support.server import Site, make_config, open_site
 
-#: What the specification allows; the watch looks every 2 s.
+#: Nodes look for revocations every 2 s.
 WITHIN_S = 5
 
 
 @asynccontextmanager
 async def two_nodes(dsn: str, folder: Path) -> AsyncIterator[tuple[Site, Site]]:
-    """Two servers on one database, which know the same keys."""
+    """Two servers with one database and the same keys."""
     async with open_site(dsn, make_config(folder / "a")) as first:
         shutil.copytree(folder / "a" / "keys", folder / "b" / "keys")
         async with open_site(dsn, make_config(folder / "b")) as second:
             yield first, second
 
 
-async def test_a_revoked_session_loses_its_sockets_on_another_node_within_seconds(
+async def test_revoking_a_session_closes_its_websockets_on_other_nodes_within_seconds(
     database_dsn: str, tmp_path: Path
 ) -> None:
     async with two_nodes(database_dsn, tmp_path) as (first, second):
         ada = await first.person("Ada")
         phone = await first.sign_in(ada.me.email)
         async with (
-            line_to(second.url, await phone.rest.token()) as lost,
-            line_to(second.url, await ada.rest.token()) as kept,
+            connect_client(second.url, await phone.rest.token()) as lost,
+            connect_client(second.url, await ada.rest.token()) as kept,
         ):
             assert len((await ada.call(Sessions())).sessions) == 2
             await ada.call(RevokeSessions())
@@ -47,21 +47,21 @@ async def test_a_revoked_session_loses_its_sockets_on_another_node_within_second
             assert await kept.until("pong")
 
 
-async def test_rights_taken_on_one_node_end_the_tokens_of_another(database_dsn: str, tmp_path: Path) -> None:
+async def test_revoking_a_role_on_one_node_expires_the_tokens_on_another(database_dsn: str, tmp_path: Path) -> None:
     async with two_nodes(database_dsn, tmp_path) as (first, second):
         admin = await first.admin()
-        async with line_to(second.url, await admin.rest.token()) as line:
+        async with connect_client(second.url, await admin.rest.token()) as client:
             await first.system(RevokeRole(user_id=admin.id, role=Role.ADMIN))
             async with asyncio.timeout(WITHIN_S):
-                assert await line.end() == (4003, "token_expired")
+                assert await client.end() == (4003, "token_expired")
 
 
-async def test_sessions_are_listed_and_revoked_on_every_socket(server: Site) -> None:
+async def test_sessions_are_listed_and_revoked_over_a_websocket(server: Site) -> None:
     ada = await server.person("Ada")
     phone = await server.sign_in(ada.me.email)
     async with (
-        line_to(server.url, await ada.rest.token()) as here,
-        line_to(server.url, await phone.rest.token()) as there,
+        connect_client(server.url, await ada.rest.token()) as here,
+        connect_client(server.url, await phone.rest.token()) as there,
     ):
         await here.send(frame="query", id="q", name="auth.sessions", data={})
         sessions = (await here.answer("q"))["data"]["sessions"]
@@ -75,21 +75,21 @@ async def test_sessions_are_listed_and_revoked_on_every_socket(server: Site) -> 
         assert len((await here.answer("again"))["data"]["sessions"]) == 1
 
 
-async def test_nobody_revokes_the_session_of_somebody_else(server: Site) -> None:
+async def test_a_user_cannot_revoke_the_session_of_another(server: Site) -> None:
     ada, eve = await server.people("Ada", "Eve")
     theirs = (await ada.call(Sessions())).sessions[0].id
-    async with line_to(server.url, await eve.rest.token()) as line:
-        await line.send(frame="command", id="c", name="auth.revoke_session", data={"session_id": str(theirs)})
-        assert (await line.answer("c"))["code"] == "not_found"
+    async with connect_client(server.url, await eve.rest.token()) as client:
+        await client.send(frame="command", id="c", name="auth.revoke_session", data={"session_id": str(theirs)})
+        assert (await client.answer("c"))["code"] == "not_found"
     assert (await ada.call(CurrentUser())).id == ada.id
 
 
-async def test_a_refresh_prolongs_and_another_users_token_closes(server: Site) -> None:
+async def test_a_refresh_extends_the_session_and_another_users_token_closes_it(server: Site) -> None:
     ada, eve = await server.people("Ada", "Eve")
-    async with line_to(server.url, await ada.rest.token()) as line:
-        await line.send(frame="refresh", id="r", token=await ada.rest.token())
-        assert (await line.answer("r"))["frame"] == "reply"
-        await line.send(frame="refresh", id="bad", token="no.such.token")
-        assert (await line.answer("bad"))["code"] == "unauthenticated"
-        await line.send(frame="refresh", id="eve", token=await eve.rest.token())
-        assert await line.end() == (4501, "invalid_token")
+    async with connect_client(server.url, await ada.rest.token()) as client:
+        await client.send(frame="refresh", id="r", token=await ada.rest.token())
+        assert (await client.answer("r"))["frame"] == "reply"
+        await client.send(frame="refresh", id="bad", token="no.such.token")
+        assert (await client.answer("bad"))["code"] == "unauthenticated"
+        await client.send(frame="refresh", id="eve", token=await eve.rest.token())
+        assert await client.end() == (4501, "invalid_token")

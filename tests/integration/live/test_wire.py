@@ -1,4 +1,4 @@
-"""The gateway's own side of WebSocket (RFC 6455): handshake, messages in pieces, pings, and what breaks the rules."""
+"""The server's WebSocket protocol (RFC 6455): handshake, fragments, pings, and invalid bytes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from protocol.ids import UserId
 from server.live.connection.messages import CLOSE, PING, TEXT
 from server.live.limits import Limits
 from storage.database import Pool
-from tests.support.gateway import TIMEOUT_S, Gateway, acting, make_gateway
+from tests.support.live_server import TIMEOUT_S, LiveServer, acting, open_live
 from tests.support.runtime import Node, make_runtime
 from tests.support.wire import frame
 
@@ -35,48 +35,48 @@ async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
 
 
 @pytest.fixture
-async def gateway(node: Node) -> AsyncIterator[Gateway]:
-    async with make_gateway(node) as gateway:
-        yield gateway
+async def live(node: Node) -> AsyncIterator[LiveServer]:
+    async with open_live(node) as live:
+        yield live
 
 
 class Wire:
-    """A connection, byte by byte."""
+    """A TCP connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
-    def ask(self, behind: bytes = b"", **headers: str) -> None:
-        """Ask for a WebSocket, and send this right behind it."""
+    def ask(self, after: bytes = b"", **headers: str) -> None:
+        """Send the handshake, and these bytes right after it."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in {**HANDSHAKE, **headers}.items() if value)
-        self.writer.write(f"GET /v1/socket HTTP/1.1\r\n{lines}\r\n".encode() + behind)
+        self.writer.write(f"GET /v1/socket HTTP/1.1\r\n{lines}\r\n".encode() + after)
 
     async def head(self) -> str:
-        """The answer's head."""
+        """Receive the response's head."""
         async with asyncio.timeout(TIMEOUT_S):
             return (await self.reader.readuntil(b"\r\n\r\n")).decode()
 
     async def take(self) -> tuple[int, bytes]:
-        """The next message: its opcode and its payload."""
+        """Receive the next message; returns its opcode and payload."""
         async with asyncio.timeout(TIMEOUT_S):
             first, length = await self.reader.readexactly(2)
             if length == 126:
                 length = int.from_bytes(await self.reader.readexactly(2), "big")
             return first & 0x0F, await self.reader.readexactly(length)
 
-    async def opens(self, gateway: Gateway) -> None:
-        """Say hello, and be welcome."""
+    async def opens(self, live: LiveServer) -> None:
+        """Send handshake and hello, and receive the welcome."""
         self.ask()
         await self.head()
-        self.writer.write(frame(b'{"frame":"hello","token":"%b"}' % gateway.token(ada).encode()))
+        self.writer.write(frame(b'{"frame":"hello","token":"%b"}' % live.token(ada).encode()))
         _, welcome = await self.take()
         assert b'"welcome"' in welcome
 
 
 @asynccontextmanager
-async def connected(gateway: Gateway) -> AsyncIterator[Wire]:
-    host, port = gateway.url.removeprefix("http://").split(":")
+async def connected(live: LiveServer) -> AsyncIterator[Wire]:
+    host, port = live.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         yield Wire(reader, writer)
@@ -84,8 +84,8 @@ async def connected(gateway: Gateway) -> AsyncIterator[Wire]:
         writer.close()
 
 
-async def test_the_handshake_is_answered_as_in_the_rfc(gateway: Gateway) -> None:
-    async with connected(gateway) as wire:
+async def test_the_handshake_of_the_rfc(live: LiveServer) -> None:
+    async with connected(live) as wire:
         wire.ask()
         head = await wire.head()
 
@@ -106,43 +106,43 @@ async def test_the_handshake_is_answered_as_in_the_rfc(gateway: Gateway) -> None
         ("Sec-WebSocket-Key", "not base64 at all!!!!!!==", "websocket_key"),
     ],
 )
-async def test_what_is_no_handshake_is_refused_with_a_problem(
-    gateway: Gateway, header: str, value: str, reason: str
+async def test_an_invalid_handshake_is_refused_with_a_problem(
+    live: LiveServer, header: str, value: str, reason: str
 ) -> None:
     headers = {name: given for name, given in {**HANDSHAKE, header: value}.items() if given}
-    async with aiohttp.ClientSession() as http, http.get(f"{gateway.url}/v1/socket", headers=headers) as answer:
+    async with aiohttp.ClientSession() as http, http.get(f"{live.url}/v1/socket", headers=headers) as answer:
         problem = await answer.json(content_type=None)
 
     assert (answer.status, problem["fields"]["reason"]) == (400, reason)
-    assert gateway.hub.sockets == 0
+    assert live.hub.connection_count == 0
 
 
-async def test_what_came_right_behind_the_handshake_is_not_lost(gateway: Gateway) -> None:
-    hello = frame(b'{"frame":"hello","token":"%b"}' % gateway.token(ada).encode())
-    async with connected(gateway) as wire:
-        wire.ask(behind=hello + frame(b'{"frame":"ping"}')[:5])
+async def test_bytes_sent_right_after_the_handshake_are_not_lost(live: LiveServer) -> None:
+    hello = frame(b'{"frame":"hello","token":"%b"}' % live.token(ada).encode())
+    async with connected(live) as wire:
+        wire.ask(after=hello + frame(b'{"frame":"ping"}')[:5])
         await wire.head()
         wire.writer.write(frame(b'{"frame":"ping"}')[5:])
-        said = [await wire.take(), await wire.take()]
+        messages = [await wire.take(), await wire.take()]
 
-    assert [payload[:17] for _, payload in said] == [b'{"frame":"welcome', b'{"frame":"pong"}']
+    assert [payload[:17] for _, payload in messages] == [b'{"frame":"welcome', b'{"frame":"pong"}']
 
 
-async def test_a_message_in_pieces_is_one_frame(gateway: Gateway) -> None:
-    async with gateway.client(ada) as client:
-        await client.line.send(['{"frame"', ':"pi', 'ng"}'])
+async def test_a_fragmented_message_is_one_frame(live: LiveServer) -> None:
+    async with live.client(ada) as client:
+        await client.connection.send(['{"frame"', ':"pi', 'ng"}'])
         await client.until("pong")
 
 
-async def test_a_ping_of_websockets_own_is_answered_with_what_it_brought(gateway: Gateway) -> None:
-    async with gateway.client(ada) as client, asyncio.timeout(TIMEOUT_S):
-        await (await client.line.ping(b"there?"))
+async def test_a_websocket_ping_is_answered_with_its_payload(live: LiveServer) -> None:
+    async with live.client(ada) as client, asyncio.timeout(TIMEOUT_S):
+        await (await client.connection.ping(b"there?"))
 
 
-async def test_too_many_pings_of_websockets_own_count_as_a_flood(node: Node) -> None:
+async def test_too_many_websocket_pings_count_as_a_flood(node: Node) -> None:
     limits = Limits(frames_per_s=0.001, frames_burst=5)
-    async with make_gateway(node, limits=limits) as gateway, connected(gateway) as wire:
-        await wire.opens(gateway)
+    async with open_live(node, limits=limits) as live, connected(live) as wire:
+        await wire.opens(live)
         wire.writer.write(frame(b"", PING) * 10)
         kinds = [await wire.take()]
         while kinds[-1][0] != CLOSE:
@@ -156,9 +156,9 @@ async def test_too_many_pings_of_websockets_own_count_as_a_flood(node: Node) -> 
     [(b"\x81\x01x", 1002), (frame(b"x" * 70_000)[:14], 1009)],
     ids=["not masked", "too big"],
 )
-async def test_what_breaks_the_protocol_is_told_so_and_the_line_ends(gateway: Gateway, data: bytes, code: int) -> None:
-    async with connected(gateway) as wire:
-        await wire.opens(gateway)
+async def test_invalid_bytes_are_answered_with_a_close_code(live: LiveServer, data: bytes, code: int) -> None:
+    async with connected(live) as wire:
+        await wire.opens(live)
         wire.writer.write(data)
         opcode, payload = await wire.take()
         wire.writer.write(b"whatever else comes is not read")
@@ -168,33 +168,33 @@ async def test_what_breaks_the_protocol_is_told_so_and_the_line_ends(gateway: Ga
     assert (opcode, int.from_bytes(payload[:2], "big"), rest) == (CLOSE, code, b"")
 
 
-async def test_who_goes_on_after_breaking_the_protocol_is_cut(node: Node) -> None:
+async def test_a_client_that_keeps_sending_after_invalid_bytes_is_cut(node: Node) -> None:
     limits = Limits(close_s=0.1)
-    async with make_gateway(node, limits=limits) as gateway, connected(gateway) as wire:
-        await wire.opens(gateway)
+    async with open_live(node, limits=limits) as live, connected(live) as wire:
+        await wire.opens(live)
         wire.writer.write(b"\x81\x01x")
         async with asyncio.timeout(TIMEOUT_S):
-            while gateway.hub.sockets:
+            while live.hub.connection_count:
                 wire.writer.write(b"x")
                 await asyncio.sleep(0.01)
 
 
-async def test_a_client_that_vanishes_is_forgotten(gateway: Gateway) -> None:
-    async with connected(gateway) as wire:
-        await wire.opens(gateway)
-        assert (gateway.hub.sockets, gateway.hub.users) == (1, 1)
+async def test_a_lost_connection_is_removed(live: LiveServer) -> None:
+    async with connected(live) as wire:
+        await wire.opens(live)
+        assert (live.hub.connection_count, live.hub.user_count) == (1, 1)
         wire.writer.transport.abort()
         async with asyncio.timeout(TIMEOUT_S):
-            await gateway.hub._empty.wait()
+            await live.hub._empty.wait()
 
-    assert (gateway.hub.sockets, gateway.hub.users) == (0, 0)
+    assert (live.hub.connection_count, live.hub.user_count) == (0, 0)
 
 
-async def test_a_client_that_never_says_hello_is_let_go(node: Node) -> None:
-    async with make_gateway(node, limits=Limits(hello_s=0.05)) as gateway, connected(gateway) as wire:
+async def test_a_client_that_never_sends_hello_is_closed(node: Node) -> None:
+    async with open_live(node, limits=Limits(hello_s=0.05)) as live, connected(live) as wire:
         wire.ask()
         await wire.head()
-        said = [await wire.take(), await wire.take()]
+        messages = [await wire.take(), await wire.take()]
 
-    assert [opcode for opcode, _ in said] == [TEXT, CLOSE]
-    assert b'"reason":"auth_timeout"' in said[0][1]
+    assert [opcode for opcode, _ in messages] == [TEXT, CLOSE]
+    assert b'"reason":"auth_timeout"' in messages[0][1]

@@ -1,4 +1,4 @@
-"""An admin writes to people: once, by the channels named, and the text can be erased (seed 002 phase 7)."""
+"""An admin writes to people: once, by the channels named, and the text can be erased (rule N-8)."""
 
 from typing import Any
 from uuid import uuid4

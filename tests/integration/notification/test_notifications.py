@@ -1,4 +1,4 @@
-"""People are told of what concerns them, once, in their language, and what they have read stays read (SPEC §7)."""
+"""People are told of what concerns them, once, in their language, and what they have read stays read (rule N-1)."""
 
 import re
 from datetime import timedelta
@@ -14,8 +14,8 @@ from protocol.errors import Invalid
 from protocol.events import EVENTS
 from protocol.ids import ConversationId, NotificationId
 from protocol.notification.commands import ReadNotifications
+from protocol.notification.registry import NOTIFICATIONS
 from protocol.notification.terms import UNREAD_MAX, Wanted
-from protocol.notification.types import NOTIFICATIONS
 from protocol.notification.views import ListNotifications, NotificationPage, NotificationView
 from protocol.user.rows import Person as PersonRow
 from server.delivery.outbox_relay import OutboxRelay

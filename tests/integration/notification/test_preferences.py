@@ -1,4 +1,4 @@
-"""People say how they want to be reached; language and contact preferences belong to the person (SPEC §1, §7)."""
+"""People say how they want to be reached; language and contact preferences belong to the person (rules N-2, P-7)."""
 
 from typing import Any
 from uuid import uuid4
@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from protocol.delivery.channels import Channel
-from protocol.notification.types import NOTIFICATIONS
+from protocol.notification.registry import NOTIFICATIONS
 from protocol.preference.commands import SetPreferences, StopEmails
 from protocol.preference.views import GetPreferences, PreferencesView
 from protocol.user.views import CurrentUser

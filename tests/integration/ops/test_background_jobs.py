@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from server.ops.job_metrics import JobMetrics
-from server.ops.jobs import CLOCK_SKEW_MAX, RETRY_AFTER_S, Daily, Every, Job, Jobs
+from server.ops.jobs import CLOCK_SKEW_MAX, FAILED_RETRY_S, Daily, Every, Job, Jobs
 from storage.database import Pool, connect_pool
 from storage.jobs import LOCK_SPACE, claim
 from tests.support.runtime import make_runtime
@@ -266,7 +266,7 @@ async def test_a_failed_run_is_logged_counted_and_made_again_after_a_while(datab
         work.error = None
         await node.at(NIGHT)
         assert len(work.runs) == 1, "too soon"
-        await age_failure(pool, RETRY_AFTER_S)
+        await age_failure(pool, FAILED_RETRY_S)
         await node.at(NIGHT)
 
     row = await told(pool)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from server.app.node import ACTORS
+from actors.actor import ACTORS
 from server.ops.verify import INVARIANTS, REPLAY, verify
 from storage import verify as checks
 from storage.database import Pool

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.support.listening import hearing
+from tests.support.event_stream import open_stream
 from tests.support.server import TIMEOUT_S, Site
 
 ROOT = Path(__file__).parents[3]
@@ -30,7 +30,7 @@ async def top(folder: Path, url: str, *arguments: str) -> tuple[int, str]:
 
 async def test_one_frame_of_a_running_server_has_its_figures(server: Site, tmp_path: Path) -> None:
     ada = await server.person("Ada", live=True)
-    async with hearing(server.url, await ada.rest.token()):
+    async with open_stream(server.url, await ada.rest.token()):
         code, printed = await top(tmp_path, server.url, "--once")
 
     lines = [" ".join(line.split()) for line in printed.splitlines()]

@@ -1,4 +1,4 @@
-"""Payments through a real gateway over real HTTP: webhooks doubled, late, forged and out of order (SPEC §4, §10)."""
+"""Payments through a real gateway over real HTTP: webhooks doubled, late, forged and out of order (rule W-12)."""
 
 import asyncio
 from collections.abc import AsyncIterator

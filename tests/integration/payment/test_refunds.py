@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, web
 
-from actors.runtime.call import Call, Outcome
 from protocol.booking.commands import CancelBooking
 from protocol.booking.events import PaymentReturned
 from protocol.ids import BookingId, PaymentId
@@ -26,6 +25,7 @@ from server.payments.sandbox_adapter import SandboxGateway
 from storage.database import Pool
 from storage.queries.payment import PAGE, REFUNDING, Payment, load_refunding
 from tests.support.http_server import Answer
+from tests.support.samples import Gate, make_samples_runtime
 from tests.support.till import SECRETS, TIMEOUT_S, Shop, open_shop
 
 
@@ -304,13 +304,10 @@ class TestDeliveries:
 
 class TestSecret:
     async def test_one_is_made_at_the_first_start_and_kept(self, pool: Pool, tmp_path: Path) -> None:
-        class Nobody:
-            async def execute(self, call: Call) -> Outcome:
-                raise NotImplementedError
-
+        runtime = make_samples_runtime(None, Gate())  # never asked for anything
         secrets = []
         for _ in range(2):
-            opened = open_sandbox_payments(pool, Nobody(), now=lambda: datetime.now(UTC), keys_dir=tmp_path / "keys")
+            opened = open_sandbox_payments(pool, runtime, now=lambda: datetime.now(UTC), keys_dir=tmp_path / "keys")
             async with opened as payments:
                 secrets.append(payments.sandbox._secret)
 

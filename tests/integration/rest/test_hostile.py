@@ -19,7 +19,8 @@ SOME = b"x" * 200_000
 
 
 @pytest.fixture
-async def http(database_dsn: str, pool: Pool) -> AsyncIterator[Http]:
+async def http(database_dsn: str, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Http]:
+    monkeypatch.setattr(app, "LINGER_S", SHORT_S)
     async with gadget_server(database_dsn, pool) as http:
         yield http
 

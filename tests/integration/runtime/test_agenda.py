@@ -1,4 +1,4 @@
-"""The agenda: each row has its effect once, on time, whatever dies or races in between (DESIGN §6)."""
+"""The agenda: each row has its effect once, on time, whatever dies or races in between (rule G-6)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -279,6 +279,33 @@ async def test_a_row_that_crashed_rests_before_its_next_try(node: Node) -> None:
         await node.runtime.drain()
 
     assert await rows(node.pool) == 1
+
+
+async def test_crashes_of_a_row_that_was_cancelled_are_forgotten(node: Node) -> None:
+    counter = uuid4()
+    await send(node, AddLater(booking_id=counter, after_s=50, command="crash"))
+    await pass_time(node, MINUTE)
+    assert len(node.agenda._crashes) == 1
+    await node.agenda.sweep(0.0)
+    assert len(node.agenda._crashes) == 1  # it is there still
+
+    await send(node, Forget(booking_id=counter))
+    await node.agenda.sweep(0.0)
+
+    assert len(node.agenda._crashes) == 0
+
+
+async def test_an_observer_of_lateness_that_crashes_costs_no_timer(node: Node) -> None:
+    def crash(late_s: float) -> None:
+        raise RuntimeError("a bug in a metric")
+
+    counter = uuid4()
+    node.agenda._observe_lateness = crash
+    await send(node, AddLater(booking_id=counter, after_s=50))
+
+    await node.advance(MINUTE)
+
+    assert await value(node, counter) == 1
 
 
 async def test_a_row_that_nobody_can_read_holds_up_nobody(node: Node) -> None:

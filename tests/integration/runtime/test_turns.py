@@ -1,4 +1,4 @@
-"""Turns: pipelining, the output gate, retries, reruns and bounds (DESIGN §4, §5)."""
+"""Turns: pipelining, the output gate, retries, reruns and bounds (rules G-1, G-4)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -49,6 +49,7 @@ from tests.support.samples import (
     OpenCounter,
     Pay,
     Tell,
+    execute,
     free_staff,
     make_call,
     make_samples_runtime,
@@ -80,7 +81,7 @@ Send = Callable[..., Awaitable[Outcome]]
 
 async def send(runtime: Runtime, command: Command, principal: Principal | None = None, **options: Any) -> Outcome:
     async with asyncio.timeout(HANG_S):
-        return await runtime.execute(make_call(command, principal, **options))
+        return await execute(runtime, make_call(command, principal, **options))
 
 
 async def settled() -> None:
@@ -458,6 +459,41 @@ async def test_an_actor_at_work_is_never_put_out(monkeypatch: pytest.MonkeyPatch
     await settled()
 
     assert sorted(decision.version for decision, _ in gate.held) == [1, 1, 2, 2]
+
+
+async def test_the_actor_that_was_idle_for_longest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "ACTIVATIONS_MAX", 3)
+    read: list[UUID] = []
+
+    async def load(refs: Sequence[Ref]) -> list[Stored]:
+        read.extend(ref.id for ref in refs)
+        return [Stored(ref) for ref in refs]
+
+    gate = Gate()
+    runtime = make_samples_runtime(None, gate, load_states=load)
+    first, second, third, fourth = (uuid4() for _ in range(4))
+    for counter in (first, second, third, first):  # the first is idle again, later than the others
+        runtime.submit(make_call(Add(booking_id=counter)))
+        await settled()
+        gate.answer(OK)
+
+    runtime.submit(make_call(Add(booking_id=fourth)))
+    for counter in (first, third, second):
+        runtime.submit(make_call(Add(booking_id=counter)))
+    await settled()
+
+    assert read == [first, second, third, fourth, second]
+
+
+async def test_a_command_that_is_refused_as_busy_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "IN_FLIGHT_MAX", 1)
+    outcomes: list[Outcome] = []
+    runtime = make_samples_runtime(None, Gate())
+    for _ in range(2):
+        runtime.submit(make_call(Add(booking_id=uuid4()), done=outcomes.append))
+
+    assert [type(outcome.error) for outcome in outcomes] == [Busy]
+    assert (runtime.activations, runtime.in_flight) == (1, 1)
 
 
 async def test_actors_that_nobody_asks_are_forgotten(monkeypatch: pytest.MonkeyPatch, runtime: Runtime) -> None:

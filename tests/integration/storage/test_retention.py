@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from actors.actor import ACTORS
 from protocol.booking.views import GetTimeline
 from protocol.frames import OpenOutcome
 from protocol.ids import BookingId
@@ -14,13 +15,12 @@ from protocol.notice.commands import SendNotification
 from protocol.notification.views import ListNotifications
 from protocol.snapshot import GetSnapshot
 from server.app.config import RetentionConfig
-from server.app.node import ACTORS
 from server.ops.jobs import Daily, Job
 from server.ops.nightly import retention_jobs
 from server.ops.verify import verify
 from storage import retention
 from storage.database import Pool
-from storage.inbox import PAGES, read_page
+from storage.inbox import PAGES, Behind, read_pages
 from storage.retention import (
     ARCHIVE,
     FORGET_NOTIFICATIONS,
@@ -293,12 +293,12 @@ async def test_the_journal_of_what_has_come_to_rest_moves_to_the_archive(story: 
 
 async def test_an_inbox_is_read_back_from_the_archive_as_from_the_journal(story: Story) -> None:
     site, customer, _ = story
-    before = await read_page(site.node.pool, customer.id, 0, 500)
+    before = await read_pages(site.node.pool, [Behind(customer.id, 0, 500)])
 
     await archive_journals(site.node.pool, site.node.clock.now() + DAY)
 
-    assert await read_page(site.node.pool, customer.id, 0, 500) == before
-    assert len(before) > 5
+    assert await read_pages(site.node.pool, [Behind(customer.id, 0, 500)]) == before
+    assert len(before[0]) > 5
 
 
 async def test_who_had_an_event_lately_or_has_a_timer_stays(server: Site) -> None:

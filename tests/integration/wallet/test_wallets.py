@@ -1,4 +1,4 @@
-"""Wallets and their statements, each role's its own (SPEC §4, seed 003 §5)."""
+"""Wallets and their statements, each role's its own (rule M-7)."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

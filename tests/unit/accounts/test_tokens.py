@@ -1,4 +1,4 @@
-"""Access tokens: what the signature, the clock and the revocations say (SPEC §8, §10)."""
+"""Access tokens: what the signature, the clock and the revocations say (rules P-1, P-4)."""
 
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -193,12 +193,12 @@ class TestTakenAway:
         assert refusal(tokens, token) == "revoked"
 
     def test_whoever_holds_sockets_of_the_session_is_told(self, tokens: TokenService) -> None:
-        told: list[SessionId] = []
-        tokens.on_revoked = told.append
+        told: list[tuple[UserId, SessionId]] = []
+        tokens.on_revoked = lambda user_id, session_id: told.append((user_id, session_id))
 
         hear(tokens, SessionEnded(session_id=SESSION, at=NOW))
 
-        assert told == [SESSION]
+        assert told == [(ADA, SESSION)]
 
     @pytest.mark.parametrize(
         "event",

@@ -370,7 +370,7 @@ def test_no_party_misses_a_version_of_the_booking() -> None:
     assert _heard_by(at(S.CONFIRMED), RemindCustomer(booking_id=given.ID), SERVER) == [everybody]
 
 
-# SkillBuddy's one route for all steps
+# An app's one route for all steps
 
 
 @pytest.mark.parametrize(

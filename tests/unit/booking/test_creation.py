@@ -1,4 +1,4 @@
-"""Making a booking: when, with whom, at which price, and why not (SPEC §3)."""
+"""Making a booking: when, with whom, at which price, and why not (rules B-2, B-6)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever happens to a booking, in whatever order: money, slot, timers and journal agree (SPEC §3, §4)."""
+"""Whatever happens to a booking, in whatever order: money, slot, timers and journal agree (rules B-1, M-4)."""
 
 from collections import Counter
 from collections.abc import Sequence

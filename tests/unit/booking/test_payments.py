@@ -1,4 +1,4 @@
-"""Paying a booking: in time, late, twice, the wrong amount, and back to the source (SPEC §3, §4)."""
+"""Paying a booking: in time, late, twice, the wrong amount, and back to the source (rules B-5, M-9)."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,7 @@
-"""Who may do what to a booking in which status, written by hand and held against what the actor does (SPEC §3)."""
+"""Who may do what to a booking in which status, written by hand and held against what the actor does.
+
+Rules B-1, B-10.
+"""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""A business: its managers run it, its catalogue is checked whole, its people learn their roles (SPEC §1, §3)."""
+"""A business: its managers run it, its catalogue is checked whole, its people learn their roles (rules P-2, F-3)."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from actors.actor import Turn
-from actors.business import Business
-from actors.business.state import BusinessState, Member
+from actors.business.actor import Business
+from actors.business.state import BusinessState, Member, Services
 from actors.rules.pricing import price_snapshot
 from protocol.business.commands import (
     AddMember,
@@ -594,7 +594,7 @@ class TestState:
             currency="EUR",
             commission_bp=1000,
             members={UserId(UUID(int=2**127 + number)): Member(Role.EMPLOYEE, False, False) for number in range(20)},
-            services=100,
+            services=Services(100),
         )
 
         assert len(msgspec.json.encode(state)) < 2048

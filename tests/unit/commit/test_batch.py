@@ -3,6 +3,7 @@
 import pytest
 
 from protocol.effects import Decision, PutRow, ReleaseKey
+from protocol.user.terms import UNIQUE_EMAIL
 from storage.batch import BATCH_MAX, Batch
 from tests.support.kernel import SampleRow, booking, make_decision
 
@@ -21,9 +22,9 @@ def test_what_builds_on_the_decision_before_it_goes_along() -> None:
 
 def test_claims_wait_behind_another_decision_of_their_actor_and_all_behind_them_too() -> None:
     first = make_decision(booking())
-    claiming = make_decision(first.to, first, effects=[ReleaseKey("email", "ada@guild.test")])
+    claiming = make_decision(first.to, first, effects=[ReleaseKey(UNIQUE_EMAIL, "ada@guild.test")])
     behind = make_decision(first.to, claiming)
-    other = make_decision(booking(), effects=[ReleaseKey("email", "bob@guild.test")])
+    other = make_decision(booking(), effects=[ReleaseKey(UNIQUE_EMAIL, "bob@guild.test")])
 
     assert taken(Batch(), first, claiming, behind, other) == [True, False, False, True]
 

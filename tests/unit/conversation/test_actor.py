@@ -1,4 +1,4 @@
-"""A thread's members talk, strangers do not, and what is said is nowhere but in its row (seed 003 §7, SPEC §7)."""
+"""A thread's members talk, strangers do not, and what is said is nowhere but in its row (rules T-2, T-4)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which channels deliver a notification, and when: importance, preferences, quiet hours and digests."""
+"""Which channels deliver a notification, and when: importance, preferences, quiet hours and digests (rule N-2)."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -16,8 +16,8 @@ from protocol.delivery.channels import Channel
 from protocol.delivery.rows import Delivery
 from protocol.delivery.terms import RoutableNotification, Unless
 from protocol.ids import DeviceId, NotificationId, UserId
+from protocol.notification.registry import BY_NAME, NOTIFICATIONS
 from protocol.notification.terms import Reader, ReaderDevice
-from protocol.notification.types import BY_NAME, NOTIFICATIONS
 from protocol.preference.rows import NotificationPreferences
 from protocol.preference.terms import ContactMethod, ContactTimes, Frequency, PartOfDay, QuietHours
 from tests.support.preference_strategies import instants, preferences_of_all_kinds

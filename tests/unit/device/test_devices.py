@@ -1,4 +1,7 @@
-"""Devices: bounded, in the hands of whoever registered them last, gone with the session that they came in (SPEC §7)."""
+"""Devices: bounded, in the hands of whoever registered them last, gone with the session that they came in.
+
+Rule N-6.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from actors.user import User
+from actors.user.actor import User
 from protocol.code.commands import SetPassword
 from protocol.device.commands import ForgetDevice, RegisterDevice, RemoveDevice
 from protocol.device.events import DeviceForgotten, DeviceRegistered
@@ -91,7 +94,7 @@ def test_a_telephone_is_registered_and_its_token_stands_in_its_row_alone() -> No
     (row,) = rows(decided.effects, DeviceRow)
     assert (row.address, row.user_id, row.session_id) == (TOKEN, ADA, PHONE)
     state = replay(User, [*signed_in(), *decided.events])
-    assert [one.device_id for one in state.devices] == [decided.reply.device_id]
+    assert [one.device_id for one in state.devices.known] == [decided.reply.device_id]
     for written in (state, decided.reply, *decided.events):
         assert TOKEN.encode() not in msgspec.json.encode(written)
     assert TOKEN not in repr(telephone()) + repr(row)
@@ -116,7 +119,7 @@ def test_registering_again_refreshes_the_same_device_and_takes_it_into_the_sessi
     decided = tell(events, telephone(), ada(LAPTOP), DeviceFacts(holder=(ADA, device(1))), after_s=60)
 
     assert decided.reply == DeviceReply(device_id=device(1))
-    (one,) = replay(User, [*events, *decided.events]).devices
+    (one,) = replay(User, [*events, *decided.events]).devices.known
     assert (one.session_id, one.registered_at, one.used_at) == (LAPTOP, NOW, NOW + timedelta(seconds=60))
 
 
@@ -128,7 +131,7 @@ def test_of_too_many_the_one_unused_for_longest_goes() -> None:
 
     assert DeviceForgotten(device_id=device(1), reason=ForgetReason.DISPLACED) in decided.events
     assert dropped(decided) == {str(device(1))}
-    assert len(replay(User, [*events, *decided.events]).devices) == DEVICES_MAX
+    assert len(replay(User, [*events, *decided.events]).devices.known) == DEVICES_MAX
 
 
 def test_a_device_that_somebody_else_has_moves_and_they_are_told() -> None:
@@ -169,7 +172,7 @@ def test_a_device_goes_with_the_session_that_it_was_registered_in(command: Any, 
     decided = tell(events, command, principal)
 
     assert dropped(decided) == {str(device(1))}
-    assert [one.device_id for one in replay(User, [*events, *decided.events]).devices] == [device(2)]
+    assert [one.device_id for one in replay(User, [*events, *decided.events]).devices.known] == [device(2)]
 
 
 def test_devices_of_expired_sessions_go_at_the_next_sign_in() -> None:
@@ -179,7 +182,7 @@ def test_devices_of_expired_sessions_go_at_the_next_sign_in() -> None:
     decided = tell(events, again, SERVER, after_s=31 * 86_400)
 
     assert dropped(decided) == {str(device(1))}
-    assert replay(User, [*events, *decided.events]).devices == ()
+    assert replay(User, [*events, *decided.events]).devices.known == ()
 
 
 def test_a_session_that_is_over_registers_nothing() -> None:

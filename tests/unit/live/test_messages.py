@@ -1,4 +1,4 @@
-"""Reading WebSocket messages from bytes (RFC 6455 §5), however they are cut."""
+"""Parsing WebSocket messages (RFC 6455 §5), however the bytes are split."""
 
 import random
 
@@ -16,7 +16,7 @@ from server.live.connection.messages import (
     BrokenMessage,
     Message,
     MessageReader,
-    unmasked,
+    unmask,
 )
 from tests.support.wire import MASK, frame
 
@@ -24,7 +24,7 @@ BYTES_MAX = 70_000
 
 
 def taken(reader: MessageReader) -> list[Message]:
-    """Every message that is there."""
+    """Take all complete messages."""
     found = []
     while (message := reader.take()) is not None:
         found.append(message)
@@ -32,14 +32,14 @@ def taken(reader: MessageReader) -> list[Message]:
 
 
 def read(data: bytes, bytes_max: int = BYTES_MAX) -> list[Message]:
-    """What some bytes hold."""
+    """Parse all messages of some bytes."""
     reader = MessageReader(bytes_max)
     reader.feed(data)
     return taken(reader)
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 4, 5, 125, 126, 65_535, 65_536, BYTES_MAX])
-def test_a_message_of_any_length_is_read(length: int) -> None:
+def test_a_message_of_any_length_is_parsed(length: int) -> None:
     payload = bytes(n % 251 for n in range(length))
 
     assert read(frame(payload, BINARY)) == [Message(BINARY, payload)]
@@ -48,11 +48,11 @@ def test_a_message_of_any_length_is_read(length: int) -> None:
 def test_masking_twice_changes_nothing() -> None:
     data = bytes(range(256)) + b"x"
 
-    assert unmasked(MASK, unmasked(MASK, data)) == data
-    assert unmasked(MASK, data) != data
+    assert unmask(MASK, unmask(MASK, data)) == data
+    assert unmask(MASK, data) != data
 
 
-def test_however_the_bytes_are_cut_the_messages_are_the_same() -> None:
+def test_messages_do_not_depend_on_how_the_bytes_are_split() -> None:
     said = [b"one", b"", b"x" * 300, b"y" * 66_000, b"last"]
     data = b"".join(map(frame, said))
     for seed in range(30):
@@ -69,7 +69,7 @@ def test_however_the_bytes_are_cut_the_messages_are_the_same() -> None:
         assert reader.held_bytes == 0
 
 
-def test_fragments_are_put_together_and_control_messages_come_in_between() -> None:
+def test_fragments_are_joined_and_control_messages_between_them_are_returned_first() -> None:
     data = frame(b"one ", final=False) + frame(b"?", PING) + frame(b"and ", CONTINUATION, final=False)
     data += frame(b"two", CONTINUATION) + frame(b"three")
 
@@ -99,7 +99,7 @@ def test_fragments_are_put_together_and_control_messages_come_in_between() -> No
         "a long control message",
     ],
 )
-def test_what_breaks_the_protocol_is_refused(data: bytes) -> None:
+def test_invalid_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(BrokenMessage) as broken:
         read(data)
 
@@ -115,7 +115,7 @@ def test_what_breaks_the_protocol_is_refused(data: bytes) -> None:
     ],
     ids=["in one piece", "absurd", "in fragments"],
 )
-def test_what_is_too_big_is_refused_before_it_is_there(data: bytes) -> None:
+def test_a_message_that_is_too_big_is_refused_before_it_is_complete(data: bytes) -> None:
     with pytest.raises(BrokenMessage) as broken:
         read(data, bytes_max=200)
 
@@ -130,7 +130,7 @@ def test_a_message_in_fragments_may_be_as_big_as_any() -> None:
     assert reader.take() == Message(TEXT, b"x" * 200)
 
 
-def test_a_message_comes_in_so_many_fragments_and_no_more() -> None:
+def test_the_number_of_fragments_is_bounded() -> None:
     first, further = frame(b"", final=False), frame(b"", CONTINUATION, final=False)
     reader = MessageReader(BYTES_MAX)
     reader.feed(first + further * (FRAGMENTS_MAX - 2) + frame(b"end", CONTINUATION))

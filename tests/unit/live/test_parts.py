@@ -1,4 +1,4 @@
-"""The gateway's smaller parts: what goes out in one write, who is online, what is acknowledged."""
+"""The smaller parts of live connections: writing, presence, acknowledgements."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ LIMITS = Limits(queue_bytes_max=1_000, backlog_bytes=100, held_max=2)
 
 
 class Pipe:
-    """A transport whose reader takes nothing until it is told to."""
+    """A transport whose reader takes nothing until the test says so."""
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -45,7 +45,7 @@ class Pipe:
 
 
 def outgoing(pipe: Pipe) -> Outgoing:
-    return Outgoing(pipe, 1, LIMITS)  # type: ignore[arg-type]  # as much of a transport as is used
+    return Outgoing(pipe, 1, LIMITS)  # type: ignore[arg-type]  # the used part of a transport
 
 
 # Outgoing
@@ -65,7 +65,7 @@ def test_headers_are_as_in_the_rfc(length: int, header: bytes) -> None:
     assert message_header(1, length) == header
 
 
-def test_frames_of_one_tick_are_messages_of_their_own_in_one_write() -> None:
+def test_added_frames_are_separate_messages_in_one_write() -> None:
     pipe = Pipe()
     out = outgoing(pipe)
 
@@ -77,7 +77,7 @@ def test_frames_of_one_tick_are_messages_of_their_own_in_one_write() -> None:
     assert pipe.writes == [b"\x81\x03one\x81\x03two\x81\x7e\x00\xc8" + b"x" * 200]
 
 
-def test_more_than_the_bound_is_slow_and_is_dropped() -> None:
+def test_frames_past_the_bound_raise_slow_and_are_dropped() -> None:
     pipe = Pipe()
     out = outgoing(pipe)
     out.add([b"x" * 600])
@@ -102,7 +102,7 @@ def test_one_big_write_to_a_reader_that_keeps_up_is_not_slow() -> None:
     assert len(pipe.writes) == 1
 
 
-def test_nothing_is_written_behind_the_closing_message() -> None:
+def test_nothing_is_written_after_the_close_frame() -> None:
     pipe = Pipe()
     out = outgoing(pipe)
     out.add_close(4000, "shutdown")
@@ -158,13 +158,13 @@ def test_held_frames_are_bounded() -> None:
 # Presence
 
 
-def test_somebody_is_online_with_the_first_connection_and_offline_a_moment_after_the_last() -> None:
+def test_a_user_is_online_from_the_first_connection_until_a_moment_after_the_last() -> None:
     presence = Presence(grace_s=10)
 
-    assert [presence.joined(ADA), presence.joined(ADA)] == [True, False]
-    presence.left(ADA, 0.0)
+    assert [presence.connected(ADA), presence.connected(ADA)] == [True, False]
+    presence.disconnected(ADA, 0.0)
     assert presence.expire(100.0) == []
-    presence.left(ADA, 100.0)
+    presence.disconnected(ADA, 100.0)
 
     assert presence.expire(109.9) == []
     assert presence.online(ADA)
@@ -172,12 +172,12 @@ def test_somebody_is_online_with_the_first_connection_and_offline_a_moment_after
     assert not presence.online(ADA)
 
 
-def test_coming_right_back_is_no_news() -> None:
+def test_a_user_who_reconnects_at_once_stays_online() -> None:
     presence = Presence(grace_s=10)
-    presence.joined(ADA)
-    presence.left(ADA, 0.0)
+    presence.connected(ADA)
+    presence.disconnected(ADA, 0.0)
 
-    assert not presence.joined(ADA)
+    assert not presence.connected(ADA)
     assert presence.expire(100.0) == []
     assert presence.online(ADA)
 
@@ -196,7 +196,7 @@ class Written:
         self.rows.extend(acks)
 
 
-async def test_acks_are_folded_and_written_once() -> None:
+async def test_acks_of_a_device_are_merged_and_written_once() -> None:
     written = Written()
     acks = Acks(written, acks_max=10)
     said: list[tuple[int, AckState]] = [(1, AckState.DELIVERED), (3, AckState.SEEN), (2, AckState.DELIVERED)]

@@ -1,5 +1,6 @@
-"""The session by itself: how it opens, what it lets in, how it ends. No socket, no clock but the test's."""
+"""The session: opening, requests, events, timers and closing, without a connection or a clock."""
 
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -18,18 +19,18 @@ from protocol.topics import Topic, TopicKind
 from server.edge.rates import Rate
 from server.live.limits import Limits
 from server.live.session.effects import (
-    Acknowledge,
-    Ask,
     Authenticate,
     ReadPage,
     ReadPosition,
     Reauthenticate,
-    Recheck,
-    Submit,
-    Tell,
+    RecheckTopics,
+    RunQuery,
+    SendSignal,
+    StoreAck,
+    SubmitCommand,
+    SubscribeTopic,
     TokenClaims,
-    Unwatch,
-    Watch,
+    UnsubscribeTopic,
 )
 from server.live.session.stream import Page
 from tests.support.session import ADA, CUSTOMER, EPOCH, TOKEN_S, UNLIMITED, Driver, event_frame
@@ -87,7 +88,7 @@ def test_a_second_hello_is_a_bad_frame() -> None:
         (Unavailable(retry_after_s=1.0), "unavailable", True),
     ],
 )
-def test_a_token_that_does_not_hold_closes(error: Any, reason: str, reconnect: bool) -> None:
+def test_an_invalid_token_closes(error: Any, reason: str, reconnect: bool) -> None:
     driver = Driver()
     driver.says(frame="hello", token="t")
 
@@ -98,7 +99,7 @@ def test_a_token_that_does_not_hold_closes(error: Any, reason: str, reconnect: b
     assert driver.frames[1]["reconnect"] is reconnect
 
 
-def test_a_database_that_does_not_answer_in_time_is_no_fault_of_the_client() -> None:
+def test_a_slow_database_closes_as_unavailable() -> None:
     driver = Driver()
     driver.says(frame="hello", token="t")
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
@@ -108,7 +109,7 @@ def test_a_database_that_does_not_answer_in_time_is_no_fault_of_the_client() -> 
     assert driver.closed == "unavailable"
 
 
-def test_welcome_says_whose_session_it_is_and_where_the_log_ends() -> None:
+def test_the_welcome_has_the_user_and_the_end_of_the_log() -> None:
     driver = Driver(log=[1, 2, 3])
 
     welcome = driver.opens()
@@ -117,7 +118,7 @@ def test_welcome_says_whose_session_it_is_and_where_the_log_ends() -> None:
     assert (welcome["epoch"], welcome["seq"], welcome["outcome"]) == (EPOCH, 3, "fresh")
 
 
-def test_welcome_says_what_the_session_is_held_to() -> None:
+def test_the_welcome_has_the_limits() -> None:
     limits = Limits(
         frame_bytes_max=1,
         frames_per_s=2.5,
@@ -165,7 +166,7 @@ def test_a_fresh_session_gets_no_history() -> None:
     assert driver.happens(4) == [4]
 
 
-def test_resumed_brings_every_missed_event_behind_the_welcome() -> None:
+def test_a_resumed_session_sends_every_missed_event_after_the_welcome() -> None:
     driver = Driver(log=[1, 2, 3, 4, 5], page_rows=2)
 
     welcome = driver.opens(since=f"{EPOCH}:1")
@@ -181,7 +182,7 @@ def test_resuming_at_the_head_reads_nothing() -> None:
     welcome = driver.opens(since=f"{EPOCH}:7")
 
     assert welcome["outcome"] == "resumed"
-    assert driver.wants(ReadPage) == []
+    assert driver.effects(ReadPage) == []
     assert driver.happens(8) == [8]
 
 
@@ -198,7 +199,7 @@ def test_resuming_at_the_head_reads_nothing() -> None:
     ],
     ids=["other epoch", "ahead", "trimmed", "trimmed to nothing", "not a position", "negative", "other digits"],
 )
-def test_what_cannot_be_resumed_is_reset(since: str, log: list[int], head: int) -> None:
+def test_a_position_that_cannot_be_resumed_resets(since: str, log: list[int], head: int) -> None:
     driver = Driver(log=log, head=head)
 
     welcome = driver.opens(since=since)
@@ -209,31 +210,31 @@ def test_what_cannot_be_resumed_is_reset(since: str, log: list[int], head: int) 
 
 
 @pytest.mark.parametrize("since", ["other:2", f"{EPOCH}:4", f"{EPOCH}:9"])
-def test_a_number_of_another_history_is_never_looked_up_in_this_one(since: str) -> None:
+def test_a_position_of_another_epoch_reads_no_page(since: str) -> None:
     driver = Driver(log=[1, 2, 3])
 
     driver.starts(since=since)
 
-    assert driver.wants(ReadPage) == []
+    assert driver.effects(ReadPage) == []
     assert driver.takes()[0]["outcome"] == "reset"
 
 
-def test_what_happens_while_the_session_opens_is_not_lost() -> None:
+def test_events_that_arrive_during_opening_are_not_lost() -> None:
     driver = Driver(log=[1, 2, 3])
     driver.says(frame="hello", token="t")
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
-    driver.wants(ReadPosition)
+    driver.effects(ReadPosition)
 
     driver.log.append(4)
     driver.happens(4)
-    driver.session.positioned(Position(EPOCH, 3), driver.now)
+    driver.session.position_read(Position(EPOCH, 3), driver.now)
     driver.waits(driver.limits.gap_grace_s)
     driver.reads()
 
     assert driver.seqs == [4]
 
 
-def test_an_event_that_the_position_counts_already_is_not_sent_to_a_fresh_session() -> None:
+def test_a_fresh_session_is_sent_no_event_up_to_its_position() -> None:
     driver = Driver(head=3)
     driver.opens()
 
@@ -245,21 +246,21 @@ def test_a_log_that_is_trimmed_during_the_replay_ends_in_a_resync() -> None:
     driver = Driver(log=[1, 2, 3, 4, 5], page_rows=2)
     driver.says(frame="hello", token="t", since=f"{EPOCH}:1")
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
-    driver.session.positioned(Position(EPOCH, 5), driver.now)
-    driver.session.paged(driver.page(1), driver.now)
+    driver.session.position_read(Position(EPOCH, 5), driver.now)
+    driver.session.page_read(driver.page(1), driver.now)
 
-    driver.session.paged(Page([(5, event_frame(5))], more=False), driver.now)
+    driver.session.page_read(Page([(5, event_frame(5))], more=False), driver.now)
 
     assert driver.seqs == [2, 3]
     assert driver.closed == "resync"
 
 
-def test_a_log_that_cannot_be_read_asks_to_come_back() -> None:
+def test_an_unreadable_log_closes_and_asks_to_reconnect() -> None:
     driver = Driver(log=[1])
     driver.says(frame="hello", token="t", since=f"{EPOCH}:0")
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
 
-    driver.session.failed(Unavailable(retry_after_s=1.0))
+    driver.session.read_failed(Unavailable(retry_after_s=1.0))
     driver.takes()
 
     assert driver.closed == "unavailable"
@@ -269,7 +270,7 @@ def test_a_log_that_cannot_be_read_asks_to_come_back() -> None:
 # Events
 
 
-def test_events_out_of_order_go_out_in_order_without_a_read() -> None:
+def test_events_out_of_order_are_sent_in_order_without_a_read() -> None:
     driver = Driver()
     driver.opens()
 
@@ -277,10 +278,10 @@ def test_events_out_of_order_go_out_in_order_without_a_read() -> None:
     assert driver.happens(3) == []
     assert driver.happens(1) == [1, 2, 3]
     driver.waits(1)
-    assert driver.wants(ReadPage) == []
+    assert driver.effects(ReadPage) == []
 
 
-def test_events_that_come_twice_go_out_once() -> None:
+def test_events_that_arrive_twice_are_sent_once() -> None:
     driver = Driver()
     driver.opens()
 
@@ -293,26 +294,26 @@ def test_a_missing_event_is_read_from_the_log_after_a_moment() -> None:
     driver.log = [1, 2, 3]
 
     driver.happens(3)
-    assert driver.wants(ReadPage) == []
+    assert driver.effects(ReadPage) == []
     driver.waits(driver.limits.gap_grace_s)
     driver.reads()
 
     assert driver.seqs == [1, 2, 3]
 
 
-def test_what_the_heartbeat_hears_of_is_read_from_the_log() -> None:
+def test_an_event_that_the_resync_finds_is_read_from_the_log() -> None:
     driver = Driver(head=0)
     driver.opens()
     driver.log = [1, 2]
 
-    driver.session.heard(2, driver.now)
+    driver.session.note_head(2, driver.now)
     driver.waits(1)
     driver.reads()
 
     assert driver.seqs == [1, 2]
 
 
-def test_more_early_events_than_are_kept_come_from_the_log() -> None:
+def test_early_events_past_the_bound_are_read_from_the_log() -> None:
     driver = Driver(head=0, limits=Limits(early_max=2))
     driver.opens()
     driver.log = list(range(1, 11))
@@ -341,15 +342,15 @@ def test_a_log_without_the_missing_event_ends_in_a_resync() -> None:
 # Commands and queries
 
 
-def test_a_command_is_decoded_and_handed_on() -> None:
+def test_a_command_is_decoded_and_submitted() -> None:
     driver = Driver()
     driver.opens()
 
     post(driver, if_version=3)
 
-    (want,) = driver.wants(Submit)
-    assert want.command == PostMessage(conversation_id=THREAD, text="Hello")
-    assert (want.id, want.principal, want.if_version) == ("c1", CUSTOMER, 3)
+    (effect,) = driver.effects(SubmitCommand)
+    assert effect.command == PostMessage(conversation_id=THREAD, text="Hello")
+    assert (effect.id, effect.principal, effect.if_version) == ("c1", CUSTOMER, 3)
 
 
 def test_to_may_name_the_entity_instead_of_the_data() -> None:
@@ -358,8 +359,8 @@ def test_to_may_name_the_entity_instead_of_the_data() -> None:
 
     driver.says(frame="command", id="1", name="conversation.post", to=str(THREAD), data={"text": "Hi"})
 
-    (want,) = driver.wants(Submit)
-    assert want.command == PostMessage(conversation_id=THREAD, text="Hi")
+    (effect,) = driver.effects(SubmitCommand)
+    assert effect.command == PostMessage(conversation_id=THREAD, text="Hi")
 
 
 def test_to_and_data_must_not_contradict_each_other() -> None:
@@ -372,12 +373,12 @@ def test_to_and_data_must_not_contradict_each_other() -> None:
     assert answer["fields"] == {"data.conversation_id": "mismatch"}
 
 
-def test_the_reply_carries_version_seq_and_id() -> None:
+def test_the_reply_has_version_seq_and_id() -> None:
     driver = Driver()
     driver.opens()
     post(driver)
 
-    driver.session.answered("c1", done(version=4, seq=9))
+    driver.session.command_done("c1", done(version=4, seq=9))
 
     assert driver.takes() == [{"frame": "reply", "id": "c1", "data": {"message_id": "m"}, "version": 4, "seq": 9}]
 
@@ -387,7 +388,9 @@ def test_a_refusal_becomes_an_error_with_its_fields() -> None:
     driver.opens()
     post(driver)
 
-    driver.session.answered("c1", Outcome(Ref(Kind.CONVERSATION, THREAD), error=SlotTaken(retry_after_s=2.0, at="x")))
+    driver.session.command_done(
+        "c1", Outcome(Ref(Kind.CONVERSATION, THREAD), error=SlotTaken(retry_after_s=2.0, at="x"))
+    )
 
     assert driver.takes() == [
         {"frame": "error", "id": "c1", "code": "slot_taken", "retry_after_s": 2.0, "fields": {"at": "x"}}
@@ -408,16 +411,14 @@ def test_a_refusal_becomes_an_error_with_its_fields() -> None:
         ({"data": []}, "invalid", {"data": "wrong_type"}),
     ],
 )
-def test_a_command_that_does_not_fit_is_refused_by_field(
-    frame: dict[str, Any], code: str, fields: dict[str, str]
-) -> None:
+def test_an_invalid_command_is_refused_by_field(frame: dict[str, Any], code: str, fields: dict[str, str]) -> None:
     driver = Driver()
     driver.opens()
 
     (answer,) = driver.says(**{"frame": "command", "id": "1", "name": "conversation.post", **frame})
 
     assert (answer["frame"], answer["id"], answer["code"], answer["fields"]) == ("error", "1", code, fields)
-    assert driver.wants(Submit) == []
+    assert driver.effects(SubmitCommand) == []
     assert driver.closed is None
 
 
@@ -436,7 +437,7 @@ def test_too_many_commands_under_way_are_refused_until_one_is_answered() -> None
     driver.opens()
 
     answers = [post(driver, f"c{n}") for n in range(3)]
-    driver.session.answered("c0", done())
+    driver.session.command_done("c0", done())
     driver.takes()
 
     assert answers[:2] == [[], []]
@@ -445,18 +446,18 @@ def test_too_many_commands_under_way_are_refused_until_one_is_answered() -> None
     assert post(driver, "c3") == []
 
 
-def test_the_rate_of_commands_is_the_users_own() -> None:
+def test_the_command_rate_is_that_of_the_user() -> None:
     def refuse(user_number: int) -> None:
         assert user_number == ADA.int
         raise LimitReached(limit="commands_per_user", retry_after_s=0.5)
 
-    driver = Driver(rates=UNLIMITED._replace(command=refuse))
+    driver = Driver(rates=UNLIMITED._replace(take_command=refuse))
     driver.opens()
 
     (answer,) = post(driver)
 
     assert (answer["code"], answer["retry_after_s"]) == ("limit_reached", 0.5)
-    assert driver.wants(Submit) == []
+    assert driver.effects(SubmitCommand) == []
 
 
 @pytest.mark.parametrize(
@@ -468,12 +469,12 @@ def test_the_rate_of_commands_is_the_users_own() -> None:
     ],
     ids=lambda frame: frame["frame"],
 )
-def test_whatever_asks_counts_as_a_query(frame: dict[str, Any]) -> None:
+def test_queries_subscriptions_and_signals_count_as_queries(frame: dict[str, Any]) -> None:
     def refuse(user: int) -> None:
         assert user == ADA.int
         raise LimitReached(limit="queries_per_user", retry_after_s=0.5)
 
-    driver = Driver(rates=UNLIMITED._replace(query=refuse))
+    driver = Driver(rates=UNLIMITED._replace(take_query=refuse))
     driver.opens()
 
     (answer,) = driver.says(**frame)
@@ -491,13 +492,13 @@ def test_queries_run_a_few_at_once_and_the_others_in_order() -> None:
         return driver.says(frame="query", id=frame_id, name="conversation.get", data=data)
 
     answers = [ask(f"q{n}") for n in range(5)]
-    started = [want.id for want in driver.wants(Ask)]
-    driver.session.queried("q0", Done())
-    driver.session.queried("q1", Unavailable(retry_after_s=1.0))
+    started = [effect.id for effect in driver.effects(RunQuery)]
+    driver.session.requests.query_done("q0", Done())
+    driver.session.requests.query_done("q1", Unavailable(retry_after_s=1.0))
 
     assert started == ["q0", "q1"]
     assert answers[4][0]["code"] == "limit_reached"
-    assert [want.id for want in driver.wants(Ask)] == ["q2", "q3"]
+    assert [effect.id for effect in driver.effects(RunQuery)] == ["q2", "q3"]
     assert [frame["frame"] for frame in driver.takes()] == ["reply", "error"]
 
 
@@ -507,7 +508,7 @@ def test_a_query_is_decoded() -> None:
 
     driver.says(frame="query", id="q", name="conversation.get", data={"conversation_id": str(THREAD)})
 
-    assert driver.wants(Ask) == [Ask("q", GetConversation(conversation_id=THREAD), CUSTOMER)]
+    assert driver.effects(RunQuery) == [RunQuery("q", GetConversation(conversation_id=THREAD), CUSTOMER)]
 
 
 # Bad frames and floods
@@ -516,7 +517,7 @@ def test_a_query_is_decoded() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"\xff", b'{"frame":"\xff"}', b'{"frame":"query","data":' + b"[" * 60_000, b"\x00"]
 )
-def test_what_is_no_json_closes(data: bytes) -> None:
+def test_invalid_json_closes(data: bytes) -> None:
     driver = Driver()
     driver.opens()
 
@@ -540,7 +541,7 @@ def test_what_is_no_json_closes(data: bytes) -> None:
         (b"[]", None, {"body": "wrong_type"}),
     ],
 )
-def test_a_wrong_frame_is_answered_by_field(data: bytes, frame_id: str | None, fields: dict[str, str]) -> None:
+def test_an_invalid_frame_is_refused_by_field(data: bytes, frame_id: str | None, fields: dict[str, str]) -> None:
     driver = Driver()
     driver.opens()
 
@@ -550,7 +551,7 @@ def test_a_wrong_frame_is_answered_by_field(data: bytes, frame_id: str | None, f
     assert driver.closed is None
 
 
-def test_too_many_wrong_frames_close() -> None:
+def test_too_many_invalid_frames_close() -> None:
     driver = Driver(limits=Limits(bad_frames_max=2))
     driver.opens()
 
@@ -560,7 +561,7 @@ def test_too_many_wrong_frames_close() -> None:
     assert driver.closed == "bad_frame"
 
 
-def test_a_flood_of_frames_closes_for_a_while() -> None:
+def test_a_flood_of_frames_closes_and_asks_to_reconnect_later() -> None:
     driver = Driver(limits=Limits(frames_per_s=1.0, frames_burst=3.0))
     driver.opens()
 
@@ -573,7 +574,7 @@ def test_a_flood_of_frames_closes_for_a_while() -> None:
 # The clock
 
 
-def test_a_ping_that_nobody_answers_closes() -> None:
+def test_an_unanswered_ping_closes() -> None:
     driver = Driver()
     driver.opens()
 
@@ -586,7 +587,7 @@ def test_a_ping_that_nobody_answers_closes() -> None:
     assert driver.closed == "no_pong"
 
 
-def test_a_later_ping_does_not_give_the_earlier_one_more_time() -> None:
+def test_a_later_ping_does_not_extend_the_time_to_answer_an_earlier_one() -> None:
     driver = Driver(limits=Limits(heartbeat_s=4.0, pong_s=10.0))
     driver.opens()
 
@@ -610,7 +611,7 @@ def test_any_frame_answers_a_ping(frame: dict[str, Any]) -> None:
 
 def test_a_token_ends_the_session_when_it_expires() -> None:
     driver = Driver()
-    driver.opens(grant=TokenClaims(CUSTOMER, driver.now + 20))
+    driver.opens(claims=TokenClaims(CUSTOMER, driver.now + 20))
 
     driver.waits(20)
 
@@ -620,41 +621,41 @@ def test_a_token_ends_the_session_when_it_expires() -> None:
 
 def test_a_refreshed_token_prolongs_the_session_and_may_change_the_role() -> None:
     driver = Driver()
-    driver.opens(grant=TokenClaims(CUSTOMER, driver.now + 20))
+    driver.opens(claims=TokenClaims(CUSTOMER, driver.now + 20))
     staff = Principal(user_id=ADA, role=Role.STAFF, roles=frozenset({Role.STAFF}))
 
     driver.says(frame="refresh", id="r", token="t2")
-    assert driver.wants(Reauthenticate) == [Reauthenticate("t2", "r")]
+    assert driver.effects(Reauthenticate) == [Reauthenticate("t2", "r")]
     driver.session.refreshed("r", TokenClaims(staff, driver.now + 100))
     driver.waits(21)
     post(driver)
 
     assert driver.closed is None
     assert driver.frames[1] == {"frame": "reply", "id": "r", "data": {}}
-    assert driver.wants(Submit)[0].principal == staff
+    assert driver.effects(SubmitCommand)[0].principal == staff
 
 
-def test_a_refresh_that_changes_the_role_asks_for_the_rights_to_topics_again() -> None:
+def test_a_refresh_that_changes_the_role_rechecks_the_topics() -> None:
     driver = Driver()
     driver.opens()
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
-    (watch,) = driver.wants(Watch)
-    driver.session.watched("s", watch.topic)
+    (effect,) = driver.effects(SubscribeTopic)
+    driver.session.requests.topic_allowed("s", effect.topic)
     staff = Principal(user_id=ADA, role=Role.STAFF, roles=frozenset({Role.STAFF}))
 
     driver.session.refreshed(None, TokenClaims(CUSTOMER, driver.now + 100))
-    assert driver.wants(Recheck) == []
+    assert driver.effects(RecheckTopics) == []
     driver.session.refreshed(None, TokenClaims(staff, driver.now + 100))
 
-    assert driver.wants(Recheck) == [Recheck((watch.topic,), staff)]
+    assert driver.effects(RecheckTopics) == [RecheckTopics((effect.topic,), staff)]
 
 
-def test_a_refused_refresh_leaves_the_old_token_in_force() -> None:
+def test_after_a_refused_refresh_the_old_token_stays_valid() -> None:
     driver = Driver()
-    driver.opens(grant=TokenClaims(CUSTOMER, driver.now + 20))
+    driver.opens(claims=TokenClaims(CUSTOMER, driver.now + 20))
     driver.says(frame="refresh", id="r", token="t2")
 
-    driver.session.not_refreshed("r", Unauthenticated(reason="invalid"))
+    driver.session.refresh_failed("r", Unauthenticated(reason="invalid"))
     (answer,) = driver.takes()
     driver.waits(19)
 
@@ -664,7 +665,7 @@ def test_a_refused_refresh_leaves_the_old_token_in_force() -> None:
     assert driver.closed == "token_expired"
 
 
-def test_a_refresh_with_somebody_elses_token_closes() -> None:
+def test_a_refresh_with_another_users_token_closes() -> None:
     driver = Driver()
     driver.opens()
     driver.says(frame="refresh", token="t2")
@@ -679,7 +680,7 @@ def test_a_refresh_with_somebody_elses_token_closes() -> None:
 # Acks and topics
 
 
-def test_an_ack_is_kept_once_and_only_forward() -> None:
+def test_an_ack_is_stored_once_and_never_moves_back() -> None:
     driver = Driver(head=0)
     driver.opens()
     driver.happens(1)
@@ -688,42 +689,42 @@ def test_an_ack_is_kept_once_and_only_forward() -> None:
     for seq, state in [(1, "delivered"), (2, "delivered"), (1, "delivered"), (1, "seen"), (2, "delivered")]:
         driver.says(frame="ack", seq=seq, state=state)
 
-    assert driver.wants(Acknowledge) == [
-        Acknowledge("", 1, AckState.DELIVERED),
-        Acknowledge("", 2, AckState.DELIVERED),
-        Acknowledge("", 1, AckState.SEEN),
+    assert driver.effects(StoreAck) == [
+        StoreAck("", 1, AckState.DELIVERED),
+        StoreAck("", 2, AckState.DELIVERED),
+        StoreAck("", 1, AckState.SEEN),
     ]
 
 
-def test_an_ack_of_what_was_not_sent_is_refused() -> None:
+def test_an_ack_of_an_unsent_event_is_refused() -> None:
     driver = Driver(head=0)
     driver.opens()
 
     (answer,) = driver.says(frame="ack", seq=1, state="seen")
 
     assert answer["fields"] == {"seq": "not_sent_yet"}
-    assert driver.wants(Acknowledge) == []
+    assert driver.effects(StoreAck) == []
 
 
-def test_a_topic_is_heard_once_the_right_to_it_is_known() -> None:
+def test_a_subscription_is_confirmed_after_its_check() -> None:
     driver = Driver()
     driver.opens()
 
     assert driver.says(frame="subscribe", id="s", topic=str(TYPING)) == []
-    assert driver.wants(Watch) == [Watch("s", TYPING, CUSTOMER)]
-    assert driver.session.watched("s", TYPING)
+    assert driver.effects(SubscribeTopic) == [SubscribeTopic("s", TYPING, CUSTOMER)]
+    assert driver.session.requests.topic_allowed("s", TYPING)
 
     assert driver.takes() == [{"frame": "reply", "id": "s", "data": {}}]
 
 
-def test_a_topic_that_was_left_before_its_answer_is_not_heard() -> None:
+def test_a_topic_unsubscribed_during_its_check_is_not_confirmed() -> None:
     driver = Driver()
     driver.opens()
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
 
     driver.says(frame="unsubscribe", id="u", topic=str(TYPING))
 
-    assert not driver.session.watched("s", TYPING)
+    assert not driver.session.requests.topic_allowed("s", TYPING)
 
 
 def test_topics_are_bounded() -> None:
@@ -753,20 +754,20 @@ def test_a_signal_needs_a_subscription() -> None:
 
     (answer,) = driver.says(**signal)
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
-    driver.session.watched("s", TYPING)
+    driver.session.requests.topic_allowed("s", TYPING)
     driver.takes()
     silent = driver.says(**signal)
 
     assert (answer["code"], answer["fields"]) == ("forbidden", {"reason": "not_subscribed"})
     assert silent == []
-    assert [want.topic for want in driver.wants(Tell)] == [TYPING]
+    assert [effect.topic for effect in driver.effects(SendSignal)] == [TYPING]
 
 
-def test_rights_to_topics_are_asked_again_and_may_end() -> None:
+def test_a_recheck_ends_a_subscription_that_is_no_longer_allowed() -> None:
     driver = Driver()
     driver.opens()
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
-    driver.session.watched("s", TYPING)
+    driver.session.requests.topic_allowed("s", TYPING)
     driver.takes()
 
     driver.waits(25)
@@ -774,33 +775,33 @@ def test_rights_to_topics_are_asked_again_and_may_end() -> None:
     driver.waits(25)
     driver.says(frame="pong")
     driver.waits(10)
-    assert driver.wants(Recheck) == [Recheck((TYPING,), CUSTOMER)]
-    driver.session.rechecked((TYPING,), set())
+    assert driver.effects(RecheckTopics) == [RecheckTopics((TYPING,), CUSTOMER)]
+    driver.session.requests.topics_rechecked((TYPING,), set())
 
     (answer,) = driver.takes()
     assert answer["fields"] == {"reason": "not_yours", "topic": str(TYPING)}
-    assert driver.wants(Unwatch) == [Unwatch(TYPING)]
+    assert driver.effects(UnsubscribeTopic) == [UnsubscribeTopic(TYPING)]
     (refused,) = driver.says(frame="signal", topic=str(TYPING), state="typing")
-    assert refused["fields"] == {"reason": "not_subscribed"}, "nor may anybody say on it what they may not hear"
+    assert refused["fields"] == {"reason": "not_subscribed"}, "a signal needs a subscription too"
 
 
-def test_a_topic_that_was_not_asked_about_stays() -> None:
+def test_a_topic_that_was_not_rechecked_stays() -> None:
     driver = Driver()
     driver.opens()
     driver.says(frame="subscribe", id="s", topic=str(TYPING))
-    driver.session.watched("s", TYPING)
+    driver.session.requests.topic_allowed("s", TYPING)
     driver.takes()
 
-    driver.session.rechecked((), set())
+    driver.session.requests.topics_rechecked((), set())
 
     assert driver.takes() == []
-    assert driver.wants(Unwatch) == []
+    assert driver.effects(UnsubscribeTopic) == []
 
 
 # The end
 
 
-def test_a_stopping_server_answers_what_is_under_way_and_then_closes() -> None:
+def test_a_draining_session_answers_pending_commands_and_then_closes() -> None:
     driver = Driver()
     driver.opens()
     post(driver)
@@ -809,14 +810,14 @@ def test_a_stopping_server_answers_what_is_under_way_and_then_closes() -> None:
     (bye,) = driver.takes()
     assert bye == {"frame": "bye", "code": 4000, "reason": "shutdown", "reconnect": True, "after_s": 2.5}
     assert (post(driver, "c2"), driver.closed) == ([], None)
-    driver.session.answered("c1", done())
+    driver.session.command_done("c1", done())
 
     assert [frame["id"] for frame in driver.takes()] == ["c1"]
     assert driver.closed == "shutdown"
-    assert len(driver.wants(Submit)) == 1
+    assert len(driver.effects(SubmitCommand)) == 1
 
 
-def test_a_stopping_server_does_not_wait_forever() -> None:
+def test_a_draining_session_closes_after_drain_s() -> None:
     driver = Driver()
     driver.opens()
     post(driver)
@@ -827,14 +828,14 @@ def test_a_stopping_server_does_not_wait_forever() -> None:
     assert driver.closed == "shutdown"
 
 
-def test_nothing_goes_out_behind_the_goodbye() -> None:
+def test_nothing_is_sent_after_the_bye() -> None:
     driver = Driver(head=0)
     driver.opens()
     post(driver)
 
     driver.session.close(CloseCode.REVOKED)
     driver.takes()
-    driver.session.answered("c1", done())
+    driver.session.command_done("c1", done())
     driver.happens(1)
     driver.says(frame="ping")
     driver.waits(100)
@@ -855,26 +856,35 @@ def test_a_session_is_closed_once() -> None:
     assert len([frame for frame in driver.frames if frame["frame"] == "bye"]) == 1
 
 
-def test_the_device_travels_with_acks() -> None:
+def test_a_closed_session_has_no_deadline() -> None:
+    driver = Driver()
+    driver.says(frame="hello", token="t")
+
+    driver.session.connection_lost()
+
+    assert driver.session.deadline == inf
+
+
+def test_acks_have_the_device() -> None:
     driver = Driver(head=0)
     driver.says(frame="hello", token="t", device="phone-1")
-    assert driver.wants(Authenticate)
+    assert driver.effects(Authenticate)
     driver.session.authenticated(TokenClaims(CUSTOMER, driver.now + TOKEN_S))
-    driver.session.positioned(Position(EPOCH, 0), driver.now)
+    driver.session.position_read(Position(EPOCH, 0), driver.now)
     driver.happens(1)
 
     driver.says(frame="ack", seq=1, state="seen")
 
-    assert driver.wants(Acknowledge) == [Acknowledge("phone-1", 1, AckState.SEEN)]
+    assert driver.effects(StoreAck) == [StoreAck("phone-1", 1, AckState.SEEN)]
 
 
-def test_replies_are_json_as_it_was_logged() -> None:
+def test_a_reply_has_the_json_of_the_command_log() -> None:
     driver = Driver()
     driver.opens()
     post(driver)
 
     outcome = Outcome(Ref(Kind.CONVERSATION, THREAD), 1, b'{"n":1.50}', replayed=True)
-    driver.session.answered("c1", outcome)
+    driver.session.command_done("c1", outcome)
 
-    assert driver.session.sends == [b'{"frame":"reply","id":"c1","data":{"n":1.50},"version":1,"replayed":true}']
-    assert msgspec.json.decode(driver.session.sends[0])["replayed"] is True
+    assert driver.session.to_send == [b'{"frame":"reply","id":"c1","data":{"n":1.50},"version":1,"replayed":true}']
+    assert msgspec.json.decode(driver.session.to_send[0])["replayed"] is True

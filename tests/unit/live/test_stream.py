@@ -1,4 +1,4 @@
-"""The order of events as a property: whatever is cut, doubled, lost or shuffled, each number comes once, in order."""
+"""The order of events as a property: though events are lost, repeated or reordered, each is sent once and in order."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,21 +9,21 @@ from tests.support.session import EPOCH, Driver
 
 
 class Client:
-    """Remembers what it was sent, and resumes behind it."""
+    """Remembers the events that it received, and resumes after them."""
 
     def __init__(self) -> None:
         self.seen: list[int] = []
         self.since: str | None = f"{EPOCH}:0"
 
     def takes(self, driver: Driver, read: int) -> None:
-        """Read some of what was sent; the rest is lost with the line."""
+        """Read some of the sent events; the others are lost with the connection."""
         for seq in driver.seqs[:read]:
             self.seen.append(seq)
             self.since = f"{EPOCH}:{seq}"
 
 
 #: One connection: how far the log has grown, the order in which the bus brings the new events (numbers past the
-#: length are lost, doubled ones come twice), pauses between them, and how much the client reads before the line is cut.
+#: length are lost, repeated ones arrive twice), pauses between them, and how many the client reads before the cut.
 connections = st.lists(
     st.tuples(
         st.integers(0, 12), st.lists(st.integers(0, 11), max_size=20), st.lists(st.booleans()), st.integers(0, 30)
@@ -40,7 +40,7 @@ def connect(client: Client, head: int, limits: Limits, page_rows: int) -> Driver
 
 
 @given(connections, st.integers(1, 5), st.integers(0, 4))
-def test_every_number_is_seen_once_and_in_order(
+def test_every_event_is_sent_once_and_in_order(
     plan: list[tuple[int, list[int], list[bool], int]], page_rows: int, early_max: int
 ) -> None:
     limits = Limits(early_max=early_max)
@@ -66,7 +66,7 @@ def test_every_number_is_seen_once_and_in_order(
 
 
 @given(st.permutations(range(1, 15)), st.integers(0, 20))
-def test_a_live_session_heals_whatever_order_events_come_in(order: list[int], early_max: int) -> None:
+def test_a_session_sends_events_in_order_in_whatever_order_they_arrive(order: list[int], early_max: int) -> None:
     driver = Driver(head=0, limits=Limits(early_max=early_max))
     driver.opens()
     driver.log = list(range(1, 15))
@@ -81,7 +81,7 @@ def test_a_live_session_heals_whatever_order_events_come_in(order: list[int], ea
 
 
 @given(st.permutations(range(1, 11)), st.integers(1, 9), st.integers(1, 4))
-def test_live_events_during_a_replay_neither_overtake_nor_double(
+def test_live_events_during_a_replay_neither_overtake_nor_repeat(
     order: list[int], written: int, page_rows: int
 ) -> None:
     driver = Driver(log=list(range(1, written + 1)), page_rows=page_rows)
@@ -89,10 +89,10 @@ def test_live_events_during_a_replay_neither_overtake_nor_double(
     driver.starts(since=f"{EPOCH}:0")
     driver.log = list(range(1, 11))
 
-    while wants := driver.wants(ReadPage):
+    while effects := driver.effects(ReadPage):
         if arrivals:
             driver.happens(arrivals.pop())
-        driver.session.paged(driver.page(wants[0].after), driver.now)
+        driver.session.page_read(driver.page(effects[0].after), driver.now)
     for seq in arrivals:
         driver.happens(seq)
     driver.waits(1)

@@ -1,107 +1,106 @@
-"""The timer wheel: nobody wakes early, nobody is forgotten, and who was cancelled sleeps on."""
+"""The timer wheel: no timer expires early, none is lost, and a cancelled one does not expire."""
 
 import asyncio
 import random
 
-from server.live.hub.timer_wheel import AWAKE, Wheel
+from server.live.hub.timer_wheel import UNSCHEDULED, TimerWheel
 
 TICK_S = 0.01
 HANG_S = 20.0
 
 
-class Sleeper:
+class Owner:
     def __init__(self) -> None:
-        self.slot = AWAKE
-        self.woken_at: list[float] = []
+        self.slot = UNSCHEDULED
+        self.expired_at: list[float] = []
 
 
-class Bedroom:
-    """A wheel, and when it woke whom."""
+class Timers:
+    """A wheel that notes when each timer expires."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.wheel: Wheel[Sleeper] = Wheel(TICK_S, self._wake)
+        self.wheel: TimerWheel[Owner] = TimerWheel(TICK_S, self._expire)
         self.changed = asyncio.Event()
 
-    def _wake(self, sleeper: Sleeper) -> None:
-        sleeper.woken_at.append(self.loop.time())
+    def _expire(self, owner: Owner) -> None:
+        owner.expired_at.append(self.loop.time())
         self.changed.set()
 
-    async def until_all_are_awake(self) -> None:
+    async def until_empty(self) -> None:
         async with asyncio.timeout(HANG_S):
             while len(self.wheel):
                 self.changed.clear()
                 await self.changed.wait()
 
 
-async def test_everybody_wakes_once_and_not_early() -> None:
-    room, chance = Bedroom(), random.Random(5)
-    sleepers = [(Sleeper(), room.loop.time() + chance.random() * 0.2) for _ in range(200)]
-    for sleeper, until in sleepers:
-        room.wheel.sleep(sleeper, until)
+async def test_each_timer_expires_once_and_not_early() -> None:
+    timers, chance = Timers(), random.Random(5)
+    owners = [(Owner(), timers.loop.time() + chance.random() * 0.2) for _ in range(200)]
+    for owner, at in owners:
+        timers.wheel.schedule(owner, at)
 
-    await room.until_all_are_awake()
+    await timers.until_empty()
 
-    for sleeper, until in sleepers:
-        (woken_at,) = sleeper.woken_at
-        assert woken_at >= until
-        assert sleeper.slot == AWAKE
-
-
-async def test_who_is_told_another_time_wakes_then_and_not_before() -> None:
-    room, sooner, later = Bedroom(), Sleeper(), Sleeper()
-    now = room.loop.time()
-    room.wheel.sleep(sooner, now + 3600)
-    room.wheel.sleep(later, now + 0.02)
-
-    room.wheel.sleep(sooner, now + 0.03)
-    room.wheel.sleep(later, now + 0.1)
-    await room.until_all_are_awake()
-
-    assert now + 0.03 <= sooner.woken_at[0] < later.woken_at[0]
-    assert later.woken_at[0] >= now + 0.1
-    assert len(sooner.woken_at) == len(later.woken_at) == 1
+    for owner, at in owners:
+        (expired_at,) = owner.expired_at
+        assert expired_at >= at
+        assert owner.slot == UNSCHEDULED
 
 
-async def test_who_is_cancelled_is_not_woken_even_by_a_neighbour_of_the_same_tick() -> None:
+async def test_a_rescheduled_timer_expires_at_the_new_time_only() -> None:
+    timers, sooner, later = Timers(), Owner(), Owner()
+    now = timers.loop.time()
+    timers.wheel.schedule(sooner, now + 3600)
+    timers.wheel.schedule(later, now + 0.02)
+
+    timers.wheel.schedule(sooner, now + 0.03)
+    timers.wheel.schedule(later, now + 0.1)
+    await timers.until_empty()
+
+    assert now + 0.03 <= sooner.expired_at[0] < later.expired_at[0]
+    assert later.expired_at[0] >= now + 0.1
+    assert len(sooner.expired_at) == len(later.expired_at) == 1
+
+
+async def test_a_timer_that_another_of_the_same_tick_cancels_does_not_expire() -> None:
     loop = asyncio.get_running_loop()
-    sleepers, woken = [Sleeper(), Sleeper()], list[Sleeper]()
+    owners, expired = [Owner(), Owner()], list[Owner]()
 
-    def wake(sleeper: Sleeper) -> None:
-        woken.append(sleeper)
-        for other in sleepers:
+    def expire(owner: Owner) -> None:
+        expired.append(owner)
+        for other in owners:
             wheel.cancel(other)
 
-    wheel: Wheel[Sleeper] = Wheel(TICK_S, wake)
+    wheel: TimerWheel[Owner] = TimerWheel(TICK_S, expire)
     at = loop.time() + 0.01
-    for sleeper in sleepers:
-        wheel.sleep(sleeper, at)
-    done = Sleeper()
-    rung = asyncio.Event()
-    last: Wheel[Sleeper] = Wheel(TICK_S, lambda sleeper: rung.set())
-    last.sleep(done, at + 2 * TICK_S)
+    for owner in owners:
+        wheel.schedule(owner, at)
+    over = asyncio.Event()
+    last: TimerWheel[Owner] = TimerWheel(TICK_S, lambda owner: over.set())
+    last.schedule(Owner(), at + 2 * TICK_S)
 
     async with asyncio.timeout(HANG_S):
-        await rung.wait()
+        await over.wait()
 
-    assert len(woken) == 1
+    assert len(expired) == 1
     assert len(wheel) == 0
 
 
-async def test_who_goes_to_sleep_again_while_the_wheel_rings_is_woken_again() -> None:
+async def test_a_timer_scheduled_while_others_expire_expires_too() -> None:
     loop = asyncio.get_running_loop()
     times: list[float] = []
     done = asyncio.Event()
 
-    def wake(sleeper: Sleeper) -> None:
+    def expire(owner: Owner) -> None:
         times.append(loop.time())
         if len(times) == 3:
             done.set()
         else:
-            wheel.sleep(sleeper, loop.time() - 1.0)  # long past
+            wheel.schedule(owner, loop.time() - 1.0)  # long past
 
-    wheel: Wheel[Sleeper] = Wheel(TICK_S, wake)
-    wheel.sleep(Sleeper(), loop.time())
+    wheel: TimerWheel[Owner] = TimerWheel(TICK_S, expire)
+    wheel.schedule(Owner(), loop.time())
 
     async with asyncio.timeout(HANG_S):
         await done.wait()

@@ -1,4 +1,4 @@
-"""What is split stays whole: commission and what is left of it sum to the amount exactly (SPEC §4)."""
+"""What is split stays whole: commission and what is left of it sum to the amount exactly (rules M-1, M-6)."""
 
 from decimal import ROUND_HALF_UP, Decimal
 

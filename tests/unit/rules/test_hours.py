@@ -1,4 +1,4 @@
-"""Open by the business's own wall clock: over breaks, midnights, closed dates and changes of the clocks (SPEC §3)."""
+"""Open by the business's own wall clock: over breaks, midnights, closed dates and changes of the clocks (rule K-1)."""
 
 from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from actors.rules.hours import RANGE_MAX, Span, is_open, joined, open_spans
 from actors.rules.zones import to_instant, to_local
 from protocol.instants import CLOSES_MINUTE_MAX, DAY_MINUTES, LocalSpan, OpenHours
+from tests.support.sizes import TIMES
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -278,7 +279,8 @@ def open_minutes(hours: OpenHours, day: date) -> set[datetime]:
     return result
 
 
-@settings(max_examples=400)
+@pytest.mark.sized
+@settings(max_examples=100 * TIMES)
 @given(
     st.sampled_from(TURNS),
     weeks(),

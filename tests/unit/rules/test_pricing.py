@@ -1,4 +1,4 @@
-"""The owner costs × 1.5 where the customer had a choice; half a minor unit goes up (seed 003 §3, SPEC §3)."""
+"""The owner costs × 1.5 where the customer had a choice; half a minor unit goes up (rule B-9)."""
 
 from decimal import ROUND_HALF_UP, Decimal
 

@@ -1,4 +1,7 @@
-"""Quiet hours, contact times and digests go by the reader's wall clock, also when the clocks change (SPEC §7, §10)."""
+"""Quiet hours, contact times and digests go by the reader's wall clock, also when the clocks change.
+
+Rules N-2, N-4.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

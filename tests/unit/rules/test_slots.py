@@ -1,4 +1,4 @@
-"""A slot is free when job, hours, staff and buffers all fit; if not, it says why (SPEC §3, §6)."""
+"""A slot is free when job, hours, staff and buffers all fit; if not, it says why (rules B-2, F-2)."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +21,7 @@ from actors.rules.slots import (
 )
 from actors.rules.zones import to_instant, to_local
 from protocol.instants import DAY_MINUTES, LocalSpan, OpenHours
+from tests.support.sizes import TIMES
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -301,7 +302,8 @@ def span_minutes(span: Span) -> set[datetime]:
 nows = st.integers(-150, 50).map(lambda n: BASE + n * FIVE)
 
 
-@settings(max_examples=400)
+@pytest.mark.sized
+@settings(max_examples=100 * TIMES)
 @given(terms_, diaries(), nows, st.integers(0, 400).map(lambda n: BASE + n * FIVE))
 def test_a_start_can_be_booked_exactly_when_each_of_its_minutes_can(
     terms: SlotTerms, diary: Diary, now: datetime, start_at: datetime
@@ -317,7 +319,8 @@ def test_a_start_can_be_booked_exactly_when_each_of_its_minutes_can(
     assert (why_not(start_at, terms, diary, now) is None) == expected
 
 
-@settings(max_examples=400)
+@pytest.mark.sized
+@settings(max_examples=100 * TIMES)
 @given(terms_, diaries(), nows, st.integers(0, 200), st.integers(1, 288))
 def test_free_slots_are_the_starts_of_the_grid_that_why_not_lets_pass(
     terms: SlotTerms, diary: Diary, now: datetime, first: int, length: int

@@ -1,4 +1,4 @@
-"""A local time on the days when the clocks change: refused, the earlier, or as its offset says (SPEC §10)."""
+"""A local time on the days when the clocks change: refused, the earlier, or as its offset says (rule K-2)."""
 
 from datetime import UTC, datetime, timedelta
 

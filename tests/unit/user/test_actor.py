@@ -1,4 +1,7 @@
-"""Users: roles are given by others, sessions rotate their tokens, and a token used twice ends its session (SPEC §8)."""
+"""Users: roles are given by others, sessions rotate their tokens, and a token used twice ends its session.
+
+Rules P-1, P-4.
+"""
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -9,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.user import User, UserState
+from actors.user.actor import User
+from actors.user.state import UserState
 from protocol.delivery.channels import Channel
 from protocol.effects import ClaimKey, Effect, PutRow
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Rejected, Unauthenticated
@@ -43,7 +47,15 @@ from protocol.user.events import (
     UserSignedUp,
 )
 from protocol.user.rows import Credentials, Person, UserRow
-from protocol.user.terms import MEMBERSHIPS_MAX, REFRESH_GRACE_S, SESSIONS_MAX, Acting, Membership, RevokeReason
+from protocol.user.terms import (
+    MEMBERSHIPS_MAX,
+    REFRESH_GRACE_S,
+    SESSIONS_MAX,
+    UNIQUE_EMAIL,
+    Acting,
+    Membership,
+    RevokeReason,
+)
 from protocol.user.views import Rotated, SessionGrant
 from tests.support.actors import ACTOR_ID, Decided, decide, replay
 
@@ -129,7 +141,7 @@ class TestSignUp:
     def test_an_address_belongs_to_one_account_in_whatever_case(self) -> None:
         effects = tell([], self.COMMAND).effects
 
-        assert ClaimKey("email", "ada@example.com", ADA) in effects
+        assert ClaimKey(UNIQUE_EMAIL, "ada@example.com", ADA) in effects
 
     def test_contact_data_and_hash_are_rows_and_nothing_of_them_is_in_events_or_state(self) -> None:
         events, effects, _ = tell([], self.COMMAND)

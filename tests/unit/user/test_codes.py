@@ -1,4 +1,4 @@
-"""A user's codes: the newest one, used once, within ten minutes, and guessed at five times at most (SPEC §8)."""
+"""A user's codes: the newest one, used once, within ten minutes, and guessed at five times at most (rule P-5)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from actors.user import User
+from actors.user.actor import User
 from protocol.code.commands import ResetByCode, SendCode, SetPassword, VerifyContact
 from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
 from protocol.code.facts import ContactFacts
@@ -17,6 +17,7 @@ from protocol.code.terms import (
     CODE_VALID_S,
     CODES_PER_WINDOW_MAX,
     CODES_WINDOW_S,
+    UNIQUE_PHONE,
     PhoneTaken,
     Purpose,
 )
@@ -32,7 +33,7 @@ from protocol.registry import Command
 from protocol.roles import Principal, Role
 from protocol.user.events import SessionOpened, SessionRevoked, UserSignedUp
 from protocol.user.rows import Credentials, Person
-from protocol.user.terms import RevokeReason
+from protocol.user.terms import UNIQUE_EMAIL, RevokeReason
 from tests.support.actors import ACTOR_ID, Decided, decide
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -129,22 +130,22 @@ class TestVerifying:
 
         assert reply == CodeChecked(right=True)
         assert events == [PhoneVerified(changed=True, at=NOW)]
-        assert ClaimKey("phone", NUMBER, ACTOR_ID) in effects
+        assert ClaimKey(UNIQUE_PHONE, NUMBER, ACTOR_ID) in effects
         assert row(effects, Person).phone_number == NUMBER
         assert DropRow("code_targets", {"user_id": str(ADA), "purpose": "phone"}) in effects
 
     def test_another_number_gives_the_verified_one_back(self) -> None:
         before: list[Event] = [PhoneVerified(at=NOW), issued()]
 
-        assert ReleaseKey("phone", OLD_NUMBER) in tell(before, verify()).effects
+        assert ReleaseKey(UNIQUE_PHONE, OLD_NUMBER) in tell(before, verify()).effects
 
     def test_another_address_is_claimed_and_the_old_one_is_told(self) -> None:
         events, effects, _ = tell([issued(Purpose.EMAIL)], verify(Purpose.EMAIL), target="New@example.com")
 
         assert events == [EmailVerified(changed=True, at=NOW)]
         assert [one for one in effects if isinstance(one, ReleaseKey | ClaimKey)] == [
-            ReleaseKey("email", EMAIL),
-            ClaimKey("email", "new@example.com", ACTOR_ID),
+            ReleaseKey(UNIQUE_EMAIL, EMAIL),
+            ClaimKey(UNIQUE_EMAIL, "new@example.com", ACTOR_ID),
         ]
         assert row(effects, Person).email == "New@example.com"
         assert (row(effects, Delivery).template, row(effects, Delivery).address) == ("email.changed", EMAIL)

@@ -11,7 +11,7 @@ import server.app.bootstrap  # noqa: F401  # imports every error
 from protocol.booking.events import BookingReleased
 from protocol.events import EVENTS
 from protocol.money import Money
-from protocol.notification.types import NOTIFICATIONS
+from protocol.notification.registry import NOTIFICATIONS
 from server.words.completeness import assert_complete, missing
 from server.words.errors import error_text
 from server.words.languages import ENGLISH, LANGUAGES, Language, language_of

@@ -11,7 +11,7 @@ from protocol.booking.events import BookingCompleted, BookingConfirmed, BookingR
 from protocol.code.terms import EMAIL_CHANGED, TEMPLATES, Purpose
 from protocol.delivery.terms import DIGEST
 from protocol.ids import BookingId, Kind
-from protocol.notification.types import NOTIFICATIONS
+from protocol.notification.registry import NOTIFICATIONS
 from protocol.user.events import SessionOpened
 from server.delivery.context import DeliveryContext
 from server.links.booking_details import booking_details

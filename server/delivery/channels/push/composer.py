@@ -6,7 +6,8 @@ from datetime import datetime
 import msgspec
 
 from protocol.ids import DeviceId, Kind, NotificationId
-from protocol.notification.types import NOTIFICATIONS, Importance
+from protocol.notification.registry import NOTIFICATIONS
+from protocol.notification.types import Importance
 from server.delivery.adapters import Message, Suppressed
 from server.delivery.context import DeliveryContext
 

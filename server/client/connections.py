@@ -1,7 +1,7 @@
-"""The two kinds of line to a server: a WebSocket, and where none gets through an event stream with POST beside it.
+"""The two transports of the client: a WebSocket, or an event stream with POST where no WebSocket gets through.
 
-Both bring the frames of docs/protocol.md, the welcome first, and take a client's frames. So whoever uses a line need
-not know which kind it is; only topics, and what they would tell, are for sockets alone.
+Both deliver the frames of docs/protocol.md, the welcome first, and send a client's frames. Only topics, signals and
+acks need a WebSocket.
 """
 
 import asyncio
@@ -21,67 +21,67 @@ from server.client.rest import Rest, was_lost
 
 #: One frame of the server, an event with all its text.
 FRAME_BYTES_MAX = 4 * 1024 * 1024
-#: Queries that are asked at once beside an event stream, as many as a socket's session runs. Commands go one by one:
-#: their order is that in which they were given.
+#: Queries that run at once beside an event stream, as many as the session of a WebSocket runs. Commands are sent one
+#: after the other, so that their order is kept.
 QUERIES_AT_ONCE = 4
-#: The code of a line that broke (RFC 6455 §7.4.1).
+#: The close code of a connection that was lost (RFC 6455 §7.4.1).
 LOST = 1006
 
 Frame = dict[str, Any]
 
-#: Why an event stream is refused → as a socket would have been closed.
+#: Why an event stream is refused → the close code that a WebSocket would have had.
 _REFUSED = {"expired": CloseCode.TOKEN_EXPIRED, "revoked": CloseCode.REVOKED}
 
 
 class Closed(Exception):
-    """The line has ended; ``code`` says why (docs/protocol.md). From 4500 on it has ended for good."""
+    """The connection was closed; ``code`` is the reason (docs/protocol.md). From 4500 on, do not reconnect."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}")
         self.code = code
 
 
-class NoSocket(Exception):
-    """No WebSocket gets through, or none behind its handshake; the server may be there all the same."""
+class WebSocketBlocked(Exception):
+    """The handshake of a WebSocket fails, or nothing arrives after it; the server may be reachable all the same."""
 
 
-class Line(Protocol):
+class Connection(Protocol):
     """One connection, from its welcome to its end."""
 
     #: ``socket`` or ``stream``.
     transport: str
 
-    async def hear(self) -> Frame:
-        """The server's next frame. Raises: Closed; NoSocket before the first one."""
+    async def receive(self) -> Frame:
+        """Return the server's next frame. Raises: Closed; WebSocketBlocked before the first one."""
         ...
 
     async def send(self, frame: Frame) -> None:
-        """Let a frame go out; lost if the line is broken."""
+        """Send a frame; it is lost if the connection is broken."""
         ...
 
     def cut(self) -> None:
-        """Break the line as a bad network does."""
+        """Break the connection, as a bad network does."""
         ...
 
 
-class SocketLine:
-    """A WebSocket that has said hello."""
+class WebSocketConnection:
+    """A WebSocket whose hello was sent."""
 
     transport = "socket"
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
-        self._has_heard = False
+        self._has_received = False
 
-    async def hear(self) -> Frame:
+    async def receive(self) -> Frame:
         try:
             frame: Frame = msgspec.json.decode(await self._socket.recv())
         except ConnectionClosed as closed:
             code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (LOST, "lost")
-            if code == CloseCode.AUTH_TIMEOUT or (code == LOST and not self._has_heard):
-                raise NoSocket from closed  # our hello was sent, and got stuck
+            if code == CloseCode.AUTH_TIMEOUT or (code == LOST and not self._has_received):
+                raise WebSocketBlocked from closed  # the hello was sent and did not arrive
             raise Closed(code, reason) from closed
-        self._has_heard = True
+        self._has_received = True
         return frame
 
     async def send(self, frame: Frame) -> None:
@@ -92,11 +92,11 @@ class SocketLine:
         self._socket.transport.abort()
 
 
-class StreamLine:
-    """``GET /v1/events``, with commands by ``POST /v1/commands`` and queries by their routes beside it.
+class EventStreamConnection:
+    """``GET /v1/events`` for events, ``POST /v1/commands`` for commands, and the routes of queries.
 
-    Topics are heard by socket only: to subscribe is answered, and to be done again on the next line. Acks and signals
-    go nowhere.
+    Topics need a WebSocket: a subscription is confirmed and takes effect with the next one. Acks and signals are
+    dropped.
     """
 
     transport = "stream"
@@ -104,18 +104,18 @@ class StreamLine:
     def __init__(self, rest: Rest, stream: aiohttp.ClientResponse) -> None:
         self._rest = rest
         self._stream = stream
-        self._heard: asyncio.Queue[Frame | Exception] = asyncio.Queue(1)
+        self._received: asyncio.Queue[Frame | Exception] = asyncio.Queue(1)
         self._commands: asyncio.Queue[Frame] = asyncio.Queue()
         self._queries: asyncio.Queue[Frame] = asyncio.Queue()
-        work = [self._read(), self._answer(self._commands)]
-        work += [self._answer(self._queries) for _ in range(QUERIES_AT_ONCE)]
+        work = [self._read(), self._run(self._commands)]
+        work += [self._run(self._queries) for _ in range(QUERIES_AT_ONCE)]
         self._tasks = [asyncio.create_task(self._supervise(one)) for one in work]
 
-    async def hear(self) -> Frame:
-        heard = await self._heard.get()
-        if isinstance(heard, Exception):
-            raise heard
-        return heard
+    async def receive(self) -> Frame:
+        received = await self._received.get()
+        if isinstance(received, Exception):
+            raise received
+        return received
 
     async def send(self, frame: Frame) -> None:
         match frame["frame"]:
@@ -130,51 +130,51 @@ class StreamLine:
             connection.transport.abort()
 
     async def close(self) -> None:
-        """Let the stream go; what is still being asked has no answer."""
+        """Close the stream, and cancel the requests under way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._stream.close()
 
     async def _supervise(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do it until it fails, which ends the line: whoever hears is told why, also of a bug."""
+        """Pass any error to ``receive``, which ends the connection."""
         try:
             await work
         except Exception as error:
-            await self._heard.put(error)
+            await self._received.put(error)
 
     async def _read(self) -> None:
-        """Pass on what the stream brings. Raises: Closed."""
-        begun = b""
+        """Read the stream. Raises: Closed."""
+        rest = b""
         try:
             async for chunk in self._stream.content.iter_any():
-                *whole, begun = (begun + chunk).split(b"\n\n")
-                for event in whole:
-                    await self._pass_on(event)
-                if len(begun) > FRAME_BYTES_MAX:
+                *events, rest = (rest + chunk).split(b"\n\n")
+                for event in events:
+                    await self._parse(event)
+                if len(rest) > FRAME_BYTES_MAX:
                     raise Closed(LOST, "frame too large")
         except (aiohttp.ClientError, OSError) as error:
             raise Closed(LOST, "lost") from error
         raise Closed(LOST, "ended")
 
-    async def _pass_on(self, event: bytes) -> None:
-        """Take the frame out of an event's one line of data; a comment is the stream's way to say ping."""
+    async def _parse(self, event: bytes) -> None:
+        """Pass the frame of an event, one line of data, to ``receive``; a comment is a ping. Raises: Closed."""
         for line in event.split(b"\n"):
             if line.startswith(b"data: "):
                 frame = msgspec.json.decode(line[len(b"data: ") :])
-                end = Closed(frame["code"], frame["reason"]) if frame["frame"] == "bye" else None
-                await self._heard.put(frame)
-                if end is not None:
-                    raise end
+                closed = Closed(frame["code"], frame["reason"]) if frame["frame"] == "bye" else None
+                await self._received.put(frame)
+                if closed is not None:
+                    raise closed
             elif line.startswith(b":"):
-                await self._heard.put({"frame": "ping"})
+                await self._received.put({"frame": "ping"})
 
-    async def _answer(self, asked: asyncio.Queue[Frame]) -> None:
+    async def _run(self, requests: asyncio.Queue[Frame]) -> None:
         while True:
-            await self._heard.put(await self._ask(await asked.get()))
+            await self._received.put(await self._request(await requests.get()))
 
-    async def _ask(self, frame: Frame) -> Frame:
-        """Ask over REST; gives the frame with which a socket would have answered. Raises: Closed."""
+    async def _request(self, frame: Frame) -> Frame:
+        """Send a request over REST; returns the reply or error as a frame. Raises: Closed."""
         try:
             match frame["frame"]:
                 case "command":
@@ -184,7 +184,7 @@ class StreamLine:
                 case _:
                     return {"frame": "reply", "id": frame["id"], "data": {}}
         except GuildwireError as error:
-            if was_lost(error):  # nobody knows what came of it: to be sent again on the next line
+            if was_lost(error):  # the outcome is unknown: the client sends it again over the next connection
                 raise Closed(LOST, "no answer") from error
             return {"frame": "error", "id": frame["id"], "code": error.code, "fields": error.fields}
         return {
@@ -197,8 +197,8 @@ class StreamLine:
 
 
 @asynccontextmanager
-async def open_socket(rest: Rest, token: str, device: str, since: str | None) -> AsyncIterator[SocketLine]:
-    """Connect and say hello. Raises: NoSocket, OSError."""
+async def open_socket(rest: Rest, token: str, device: str, since: str | None) -> AsyncIterator[WebSocketConnection]:
+    """Connect and send the hello. Raises: WebSocketBlocked, OSError."""
     hello = {"frame": "hello", "token": token, "device": device}
     if since is not None:
         hello["since"] = since
@@ -212,25 +212,25 @@ async def open_socket(rest: Rest, token: str, device: str, since: str | None) ->
     try:
         socket = await connecting
     except (InvalidHandshake, TimeoutError) as error:
-        raise NoSocket from error
+        raise WebSocketBlocked from error
     async with socket:
-        line = SocketLine(socket)
-        await line.send(hello)
-        yield line
+        connection = WebSocketConnection(socket)
+        await connection.send(hello)
+        yield connection
 
 
 @asynccontextmanager
-async def open_stream(rest: Rest, token: str, since: str | None) -> AsyncIterator[StreamLine]:
-    """Begin to listen. Raises: Closed, Fault."""
+async def open_stream(rest: Rest, token: str, since: str | None) -> AsyncIterator[EventStreamConnection]:
+    """Open the event stream. Raises: Closed, Fault."""
     try:
         stream = await rest.listen(token, since)
     except Unauthenticated as refusal:
         code = _REFUSED.get(refusal.fields.get("reason", ""), CloseCode.INVALID_TOKEN)
         raise Closed(code, code.reason) from refusal
-    except Rejected as refusal:  # no stream here either, as of a server that has none; a socket may come back
+    except Rejected as refusal:  # a server without event streams, for example; a WebSocket may get through later
         raise Unavailable(refusal=refusal.code, retry_after_s=refusal.fields.get("retry_after_s", 0.0)) from refusal
-    line = StreamLine(rest, stream)
+    connection = EventStreamConnection(rest, stream)
     try:
-        yield line
+        yield connection
     finally:
-        await line.close()
+        await connection.close()

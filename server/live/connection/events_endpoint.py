@@ -1,20 +1,20 @@
-"""``GET /v1/events``: one's own numbered events without a WebSocket, as an event stream or by long polling.
+"""``GET /v1/events``: a user's numbered events without a WebSocket, as an event stream or by long polling.
 
-Which of the two is said by ``Accept``. The token comes in the header and never in the URL.
+``Accept`` chooses between the two. The token is in the header and never in the URL.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
-from typing import Any
 
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from protocol.errors import Unavailable
+from protocol.errors import RETRY_AFTER_S, Unavailable
 from protocol.frames import Hello, Position, parse_position
 from protocol.listening import PollAsked, StreamAsked
 from protocol.registry import Route
 from protocol.roles import Principal
+from server.edge.addresses import limited_as
 from server.edge.decoding import QueryDecoder
 from server.edge.exchange import EXCHANGE
 from server.edge.gate import Gate
@@ -22,20 +22,18 @@ from server.edge.guards import invalid
 from server.edge.handlers import JSON_HEADERS
 from server.edge.problems import NotAcceptable
 from server.edge.rates import Limiters
-from server.live.connection.codec import JSON, Codec
 from server.live.connection.event_stream import MEDIA_TYPE, EventStream, SseCodec
-from server.live.connection.long_poll import Poll
-from server.live.hub.hub import RETRY_AFTER_S, Hub
-from server.live.limits import Limits
+from server.live.connection.long_poll import LongPoll
+from server.live.hub.hub import Hub
 
 PATH = "/v1/events"
 JSON_TYPE = "application/json"
-#: Media types of an Accept header that are looked at.
+#: Media types of an Accept header that are read; the rest is ignored.
 ACCEPTED_MAX = 16
 SINCE_MAX = 64
 LAST_EVENT_ID = "Last-Event-ID"
 
-#: Nobody on the way may keep the stream, or hold it back.
+#: Proxies must neither store nor buffer the stream.
 _STREAM_HEADERS = {
     "Content-Type": MEDIA_TYPE,
     "Cache-Control": "no-store",
@@ -46,7 +44,7 @@ _STREAM_HEADERS = {
 _PAGE_HEADERS = {**JSON_HEADERS, "Vary": "Accept"}
 
 
-class Events:
+class EventsEndpoint:
     """Serves the route.
 
     Args:
@@ -58,7 +56,7 @@ class Events:
         self._gate = Gate(authenticate, limiters)
         self._read_stream = QueryDecoder(StreamAsked, Route("GET", PATH))
         self._read_poll = QueryDecoder(PollAsked, Route("GET", PATH))
-        # Comments keep the line open; nobody answers them.
+        # Pings are comments, which clients do not answer.
         self._stream_limits = replace(hub.limits, pong_s=inf)
         self._codec = SseCodec("")
 
@@ -69,11 +67,11 @@ class Events:
         """
         principal = self._gate.principal(request)
         self._gate.limiters.query(principal.user_id)
-        wanted = wanted_type(request.headers.getall("Accept", []))
+        media_type = choose_media_type(request.headers.getall("Accept", []))
         if self._hub.draining:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
-        with self._hub.place(request):
-            if wanted == MEDIA_TYPE:
+        with self._hub.limiter.entered(limited_as(request[EXCHANGE].address)):
+            if media_type == MEDIA_TYPE:
                 return await self._stream(request, principal)
             return await self._poll(request)
 
@@ -82,7 +80,7 @@ class Events:
         since = _since(request, asked.since)
         if request.method == "HEAD":
             return Response(headers=_STREAM_HEADERS)
-        head = await self._hub.ports.log.position(principal.user_id)
+        head = await self._hub.log.position(principal.user_id)
         if self._codec.epoch != head.epoch:
             self._codec = SseCodec(head.epoch)
         response = StreamResponse(headers=_STREAM_HEADERS)
@@ -92,10 +90,13 @@ class Events:
         if transport is None or writer is None:
             return response
         stream = EventStream(
+            hub=self._hub,
+            codec=self._codec,
+            limits=self._stream_limits,
+            hello=_hello(request, since),
             request=request,
             writer=writer,
             transport=transport,
-            **self._session(request, "sse", self._codec, since, self._stream_limits),
         )
         await self._hub.serve(stream)
         return response
@@ -105,38 +106,23 @@ class Events:
         since = _since(request, asked.since)
         if request.method == "HEAD":
             return Response(headers=_PAGE_HEADERS)
-        poll = Poll(
+        poll = LongPoll(
+            hub=self._hub,
+            limits=self._hub.limits,
+            hello=_hello(request, since),
             request=request,
             wait_s=asked.wait_s,
-            limit=asked.limit,
-            **self._session(request, "poll", JSON, since, self._hub.limits),
+            events_max=asked.limit,
         )
         await self._hub.serve(poll)
         return Response(body=poll.page(), headers=_PAGE_HEADERS)
 
-    def _session(
-        self, request: BaseRequest, transport: str, codec: Codec, since: Position | None, limits: Limits
-    ) -> dict[str, Any]:
-        """What every listener is made of."""
-        token = request.headers["Authorization"].partition(" ")[2].strip()
-        hub = self._hub
-        return {
-            "session": hub.new_session(codec, limits),
-            "codec": codec,
-            "traffic": hub.traffic[transport],
-            "hello": Hello(token=token, since=None if since is None else str(since)),
-            "ports": hub.ports,
-            "hub": hub,
-            "limits": limits,
-            "wall": hub.wall,
-        }
 
-
-def wanted_type(headers: list[str]) -> str:
-    """Choose the event stream if it is named, else the page. Raises: NotAcceptable."""
+def choose_media_type(accept: list[str]) -> str:
+    """Choose the event stream if ``Accept`` names it, else the JSON page. Raises: NotAcceptable."""
     offered: dict[str, float] = {}
-    for wish in ",".join(headers).split(",")[:ACCEPTED_MAX]:
-        name, *parameters = (part.strip().lower() for part in wish.split(";"))
+    for element in ",".join(accept).split(",")[:ACCEPTED_MAX]:
+        name, *parameters = (part.strip().lower() for part in element.split(";"))
         if name:
             offered[name] = _quality(parameters)
     stream = offered.get(MEDIA_TYPE, 0.0)
@@ -160,14 +146,20 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-def _since(request: BaseRequest, asked: str | None) -> Position | None:
-    """Where to go on: by the header, else by the URL. Raises: Invalid."""
+def _hello(request: BaseRequest, since: Position | None) -> Hello:
+    """The hello that a WebSocket would send."""
+    token = request.headers["Authorization"].partition(" ")[2].strip()
+    return Hello(token=token, since=None if since is None else str(since))
+
+
+def _since(request: BaseRequest, since: str | None) -> Position | None:
+    """The position to resume from: of the header, else of the URL. Raises: Invalid."""
     last = request.headers.get(LAST_EVENT_ID)
-    return _cursor(LAST_EVENT_ID, last) if last else _cursor("since", asked)
+    return _parse_since(LAST_EVENT_ID, last) if last else _parse_since("since", since)
 
 
-def _cursor(name: str, text: str | None) -> Position | None:
-    """Read a position. Raises: Invalid, naming where it came from."""
+def _parse_since(name: str, text: str | None) -> Position | None:
+    """Parse a position. Raises: Invalid, with the name of its source."""
     if text is None:
         return None
     position = parse_position(text) if len(text) <= SINCE_MAX else None

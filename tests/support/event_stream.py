@@ -1,6 +1,6 @@
-"""Clients of ``GET /v1/events``: an event stream read line by line, and a long poll.
+"""Clients of ``GET /v1/events``: an event stream, parsed line by line, and a long poll.
 
-async with hearing(server.url, token) as stream:
+async with open_stream(server.url, token) as stream:
     welcome = await stream.take()
 """
 
@@ -13,17 +13,17 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from tests.support.gateway import TIMEOUT_S
+from tests.support.live_server import TIMEOUT_S
 
 PATH = "/v1/events"
 
 
-class Heard(msgspec.Struct):
-    """One event of an event stream, parsed as the standard has it."""
+class ServerSentEvent(msgspec.Struct):
+    """One parsed event of an event stream."""
 
     event: str
     data: dict[str, Any]
-    #: None if it had no line of its own.
+    #: None if it has no such line.
     id: str | None = None
     retry_ms: int | None = None
 
@@ -33,15 +33,15 @@ class EventStream:
 
     def __init__(self, answer: aiohttp.ClientResponse, last_id: str | None) -> None:
         self.answer = answer
-        #: Every byte that came, everything that was taken, and the comments.
+        #: All bytes, all events, and the number of comments so far.
         self.raw = b""
-        self.heard: list[Heard] = []
+        self.received: list[ServerSentEvent] = []
         self.comments = 0
         #: What a browser would send as ``Last-Event-ID``.
         self.last_id = last_id
 
-    async def take(self) -> Heard | None:
-        """The next event; None at the end of the stream."""
+    async def take(self) -> ServerSentEvent | None:
+        """Receive the next event; None at the end of the stream."""
         lines: list[str] = []
         async with asyncio.timeout(TIMEOUT_S):
             while raw := await self.answer.content.readline():
@@ -55,52 +55,55 @@ class EventStream:
                     return self._keep(lines)
         return None
 
-    def _keep(self, lines: list[str]) -> Heard:
-        said = dict(line.split(": ", 1) for line in lines)
-        retry = said.get("retry")
-        heard = Heard(
-            said["event"], msgspec.json.decode(said["data"]), said.get("id"), None if retry is None else int(retry)
+    def _keep(self, lines: list[str]) -> ServerSentEvent:
+        fields = dict(line.split(": ", 1) for line in lines)
+        retry = fields.get("retry")
+        event = ServerSentEvent(
+            fields["event"],
+            msgspec.json.decode(fields["data"]),
+            fields.get("id"),
+            None if retry is None else int(retry),
         )
-        self.last_id = heard.id or self.last_id
-        self.heard.append(heard)
-        return heard
+        self.last_id = event.id or self.last_id
+        self.received.append(event)
+        return event
 
-    async def event(self, seq: int) -> Heard:
-        """Take until this number has come."""
+    async def event(self, seq: int) -> ServerSentEvent:
+        """Receive events until this number."""
         while not self.seqs or self.seqs[-1] < seq:
             assert await self.take() is not None, "the stream has ended"
-        return self.heard[-1]
+        return self.received[-1]
 
-    async def end(self) -> Heard:
-        """Take until the end; answers the last event."""
+    async def end(self) -> ServerSentEvent:
+        """Receive events until the end; returns the last one."""
         while await self.take() is not None:
             pass
-        return self.heard[-1]
+        return self.received[-1]
 
     @property
     def welcome(self) -> dict[str, Any]:
         """The first event's frame."""
-        return self.heard[0].data
+        return self.received[0].data
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """The frames of all events with a number."""
-        return [heard.data for heard in self.heard if heard.data["frame"] == "event"]
+        return [event.data for event in self.received if event.data["frame"] == "event"]
 
     @property
     def seqs(self) -> list[int]:
-        """The numbers so far."""
+        """The numbers of the received events."""
         return [frame["seq"] for frame in self.events]
 
 
 @asynccontextmanager
-async def hearing(
+async def open_stream(
     url: str, token: str, since: str | None = None, *, last_id: str | None = None, buffer_bytes: int | None = None
 ) -> AsyncIterator[EventStream]:
-    """Open an event stream, and take its welcome.
+    """Open an event stream, and receive its welcome.
 
     Args:
-        buffer_bytes: what the kernel and the client may hold of it before somebody reads.
+        buffer_bytes: the size of the buffers of kernel and client.
     """
 
     def small(info: Any) -> socket.socket:
@@ -126,7 +129,7 @@ async def hearing(
 
 
 async def poll(url: str, token: str, **params: Any) -> tuple[int, dict[str, Any]]:
-    """One long poll: status and body."""
+    """Send one long poll; returns status and body."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
     async with aiohttp.ClientSession() as http, http.get(url + PATH, params=params, headers=headers) as answer:
         return answer.status, await answer.json(content_type=None)

@@ -1,6 +1,6 @@
-"""The real gateway on a real runtime, database and port, and clients that speak its protocol frame by frame.
+"""A live server: hub, runtime and database behind a port, and clients that send and receive single frames.
 
-async with make_gateway(node) as gateway, gateway.client(ADA) as ada:
+async with open_live(node) as live, live.client(ADA) as ada:
     await ada.send(frame="command", id="1", name="conversation.post", data=…)
     reply = await ada.reply("1")
 """
@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp.web import TCPSite
-from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -25,49 +24,44 @@ from protocol.frames import SUBPROTOCOL_JSON
 from protocol.ids import SessionId, UserId
 from protocol.registry import Query
 from protocol.roles import Principal, Role
+from server.accounts.tokens import Verified
 from server.edge.rates import Limiters, Rate, RateLimits
-from server.live.connection.events import PATH as EVENTS_PATH
-from server.live.connection.events import Events
+from server.live.connection.events_endpoint import PATH as EVENTS_PATH
+from server.live.connection.events_endpoint import EventsEndpoint
+from server.live.connection.handshake import WebSocketEndpoint
 from server.live.hub.hub import Hub, QueryHandler
 from server.live.limits import Limits
 from server.rest.app import HttpApp
 from tests.support.runtime import Node
 
-#: Everything here answers in milliseconds; a test that waits longer has failed.
+#: Everything here takes milliseconds; a test that waits longer has failed.
 TIMEOUT_S = 20
 UNLIMITED = Rate(100_000.0, 100_000)
 
 
-class Token(Struct, frozen=True):
-    """A token that holds."""
-
-    principal: Principal
-    expires_at: float
-
-
 def acting(user_id: UserId, role: Role = Role.CUSTOMER) -> Principal:
-    """Somebody in one role, with a sign-in of their own."""
+    """A user in one role, with a session of their own."""
     return Principal(user_id=user_id, role=role, roles=frozenset({role}), session_id=SessionId(user_id))
 
 
 class Client:
-    """One WebSocket, and the frames that came over it."""
+    """One WebSocket, and the frames that it received."""
 
-    def __init__(self, line: ClientConnection) -> None:
-        self.line = line
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
         self.welcome: dict[str, Any] = {}
-        #: Every message as it came, and the events among them.
+        #: Every message as received, and the events among them.
         self.raw: list[bytes] = []
         self.events: list[dict[str, Any]] = []
 
     async def send(self, **frame: Any) -> None:
         """Send a frame."""
-        await self.line.send(msgspec.json.encode(frame), text=True)
+        await self.connection.send(msgspec.json.encode(frame), text=True)
 
     async def take(self) -> dict[str, Any]:
-        """The next frame. Raises: ConnectionClosed."""
+        """Receive the next frame. Raises: ConnectionClosed."""
         async with asyncio.timeout(TIMEOUT_S):
-            data = await self.line.recv(decode=False)
+            data = await self.connection.recv(decode=False)
         self.raw.append(data)
         frame: dict[str, Any] = msgspec.json.decode(data)
         if frame["frame"] == "event":
@@ -75,47 +69,47 @@ class Client:
         return frame
 
     async def until(self, kind: str, **having: Any) -> dict[str, Any]:
-        """Take frames until one is of this kind and has these fields."""
+        """Receive frames until one is of this kind and has these fields."""
         while True:
             frame = await self.take()
             if frame["frame"] == kind and all(frame.get(name) == value for name, value in having.items()):
                 return frame
 
     async def answer(self, frame_id: str) -> dict[str, Any]:
-        """Take frames until the one that answers this id."""
+        """Receive frames until the reply or error with this id."""
         while True:
             frame = await self.take()
             if frame["frame"] in ("reply", "error") and frame.get("id") == frame_id:
                 return frame
 
     async def event(self, seq: int) -> dict[str, Any]:
-        """Take frames until this event has come."""
+        """Receive frames until this event."""
         while not self.events or self.events[-1].get("seq", 0) < seq:
             await self.take()
         return self.events[-1]
 
     async def end(self) -> tuple[int, str]:
-        """Take frames until the server closes; answers why."""
+        """Receive frames until the server closes; returns code and reason."""
         with pytest.raises(ConnectionClosed) as closed:
             await self.until("nothing")
-        assert closed.value.rcvd is not None, "the line was cut"
+        assert closed.value.rcvd is not None, "the connection was cut"
         return closed.value.rcvd.code, closed.value.rcvd.reason
 
     @property
     def seqs(self) -> list[int]:
-        """The numbers of the events so far."""
+        """The numbers of the received events."""
         return [event["seq"] for event in self.events if "seq" in event]
 
     @property
     def since(self) -> str:
-        """Where to resume."""
+        """The position to resume from."""
         return f"{self.welcome['epoch']}:{self.seqs[-1] if self.seqs else self.welcome['seq']}"
 
 
-class Gateway:
+class LiveServer:
     """A hub behind a port."""
 
-    def __init__(self, node: Node, hub: Hub, url: str, tokens: dict[str, Token]) -> None:
+    def __init__(self, node: Node, hub: Hub, url: str, tokens: dict[str, Verified]) -> None:
         self.node = node
         self.hub = hub
         self.url = url
@@ -124,24 +118,26 @@ class Gateway:
     def token(self, principal: Principal, lasts_s: float = 3600.0) -> str:
         """Make a token."""
         token = f"token-{len(self.tokens)}"
-        self.tokens[token] = Token(principal, time.time() + lasts_s)
+        now = time.time()
+        session_id = principal.session_id or SessionId(principal.user_id)
+        self.tokens[token] = Verified(principal, session_id, 0, issued_at=now, expires_at=now + lasts_s)
         return token
 
     @asynccontextmanager
-    async def line(self, **options: Any) -> AsyncIterator[ClientConnection]:
-        """Connect, and say nothing."""
+    async def connect(self, **options: Any) -> AsyncIterator[ClientConnection]:
+        """Connect, and send no hello."""
         options = {"subprotocols": [Subprotocol(SUBPROTOCOL_JSON)], "compression": None, **options}
         url = f"ws{self.url.removeprefix('http')}/v1/socket"
-        async with connect(url, ping_interval=None, close_timeout=1, **options) as line:
-            yield line
+        async with connect(url, ping_interval=None, close_timeout=1, **options) as connection:
+            yield connection
 
     @asynccontextmanager
     async def client(
         self, principal: Principal, since: str | None = None, device: str | None = None, **options: Any
     ) -> AsyncIterator[Client]:
-        """Connect, say hello, and be welcome."""
-        async with self.line(**options) as line:
-            client = Client(line)
+        """Connect, and receive the welcome."""
+        async with self.connect(**options) as connection:
+            client = Client(connection)
             hello = {"token": self.token(principal), "since": since, "device": device}
             await client.send(frame="hello", **{name: value for name, value in hello.items() if value is not None})
             client.welcome = await client.take()
@@ -150,11 +146,11 @@ class Gateway:
 
 
 @asynccontextmanager
-async def line_to(url: str, token: str) -> AsyncIterator[Client]:
-    """A welcomed socket on any server, which does not come back by itself."""
+async def connect_client(url: str, token: str) -> AsyncIterator[Client]:
+    """Connect to any server, and receive the welcome; the client does not reconnect."""
     socket_url = f"ws{url.removeprefix('http')}/v1/socket"
-    async with connect(socket_url, subprotocols=[Subprotocol(SUBPROTOCOL_JSON)], close_timeout=1) as line:
-        client = Client(line)
+    async with connect(socket_url, subprotocols=[Subprotocol(SUBPROTOCOL_JSON)], close_timeout=1) as connection:
+        client = Client(connection)
         await client.send(frame="hello", token=token)
         client.welcome = await client.take()
         assert client.welcome["frame"] == "welcome", client.welcome
@@ -162,7 +158,7 @@ async def line_to(url: str, token: str) -> AsyncIterator[Client]:
 
 
 def small_receive_buffer(url: str) -> socket.socket:
-    """A connected socket whose kernel buffer is soon full."""
+    """A connected socket with a small kernel buffer."""
     host, port = url.removeprefix("http://").split(":")
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -172,18 +168,18 @@ def small_receive_buffer(url: str) -> socket.socket:
 
 
 @asynccontextmanager
-async def make_gateway(
+async def open_live(
     node: Node,
     *,
     limits: Limits | None = None,
     queries: dict[type[Query], QueryHandler] | None = None,
     rates: RateLimits | None = None,
     allowed_origins: tuple[str, ...] = (),
-) -> AsyncIterator[Gateway]:
+) -> AsyncIterator[LiveServer]:
     """Serve a node's users over WebSocket and REST."""
-    tokens: dict[str, Token] = {}
+    tokens: dict[str, Verified] = {}
 
-    def verify(token: str) -> Token:
+    def verify(token: str) -> Verified:
         if token not in tokens:
             raise Unauthenticated(reason="invalid")
         if tokens[token].expires_at <= time.time():
@@ -199,7 +195,6 @@ async def make_gateway(
         queries=queries or {},
         limiters=limiters,
         limits=limits or Limits(close_s=2.0),
-        origin_allowed=lambda origin: origin in allowed_origins,
     )
     app = HttpApp(
         runtime=node.runtime,
@@ -208,13 +203,13 @@ async def make_gateway(
         authenticate=lambda token: verify(token).principal,
         pool=node.pool,
         extra={
-            ("GET", "/v1/socket"): hub.handle,
-            ("GET", EVENTS_PATH): Events(hub, lambda token: verify(token).principal, limiters).handle,
+            ("GET", "/v1/socket"): WebSocketEndpoint(hub, lambda origin: origin in allowed_origins).handle,
+            ("GET", EVENTS_PATH): EventsEndpoint(hub, lambda token: verify(token).principal, limiters).handle,
         },
         limiters=limiters,
         declarations=[],
     )
-    heard = node.runtime.publish
+    publish = node.runtime.publish
     node.runtime.publish = hub.publish
     await hub.start()
     runner = app.runner(shutdown_timeout_s=1.0)
@@ -222,10 +217,10 @@ async def make_gateway(
     await TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
     try:
-        yield Gateway(node, hub, f"http://{host}:{port}", tokens)
+        yield LiveServer(node, hub, f"http://{host}:{port}", tokens)
     finally:
         async with asyncio.timeout(TIMEOUT_S):
             await hub.drain()
         await runner.cleanup()
         await hub.stop()
-        node.runtime.publish = heard
+        node.runtime.publish = publish

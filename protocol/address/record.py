@@ -1,0 +1,55 @@
+"""Saved addresses: the places where a user wants jobs to be done."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from protocol.confidential import Confidential
+from protocol.ids import Kind
+from protocol.places import Latitude, Longitude
+from protocol.records import Record, RecordFields
+from protocol.roles import ANYONE
+
+ADDRESSES_MAX = 20
+
+Label = Annotated[str, Meta(min_length=1, max_length=60)]
+Street = Annotated[str, Meta(min_length=1, max_length=200)]
+City = Annotated[str, Meta(min_length=1, max_length=100)]
+Short = Annotated[str, Meta(max_length=100)]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", description="ISO 3166-1 alpha-2", examples=["DE"])]
+
+
+class Address(Confidential, RecordFields, frozen=True, kw_only=True):
+    """A place that a user has saved."""
+
+    #: What the user calls it, such as "Home".
+    label: Label
+    #: Street and number, on one line.
+    street: Street
+    #: Floor, entrance, what else helps to find it.
+    details: Short = ""
+    postal_code: Short = ""
+    city: City
+    #: State, province or canton.
+    region: Short = ""
+    #: ISO 3166-1 alpha-2.
+    country: CountryCode
+    #: Degrees, WGS 84; with ``longitude`` or not at all.
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+
+
+def _position_is_whole(address: Address) -> dict[str, str]:
+    missing = [name for name in ("latitude", "longitude") if getattr(address, name) is None]
+    return {missing[0]: "missing"} if len(missing) == 1 else {}
+
+
+ADDRESS = Record(
+    "address",
+    plural="addresses",
+    owner=Kind.USER,
+    fields=Address,
+    records_max=ADDRESSES_MAX,
+    by=ANYONE,
+    problems=_position_is_whole,
+)

@@ -1,0 +1,28 @@
+"""All nouns, and proof at start-up that none of them lacks anything."""
+
+import actors
+import storage.queries
+from actors.actor import ACTORS
+from protocol.ids import Kind
+from protocol.nouns import import_modules, import_nouns
+from storage.registry import LOADERS
+from storage.rights import VISIBLE
+
+
+class NounIncomplete(AssertionError):
+    """A noun lacks something that others need of it."""
+
+
+def import_all() -> None:
+    """Import every noun of every layer. Raises: NounIncomplete, which names what is missing."""
+    import_nouns()
+    import_modules(actors)
+    import_modules(storage.queries)
+    handlers = [handler for cls in ACTORS.values() for handler in cls.handlers.values()]
+    missing = [
+        *[f"no actor is registered for {kind.value}" for kind in Kind if kind not in ACTORS],
+        *[f"no rule says who may see a {kind.value}" for kind in Kind if kind not in VISIBLE and kind is not Kind.USER],
+        *[f"nothing loads {one.facts.__name__}" for one in handlers if one.facts and one.facts not in LOADERS],
+    ]
+    if missing:
+        raise NounIncomplete("; ".join(missing))

@@ -1,0 +1,38 @@
+"""A noun that lacks something is found at the start, by name."""
+
+import pytest
+
+from protocol.booking.facts import BookingFacts
+from protocol.ids import Kind
+from server.app.nouns import NounIncomplete, import_all
+from storage.registry import LOADERS, loads
+from storage.rights import VISIBLE, visible
+
+
+def test_every_noun_is_complete() -> None:
+    import_all()
+
+
+def test_facts_that_nothing_loads_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_all()
+    monkeypatch.setattr("server.app.nouns.LOADERS", LOADERS.keys() - {BookingFacts})
+
+    with pytest.raises(NounIncomplete, match="nothing loads BookingFacts"):
+        import_all()
+
+
+def test_a_kind_that_no_rule_shows_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_all()
+    monkeypatch.setattr("server.app.nouns.VISIBLE", VISIBLE.keys() - {Kind.CONVERSATION})
+
+    with pytest.raises(NounIncomplete, match="no rule says who may see a conversation"):
+        import_all()
+
+
+def test_a_second_loader_and_a_second_rule_are_refused() -> None:
+    import_all()
+
+    with pytest.raises(AssertionError, match="BookingFacts has two loaders"):
+        loads(BookingFacts)(LOADERS[BookingFacts])
+    with pytest.raises(AssertionError, match="two rules say who may see a booking"):
+        visible(Kind.BOOKING, "WHERE true")
