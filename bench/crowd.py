@@ -17,7 +17,7 @@ from protocol.roles import Principal, Role
 from protocol.user.views import SessionGrant
 from server.accounts.bulk import NewAccount, make_accounts
 from server.accounts.tokens import TokenService
-from server.app.node import Node
+from server.edge.node import Node
 from storage.inbox import load_positions
 
 #: One thread of so many people.

@@ -20,7 +20,7 @@ from protocol.service.commands import CreateService
 from protocol.user.views import SessionGrant
 from server.accounts.bulk import NewAccount, make_accounts
 from server.accounts.tokens import TokenService
-from server.app.node import Node
+from server.edge.node import Node
 from storage.queries.demo import has_messages_under_way
 
 BUSINESSES = 5

@@ -29,7 +29,8 @@ from protocol.user.terms import RevokeReason
 from server.accounts.keys import load_keys
 from server.accounts.tokens import TokenService
 from server.app.config import Config
-from server.app.node import Node, open_node
+from server.app.node import open_node
+from server.edge.node import Node
 from storage.database import Connection, connect
 
 #: Half of them go by e-mail alone, half by e-mail and push.

@@ -14,7 +14,8 @@ from protocol.ids import Kind, Ref, ServiceId
 from server.accounts.keys import load_keys
 from server.accounts.tokens import TokenService
 from server.app.config import Config
-from server.app.node import Node, open_node
+from server.app.node import open_node
+from server.edge.node import Node
 from storage.database import Connection, connect
 
 FEW, MANY = 1_000, 100_000

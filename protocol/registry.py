@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 
 from protocol.errors import Forbidden, Rejected
 from protocol.ids import Kind
-from protocol.rates import CommandRate
+from protocol.rates import Rate
 from protocol.roles import Principal, Role
 
 PAGE_LIMIT_MAX = 100
@@ -102,7 +102,7 @@ class Declaration:
     status: int = 200
     errors: Refusals = ()
     #: Of a command that has one of its own, beside that of all commands.
-    rate: CommandRate | None = None
+    rate: Rate | None = None
 
     @property
     def doc(self) -> str:
@@ -142,7 +142,7 @@ def command(
     creates: bool = False,
     status: int = 200,
     errors: Iterable[type[Rejected]] = (),
-    rate: CommandRate | None = None,
+    rate: Rate | None = None,
 ) -> Callable[[T], T]:
     """Declare a command to one actor.
 

@@ -1,4 +1,11 @@
-"""What storage offers to the layers above, each registered where it stands: loaders of facts."""
+"""What storage offers to the layers above; each function registers where it stands.
+
+@answers(GetBooking)
+async def get_booking(pool: Pool, query: GetBooking, principal: Principal) -> BookingDetail: ...
+
+@loads(BookingFacts)
+async def load_booking_facts(sources: Sources, asks: Sequence[BookingAsk]) -> Sequence[BookingFacts]: ...
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +14,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from protocol.registry import Query
 from storage.database import Pool
 from storage.offers import OfferCache
 
@@ -21,12 +29,28 @@ class Sources:
     private_endpoints: bool = False
 
 
-#: Loads the facts of a whole round, one answer for each ask and in their order; an answer may be a refusal.
+#: ``async (pool, query, principal) -> view``; the principal of a public query may be None.
+Answer = Callable[[Any, Any, Any], Awaitable[Any]]
+#: Loads the facts of a whole round, one answer for each ask and in their order; an answer may be a refusal. An ask is
+#: an id or a struct of the protocol that the actor computes from the command and its state.
 Loader = Callable[[Sources, Sequence[Any]], Awaitable[Sequence[Any]]]
+A = TypeVar("A", bound=Answer)
 L = TypeVar("L", bound=Loader)
 
-#: Facts → what loads them.
+#: Query → what answers it, and facts → what loads them; complete once every noun is imported.
+ANSWERS: dict[type[Query], Answer] = {}
 LOADERS: dict[type[Struct], Loader] = {}
+
+
+def answers(query: type[Query]) -> Callable[[A], A]:
+    """Register the one function that answers a query."""
+
+    def register(function: A) -> A:
+        assert query not in ANSWERS, f"{query.__name__} is answered twice"
+        ANSWERS[query] = function
+        return function
+
+    return register
 
 
 def loads(facts: type[Struct]) -> Callable[[L], L]:

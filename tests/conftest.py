@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from server.app.nouns import import_all
 from storage.database import Pool, connect_pool
 from tests.support.postgres import TestPostgres
+
+import_all()  # whatever a test imports itself, every noun has registered
 
 if TYPE_CHECKING:
     from tests.support.server import Site

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from time import monotonic
 
+from protocol.rates import Rate
 from protocol.user.terms import email_key
 from server.accounts.limits import SIGN_IN_ATTEMPTS, SIGN_IN_KEYS_MAX
 from server.edge.addresses import limited_as
-from server.edge.rates import Rate, RateLimiter
+from server.edge.rates import RateLimiter
 
 
 class Attempts(RateLimiter):
@@ -23,7 +24,7 @@ class Attempts(RateLimiter):
 
     def succeeded(self, address: str, email: str) -> None:
         """Forget the attempts from there to that account."""
-        self._full_at.pop(_pair(address, email), None)
+        self.forget(_pair(address, email))
 
 
 def _pair(address: str, email: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """The bounds of signing up and in, all in one place."""
 
-from server.edge.rates import Rate
+from protocol.rates import Rate
 
 #: Longer tokens are not looked at.
 TOKEN_BYTES_MAX = 4_096

@@ -11,7 +11,8 @@ import uvloop
 from rich.console import Console
 from rich.text import Text
 
-from server.app.config import Config, ConfigError, load_config
+from server.app.config import Config, load_config
+from server.edge.config import ConfigError
 from server.ops.logs import configure_logs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -69,7 +70,7 @@ def verify(
         expected = [SealMark.read(text) for text in expect_seal or ()]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--expect-seal") from None
-    raise typer.Exit(_main(config, lambda settings: run_verify(settings, console, expected)))
+    raise typer.Exit(_main(config, lambda settings: run_verify(settings.server, settings.database, console, expected)))
 
 
 @app.command()
@@ -86,7 +87,10 @@ def replay(
 
     import_all()
 
-    raise typer.Exit(_main(config, lambda settings: run_replay(settings, console, what, (at, version), as_json)))
+    def action(settings: Config) -> Awaitable[int]:
+        return run_replay(settings.server, settings.database, console, what, (at, version), as_json=as_json)
+
+    raise typer.Exit(_main(config, action))
 
 
 @app.command()
@@ -123,7 +127,7 @@ def keys_list(config: ConfigPath = None) -> None:
     """Show the keys of access tokens, and which one signs."""
     from server.ops.keys import show_keys  # noqa: PLC0415
 
-    raise typer.Exit(_main(config, lambda settings: show_keys(settings, console)))
+    raise typer.Exit(_main(config, lambda settings: show_keys(settings.server.keys_dir, console)))
 
 
 @keys_app.command("rotate")
@@ -131,7 +135,10 @@ def keys_rotate(config: ConfigPath = None) -> None:
     """Make a new key; running servers take it within seconds and sign with it a minute later."""
     from server.ops.keys import rotate_keys  # noqa: PLC0415
 
-    raise typer.Exit(_main(config, lambda settings: rotate_keys(settings, console)))
+    def action(settings: Config) -> Awaitable[int]:
+        return rotate_keys(settings.server.keys_dir, settings.auth.access_token_s, console)
+
+    raise typer.Exit(_main(config, action))
 
 
 @keys_app.command("retire")
@@ -143,7 +150,10 @@ def keys_retire(
     """Remove a key; its tokens hold no longer, and running servers know within seconds."""
     from server.ops.keys import retire  # noqa: PLC0415
 
-    raise typer.Exit(_main(config, lambda settings: retire(settings, console, name, force=force)))
+    def action(settings: Config) -> Awaitable[int]:
+        return retire(settings.server.keys_dir, settings.auth.access_token_s, console, name, force=force)
+
+    raise typer.Exit(_main(config, action))
 
 
 def _complain(what: str, why: object) -> None:

@@ -1,127 +1,32 @@
-"""One node without its edges: the database, the committers, the actors' runtime and the agenda, wired together.
+"""Opens a node: the database, the committers, the actors' runtime and the agenda, wired together."""
 
-The server puts its transports around it; the command line and the demo data use it as it is.
-"""
-
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 from actors.actor import ACTORS
 from actors.runtime.agenda import Agenda
-from actors.runtime.call import Published
 from actors.runtime.clock import Clock
 from actors.runtime.limits import PASSIVATE_EVERY_S, SCAN_PAGE
 from actors.runtime.turns import Runtime
-from protocol.effects import Decision
 from server.app.config import Config
 from server.app.nouns import import_all
 from server.edge.adapter_error import AdapterError
+from server.edge.metrics import Metrics
+from server.edge.node import Committers, Node
 from server.edge.secret_file import UnusableKey
-from server.ops.metrics import Metrics
 from storage.actors import load_answers, load_states
 from storage.agenda import load_due, quarantine
 from storage.commit import Committer, connect_committer
 from storage.database import DatabaseUnreachable, Pool, close, connect_pool
-from storage.embedded import EmbeddedPostgres
 from storage.embedded_place import PlaceError
-from storage.migrate import MigrationError, migrate
+from storage.migrate import MigrationError
 from storage.offers import OfferCache
-from storage.outcomes import Committed
 from storage.postmaster import ClusterError
 from storage.registry import Sources, bound_loaders
-from storage.supervision import Supervised
 
 #: What keeps a server from starting and is no bug; its message is meant for the operator.
 STARTUP_ERRORS = (AdapterError, ClusterError, DatabaseUnreachable, MigrationError, OSError, PlaceError, UnusableKey)
-
-
-class Committers:
-    """Several committers; an actor always goes to the same one, so that its decisions keep their order."""
-
-    def __init__(self, committers: Sequence[Committer]) -> None:
-        self._all = committers
-        #: Queues a decision. Raises: Busy.
-        self.submit = committers[0].submit if len(committers) == 1 else self._submit_to_its_own
-
-    @property
-    def tasks(self) -> list[Supervised]:
-        """Their loops."""
-        return [committer.task for committer in self._all]
-
-    @property
-    def queued(self) -> int:
-        """Decisions that wait for their batch."""
-        return sum(committer.queued for committer in self._all)
-
-    def _submit_to_its_own(self, decision: Decision, done: Callable[[Committed], None]) -> None:
-        self._all[hash(decision.to) % len(self._all)].submit(decision, done)
-
-
-@dataclass(slots=True)
-class Node:
-    """What the edges need. ``listeners`` hear of each committed event, in the order of their commits."""
-
-    dsn: str
-    pool: Pool
-    runtime: Runtime
-    committers: Committers
-    agenda: Agenda
-    clock: Clock
-    sources: Sources
-    metrics: Metrics
-    listeners: list[Callable[[Published], None]] = field(default_factory=list)
-    #: Loops without which the node does not do its work; ``/ready`` names those that are dead.
-    tasks: list[Supervised] = field(default_factory=list)
-    #: Called when the clock was moved.
-    time_moved: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-
-    def publish(self, published: Published) -> None:
-        """Tell everybody on this node of a committed event."""
-        self.metrics.events += 1
-        for listener in self.listeners:
-            listener(published)
-
-    def dead(self) -> list[str]:
-        """Names of the supervised loops that do not work now."""
-        loops = (*self.committers.tasks, *self.agenda.watches, *self.tasks)
-        return [loop.name for loop in loops if loop.failure is not None]
-
-    async def advance(self, by: timedelta) -> None:
-        """Let the domain's time pass at once: whatever falls due until then fires."""
-        self.clock.advance(by)
-        await self.agenda.time_moved()
-        for listener in self.time_moved:
-            await listener()
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A migrated database. ``lost`` raises DatabaseLost when the embedded one is gone for good, else never returns."""
-
-    dsn: str
-    lost: Callable[[], Awaitable[None]]
-
-
-@asynccontextmanager
-async def open_database(config: Config) -> AsyncIterator[Database]:
-    """Give a migrated database; the embedded one runs for as long as this does."""
-    async with AsyncExitStack() as stack:
-        dsn, lost = config.database.url, _never
-        if not dsn:
-            postgres = EmbeddedPostgres(Path(config.server.data_dir) / "postgres")
-            stack.push_async_callback(postgres.stop)
-            dsn, lost = await postgres.start(), postgres.wait_lost
-        await migrate(dsn)
-        yield Database(dsn, lost)
-
-
-async def _never() -> None:
-    await asyncio.Event().wait()
 
 
 @asynccontextmanager

@@ -1,10 +1,14 @@
 """All nouns, and proof at start-up that none of them lacks anything."""
 
+from collections.abc import Collection
+
 import actors
+import server.queries
 import storage.queries
 from actors.actor import ACTORS
 from protocol.ids import Kind
 from protocol.nouns import import_modules, import_nouns
+from protocol.registry import BY_NAME, Mode, Query
 from storage.registry import LOADERS
 from storage.rights import VISIBLE
 
@@ -18,6 +22,7 @@ def import_all() -> None:
     import_nouns()
     import_modules(actors)
     import_modules(storage.queries)
+    import_modules(server.queries)
     handlers = [handler for cls in ACTORS.values() for handler in cls.handlers.values()]
     missing = [
         *[f"no actor is registered for {kind.value}" for kind in Kind if kind not in ACTORS],
@@ -26,3 +31,11 @@ def import_all() -> None:
     ]
     if missing:
         raise NounIncomplete("; ".join(missing))
+
+
+def check_answers(answered: Collection[type[Query]]) -> None:
+    """Prove that every declared query has an answer. Raises: NounIncomplete, which names those that have none."""
+    declared = [declaration for declaration in BY_NAME.values() if declaration.mode is Mode.QUERY]
+    missing = sorted(declaration.name for declaration in declared if declaration.type not in answered)
+    if missing:
+        raise NounIncomplete(f"nothing answers {', '.join(missing)}")

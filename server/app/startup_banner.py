@@ -5,9 +5,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from server.app.config import Config
-from server.app.node import Node
 from server.demo.accounts import ADMIN_EMAIL, CUSTOMER_EMAIL, DEMO_PASSWORD, OWNER_EMAIL, STAFF_EMAIL
 from server.demo.marketplace import make_marketplace
+from server.edge.node import Node
 
 
 async def make_demo_data(node: Node, console: Console) -> None:

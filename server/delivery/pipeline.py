@@ -4,8 +4,7 @@ outbox ── OutboxRelay ──▶ notifications ── DeliveryRouter ──�
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,7 @@ from protocol.delivery.channels import Channel
 from protocol.device.commands import ForgetDevice
 from protocol.device.terms import ForgetReason
 from protocol.ids import DeliveryId, Kind, Ref
-from server.app.config import Config, DeliveriesConfig
-from server.app.node import Node
+from protocol.rates import Rate
 from server.delivery.adapters import Adapter, Message, Outcome, Suppressed, TryLater
 from server.delivery.channels.email.composer import EmailComposer
 from server.delivery.channels.email.smtp import Smtp
@@ -28,14 +26,14 @@ from server.delivery.channels.push.vapid import load_vapid
 from server.delivery.channels.push.web_push import WebPush
 from server.delivery.channels.sms.composer import compose_sms
 from server.delivery.channels.sms.twilio import Twilio, ignore_opt_out
+from server.delivery.config import DeliveriesConfig, DeliverySections
 from server.delivery.context import DeliveryContext, load_contexts
 from server.delivery.development_mailbox import MailboxAdapter
 from server.delivery.metrics import DeliveryMetrics
 from server.delivery.outbox_relay import OutboxRelay
 from server.delivery.router import DeliveryRouter
 from server.delivery.worker import DeliveryWorker, NotAttempted, WorkerOptions
-from server.edge.rates import Rate
-from server.links.tokens import Links
+from server.edge.node import Node
 from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, reclaim
 from storage.outbox import fan_out
@@ -44,11 +42,6 @@ from storage.short_messages import record_opt_out
 from storage.supervision import Supervised
 
 log = structlog.get_logger(__name__)
-
-#: How often expired leases are reclaimed.
-RECLAIM_EVERY_S = 15.0
-#: How often the queue's depth is read for metrics.
-METRICS_EVERY_S = 15.0
 
 Compose = Callable[[DeliveryContext], Message | Suppressed]
 #: Loads what composing these contexts needs, and returns the function that makes their messages.
@@ -133,26 +126,7 @@ class DeliveryPipeline:
         self.metrics.finished(delivery, outcome)
 
 
-@asynccontextmanager
-async def open_delivery(config: Config, node: Node, links: Links) -> AsyncIterator[DeliveryPipeline]:
-    """Run the delivery pipeline until the context ends."""
-    emails = EmailComposer(node.pool, links, node.clock.now, config.email.from_name)
-    pipeline = DeliveryPipeline(node, adapters_of(config, node), config.deliveries, emails)
-    node.listeners.append(pipeline.outbox_relay.on_event)
-    node.time_moved.append(pipeline.time_moved)
-    node.tasks += pipeline.tasks
-    pipeline.start()
-    often_s = min(RECLAIM_EVERY_S, config.deliveries.lease_s / 4)
-    node.agenda.every("reclaim deliveries", often_s, pipeline.reclaim)
-    node.metrics.registry.register(pipeline.metrics)
-    node.agenda.every("delivery figures", METRICS_EVERY_S, pipeline.metrics.refresh)
-    try:
-        yield pipeline
-    finally:
-        await pipeline.stop(config.server.drain_s)
-
-
-def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
+def adapters_of(config: DeliverySections, node: Node) -> list[Adapter[Message]]:
     """One adapter for each available channel; in development the mailbox replaces missing providers."""
     providers = providers_of(
         config, node.clock.now, partial(load_addresses, node.pool), partial(_opt_out, node.pool, node.clock.now)
@@ -163,7 +137,7 @@ def adapters_of(config: Config, node: Node) -> list[Adapter[Message]]:
 
 
 def providers_of(
-    config: Config,
+    config: DeliverySections,
     now: Callable[[], datetime],
     find: FindDevices = no_devices,
     opted_out: Callable[[str], Awaitable[None]] = ignore_opt_out,
@@ -181,7 +155,7 @@ def providers_of(
         providers[Channel.EMAIL] = Smtp(config.email, now)
     if config.push.fcm_credentials:
         providers[Channel.PUSH] = _fcm(Path(config.push.fcm_credentials), find, now)
-    load_key = partial(load_vapid, config, make=find is not no_devices)
+    load_key = partial(load_vapid, config.server, config.push, make=find is not no_devices)
     providers[Channel.WEB_PUSH] = WebPush(load_key, find, now, private=config.push.private_endpoints)
     if config.sms.account_sid:
         url = config.server.public_url

@@ -23,9 +23,10 @@ from msgspec import Struct
 
 from protocol.delivery.terms import ATTEMPTS_MAX, DeliveryState
 from protocol.ids import DeliveryId
+from protocol.rates import Rate
 from server.delivery.adapters import Adapter, Gone, Message, Outcome, Refused, Sent, Suppressed, TryLater
-from server.edge.breaker import Breaker, BreakerState, Pace
-from server.edge.rates import Rate
+from server.edge.breaker import Breaker, BreakerState
+from server.edge.token_bucket import TokenBucket
 from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, Settlement, lease, next_due, settle
 from storage.supervision import Supervised, end
@@ -121,7 +122,7 @@ class DeliveryWorker(Generic[M]):
         self._gone = gone
         self._observe = observe
         self._monotonic = monotonic
-        self._pace = None if options.rate is None else Pace(options.rate, monotonic)
+        self._pace = None if options.rate is None else TokenBucket(options.rate)
         self._woken = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         #: The timeouts of batches being composed or sent.
@@ -188,7 +189,7 @@ class DeliveryWorker(Generic[M]):
         """Messages that may be leased now."""
         limit = self._free_slots(critical) * self._adapter.batch_max
         if self._pace is not None:
-            limit = min(limit, self._pace.room)
+            limit = min(limit, self._pace.room(self._monotonic()))
         return min(limit, 1) if self.breaker.state is BreakerState.HALF_OPEN else limit
 
     async def _lease(self, limit: int, critical: bool) -> Sequence[Leased]:
@@ -196,7 +197,7 @@ class DeliveryWorker(Generic[M]):
             self._pool, self.channel, self._now(), limit, critical=critical, lease_s=float(self._options.lease_s)
         )
         if self._pace is not None:
-            self._pace.take(len(leased))
+            self._pace.take(self._monotonic(), len(leased))
         for start in range(0, len(leased), self._adapter.batch_max):
             batch = leased[start : start + self._adapter.batch_max]
             generation = self.breaker.begin()
@@ -215,7 +216,7 @@ class DeliveryWorker(Generic[M]):
             return math.inf
         rate = self._options.rate
         assert rate is not None
-        return self._pace.wait_s(max(1, min(rate.burst, round(rate.per_s * RATE_ROUND_S))))
+        return self._pace.wait_s(self._monotonic(), max(1, min(rate.burst, round(rate.per_s * RATE_ROUND_S))))
 
     async def _next_due_s(self, critical: bool) -> float:
         """Seconds until the next delivery is due."""

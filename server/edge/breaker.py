@@ -10,8 +10,6 @@ import math
 from collections.abc import Callable
 from enum import StrEnum
 
-from server.edge.rates import Rate
-
 #: Batches in a row that a provider could not take before it is let alone.
 FAILURES_MAX = 5
 #: The first pause, doubled each time that the provider fails again, and at most.
@@ -118,34 +116,3 @@ class Breaker:
     def pause(self, seconds: float) -> None:
         """The provider asked to be let alone for so long."""
         self._asked_until = max(self._asked_until, self._now() + min(seconds, PAUSE_ASKED_MAX_S))
-
-
-class Pace:
-    """So many messages a second, and a burst after a pause: a token bucket, kept as the time at which it is full again.
-
-    Args:
-        now: seconds of a clock that only goes forward.
-    """
-
-    def __init__(self, rate: Rate, now: Callable[[], float]) -> None:
-        self._token_s = 1.0 / rate.per_s
-        self._depth_s = rate.burst * self._token_s
-        self._now = now
-        self._full_at = -math.inf
-
-    @property
-    def room(self) -> int:
-        """Messages that may go now."""
-        return math.floor((self._depth_s - self._lack_s()) / self._token_s + 1e-6)
-
-    def take(self, count: int) -> None:
-        """So many go, at most as many as there is room for."""
-        self._full_at = self._now() + self._lack_s() + count * self._token_s
-
-    def wait_s(self, count: int) -> float:
-        """How long until there is room for so many, in seconds; not for more than the burst."""
-        return max(0.0, self._lack_s() + count * self._token_s - self._depth_s)
-
-    def _lack_s(self) -> float:
-        """How long the bucket needs to be full."""
-        return max(0.0, self._full_at - self._now())

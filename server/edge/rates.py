@@ -1,4 +1,4 @@
-"""The bounds of the HTTP transport, and the rate limits that it shares with the WebSocket."""
+"""Rate limits by address, user and command, shared by all transports."""
 
 import math
 from collections.abc import Callable
@@ -8,21 +8,13 @@ from msgspec import Struct
 
 from protocol.errors import LimitReached
 from protocol.ids import UserId
+from protocol.rates import Rate
 from protocol.registry import Declaration
+from server.edge.config import LimitsConfig
+from server.edge.token_bucket import TokenBucket
 
 #: Addresses or users that one rate limit remembers.
 RATE_KEYS_MAX = 50_000
-
-
-class Rate(Struct, frozen=True, forbid_unknown_fields=True):
-    """So many a second on average, and a burst on top after a pause."""
-
-    per_s: float
-    burst: int
-
-    def __post_init__(self) -> None:
-        if not (self.per_s > 0 and self.burst >= 1):
-            raise ValueError("a rate needs per_s > 0 and burst >= 1")
 
 
 class RateLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +33,7 @@ class RateLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class RateLimiter:
     """A token bucket for each key, in a table that never outgrows ``keys_max``.
 
-    A bucket is one number: the time at which it is full again. The key that was quiet for longest makes room.
+    The key that was quiet for longest makes room for a new one.
     """
 
     def __init__(
@@ -54,29 +46,48 @@ class RateLimiter:
     ) -> None:
         self.name = name
         self.rate = rate
-        self._token_s = 1.0 / rate.per_s
-        self._depth_s = rate.burst * self._token_s
         self._keys_max = keys_max
         self._now = now
-        self._full_at: dict[object, float] = {}
-        #: How many were refused.
+        #: The key that was quiet for longest comes first.
+        self._buckets: dict[object, TokenBucket] = {}
         self.refused_total = 0
 
     def __len__(self) -> int:
-        return len(self._full_at)
+        return len(self._buckets)
 
     def take(self, key: object) -> None:
         """Take one token from the key's bucket. Raises: LimitReached."""
-        now = self._now()
-        full_at = max(self._full_at.pop(key, now), now)
-        wait_s = full_at + self._token_s - now - self._depth_s
-        if wait_s > 1e-9:
-            self._full_at[key] = full_at
+        bucket = self._buckets.pop(key, None)
+        if bucket is None:
+            bucket = TokenBucket(self.rate)
+            if len(self._buckets) >= self._keys_max:
+                del self._buckets[next(iter(self._buckets))]
+        self._buckets[key] = bucket
+        wait_s = bucket.take(self._now())
+        if wait_s:
             self.refused_total += 1
             raise LimitReached(limit=self.name, retry_after_s=math.ceil(wait_s * 1000) / 1000)
-        if len(self._full_at) >= self._keys_max:
-            del self._full_at[next(iter(self._full_at))]
-        self._full_at[key] = full_at + self._token_s
+
+    def forget(self, key: object) -> None:
+        """Fill the key's bucket again."""
+        self._buckets.pop(key, None)
+
+
+#: How many seconds' worth of a configured rate may come at once.
+BURST_S = 4.0
+
+
+def configured_rates(limits: LimitsConfig) -> RateLimits:
+    """The rates that the section [limits] sets, each with its burst."""
+
+    def rate(per_s: float) -> Rate:
+        return Rate(per_s, max(1, round(per_s * BURST_S)))
+
+    return RateLimits(
+        requests_per_address=rate(limits.requests_per_address_per_s),
+        commands_per_user=rate(limits.commands_per_s),
+        queries_per_user=rate(limits.queries_per_s),
+    )
 
 
 class Limiters:
@@ -108,9 +119,8 @@ class Limiters:
             return
         limiter = self._by_command.get(declaration.name)
         if limiter is None:
-            own = declaration.rate
-            rate = Rate(own.times / own.window_s, own.times)
-            limiter = self._by_command[declaration.name] = RateLimiter(declaration.name, rate, now=self._now)
+            limiter = RateLimiter(declaration.name, declaration.rate, now=self._now)
+            self._by_command[declaration.name] = limiter
             self._all.append(limiter)
         limiter.take(user_id)
 

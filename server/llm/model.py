@@ -9,9 +9,9 @@ from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from server.app.config import LlmConfig
 from server.edge.adapter_error import AdapterError
 from server.llm.asking import Answered, ModelFailed, Question
+from server.llm.config import LlmConfig
 
 log = structlog.get_logger(__name__)
 

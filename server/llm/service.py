@@ -1,8 +1,8 @@
 """Asks a language model for a use, within time, budget and turns; whoever asks can do without an answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -17,9 +17,9 @@ from msgspec.json import Decoder, schema_components
 
 from actors.rules.contact_data import redacted
 from protocol.ids import UserId
-from server.app.config import LlmConfig
 from server.edge.breaker import Breaker
 from server.llm.asking import Answered, Model, ModelFailed, Question
+from server.llm.config import LlmConfig
 from server.llm.figures import LlmFigures
 from server.llm.prompts import Prompt
 from storage.database import UNWRITABLE, Pool
@@ -237,19 +237,6 @@ class LanguageModel:
         """In millionths of a dollar, rounded up."""
         config = self._config
         return ceil(tokens_in * config.input_token_microdollars + tokens_out * config.output_token_microdollars)
-
-
-@asynccontextmanager
-async def open_language_model(
-    config: LlmConfig, pool: Pool, now: Callable[[], datetime]
-) -> AsyncIterator[LanguageModel]:
-    """The configured model for as long as this is open; without one nobody is ever asked."""
-    model = model_of(config)
-    try:
-        yield LanguageModel(model, config, pool, now)
-    finally:
-        if model is not None:
-            await model.close()
 
 
 def model_of(config: LlmConfig) -> Model | None:

@@ -7,9 +7,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from server.app.node import Node
 from server.edge.bodies import read_body
 from server.edge.decoding import decode_json
+from server.edge.node import Node
 
 ADVANCE_MAX_S = 400 * 24 * 3600
 

@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.text import Text
 
-from server.app.config import Config
 from server.delivery.adapters import Adapter
+from server.delivery.config import DeliverySections
 from server.delivery.pipeline import CHANNELS, providers_of
 from server.edge.adapter_error import AdapterError
 from server.llm.asking import Model
+from server.llm.config import LlmConfig
 from server.llm.service import model_of
+from server.ops.config import DatabaseConfig
 from storage.database import connect_pool
 
 DISK_FREE_MIN_BYTES = 1024**3
@@ -29,6 +31,16 @@ POSTGRES_VERSION_MIN = 150_000
 CHECK_TIMEOUT_S = 15.0
 #: The same for whatever may listen on the server's own port.
 PORT_TIMEOUT_S = 2.0
+
+
+class Sections(DeliverySections, Protocol):
+    """The sections of the configuration that the doctor looks at."""
+
+    @property
+    def database(self) -> DatabaseConfig: ...
+
+    @property
+    def llm(self) -> LlmConfig: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,7 @@ class Diagnosis:
     fatal: bool = True
 
 
-async def run_doctor(config: Config, console: Console) -> int:
+async def run_doctor(config: Sections, console: Console) -> int:
     """Look at everything and tell; answers the exit code."""
     worst = 0
     async for found in examine(config):
@@ -52,12 +64,12 @@ async def run_doctor(config: Config, console: Console) -> int:
     return worst
 
 
-async def examine(config: Config) -> AsyncIterator[Diagnosis]:
+async def examine(config: Sections) -> AsyncIterator[Diagnosis]:
     """Everything worth a look, one after the other."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Diagnosis("python", sys.version_info >= (3, 11), version)
     yield _data_dir(Path(config.server.data_dir))
-    yield _keys(Path(config.server.data_dir) / "keys")
+    yield _keys(config.server.keys_dir)
     yield _port(config.server.host, config.server.port)
     yield _development(config)
     if config.database.url:
@@ -96,12 +108,12 @@ def _port(host: str, port: int) -> Diagnosis:
     return Diagnosis("port", not taken, f"{host}:{port} is {'taken (is a server running?)' if taken else 'free'}")
 
 
-def _development(config: Config) -> Diagnosis:
+def _development(config: Sections) -> Diagnosis:
     says = "on: sandbox gateway and demo accounts" if config.dev.enabled else "off"
     return Diagnosis("development mode", not config.dev.enabled, says, fatal=False)
 
 
-async def _channels(config: Config) -> AsyncIterator[Diagnosis]:
+async def _channels(config: Sections) -> AsyncIterator[Diagnosis]:
     """Ask each configured provider, all at once; say of the other channels what becomes of them."""
     try:
         providers = providers_of(config, lambda: datetime.now(UTC))
@@ -119,7 +131,7 @@ async def _channels(config: Config) -> AsyncIterator[Diagnosis]:
             yield Diagnosis(channel, False, "no provider: nothing is sent this way", fatal=False)
 
 
-async def _language_model(config: Config) -> Diagnosis:
+async def _language_model(config: Sections) -> Diagnosis:
     model = model_of(config.llm)
     if model is None:
         return Diagnosis("language model", True, "none: local rules answer")

@@ -1,19 +1,17 @@
 """Background jobs: each runs at its times on one node, is made up when it was missed, and shows what came of it.
 
-A job is one line of ``nightly.py``: ``Job("trim_inboxes", nightly, run)``, where ``run`` gets now and answers what
-it did, by name: ``{"rows": 412}``. A run may be cut anywhere, and must bear to overlap with another node's: it works in
-small transactions, and the next run goes on where it stopped.
+``server.edge.job`` says what a job is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, time, timedelta
 from time import monotonic
 from typing import Protocol
 
 import structlog
 
+from server.edge.job import Counts, Daily, Every, Job
 from server.ops.job_metrics import JobMetrics
 from storage.database import OUTAGES, DatabaseUnreachable, Pool
 from storage.jobs import Claim, claim, load_records, mark_done, mark_failed, mark_started, register
@@ -23,61 +21,8 @@ log = structlog.get_logger(__name__)
 
 #: How often every job is looked at: what was missed, failed or died with its node is made up then.
 CHECK_EVERY_S = 300.0
-#: A daily job that failed is run again after this.
-FAILED_RETRY_S = 1800.0
-#: One run; more is cut, and counts as failed.
-RUN_MAX_S = 7200.0
 #: A run that was noted for so far ahead was so by a clock that has been set back since: it counts for nothing.
 CLOCK_SKEW_MAX = timedelta(hours=1)
-
-#: What a run did, by name.
-Counts = Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Daily:
-    """Once a day, at a time of day in UTC."""
-
-    at: time
-    retry_s: float = FAILED_RETRY_S
-
-    def latest(self, now: datetime) -> datetime:
-        """The last due time up to an instant."""
-        today = datetime.combine(now.date(), self.at, UTC)
-        return today if today <= now else today - timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """Every so many seconds, counted from the epoch."""
-
-    seconds: int
-
-    @property
-    def retry_s(self) -> float:
-        """It comes soon enough again."""
-        return 0.0
-
-    def latest(self, now: datetime) -> datetime:
-        """The last due time up to an instant."""
-        return datetime.fromtimestamp(now.timestamp() // self.seconds * self.seconds, UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One job.
-
-    Args:
-        run: gets now, by the domain's clock; answers what it did.
-        time_max_s: a run that takes longer is cut.
-        tell: told when it last succeeded on any node, and what it did; without it that is counted on /metrics.
-    """
-
-    name: str
-    when: Daily | Every
-    run: Callable[[datetime], Awaitable[Counts]]
-    time_max_s: float = RUN_MAX_S
-    tell: Callable[[datetime, Counts], None] | None = None
 
 
 class Clockwork(Protocol):

@@ -8,38 +8,33 @@ from rich.table import Table
 from rich.text import Text
 
 from server.accounts.keys import SETTLE_S, add_key, list_keys, retire_key
-from server.app.config import Config
 
 
-async def show_keys(config: Config, console: Console) -> int:
+async def show_keys(folder: Path, console: Console) -> int:
     """Show which keys there are; answers the exit code. Raises: UnusableKey."""
     table = Table("file", "key id", "since", "", box=None, header_style="bold")
-    for key in list_keys(_folder(config)):
+    for key in list_keys(folder):
         since = datetime.fromtimestamp(key.made_at, UTC).isoformat(timespec="seconds")
         table.add_row(key.path.stem, key.key_id, since, "signs" if key.signs else "verifies")
     console.print(table)
     return 0
 
 
-async def rotate_keys(config: Config, console: Console) -> int:
+async def rotate_keys(folder: Path, valid_s: int, console: Console) -> int:
     """Make the next key; answers the exit code. Raises: UnusableKey."""
-    path = add_key(_folder(config))
+    path = add_key(folder)
     console.print(f"{path.stem} is there; running servers sign with it in {SETTLE_S:.0f} s", highlight=False)
     console.print(
         f"nodes with a folder of their own need a copy before that; retire the one before in"
-        f" {SETTLE_S + config.auth.access_token_s:.0f} s",
+        f" {SETTLE_S + valid_s:.0f} s",
         highlight=False,
         soft_wrap=True,
     )
     return 0
 
 
-async def retire(config: Config, console: Console, name: str, *, force: bool) -> int:
+async def retire(folder: Path, valid_s: int, console: Console, name: str, *, force: bool) -> int:
     """Remove a key; answers the exit code. Raises: UnusableKey if it is still needed."""
-    retire_key(_folder(config), name, valid_s=config.auth.access_token_s, force=force)
+    retire_key(folder, name, valid_s=valid_s, force=force)
     console.print(Text(f"{name.removesuffix('.pem')} is gone; running servers refuse its tokens within seconds"))
     return 0
-
-
-def _folder(config: Config) -> Path:
-    return Path(config.server.data_dir) / "keys"

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from prometheus_client import Counter
 
-from server.ops.metrics import Metrics
+from server.edge.metrics import Metrics
 from storage.database import Pool
 from storage.seal import Tail, read_tail, seal
 

@@ -7,7 +7,7 @@ import structlog
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from server.ops.jobs import Counts
+from server.edge.job import Counts
 from server.ops.verify import INVARIANTS, Actors, verify
 from storage.database import Pool
 

@@ -18,7 +18,8 @@ from actors.runtime.replay import Replay
 from protocol.ids import SYSTEM, Kind, Ref, UserId
 from protocol.instants import InstantError, parse_instant
 from protocol.payment.terms import GATEWAY
-from server.app.config import Config
+from server.edge.config import ServerConfig
+from server.ops.config import DatabaseConfig
 from server.ops.verify_command import reach_database
 from storage.database import Pool
 from storage.queries.replay import Kept, Told, load_kept, read_journal
@@ -66,7 +67,15 @@ class Story:
     same: bool = False
 
 
-async def run_replay(config: Config, console: Console, what: str, until: tuple[str, int | None], as_json: bool) -> int:
+async def run_replay(
+    server: ServerConfig,
+    database: DatabaseConfig,
+    console: Console,
+    what: str,
+    until: tuple[str, int | None],
+    *,
+    as_json: bool,
+) -> int:
     """Replay one actor and show it; answers the exit code.
 
     Args:
@@ -75,7 +84,7 @@ async def run_replay(config: Config, console: Console, what: str, until: tuple[s
     """
     try:
         to, asked = read_ref(what), read_until(*until)
-        async with reach_database(config) as pool:
+        async with reach_database(server, database) as pool:
             story = await tell(pool, to, asked)
             names = await load_names(pool, {event.principal for event in story.events})
     except NotAsked as error:

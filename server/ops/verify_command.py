@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.actor import ACTORS
-from server.app.config import Config
-from server.app.node import open_database
+from server.edge.config import ServerConfig
+from server.ops.config import DatabaseConfig
+from server.ops.database import open_database
 from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
 from storage.chain import SealMark
@@ -18,19 +19,21 @@ from storage.database import Pool, connect_pool
 
 
 @asynccontextmanager
-async def reach_database(config: Config) -> AsyncIterator[Pool]:
+async def reach_database(server: ServerConfig, database: DatabaseConfig) -> AsyncIterator[Pool]:
     """The database of the server that runs on this data folder; if none does, the configured one, opened for now."""
     async with AsyncExitStack() as stack:
-        running = read_pid_file(Path(config.server.data_dir))
-        dsn = running.dsn if running else (await stack.enter_async_context(open_database(config))).dsn
+        running = read_pid_file(Path(server.data_dir))
+        dsn = running.dsn if running else (await stack.enter_async_context(open_database(server, database))).dsn
         pool = await connect_pool(dsn, size_max=2)
         stack.push_async_callback(pool.close)
         yield pool
 
 
-async def run_verify(config: Config, console: Console, expected: Sequence[SealMark] = ()) -> int:
+async def run_verify(
+    server: ServerConfig, database: DatabaseConfig, console: Console, expected: Sequence[SealMark] = ()
+) -> int:
     """Check a database and show what was found; answers the exit code."""
-    async with reach_database(config) as pool:
+    async with reach_database(server, database) as pool:
         table = Table("invariant", "broken", box=None, header_style="bold")
         broken, notes = 0, list[str]()
         async for finding in verify(pool, ACTORS, expected):

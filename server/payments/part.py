@@ -1,7 +1,6 @@
-"""Payments put together. In development mode the gateway is the sandbox, reached by HTTP like any other."""
+"""Payments, as a part of the server. In development the gateway is the sandbox, reached by HTTP like any other."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -12,7 +11,9 @@ from aiohttp import ClientSession
 from actors.runtime.call import Caller, Published
 from protocol.ids import BookingId, PaymentId
 from server.edge.handlers import PlainHandler
+from server.edge.part import Context, Part
 from server.edge.secret_file import load_secret
+from server.payments.config import PaymentsConfig
 from server.payments.refunds import Refunds
 from server.payments.sandbox.gateway import Sandbox
 from server.payments.sandbox.wire import WEBHOOK_PATH
@@ -37,6 +38,7 @@ class SandboxPayments:
         now: Callable[[], datetime],
         webhook_secrets: tuple[str, ...],
     ) -> None:
+        self._http = http
         self._pool = pool
         self._url = ""
         api_key = sha256(b"api key " + webhook_secrets[0].encode()).hexdigest()
@@ -54,7 +56,7 @@ class SandboxPayments:
 
     @property
     def routes(self) -> Mapping[tuple[str, str], PlainHandler]:
-        """What is served: the gateway's pages, and our own ear for it."""
+        """The pages of the gateway, and our webhook endpoint."""
         return {**self.sandbox.routes, ("POST", WEBHOOK_PATH): self._webhooks.handle}
 
     @property
@@ -63,43 +65,59 @@ class SandboxPayments:
         return [self._refunds.task]
 
     def on_event(self, published: Published) -> None:
-        """Hear of each committed event."""
+        """Take a committed event."""
         self._refunds.on_event(published)
 
     def start(self, url: str) -> None:
-        """The server listens at that address: go to work."""
+        """Begin to work: the server listens at this address."""
         self._url = url
         self._refunds.start()
 
     async def stop(self) -> None:
-        """Stop asking and telling."""
+        """Stop the refunds and the sandbox, and close their connections."""
         await self._refunds.stop()
         await self.sandbox.stop()
+        await self._http.close()
 
     async def _find_booking(self, payment_id: PaymentId) -> BookingId | None:
         payment = await find_payment(self._pool, payment_id)
         return None if payment is None else payment.booking_id
 
 
-@asynccontextmanager
-async def open_sandbox_payments(
+def open_payments(context: Context, config: PaymentsConfig) -> Part:
+    """Open the sandbox gateway in development; otherwise there is no gateway yet."""
+    if not context.dev.enabled:
+        return Part()
+    node = context.node
+    payments = open_sandbox(
+        node.pool,
+        node.runtime,
+        now=node.clock.now,
+        keys_dir=context.server.keys_dir,
+        webhook_secrets=config.webhook_secrets,
+    )
+    return Part(
+        routes=payments.routes,
+        listeners=[payments.on_event],
+        tasks=lambda: payments.tasks,
+        listening=payments.start,
+        stop=payments.stop,
+    )
+
+
+def open_sandbox(
     pool: Pool,
     runtime: Caller,
     *,
     now: Callable[[], datetime],
     keys_dir: Path,
     webhook_secrets: tuple[str, ...] = (),
-) -> AsyncIterator[SandboxPayments]:
-    """Open them; ``start`` once the server listens, and let ``on_event`` hear of each event.
+) -> SandboxPayments:
+    """Open the sandbox; ``start`` it once the server listens, and ``stop`` it.
 
     Args:
         now: the domain's clock.
         webhook_secrets: newest first; with none, one is made at the first start and kept in ``keys_dir``.
     """
-    async with ClientSession() as http:
-        secrets = webhook_secrets or (load_secret(keys_dir / _SECRET_FILE, "whsec_"),)
-        payments = SandboxPayments(http, pool, runtime, now=now, webhook_secrets=secrets)
-        try:
-            yield payments
-        finally:
-            await payments.stop()
+    secrets = webhook_secrets or (load_secret(keys_dir / _SECRET_FILE, "whsec_"),)
+    return SandboxPayments(ClientSession(), pool, runtime, now=now, webhook_secrets=secrets)

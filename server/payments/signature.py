@@ -8,7 +8,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from hmac import new as hmac
 
-from protocol.errors import Rejected
+from server.edge.webhooks import SignatureInvalid
 
 #: How old a signature may be, and how far ahead the sender's clock.
 TOLERANCE_S = 300
@@ -18,12 +18,6 @@ SIGNATURES_MAX = 8
 SECRETS_MAX = 4
 #: Digits of a time that is looked at.
 _DIGITS_MAX = 12
-
-
-class SignatureInvalid(Rejected):
-    """The webhook's signature does not hold; ``reason`` is missing, malformed, too_old or mismatch."""
-
-    status = 400
 
 
 def sign(body: bytes, secret: str, at_s: int) -> str:

@@ -6,8 +6,10 @@ from server.delivery.renderer import NotificationRenderer, load_notification_con
 from server.words.languages import language
 from storage.database import Pool
 from storage.queries.notification import read_notifications
+from storage.registry import answers
 
 
+@answers(ListNotifications)
 async def list_notifications(pool: Pool, query: ListNotifications, principal: Principal) -> NotificationPage:
     """Return a page of the caller's notifications. Raises: Invalid."""
     page = await read_notifications(pool, query, principal)

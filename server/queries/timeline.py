@@ -15,8 +15,10 @@ from server.words.languages import Language, language
 from storage.database import Pool
 from storage.queries.booking import Story, StoryEntry, get_story
 from storage.queries.recipient import load_language
+from storage.registry import answers
 
 
+@answers(GetTimeline)
 async def timeline(pool: Pool, query: GetTimeline, principal: Principal) -> Timeline:
     """Return a booking's timeline to one of its parties. Raises: NotFound."""
     story = await get_story(pool, query, principal)

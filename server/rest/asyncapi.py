@@ -30,12 +30,11 @@ from protocol.frames import (
 )
 from protocol.registry import Declaration, Mode
 from protocol.topics import ONLINE, TYPING
+from server.edge.event_route import EVENTS_PATH, SOCKET_PATH
 from server.rest.endpoints import is_internal
 from server.rest.schemas import Schemas
 
 ASYNCAPI_VERSION = "3.0.0"
-SOCKET_PATH = "/v1/socket"
-EVENTS_PATH = "/v1/events"
 
 Json = dict[str, Any]
 StructType = type[Struct]
@@ -185,8 +184,8 @@ class _Writer:
                 "reply": {"channel": _ref("channels", "socket"), "messages": _in_channel("socket", answers)},
                 "x-roles": sorted(declaration.by),
             }
-            if declaration.rate is not None:
-                operations[declaration.name]["x-rate"] = declaration.rate
+            if rate := declaration.rate:
+                operations[declaration.name]["x-rate"] = {"times": rate.burst, "window_s": rate.window_s}
         operations["send.session"] = _operation("send", self._out)
         operations["send.events"] = _operation("send", self._events)
         operations["send.ephemeral"] = _operation("send", self._ephemeral)

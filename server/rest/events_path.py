@@ -16,9 +16,8 @@ from protocol.errors import (
 )
 from protocol.listening import EventPage, PollAsked
 from server.edge import problems
+from server.edge.event_route import EVENTS_PATH, JSON_TYPE, LAST_EVENT_ID, STREAM_TYPE
 from server.edge.problems import NotAcceptable
-from server.live.connection.event_stream import MEDIA_TYPE
-from server.live.connection.events_endpoint import JSON_TYPE, LAST_EVENT_ID, PATH
 from server.rest.schemas import Schemas
 
 Json = dict[str, Any]
@@ -46,7 +45,7 @@ def events_path() -> Mapping[str, Json]:
     schemas = Schemas([EventPage, PollAsked], {})
     page = _inlined(schemas.ref(EventPage), schemas.components)
     stream = {"type": "string", "description": "Server-Sent Events; see docs/protocol.md."}
-    content = {JSON_TYPE: {"schema": page}, MEDIA_TYPE: {"schema": stream}}
+    content = {JSON_TYPE: {"schema": page}, STREAM_TYPE: {"schema": stream}}
     operation: Json = {
         "operationId": "events.listen",
         "summary": "Hear one's own events, as an event stream or by long polling.",
@@ -55,7 +54,7 @@ def events_path() -> Mapping[str, Json]:
         "parameters": [*_query_parameters(schemas), _last_event_id(schemas)],
         "responses": {"200": {"description": "OK", "content": content}} | _refusals(_REFUSALS),
     }
-    return {PATH: {"get": operation}}
+    return {EVENTS_PATH: {"get": operation}}
 
 
 def _query_parameters(schemas: Schemas) -> Iterable[Json]:

@@ -137,7 +137,7 @@ class _Writer:
             "x-roles": sorted(declaration.by),
         }
         if declaration.rate is not None:
-            described["x-rate"] = declaration.rate
+            described["x-rate"] = {"times": declaration.rate.burst, "window_s": declaration.rate.window_s}
         if body := self._body(declaration, route):
             described["requestBody"] = body
         if not declaration.by:
@@ -270,7 +270,10 @@ def _who(declaration: Declaration) -> str:
     if not declaration.by:
         return "Needs no token."
     who = f"For: {', '.join(sorted(declaration.by))}."
-    return who if declaration.rate is None else f"{who}\n\nAt most {declaration.rate}, over all transports together."
+    if declaration.rate is None:
+        return who
+    often = f"{declaration.rate.burst} in {declaration.rate.window_s} s for each user"
+    return f"{who}\n\nAt most {often}, over all transports together."
 
 
 def _first_line(error: type[GuildwireError]) -> str:

@@ -36,7 +36,7 @@ from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
 from storage.queries.user import load_names
-from storage.registry import Sources, loads
+from storage.registry import Sources, answers, loads
 from storage.rights import visible
 
 visible(
@@ -104,6 +104,7 @@ SELECT {AS_OF}, {_COLUMNS}, n.notes, n.address, n.latitude, n.longitude, p.name,
 _remarks = msgspec.json.Decoder(list[Remark])
 
 
+@answers(GetBooking)
 async def get_booking(pool: Pool, query: GetBooking, principal: Principal) -> BookingDetail:
     """Show a booking to one of its parties. Raises: NotFound."""
     managed = principal.business_id if principal.manager else None
@@ -169,11 +170,13 @@ SELECT a.as_of, l.* FROM (SELECT {AS_OF}) a LEFT JOIN (
 _cursor = Cursor(tuple[Instant, UUID])
 
 
+@answers(ListBookings)
 async def list_bookings(pool: Pool, query: ListBookings, principal: Principal) -> BookingPage:
     """Show a page of the reader's bookings in the active role. Raises: Forbidden, Invalid."""
     return await _page(pool, query, principal, _which(query.status))
 
 
+@answers(ListJobs)
 async def list_jobs(pool: Pool, query: ListJobs, principal: Principal) -> BookingPage:
     """Show a page of what waits for the provider's approval, or of another status. Raises: Forbidden, Invalid."""
     waiting = "b.status = 'PENDING' AND NOT b.approved"

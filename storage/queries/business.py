@@ -23,7 +23,7 @@ from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.offers import decode_hours
 from storage.queries.page import AS_OF
-from storage.registry import Sources, loads
+from storage.registry import Sources, answers, loads
 from storage.rights import visible
 
 visible(
@@ -39,6 +39,7 @@ _member = msgspec.json.Decoder(MemberRow)
 # What everybody may see
 
 
+@answers(GetBusiness)
 async def get_business(pool: Pool, query: GetBusiness, principal: Principal | None) -> BusinessView:
     """Show one business; an inactive one only to those who act for it, and to admins. Raises: NotFound."""
     row = await pool.fetchrow(
@@ -85,6 +86,7 @@ SELECT m.user_id, m.bio, m.user_id = b.owner_id AS is_owner, coalesce(p.name, ''
 """
 
 
+@answers(ListStaff)
 async def list_staff(pool: Pool, query: ListStaff, principal: Principal | None) -> StaffList:
     """Show who does jobs for a business. Raises: NotFound."""
     rows = await pool.fetch(_STAFF, query.business_id, sees_all_of(query.business_id, principal))
@@ -113,6 +115,7 @@ SELECT {AS_OF}, m.working, b.hours, b.zone
 """
 
 
+@answers(GetAvailability)
 async def get_availability(pool: Pool, query: GetAvailability, principal: Principal | None) -> AvailabilityView:
     """Show when somebody works. Raises: Unauthenticated, Forbidden, NotFound."""
     if principal is None:

@@ -32,7 +32,7 @@ from protocol.instants import Instant
 from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
-from storage.registry import Sources, loads
+from storage.registry import Sources, answers, loads
 from storage.rights import visible
 
 visible(
@@ -91,6 +91,7 @@ THREADS_LISTED = _THREADS.format(mine=_LISTED)
 THREADS_ONE = _THREADS.format(mine=_ONE)
 
 
+@answers(ListConversations)
 async def list_conversations(pool: Pool, query: ListConversations, principal: Principal) -> ConversationPage:
     """Show a page of the reader's threads in the active role. Raises: Invalid."""
     after_at, after_id = _threads.read(query.cursor) or (None, None)
@@ -103,6 +104,7 @@ async def list_conversations(pool: Pool, query: ListConversations, principal: Pr
     return ConversationPage(items=items, next_cursor=next_cursor, as_of=found[0]["as_of"])
 
 
+@answers(GetConversation)
 async def get_conversation(pool: Pool, query: GetConversation, principal: Principal) -> ConversationDetail:
     """Show one of the reader's threads. Raises: NotFound."""
     (row,) = await pool.fetch(THREADS_ONE, principal.user_id, sorted(roles_seen(principal)), query.conversation_id)
@@ -150,6 +152,7 @@ SELECT {AS_OF}, m.*
 """
 
 
+@answers(ListMessages)
 async def list_messages(pool: Pool, query: ListMessages, principal: Principal) -> MessagePage:
     """Show what was said in one of the reader's threads, newest first. Raises: NotFound, Invalid."""
     (before,) = _messages.read(query.cursor) or (None,)

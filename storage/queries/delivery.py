@@ -14,6 +14,7 @@ from protocol.instants import Instant
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.queries.page import Cursor
+from storage.registry import answers
 
 _COLUMNS = ", ".join(DeliveryView.__struct_fields__)
 
@@ -38,6 +39,7 @@ UPDATE deliveries SET {_AGAIN} WHERE id IN (SELECT id FROM chosen)
 _cursor = Cursor(tuple[Instant, UUID])
 
 
+@answers(ListDeliveries)
 async def list_deliveries(pool: Pool, query: ListDeliveries, principal: Principal) -> DeliveryPage:
     """Return a page of deliveries. Raises: Invalid."""
     after = _cursor.read(query.cursor) or (None, None)

@@ -12,7 +12,7 @@ from protocol.ids import DeviceId, UserId
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.queries.page import AS_OF
-from storage.registry import Sources, loads
+from storage.registry import Sources, answers, loads
 
 
 class DeviceAddress(Confidential, Struct, frozen=True, kw_only=True):
@@ -24,6 +24,7 @@ class DeviceAddress(Confidential, Struct, frozen=True, kw_only=True):
     auth: str | None
 
 
+@answers(ListDevices)
 async def list_devices(pool: Pool, query: ListDevices, principal: Principal) -> DeviceList:
     """Return the caller's devices, the most recently used first."""
     rows = await pool.fetch(

@@ -23,7 +23,7 @@ from protocol.roles import Principal
 from protocol.user.rows import Person
 from storage.database import Pool
 from storage.queries.page import AS_OF
-from storage.registry import Sources, loads
+from storage.registry import Sources, answers, loads
 
 #: The language of users who never chose one.
 LANGUAGE_DEFAULT = "en"
@@ -94,6 +94,7 @@ async def load_known_users(sources: Sources, asks: Sequence[Sequence[UserId]]) -
     return [KnownUsers(frozenset(known.intersection(ids))) for ids in asks]
 
 
+@answers(GetPreferences)
 async def get_preferences(pool: Pool, query: GetPreferences, principal: Principal) -> PreferencesView:
     """Return the caller's preferences. Raises: NotFound."""
     row = await pool.fetchrow(_OWN, principal.user_id)

@@ -1,7 +1,7 @@
 """Reading owned records of every kind: an owner's page, and the places that decisions about them need."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -11,11 +11,10 @@ from protocol.ids import Kind
 from protocol.instants import Instant
 from protocol.nouns import import_nouns
 from protocol.records import RECORDS, Readers, Record, RecordAsk, RecordFacts
-from protocol.registry import Query
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
-from storage.registry import Sources, loads
+from storage.registry import Sources, answers, loads
 
 _cursor = Cursor(tuple[Instant, UUID])
 
@@ -32,12 +31,6 @@ SELECT a.as_of, r.* FROM (SELECT {AS_OF}) a LEFT JOIN LATERAL (
 def page_of(record: Record) -> str:
     """The statement that reads a page of an owner's records."""
     return _PAGE.format(table=record.plural)
-
-
-def record_queries() -> dict[type[Query], Callable[[Any, Any, Any], Awaitable[Any]]]:
-    """The query of each record, and what answers it."""
-    import_nouns()
-    return {record.List: partial(list_records, record) for record in RECORDS.values()}
 
 
 async def list_records(record: Record, pool: Pool, query: Any, principal: Principal) -> Any:
@@ -81,3 +74,8 @@ async def load_record_facts(sources: Sources, asks: Sequence[RecordAsk]) -> list
 def _facts(places: dict[UUID, int], record_id: UUID | None) -> RecordFacts:
     place = None if record_id is None else places.get(record_id)
     return RecordFacts(place=place, taken=frozenset(places.values()))
+
+
+import_nouns()
+for _record in RECORDS.values():
+    answers(_record.List)(partial(list_records, _record))

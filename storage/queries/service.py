@@ -28,7 +28,7 @@ from protocol.service.views import (
 from storage.database import Pool
 from storage.queries.business import sees_all_of
 from storage.queries.page import Cursor
-from storage.registry import Sources, loads
+from storage.registry import Sources, answers, loads
 
 #: Words of one search that are looked for; the rest is left out.
 SEARCH_WORDS_MAX = 8
@@ -70,6 +70,7 @@ class _Where:
         return f" WHERE {' AND '.join(self.conditions)}"
 
 
+@answers(ListServices)
 async def list_services(pool: Pool, query: ListServices, principal: Principal | None) -> ServicePage:
     """Show a page of services, the newest first. Raises: Invalid for the cursor, Forbidden."""
     where = _filters(query, principal)
@@ -112,6 +113,7 @@ def _literal(word: str) -> str:
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+@answers(GetService)
 async def get_service(pool: Pool, query: GetService, principal: Principal | None) -> ServiceView:
     """Show one service; one off the market only to those who act for its business, and to admins. Raises: NotFound."""
     row = await pool.fetchrow(_VIEW + " WHERE s.id = $1", query.service_id)
@@ -146,6 +148,7 @@ def _view(row: asyncpg.Record) -> ServiceView:
     )
 
 
+@answers(ListCategories)
 async def list_categories(pool: Pool, query: ListCategories, principal: Principal | None) -> CategoryList:
     """Show all categories, and how much there is in each."""
     rows = await pool.fetch(

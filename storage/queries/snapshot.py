@@ -13,8 +13,10 @@ from storage.database import Pool
 from storage.inbox import position
 from storage.queries.booking import list_bookings
 from storage.queries.conversation import list_conversations
+from storage.registry import answers
 
 
+@answers(GetSnapshot)
 async def get_snapshot(pool: Pool, query: GetSnapshot, principal: Principal) -> Snapshot:
     """Read what is open, page by page, in one transaction that sees one moment."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):

@@ -15,6 +15,7 @@ from protocol.user.terms import Membership, UserSession, email_key
 from protocol.user.views import CurrentUser, SessionList, Sessions, SessionView, UserView
 from storage.database import Pool
 from storage.queries.page import AS_OF
+from storage.registry import answers
 
 _memberships = msgspec.json.Decoder(tuple[Membership, ...])
 _sessions = msgspec.json.Decoder(tuple[UserSession, ...])
@@ -73,12 +74,14 @@ async def load_user(
     )
 
 
+@answers(CurrentUser)
 async def current_user(pool: Pool, query: CurrentUser, principal: Principal | None) -> UserView:
     """Answer who the principal is. Raises: Unauthenticated, NotFound."""
     who = _known(principal)
     return await load_user(pool, who.user_id, role=who.role, business_id=who.business_id, manager=who.manager)
 
 
+@answers(Sessions)
 async def list_sessions(pool: Pool, query: Sessions, principal: Principal | None) -> SessionList:
     """Answer where the principal is signed in, the latest used first. Raises: Unauthenticated, NotFound."""
     who = _known(principal)

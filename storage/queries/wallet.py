@@ -16,6 +16,7 @@ from protocol.wallet.terms import Purse, accounts_of
 from protocol.wallet.views import GetBalance, GetStatement, StatementLine, StatementPage, WalletAmounts, WalletBalance
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
+from storage.registry import answers
 
 # $1 is the reader, $2 how the names of the accounts begin. Names are in bytewise order, and "0" comes after "/".
 
@@ -58,6 +59,7 @@ SELECT a.as_of, c.currency AS main_currency, w.currency, coalesce(m.balance_mino
 _NOTHING = {"balance_minor": 0, "revenue_minor": 0, "pending_minor": 0}
 
 
+@answers(GetBalance)
 async def get_balance(pool: Pool, query: GetBalance, principal: Principal) -> WalletBalance:
     """Show the wallet of the active role. Raises: Forbidden."""
     purse, owner_id = _purse_of(principal)
@@ -131,6 +133,7 @@ SELECT a.as_of, l.* FROM (SELECT {AS_OF}) a LEFT JOIN (
 _cursor = Cursor(tuple[Instant, UUID])
 
 
+@answers(GetStatement)
 async def get_statement(pool: Pool, query: GetStatement, principal: Principal) -> StatementPage:
     """Show a page of what moved in the wallet of the active role. Raises: Forbidden, Invalid."""
     after_at, after_id = _cursor.read(query.cursor) or (None, None)

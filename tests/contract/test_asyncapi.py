@@ -122,7 +122,7 @@ def test_a_rate_of_its_own_is_said(document: dict[str, Any]) -> None:
     said = {name: operation["x-rate"] for name, operation in document["operations"].items() if "x-rate" in operation}
     rates = {name: declared.rate for name, declared in BY_NAME.items() if declared.rate is not None}
 
-    assert said == {name: {"times": rate.times, "window_s": rate.window_s} for name, rate in rates.items()}
+    assert said == {name: {"times": rate.burst, "window_s": rate.window_s} for name, rate in rates.items()}
     assert "booking.create" in said
 
 

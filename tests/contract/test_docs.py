@@ -18,13 +18,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from protocol.rates import HOUR_S, MINUTE_S, CommandRate
+from protocol.rates import HOUR_S, MINUTE_S, Rate
 from protocol.registry import BY_NAME
 from server.app.bootstrap import VERSION
 from server.app.cli import app
-from server.app.config import Config, DevConfig
+from server.app.config import Config
 from server.app.startup_banner import greet
 from server.demo.marketplace import make_marketplace
+from server.edge.config import DevConfig
 from storage.database import Pool
 from tests.support.documents import ROOT, table
 from tests.support.server import Site
@@ -143,7 +144,7 @@ def test_the_page_of_the_protocol_has_every_rate_of_a_command() -> None:
     shown = {}
     for name, said in table(ROOT / "docs/protocol.md", "command | at once, and in every"):
         times, _, window = said.partition(" ")
-        shown[name.strip("`")] = CommandRate(times=int(times), window_s=windows[window])
+        shown[name.strip("`")] = Rate(int(times) / windows[window], int(times))
 
     assert shown == {name: declared.rate for name, declared in BY_NAME.items() if declared.rate is not None}
 

@@ -62,8 +62,8 @@ def test_a_rate_of_its_own_is_said_to_machines_and_to_people() -> None:
 
     assert {name for name, said in described.items() if "x-rate" in said} == set(rates)
     for name, rate in rates.items():
-        assert described[name]["x-rate"] == {"times": rate.times, "window_s": rate.window_s}
-        assert f"At most {rate.times} in {rate.window_s} s for each user" in described[name]["description"]
+        assert described[name]["x-rate"] == {"times": rate.burst, "window_s": rate.window_s}
+        assert f"At most {rate.burst} in {rate.window_s} s for each user" in described[name]["description"]
 
 
 def _by_name(declarations: list[Declaration]) -> dict[str, dict[str, Any]]:

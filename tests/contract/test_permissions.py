@@ -13,7 +13,7 @@ import pytest
 import server.app.bootstrap  # noqa: F401  # whatever is served is declared by now
 from protocol.registry import BY_NAME, Declaration, Mode, Route
 from protocol.roles import Role
-from server.app.config import LimitsConfig
+from server.edge.config import LimitsConfig
 from tests.support.live_server import connect_client
 from tests.support.server import Person, Response, Site, make_config, open_site
 

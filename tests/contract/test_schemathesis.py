@@ -32,7 +32,7 @@ from schemathesis.specs.openapi.checks import (
 from protocol.conversation.commands import PostMessage
 from protocol.conversation.views import ListMessages
 from protocol.ids import ConversationId
-from server.app.config import LimitsConfig
+from server.edge.config import LimitsConfig
 from tests.support.hostile import examples
 from tests.support.server import Person, Site, make_config, open_site
 

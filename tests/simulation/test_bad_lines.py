@@ -10,10 +10,10 @@ import pytest
 import server.app.node
 from protocol.errors import Unavailable
 from protocol.user.views import CurrentUser
-from server.app.config import DatabaseConfig
 from server.client import live
 from server.delivery import worker
 from server.ops import health
+from server.ops.config import DatabaseConfig
 from storage import commit, database, supervision
 from storage.database import Pool, connect_pool
 from tests.support.faults import PATIENCE_S, ROUNDS, make_scene, patient_config, until, watching

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 from protocol.delivery.channels import Channel
 from protocol.delivery.rows import Delivery
 from protocol.ids import DeliveryId, NotificationId, UserId
-from server.app.config import EmailConfig
-from server.app.node import open_database
+from server.delivery.config import EmailConfig
+from server.ops.database import open_database
 from storage.database import Pool, connect_pool
 from storage.deliveries import routing_round
 from tests.support.faults import until
@@ -45,7 +45,7 @@ def variables(email: EmailConfig) -> dict[str, str]:
 async def queue_letters(data_dir: Path, count: int) -> set[UUID]:
     """Queue letters to somebody of whom the server knows, while no server runs; gives their ids."""
     config = make_config(data_dir)
-    async with open_database(config) as database:
+    async with open_database(config.server, config.database) as database:
         async with open_site(database.dsn, config) as site:
             user_id, notification_id = await somebody_told(site)
         letters = [letter(user_id, notification_id) for _ in range(count)]

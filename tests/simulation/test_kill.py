@@ -25,10 +25,10 @@ from protocol.booking.commands import CancelBooking, CreateBooking
 from protocol.conversation.commands import PostMessage
 from protocol.errors import Fault
 from protocol.ids import ConversationId, ServiceId
-from server.app.config import LimitsConfig
-from server.app.node import open_database
 from server.client import Client, Rest
 from server.client.rest import Answer, SignedIn
+from server.edge.config import LimitsConfig
+from server.ops.database import open_database
 from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
 from storage.database import Pool, connect_pool
@@ -148,7 +148,7 @@ async def prepare(data_dir: Path) -> Plan:
     """Make a business, its customers and their threads with a server that nobody kills."""
     limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
     config = make_config(data_dir, limits=limits)
-    async with open_database(config) as database, open_site(database.dsn, config) as site:
+    async with open_database(config.server, config.database) as database, open_site(database.dsn, config) as site:
         market = await site.market(staff=4)
         customers = await site.people(*[f"Customer {nth}" for nth in range(BOOKERS)])
         for nth in range(THREADS):

@@ -16,10 +16,10 @@ from protocol.frames import OpenOutcome
 from protocol.ids import ServiceId, UserId
 from protocol.registry import Query
 from protocol.snapshot import GetSnapshot, Snapshot
-from server.app.config import LimitsConfig
-from server.app.node import open_database
 from server.client import Client, Event, Replica, Rest
 from server.client.rest import SignedIn
+from server.edge.config import LimitsConfig
+from server.ops.database import open_database
 from tests.support.lines import Line, Sockets, bad_line
 from tests.support.server import Site, make_config, open_site
 
@@ -61,7 +61,7 @@ async def prepare(data_dir: Path, customers: int, staff: int) -> Plan:
     """Make a business and its people with a server of our own, which stops before the soak begins."""
     limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
     config = make_config(data_dir, limits=limits)
-    async with open_database(config) as database, open_site(database.dsn, config) as site:
+    async with open_database(config.server, config.database) as database, open_site(database.dsn, config) as site:
         market = await site.market(staff=staff)
         people = await site.people(*[f"Customer {nth}" for nth in range(1, customers + 1)])
         return Plan(

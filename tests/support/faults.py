@@ -22,9 +22,10 @@ from protocol.booking.commands import CreateBooking
 from protocol.booking.views import BookingReply
 from protocol.errors import Fault
 from protocol.ids import ServiceId
-from server.app.config import Config, LimitsConfig
+from server.app.config import Config
 from server.client import Client, Event, Rest
 from server.client.rest import Answer, SignedIn
+from server.edge.config import LimitsConfig
 from server.ops.verify import verify
 from storage.database import Pool
 from tests.support.server import Site, make_config, open_site

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from server.edge.rates import Rate
+from protocol.rates import Rate
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("protocol", "actors", "storage", "server")

@@ -22,11 +22,12 @@ from websockets.typing import Subprotocol
 from protocol.errors import Unauthenticated
 from protocol.frames import SUBPROTOCOL_JSON
 from protocol.ids import SessionId, UserId
+from protocol.rates import Rate
 from protocol.registry import Query
 from protocol.roles import Principal, Role
 from server.accounts.tokens import Verified
-from server.edge.rates import Limiters, Rate, RateLimits
-from server.live.connection.events_endpoint import PATH as EVENTS_PATH
+from server.edge.event_route import EVENTS_PATH
+from server.edge.rates import Limiters, RateLimits
 from server.live.connection.events_endpoint import EventsEndpoint
 from server.live.connection.handshake import WebSocketEndpoint
 from server.live.hub.hub import Hub, QueryHandler

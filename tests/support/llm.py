@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from server.app.config import LlmConfig
+from server.llm.config import LlmConfig
 
 MODEL = "stand-in-1"
 KEY = "a key that nobody may see"

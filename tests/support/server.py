@@ -47,9 +47,11 @@ from protocol.user.commands import GrantRole
 from protocol.user.views import UserView
 from server.accounts import passwords
 from server.accounts.bulk import NewAccount, make_accounts
+from server.accounts.config import AuthConfig
 from server.app.bootstrap import Server, open_server
-from server.app.config import AuthConfig, Config, DevConfig, LimitsConfig, ServerConfig
+from server.app.config import Config
 from server.client import Client, Event, Rest
+from server.edge.config import DevConfig, LimitsConfig, ServerConfig
 from server.ops.verify import verify
 
 #: Everything here answers in milliseconds; who waits longer has failed.

@@ -8,9 +8,9 @@ import msgspec
 from protocol.errors import GuildwireError
 from protocol.frames import Position
 from protocol.ids import SessionId, UserId
+from protocol.rates import Rate
 from protocol.registry import Declaration
 from protocol.roles import Principal, Role
-from server.edge.rates import Rate
 from server.live.connection.codec import JSON
 from server.live.limits import Limits
 from server.live.session.effects import Authenticate, Close, ReadPage, ReadPosition, TokenClaims

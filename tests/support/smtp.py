@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from server.app.config import EmailConfig
+from server.delivery.config import EmailConfig
 
 #: Closes the connection without a word; after DATA it has the whole letter by then.
 CUT = "cut"

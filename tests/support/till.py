@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
@@ -18,7 +18,7 @@ from protocol.errors import Fault
 from protocol.ids import BookingId, Ref
 from protocol.registry import Command
 from protocol.roles import Principal
-from server.payments.part import SandboxPayments, open_sandbox_payments
+from server.payments.part import SandboxPayments, open_sandbox
 from server.payments.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
 from server.payments.signature import sign
 from server.rest.app import HttpApp
@@ -113,32 +113,30 @@ class Shop:
 @asynccontextmanager
 async def open_shop(dsn: str, pool: Pool, keys_dir: Path) -> AsyncIterator[Shop]:
     """Open the salon, its gateway, and the server that both are reached at; the gateway is in a hurry."""
-    async with open_salon(dsn, pool) as salon:
+    async with open_salon(dsn, pool) as salon, AsyncExitStack() as stack:
         runtime = Flaky(salon)
-        opened = open_sandbox_payments(
-            pool, runtime, now=salon.node.clock.now, keys_dir=keys_dir, webhook_secrets=SECRETS
+        payments = open_sandbox(pool, runtime, now=salon.node.clock.now, keys_dir=keys_dir, webhook_secrets=SECRETS)
+        stack.push_async_callback(payments.stop)
+        payments.sandbox._slow_s = payments.sandbox._wait_first_s = payments.sandbox._late_look_s = 0.01
+        app = HttpApp(
+            runtime=runtime,
+            queries={},
+            procedures={},
+            authenticate=authenticate,
+            pool=pool,
+            extra=payments.routes,
+            declarations=(),
         )
-        async with opened as payments:
-            payments.sandbox._slow_s = payments.sandbox._wait_first_s = payments.sandbox._late_look_s = 0.01
-            app = HttpApp(
-                runtime=runtime,
-                queries={},
-                procedures={},
-                authenticate=authenticate,
-                pool=pool,
-                extra=payments.routes,
-                declarations=(),
-            )
-            async with serve(app) as http:
-                shop = Shop(salon, payments, runtime, http)
-                publish = salon.node.runtime.publish
+        async with serve(app) as http:
+            shop = Shop(salon, payments, runtime, http)
+            publish = salon.node.runtime.publish
 
-                def tell(published: Published) -> None:
-                    publish(published)
-                    payments.on_event(published)
-                    shop.heard.append(published)
-                    shop.news.set()
+            def tell(published: Published) -> None:
+                publish(published)
+                payments.on_event(published)
+                shop.heard.append(published)
+                shop.news.set()
 
-                salon.node.runtime.publish = tell
-                payments.start(f"http://127.0.0.1:{http.port}")
-                yield shop
+            salon.node.runtime.publish = tell
+            payments.start(f"http://127.0.0.1:{http.port}")
+            yield shop

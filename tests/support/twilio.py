@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from aiohttp import encode_basic_auth, web
 from twilio.request_validator import RequestValidator
 
-from server.app.config import SmsConfig
+from server.delivery.config import SmsConfig
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "0" * 31 + "1", "the token that signs", "+4930111111"
 SIGNED_IN = encode_basic_auth(ACCOUNT, TOKEN)

@@ -24,7 +24,6 @@ from server.live.limits import Limits
 if TYPE_CHECKING:  # the hub imports connections
     from server.live.hub.hub import Hub
 
-MEDIA_TYPE = "text/event-stream"
 _LAST_CHUNK = b"0\r\n\r\n"
 #: The start of an event's body: its first field is the type.
 _TYPE_AT = len(b'"type":"')

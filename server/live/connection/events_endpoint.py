@@ -16,26 +16,24 @@ from protocol.registry import Route
 from protocol.roles import Principal
 from server.edge.addresses import limited_as
 from server.edge.decoding import QueryDecoder
+from server.edge.event_route import EVENTS_PATH, JSON_TYPE, LAST_EVENT_ID, STREAM_TYPE
 from server.edge.exchange import EXCHANGE
 from server.edge.gate import Gate
 from server.edge.guards import invalid
 from server.edge.handlers import JSON_HEADERS
 from server.edge.problems import NotAcceptable
 from server.edge.rates import Limiters
-from server.live.connection.event_stream import MEDIA_TYPE, EventStream, SseCodec
+from server.live.connection.event_stream import EventStream, SseCodec
 from server.live.connection.long_poll import LongPoll
 from server.live.hub.hub import Hub
 
-PATH = "/v1/events"
-JSON_TYPE = "application/json"
 #: Media types of an Accept header that are read; the rest is ignored.
 ACCEPTED_MAX = 16
 SINCE_MAX = 64
-LAST_EVENT_ID = "Last-Event-ID"
 
 #: Proxies must neither store nor buffer the stream.
 _STREAM_HEADERS = {
-    "Content-Type": MEDIA_TYPE,
+    "Content-Type": STREAM_TYPE,
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
     "Connection": "close",
@@ -54,8 +52,8 @@ class EventsEndpoint:
     def __init__(self, hub: Hub, authenticate: Callable[[str], Principal], limiters: Limiters) -> None:
         self._hub = hub
         self._gate = Gate(authenticate, limiters)
-        self._read_stream = QueryDecoder(StreamAsked, Route("GET", PATH))
-        self._read_poll = QueryDecoder(PollAsked, Route("GET", PATH))
+        self._read_stream = QueryDecoder(StreamAsked, Route("GET", EVENTS_PATH))
+        self._read_poll = QueryDecoder(PollAsked, Route("GET", EVENTS_PATH))
         # Pings are comments, which clients do not answer.
         self._stream_limits = replace(hub.limits, pong_s=inf)
         self._codec = SseCodec("")
@@ -71,7 +69,7 @@ class EventsEndpoint:
         if self._hub.draining:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
         with self._hub.limiter.entered(limited_as(request[EXCHANGE].address)):
-            if media_type == MEDIA_TYPE:
+            if media_type == STREAM_TYPE:
                 return await self._stream(request, principal)
             return await self._poll(request)
 
@@ -125,15 +123,15 @@ def choose_media_type(accept: list[str]) -> str:
         name, *parameters = (part.strip().lower() for part in element.split(";"))
         if name:
             offered[name] = _quality(parameters)
-    stream = offered.get(MEDIA_TYPE, 0.0)
+    stream = offered.get(STREAM_TYPE, 0.0)
     page = max((offered.get(name, 0.0) for name in (JSON_TYPE, "application/*", "*/*")), default=0.0)
     if stream and stream >= offered.get(JSON_TYPE, 0.0):
-        return MEDIA_TYPE
+        return STREAM_TYPE
     if page or not offered:
         return JSON_TYPE
     if offered.get("text/*"):
-        return MEDIA_TYPE
-    raise NotAcceptable(supported=[MEDIA_TYPE, JSON_TYPE])
+        return STREAM_TYPE
+    raise NotAcceptable(supported=[STREAM_TYPE, JSON_TYPE])
 
 
 def _quality(parameters: list[str]) -> float:

@@ -25,11 +25,11 @@ from protocol.frames import (
     Unsubscribe,
 )
 from protocol.ids import UserId
+from protocol.rates import Rate
 from protocol.registry import BY_NAME, Command, Declaration, Mode, Query
 from protocol.roles import Principal
 from protocol.topics import Topic, TopicKind, parse_topic
 from server.edge.guards import invalid
-from server.edge.rates import Rate
 from server.live.connection.codec import Codec
 from server.live.limits import REQUEST_RETRY_AFTER_S, Limits
 from server.live.session.effects import (

@@ -38,6 +38,7 @@ from protocol.frames import (
     Welcome,
     parse_position,
 )
+from protocol.rates import Rate
 from protocol.roles import Principal
 from server.edge.guards import invalid
 from server.edge.token_bucket import TokenBucket
@@ -136,7 +137,7 @@ class Session:
         self._codec = codec
         self._limits = limits
         self._rates = rates
-        self._flood = TokenBucket(limits.frames_per_s, limits.frames_burst, now)
+        self._flood = TokenBucket(Rate(limits.frames_per_s, int(limits.frames_burst)))
         self._heartbeat_s = limits.heartbeat_s * (1.0 - limits.heartbeat_jitter * jitter)
         self._deadlines = {Timer.OPEN: now + limits.hello_s}
         #: From the hello; then where the log ended while the session opened.

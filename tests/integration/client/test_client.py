@@ -14,8 +14,9 @@ from protocol.errors import CommandIdReused, LimitReached, Unauthenticated, Unav
 from protocol.frames import CloseCode, OpenOutcome
 from protocol.user.commands import RevokeSession
 from protocol.user.views import CurrentUser, Sessions
-from server.app.config import AuthConfig, LimitsConfig
+from server.accounts.config import AuthConfig
 from server.client import Client, Closed, Rest, live
+from server.edge.config import LimitsConfig
 from tests.support.server import TIMEOUT_S, Site, make_config, open_site
 from tests.support.talking import Talk, at_commit, open_talk, opened
 

@@ -16,7 +16,7 @@ from protocol.frames import CloseCode, OpenOutcome
 from protocol.ids import ConversationId
 from protocol.user.commands import RevokeSession
 from protocol.user.views import CurrentUser, Sessions
-from server.app.config import AuthConfig
+from server.accounts.config import AuthConfig
 from server.client import Client, Closed, Event, Rest, live
 from tests.support.lines import Line, Sockets, bad_line
 from tests.support.server import TIMEOUT_S, Person, Site, make_config, open_site

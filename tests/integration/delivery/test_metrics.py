@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 from protocol.delivery.channels import Channel
-from server.app.config import RetentionConfig
 from server.delivery import metrics as module
 from server.delivery.adapters import Gone, Refused, Sent, TryLater
 from server.delivery.metrics import DeliveryMetrics
 from server.delivery.worker import WorkerOptions
-from server.ops.jobs import Daily
-from server.ops.nightly import retention_jobs
+from server.edge.job import Daily
+from server.ops.config import RetentionConfig
+from server.ops.retention import retention_jobs
 from storage.database import Pool
 from storage.deliveries import keep_in_mailbox
 from tests.support.deliveries import Recorder, delivery, open_worker, queue

@@ -10,11 +10,11 @@ from structlog.testing import capture_logs
 
 from protocol.delivery.channels import Channel
 from protocol.ids import DeliveryId
+from protocol.rates import Rate
 from server.delivery import worker as module
 from server.delivery.adapters import Message, Outcome, Sent, Suppressed, TryLater
 from server.delivery.worker import DeliveryWorker, WorkerOptions
 from server.edge.breaker import FAILURES_MAX, BreakerState
-from server.edge.rates import Rate
 from storage import deliveries
 from storage.database import Pool
 from storage.deliveries import Leased

@@ -12,7 +12,7 @@ from protocol.business.commands import RegisterBusiness
 from protocol.errors import LimitReached
 from protocol.rates import HOUR_S
 from protocol.registry import BY_TYPE
-from server.app.config import LimitsConfig
+from server.edge.config import LimitsConfig
 from tests.support.live_server import Client as Line
 from tests.support.live_server import connect_client
 from tests.support.server import Person, Response, Site, codes_of, make_config, open_site, outcome_of
@@ -26,7 +26,7 @@ def own_rate() -> int:
     rate = BY_TYPE[RegisterBusiness].rate
     assert rate is not None
     assert rate.window_s == HOUR_S
-    return rate.times
+    return rate.burst
 
 
 async def by_route(site: Site, person: Person, key: str) -> Response:

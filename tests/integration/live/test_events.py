@@ -12,7 +12,8 @@ import pytest
 from actors.runtime.call import Published
 from protocol.conversation.commands import ReplaceMember
 from protocol.ids import SessionId
-from server.edge.rates import Rate, RateLimits
+from protocol.rates import Rate
+from server.edge.rates import RateLimits
 from server.live.limits import Limits
 from storage.database import Pool
 from tests.support.event_stream import PATH, open_stream, poll

@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from protocol.errors import ERRORS
 from protocol.frames import CloseCode
-from server.app.config import LimitsConfig
+from server.edge.config import LimitsConfig
 from server.live.connection.codec import JSON, MSGPACK, Codec
 from tests.support.hostile import examples, messages, odd_messages
 from tests.support.live_server import connect_client

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from protocol.frames import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from protocol.ids import SessionId, UserId
-from server.app.config import LimitsConfig, ServerConfig
+from server.edge.config import LimitsConfig, ServerConfig
 from server.live.limits import Limits
 from storage.database import Pool
 from storage.offers import OfferCache

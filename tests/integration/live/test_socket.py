@@ -13,7 +13,8 @@ from websockets.typing import Origin, Subprotocol
 
 from protocol.conversation.views import GetConversation, ListMessages
 from protocol.ids import SessionId, UserId
-from server.edge.rates import Rate, RateLimits
+from protocol.rates import Rate
+from server.edge.rates import RateLimits
 from server.live.connection.websocket import WebSocket
 from server.live.limits import Limits
 from storage.database import Pool

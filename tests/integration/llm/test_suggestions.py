@@ -14,7 +14,7 @@ from protocol.errors import NotFound
 from protocol.ids import BookingId, ConversationId, SuggestionId
 from protocol.suggestion.terms import REPLIES, ReplySource, UsedSuggestion
 from protocol.suggestion.views import GetSuggestions, SuggestionsView
-from server.app.config import DatabaseConfig
+from server.ops.config import DatabaseConfig
 from storage.database import Pool
 from storage.queries.suggestions import TALK, read_talk
 from storage.suggestions import WAIT_MAX, count_outcomes, read_counts

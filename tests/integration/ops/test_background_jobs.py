@@ -11,8 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from server.edge.job import FAILED_RETRY_S, Daily, Every, Job
 from server.ops.job_metrics import JobMetrics
-from server.ops.jobs import CLOCK_SKEW_MAX, FAILED_RETRY_S, Daily, Every, Job, Jobs
+from server.ops.jobs import CLOCK_SKEW_MAX, Jobs
 from storage.database import Pool, connect_pool
 from storage.jobs import LOCK_SPACE, claim
 from tests.support.runtime import make_runtime

@@ -9,7 +9,7 @@ import pytest
 
 from protocol.delivery.channels import Channel
 from protocol.registry import PAGE_LIMIT_DEFAULT
-from server.app.config import DevConfig
+from server.edge.config import DevConfig
 from storage.deliveries import keep_in_mailbox
 from tests.support.server import Site, make_config, open_site
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from server.app.config import Config, DevConfig, EmailConfig, LlmConfig, PushConfig, ServerConfig
+from server.app.config import Config
 from server.delivery.channels.push.vapid import load_vapid
+from server.delivery.config import EmailConfig, PushConfig
+from server.edge.config import DevConfig, ServerConfig
+from server.llm.config import LlmConfig
 from server.ops import doctor
 from server.ops.doctor import Diagnosis, examine
 from tests.support.fcm import PROJECT, open_google, write_account
@@ -117,7 +120,7 @@ async def test_the_key_of_web_push_is_left_to_the_first_start(tmp_path: Path) ->
     assert "first start" in found.says
     assert not (tmp_path / "keys").exists()
 
-    load_vapid(Config(server=ServerConfig(data_dir=str(tmp_path))))
+    load_vapid(ServerConfig(data_dir=str(tmp_path)), PushConfig())
     assert (await told_of_push("web_push", tmp_path, PushConfig(vapid_subject="mailto:ops@guild.test"))).says == (
         "signs as mailto:ops@guild.test for the push services of browsers"
     )

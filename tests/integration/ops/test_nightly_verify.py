@@ -101,7 +101,7 @@ async def test_what_was_found_is_shown_by_the_other_nodes_and_after_a_restart(
     ("damage", "says"),
     [
         (
-            "UPDATE actors SET state = jsonb_set(state, '{services}', '99') WHERE kind = 'business'",
+            "UPDATE actors SET state = jsonb_set(state, '{services,made}', '99') WHERE kind = 'business'",
             "another state",
         ),
         ("UPDATE journal SET type = 'business.teleported' WHERE kind = 'business' AND version = 2", "KeyError"),

@@ -14,9 +14,10 @@ import pytest
 from rich.console import Console
 
 from protocol.booking.commands import CancelBooking, PayBooking
-from server.app.config import Config, DatabaseConfig, ServerConfig
 from server.client import Rest
+from server.edge.config import ServerConfig
 from server.ops import replay
+from server.ops.config import DatabaseConfig
 from server.ops.replay import DIFFERS, REFUSED, run_replay
 from storage.retention import archive_journals
 from tests.support.process import ServerProcess, readable_directory, server_process
@@ -29,14 +30,14 @@ class Shell:
     """``server replay`` on the site's database."""
 
     def __init__(self, site: Site, folder: Path) -> None:
-        server, database = ServerConfig(data_dir=str(folder)), DatabaseConfig(url=site.node.dsn)
-        self._config = Config(server=server, database=database)
+        self._server, self._database = ServerConfig(data_dir=str(folder)), DatabaseConfig(url=site.node.dsn)
 
     async def __call__(
         self, what: str, *, at: str = "", version: int | None = None, as_json: bool = False
     ) -> tuple[int, str]:
         said = StringIO()
-        code = await run_replay(self._config, Console(file=said, width=WIDE), what, (at, version), as_json)
+        console = Console(file=said, width=WIDE)
+        code = await run_replay(self._server, self._database, console, what, (at, version), as_json=as_json)
         return code, said.getvalue()
 
     async def json(self, what: str, **options: Any) -> Any:

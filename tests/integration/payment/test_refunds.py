@@ -17,7 +17,7 @@ from protocol.booking.events import PaymentReturned
 from protocol.ids import BookingId, PaymentId
 from protocol.payment.terms import GatewayEvent
 from server.payments.gateway import GatewayDown, GatewayRefused
-from server.payments.part import open_sandbox_payments
+from server.payments.part import open_sandbox
 from server.payments.refunds import ASKS_MAX, Refunds
 from server.payments.sandbox.gateway import SENDS_MAX, Sandbox
 from server.payments.sandbox.wire import WEBHOOK_PATH
@@ -138,12 +138,12 @@ class TestRefunds:
     async def test_what_was_left_undone_is_asked_for_at_the_start(self, shop: Shop) -> None:
         booking_id = await shop.book()
         about = await shop.about(booking_id)
-        await shop.payments.stop()
+        await shop.payments._refunds.stop()
         await shop.salon.do(CancelBooking(booking_id=booking_id), shop.salon.customer)
         await shop.told(data=about)
         assert await shop.status(booking_id) == ("CANCELLED", "REFUNDING")
 
-        shop.payments.start(f"http://127.0.0.1:{shop.http.port}")
+        shop.payments._refunds.start()
         await shop.hears(PaymentReturned)
 
         assert await shop.status(booking_id) == ("CANCELLED", "REFUNDED")
@@ -307,9 +307,9 @@ class TestSecret:
         runtime = make_samples_runtime(None, Gate())  # never asked for anything
         secrets = []
         for _ in range(2):
-            opened = open_sandbox_payments(pool, runtime, now=lambda: datetime.now(UTC), keys_dir=tmp_path / "keys")
-            async with opened as payments:
-                secrets.append(payments.sandbox._secret)
+            payments = open_sandbox(pool, runtime, now=lambda: datetime.now(UTC), keys_dir=tmp_path / "keys")
+            secrets.append(payments.sandbox._secret)
+            await payments.stop()
 
         assert secrets[0] == secrets[1]
         assert len(secrets[0]) > 40

@@ -16,10 +16,10 @@ from google.oauth2 import service_account
 from protocol.booking.commands import PayBooking
 from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.types import Importance
-from server.app.config import PushConfig
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, TryLater
 from server.delivery.channels.push.composer import TTL_MAX_S, Push
 from server.delivery.channels.push.fcm import QUOTA_WAIT_S, Fcm
+from server.delivery.config import PushConfig
 from server.edge.adapter_error import AdapterError
 from storage.queries.device import DeviceAddress
 from tests.support.faults import until

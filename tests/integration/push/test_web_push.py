@@ -15,15 +15,17 @@ from protocol.booking.commands import PayBooking
 from protocol.delivery.channels import Channel
 from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.types import Importance
-from server.app.config import PushConfig, ServerConfig
+from server.app.config import Config
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, TryLater
 from server.delivery.channels.push.composer import BODY_BYTES, TITLE_BYTES, TTL_MAX_S, Push
 from server.delivery.channels.push.services import SERVICES_MAX, Services
-from server.delivery.channels.push.vapid import NO_CONTACT, load_vapid
+from server.delivery.channels.push.vapid import NO_CONTACT, VapidKey, load_vapid
 from server.delivery.channels.push.web_push import WebPush, encrypted, topic_of
+from server.delivery.config import PushConfig
 from server.delivery.public_client import PublicResolver
 from server.delivery.worker import DeliveryWorker
 from server.edge.breaker import FAILURES_MAX, PAUSE_FIRST_S
+from server.edge.config import ServerConfig
 from server.edge.secret_file import UnusableKey
 from storage.database import Pool
 from storage.deliveries import Leased
@@ -54,11 +56,16 @@ def push(device_id: DeviceId, **said: Any) -> Push:
     return Push(**fields)
 
 
+def load_key(config: Config) -> VapidKey:
+    """The key of an installation."""
+    return load_vapid(config.server, config.push)
+
+
 class Sender:
     """The adapter, and the devices that it finds."""
 
     def __init__(self, tmp_path: Path, *, private: bool = True, timeout_s: float = 5.0, **options: Any) -> None:
-        self.key = load_vapid(make_config(tmp_path, push=PushConfig(vapid_subject="mailto:ops@guild.test")))
+        self.key = load_key(make_config(tmp_path, push=PushConfig(vapid_subject="mailto:ops@guild.test")))
         self.addresses: dict[DeviceId, DeviceAddress] = {}
         self.adapter = WebPush(
             lambda: self.key, self._find, lambda: NOW, private=private, timeout_s=timeout_s, **options
@@ -361,7 +368,7 @@ async def test_a_booking_s_events_reach_the_browsers_of_its_parties(database_dsn
 async def test_the_key_is_created_once_readable_by_its_owner_only(tmp_path: Path) -> None:
     config = make_config(tmp_path)
 
-    first, second = await asyncio.gather(*[asyncio.to_thread(load_vapid, config) for _ in range(2)])
+    first, second = await asyncio.gather(*[asyncio.to_thread(load_key, config) for _ in range(2)])
 
     assert first.public_key == second.public_key
     (path,) = (tmp_path / "keys").iterdir()
@@ -371,13 +378,13 @@ async def test_the_key_is_created_once_readable_by_its_owner_only(tmp_path: Path
 @pytest.mark.parametrize("subject", ["mailto:ops", "https://guild.example/contact"])
 def test_an_unusable_operator_contact_is_refused_at_start(tmp_path: Path, subject: str) -> None:
     with pytest.raises(UnusableKey, match=r"push\.vapid_subject"):
-        load_vapid(make_config(tmp_path, push=PushConfig(vapid_subject=subject)))
+        load_key(make_config(tmp_path, push=PushConfig(vapid_subject=subject)))
 
 
 def test_a_server_without_a_public_name_has_the_default_contact(tmp_path: Path) -> None:
     at = ServerConfig(data_dir=str(tmp_path), public_url="https://guild/")
 
-    assert load_vapid(make_config(tmp_path, server=at)).subject == NO_CONTACT
+    assert load_key(make_config(tmp_path, server=at)).subject == NO_CONTACT
 
 
 async def test_the_operator_s_contact_is_sent_to_push_services(tmp_path: Path) -> None:
@@ -385,7 +392,7 @@ async def test_the_operator_s_contact_is_sent_to_push_services(tmp_path: Path) -
     async with sending(tmp_path) as (_, service):
         browser = service.browser()
         sender = Sender(tmp_path)
-        sender.key = load_vapid(make_config(tmp_path, **at))
+        sender.key = load_key(make_config(tmp_path, **at))
         await sender.send(browser)
         await sender.adapter.close()
 

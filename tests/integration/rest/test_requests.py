@@ -11,11 +11,12 @@ from aiohttp.web import BaseRequest, HTTPFound, Response, StreamResponse, TCPSit
 from structlog.testing import capture_logs
 
 from protocol.errors import GuildwireError
+from protocol.rates import Rate
 from server.edge import bodies
 from server.edge.bodies import read_body
 from server.edge.exchange import EXCHANGE
 from server.edge.limits import BODY_BYTES_MAX
-from server.edge.rates import Limiters, Rate, RateLimits
+from server.edge.rates import Limiters, RateLimits
 from storage.database import Pool
 from tests.support.gadget_actor import declared_gadgets
 from tests.support.http_server import REQUEST_TIMEOUT_S, Http, gadget_app, gadget_server, serve

@@ -20,12 +20,13 @@ from protocol.delivery.channels import Channel
 from protocol.delivery.rows import Delivery
 from protocol.ids import DeliveryId
 from protocol.user.views import CurrentUser
-from server.app.config import ServerConfig, SmsConfig
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, TryLater
 from server.delivery.channels.sms.composer import Sms
 from server.delivery.channels.sms.twilio import Twilio
 from server.delivery.channels.sms.webhooks import FIELDS_MAX, WEBHOOK_BYTES_MAX
+from server.delivery.config import SmsConfig
 from server.edge.adapter_error import AdapterError
+from server.edge.config import ServerConfig
 from storage.database import Pool
 from storage.deliveries import routing_round
 from storage.queries.recipient import load_readers

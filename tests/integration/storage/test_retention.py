@@ -14,9 +14,9 @@ from protocol.ids import BookingId
 from protocol.notice.commands import SendNotification
 from protocol.notification.views import ListNotifications
 from protocol.snapshot import GetSnapshot
-from server.app.config import RetentionConfig
-from server.ops.jobs import Daily, Job
-from server.ops.nightly import retention_jobs
+from server.edge.job import Daily, Job
+from server.ops.config import RetentionConfig
+from server.ops.retention import retention_jobs
 from server.ops.verify import verify
 from storage import retention
 from storage.database import Pool

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from server.app.config import Config, ConfigError, load_config
+from server.app.config import Config, load_config
+from server.edge.config import ConfigError
 
 CONFIG_TOML = Path(__file__).parents[3] / "config.toml"
 

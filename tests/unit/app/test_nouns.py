@@ -1,11 +1,15 @@
 """A noun that lacks something is found at the start, by name."""
 
+from typing import Any
+
 import pytest
 
 from protocol.booking.facts import BookingFacts
+from protocol.booking.views import GetBooking
 from protocol.ids import Kind
-from server.app.nouns import NounIncomplete, import_all
-from storage.registry import LOADERS, loads
+from protocol.registry import BY_NAME, Mode
+from server.app.nouns import NounIncomplete, check_answers, import_all
+from storage.registry import ANSWERS, LOADERS, answers, loads
 from storage.rights import VISIBLE, visible
 
 
@@ -36,3 +40,17 @@ def test_a_second_loader_and_a_second_rule_are_refused() -> None:
         loads(BookingFacts)(LOADERS[BookingFacts])
     with pytest.raises(AssertionError, match="two rules say who may see a booking"):
         visible(Kind.BOOKING, "WHERE true")
+
+
+def test_a_second_answer_to_a_query_is_refused() -> None:
+    import_all()
+
+    with pytest.raises(AssertionError, match="GetBooking is answered twice"):
+        answers(GetBooking)(ANSWERS[GetBooking])
+
+
+def test_queries_without_an_answer_are_named() -> None:
+    declared: set[Any] = {one.type for one in BY_NAME.values() if one.mode is Mode.QUERY}
+
+    with pytest.raises(NounIncomplete, match=r"^nothing answers booking\.get$"):
+        check_answers(declared - {GetBooking})

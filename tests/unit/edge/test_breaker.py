@@ -1,4 +1,4 @@
-"""A provider in trouble is let alone and asked again with one batch; a channel keeps to its pace."""
+"""A provider in trouble is let alone and asked again with one batch."""
 
 import math
 
@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.edge.breaker import PAUSE_ASKED_MAX_S, Breaker, BreakerState, Pace
-from server.edge.rates import Rate
+from server.edge.breaker import PAUSE_ASKED_MAX_S, Breaker, BreakerState
 
 
 class Seconds:
@@ -175,35 +174,3 @@ def test_whatever_happens_it_lets_something_through_again(steps: list[str]) -> N
     breaker.begin()
     breaker.succeeded()
     assert (breaker.state, breaker.wait_s) == (BreakerState.CLOSED, 0.0)
-
-
-def test_a_burst_goes_at_once_and_then_the_pace_holds(clock: Seconds) -> None:
-    pace = Pace(Rate(10.0, 5), clock)
-    assert pace.room == 5
-
-    pace.take(5)
-
-    assert pace.room == 0
-    assert pace.wait_s(1) == pytest.approx(0.1)
-    clock.now += 0.25
-    assert pace.room == 2
-
-
-@given(st.lists(st.floats(0.0, 2.0), max_size=50))
-def test_never_more_goes_than_pace_and_burst_allow(waits: list[float]) -> None:
-    clock = Seconds()
-    pace, begun, sent = Pace(Rate(7.0, 3), clock), clock.now, 0
-    for wait in waits:
-        sent += pace.room
-        pace.take(pace.room)
-        clock.now += wait
-        assert sent <= 3 + 7.0 * (clock.now - begun) + 1e-3
-
-
-def test_what_was_waited_for_is_there(clock: Seconds) -> None:
-    pace = Pace(Rate(3.0, 4), clock)
-    pace.take(4)
-
-    clock.now += pace.wait_s(2)
-
-    assert pace.room == 2

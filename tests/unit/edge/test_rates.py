@@ -7,9 +7,10 @@ import pytest
 from protocol.booking.commands import ApproveBooking, CreateBooking
 from protocol.errors import LimitReached
 from protocol.ids import UserId
+from protocol.rates import Rate
 from protocol.registry import BY_TYPE
 from server.edge.addresses import limited_as
-from server.edge.rates import Limiters, Rate, RateLimiter
+from server.edge.rates import Limiters, RateLimiter
 
 
 class Time:
@@ -107,7 +108,7 @@ def test_this_machine_is_not_limited(address: str) -> None:
 def test_a_command_is_held_to_its_own_rate_and_comes_back_with_time(time: Time) -> None:
     limiters, user_id, declared = Limiters(now=time), UserId(UUID(int=1)), BY_TYPE[CreateBooking]
     assert declared.rate is not None
-    for _ in range(declared.rate.times):
+    for _ in range(declared.rate.burst):
         limiters.own(declared, user_id)
     with pytest.raises(LimitReached) as refused:
         limiters.own(declared, user_id)

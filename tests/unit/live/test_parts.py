@@ -8,6 +8,7 @@ import pytest
 
 from protocol.frames import AckState
 from protocol.ids import UserId
+from protocol.rates import Rate
 from server.edge.token_bucket import TokenBucket
 from server.live.connection.outgoing import Outgoing, Slow, message_header
 from server.live.hub.acks import Acks
@@ -239,7 +240,7 @@ async def test_pending_acks_are_bounded() -> None:
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
-    bucket = TokenBucket(per_s=2.0, burst=3.0, now=0.0)
+    bucket = TokenBucket(Rate(2.0, 3))
 
     taken: list[Any] = [bucket.take(0.0) for _ in range(4)]
 

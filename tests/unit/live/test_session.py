@@ -13,10 +13,10 @@ from protocol.conversation.views import GetConversation
 from protocol.errors import LimitReached, SlotTaken, Unauthenticated, Unavailable
 from protocol.frames import AckState, CloseCode, Position
 from protocol.ids import ConversationId, Kind, Ref, UserId
+from protocol.rates import Rate
 from protocol.registry import Done
 from protocol.roles import Principal, Role
 from protocol.topics import Topic, TopicKind
-from server.edge.rates import Rate
 from server.live.limits import Limits
 from server.live.session.effects import (
     Authenticate,

@@ -22,10 +22,10 @@ from aiosmtplib import (
 )
 
 from protocol.delivery.channels import Channel
-from server.app.config import EmailConfig
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, TryLater
 from server.delivery.channels.email.connections import Connections, reset
 from server.delivery.channels.email.mime import BadAddress, Email, Sender, Wire, to_wire
+from server.delivery.config import EmailConfig
 from server.edge.adapter_error import AdapterError
 
 #: For acquiring a connection and having the envelope accepted.

@@ -19,7 +19,8 @@ from py_vapid import Vapid, VapidException
 from protocol.device.views import GetVapidKey
 from protocol.device.views import VapidKey as PublicKey
 from protocol.roles import Principal
-from server.app.config import Config
+from server.delivery.config import PushConfig
+from server.edge.config import ServerConfig
 from server.edge.secret_file import UnusableKey
 
 log = structlog.get_logger(__name__)
@@ -71,9 +72,9 @@ class NoKeyYet(UnusableKey):
     """The key is created at the first start."""
 
 
-def load_vapid(config: Config, *, make: bool = True) -> VapidKey:
+def load_vapid(server: ServerConfig, push: PushConfig, *, make: bool = True) -> VapidKey:
     """Read the key, or create it if ``make`` is True. Raises: UnusableKey; NoKeyYet if there is none."""
-    directory = Path(config.server.data_dir) / "keys"
+    directory = server.keys_dir
     path = directory / FILE
     if not path.exists():
         if not make:
@@ -86,12 +87,12 @@ def load_vapid(config: Config, *, make: bool = True) -> VapidKey:
         raise UnusableKey(f"{path}: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise UnusableKey(f"{path}: not a key on P-256")
-    if subject := config.push.vapid_subject:
+    if subject := push.vapid_subject:
         named = VapidKey(key, subject)
         if not named.signs():
             raise UnusableKey(f"push.vapid_subject: {subject}: not a mailto: or https: URL that push services accept")
         return named
-    url = urlsplit(config.public_url)
+    url = urlsplit(server.url)
     named = VapidKey(key, f"https://{url.hostname}")
     return named if url.scheme == "https" and named.signs() else VapidKey(key, NO_CONTACT)
 

@@ -14,10 +14,10 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.rest import Client
 
 from protocol.delivery.channels import Channel
-from server.app.config import SmsConfig
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, TryLater
 from server.delivery.channels.sms.composer import Sms
 from server.delivery.channels.sms.twilio_http import REQUEST_TIMEOUT_S, NotNow, TwilioHttp
+from server.delivery.config import SmsConfig
 from server.edge.adapter_error import AdapterError
 
 STATUS_PATH = "/webhooks/twilio/status"

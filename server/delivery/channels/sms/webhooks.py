@@ -22,7 +22,7 @@ from server.delivery.channels.sms.opt_out import Meaning, meaning
 from server.delivery.channels.sms.twilio import STATUS_PATH, UNSUBSCRIBED
 from server.edge.bodies import read_body
 from server.edge.handlers import PlainHandler
-from server.payments.signature import SignatureInvalid
+from server.edge.webhooks import SignatureInvalid
 from storage.database import Pool
 from storage.queries.payment import UnmatchedEvent, keep_unmatched_event
 from storage.short_messages import record_opt_out, record_provider_state, record_reply

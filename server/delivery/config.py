@@ -1,0 +1,125 @@
+"""The sections of the configuration that delivery reads."""
+
+from typing import Annotated, Literal, Protocol
+
+from email_validator import EmailNotValidError, validate_email
+from msgspec import Meta
+
+from protocol.delivery.terms import ATTEMPTS_MAX
+from server.edge.config import ConfigError, DevConfig, HttpUrl, Section, ServerConfig, is_loopback
+
+#: 0 for no bound.
+PerSecond = Annotated[float, Meta(ge=0)]
+
+
+class EmailConfig(Section, frozen=True, kw_only=True):
+    """[email]: the mail server that takes our letters."""
+
+    #: Empty: there is none. In development letters are kept then, otherwise there are none.
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    #: How the connection is encrypted: ``starttls`` (usually port 587), ``tls`` from the start (465), or not at all.
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    #: File with certificates that the server's own is held against; empty: those that the system trusts.
+    ca_path: str = ""
+    #: Empty: without signing in.
+    username: str = ""
+    password: str = ""
+    #: Whom letters come from.
+    from_address: str = ""
+    from_name: str = "Guildwire"
+
+    def check(self) -> None:
+        """Check the sender, and that no password travels in clear text. Raises: ConfigError."""
+        if not self.host:
+            return
+        try:
+            validate_email(
+                self.from_address, check_deliverability=False, globally_deliverable=False, test_environment=True
+            )
+        except EmailNotValidError as error:
+            raise ConfigError("email.from_address: not an address; letters need a sender") from error
+        if self.username and self.security == "none" and not is_loopback(self.host):
+            raise ConfigError(
+                f"email.security: the password would go to {self.host} as clear text;"
+                " use starttls or tls, or no username"
+            )
+
+
+class PushConfig(Section, frozen=True, kw_only=True):
+    """[push]: messages to telephones and browsers."""
+
+    #: The file with a service account of Firebase, as its console gives it. Empty: telephones get nothing; in
+    #: development what they would get is kept.
+    fcm_credentials: str = ""
+    #: How push services of browsers reach the operator: mailto: or https:; empty: the public URL, if it is https.
+    vapid_subject: Annotated[str, Meta(pattern=r"^((mailto:|https://).+)?$")] = ""
+    #: Browsers may name push services at private addresses, and without TLS.
+    private_endpoints: bool = False
+
+
+class SmsConfig(Section, frozen=True, kw_only=True):
+    """[sms]: short messages by Twilio."""
+
+    #: Empty: there is none. In development messages are kept then, otherwise there are none.
+    account_sid: Annotated[str, Meta(pattern=r"^(AC[0-9a-f]{32})?$")] = ""
+    auth_token: str = ""
+    #: Whom messages come from: a number in E.164, or a Messaging Service, which wins.
+    from_number: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15}|[A-Za-z0-9 ]{1,11})?$")] = ""
+    messaging_service_sid: Annotated[str, Meta(pattern=r"^(MG[0-9a-f]{32})?$")] = ""
+    #: Another region, such as https://api.dublin.ie1.twilio.com; empty: https://api.twilio.com.
+    base_url: HttpUrl = ""
+    #: Countries whose numbers get codes, like DE; empty: all. Each SMS costs, and some numbers earn on it.
+    countries: tuple[Annotated[str, Meta(pattern="^[A-Z]{2}$")], ...] = ()
+    #: A number that WhatsApp knows; empty: nothing goes over WhatsApp.
+    whatsapp_from: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15})?$")] = ""
+    #: The approved template whose one variable is the text. Empty: free text, for who wrote within a day only.
+    whatsapp_content_sid: Annotated[str, Meta(pattern=r"^(HX[0-9a-f]{32})?$")] = ""
+
+    def check(self) -> None:
+        """Check that Twilio gets a token and a sender. Raises: ConfigError."""
+        if not self.account_sid:
+            return
+        if not self.auth_token:
+            raise ConfigError("sms.auth_token: is missing; Twilio asks for it, and signs with it")
+        if not (self.from_number or self.messaging_service_sid):
+            raise ConfigError("sms.from_number: messages need a sender; set it, or sms.messaging_service_sid")
+
+
+class DeliveriesConfig(Section, frozen=True, kw_only=True):
+    """[deliveries]: e-mail, push and SMS on their way out."""
+
+    #: Calls to one provider under way at once; one more is kept for what is critical.
+    at_once: Annotated[int, Meta(ge=1, le=64)] = 4
+    #: Messages a second of this node, as the provider's contract allows; 0 for as many as there are.
+    email_per_s: PerSecond = 20.0
+    push_per_s: PerSecond = 500.0
+    web_push_per_s: PerSecond = 200.0
+    sms_per_s: PerSecond = 10.0
+    whatsapp_per_s: PerSecond = 10.0
+    #: What failed so often is dead: an admin sees it, and may have it sent again.
+    attempts_max: Annotated[int, Meta(ge=1, le=1000)] = ATTEMPTS_MAX
+    #: What a server that died had in its hands is tried again after this; half of it is a provider's time to answer.
+    lease_s: Annotated[int, Meta(ge=4, le=3600)] = 120
+
+
+class DeliverySections(Protocol):
+    """The sections that delivery is opened with; the whole configuration has them."""
+
+    @property
+    def server(self) -> ServerConfig: ...
+
+    @property
+    def dev(self) -> DevConfig: ...
+
+    @property
+    def deliveries(self) -> DeliveriesConfig: ...
+
+    @property
+    def email(self) -> EmailConfig: ...
+
+    @property
+    def push(self) -> PushConfig: ...
+
+    @property
+    def sms(self) -> SmsConfig: ...

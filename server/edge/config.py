@@ -1,0 +1,95 @@
+"""The base of the configuration's sections, and the sections that every part may read.
+
+A section is one table of config.toml. Each concern declares its own in its ``config.py``; ``server.app.config``
+composes and loads them.
+"""
+
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[int, Meta(ge=1)]
+HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$")]
+
+
+class ConfigError(Exception):
+    """The configuration does not fit; the message names the key."""
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of config.toml."""
+
+    def check(self) -> None:
+        """Check what the type of a single key cannot say. Raises: ConfigError."""
+
+
+class ServerConfig(Section, frozen=True, kw_only=True):
+    """[server]: where it listens and keeps its files."""
+
+    host: str = "127.0.0.1"
+    #: 0 takes a free one, which is printed and written to ``<data_dir>/running.json``.
+    port: Port = 8080
+    data_dir: str = "var"
+    #: How the outside reaches the server; empty: http://host:port.
+    public_url: HttpUrl = ""
+    #: Origins whose scripts may call and connect; ``*`` for all. The server's own address always may.
+    allowed_origins: tuple[str, ...] = ()
+    #: Networks whose X-Forwarded-For is believed.
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    #: How long open requests and sockets may take to finish when the server stops.
+    drain_s: Seconds = 10
+
+    @property
+    def url(self) -> str:
+        """The address under which clients reach the server, without a slash at the end."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def keys_dir(self) -> Path:
+        """The folder of the keys and secrets."""
+        return Path(self.data_dir) / "keys"
+
+    def check(self) -> None:
+        """Check the proxies' networks. Raises: ConfigError."""
+        for proxy in self.trusted_proxies:
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                raise ConfigError(f"server.trusted_proxies: {error}") from error
+
+
+class LimitsConfig(Section, frozen=True, kw_only=True):
+    """[limits]: sustained rates, of which four seconds' worth may come at once, and numbers of connections."""
+
+    commands_per_s: Annotated[float, Meta(gt=0)] = 50.0
+    #: Whether commands that declare a rate of their own, as bookings and messages do, are held to it.
+    command_rates: bool = True
+    queries_per_s: Annotated[float, Meta(gt=0)] = 100.0
+    requests_per_address_per_s: Annotated[float, Meta(gt=0)] = 200.0
+    connections_per_user: Annotated[int, Meta(ge=1, le=1000)] = 10
+    #: Sockets, event streams and polls of one address (of an IPv6 network of 64 bits), and of this node.
+    connections_per_address: Annotated[int, Meta(ge=1)] = 500
+    connections: Annotated[int, Meta(ge=1)] = 50_000
+
+
+class DevConfig(Section, frozen=True, kw_only=True):
+    """[dev]: demo data, sandbox gateway, the movable clock. Never on a public address."""
+
+    enabled: bool = False
+    demo_data: bool = True
+    #: Says that you know what you do when the host is not loopback.
+    allow_non_loopback: bool = False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,98 @@
+"""The HTTP listener, as a part of the server: it serves what all parts offer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from protocol.roles import Principal
+from server.edge.config import ServerConfig
+from server.edge.part import Context, Part, Parts
+from server.rest.app import HttpApp
+from server.rest.events_path import events_path
+from storage.database import OUTAGES
+
+#: Requests and sockets that are still open when this has passed at a stop, after the time to drain, are cut.
+SHUTDOWN_MARGIN_S = 5.0
+#: Connections that wait to be accepted: all clients come back at once after a restart. The kernel may allow fewer.
+CONNECTING_MAX = 4_096
+
+
+@dataclass(slots=True)
+class Listener:
+    """Listens on the configured address.
+
+    Args:
+        authenticate: access token → principal. Raises: Unauthenticated.
+        parts: served as they are when the listener starts.
+    """
+
+    context: Context
+    authenticate: Callable[[str], Principal]
+    parts: Parts
+    #: The address under which clients reach the server; empty until it listens.
+    url: str = ""
+    _runner: web.ServerRunner | None = field(default=None, init=False)
+    _listens: bool = field(default=False, init=False)
+
+    async def start(self) -> None:
+        """Listen, and tell every part the address. Raises: OSError if the address is not free."""
+        server = self.context.server
+        self._runner = self._app().runner(shutdown_timeout_s=server.drain_s + SHUTDOWN_MARGIN_S)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, server.host, server.port, backlog=CONNECTING_MAX).start()
+        self._listens = True
+        self.url = _url(server, self._runner)
+        for part in self.parts.opened:
+            part.listening(self.url)
+
+    async def stop(self) -> None:
+        """Let every part say goodbye to its clients, then finish the requests under way and close."""
+        if self._runner is None:
+            return
+        try:
+            if self._listens:
+                for part in self.parts.opened:
+                    await part.drain()
+        finally:
+            await self._runner.cleanup()
+
+    def _app(self) -> HttpApp:
+        context, parts = self.context, self.parts
+        return HttpApp(
+            runtime=context.node.runtime,
+            queries=parts.queries,
+            procedures=parts.procedures,
+            authenticate=self.authenticate,
+            pool=context.node.pool,
+            extra=parts.routes,
+            limiters=context.limiters,
+            allowed_origins=context.server.allowed_origins,
+            trusted_proxies=context.server.trusted_proxies,
+            https=context.server.url.startswith("https"),
+            version=context.version,
+            links=parts.pages,
+            paths=events_path(),
+            outages=OUTAGES,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestPart(Part):
+    """The part, and its listener."""
+
+    listener: Listener
+
+
+def open_rest(context: Context, authenticate: Callable[[str], Principal], parts: Parts) -> RestPart:
+    """Open the listener; whatever the parts offer by the time it starts is served."""
+    listener = Listener(context, authenticate, parts)
+    return RestPart(listener=listener, start=listener.start, stop=listener.stop)
+
+
+def _url(server: ServerConfig, runner: web.ServerRunner) -> str:
+    """The configured address; else the one that is listened at, with the port that was free."""
+    if server.public_url:
+        return server.url
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
