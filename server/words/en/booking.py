@@ -1,42 +1,70 @@
 """English texts of bookings."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "booking.paid": ("New booking", "{customer} booked {title} on {starts_at}. {amount} is paid."),
-        "booking.confirmed": ("Booking confirmed", "{title} with {staff} on {starts_at} is confirmed."),
-        "booking.declined": ("Booking declined", "{staff} cannot take {title} on {starts_at}."),
-        "booking.cancelled": ("Booking cancelled", "{by} cancelled {title} on {starts_at}."),
-        "booking.abandoned": (
-            "Booking cancelled",
-            "No other way was found for {title} on {starts_at}. What was paid goes back in full.",
+    events={
+        "booking.created": EventText(timeline="{customer} booked {title} with {staff} for {starts_at}, at {total}."),
+        "booking.paid": EventText(
+            title="New booking",
+            body="{customer} booked {title} on {starts_at}. {amount} is paid.",
+            timeline="{amount} was paid and is held until the job is done.",
         ),
-        "booking.expired": ("Booking expired", "{title} on {starts_at} was not paid in time. The time is free again."),
-        "booking.revived": ("Booking is back", "The payment for {title} came late, and the time was still free."),
-        "booking.reminded": ("Starts within the hour", "{title} with {staff} starts on {starts_at}."),
-        "booking.started": ("The job has begun", "{staff} has started {title}."),
-        "booking.completed": ("The job is done", "{staff} has finished {title}. Please confirm that all is well."),
-        "booking.released": ("Money released", "{amount} for {title} has been released."),
-        "booking.refunded": ("Refund", "{amount} for {title} is back in your wallet."),
-    },
-    timeline={
-        "booking.created": "{customer} booked {title} with {staff} for {starts_at}, at {total}.",
-        "booking.paid": "{amount} was paid and is held until the job is done.",
-        "booking.approved": "{by} took the job.",
-        "booking.confirmed": "The booking is confirmed.",
-        "booking.declined": "{by} declined the job: {reason}.",
-        "booking.declined:NO_ANSWER": "Nobody answered in time, so the job went back.",
-        "booking.cancelled": "{by} called the booking off.",
-        "booking.abandoned": "No other way was found before the start, so the booking was cancelled.",
-        "booking.expired": "Nobody paid in time, so the booking expired.",
-        "booking.revived": "The payment came late, but the time was still free: the booking is back.",
-        "booking.started": "The job began.",
-        "booking.completed": "The job was done. The money is released by {release_at} at the latest.",
-        "booking.released:customer": "{customer} was content: {amount} was released.",
-        "booking.released:time": "Nobody objected in time: {amount} was released.",
-        "booking.refunded": "{amount} went back to {customer}’s wallet.",
-        "booking.reminded": "{customer} was reminded of the start at {starts_at}.",
+        "booking.approved": EventText(timeline="{by} took the job."),
+        "booking.confirmed": EventText(
+            title="Booking confirmed",
+            body="{title} with {staff} on {starts_at} is confirmed.",
+            timeline="The booking is confirmed.",
+        ),
+        "booking.declined": EventText(
+            title="Booking declined",
+            body="{staff} cannot take {title} on {starts_at}.",
+            timeline="{by} declined the job: {reason}.",
+        ),
+        "booking.declined:NO_ANSWER": EventText(timeline="Nobody answered in time, so the job went back."),
+        "booking.cancelled": EventText(
+            title="Booking cancelled",
+            body="{by} cancelled {title} on {starts_at}.",
+            timeline="{by} called the booking off.",
+        ),
+        "booking.abandoned": EventText(
+            title="Booking cancelled",
+            body="No other way was found for {title} on {starts_at}. What was paid goes back in full.",
+            timeline="No other way was found before the start, so the booking was cancelled.",
+        ),
+        "booking.expired": EventText(
+            title="Booking expired",
+            body="{title} on {starts_at} was not paid in time. The time is free again.",
+            timeline="Nobody paid in time, so the booking expired.",
+        ),
+        "booking.revived": EventText(
+            title="Booking is back",
+            body="The payment for {title} came late, and the time was still free.",
+            timeline="The payment came late, but the time was still free: the booking is back.",
+        ),
+        "booking.started": EventText(
+            title="The job has begun",
+            body="{staff} has started {title}.",
+            timeline="The job began.",
+        ),
+        "booking.completed": EventText(
+            title="The job is done",
+            body="{staff} has finished {title}. Please confirm that all is well.",
+            timeline="The job was done. The money is released by {release_at} at the latest.",
+        ),
+        "booking.released": EventText(title="Money released", body="{amount} for {title} has been released."),
+        "booking.released:customer": EventText(timeline="{customer} was content: {amount} was released."),
+        "booking.released:time": EventText(timeline="Nobody objected in time: {amount} was released."),
+        "booking.refunded": EventText(
+            title="Refund",
+            body="{amount} for {title} is back in your wallet.",
+            timeline="{amount} went back to {customer}’s wallet.",
+        ),
+        "booking.reminded": EventText(
+            title="Starts within the hour",
+            body="{title} with {staff} starts on {starts_at}.",
+            timeline="{customer} was reminded of the start at {starts_at}.",
+        ),
     },
     terms={
         "someone_erased": "Somebody whose account is gone",

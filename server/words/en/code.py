@@ -3,7 +3,7 @@
 from server.words.texts import NounTexts
 
 TEXTS = NounTexts(
-    notifications={
+    templates={
         "code.sms": ("Your code", "{code} is your Guildwire code. It holds for 10 minutes. Tell it to nobody."),
         "code.email": (
             "Your code",
@@ -11,10 +11,7 @@ TEXTS = NounTexts(
         ),
         "reset.email": (
             "A new password",
-            (
-                "{code} is the code for your new password. It holds for 10 minutes. If you did not ask for it, "
-                "do nothing."
-            ),
+            "{code} is the code for your new password. It holds for 10 minutes. If you did not ask for it, do nothing.",
         ),
     },
     emails={

@@ -1,19 +1,20 @@
 """English texts of payments."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "payment.unplaced": (
-            "Payment goes back",
-            "{amount} came for a booking that is no more. It goes back to its source.",
+    events={
+        "payment.requested": EventText(timeline="{customer} went to pay {amount}."),
+        "payment.unplaced": EventText(
+            title="Payment goes back",
+            body="{amount} came for a booking that is no more. It goes back to its source.",
+            timeline="{amount} came that the booking has no place for; it goes back to where it came from.",
         ),
-        "payment.returned": ("Payment sent back", "{amount} for {title} was sent back to where it came from."),
-    },
-    timeline={
-        "payment.requested": "{customer} went to pay {amount}.",
-        "payment.unplaced": "{amount} came that the booking has no place for; it goes back to where it came from.",
-        "payment.returned": "{amount} was sent back to where it came from.",
+        "payment.returned": EventText(
+            title="Payment sent back",
+            body="{amount} for {title} was sent back to where it came from.",
+            timeline="{amount} was sent back to where it came from.",
+        ),
     },
     errors={
         "insufficient_funds": ("Not enough money", "The account does not hold the amount."),

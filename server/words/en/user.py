@@ -1,18 +1,23 @@
 """English texts of users and their accounts."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "session.opened": ("New sign-in", "Your account was signed in to on a new device ({device})."),
-        "session.revoked": (
-            "Signed out for safety",
-            "A sign-in of yours was used twice, so we ended it. If that was not you, change your password.",
+    events={
+        "session.opened": EventText(
+            title="New sign-in",
+            body="Your account was signed in to on a new device ({device}).",
         ),
-        "password.changed": (
-            "Password changed",
-            "Your password was changed. If that was not you, reset it at once and tell us.",
+        "session.revoked": EventText(
+            title="Signed out for safety",
+            body="A sign-in of yours was used twice, so we ended it. If that was not you, change your password.",
         ),
+        "password.changed": EventText(
+            title="Password changed",
+            body="Your password was changed. If that was not you, reset it at once and tell us.",
+        ),
+    },
+    templates={
         "email.changed": (
             "E-mail address changed",
             "Your account has another e-mail address now. If that was not you, tell us at once.",
