@@ -252,24 +252,27 @@ class Actor(Generic[S]):
             content: free text that belongs to it, shown with it as long as that row exists.
             content_is_kept: the row was written before, and may be erased at any time: it is not written again.
         """
-        before = self._state
-        former = () if before is None else self.audience()
+        before, changes = self._state, None
+        former = self.audience() if event.public and before is not None else ()
         self._state = self.apply(before, event)
         hears = self.audience() if to is None else to
         audience = tuple(hears if isinstance(hears, dict) else dict.fromkeys(hears))
         assert len(audience) <= RECIPIENTS_MAX, f"{event.type} has {len(audience)} recipients"
+        if event.public and before is not None:
+            joined = former is not hears and not set(audience) <= set(former)
+            changes = self._changes(before, joined=joined)
         shown = None if content is None else PutRow(content)
-        changes = self._changes(before, joined=former is not hears and not set(audience) <= set(former))
         self.emitted.append(Emitted(event, audience, shown, changes))
         if shown is not None and not content_is_kept:
             self.effects.append(shown)
         if event.tell is not None:
             self._notify(event, event.tell)
 
-    def _changes(self, before: S | None, *, joined: bool) -> dict[str, Any] | None:
-        """What changed in the public view; all of it where a user joins. None: nothing that the event does not say."""
-        if before is None:
-            return None  # the first event says it all: whoever renders it makes the view of it
+    def _changes(self, before: S, *, joined: bool) -> dict[str, Any] | None:
+        """What changed in the public view; all of it where a user joins. None: nothing.
+
+        The first event of an entity needs none: whoever renders it makes the whole view of it.
+        """
         was, now = self.public(self.actor_id, before), self.public(self.actor_id, self._state)
         if was is None or now is None or (was == now and not joined):
             return None

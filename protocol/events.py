@@ -46,6 +46,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     schema: ClassVar[int] = 1
     #: Who is notified of it, and how; None: nobody.
     tell: ClassVar[NotificationType | None] = None
+    #: False: it never changes the public fields of its entity's view, nor who may see it.
+    public: ClassVar[bool] = True
     #: Fields of the entity's view that may look different now and are not in ``changes``; ``*``: all of them.
     refetch: ClassVar[tuple[str, ...]] = ()
     #: The row class of the free text that is shown with it, as long as that row exists.
@@ -61,6 +63,7 @@ def event(
     name: str,
     *,
     tell: NotificationType | None = None,
+    public: bool = True,
     refetch: Iterable[str] = (),
     content: tuple[RowType, str] | None = None,
 ) -> Callable[[E], E]:
@@ -69,6 +72,7 @@ def event(
     Args:
         name: its type on the wire, ``<noun>.<what happened>``.
         tell: who is notified of it, by which channels, and how important that is.
+        public: False for an event that never changes the public fields of its entity's view, nor who may see it.
         refetch: fields of the entity's view that may look different afterwards and that no event may carry, such as
             contact data that becomes visible; ``*`` for the whole view.
         content: the row class of the free text that is shown with it, and the field that holds that row's id.
@@ -79,7 +83,7 @@ def event(
         assert all((noun, dot, what)), f"{name} is not <noun>.<what happened>"
         assert name not in EVENTS, f"the event {name} is declared twice"
         assert not CARRIED & set(cls.__struct_fields__), f"{name} has a field that frames use for something else"
-        cls.type, cls.noun, cls.refetch = name, noun, tuple(refetch)
+        cls.type, cls.noun, cls.public, cls.refetch = name, noun, public, tuple(refetch)
         if content is not None:
             cls.content, cls.content_id = content
         if tell is not None:

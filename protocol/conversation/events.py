@@ -25,6 +25,7 @@ class ConversationOpened(Event, frozen=True, kw_only=True):
 
 @event(
     "message.posted",
+    public=False,
     tell=tell({Party.MEMBER}, when=lambda event: event.active_at is not None),
     content=(MessageRow, "message_id"),
 )
@@ -37,14 +38,14 @@ class MessagePosted(Event, frozen=True, kw_only=True):
     active_at: datetime | None = None
 
 
-@event("message.edited", content=(MessageRow, "message_id"))
+@event("message.edited", public=False, content=(MessageRow, "message_id"))
 class MessageEdited(Event, frozen=True, kw_only=True):
     """The sender changed it."""
 
     message_id: MessageId
 
 
-@event("message.deleted")
+@event("message.deleted", public=False)
 class MessageDeleted(Event, frozen=True, kw_only=True):
     """The sender took it back."""
 
@@ -53,7 +54,7 @@ class MessageDeleted(Event, frozen=True, kw_only=True):
     sender_id: UserId
 
 
-@event("messages.read")
+@event("messages.read", public=False)
 class MessagesRead(Event, frozen=True, kw_only=True):
     """Somebody has read everything up to a message."""
 

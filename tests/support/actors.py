@@ -55,7 +55,14 @@ def decide(  # noqa: PLR0917 (given, when, who, at, knowing: read in that order)
         return Decided([], [], refusal)
     emitted = [one.event for one in actor.emitted]
     if emitted:
-        assert actor.state == replay(actor_cls, [*events, *emitted]), "replay gives another state"
+        for event in emitted:
+            before = replay(actor_cls, events)
+            events = [*events, event]
+            same = before is None or actor_cls.public(actor_id, before) == actor_cls.public(
+                actor_id, replay(actor_cls, events)
+            )
+            assert event.public or same, f"{event.type} changes the public view"
+        assert actor.state == replay(actor_cls, events), "replay gives another state"
         actor.finish()
     return Decided(emitted, actor.effects, reply)
 
