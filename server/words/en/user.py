@@ -24,8 +24,8 @@ TEXTS = NounTexts(
         ),
     },
     emails={
-        "why.account": "You get this letter because you have an account with {brand}.",
-        "why.safety": "You get this letter because it is about the safety of your account.",
+        "why.account": "You get this e-mail because you have an account with {brand}.",
+        "why.safety": "You get this e-mail because it concerns the safety of your account.",
     },
     errors={
         "email_taken": ("The address is taken", "The e-mail address belongs to an account already."),

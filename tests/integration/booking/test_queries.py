@@ -265,7 +265,7 @@ class TestStory:
 
         told: Timeline = await salon.ask(timeline, GetTimeline(booking_id=booking_id), salon.sam)
 
-        assert told.entries[0].text.startswith("Somebody whose account is gone booked Cut with Sam")
+        assert told.entries[0].text.startswith("A deleted account booked Cut with Sam")
 
     async def test_the_server_s_own_doing_is_told_as_such(self, salon: Salon) -> None:
         booking_id = await book(salon)

@@ -1,4 +1,4 @@
-"""What is heard live is not pushed, and what is critical and unseen goes on to the next channel (rule N-5)."""
+"""Events acknowledged live are not pushed; critical unseen ones are sent by SMS as well (rule N-5)."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -30,7 +30,7 @@ ALL_DAY_BUT_A_MINUTE = QuietHours("00:01", "00:00")
 
 @pytest.fixture
 async def ada(server: Site) -> Person:
-    """Somebody live, whose number is verified."""
+    """A connected user with a verified number."""
     email = f"{uuid4().hex}@people.test"
     hash_ = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     sign_up = SignUp(email=email, name="Ada", phone_number="+4930123456", is_phone_verified=True, password_hash=hash_)
@@ -39,7 +39,7 @@ async def ada(server: Site) -> Person:
 
 
 async def notified(site: Site, person: Person, *, critical: bool = False) -> tuple[NotificationId, int]:
-    """Somebody is told of something live; gives the notification and the event's number."""
+    """Notify a connected user; returns the notification's id and the event's number."""
     admin = await site.admin()
     await admin.call(
         SendNotification(user_ids=(person.id,), title="Hello", body="There.", channels=(), critical=critical)
@@ -48,17 +48,17 @@ async def notified(site: Site, person: Person, *, critical: bool = False) -> tup
     assert event.seq is not None
     found = "SELECT id FROM notifications WHERE user_id = $1 AND type = 'notification.sent'"
 
-    async def told() -> bool:
+    async def listed() -> bool:
         return await site.node.pool.fetchval(found, person.id) is not None
 
-    await until(told)
+    await until(listed)
     return await site.node.pool.fetchval(found, person.id), event.seq
 
 
 async def put(
     site: Site, person: Person, notification_id: NotificationId, channel: Channel, unless: Unless
 ) -> Delivery:
-    """Queue a delivery that is due, as routing_round does once its wait is over."""
+    """Queue a due delivery."""
     one = delivery(
         user_id=person.id,
         notification_id=notification_id,
@@ -68,13 +68,13 @@ async def put(
         unless=unless,
         due_at=site.node.clock.now(),
     )
-    async with routing_round(site.node.pool) as planned:
-        await planned.write([one])
+    async with routing_round(site.node.pool) as batch:
+        await batch.write([one])
     return one
 
 
 async def outcome(site: Site, one: Delivery) -> tuple[str, str | None]:
-    """Wait until it is over; gives its state and the reason."""
+    """Wait until the delivery is final; returns state and reason."""
 
     async def over() -> bool:
         done = "SELECT finished_at IS NOT NULL FROM deliveries WHERE id = $1"
@@ -88,7 +88,7 @@ async def outcome(site: Site, one: Delivery) -> tuple[str, str | None]:
 
 
 async def acked(site: Site, person: Person, seq: int, state: AckState) -> None:
-    """A device says how far it got, and that is kept."""
+    """Acknowledge an event on the user's phone, and wait until that is stored."""
     await person.phone.ack(seq, state)
     column = "seen" if state is AckState.SEEN else "delivered"
 
@@ -162,11 +162,11 @@ async def test_a_critical_unseen_notification_is_sent_by_sms_in_quiet_hours(serv
     await notified(server, ada, critical=True)
     sms = "SELECT count(*) FROM deliveries WHERE channel = 'sms' AND state = 'sent' AND user_id = $1"
 
-    async def planned() -> bool:
+    async def queued() -> bool:
         found = "SELECT count(*) FROM deliveries WHERE channel = 'sms' AND user_id = $1"
         return bool(await server.node.pool.fetchval(found, ada.id))
 
-    await until(planned)
+    await until(queued)
     await server.advance(timedelta(seconds=110))
     assert await server.node.pool.fetchval(sms, ada.id) == 0
     await server.advance(timedelta(seconds=15))
@@ -181,30 +181,30 @@ async def test_a_notification_that_its_reader_may_not_see_any_more_is_not_sent(s
     notification_id, _ = await notified(server, ada)
     await server.node.pool.execute("DELETE FROM notices")
 
-    letter = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
+    email = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
 
-    assert await outcome(server, letter) == ("skipped", "not_visible")
+    assert await outcome(server, email) == ("skipped", "not_visible")
 
 
 async def test_a_chat_message_is_pushed_after_half_a_minute_without_an_ack(server: Site, ada: Person) -> None:
-    await ada.call(RegisterDevice(platform=Platform.FCM, token="a-token-of-a-telephone"))
+    await ada.call(RegisterDevice(platform=Platform.FCM, token="a-token-of-a-phone"))
     admin = await server.admin()
     push = "SELECT state, reason FROM deliveries WHERE channel = 'push' AND user_id = $1 ORDER BY at"
 
     async def pushed(title: str) -> tuple[str, str | None]:
-        """Write to Ada; gives what became of the last push once half a minute is over."""
+        """Send Ada a notice; returns state and reason of its push after half a minute."""
         before = len(await server.node.pool.fetch(push, ada.id))
         await admin.call(SendNotification(user_ids=(ada.id,), title=title, body="There.", channels=(Channel.PUSH,)))
         event = await ada.hears("notification.sent")
         assert event.seq is not None
 
-        async def planned() -> bool:
+        async def queued() -> bool:
             return len(await server.node.pool.fetch(push, ada.id)) > before
 
-        await until(planned)
+        await until(queued)
         await server.advance(timedelta(seconds=25))
         assert (await server.node.pool.fetch(push, ada.id))[-1]["state"] == "waiting"
-        if title == "heard":
+        if title == "acknowledged":
             await acked(server, ada, event.seq, AckState.DELIVERED)
         await server.advance(timedelta(seconds=10))
 
@@ -215,8 +215,8 @@ async def test_a_chat_message_is_pushed_after_half_a_minute_without_an_ack(serve
         row = (await server.node.pool.fetch(push, ada.id))[-1]
         return row["state"], row["reason"]
 
-    assert await pushed("not heard") == ("sent", None)
-    assert await pushed("heard") == ("skipped", "delivered_live")
+    assert await pushed("not acknowledged") == ("sent", None)
+    assert await pushed("acknowledged") == ("skipped", "delivered_live")
 
 
 async def test_a_late_delivery_waits_for_the_end_of_quiet_hours_without_an_attempt(server: Site, ada: Person) -> None:
@@ -228,13 +228,13 @@ async def test_a_late_delivery_waits_for_the_end_of_quiet_hours_without_an_attem
     push = await put(server, ada, notification_id, Channel.PUSH, Unless.SEEN)
     await server.advance(timedelta(0))
 
-    async def held_up() -> bool:
+    async def delayed() -> bool:
         row = await server.node.pool.fetchrow("SELECT * FROM deliveries WHERE id = $1", push.id)
         assert row is not None
         waits: timedelta = row["due_at"] - now
         return row["reason"] == "quiet" and row["attempts"] == 0 and timedelta(minutes=119) < waits < timedelta(hours=3)
 
-    await until(held_up)
+    await until(delayed)
     await server.advance(timedelta(hours=2, minutes=1))
     assert (await outcome(server, push))[0] == "sent"
 
@@ -243,9 +243,9 @@ async def test_an_unwanted_delivery_is_not_sent(server: Site, ada: Person) -> No
     notification_id, _ = await notified(server, ada)
     await ada.call(SetPreferences(channels={"notification.sent": (Channel.PUSH,)}))
 
-    letter = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
+    email = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
 
-    assert await outcome(server, letter) == ("skipped", "not_wanted")
+    assert await outcome(server, email) == ("skipped", "not_wanted")
 
 
 async def test_only_the_newest_inbox_rows_are_searched(server: Site) -> None:

@@ -1,4 +1,4 @@
-"""Letters carry links: asking what one would do does nothing, and doing it goes the way of every command, once."""
+"""Links in e-mails: GET changes nothing, POST sends one command, once, with the recipient's rights."""
 
 import io
 import json
@@ -25,8 +25,8 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 
 
-async def letter_to(site: Site, person: Person, template: str) -> dict[str, Any]:
-    """Wait for the letter of a kind to somebody, and read it."""
+async def email_to(site: Site, person: Person, template: str) -> dict[str, Any]:
+    """Wait for a user's e-mail with this template; returns it."""
     found: list[str] = []
 
     async def there() -> bool:
@@ -39,20 +39,20 @@ async def letter_to(site: Site, person: Person, template: str) -> dict[str, Any]
         return bool(found)
 
     await until(there)
-    letter: dict[str, Any] = json.loads(found[0])
-    return letter
+    email: dict[str, Any] = json.loads(found[0])
+    return email
 
 
-def path_in(site: Site, letter: dict[str, Any], start: str) -> str:
-    """The path of the link in a letter; the same stands in both of its parts."""
-    (url,) = {*re.findall(rf"{re.escape(site.url)}({start}[\w-]+)", letter["text"])}
-    assert f'href="{site.url}{url}"' in letter["html"]
+def path_in(site: Site, email: dict[str, Any], start: str) -> str:
+    """The path of the link in an e-mail; both parts have the same."""
+    (url,) = {*re.findall(rf"{re.escape(site.url)}({start}[\w-]+)", email["text"])}
+    assert f'href="{site.url}{url}"' in email["html"]
     assert isinstance(url, str)
     return url
 
 
 async def press(path: str, site: Site, body: bytes = b"", **headers: str) -> Response:
-    """Press the button of a page, or what a mail program does in its place."""
+    """Post the form of a page, or what a mail program posts."""
     async with aiohttp.ClientSession() as http, http.post(site.url + path, data=body, headers=FORM | headers) as answer:
         return Response(answer.status, answer.headers, await answer.read())
 
@@ -62,16 +62,16 @@ async def status_of(person: Person, booking_id: BookingId) -> str:
 
 
 async def scene(site: Site) -> tuple[Market, Person, BookingId, str]:
-    """A confirmed booking, and the path of the link in its letter."""
+    """A confirmed booking, and the path of the link in its e-mail."""
     market, customer = await site.market(), await site.person("Carla Customer")
     booking_id = await site.confirmed(market, customer)
-    letter = await letter_to(site, customer, "booking.confirmed")
-    return market, customer, booking_id, path_in(site, letter, "/links/")
+    email = await email_to(site, customer, "booking.confirmed")
+    return market, customer, booking_id, path_in(site, email, "/links/")
 
 
-def forged(site: Site, folder: Any, **said: Any) -> str:
-    """A link that is signed as the server signs its own."""
-    return Links(link_key(folder / "keys"), "").url_of(Link(**said))
+def forged(site: Site, folder: Any, **fields: Any) -> str:
+    """A link with a valid signature."""
+    return Links(link_key(folder / "keys"), "").url_of(Link(**fields))
 
 
 async def test_a_link_cancels_once_and_a_second_use_shows_the_same_page(server: Site) -> None:
@@ -165,8 +165,8 @@ async def test_a_link_does_not_open_another_customer_s_booking(server: Site, tmp
     _, customer, booking_id, _ = await scene(server)
     stranger = await server.person("Sam Stranger")
     until_at = server.node.clock.now() + timedelta(days=1)
-    said = {"action": LinkAction.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
-    path = forged(server, tmp_path, **said)
+    fields = {"action": LinkAction.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
+    path = forged(server, tmp_path, **fields)
 
     shown, done = await server.request("GET", path), await press(path, server)
 
@@ -178,7 +178,7 @@ async def test_a_link_does_not_open_another_customer_s_booking(server: Site, tmp
 async def test_a_completed_job_is_confirmed_by_the_link_in_its_email(server: Site) -> None:
     market, customer = await server.market(), await server.person("Carla Customer")
     booking_id = await server.completed(market, customer)
-    path = path_in(server, await letter_to(server, customer, "booking.completed"), "/links/")
+    path = path_in(server, await email_to(server, customer, "booking.completed"), "/links/")
     assert (await server.request("GET", path)).status == 200
 
     assert (await press(path, server)).status == 200
@@ -203,20 +203,20 @@ async def test_pages_are_in_their_reader_s_language(server: Site) -> None:
 async def test_staff_get_no_link_that_acts_for_the_customer(server: Site) -> None:
     market, _, _, _ = await scene(server)
 
-    letter = await letter_to(server, market.staff[0], "booking.confirmed")
+    email = await email_to(server, market.staff[0], "booking.confirmed")
 
-    assert "/links/" not in letter["text"] + letter["html"]
+    assert "/links/" not in email["text"] + email["html"]
 
 
-# Letters that somebody wants no more of
+# Unsubscribing
 
 
 @pytest.mark.parametrize("body", [ONE_CLICK, b""], ids=["mail_program", "page"])
 async def test_one_click_without_a_session_unsubscribes(server: Site, body: bytes) -> None:
     market, customer, _, _ = await scene(server)
-    letter = await letter_to(server, customer, "booking.confirmed")
-    path = path_in(server, letter, "/unsubscribe/")
-    assert letter["unsubscribe_url"] == server.url + path
+    email = await email_to(server, customer, "booking.confirmed")
+    path = path_in(server, email, "/unsubscribe/")
+    assert email["unsubscribe_url"] == server.url + path
     assert (await server.request("GET", path)).status == 200
     assert (await customer.call(GetPreferences())).channels == {}
 
@@ -228,16 +228,16 @@ async def test_one_click_without_a_session_unsubscribes(server: Site, body: byte
     await server.at_rest()
     sent = "SELECT count(*) FROM deliveries WHERE user_id = $1 AND template = 'booking.confirmed' AND channel <> 'push'"
 
-    async def planned() -> bool:
+    async def routed() -> bool:
         return not await server.node.pool.fetchval("SELECT count(*) FROM notification_queue")
 
-    await until(planned)
+    await until(routed)
     assert await server.node.pool.fetchval(sent, customer.id) == 1
 
 
 async def test_a_reader_can_subscribe_and_unsubscribe_again(server: Site) -> None:
     _, customer, _, _ = await scene(server)
-    path = path_in(server, await letter_to(server, customer, "booking.confirmed"), "/unsubscribe/")
+    path = path_in(server, await email_to(server, customer, "booking.confirmed"), "/unsubscribe/")
     await press(path, server, ONE_CLICK)
     await customer.call(SetPreferences())
 
@@ -248,9 +248,9 @@ async def test_a_reader_can_subscribe_and_unsubscribe_again(server: Site) -> Non
 
 async def test_unsubscribing_changes_no_other_preference(server: Site) -> None:
     _, customer, _, _ = await scene(server)
-    wishes = SetPreferences(zone="Asia/Kathmandu", digest_hour=19, channels={"booking.paid": (Channel.PUSH,)})
-    await customer.call(wishes)
-    path = path_in(server, await letter_to(server, customer, "booking.confirmed"), "/unsubscribe/")
+    preferences = SetPreferences(zone="Asia/Kathmandu", digest_hour=19, channels={"booking.paid": (Channel.PUSH,)})
+    await customer.call(preferences)
+    path = path_in(server, await email_to(server, customer, "booking.confirmed"), "/unsubscribe/")
 
     await press(path, server, ONE_CLICK)
 
@@ -263,10 +263,10 @@ async def test_emails_about_an_account_s_safety_cannot_be_unsubscribed(server: S
     person = await server.person("Ada")
     await server.sign_in(person.me.email)
 
-    letter = await letter_to(server, person, "session.opened")
+    email = await email_to(server, person, "session.opened")
 
-    assert letter["unsubscribe_url"] is None
-    assert "/unsubscribe/" not in letter["text"] + letter["html"]
+    assert email["unsubscribe_url"] is None
+    assert "/unsubscribe/" not in email["text"] + email["html"]
 
 
 async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +274,7 @@ async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.M
     lines = io.StringIO()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines), cache_logger_on_first_use=False)
 
-    async def crash(*asked: Any) -> Any:
+    async def crash(*arguments: Any) -> Any:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("server.links.routes.load_readers", crash)
@@ -292,7 +292,7 @@ async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.M
 async def test_an_outage_shows_a_page_and_changes_nothing(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     _, customer, booking_id, path = await scene(server)
 
-    async def away(*asked: Any) -> Any:
+    async def away(*arguments: Any) -> Any:
         raise OSError("away")
 
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""When a provider wants to be asked again: seconds or a date, and nothing that is out of all reason."""
+"""Retry-After headers: seconds or a date, within a limit."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -1,4 +1,4 @@
-"""Push messages: short enough for every push service, one a booking or thread, and nothing that was read."""
+"""Push messages: within the size limit, one for each booking or conversation, none that was read."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

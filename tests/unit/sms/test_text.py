@@ -1,4 +1,4 @@
-"""Short messages: how many parts they take, how they are cut, and what a one-word answer means."""
+"""Short messages: their segments, how texts are cut, and opt-out by a one-word reply."""
 
 import pytest
 from hypothesis import given

@@ -141,7 +141,7 @@ def test_a_text_that_a_language_lacks_is_english(monkeypatch: pytest.MonkeyPatch
     assert bare.notification("booking.confirmed").title == "Booking confirmed"
     assert bare.timeline("booking.released", "time") == "Nobody objected in time: {amount} was released."
     assert bare.say("cancel") == "Cancel this booking"
-    assert bare.count("code.holds", 1) == "It holds for 1 minute, and for one use."
+    assert bare.count("code.holds", 1) == "It is valid for 1 minute, and for one use."
     assert bare.term("decline.UNWELL") == "unwell"
 
 
