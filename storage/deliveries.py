@@ -81,9 +81,9 @@ class Settlement(Struct, frozen=True, kw_only=True):
 #: Deletes by ctid, so that only these rows are visited, however long the queue is.
 _TAKE = """
 WITH next AS MATERIALIZED (
-    SELECT ctid AS place FROM notification_queue ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED),
+    SELECT ctid AS place FROM routing_queue ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED),
 taken AS (
-    DELETE FROM notification_queue WHERE ctid = ANY (ARRAY(SELECT place FROM next)) RETURNING user_id, notification_id)
+    DELETE FROM routing_queue WHERE ctid = ANY (ARRAY(SELECT place FROM next)) RETURNING user_id, notification_id)
 SELECT n.user_id, n.id AS notification_id, n.type, n.event::text AS event, n.at, b.starts_at
   FROM taken t JOIN notifications n ON n.user_id = t.user_id AND n.id = t.notification_id
   LEFT JOIN bookings b ON n.kind = 'booking' AND b.id = n.entity_id
@@ -235,7 +235,8 @@ async def keep_in_mailbox(pool: Pool, channel: Channel, delivery_id: UUID, messa
     """Store a message of a channel without a provider; returns its number."""
     return int(
         await pool.fetchval(
-            "INSERT INTO mailbox (channel, delivery_id, message) VALUES ($1, $2, $3::text::jsonb) RETURNING id",
+            "INSERT INTO development_mailbox (channel, delivery_id, message)"
+            " VALUES ($1, $2, $3::text::jsonb) RETURNING id",
             *(channel.value, delivery_id, message.decode()),
         )
     )

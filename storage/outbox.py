@@ -7,15 +7,15 @@ TAKE_MAX = 500
 
 _FAN_OUT = """
 WITH next AS (
-    SELECT id FROM announcements ORDER BY at, id LIMIT $1 FOR UPDATE SKIP LOCKED),
+    SELECT id FROM outbox ORDER BY at, id LIMIT $1 FOR UPDATE SKIP LOCKED),
 taken AS (
-    DELETE FROM announcements a USING next WHERE a.id = next.id RETURNING a.*),
+    DELETE FROM outbox a USING next WHERE a.id = next.id RETURNING a.*),
 notified AS (
     INSERT INTO notifications (user_id, id, type, kind, entity_id, version, event, at)
     SELECT recipient, t.id, t.type, t.kind, t.entity_id, t.version, t.event, t.at
       FROM taken t CROSS JOIN unnest(t.recipients) recipient),
 queued AS (
-    INSERT INTO notification_queue (user_id, notification_id, at)
+    INSERT INTO routing_queue (user_id, notification_id, at)
     SELECT recipient, t.id, t.at FROM taken t CROSS JOIN unnest(t.recipients) recipient)
 SELECT count(*) FROM taken
 """

@@ -18,11 +18,11 @@ SELECT count(*) FROM known
 #: A repeated reply has no effect: a later reply may have overtaken it.
 _RECORD_REPLY = """
 WITH fresh AS (
-    INSERT INTO inbound_messages (provider_id, means, received_at) VALUES ($1, $3, $4)
+    INSERT INTO sms_replies (provider_id, means, received_at) VALUES ($1, $3, $4)
     ON CONFLICT DO NOTHING RETURNING means),
 lifted AS (
-    DELETE FROM stopped_numbers WHERE number = $2 AND EXISTS (SELECT FROM fresh WHERE means = 'start'))
-INSERT INTO stopped_numbers (number, stopped_at) SELECT $2, $4 FROM fresh WHERE means = 'stop'
+    DELETE FROM opted_out_numbers WHERE number = $2 AND EXISTS (SELECT FROM fresh WHERE means = 'start'))
+INSERT INTO opted_out_numbers (number, stopped_at) SELECT $2, $4 FROM fresh WHERE means = 'stop'
 ON CONFLICT DO NOTHING
 """
 
@@ -47,7 +47,7 @@ async def record_reply(pool: Pool, provider_id: str, number: str, means: str, at
 async def record_opt_out(pool: Pool, number: str, at: datetime) -> None:
     """Store that a number receives no more messages."""
     await pool.execute(
-        "INSERT INTO stopped_numbers (number, stopped_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", number, at
+        "INSERT INTO opted_out_numbers (number, stopped_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", number, at
     )
 
 
@@ -55,5 +55,5 @@ async def load_opted_out(pool: Pool, numbers: Collection[str]) -> frozenset[str]
     """Return which of these numbers have opted out."""
     if not numbers:
         return frozenset()
-    rows = await pool.fetch("SELECT number FROM stopped_numbers WHERE number = ANY($1::text[])", list(numbers))
+    rows = await pool.fetch("SELECT number FROM opted_out_numbers WHERE number = ANY($1::text[])", list(numbers))
     return frozenset(row["number"] for row in rows)

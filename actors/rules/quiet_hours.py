@@ -1,4 +1,4 @@
-"""When a user may be disturbed, and when the digest is due, on the wall clock of the user's zone (rule N-2).
+"""When a user may be disturbed, and when the digest is due, by the clock of the user's zone (rule N-2).
 
 On days when clocks change, a skipped time counts as the instant of the change. Of a repeated time the first
 occurrence ends quiet hours, and both occurrences belong to a span that begins at it.

@@ -13,7 +13,7 @@ from protocol.ids import NotificationId, UserId
 class OutboxEntry(Row, frozen=True, kw_only=True):
     """An event with recipients, written in the event's commit and deleted when it is fanned out."""
 
-    table: ClassVar[str] = "announcements"
+    table: ClassVar[str] = "outbox"
     key: ClassVar[tuple[str, ...]] = ("id",)
 
     id: UUID

@@ -14,14 +14,14 @@ class Party(StrEnum):
     CUSTOMER = "customer"
     STAFF = "staff"
     OWNER = "owner"
-    #: Everybody in a conversation.
+    #: All members of a conversation.
     MEMBER = "member"
     #: The user that the event is about.
     SELF = "self"
 
 
 class Importance(StrEnum):
-    """How urgent a notification is."""
+    """How soon a notification must reach its recipient."""
 
     #: Ignores quiet hours, preferences, contact times and frequency; if unseen, it is sent by SMS as well.
     CRITICAL = "critical"
@@ -37,16 +37,16 @@ Routing = tuple[frozenset[Channel], Importance]
 PUSH_ONLY = frozenset({Channel.PUSH})
 EMAIL_ONLY = frozenset({Channel.EMAIL})
 PUSH_AND_EMAIL = frozenset({Channel.PUSH, Channel.EMAIL})
-#: All, of which one of e-mail, SMS and WhatsApp is used: the one that the recipient prefers.
+#: All; of e-mail, SMS and WhatsApp only the one that the recipient prefers is used.
 ANY_CHANNEL = frozenset({Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.WHATSAPP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationType:
-    """One notification type; its name is the event's type.
+    """One notification type; its name is its event's type.
 
-    The user who caused the event gets no notification, unless ``even_by_self``: another person may have signed in
-    with the user's password.
+    The user who caused the event is not notified, unless ``even_by_self``: another person may have signed in with the
+    user's password.
     """
 
     #: The event's type; set when the event is declared.
@@ -58,14 +58,14 @@ class NotificationType:
     #: The channels that it may use; preferences narrow them. PUSH includes WEB_PUSH.
     channels: frozenset[Channel] = PUSH_ONLY
     importance: Importance = Importance.TIMELY
-    #: The push does not wait for a connected device to acknowledge the event.
+    #: Its push does not wait for a connected device to acknowledge the event.
     push_at_once: bool = False
     #: Useless once the booking has begun.
     before_start: bool = False
     #: Channels and importance, if the event itself chooses them.
     routing: Callable[[Any], Routing] | None = None
 
-    def of(self, event: Any) -> "NotificationType":
+    def for_event(self, event: Any) -> "NotificationType":
         """This type with the channels and importance that the event chooses; ``event`` None: as declared."""
         if self.routing is None or event is None:
             return self

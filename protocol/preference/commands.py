@@ -47,7 +47,7 @@ class SetPreferences(Command, frozen=True, kw_only=True):
 
 
 class CommunicationPreferences(Wire, frozen=True, kw_only=True, rename="camel"):
-    """A customer's communication preferences as the customer view writes them, in camelCase."""
+    """A customer's communication preferences in camelCase."""
 
     id: UserId
     preferred_contact_method: ContactMethod | None = None

@@ -31,7 +31,7 @@ DigestHour = Annotated[int, Meta(ge=0, le=23)]
 
 
 class ContactMethod(StrEnum):
-    """A user's preferred written channel (rule N-2). PHONE: people may call; the server sends e-mail."""
+    """A user's preferred written channel. PHONE: people may call; the server sends e-mail (rule N-2)."""
 
     WHATSAPP = "WHATSAPP"
     EMAIL = "EMAIL"
@@ -40,7 +40,7 @@ class ContactMethod(StrEnum):
 
 
 class Frequency(StrEnum):
-    """How many messages a user wants (rule N-2). Timely notifications are sent at once in any case."""
+    """How many messages a user wants. Timely notifications are sent at once in any case (rule N-2)."""
 
     #: Ordinary notifications: in the daily digest, without push.
     MINIMAL = "MINIMAL"
@@ -63,7 +63,7 @@ Parts = Annotated[tuple[PartOfDay, ...], Meta(max_length=len(PartOfDay))]
 
 
 class ContactTimes(Struct, frozen=True, forbid_unknown_fields=True):
-    """The parts of days in which a user may be disturbed (rule N-2); an empty list means never."""
+    """The parts of days in which a user may be disturbed; an empty list means never."""
 
     weekdays: Parts
     weekends: Parts

@@ -119,6 +119,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
     the listener, which drains the sockets, at last the delivery of what was decided until then.
     """
     zone_names()  # read once, not in the first booking
+    assert_complete()
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(open_node(dsn, config))
         context = _context(config, node)
@@ -147,7 +148,6 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         rest = add(open_rest(context, accounts.tokens.verify, parts))
         ops = add(open_ops(context, config.retention, parts.jobs, draining=lambda: live.hub.draining))
         check_answers(parts.queries)
-        assert_complete()
         for part in parts.opened:
             await part.start()
             node.tasks += part.tasks()

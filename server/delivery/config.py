@@ -15,22 +15,22 @@ PerSecond = Annotated[float, Meta(ge=0)]
 class EmailConfig(Section, frozen=True, kw_only=True):
     """[email]: the mail server."""
 
-    #: Empty: no mail server. In development the mailbox keeps e-mails then; otherwise none are sent.
+    #: Empty: no e-mail; in development the mailbox stores it instead.
     host: str = ""
     port: Annotated[int, Meta(ge=1, le=65535)] = 587
-    #: How the connection is encrypted: ``starttls`` (usually port 587), ``tls`` from the start (465), or not at all.
+    #: Encryption of the connection: ``starttls`` (usually port 587), ``tls`` from the start (465), or ``none``.
     security: Literal["starttls", "tls", "none"] = "starttls"
-    #: File with the certificates that the mail server's is verified against; empty: the system's.
+    #: File with the trusted certificates; empty: the system's.
     ca_path: str = ""
-    #: Empty: no sign-in.
+    #: Empty: no authentication.
     username: str = ""
     password: str = ""
-    #: The sender of all e-mails.
+    #: The sender of e-mails.
     from_address: str = ""
     from_name: str = "Guildwire"
 
     def check(self) -> None:
-        """Check the sender, and that no password is sent in clear text. Raises: ConfigError."""
+        """Check the sender, and that no password travels in clear text. Raises: ConfigError."""
         if not self.host:
             return
         try:
@@ -41,7 +41,7 @@ class EmailConfig(Section, frozen=True, kw_only=True):
             raise ConfigError("email.from_address: not an address; e-mails need a sender") from error
         if self.username and self.security == "none" and not is_loopback(self.host):
             raise ConfigError(
-                f"email.security: the password would be sent to {self.host} in clear text;"
+                f"email.security: the password would go to {self.host} as clear text;"
                 " use starttls or tls, or no username"
             )
 
@@ -49,10 +49,10 @@ class EmailConfig(Section, frozen=True, kw_only=True):
 class PushConfig(Section, frozen=True, kw_only=True):
     """[push]: messages to phones and browsers."""
 
-    #: The file with a Firebase service account, as downloaded from its console. Empty: phones get no messages; in
-    #: development the mailbox keeps them.
+    #: The file with a Firebase service account, as the console creates it. Empty: no push to phones; in development
+    #: the mailbox stores it instead.
     fcm_credentials: str = ""
-    #: The operator's contact for browsers' push services: mailto: or https:; empty: the public URL, if it is https.
+    #: The operator's contact for push services: mailto: or https:; empty: the public URL, if it is https.
     vapid_subject: Annotated[str, Meta(pattern=r"^((mailto:|https://).+)?$")] = ""
     #: Allow push services at private addresses and without TLS.
     private_endpoints: bool = False
@@ -61,7 +61,7 @@ class PushConfig(Section, frozen=True, kw_only=True):
 class SmsConfig(Section, frozen=True, kw_only=True):
     """[sms]: short messages by Twilio."""
 
-    #: Empty: no account. In development the mailbox keeps messages then; otherwise none are sent.
+    #: Empty: no SMS; in development the mailbox stores them instead.
     account_sid: Annotated[str, Meta(pattern=r"^(AC[0-9a-f]{32})?$")] = ""
     auth_token: str = ""
     #: The sender: a number in E.164, or a Messaging Service, which takes precedence.
@@ -69,28 +69,27 @@ class SmsConfig(Section, frozen=True, kw_only=True):
     messaging_service_sid: Annotated[str, Meta(pattern=r"^(MG[0-9a-f]{32})?$")] = ""
     #: Another region, such as https://api.dublin.ie1.twilio.com; empty: https://api.twilio.com.
     base_url: HttpUrl = ""
-    #: Countries whose numbers get codes, such as DE; empty: all. Each SMS costs money, and some numbers profit from it.
+    #: Countries whose numbers get codes, such as DE; empty: all. Each SMS costs, and some numbers earn money by it.
     countries: tuple[Annotated[str, Meta(pattern="^[A-Z]{2}$")], ...] = ()
-    #: A sender registered with WhatsApp; empty: no WhatsApp messages.
+    #: The WhatsApp sender's number; empty: no WhatsApp.
     whatsapp_from: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15})?$")] = ""
-    #: The approved template, whose one variable is the text. Empty: free text, which WhatsApp delivers to users who
-    #: wrote within the last day.
+    #: The approved template with the text as its only variable. Empty: free text, allowed within a day of a reply only.
     whatsapp_content_sid: Annotated[str, Meta(pattern=r"^(HX[0-9a-f]{32})?$")] = ""
 
     def check(self) -> None:
-        """Check that Twilio gets a token and a sender. Raises: ConfigError."""
+        """Check that there are a token and a sender. Raises: ConfigError."""
         if not self.account_sid:
             return
         if not self.auth_token:
-            raise ConfigError("sms.auth_token: is missing; Twilio requires it, and signs webhooks with it")
+            raise ConfigError("sms.auth_token: is missing; Twilio asks for it, and signs with it")
         if not (self.from_number or self.messaging_service_sid):
             raise ConfigError("sms.from_number: messages need a sender; set it, or sms.messaging_service_sid")
 
 
 class DeliveriesConfig(Section, frozen=True, kw_only=True):
-    """[deliveries]: the workers that send e-mail, push and SMS."""
+    """[deliveries]: the delivery workers."""
 
-    #: Calls to one provider at once; one more is reserved for critical deliveries.
+    #: Concurrent calls to one provider; one more is reserved for critical deliveries.
     at_once: Annotated[int, Meta(ge=1, le=64)] = 4
     #: Messages a second of this node, as the provider's contract allows; 0: unlimited.
     email_per_s: PerSecond = 20.0
@@ -98,9 +97,9 @@ class DeliveriesConfig(Section, frozen=True, kw_only=True):
     web_push_per_s: PerSecond = 200.0
     sms_per_s: PerSecond = 10.0
     whatsapp_per_s: PerSecond = 10.0
-    #: After this many failed attempts a delivery is dead: admins see it and may replay it.
+    #: Attempts after which a delivery is dead; an admin can replay it.
     attempts_max: Annotated[int, Meta(ge=1, le=1000)] = ATTEMPTS_MAX
-    #: A worker's lease: after a crash its deliveries are tried again then. A provider has half of it to respond.
+    #: After this the leases of a dead server expire; half of it is a provider's time to respond.
     lease_s: Annotated[int, Meta(ge=4, le=3600)] = 120
 
 

@@ -45,8 +45,8 @@ class OutboxRelay:
     def on_event(self, published: Published) -> None:
         """Wake the relay if a committed event has a notification type."""
         event = published.emitted.event
-        tell = event.tell
-        if tell is not None and (tell.when is None or tell.when(event)):
+        notification_type = event.tell
+        if notification_type is not None and (notification_type.when is None or notification_type.when(event)):
             self._woken.set()
 
     async def _run(self) -> None:

@@ -68,7 +68,7 @@ def _route(item: RoutableNotification, reader: Reader, context: RoutingContext) 
     if notification_type is None:
         return Routed([])
     try:
-        return route(notification_type.of(item.event), item, reader, context)
+        return route(notification_type.for_event(item.event), item, reader, context)
     except Exception as error:
         log.exception("router.crashed", action="in_the_list_only", type=item.type, error=repr(error))
         return Routed([])

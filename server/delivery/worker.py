@@ -122,7 +122,7 @@ class DeliveryWorker(Generic[M]):
         self._gone = gone
         self._observe = observe
         self._monotonic = monotonic
-        self._pace = None if options.rate is None else TokenBucket(options.rate)
+        self._bucket = None if options.rate is None else TokenBucket(options.rate)
         self._woken = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         #: The timeouts of batches being composed or sent.
@@ -188,16 +188,16 @@ class DeliveryWorker(Generic[M]):
     def _limit(self, critical: bool) -> int:
         """Messages that may be leased now."""
         limit = self._free_slots(critical) * self._adapter.batch_max
-        if self._pace is not None:
-            limit = min(limit, self._pace.room(self._monotonic()))
+        if self._bucket is not None:
+            limit = min(limit, self._bucket.room(self._monotonic()))
         return min(limit, 1) if self.breaker.state is BreakerState.HALF_OPEN else limit
 
     async def _lease(self, limit: int, critical: bool) -> Sequence[Leased]:
         leased = await lease(
             self._pool, self.channel, self._now(), limit, critical=critical, lease_s=float(self._options.lease_s)
         )
-        if self._pace is not None:
-            self._pace.take(self._monotonic(), len(leased))
+        if self._bucket is not None:
+            self._bucket.take(self._monotonic(), len(leased))
         for start in range(0, len(leased), self._adapter.batch_max):
             batch = leased[start : start + self._adapter.batch_max]
             generation = self.breaker.begin()
@@ -212,11 +212,11 @@ class DeliveryWorker(Generic[M]):
 
     def _wait_s(self, critical: bool) -> float:
         """Seconds until more may be leased. A batch that finishes wakes the worker."""
-        if self._pace is None or self._free_slots(critical) == 0:
+        if self._bucket is None or self._free_slots(critical) == 0:
             return math.inf
         rate = self._options.rate
         assert rate is not None
-        return self._pace.wait_s(self._monotonic(), max(1, min(rate.burst, round(rate.per_s * RATE_ROUND_S))))
+        return self._bucket.wait_s(self._monotonic(), max(1, min(rate.burst, round(rate.per_s * RATE_ROUND_S))))
 
     async def _next_due_s(self, critical: bool) -> float:
         """Seconds until the next delivery is due."""

@@ -39,7 +39,7 @@ from storage.queries.recipient import load_readers
 #: The form of a page or a mail program; its content is ignored.
 FORM_BYTES_MAX = 4_096
 
-#: The Retry-After header of a page that asks the reader to try again.
+#: The Retry-After header of a 503.
 PAGE_RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)

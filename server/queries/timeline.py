@@ -1,4 +1,4 @@
-"""A booking's timeline (rule B-27): its journal as sentences in the reader's language, times in the booking's zone."""
+"""A booking's timeline (rule B-27): its journal as sentences in the reader's language, in the booking's zone."""
 
 from datetime import datetime
 

@@ -35,7 +35,7 @@ class MailboxPage(Struct, frozen=True, kw_only=True):
 
 _SELECT = """
 SELECT m.id, m.at, m.channel, m.delivery_id, d.template, m.message
-  FROM mailbox m LEFT JOIN deliveries d ON d.id = m.delivery_id
+  FROM development_mailbox m LEFT JOIN deliveries d ON d.id = m.delivery_id
 """
 _PAGE = f"""{_SELECT}
  WHERE ($1::text IS NULL OR m.channel = $1) AND m.id < coalesce($2, 9223372036854775807)

@@ -193,5 +193,5 @@ async def load_notices(pool: Pool, ids: Sequence[UUID]) -> list[Notice | NotFoun
 
 @loads(Notice)
 async def load_notice_facts(sources: Sources, asks: Sequence[UUID]) -> list[Notice | NotFound]:
-    """Read notices that are to be delivered, in the order asked for."""
+    """Load the notices to be delivered, in order."""
     return await load_notices(sources.pool, asks)

@@ -42,7 +42,7 @@ SELECT p.user_id, p.name, p.language, p.email,
          WHERE g.user_id = p.user_id AND l.state <> 'waiting' ORDER BY g.day DESC LIMIT 1) AS last_digest_day,
        v.devices, v.platforms
   FROM people p JOIN users u USING (user_id) LEFT JOIN notification_preferences w USING (user_id)
-  LEFT JOIN stopped_numbers s ON s.number = p.phone_number
+  LEFT JOIN opted_out_numbers s ON s.number = p.phone_number
  CROSS JOIN LATERAL (
     SELECT array_agg(d.device_id ORDER BY d.device_id) AS devices,
            array_agg(d.platform ORDER BY d.device_id) AS platforms

@@ -44,19 +44,19 @@ SELECT n.user_id, n.id, coalesce(a.delivered >= i.seq, false) AS delivered,
 _LIST_DIGESTS = """
 WITH given AS MATERIALIZED (SELECT user_id, day, delivery_id FROM digests WHERE delivery_id = ANY($1::uuid[])),
 taken AS (
-    UPDATE digest_items i SET listed_in = g.delivery_id FROM given g
-     WHERE i.user_id = g.user_id AND i.day <= g.day AND i.listed_in IS NULL
-    RETURNING i.listed_in, i.user_id, i.notification_id),
+    UPDATE digest_items i SET digest_id = g.delivery_id FROM given g
+     WHERE i.user_id = g.user_id AND i.day <= g.day AND i.digest_id IS NULL
+    RETURNING i.digest_id, i.user_id, i.notification_id),
 freed AS (
-    UPDATE digest_items i SET listed_in = g.delivery_id
+    UPDATE digest_items i SET digest_id = g.delivery_id
       FROM given g JOIN digests o ON o.user_id = g.user_id AND o.day < g.day JOIN deliveries d ON d.id = o.delivery_id
-     WHERE i.listed_in = o.delivery_id AND d.state = 'skipped' AND d.reason = 'expired' AND d.unknown_outcomes = 0
-    RETURNING i.listed_in, i.user_id, i.notification_id)
-SELECT listed_in, user_id, notification_id FROM taken
+     WHERE i.digest_id = o.delivery_id AND d.state = 'skipped' AND d.reason = 'expired' AND d.unknown_outcomes = 0
+    RETURNING i.digest_id, i.user_id, i.notification_id)
+SELECT digest_id, user_id, notification_id FROM taken
  UNION ALL
-SELECT listed_in, user_id, notification_id FROM freed
+SELECT digest_id, user_id, notification_id FROM freed
  UNION ALL
-SELECT listed_in, user_id, notification_id FROM digest_items WHERE listed_in = ANY($1::uuid[])
+SELECT digest_id, user_id, notification_id FROM digest_items WHERE digest_id = ANY($1::uuid[])
 """
 
 
@@ -71,5 +71,5 @@ async def list_digests(pool: Pool, ids: Sequence[DeliveryId]) -> dict[DeliveryId
     listed: defaultdict[DeliveryId, list[Key]] = defaultdict(list)
     if ids:
         for row in await pool.fetch(_LIST_DIGESTS, list(ids)):
-            listed[row["listed_in"]].append((row["user_id"], row["notification_id"]))
+            listed[row["digest_id"]].append((row["user_id"], row["notification_id"]))
     return listed

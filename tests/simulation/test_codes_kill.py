@@ -1,4 +1,4 @@
-"""A killed server loses no code: neither one that was sent, nor one that is still queued."""
+"""A killed server loses no code, whether it was sent or not."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PASSWORD = "a good enough secret"
 
 @dataclass
 class Place:
-    """A server in its own process, and a client."""
+    """A server process and a client."""
 
     server: ServerProcess
     twilio: TwilioService
@@ -32,7 +32,7 @@ class Place:
             return await answer.json(content_type=None)
 
     async def person(self, name: str) -> str:
-        """Sign up a user; returns their token."""
+        """Sign up; returns the token."""
         made = await self.post("signup", email=f"{name}@people.test", password=PASSWORD, name=name)
         return str(made["access_token"])
 
@@ -42,7 +42,7 @@ class Place:
         await self.server.start()
 
     async def arrived(self, count: int) -> str:
-        """Wait until this many messages arrived; returns the last one's code."""
+        """Wait for this many messages; returns the code of the last one."""
 
         async def there() -> bool:
             return len(self.twilio.sent) >= count

@@ -1,4 +1,4 @@
-"""A server killed while it sends loses no e-mail; each duplicate is counted as an unknown outcome."""
+"""A server killed while it sends loses no message, and duplicates only those with an unknown outcome."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -22,15 +22,15 @@ from tests.support.sizes import few_or_many
 from tests.support.smtp import MailServer, mail_server
 
 AT_ONCE = 8
-#: After this the deliveries of a killed server are tried again.
+#: Leases of the killed server expire after this.
 LEASE_S = 4
-#: The mail server's delay, so that some e-mails are always in flight.
+#: Delay of the mail server, so that some messages are always in flight.
 THINKS_S = 0.02
 ALL = "SELECT id, state, attempts, unknown_outcomes FROM deliveries WHERE template = 'of.this.test'"
 
 
 def variables(email: EmailConfig) -> dict[str, str]:
-    """Environment variables that configure the mail server."""
+    """The environment that makes a server use this mail server."""
     return {
         "GUILDWIRE_EMAIL__HOST": email.host,
         "GUILDWIRE_EMAIL__PORT": str(email.port),
@@ -43,15 +43,15 @@ def variables(email: EmailConfig) -> dict[str, str]:
 
 
 async def queue_emails(data_dir: Path, count: int) -> set[UUID]:
-    """Queue e-mails to a user while no server runs; returns their ids."""
+    """Queue e-mails to a known user while no server runs; returns their ids."""
     config = make_config(data_dir)
     async with open_database(config.server, config.database) as database:
         async with open_site(database.dsn, config) as site:
-            user_id, notification_id = await notified_user(site)
-        deliveries = [email_delivery(user_id, notification_id) for _ in range(count)]
+            user_id, notification_id = await somebody_told(site)
+        emails = [email(user_id, notification_id) for _ in range(count)]
         async with opened(database.dsn) as pool, routing_round(pool) as batch:
-            await batch.write(deliveries)
-    return {one.id for one in deliveries}
+            await batch.write(emails)
+    return {one.id for one in emails}
 
 
 @asynccontextmanager
@@ -63,19 +63,19 @@ async def opened(dsn: str) -> AsyncIterator[Pool]:
         await pool.close()
 
 
-async def notified_user(site: Site) -> tuple[UserId, NotificationId]:
-    """A user with a notification, of their sign-in."""
+async def somebody_told(site: Site) -> tuple[UserId, NotificationId]:
+    """A user with a notification of a sign-in."""
     person = await site.person("Carla Customer")
-    found = "SELECT id FROM notifications WHERE user_id = $1"
+    told = "SELECT id FROM notifications WHERE user_id = $1"
 
-    async def is_notified() -> bool:
-        return await site.node.pool.fetchval(found, person.id) is not None
+    async def is_told() -> bool:
+        return await site.node.pool.fetchval(told, person.id) is not None
 
-    await until(is_notified)
-    return person.id, NotificationId(await site.node.pool.fetchval(found, person.id))
+    await until(is_told)
+    return person.id, NotificationId(await site.node.pool.fetchval(told, person.id))
 
 
-def email_delivery(user_id: UserId, notification_id: NotificationId) -> Delivery:
+def email(user_id: UserId, notification_id: NotificationId) -> Delivery:
     now = datetime.now(UTC)
     return Delivery(
         id=DeliveryId(uuid4()),
@@ -89,16 +89,16 @@ def email_delivery(user_id: UserId, notification_id: NotificationId) -> Delivery
 
 
 def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
-    """How often each of these e-mails arrived, by its Message-ID."""
+    """How often each e-mail arrived, by Message-ID."""
     ids = (UUID(taken.message["Message-ID"].strip("<>").partition("@")[0]) for taken in mail.taken)
     return Counter(id for id in ids if id in wanted)
 
 
 @few_or_many("emails, killed_at", (300, (100,)), (1_000, (200, 500)))
-async def test_emails_in_flight_when_the_server_is_killed_are_sent_and_every_duplicate_is_counted(
+async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted(
     emails: int, killed_at: tuple[int, ...]
 ) -> None:
-    """The server is killed each time this many e-mails have arrived."""
+    """Killed each time that so many have arrived."""
     with readable_directory() as directory:
         wanted = await queue_emails(directory, emails)
         async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:
@@ -114,11 +114,11 @@ async def test_emails_in_flight_when_the_server_is_killed_are_sent_and_every_dup
             assert await server.stop() == 0
 
     came = arrived(mail, wanted)
-    duplicates = {id: count - 1 for id, count in came.items() if count > 1}
+    doubles = {id: count - 1 for id, count in came.items() if count > 1}
     unknown = {id: row["unknown_outcomes"] for id, row in rows.items() if row["unknown_outcomes"]}
     assert set(rows) == set(came) == wanted, "nothing is lost"
     assert {row["state"] for row in rows.values()} == {"sent"}
-    assert all(count <= unknown.get(id, 0) for id, count in duplicates.items()), "every duplicate is counted"
+    assert all(count <= unknown.get(id, 0) for id, count in doubles.items()), "every double is counted"
     assert 0 < sum(unknown.values()) <= len(killed_at) * (AT_ONCE + 1), "and nothing but what was in flight"
 
 

@@ -1,4 +1,4 @@
-"""Stand-ins for Google's two servers on a free port: access tokens for a service account, and FCM."""
+"""Google's servers for FCM on a free port: access tokens for a service account, and messages."""
 
 import asyncio
 import json
@@ -31,16 +31,16 @@ _ERRORS = {
 
 @dataclass
 class Google:
-    """The requests received, and scripted responses."""
+    """The requests, and the scripted responses."""
 
     url: str = ""
-    #: Device token → one of FCM's codes, or ``slow``, ``cut`` (accepted, then the connection is closed), ``malformed``,
+    #: Device token → one of FCM's codes, or ``slow``, ``cut`` (accepted, then disconnected), ``malformed``,
     #: ``not_json``, ``nameless``, ``odd_error``. Others are accepted.
     answers: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    #: Messages received, in FCM's form.
+    #: The received messages.
     received: list[dict[str, Any]] = field(default_factory=list)
-    #: Access tokens issued, and those that are accepted.
+    #: Issued access tokens, and those that are accepted.
     tokens: list[str] = field(default_factory=list)
     valid_tokens: set[str] = field(default_factory=set)
     #: None: access tokens are issued.
@@ -49,11 +49,11 @@ class Google:
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def to(self, token: str) -> list[dict[str, Any]]:
-        """The messages to one device."""
+        """The messages of one device."""
         return [one["message"] for one in self.received if _addressee(one["message"]) == token]
 
     async def token(self, request: web.Request) -> web.StreamResponse:
-        """Issue an access token."""
+        """Issue an access token to an account."""
         await request.read()
         match self.token_answer:
             case int(status):
@@ -61,14 +61,14 @@ class Google:
             case "slow":
                 await self.released.wait()
             case "malformed":
-                return web.Response(text="this is not JSON")
+                return web.Response(text="this is no JSON")
         self.tokens.append(f"access-{len(self.tokens)}")
         self.valid_tokens.add(self.tokens[-1])
         return web.json_response(
             {"access_token": self.tokens[-1], "expires_in": self.token_lasts_s, "token_type": "Bearer"}
         )
 
-    async def take(self, request: web.Request) -> web.StreamResponse:  # noqa: PLR0911  # one for each response
+    async def take(self, request: web.Request) -> web.StreamResponse:  # noqa: PLR0911  # one for each answer
         """Receive a message."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or token not in self.valid_tokens:
@@ -86,11 +86,11 @@ class Google:
             case "cut" | "malformed":
                 assert request.transport is not None
                 if answer == "malformed":
-                    request.transport.write(b"this is not HTTP\r\n\r\n")
+                    request.transport.write(b"this is no HTTP\r\n\r\n")
                 request.transport.close()
                 return web.Response()
             case "not_json":
-                return web.Response(text="this is not JSON")
+                return web.Response(text="this is no JSON")
             case "nameless":
                 return web.json_response({})
             case "odd_error":
@@ -100,7 +100,7 @@ class Google:
 
     def _refusal(self, status: int, general: str, code: str | None) -> web.Response:
         details = [] if code is None else [{"@type": _ERROR, "errorCode": code}]
-        error = {"code": status, "message": "scripted", "status": general, "details": details}
+        error = {"code": status, "message": "as told", "status": general, "details": details}
         return web.json_response({"error": error}, status=status, headers=self.headers)
 
 
@@ -110,7 +110,7 @@ def _addressee(message: dict[str, Any]) -> str:
 
 @asynccontextmanager
 async def open_google() -> AsyncIterator[Google]:
-    """Serve on a free port; Google's library sends its requests there."""
+    """Serve on a free port, and point the library to it."""
     google = Google()
     app = web.Application()
     app.router.add_post("/token", google.token)
@@ -129,14 +129,14 @@ async def open_google() -> AsyncIterator[Google]:
 
 @contextmanager
 def _fcm_at(url: str) -> Iterator[None]:
-    """Replace FCM's URL, a constant of Google's library; the account's file has the URL for access tokens."""
+    """Replace FCM's URL, a constant of the library; the account's file has the URL of access tokens."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(messaging._MessagingService, "FCM_URL", f"{url}/v1/projects/{{0}}/messages:send")
         yield
 
 
-def write_account(path: Path, url: str, **changes: Any) -> Path:
-    """Write a service account's file, as downloaded from the Firebase console."""
+def write_account(path: Path, url: str, **said: Any) -> Path:
+    """A service account's file, as the Firebase console creates it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     account = {
@@ -146,7 +146,7 @@ def write_account(path: Path, url: str, **changes: Any) -> Path:
         "private_key": pem.decode(),
         "client_email": f"push@{PROJECT}.test",
         "token_uri": f"{url}/token",
-        **changes,
+        **said,
     }
     path.write_text(json.dumps(account))
     return path

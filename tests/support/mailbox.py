@@ -12,7 +12,7 @@ async def sent(site: Site, template: str, count: int = 1) -> list[str]:
 
     async def arrived() -> bool:
         rows = await site.node.pool.fetch(
-            "SELECT m.message->>'text' AS text FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id"
+            "SELECT m.message->>'text' AS text FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id"
             " WHERE d.template = $1 ORDER BY m.id",
             template,
         )

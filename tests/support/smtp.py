@@ -1,4 +1,4 @@
-"""A mail server that accepts e-mails, or shows scripted faults: it is slow, refuses, cuts, or sends garbage.
+"""A mail server that accepts e-mails, or misbehaves as scripted.
 
 async with mail_server() as mail:
     smtp = Smtp(mail.config, now)
@@ -27,11 +27,11 @@ from cryptography.x509.oid import NameOID
 
 from server.delivery.config import EmailConfig
 
-#: Closes the connection without a response; after DATA it has the whole e-mail by then.
+#: Closes the connection without a reply; after DATA it has received the whole e-mail.
 CUT = "cut"
-#: Never responds.
+#: Never replies.
 SILENCE = "silence"
-#: Sends a malformed response.
+#: Replies with what is not SMTP.
 GARBAGE = "garbage"
 
 USERNAME, PASSWORD = "guildwire", "open sesame"
@@ -56,17 +56,17 @@ class Taken:
 
 @dataclass(eq=False)
 class MailServer:
-    """The e-mails that it accepted, and its faults."""
+    """The accepted e-mails, and the scripted faults."""
 
     config: EmailConfig
     taken: list[Taken] = field(default_factory=list)
     #: How often each command came; ``connect`` counts connections.
     heard: Counter[str] = field(default_factory=Counter)
-    #: Command, or ``connect`` → the next faults: CUT, SILENCE, GARBAGE, or a response such as ``421 bye``.
+    #: Command, or ``connect`` → what happens the next times: CUT, SILENCE, GARBAGE, or a reply such as ``421 bye``.
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    #: The same, for every time.
+    #: The same, every time.
     always: dict[str, str] = field(default_factory=dict)
-    #: The wait before its response to DATA.
+    #: Delay of the reply to DATA.
     delay_s: float = 0.0
     lines: set["_Line"] = field(default_factory=set)
 
@@ -76,7 +76,7 @@ class MailServer:
             line.cut()
 
     def fault(self, command: str) -> str | None:
-        """The fault for this time, if there is one."""
+        """The fault for this command, if any."""
         self.heard[command] += 1
         coming = self.faults[command]
         return coming.pop(0) if coming else self.always.get(command)
@@ -111,7 +111,7 @@ class _Line(SMTP):
         await super().push(said)
 
     async def instead(self, command: str, said: str) -> str:
-        """Return the response, or perform the fault instead."""
+        """Reply, or produce the fault."""
         fault = self.mail.fault(command)
         if fault == CUT:
             self.cut()
@@ -171,12 +171,12 @@ class _Handler:
 async def mail_server(
     security: Security = "none", folder: Path | None = None, *, password: str = "", utf8: bool = True
 ) -> AsyncIterator[MailServer]:
-    """Run a mail server on a free port.
+    """A mail server on a free port, without faults at first.
 
     Args:
         folder: where its certificate goes, unless ``security`` is none.
-        password: the client's password; only PASSWORD is accepted. Empty: no sign-in.
-        utf8: whether it supports SMTPUTF8.
+        password: what we sign in with; only PASSWORD is taken. Empty: nobody signs in.
+        utf8: whether it understands addresses beyond ASCII.
     """
     ca_path = ""
     context: ssl.SSLContext | None = None

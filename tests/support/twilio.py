@@ -1,8 +1,8 @@
-"""A stand-in for Twilio's API on a free port: scripted responses, and callbacks signed as Twilio signs them.
+"""Twilio's API on a free port: scripted responses, and callbacks signed as Twilio signs them.
 
 async with open_twilio() as twilio:
     adapter = Twilio(twilio.config, Channel.SMS, now)
-    twilio.answers = [429, "cut"]      # the next two; the third message is accepted
+    twilio.answers = [429, "cut"]      # the next two; the third one is accepted
 """
 
 import asyncio
@@ -19,18 +19,18 @@ from server.delivery.config import SmsConfig
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "0" * 31 + "1", "the token that signs", "+4930111111"
 SIGNED_IN = encode_basic_auth(ACCOUNT, TOKEN)
-#: Scripted responses beside an HTTP status and Twilio's error codes.
+#: Besides an HTTP status or an error code of Twilio, a response may be one of these.
 SLOW, CUT, MALFORMED, NOT_HTTP = "slow", "cut", "malformed", "not http"
 
 
 @dataclass
 class TwilioService:
-    """The messages received, and scripted responses."""
+    """The messages, and the scripted responses."""
 
     url: str = ""
-    #: The next responses: a status, ``(status, code)``, SLOW, CUT (accepted, then disconnected) or MALFORMED.
+    #: The next answers: a status, ``(status, code)``, or SLOW, CUT (accepted, then disconnected), MALFORMED.
     answers: list[Any] = field(default_factory=list)
-    #: The same, for every time.
+    #: The same, every time.
     always: Any = None
     retry_after: str = ""
     account_status: str = "active"
@@ -43,7 +43,7 @@ class TwilioService:
         return SmsConfig(account_sid=ACCOUNT, auth_token=TOKEN, from_number=NUMBER, base_url=self.url)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
-        """Receive a message."""
+        """Accept a message."""
         assert request.headers["Authorization"] == SIGNED_IN
         answer = self.answers.pop(0) if self.answers else self.always
         form = {name: str(value) for name, value in (await request.post()).items()}
@@ -60,7 +60,7 @@ class TwilioService:
             case "cut" | "not http":
                 assert request.transport is not None
                 if answer == NOT_HTTP:
-                    request.transport.write(b"this is not HTTP\r\n\r\n")
+                    request.transport.write(b"this is no HTTP\r\n\r\n")
                 request.transport.close()
             case "malformed":
                 return web.Response(text="<html>welcome to the hotel</html>", status=201)
@@ -78,7 +78,7 @@ class TwilioService:
 
 
 def signed(url: str, fields: dict[str, str], token: str = TOKEN) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a signed callback to a URL."""
+    """The body and headers of a callback to that address, as Twilio sends it."""
     signature = RequestValidator(token).compute_signature(url, fields)
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
     return urlencode(fields).encode(), headers
@@ -86,7 +86,7 @@ def signed(url: str, fields: dict[str, str], token: str = TOKEN) -> tuple[bytes,
 
 @asynccontextmanager
 async def open_twilio() -> AsyncIterator[TwilioService]:
-    """Serve on a free port."""
+    """Serve on a free port until the end."""
     service = TwilioService()
     app = web.Application()
     app.router.add_post(f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json", service.take)

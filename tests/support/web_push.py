@@ -1,4 +1,4 @@
-"""A browser and its push service on a free port: scripted responses, and decryption as in a browser."""
+"""A browser and its push service on a free port: scripted responses, and decryption with the browser's keys."""
 
 import asyncio
 import json
@@ -34,10 +34,10 @@ class Received:
 
 @dataclass
 class Browser:
-    """One subscription: its keys, scripted responses, and received messages."""
+    """One subscription: keys, scripted response and received messages."""
 
     endpoint: str
-    #: A response status, or ``slow``, ``cut`` (accepted, then the connection is closed), ``malformed``.
+    #: A status, or ``slow``, ``cut`` (accepted, then disconnected), ``malformed``.
     answer: int | str = 201
     answer_headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
@@ -46,13 +46,13 @@ class Browser:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The public keys that messages are encrypted for."""
+        """The keys for encryption."""
         point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         return {"p256dh": encoded(point), "auth": encoded(self._secret)}
 
     @property
     def subscription(self) -> dict[str, Any]:
-        """The result of ``PushSubscription.toJSON()``."""
+        """What ``PushSubscription.toJSON()`` returns."""
         return {"endpoint": self.endpoint, "expirationTime": None, "keys": self.keys}
 
     def read(self, nth: int = -1) -> Any:
@@ -60,15 +60,15 @@ class Browser:
         return json.loads(_decrypted(self.received[nth].body, self._key, self._secret))
 
     def signed(self, nth: int = -1) -> tuple[dict[str, Any], str]:
-        """Claims and key of the sender's signature; fails if it is not valid (RFC 8292)."""
-        scheme, _, parameters = self.received[nth].headers["Authorization"].partition(" ")
+        """Verify the sender's signature; returns its claims and key (RFC 8292)."""
+        scheme, _, said = self.received[nth].headers["Authorization"].partition(" ")
         assert scheme == "vapid"
-        parts = dict(part.strip().split("=", 1) for part in parameters.split(","))
+        parts = dict(part.strip().split("=", 1) for part in said.split(","))
         return _verified(parts["t"], parts["k"]), parts["k"]
 
 
 def _decrypted(body: bytes, key: ec.EllipticCurvePrivateKey, secret: bytes) -> bytes:
-    """The one record of a message (RFC 8291 §3.4, RFC 8188 §2), independent of the sender's code."""
+    """The record of a message (RFC 8291 §3.4, RFC 8188 §2), without the sender's code."""
     salt, record_bytes, length = body[:16], int.from_bytes(body[16:20], "big"), body[20]
     theirs, record = body[21 : 21 + length], body[21 + length :]
     assert len(record) <= record_bytes
@@ -104,7 +104,7 @@ class PushService:
         self.released = asyncio.Event()
 
     def browser(self) -> Browser:
-        """Subscribe a new browser."""
+        """Add a subscription."""
         browser = Browser(f"{self.url}/push/{encoded(urandom(16))}")
         self.browsers[browser.endpoint] = browser
         return browser
@@ -119,7 +119,7 @@ class PushService:
             case "cut" | "malformed":
                 assert request.transport is not None
                 if browser.answer == "malformed":
-                    request.transport.write(b"this is not HTTP\r\n\r\n")
+                    request.transport.write(b"this is no HTTP\r\n\r\n")
                 request.transport.close()
             case int(status):
                 return web.Response(status=status, headers=browser.answer_headers)
@@ -128,7 +128,7 @@ class PushService:
 
 @asynccontextmanager
 async def open_push_service() -> AsyncIterator[PushService]:
-    """Serve on a free port."""
+    """Serve on a free port until the end."""
     app = web.Application()
     runner = web.AppRunner(app, shutdown_timeout=0)
     service = PushService("")

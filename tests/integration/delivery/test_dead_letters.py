@@ -1,4 +1,4 @@
-"""Admins list dead deliveries, without addresses and secrets, and replay them."""
+"""Admins list dead deliveries, without addresses and texts, and replay them."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -21,21 +21,21 @@ from tests.support.faults import until
 from tests.support.server import Site
 
 
-async def dead(pool: Pool, count: int, *, reason: str = "http_500", **fields: object) -> list[Delivery]:
-    """Deliveries that died one after the other, the last one first."""
-    deliveries = [delivery(**fields) for _ in range(count)]
-    await queue(pool, *deliveries)
-    for age, one in enumerate(deliveries):
+async def dead(pool: Pool, count: int, *, reason: str = "http_500", **said: object) -> list[Delivery]:
+    """Dead deliveries, newest first."""
+    emails = [delivery(**said) for _ in range(count)]
+    await queue(pool, *emails)
+    for age, email in enumerate(emails):
         await pool.execute(
             "UPDATE deliveries SET state = 'dead', attempts = 3, unknown_outcomes = 1, reason = $2,"
             " finished_at = clock_timestamp() - make_interval(secs => $3) WHERE id = $1",
-            *(one.id, reason, float(age)),
+            *(email.id, reason, float(age)),
         )
-    return deliveries
+    return emails
 
 
 async def test_dead_deliveries_are_paged_newest_first(server: Site) -> None:
-    deliveries = await dead(server.node.pool, 5)
+    emails = await dead(server.node.pool, 5)
     admin = await server.admin()
 
     seen, cursor = [], None
@@ -46,33 +46,33 @@ async def test_dead_deliveries_are_paged_newest_first(server: Site) -> None:
         if cursor is None:
             break
 
-    assert seen == [one.id for one in deliveries]
+    assert seen == [one.id for one in emails]
 
 
 async def test_dead_deliveries_are_filtered_by_channel_and_reason(server: Site) -> None:
     pool = server.node.pool
-    deliveries = await dead(pool, 2)
+    emails = await dead(pool, 2)
     (other,) = await dead(pool, 1, reason="bad_address")
     (sms,) = await dead(pool, 1, channel=Channel.SMS)
     admin = await server.admin()
 
-    async def ids(**filters: object) -> set[DeliveryId]:
-        return {one.id for one in (await admin.call(ListDeliveries(**filters))).items}  # type: ignore[arg-type]
+    async def ids(**asked: object) -> set[DeliveryId]:
+        return {one.id for one in (await admin.call(ListDeliveries(**asked))).items}  # type: ignore[arg-type]
 
     assert await ids(channel=Channel.SMS) == {sms.id}
     assert await ids(reason="bad_address") == {other.id}
-    assert await ids(channel=Channel.EMAIL, reason="http_500") == {one.id for one in deliveries}
+    assert await ids(channel=Channel.EMAIL, reason="http_500") == {one.id for one in emails}
     assert await ids(state=DeliveryState.SENT, reason="http_500") == set()
 
 
 async def test_neither_address_nor_secret_is_shown(server: Site) -> None:
-    (one,) = await dead(server.node.pool, 1, address="new@people.test", secret="4711", template="code.email")
+    (email,) = await dead(server.node.pool, 1, address="new@people.test", secret="4711", template="code.email")
     admin = await server.admin()
 
     answer = await server.request("GET", "/admin/deliveries/?state=dead&channel=email", admin)
 
     (item,) = answer.json["items"]
-    assert item["id"] == str(one.id)
+    assert item["id"] == str(email.id)
     assert (item["attempts"], item["unknown_outcomes"], item["reason"]) == (3, 1, "http_500")
     assert b"people.test" not in answer.body
     assert b"4711" not in answer.body
@@ -80,31 +80,31 @@ async def test_neither_address_nor_secret_is_shown(server: Site) -> None:
 
 async def test_a_replayed_delivery_is_sent_again(server: Site) -> None:
     person = await server.person()
-    (one,) = await dead(
+    (email,) = await dead(
         server.node.pool, 1, user_id=person.id, template="code.email", address="new@people.test", secret="471100"
     )
     admin = await server.admin()
 
-    answer = await server.request("POST", f"/admin/deliveries/{one.id}/replay", admin)
+    answer = await server.request("POST", f"/admin/deliveries/{email.id}/replay", admin)
 
     assert (answer.status, answer.json["state"]) == (200, "waiting")
 
     async def over() -> bool:
         finished = "SELECT finished_at IS NOT NULL FROM deliveries WHERE id = $1"
-        return bool(await server.node.pool.fetchval(finished, one.id))
+        return bool(await server.node.pool.fetchval(finished, email.id))
 
     await until(over)
-    assert await server.node.pool.fetchval("SELECT state FROM deliveries WHERE id = $1", one.id) == "sent"
-    arrived = "SELECT message->>'to' FROM mailbox WHERE delivery_id = $1"
-    assert await server.node.pool.fetchval(arrived, one.id) == "new@people.test"
+    assert await server.node.pool.fetchval("SELECT state FROM deliveries WHERE id = $1", email.id) == "sent"
+    arrived = "SELECT message->>'to' FROM development_mailbox WHERE delivery_id = $1"
+    assert await server.node.pool.fetchval(arrived, email.id) == "new@people.test"
 
 
 async def test_a_replay_is_idempotent(server: Site) -> None:
-    (one,) = await dead(server.node.pool, 1, due_at=datetime.now(UTC) - timedelta(hours=1))
+    (email,) = await dead(server.node.pool, 1, due_at=datetime.now(UTC) - timedelta(hours=1))
     later = datetime.now(UTC) + timedelta(days=1)
 
-    first = await replay(server.node.pool, one.id, later)
-    second = await replay(server.node.pool, one.id, later + timedelta(hours=1))
+    first = await replay(server.node.pool, email.id, later)
+    second = await replay(server.node.pool, email.id, later + timedelta(hours=1))
 
     assert first == second
     assert first.due_at == later
@@ -123,10 +123,10 @@ async def test_a_selection_is_replayed_and_counted(server: Site) -> None:
     await dead(pool, 2, reason="bad_address")
     await dead(pool, 1, channel=Channel.PUSH)
     admin = await server.admin()
-    selection = ReplayDeliveries(channel=Channel.EMAIL, reason="http_500", until=datetime.now(UTC) + timedelta(hours=1))
+    asked = ReplayDeliveries(channel=Channel.EMAIL, reason="http_500", until=datetime.now(UTC) + timedelta(hours=1))
 
-    first = await admin.call(selection)
-    second = await admin.call(selection)
+    first = await admin.call(asked)
+    second = await admin.call(asked)
 
     assert (first.count, first.more) == (3, False)
     assert second.count == 0

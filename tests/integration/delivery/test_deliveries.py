@@ -1,4 +1,4 @@
-"""Deliveries: leased by one worker, sent, retried, reclaimed, and settled with their outcome (rule N-7)."""
+"""Notifications are delivered by their channels: once, late rather than never, and a failure is visible (rule N-7)."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from tests.support.server import Site
 
 
 async def settled(pool: Pool, one: Delivery) -> tuple[str, str | None]:
-    """Wait until one more attempt is settled; returns state and reason."""
+    """Wait until a delivery has one more attempt and no lease; returns its state and reason."""
 
     async def tried() -> bool:
         done = "SELECT state <> 'sending' AND attempts > $2 FROM deliveries WHERE id = $1"
@@ -44,7 +44,7 @@ async def test_the_events_of_a_booking_are_delivered_to_its_parties(server: Site
 
     await until(sent)
     emails = await server.node.pool.fetch(
-        "SELECT message->>'to' AS to, message->>'subject' AS subject FROM mailbox m"
+        "SELECT message->>'to' AS to, message->>'subject' AS subject FROM development_mailbox m"
         " JOIN deliveries d ON d.id = m.delivery_id WHERE d.template = 'booking.paid'"
     )
     assert {email["to"] for email in emails} == {market.owner.me.email, market.staff[0].me.email}
@@ -54,7 +54,7 @@ async def test_the_events_of_a_booking_are_delivered_to_its_parties(server: Site
 @pytest.mark.parametrize(
     ("answer", "state", "reason"),
     [
-        (Sent("its id"), "sent", None),
+        (Sent("its name"), "sent", None),
         (TryLater("http_503"), "waiting", "http_503"),
         (Refused("bad_address"), "dead", "bad_address"),
         (Gone("unregistered"), "dead", "unregistered"),
@@ -74,7 +74,7 @@ async def test_the_outcome_of_an_attempt_is_stored(pool: Pool, answer: Outcome, 
 
     kept = await pool.fetchrow("SELECT provider_id, secret FROM deliveries WHERE id = $1", one.id)
     assert kept is not None
-    assert kept["provider_id"] == ("its id" if state == "sent" else None)
+    assert kept["provider_id"] == ("its name" if state == "sent" else None)
     assert (kept["secret"] is None) == (state == "sent")
 
 
@@ -137,11 +137,11 @@ async def test_a_worker_without_its_lease_can_only_report_sent(pool: Pool) -> No
     (held,) = await take(pool, 1)
     await pool.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
     await reclaim(pool, ATTEMPTS_MAX)
-    settlement = partial(Settlement, id=held.id, leased_until=held.leased_until)
+    said = partial(Settlement, id=held.id, leased_until=held.leased_until)
 
-    await settle(pool, [settlement(state=DeliveryState.DEAD, reason="late_news")])
+    await settle(pool, [said(state=DeliveryState.DEAD, reason="late_news")])
     assert await pool.fetchval("SELECT state FROM deliveries") == "waiting"
-    await settle(pool, [settlement(state=DeliveryState.SENT)])
+    await settle(pool, [said(state=DeliveryState.SENT)])
     assert await pool.fetchval("SELECT state FROM deliveries") == "sent"
 
 

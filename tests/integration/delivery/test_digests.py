@@ -1,4 +1,4 @@
-"""Digests: one e-mail a day at the reader's hour, with each unread ordinary notification once (rule N-4)."""
+"""Ordinary notifications come in one e-mail a day, at the reader's hour, each once, and no read one (rule N-4)."""
 
 import asyncio
 from collections.abc import Collection
@@ -24,14 +24,14 @@ from tests.support.faults import until
 from tests.support.plans import generic_plan
 from tests.support.server import Person, Site
 
-#: A Thursday noon in Berlin; whose digest comes at 8.
+#: A Thursday noon in Berlin; the digest is due at 8.
 NOON = datetime(2026, 1, 15, 11, tzinfo=UTC)
 EIGHT = datetime(2026, 1, 16, 7, tzinfo=UTC)
 EMAIL = frozenset({Channel.EMAIL})
 
 
 async def reader(pool: Pool) -> UserId:
-    """A reader in Berlin with an e-mail address."""
+    """A reader in Berlin."""
     user_id = UserId(uuid4())
     await pool.execute("INSERT INTO people VALUES ($1, $2, 'Ada', NULL, NULL, 'de')", user_id, f"{user_id}@people.test")
     await pool.execute(
@@ -47,28 +47,28 @@ async def reader(pool: Pool) -> UserId:
     return user_id
 
 
-async def refunded(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1) -> None:
-    """Queue notifications of refunds, not routed yet."""
+async def told(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1) -> None:
+    """Insert notifications of refunds that are not routed yet."""
     await pool.execute(
         "WITH made AS ("
         " INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)"
         " SELECT $1::uuid, gen_random_uuid(), 'booking.refunded', 'user', $1::uuid,"
         """ '{"amount_minor": 1250, "currency": "EUR", "reason": "cancelled"}', $2::timestamptz + n * interval '1 s'"""
         " FROM generate_series(1, $3) n RETURNING user_id, id, at)"
-        " INSERT INTO notification_queue (user_id, notification_id, at) SELECT user_id, id, at FROM made",
+        " INSERT INTO routing_queue (user_id, notification_id, at) SELECT user_id, id, at FROM made",
         *(user_id, at, count),
     )
 
 
 def router(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
-    def ignore(channels: Collection[Channel]) -> None:
+    def nobody(channels: Collection[Channel]) -> None:
         pass
 
-    return DeliveryRouter(pool, EMAIL, lambda: now, uuid4, ignore)
+    return DeliveryRouter(pool, EMAIL, lambda: now, uuid4, nobody)
 
 
 async def composed(pool: Pool, now: datetime) -> list[DeliveryContext | object]:
-    """The contexts of the e-mails that are due."""
+    """The contexts of the due deliveries."""
     due = await lease(pool, Channel.EMAIL, now, 100, critical=False, lease_s=60)
     return list((await load_contexts(pool, due, now)).values())
 
@@ -76,7 +76,7 @@ async def composed(pool: Pool, now: datetime) -> list[DeliveryContext | object]:
 async def test_two_routers_at_once_open_one_digest_for_each_reader_and_day(pool: Pool) -> None:
     readers = [await reader(pool) for _ in range(20)]
     for user_id in readers:
-        await refunded(pool, user_id, count=30)
+        await told(pool, user_id, count=30)
 
     await asyncio.gather(*[router(pool).route_all() for _ in range(4)])
 
@@ -92,7 +92,7 @@ async def test_two_routers_at_once_open_one_digest_for_each_reader_and_day(pool:
 
 async def test_a_digest_lists_deferred_notifications_in_its_readers_language_and_zone(pool: Pool) -> None:
     ada = await reader(pool)
-    await refunded(pool, ada, count=60)
+    await told(pool, ada, count=60)
     await router(pool).route_all()
     assert await composed(pool, EIGHT - timedelta(seconds=1)) == []
 
@@ -111,9 +111,9 @@ async def test_a_digest_lists_deferred_notifications_in_its_readers_language_and
 
 async def test_nothing_is_listed_twice_and_a_retry_lists_the_same(pool: Pool) -> None:
     ada = await reader(pool)
-    await refunded(pool, ada, count=2)
+    await told(pool, ada, count=2)
     await router(pool).route_all()
-    await refunded(pool, ada, EIGHT, count=3)
+    await told(pool, ada, EIGHT, count=3)
     await router(pool, EIGHT).route_all()
     first, second = [
         DeliveryId(row["delivery_id"]) for row in await pool.fetch("SELECT delivery_id FROM digests ORDER BY day")
@@ -130,9 +130,9 @@ async def test_nothing_is_listed_twice_and_a_retry_lists_the_same(pool: Pool) ->
 
 async def test_items_that_no_digest_listed_are_in_the_next_one(pool: Pool) -> None:
     ada = await reader(pool)
-    await refunded(pool, ada, count=2)
+    await told(pool, ada, count=2)
     await router(pool).route_all()
-    await refunded(pool, ada, EIGHT)
+    await told(pool, ada, EIGHT)
     await router(pool, EIGHT).route_all()
     last: UUID = await pool.fetchval("SELECT delivery_id FROM digests ORDER BY day DESC LIMIT 1")
 
@@ -143,9 +143,9 @@ async def test_items_that_no_digest_listed_are_in_the_next_one(pool: Pool) -> No
 
 @pytest.mark.parametrize(("unknown", "listed"), [(0, 3), (1, 1)])
 async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, unknown: int, listed: int) -> None:
-    """Unless it may have arrived after all."""
+    """Unless it may have arrived."""
     ada = await reader(pool)
-    await refunded(pool, ada, count=2)
+    await told(pool, ada, count=2)
     await router(pool).route_all()
     assert len(await composed(pool, EIGHT)) == 1
     await pool.execute(
@@ -153,7 +153,7 @@ async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, un
         " finished_at = now()",
         unknown,
     )
-    await refunded(pool, ada, EIGHT)
+    await told(pool, ada, EIGHT)
     await router(pool, EIGHT).route_all()
 
     (made,) = await composed(pool, EIGHT + timedelta(days=1))
@@ -165,11 +165,11 @@ async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, un
 
 async def test_a_notification_after_a_change_of_the_hour_waits_for_tomorrow(pool: Pool) -> None:
     ada = await reader(pool)
-    await refunded(pool, ada)
+    await told(pool, ada)
     await router(pool).route_all()
     (sent,) = await lease(pool, Channel.EMAIL, EIGHT, 100, critical=False, lease_s=60)
     await pool.execute("UPDATE notification_preferences SET digest_hour = 20")
-    await refunded(pool, ada, EIGHT + timedelta(hours=1))
+    await told(pool, ada, EIGHT + timedelta(hours=1))
 
     await router(pool, EIGHT + timedelta(hours=1)).route_all()
 
@@ -179,7 +179,7 @@ async def test_a_notification_after_a_change_of_the_hour_waits_for_tomorrow(pool
 
 async def test_a_digest_of_unwanted_types_is_not_sent(pool: Pool) -> None:
     ada = await reader(pool)
-    await refunded(pool, ada, count=2)
+    await told(pool, ada, count=2)
     await router(pool).route_all()
     await pool.execute("""UPDATE notification_preferences SET channels = '{"booking.refunded": []}'""")
 
@@ -189,8 +189,8 @@ async def test_a_digest_of_unwanted_types_is_not_sent(pool: Pool) -> None:
 @pytest.mark.parametrize("preferences", ["zone = 'Mars/Olympus'", """quiet_hours = '{"after": "dark"}'"""])
 async def test_unreadable_preferences_block_no_other_reader(pool: Pool, preferences: str) -> None:
     ada, bob = await reader(pool), await reader(pool)
-    await refunded(pool, ada)
-    await refunded(pool, bob)
+    await told(pool, ada)
+    await told(pool, bob)
     await pool.execute(f"UPDATE notification_preferences SET {preferences} WHERE user_id = $1", ada)
 
     await router(pool).route_all()
@@ -201,7 +201,7 @@ async def test_unreadable_preferences_block_no_other_reader(pool: Pool, preferen
 
 async def test_a_notification_that_cannot_be_routed_blocks_no_other(pool: Pool) -> None:
     ada = await reader(pool)
-    await refunded(pool, ada, count=3)
+    await told(pool, ada, count=3)
     ids = chain([None], (uuid4() for _ in count()))
 
     def new_id() -> UUID:
@@ -212,20 +212,20 @@ async def test_a_notification_that_cannot_be_routed_blocks_no_other(pool: Pool) 
     await DeliveryRouter(pool, EMAIL, lambda: NOON, new_id, lambda channels: None).route_all()
 
     assert await pool.fetchval("SELECT count(*) FROM digest_items") == 2
-    assert await pool.fetchval("SELECT count(*) FROM notification_queue") == 0
+    assert await pool.fetchval("SELECT count(*) FROM routing_queue") == 0
 
 
 async def test_a_long_queue_is_not_scanned(pool: Pool) -> None:
     await pool.execute(
-        "INSERT INTO notification_queue"
+        "INSERT INTO routing_queue"
         " SELECT gen_random_uuid(), gen_random_uuid(), now() + n * interval '1 s' FROM generate_series(1, 10000) n"
     )
 
     plan = await generic_plan(pool, _TAKE)
 
-    assert "notification_queue_at" in plan
-    assert "Tid Scan on notification_queue" in plan
-    assert "Seq Scan on notification_queue" not in plan
+    assert "routing_queue_at" in plan
+    assert "Tid Scan on routing_queue" in plan
+    assert "Seq Scan on routing_queue" not in plan
 
 
 async def test_deferred_items_are_found_by_their_indexes(pool: Pool) -> None:
@@ -244,7 +244,7 @@ async def test_deferred_items_are_found_by_their_indexes(pool: Pool) -> None:
 
 @pytest.fixture
 async def customer(server: Site) -> Person:
-    """A customer who was refunded for a cancelled booking."""
+    """A customer with the refund of a cancelled booking."""
     market, person = await server.market(), await server.person("Carla Customer")
     await person.call(SetPreferences(zone="Asia/Kathmandu", digest_hour=(server.node.clock.now().hour + 12) % 24))
     booking_id = await server.confirmed(market, person)
@@ -260,7 +260,7 @@ async def customer(server: Site) -> Person:
 
 
 async def digest_of(site: Site, person: Person) -> tuple[str, str | None]:
-    """Advance the clock by a day; returns state and reason of the digest."""
+    """Let a day pass; returns the state of the digest."""
     await site.advance(timedelta(days=1))
     found = "SELECT state, reason FROM deliveries WHERE template = 'digest' AND user_id = $1"
 
@@ -273,10 +273,11 @@ async def digest_of(site: Site, person: Person) -> tuple[str, str | None]:
     return row["state"], row["reason"]
 
 
-async def emails_of(site: Site, person: Person) -> list[str]:
+async def mail(site: Site, person: Person) -> list[str]:
     """The templates of the e-mails that a user got."""
     rows = await site.node.pool.fetch(
-        "SELECT d.template FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id WHERE d.user_id = $1", person.id
+        "SELECT d.template FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id WHERE d.user_id = $1",
+        person.id,
     )
     return [row["template"] for row in rows]
 
@@ -284,11 +285,11 @@ async def emails_of(site: Site, person: Person) -> list[str]:
 async def test_ordinary_notifications_wait_for_the_digest_and_timely_ones_do_not(
     server: Site, customer: Person
 ) -> None:
-    assert "booking.refunded" not in await emails_of(server, customer)
+    assert "booking.refunded" not in await mail(server, customer)
 
     assert await digest_of(server, customer) == ("sent", None)
 
-    templates = await emails_of(server, customer)
+    templates = await mail(server, customer)
     assert templates.count("digest") == 1
     assert "booking.confirmed" in templates
     assert "booking.refunded" not in templates
@@ -305,8 +306,8 @@ async def test_a_frequent_reader_gets_no_digest(server: Site) -> None:
     await person.call(SetPreferences(frequency=Frequency.FREQUENT))
     await market.owner.call(CancelBooking(booking_id=await server.confirmed(market, person)))
 
-    async def is_refunded() -> bool:
-        return "booking.refunded" in await emails_of(server, person)
+    async def refunded() -> bool:
+        return "booking.refunded" in await mail(server, person)
 
-    await until(is_refunded)
+    await until(refunded)
     assert await server.node.pool.fetchval("SELECT count(*) FROM digests WHERE user_id = $1", person.id) == 0

@@ -1,4 +1,4 @@
-"""Events acknowledged live are not pushed; critical unseen ones are sent by SMS as well (rule N-5)."""
+"""An event delivered live is not pushed, and an unseen critical one is sent by the next channel (rule N-5)."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -39,7 +39,7 @@ async def ada(server: Site) -> Person:
 
 
 async def notified(site: Site, person: Person, *, critical: bool = False) -> tuple[NotificationId, int]:
-    """Notify a connected user; returns the notification's id and the event's number."""
+    """Emit an event with a notification; returns the notification and the event's seq."""
     admin = await site.admin()
     await admin.call(
         SendNotification(user_ids=(person.id,), title="Hello", body="There.", channels=(), critical=critical)
@@ -48,10 +48,10 @@ async def notified(site: Site, person: Person, *, critical: bool = False) -> tup
     assert event.seq is not None
     found = "SELECT id FROM notifications WHERE user_id = $1 AND type = 'notification.sent'"
 
-    async def listed() -> bool:
+    async def told() -> bool:
         return await site.node.pool.fetchval(found, person.id) is not None
 
-    await until(listed)
+    await until(told)
     return await site.node.pool.fetchval(found, person.id), event.seq
 
 
@@ -68,13 +68,13 @@ async def put(
         unless=unless,
         due_at=site.node.clock.now(),
     )
-    async with routing_round(site.node.pool) as batch:
-        await batch.write([one])
+    async with routing_round(site.node.pool) as planned:
+        await planned.write([one])
     return one
 
 
 async def outcome(site: Site, one: Delivery) -> tuple[str, str | None]:
-    """Wait until the delivery is final; returns state and reason."""
+    """Wait until it is final; returns its state and reason."""
 
     async def over() -> bool:
         done = "SELECT finished_at IS NOT NULL FROM deliveries WHERE id = $1"
@@ -88,7 +88,7 @@ async def outcome(site: Site, one: Delivery) -> tuple[str, str | None]:
 
 
 async def acked(site: Site, person: Person, seq: int, state: AckState) -> None:
-    """Acknowledge an event on the user's phone, and wait until that is stored."""
+    """Acknowledge as a device, and wait until that is stored."""
     await person.phone.ack(seq, state)
     column = "seen" if state is AckState.SEEN else "delivered"
 
@@ -162,11 +162,11 @@ async def test_a_critical_unseen_notification_is_sent_by_sms_in_quiet_hours(serv
     await notified(server, ada, critical=True)
     sms = "SELECT count(*) FROM deliveries WHERE channel = 'sms' AND state = 'sent' AND user_id = $1"
 
-    async def queued() -> bool:
+    async def planned() -> bool:
         found = "SELECT count(*) FROM deliveries WHERE channel = 'sms' AND user_id = $1"
         return bool(await server.node.pool.fetchval(found, ada.id))
 
-    await until(queued)
+    await until(planned)
     await server.advance(timedelta(seconds=110))
     assert await server.node.pool.fetchval(sms, ada.id) == 0
     await server.advance(timedelta(seconds=15))
@@ -187,24 +187,24 @@ async def test_a_notification_that_its_reader_may_not_see_any_more_is_not_sent(s
 
 
 async def test_a_chat_message_is_pushed_after_half_a_minute_without_an_ack(server: Site, ada: Person) -> None:
-    await ada.call(RegisterDevice(platform=Platform.FCM, token="a-token-of-a-phone"))
+    await ada.call(RegisterDevice(platform=Platform.FCM, token="a-token-of-a-telephone"))
     admin = await server.admin()
     push = "SELECT state, reason FROM deliveries WHERE channel = 'push' AND user_id = $1 ORDER BY at"
 
     async def pushed(title: str) -> tuple[str, str | None]:
-        """Send Ada a notice; returns state and reason of its push after half a minute."""
+        """Write to Ada; returns the state of the last push after half a minute."""
         before = len(await server.node.pool.fetch(push, ada.id))
         await admin.call(SendNotification(user_ids=(ada.id,), title=title, body="There.", channels=(Channel.PUSH,)))
         event = await ada.hears("notification.sent")
         assert event.seq is not None
 
-        async def queued() -> bool:
+        async def planned() -> bool:
             return len(await server.node.pool.fetch(push, ada.id)) > before
 
-        await until(queued)
+        await until(planned)
         await server.advance(timedelta(seconds=25))
         assert (await server.node.pool.fetch(push, ada.id))[-1]["state"] == "waiting"
-        if title == "acknowledged":
+        if title == "heard":
             await acked(server, ada, event.seq, AckState.DELIVERED)
         await server.advance(timedelta(seconds=10))
 
@@ -215,8 +215,8 @@ async def test_a_chat_message_is_pushed_after_half_a_minute_without_an_ack(serve
         row = (await server.node.pool.fetch(push, ada.id))[-1]
         return row["state"], row["reason"]
 
-    assert await pushed("not acknowledged") == ("sent", None)
-    assert await pushed("acknowledged") == ("skipped", "delivered_live")
+    assert await pushed("not heard") == ("sent", None)
+    assert await pushed("heard") == ("skipped", "delivered_live")
 
 
 async def test_a_late_delivery_waits_for_the_end_of_quiet_hours_without_an_attempt(server: Site, ada: Person) -> None:
@@ -228,13 +228,13 @@ async def test_a_late_delivery_waits_for_the_end_of_quiet_hours_without_an_attem
     push = await put(server, ada, notification_id, Channel.PUSH, Unless.SEEN)
     await server.advance(timedelta(0))
 
-    async def delayed() -> bool:
+    async def held_up() -> bool:
         row = await server.node.pool.fetchrow("SELECT * FROM deliveries WHERE id = $1", push.id)
         assert row is not None
         waits: timedelta = row["due_at"] - now
         return row["reason"] == "quiet" and row["attempts"] == 0 and timedelta(minutes=119) < waits < timedelta(hours=3)
 
-    await until(delayed)
+    await until(held_up)
     await server.advance(timedelta(hours=2, minutes=1))
     assert (await outcome(server, push))[0] == "sent"
 

@@ -1,4 +1,4 @@
-"""For each fault of a mail server an e-mail is sent or dead; it arrives twice only after an unknown outcome."""
+"""Whatever a mail server does, an e-mail is sent or dead, and arrives twice only after an unknown outcome."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,8 +15,8 @@ from tests.support.deliveries import delivery, queue
 from tests.support.faults import until
 from tests.support.smtp import CUT, GARBAGE, SILENCE, mail_server
 
-#: fault: what the server does, and when · first: the outcome of the first attempt, and whether the e-mail may have
-#: arrived · then: the final state.
+#: fault: what the server does, and when · first: outcome of the first attempt, and whether it may have arrived ·
+#: then: the final state.
 TABLE = """
 fault         at       does                  first     reason               unknown  then
 none          -        -                     sent      -                    0        sent
@@ -26,7 +26,7 @@ full          MAIL     452_4.3.1_full        waiting   smtp_452             0   
 greylisted    RCPT     450_4.2.0_greylisted  waiting   smtp_450             0        sent
 broken        DATA     451_4.3.0_broken      waiting   smtp_451             0        sent
 refused       DATA     554_5.7.1_spam        dead      smtp_554             0        dead
-no_such       RCPT     550_5.1.1_unknown     dead      smtp_550             0        dead
+no_such       RCPT     550_5.1.1_nobody      dead      smtp_550             0        dead
 silent_early  MAIL     silence               waiting   timeout              ?        sent
 silent_late   DATA     silence               waiting   timeout              1        sent
 cut_early     RCPT     cut                   waiting   *                    0        sent
@@ -39,7 +39,7 @@ _DOES = {"silence": SILENCE, "cut": CUT, "garbage": GARBAGE}
 LEASE_S = 2.0
 
 
-async def compose(leased: list[Leased]) -> dict[DeliveryId, Email | Suppressed | TryLater]:
+async def write(leased: list[Leased]) -> dict[DeliveryId, Email | Suppressed | TryLater]:
     return {one.id: Email(id=one.id, to="carla@people.test", subject="Paid", text="Thank you") for one in leased}
 
 
@@ -57,7 +57,7 @@ async def test_the_outcome_of_each_fault(pool: Pool, row: list[str]) -> None:
         if at != "-":
             mail.faults[at] = [_DOES.get(does, does.replace("_", " "))]
         adapter = Smtp(mail.config, now)
-        worker: DeliveryWorker[Email] = DeliveryWorker(adapter, compose, pool, now, WorkerOptions(lease_s=LEASE_S))  # type: ignore[arg-type]
+        worker: DeliveryWorker[Email] = DeliveryWorker(adapter, write, pool, now, WorkerOptions(lease_s=LEASE_S))  # type: ignore[arg-type]
         worker.start()
         try:
             await until(lambda: tried(pool, 1))
@@ -69,17 +69,13 @@ async def test_the_outcome_of_each_fault(pool: Pool, row: list[str]) -> None:
             await worker.stop()
 
     assert found is not None
-    stored = [found["state"], found["reason"] or "-", str(found["unknown_outcomes"])]
-    assert [stored[0], "*" if reason == "*" else stored[1], "?" if unknown == "?" else stored[2]] == [
-        first,
-        reason,
-        unknown,
-    ]
+    said = [found["state"], found["reason"] or "-", str(found["unknown_outcomes"])]
+    assert [said[0], "*" if reason == "*" else said[1], "?" if unknown == "?" else said[2]] == [first, reason, unknown]
     assert await pool.fetchval("SELECT state FROM deliveries") == then
     possible = await pool.fetchval("SELECT unknown_outcomes FROM deliveries")
     declined = at == "DATA" and unknown == "0"
     assert len(mail.taken) == (then == "sent")
-    assert mail.heard["DATA"] - declined <= 1 + possible, "a duplicate that was not counted"
+    assert mail.heard["DATA"] - declined <= 1 + possible, "a double that nobody counts"
 
 
 async def tried(pool: Pool, attempts: int) -> bool:

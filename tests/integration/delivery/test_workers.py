@@ -1,4 +1,4 @@
-"""Delivery workers: order, limits, the breaker, the rate, stops and outages."""
+"""Delivery workers: priority, failing providers, stops and outages of the database."""
 
 import asyncio
 from collections.abc import MutableMapping, Sequence
@@ -35,11 +35,11 @@ class Leases:
         self.count += 1
         return await deliveries.lease(*arguments, **options)  # type: ignore[arg-type]
 
-    async def after_wake(self, worker: DeliveryWorker[Message]) -> int:
+    async def behind_a_call(self, worker: DeliveryWorker[Message]) -> int:
         """Wake a worker; returns how often it leased."""
         before = self.count
         worker.wake()
-        for _ in range(50):  # it leases at once
+        for _ in range(50):  # it polls at once
             await asyncio.sleep(0)
         return self.count - before
 
@@ -118,7 +118,7 @@ async def test_while_the_breaker_is_open_nothing_is_leased_and_no_attempt_counts
     async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: is_state(worker, BreakerState.OPEN))
         await until(lambda: none_sending(pool))
-        assert await leases.after_wake(worker) == 0
+        assert await leases.behind_a_call(worker) == 0
         tried = await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts > 0")
         fresh = await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts = 0 AND state = 'waiting'")
 
@@ -205,7 +205,7 @@ async def test_a_provider_that_asks_for_a_pause_gets_nothing_meanwhile(
     async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: given(recorder, 10))
         await until(lambda: none_sending(pool))
-        assert await leases.after_wake(worker) == 0
+        assert await leases.behind_a_call(worker) == 0
         assert worker.breaker.wait_s > 100
 
     assert len(recorder.given) == 10
@@ -304,12 +304,12 @@ async def test_an_outage_while_outcomes_are_stored_causes_no_duplicate(
     assert recorder.given == [one.id]
 
 
-class FailingSettle:
-    """A database that stores no outcome; each attempt moves the clock by some seconds."""
+class NotNoted:
+    """A database that stores no outcome; each attempt lets some seconds pass."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
         self.tries = 0
-        self._step_s = step_s
+        self._takes_s = takes_s
         monkeypatch.setattr(module, "settle", self._settle)
 
     async def _settle(self, *arguments: object) -> None:
@@ -317,7 +317,7 @@ class FailingSettle:
         raise asyncpg.InterfaceError("gone")
 
     def monotonic(self) -> float:
-        return self.tries * self._step_s
+        return self.tries * self._takes_s
 
     async def tried(self) -> bool:
         return self.tries > 0
@@ -331,7 +331,7 @@ async def test_an_outcome_that_cannot_be_stored_before_the_lease_ends_is_left_to
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue(pool, delivery())
-    database = FailingSettle(monkeypatch, step_s=100.0)
+    database = NotNoted(monkeypatch, takes_s=100.0)
 
     async def over() -> bool:
         return gave_up(logs)
@@ -348,7 +348,7 @@ async def test_an_outcome_that_cannot_be_stored_at_a_stop_is_left_to_the_lease(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue(pool, delivery())
-    database = FailingSettle(monkeypatch, step_s=0.0)
+    database = NotNoted(monkeypatch, takes_s=0.0)
 
     with capture_logs() as logs:
         async with open_worker(pool, Recorder(), WorkerOptions(lease_s=60), monotonic=database.monotonic):

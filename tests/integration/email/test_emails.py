@@ -1,4 +1,4 @@
-"""From a booking to an e-mail at a mail server, and back by the e-mail's links, without stand-ins in between."""
+"""From a booking to an e-mail at a mail server, and from the e-mail's links back, all with real parts."""
 
 import re
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def site_with_mail(dsn: str, folder: Path) -> AsyncIterator[tuple[Site, Ma
 
 
 async def taken(mail: MailServer, person: Person, subject: str) -> Taken:
-    """Wait for an e-mail to a user; returns it."""
+    """Wait for an e-mail to a user."""
     found: list[Taken] = []
 
     async def there() -> bool:
@@ -106,5 +106,5 @@ async def test_an_email_that_may_have_arrived_is_sent_again_under_the_same_id(
         await site.advance(timedelta(minutes=1))
 
         email = await taken(mail, carla, "Booking confirmed")
-        delivery_id = "SELECT id::text FROM deliveries WHERE user_id = $1 AND template = 'booking.confirmed'"
-        assert await site.node.pool.fetchval(delivery_id, carla.id) in email.message["Message-ID"]
+        named = "SELECT id::text FROM deliveries WHERE user_id = $1 AND template = 'booking.confirmed'"
+        assert await site.node.pool.fetchval(named, carla.id) in email.message["Message-ID"]

@@ -1,4 +1,4 @@
-"""Links in e-mails: GET changes nothing, POST sends one command, once, with the recipient's rights."""
+"""Links in e-mails: GET changes nothing, POST sends a command once."""
 
 import io
 import json
@@ -26,12 +26,12 @@ ONE_CLICK = b"List-Unsubscribe=One-Click"
 
 
 async def email_to(site: Site, person: Person, template: str) -> dict[str, Any]:
-    """Wait for a user's e-mail with this template; returns it."""
+    """Wait for a user's e-mail of a kind, and read it."""
     found: list[str] = []
 
     async def there() -> bool:
         rows = await site.node.pool.fetch(
-            "SELECT m.message FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id"
+            "SELECT m.message FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id"
             " WHERE d.template = $1 AND d.user_id = $2 AND d.channel = 'email'",
             *(template, person.id),
         )
@@ -44,7 +44,7 @@ async def email_to(site: Site, person: Person, template: str) -> dict[str, Any]:
 
 
 def path_in(site: Site, email: dict[str, Any], start: str) -> str:
-    """The path of the link in an e-mail; both parts have the same."""
+    """The path of the link in an e-mail, which is the same in both parts."""
     (url,) = {*re.findall(rf"{re.escape(site.url)}({start}[\w-]+)", email["text"])}
     assert f'href="{site.url}{url}"' in email["html"]
     assert isinstance(url, str)
@@ -52,7 +52,7 @@ def path_in(site: Site, email: dict[str, Any], start: str) -> str:
 
 
 async def press(path: str, site: Site, body: bytes = b"", **headers: str) -> Response:
-    """Post the form of a page, or what a mail program posts."""
+    """Post the form of a page, or what a mail program posts instead."""
     async with aiohttp.ClientSession() as http, http.post(site.url + path, data=body, headers=FORM | headers) as answer:
         return Response(answer.status, answer.headers, await answer.read())
 
@@ -69,9 +69,9 @@ async def scene(site: Site) -> tuple[Market, Person, BookingId, str]:
     return market, customer, booking_id, path_in(site, email, "/links/")
 
 
-def forged(site: Site, folder: Any, **fields: Any) -> str:
-    """A link with a valid signature."""
-    return Links(link_key(folder / "keys"), "").url_of(Link(**fields))
+def forged(site: Site, folder: Any, **said: Any) -> str:
+    """A link signed with the server's key."""
+    return Links(link_key(folder / "keys"), "").url_of(Link(**said))
 
 
 async def test_a_link_cancels_once_and_a_second_use_shows_the_same_page(server: Site) -> None:
@@ -165,8 +165,8 @@ async def test_a_link_does_not_open_another_customer_s_booking(server: Site, tmp
     _, customer, booking_id, _ = await scene(server)
     stranger = await server.person("Sam Stranger")
     until_at = server.node.clock.now() + timedelta(days=1)
-    fields = {"action": LinkAction.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
-    path = forged(server, tmp_path, **fields)
+    said = {"action": LinkAction.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
+    path = forged(server, tmp_path, **said)
 
     shown, done = await server.request("GET", path), await press(path, server)
 
@@ -208,7 +208,7 @@ async def test_staff_get_no_link_that_acts_for_the_customer(server: Site) -> Non
     assert "/links/" not in email["text"] + email["html"]
 
 
-# Unsubscribing
+# Letters that somebody wants no more of
 
 
 @pytest.mark.parametrize("body", [ONE_CLICK, b""], ids=["mail_program", "page"])
@@ -228,10 +228,10 @@ async def test_one_click_without_a_session_unsubscribes(server: Site, body: byte
     await server.at_rest()
     sent = "SELECT count(*) FROM deliveries WHERE user_id = $1 AND template = 'booking.confirmed' AND channel <> 'push'"
 
-    async def routed() -> bool:
-        return not await server.node.pool.fetchval("SELECT count(*) FROM notification_queue")
+    async def planned() -> bool:
+        return not await server.node.pool.fetchval("SELECT count(*) FROM routing_queue")
 
-    await until(routed)
+    await until(planned)
     assert await server.node.pool.fetchval(sent, customer.id) == 1
 
 
@@ -248,8 +248,8 @@ async def test_a_reader_can_subscribe_and_unsubscribe_again(server: Site) -> Non
 
 async def test_unsubscribing_changes_no_other_preference(server: Site) -> None:
     _, customer, _, _ = await scene(server)
-    preferences = SetPreferences(zone="Asia/Kathmandu", digest_hour=19, channels={"booking.paid": (Channel.PUSH,)})
-    await customer.call(preferences)
+    wishes = SetPreferences(zone="Asia/Kathmandu", digest_hour=19, channels={"booking.paid": (Channel.PUSH,)})
+    await customer.call(wishes)
     path = path_in(server, await email_to(server, customer, "booking.confirmed"), "/unsubscribe/")
 
     await press(path, server, ONE_CLICK)
@@ -274,7 +274,7 @@ async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.M
     lines = io.StringIO()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines), cache_logger_on_first_use=False)
 
-    async def crash(*arguments: Any) -> Any:
+    async def crash(*asked: Any) -> Any:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("server.links.routes.load_readers", crash)
@@ -292,7 +292,7 @@ async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.M
 async def test_an_outage_shows_a_page_and_changes_nothing(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     _, customer, booking_id, path = await scene(server)
 
-    async def away(*arguments: Any) -> Any:
+    async def away(*asked: Any) -> Any:
         raise OSError("away")
 
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Notices: an admin sends them once, by chosen channels, and can erase their text (rule N-8)."""
+"""Admins send notices: once, by the named channels, and the text can be erased (rule N-8)."""
 
 from typing import Any
 from uuid import uuid4
@@ -16,18 +16,18 @@ PATH = "/notifications/send/"
 TITLE, BODY = "Maintenance", "We are away on Sunday.\nAll bookings stay as they are."
 
 
-async def send(site: Site, admin: Person, *readers: Person, key: str | None = None, **fields: Any) -> Response:
-    body = {"user_ids": [str(reader.id) for reader in readers], "title": TITLE, "body": BODY, **fields}
+async def send(site: Site, admin: Person, *readers: Person, key: str | None = None, **said: Any) -> Response:
+    body = {"user_ids": [str(reader.id) for reader in readers], "title": TITLE, "body": BODY, **said}
     headers = {} if key is None else {"Idempotency-Key": key}
     return await site.request("POST", PATH, admin, body, **headers)
 
 
-async def notices_of(site: Site, person: Person) -> list[NotificationView]:
-    """A user's notices, once the outbox and the routing queue are empty."""
+async def told(site: Site, person: Person) -> list[NotificationView]:
+    """A user's notifications except sign-ins, after the outbox is empty."""
     await site.at_rest()
 
     async def done() -> bool:
-        waiting = "SELECT NOT EXISTS (SELECT FROM announcements) AND NOT EXISTS (SELECT FROM notification_queue)"
+        waiting = "SELECT NOT EXISTS (SELECT FROM outbox) AND NOT EXISTS (SELECT FROM routing_queue)"
         return bool(await site.node.pool.fetchval(waiting))
 
     await until(done)
@@ -35,7 +35,7 @@ async def notices_of(site: Site, person: Person) -> list[NotificationView]:
     return [item for item in page.items if item.type == "notification.sent"]
 
 
-async def channels_of(site: Site, person: Person) -> list[str]:
+async def emails(site: Site, person: Person) -> list[str]:
     rows = await site.node.pool.fetch(
         "SELECT d.channel FROM deliveries d WHERE d.user_id = $1 AND d.template = 'notification.sent'", person.id
     )
@@ -52,13 +52,15 @@ async def test_recipients_get_a_notice_live_in_the_list_and_by_email(server: Sit
     event = await ada.hears("notification.sent")
     assert (event.data["content"]["title"], event.data["content"]["body"]) == (TITLE, BODY)
     for reader in (ada, bob):
-        (item,) = await notices_of(server, reader)
+        (item,) = await told(server, reader)
         assert (item.title, item.body, item.read) == (TITLE, BODY, False)
-        assert await channels_of(server, reader) == ["email"]
-    assert await notices_of(server, carl) == []
+        assert await emails(server, reader) == ["email"]
+    assert await told(server, carl) == []
 
     async def sent() -> bool:
-        found = await server.node.pool.fetch("SELECT message->>'subject' AS s FROM mailbox WHERE channel = 'email'")
+        found = await server.node.pool.fetch(
+            "SELECT message->>'subject' AS s FROM development_mailbox WHERE channel = 'email'"
+        )
         return [row["s"] for row in found].count(TITLE) == 2
 
     await until(sent)
@@ -74,7 +76,7 @@ async def test_a_retry_under_its_key_has_one_effect(server: Site) -> None:
     assert again.json == first.json
     assert again.headers["Idempotency-Replayed"] == "true"
     assert other.json["code"] == "command_id_reused"
-    assert len(await notices_of(server, ada)) == 1
+    assert len(await told(server, ada)) == 1
 
 
 async def test_a_notice_has_a_hundred_recipients_at_most(server: Site) -> None:
@@ -86,7 +88,7 @@ async def test_a_notice_has_a_hundred_recipients_at_most(server: Site) -> None:
 
     assert (answer.status, answer.json["recipients"]) == (201, NOTICE_READERS_MAX)
     assert too_many.json["fields"] == {"user_ids": "too_long"}
-    await notices_of(server, admin)
+    await told(server, admin)
     counted = "SELECT count(*) FROM notifications WHERE type = 'notification.sent'"
     assert await server.node.pool.fetchval(counted) == NOTICE_READERS_MAX
 
@@ -119,17 +121,17 @@ async def test_invalid_fields_are_named_and_nothing_is_sent(
     answer = await send(server, admin, ada, **said)
 
     assert (answer.status, answer.json["fields"]) == (422, fields)
-    assert await notices_of(server, ada) == []
+    assert await told(server, ada) == []
 
 
 async def test_an_erased_notice_is_not_shown_and_not_sent(server: Site) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
     await send(server, admin, ada, channels=[])
-    await notices_of(server, ada)
+    await told(server, ada)
 
     await server.node.pool.execute("DELETE FROM notices")
 
-    (item,) = await notices_of(server, ada)
+    (item,) = await told(server, ada)
     assert (item.title, item.body) == ("A message for you", "")
     journal = await server.node.pool.fetch(
         "SELECT data::text FROM journal UNION ALL SELECT event::text FROM notifications"
@@ -142,22 +144,22 @@ async def test_only_a_critical_notice_ignores_preferences(server: Site) -> None:
     await ada.call(SetPreferences(channels={"notification.sent": ()}))
 
     await send(server, admin, ada)
-    await notices_of(server, ada)
-    assert await channels_of(server, ada) == []
+    await told(server, ada)
+    assert await emails(server, ada) == []
 
     await send(server, admin, ada, critical=True, channels=[Channel.EMAIL])
-    assert len(await notices_of(server, ada)) == 2
-    assert await channels_of(server, ada) == ["email"]
+    assert len(await told(server, ada)) == 2
+    assert await emails(server, ada) == ["email"]
 
 
 async def test_the_text_goes_to_the_recipients_only(server: Site) -> None:
-    """The journal and the command log know who was written to, and not what."""
+    """The journal and the command log have the recipients and not the text."""
     admin, ada = await server.admin(), await server.person("Ada")
     secret = f"word {uuid4()}"
     await send(server, admin, ada, title=secret)
-    (item,) = await notices_of(server, ada)
+    (item,) = await told(server, ada)
     assert item.title == secret
 
-    for table in ("journal", "inbox", "command_log", "agenda", "announcements", "notifications", "deliveries"):
+    for table in ("journal", "inbox", "command_log", "agenda", "outbox", "notifications", "deliveries"):
         rows = await server.node.pool.fetch(f"SELECT t::text AS row FROM {table} t")
         assert not [row for row in rows if secret in row["row"]], table

@@ -1,4 +1,4 @@
-"""Notification preferences: validated, stored, and set by the user or a manager (rules N-2, P-7)."""
+"""Users set notification and contact preferences, which belong to the user (rules N-2, P-7)."""
 
 from typing import Any
 from uuid import uuid4
@@ -30,7 +30,7 @@ async def prefers(person: Person) -> PreferencesView:
     return found
 
 
-async def shown_to(site: Site, person: Person) -> dict[str, Any]:
+async def said(site: Site, person: Person) -> dict[str, Any]:
     """A user's preferences on the wire."""
     shown = (await site.request("GET", PATH, person)).json
     return {name: shown[name] for name in ALL}
@@ -52,7 +52,7 @@ async def test_a_new_user_has_the_defaults(server: Site) -> None:
 
     assert (found.zone, found.quiet_hours, found.channels, found.contact_times) == ("UTC", None, {}, None)
     assert (found.frequency, found.contact_method, found.digest_hour) == ("MODERATE", None, 8)
-    assert [one.type for one in found.types] == [one_type.name for one_type in NOTIFICATIONS]
+    assert [one.type for one in found.types] == [told.name for told in NOTIFICATIONS]
 
 
 async def test_preferences_are_stored_and_other_devices_get_the_event(server: Site) -> None:
@@ -60,7 +60,7 @@ async def test_preferences_are_stored_and_other_devices_get_the_event(server: Si
 
     assert (await put(server, ada, **ALL)).status == 200
 
-    assert await shown_to(server, ada) == ALL
+    assert await said(server, ada) == ALL
     event = await ada.hears("notification.preferences_set")
     assert event.data == {"by": str(ada.id)}
     assert (await ada.call(CurrentUser())).language == "de"
@@ -72,7 +72,7 @@ async def test_fields_left_out_get_defaults_but_zone_and_language_stay(server: S
 
     await ada.call(SetPreferences())
 
-    assert await shown_to(server, ada) == {
+    assert await said(server, ada) == {
         **dict.fromkeys(("quiet_hours", "contact_method", "contact_times")),
         "zone": ALL["zone"],
         "language": "de",
@@ -130,7 +130,7 @@ async def test_a_user_sets_contact_preferences_in_camel_case(server: Site) -> No
     )
 
     assert answer.status == 200
-    assert await shown_to(server, ada) == {
+    assert await said(server, ada) == {
         **ALL,
         "contact_method": "SMS",
         "contact_times": {"weekdays": ["evening"], "weekends": ["any"]},

@@ -31,7 +31,7 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ENTITY = "conversation/01890000-0000-7000-8000-0000000000c0"
 
 
-def push(device_id: DeviceId, **changes: Any) -> Push:
+def push(device_id: DeviceId, **said: Any) -> Push:
     fields = {
         "id": DeliveryId(uuid4()),
         "device_id": device_id,
@@ -42,7 +42,7 @@ def push(device_id: DeviceId, **changes: Any) -> Push:
         "entity": ENTITY,
         "collapse_key": ENTITY,
         "badge": 3,
-        **changes,
+        **said,
     }
     return Push(**fields)
 
@@ -62,8 +62,8 @@ class Sender:
         self.addresses[id] = DeviceAddress(device_id=id, address=token, p256dh=None, auth=None)
         return id
 
-    async def send(self, *tokens: str, **changes: Any) -> Sequence[Outcome]:
-        return await self.adapter.send([push(self.device(token), **changes) for token in tokens])
+    async def send(self, *tokens: str, **said: Any) -> Sequence[Outcome]:
+        return await self.adapter.send([push(self.device(token), **said) for token in tokens])
 
 
 @asynccontextmanager
@@ -174,11 +174,11 @@ async def test_access_tokens_are_fetched_in_a_thread_and_reused(
     threads: list[threading.Thread] = []
     refresh: Callable[[service_account.Credentials, object], None] = service_account.Credentials.refresh
 
-    def recorded(self: service_account.Credentials, request: object) -> None:
+    def noted(self: service_account.Credentials, request: object) -> None:
         threads.append(threading.current_thread())
         refresh(self, request)
 
-    monkeypatch.setattr(service_account.Credentials, "refresh", recorded)
+    monkeypatch.setattr(service_account.Credentials, "refresh", noted)
     async with sending(tmp_path) as (sender, google):
         await asyncio.gather(sender.send("1"), sender.send("2"))
         await sender.send("3")
@@ -288,11 +288,11 @@ async def test_a_booking_s_events_reach_phones_and_dead_devices_are_forgotten(
     async with open_google() as google:
         account = write_account(tmp_path / "account.json", google.url)
         config = make_config(tmp_path, push=PushConfig(fcm_credentials=str(account)))
-        google.answers = {"phone-that-is-gone": "UNREGISTERED"}
+        google.answers = {"telephone-that-is-gone": "UNREGISTERED"}
         async with open_site(database_dsn, config) as site:
             market = await site.market()
             customer = await site.person("Carla Customer")
-            for token in ("phone-that-works", "phone-that-is-gone"):
+            for token in ("telephone-that-works", "telephone-that-is-gone"):
                 body = {"platform": "fcm", "token": token}
                 assert (await site.request("POST", "/devices/", market.owner, body)).status == 200
             booking_id = await site.booked(market, customer)
@@ -300,12 +300,12 @@ async def test_a_booking_s_events_reach_phones_and_dead_devices_are_forgotten(
             await site.captured(await customer.call(PayBooking(booking_id=booking_id)))
 
             async def pushed() -> bool:
-                # The delivery is routed after the commit, and due half a minute later.
+                # Routing follows the commit, and the push is due half a minute later.
                 await site.advance(timedelta(seconds=31))
                 return len(google.received) == 2
 
             await until(pushed)
-            (message,) = google.to("phone-that-works")
+            (message,) = google.to("telephone-that-works")
             assert message["notification"]["title"] == "New booking"
             assert message["data"]["entity"] == f"booking/{booking_id}"
 
@@ -339,7 +339,7 @@ async def test_messages_answered_before_the_connection_broke_are_sent_and_the_re
         again = await sender.send("phone-40")
         await sender.adapter.close()
 
-    # Any message on the lost connection may have been accepted.
+    # Other messages on the connection may have been accepted.
     lost = [one for one in outcomes if not isinstance(one, Sent)]
     assert lost == [TryLater("cut", unknown=True)] * len(lost)
     assert 20 <= len(lost) < 40

@@ -1,4 +1,4 @@
-"""Web Push against a push service over HTTP: encryption, signatures, outcomes and breakers."""
+"""The Web Push adapter against a push service: encryption, signature, outcomes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -40,7 +40,7 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ENTITY = "booking/01890000-0000-7000-8000-0000000000c0"
 
 
-def push(device_id: DeviceId, **changes: Any) -> Push:
+def push(device_id: DeviceId, **said: Any) -> Push:
     fields = {
         "id": DeliveryId(uuid4()),
         "device_id": device_id,
@@ -51,7 +51,7 @@ def push(device_id: DeviceId, **changes: Any) -> Push:
         "entity": ENTITY,
         "collapse_key": ENTITY,
         "badge": 3,
-        **changes,
+        **said,
     }
     return Push(**fields)
 
@@ -79,8 +79,8 @@ class Sender:
         self.addresses[id] = DeviceAddress(device_id=id, address=endpoint, **keys)
         return id
 
-    async def send(self, browser: Browser, **changes: Any) -> Outcome:
-        (outcome,) = await self.adapter.send([push(self.device(browser.endpoint, browser.keys), **changes)])
+    async def send(self, browser: Browser, **said: Any) -> Outcome:
+        (outcome,) = await self.adapter.send([push(self.device(browser.endpoint, browser.keys), **said)])
         return outcome
 
 
@@ -117,10 +117,10 @@ async def test_a_push_is_encrypted_for_the_browser_and_signed(tmp_path: Path) ->
         claims, key = browser.signed()
         assert (claims["aud"], claims["sub"]) == (service.url, "mailto:ops@guild.test")
         assert key == sender.key.public_key
-        headers = received.headers
-        assert (headers["TTL"], headers["Urgency"], headers["Content-Encoding"]) == ("300", "high", "aes128gcm")
-        assert headers["Topic"] == topic_of(ENTITY)
-        assert "booking" not in headers["Topic"]
+        said = received.headers
+        assert (said["TTL"], said["Urgency"], said["Content-Encoding"]) == ("300", "high", "aes128gcm")
+        assert said["Topic"] == topic_of(ENTITY)
+        assert "booking" not in said["Topic"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ async def test_a_failing_push_service_delays_no_other(pool: Pool, tmp_path: Path
             await worker.stop()
 
     assert worker.breaker.wait_s == 0.0
-    assert len(bad.received) == 1, "it asked for a pause"
+    assert len(bad.received) == 1, "it has asked for a pause, and gets it"
 
 
 async def settled(pool: Pool, count: int) -> bool:
@@ -268,9 +268,9 @@ async def received(browser: Browser, count: int) -> bool:
 
 async def test_a_refused_connection_to_a_service_sent_nothing(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, _):
-        unreachable = Browser("http://127.0.0.1:1/push/abc")
+        with_nobody = Browser("http://127.0.0.1:1/push/abc")
 
-        assert await sender.send(unreachable) == TryLater("unreachable", recipient_specific=True)
+        assert await sender.send(with_nobody) == TryLater("unreachable", recipient_specific=True)
 
 
 async def test_a_forgotten_device_gets_nothing_and_bad_keys_are_forgotten(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ async def test_the_resolver_returns_no_private_address() -> None:
         await PublicResolver().resolve("localhost", 443)
 
 
-async def test_the_longest_message_fits(tmp_path: Path) -> None:
+async def test_the_longest_message_fits_whatever_is_in_it(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, service):
         browser = service.browser()
 
@@ -346,7 +346,7 @@ async def test_a_booking_s_events_reach_the_browsers_of_its_parties(database_dsn
         await site.captured(await customer.call(PayBooking(booking_id=booking_id)))
 
         async def pushed() -> bool:
-            # The delivery is routed after the commit, and due half a minute later.
+            # Routing follows the commit, and the push is due half a minute later.
             await site.advance(timedelta(seconds=31))
             return bool(here.received and gone.received)
 

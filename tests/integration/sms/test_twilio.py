@@ -1,4 +1,4 @@
-"""Twilio's client against a stand-in for its API: outcomes, signed callbacks, opt-out, and faults."""
+"""The Twilio adapter against a server with its API: outcomes, signed callbacks, opt-out."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ from tests.support.twilio import (
 PUBLIC_URL = "https://guild.example"
 TO = "+4915112345678"
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
-UNKNOWN_DELIVERY = UUID(int=4711)
+UNKNOWN = UUID(int=4711)
 
 
 @pytest.fixture
@@ -58,20 +58,20 @@ async def twilio() -> AsyncIterator[TwilioService]:
 
 
 @asynccontextmanager
-async def adapter(config: SmsConfig, channel: Channel = Channel.SMS, **options: Any) -> AsyncIterator[Twilio]:
-    adapter = Twilio(config, channel, lambda: NOW, **options)
+async def adapter(config: SmsConfig, channel: Channel = Channel.SMS, **said: Any) -> AsyncIterator[Twilio]:
+    adapter = Twilio(config, channel, lambda: NOW, **said)
     try:
         yield adapter
     finally:
         await adapter.close()
 
 
-def sms(**changes: Any) -> Sms:
-    return Sms(**{"id": DeliveryId(uuid4()), "to": TO, "text": "Grüße", **changes})
+def sms(**said: Any) -> Sms:
+    return Sms(**{"id": DeliveryId(uuid4()), "to": TO, "text": "Grüße", **said})
 
 
-async def sent_one(config: SmsConfig, message: Sms | None = None, **options: Any) -> Outcome:
-    async with adapter(config, **options) as one:
+async def sent_one(config: SmsConfig, message: Sms | None = None, **said: Any) -> Outcome:
+    async with adapter(config, **said) as one:
         (outcome,) = await one.send([message or sms()])
     return outcome
 
@@ -152,14 +152,14 @@ class TestSending:
 
     async def test_a_number_unsubscribed_at_twilio_is_recorded(self, twilio: TwilioService) -> None:
         twilio.answers = [(400, 21610)]
-        opted_out: list[str] = []
+        stopped: list[str] = []
 
-        async def record(number: str) -> None:
-            opted_out.append(number)
+        async def note(number: str) -> None:
+            stopped.append(number)
 
-        await sent_one(twilio.config, opted_out=record)
+        await sent_one(twilio.config, opted_out=note)
 
-        assert opted_out == [TO]
+        assert stopped == [TO]
 
     async def test_neither_number_text_nor_token_is_logged_or_returned(
         self, twilio: TwilioService, caplog: pytest.LogCaptureFixture
@@ -192,7 +192,7 @@ class TestCheck:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A server that sends by Twilio, and the stand-in."""
+    """A server that sends by Twilio, and the Twilio server."""
 
     site: Site
     twilio: TwilioService
@@ -203,20 +203,20 @@ class Place:
         return self.site.node.pool
 
     async def calls_back(self, path: str, fields: dict[str, str]) -> int:
-        """Send a signed callback; returns the response status."""
+        """Post a callback; returns the status."""
         body, headers = signed(self.site.url + path, fields)
         async with self.http.post(self.site.url + path, data=body, headers=headers) as answer:
             return answer.status
 
-    async def reports(self, delivery: DeliveryId, state: str, **fields: str) -> int:
-        """Send the callback for a message's state."""
-        form = {"MessageSid": "SM1", "MessageStatus": state, "To": TO, "From": NUMBER, **fields}
-        return await self.calls_back(f"/webhooks/twilio/status?delivery={delivery}", form)
+    async def tells(self, delivery: DeliveryId, state: str, **fields: str) -> int:
+        """Post a message's state."""
+        said = {"MessageSid": "SM1", "MessageStatus": state, "To": TO, "From": NUMBER, **fields}
+        return await self.calls_back(f"/webhooks/twilio/status?delivery={delivery}", said)
 
-    async def replies(self, text: str, sid: str, *, who: str = TO, **fields: str) -> int:
-        """Send the callback for a reply."""
-        form = {"MessageSid": sid, "From": who, "To": NUMBER, "Body": text, **fields}
-        return await self.calls_back("/webhooks/twilio/inbound", form)
+    async def answers(self, text: str, sid: str, *, who: str = TO, **fields: str) -> int:
+        """Post a reply."""
+        said = {"MessageSid": sid, "From": who, "To": NUMBER, "Body": text, **fields}
+        return await self.calls_back("/webhooks/twilio/inbound", said)
 
     async def asks_for_a_code(self, person: Person, number: str = TO) -> None:
         answer = await self.site.request("POST", "/auth/verify-phone/", person, {"phone_number": number})
@@ -246,7 +246,7 @@ async def open_place(dsn: str, folder: Path, twilio: TwilioService) -> AsyncIter
 
 
 def free_port() -> int:
-    """A port that is free at the moment."""
+    """A free port."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -278,20 +278,20 @@ class TestCallbacks:
         one = await place.delivery("sent")
 
         statuses = [
-            await place.reports(one["id"], state) for state in ("sent", "delivered", "queued", "delivered", "sent")
+            await place.tells(one["id"], state) for state in ("sent", "delivered", "queued", "delivered", "sent")
         ]
 
         assert statuses == [200] * 5
         kept = await place.delivery("sent")
         assert (kept["provider_state"], kept["provider_code"]) == ("delivered", None)
-        assert await place.pool.fetchval("SELECT count(*) FROM gateway_events") == 0
+        assert await place.pool.fetchval("SELECT count(*) FROM unmatched_webhooks") == 0
 
     async def test_the_error_code_is_stored(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         one = await place.delivery("sent")
 
-        await place.reports(one["id"], "undelivered", ErrorCode="30003")
+        await place.tells(one["id"], "undelivered", ErrorCode="30003")
 
         kept = await place.delivery("sent")
         assert (kept["provider_state"], kept["provider_code"]) == ("undelivered", 30003)
@@ -299,19 +299,19 @@ class TestCallbacks:
     @pytest.mark.parametrize(
         ("delivery", "state", "problem"),
         [
-            (str(UNKNOWN_DELIVERY), "delivered", "unknown_delivery"),
+            (str(UNKNOWN), "delivered", "unknown_delivery"),
             ("nonsense", "delivered", "unknown_delivery"),
-            (str(UNKNOWN_DELIVERY), "teleported", "unknown_type"),
+            (str(UNKNOWN), "teleported", "unknown_type"),
         ],
     )
     async def test_an_unmatched_callback_is_acknowledged_and_stored_once_without_the_number(
         self, place: Place, delivery: str, state: str, problem: str
     ) -> None:
         for _ in range(2):
-            assert await place.reports(DeliveryId(delivery), state) == 200  # type: ignore[arg-type]  # as in a URL
+            assert await place.tells(DeliveryId(delivery), state) == 200  # type: ignore[arg-type]  # as an URL has it
 
-        (kept,) = await place.pool.fetch("SELECT gateway, type, problem, body FROM gateway_events")
-        assert (kept["gateway"], kept["type"], kept["problem"]) == ("twilio", state, problem)
+        (kept,) = await place.pool.fetch("SELECT provider, type, problem, body FROM unmatched_webhooks")
+        assert (kept["provider"], kept["type"], kept["problem"]) == ("twilio", state, problem)
         assert TO not in kept["body"]
 
     async def test_unsigned_callbacks_are_refused(self, place: Place) -> None:
@@ -331,12 +331,12 @@ class TestCallbacks:
         ]
 
         statuses = []
-        for body, sent_headers in bodies:
-            async with place.http.post(place.site.url + path, data=body, headers=sent_headers) as answer:
+        for body, said in bodies:
+            async with place.http.post(place.site.url + path, data=body, headers=said) as answer:
                 statuses.append(answer.status)
 
         assert statuses == [400] * len(bodies)
-        assert await place.pool.fetchval("SELECT count(*) FROM stopped_numbers") == 0
+        assert await place.pool.fetchval("SELECT count(*) FROM opted_out_numbers") == 0
 
     async def test_a_body_above_the_limit_is_refused(self, place: Place) -> None:
         body = b"a=" + b"1" * WEBHOOK_BYTES_MAX
@@ -349,13 +349,13 @@ class TestStop:
     async def test_stop_applies_to_codes_too_until_start(self, place: Place) -> None:
         ada = await place.site.person("Ada")
 
-        assert await place.replies("Stopp!", "SM1") == 200
+        assert await place.answers("Stopp!", "SM1") == 200
         await place.asks_for_a_code(ada)
         skipped = await place.delivery("skipped")
         assert skipped["reason"] == "stopped"
         assert (skipped["secret"], skipped["address"]) == (None, None)
         assert place.twilio.sent == []
-        await place.replies("START", "SM2")
+        await place.answers("START", "SM2")
         await place.site.advance(timedelta(seconds=CODE_PAUSE_S))
         await place.asks_for_a_code(ada)
 
@@ -365,9 +365,9 @@ class TestStop:
     async def test_a_stop_between_routing_and_sending_applies(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         later = place.site.node.clock.now() + timedelta(hours=1)
-        await queue_code(place, ada, later, address=TO)
+        await planned(place, ada, later, address=TO)
 
-        await place.replies("STOP", "SM1", who=f"whatsapp:{TO}")
+        await place.answers("STOP", "SM1", who=f"whatsapp:{TO}")
         await place.site.advance(timedelta(hours=1))
 
         assert (await place.delivery("skipped"))["reason"] == "stopped"
@@ -381,30 +381,30 @@ class TestStop:
         await place.site.request("POST", "/auth/verify-phone/", ada, {"code": code})
         assert (await load_readers(place.pool, [ada.id], place.site.node.clock.now()))[ada.id].phone_number == TO
 
-        await place.replies("STOP", "SM1")
+        await place.answers("STOP", "SM1")
 
         reader = (await load_readers(place.pool, [ada.id], place.site.node.clock.now()))[ada.id]
         assert (reader.phone_number, reader.opted_out) == (None, True)
-        await queue_code(place, ada, place.site.node.clock.now())
+        await planned(place, ada, place.site.node.clock.now())
         place.site.server.delivery.wake([Channel.SMS])
         assert (await place.delivery("skipped"))["reason"] == "stopped"
 
     async def test_a_repeated_reply_has_no_effect(self, place: Place) -> None:
         for text, sid in [("STOP", "SM1"), ("START", "SM2"), ("STOP", "SM1")]:
-            assert await place.replies(text, sid) == 200
+            assert await place.answers(text, sid) == 200
 
         assert await load_opted_out(place.pool, [TO]) == frozenset()
 
     async def test_another_reply_changes_nothing_and_its_text_is_not_stored(self, place: Place) -> None:
-        await place.replies("Please stop by at 5", "SM1")
+        await place.answers("Please stop by at 5", "SM1")
 
         assert await load_opted_out(place.pool, [TO]) == frozenset()
-        (kept,) = await place.pool.fetch("SELECT i::text AS row FROM inbound_messages i")
+        (kept,) = await place.pool.fetch("SELECT i::text AS row FROM sms_replies i")
         assert "other" in kept["row"]
         assert TO not in kept["row"]
 
-    async def test_twilio_s_own_opt_out_applies_to_any_word(self, place: Place) -> None:
-        await place.replies("arrêt", "SM1", OptOutType="STOP")
+    async def test_twilio_s_own_opt_out_applies_whatever_the_word(self, place: Place) -> None:
+        await place.answers("arrêt", "SM1", OptOutType="STOP")
 
         assert await load_opted_out(place.pool, [TO]) == {TO}
 
@@ -423,7 +423,7 @@ class TestStop:
 
         await asyncio.gather(*[record_reply(pool, f"SM{n % 4}", TO, "stop", NOW) for n in range(32)])
 
-        assert await pool.fetchval("SELECT count(*) FROM inbound_messages") == 4
+        assert await pool.fetchval("SELECT count(*) FROM sms_replies") == 4
         assert await load_opted_out(pool, [TO]) == {TO}
 
 
@@ -472,7 +472,7 @@ class TestTrouble:
         assert verdicts == [422, 200]
 
 
-async def queue_code(place: Place, person: Person, due_at: datetime, **fields: Any) -> None:
+async def planned(place: Place, person: Person, due_at: datetime, **said: Any) -> None:
     """Queue a critical short message."""
     one = Delivery(
         id=DeliveryId(place.site.node.runtime.new_id()),
@@ -483,7 +483,7 @@ async def queue_code(place: Place, person: Person, due_at: datetime, **fields: A
         critical=True,
         due_at=due_at,
         at=due_at,
-        **fields,
+        **said,
     )
     async with routing_round(place.pool) as round_:
         await round_.write([one])

@@ -1,4 +1,4 @@
-"""Retry-After headers: seconds or a date, within a limit."""
+"""Retry-After: seconds or a date, cut to a maximum."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

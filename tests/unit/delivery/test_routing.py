@@ -45,10 +45,10 @@ def routed(
     devices: tuple[ReaderDevice, ...] = (PHONE,),
     available: frozenset[Channel] = EVERYTHING,
     own: NotificationPreferences | None = None,
-    **chosen: Any,
+    **said: Any,
 ) -> Routed:
     """Route one notification to a reader with these preferences."""
-    preferences = own or NotificationPreferences(user_id=ADA, **chosen)
+    preferences = own or NotificationPreferences(user_id=ADA, **said)
     reader = Reader(
         user_id=ADA,
         name="Ada",
@@ -79,7 +79,7 @@ PUSH_SOON = f"12:00:{LIVE_FIRST_S} delivered"
 
 
 @pytest.mark.parametrize(
-    ("name", "preferences", "expected", "digest"),
+    ("name", "said", "expected", "digest"),
     [
         # Frequency: timely notifications are sent at once in any case.
         (TIMELY, {"frequency": Frequency.MINIMAL}, {"email": "12:00:00", "push": PUSH_SOON}, False),
@@ -109,7 +109,7 @@ PUSH_SOON = f"12:00:{LIVE_FIRST_S} delivered"
         (TIMELY, {"available": frozenset({Channel.SMS})}, {}, False),
         (ORDINARY, {"available": frozenset({Channel.PUSH})}, {"push": PUSH_SOON}, False),
         (TIMELY, {"devices": ()}, {"email": "12:00:00"}, False),
-        # Critical: every channel, whatever the preferences; by SMS if unseen.
+        # Critical: all channels, whatever the preferences; by SMS if unseen.
         (
             CRITICAL,
             {"channels": {CRITICAL: ()}, "frequency": Frequency.MINIMAL, "contact_method": ContactMethod.PHONE},
@@ -122,9 +122,9 @@ PUSH_SOON = f"12:00:{LIVE_FIRST_S} delivered"
     ],
 )
 def test_channels_are_those_of_the_type_that_are_wanted_and_available(
-    name: str, preferences: dict[str, Any], expected: dict[str, str], digest: bool
+    name: str, said: dict[str, Any], expected: dict[str, str], digest: bool
 ) -> None:
-    made = routed(name, **preferences)
+    made = routed(name, **said)
 
     assert due(made) == expected
     assert (made.deferred is not None) is digest
@@ -210,7 +210,7 @@ def noisy(one: Delivery) -> bool:
 @given(
     at=instants,
     late_s=st.integers(0, 100_000),
-    name=st.sampled_from([one.name for one in NOTIFICATIONS]),
+    name=st.sampled_from([told.name for told in NOTIFICATIONS]),
     own=preferences_of_all_kinds,
     method=st.none() | st.sampled_from(list(ContactMethod)),
     frequency=st.sampled_from(list(Frequency)),
@@ -234,14 +234,14 @@ def test_no_delivery_is_in_quiet_hours_early_or_on_a_wrong_channel(
         contact_method=method,
         frequency=frequency,
     )
-    now, notification_type = at + timedelta(seconds=late_s), BY_NAME[name]
+    now, told = at + timedelta(seconds=late_s), BY_NAME[name]
 
     made = routed(name, at, now=now, own=preferences, available=available, devices=(PHONE, BROWSER))
 
     for one in made.deliveries:
         assert one.due_at >= now
         assert one.channel in available
-        assert notification_type.critical or not noisy(one) or may_disturb(one.due_at, preferences)
-    written = [one for one in made.deliveries if one.channel in (Channel.EMAIL, Channel.SMS, Channel.WHATSAPP)]
-    assert notification_type.critical or len(written) + (made.deferred is not None) <= 1
+        assert told.critical or not noisy(one) or may_disturb(one.due_at, preferences)
+    emails = [one for one in made.deliveries if one.channel in (Channel.EMAIL, Channel.SMS, Channel.WHATSAPP)]
+    assert told.critical or len(emails) + (made.deferred is not None) <= 1
     assert made.deferred is None or (made.deferred.due_at > now and Channel.EMAIL in available)

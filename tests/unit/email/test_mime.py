@@ -1,4 +1,4 @@
-"""MIME: headers that mail servers and mail programs read without decoding."""
+"""The MIME form of e-mails."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -8,12 +8,12 @@ from server.delivery.channels.email.mime import Email, Sender, to_wire
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 SENDER = Sender("no-reply@market.example.com", "Guildwire")
-#: As long as real ones, and longer than a line that the library leaves unfolded.
+#: As long as real ones, and longer than the lines that the library leaves unfolded.
 URL = f"https://market.example.com/unsubscribe/{'A' * 90}"
 
 
-def lines_of(**fields: str) -> list[bytes]:
-    email = Email(id=DeliveryId(UUID(int=5)), to="ada@example.com", text="Hello", **{"subject": "Hello", **fields})
+def lines_of(**said: str) -> list[bytes]:
+    email = Email(id=DeliveryId(UUID(int=5)), to="ada@example.com", text="Hello", **{"subject": "Hello", **said})
     return to_wire(email, SENDER, NOW).data.split(b"\r\n")
 
 

@@ -1,4 +1,4 @@
-"""Tokens of links: signed, bound to one action, valid for a limited time."""
+"""Tokens of links: they allow one action until they expire, and cannot be forged."""
 
 import stat
 from base64 import urlsafe_b64encode
@@ -47,7 +47,7 @@ def test_equal_links_have_one_token_and_one_command_id() -> None:
         Link(action=LinkAction.CANCEL, user_id=ADA, subject=str(UUID(int=1)), expires_at=LATER),
         Link(action=LinkAction.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER + timedelta(seconds=1)),
     ],
-    ids=["action", "user", "booking", "expiry"],
+    ids=["act", "user", "booking", "expiry"],
 )
 def test_different_links_have_different_command_ids(other: Link) -> None:
     assert id_of(other) != id_of(CANCEL)

@@ -1,4 +1,4 @@
-"""Push messages: within the size limit, one for each booking or conversation, none that was read."""
+"""Push messages: within the size limit, one for each booking or conversation, and none for read notifications."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +28,7 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ADA = UserId(UUID(int=1))
 STAFF = UserId(UUID(int=2))
 BOOKING = BookingId(UUID(int=3))
-#: Encrypted it is 103 bytes longer; push services take 4,096.
+#: Encryption adds 103 bytes; push services accept 4,096.
 PLAIN_BYTES_MAX = 4096 - 103
 
 

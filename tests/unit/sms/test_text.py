@@ -1,4 +1,4 @@
-"""Short messages: their segments, how texts are cut, and opt-out by a one-word reply."""
+"""Short messages: segments, cutting, and opt-out words."""
 
 import pytest
 from hypothesis import given

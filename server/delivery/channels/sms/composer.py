@@ -21,7 +21,7 @@ class Sms(Message, frozen=True, kw_only=True):
 
 
 def compose_sms(context: DeliveryContext) -> Sms | Suppressed:
-    """Compose the short message of a delivery. A number that has opted out gets none, even if critical (rule N-3)."""
+    """Compose the short message of a delivery. An opted-out number gets none, not even a critical one (rule N-3)."""
     if context.opted_out:
         return Suppressed("stopped")
     to = context.delivery.address or context.reader.phone_number

@@ -87,7 +87,7 @@ class TwilioWebhooks:
             body = msgspec.json.encode({"MessageSid": sid, "MessageStatus": state, "ErrorCode": code})
             await keep_unmatched_event(
                 self._pool,
-                UnmatchedEvent(gateway="twilio", event_id=f"{sid}:{state}", type=state, problem=problem, body=body),
+                UnmatchedEvent(provider="twilio", event_id=f"{sid}:{state}", type=state, problem=problem, body=body),
             )
         return Response(status=200)
 

@@ -1,44 +1,45 @@
 -- The commit: one call makes a batch of decisions durable. Column arrays, one group a kind of effect; `*_idx` is the
--- 1-based position of the decision that an element belongs to. Claims come first; a claim that fails names the guilty
--- decision, the writes of this round are undone, and the next round goes on without the guilty and what builds on them.
+-- 1-based position of the decision that an element belongs to. Claims come first. A claim that fails names the offending
+-- decision, the writes of this round are undone, and the next round goes on without the offending decisions and those that
+-- build on them.
 --
--- A batch holds decisions of one actor in order (`d_chain` = position of the first of them); at most the first of an actor's
--- has claims (slots, holds, timers …), which the batch's maker sees to.
+-- A batch holds decisions of one actor in order (`d_chain` = position of the first of them); only the first decision of an
+-- actor may have claims (slots, holds, timers …): storage/batch.py ensures it.
 --
 -- statuses[i]: 'ok'; 'duplicate' (the command id is logged already); 'stale' (version or stamp moved on, or builds on a
 -- failed decision); 'gone' (the fired agenda row is not there any more); the name of the constraint that refused it; 'again'
--- (refused before another one was refused that may have stood in its way: to be called again).
+-- (refused in a round before another one was refused that may have been the reason: it is to be submitted again).
 -- seqs[k]: the inbox number given to the k-th inbox element; NULL if its decision failed.
 --
--- Joins of one array with another are avoided (they are quadratic without hashing): positions and row counts serve instead
--- (PL/pgSQL takes the arrays apart once, so that they are subscripted in constant time), and only a count that falls
--- short is looked into.
+-- Joins of one array with another are avoided, as they are quadratic without hashing. Positions and row counts are used
+-- instead (PL/pgSQL expands an array once, so that a subscript takes constant time); only if fewer rows than expected were
+-- written is it worked out which ones are missing.
 
-CREATE FUNCTION commit_mark(statuses text[], chain int[], guilty int[], why text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION commit_mark(statuses text[], chain int[], offending int[], why text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(CASE
                WHEN s.status <> 'ok' THEN s.status
-               WHEN s.idx = ANY (guilty) THEN why
-               WHEN EXISTS (SELECT FROM unnest(guilty) g WHERE commit_mark.chain[g] = s.chain AND g < s.idx) THEN 'stale'
+               WHEN s.idx = ANY (offending) THEN why
+               WHEN EXISTS (SELECT FROM unnest(offending) g WHERE commit_mark.chain[g] = s.chain AND g < s.idx) THEN 'stale'
                ELSE 'ok' END ORDER BY s.idx)
       FROM unnest(statuses, chain) WITH ORDINALITY s(status, chain, idx)
 $$;
 
--- Of several that failed a claim: those whose failing cannot come from each other, as they hold nothing else of the kind;
--- the first, if there are none.
-CREATE FUNCTION commit_sure(guilty int[], claims int[]) RETURNS int[] LANGUAGE sql IMMUTABLE AS $$
+-- Of several offenders: those that hold exactly one claim of this kind, so that they cannot have blocked each other; without
+-- any, only the first.
+CREATE FUNCTION independent_offenders(offending int[], claims int[]) RETURNS int[] LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(array_agg(c.idx) FILTER (WHERE c.held = 1), ARRAY[min(c.idx)])
-      FROM (SELECT idx, count(*) AS held FROM unnest(claims) x(idx) WHERE idx = ANY (guilty) GROUP BY idx) c
+      FROM (SELECT idx, count(*) AS held FROM unnest(claims) x(idx) WHERE idx = ANY (offending) GROUP BY idx) c
 $$;
 
--- The decisions whose transfers a wallet cannot pay, one after another: what a refused one would have moved does not count
--- for those behind it. The wallets' rows are there and locked.
-CREATE FUNCTION commit_short(alive boolean[], idxs int[], debits text[], credits text[], amounts bigint[]) RETURNS int[]
+-- The decisions whose transfers would overdraw a wallet, checked in their order: what a refused decision would have moved does
+-- not count for the ones after it. The wallets' rows exist and are locked.
+CREATE FUNCTION unfunded_decisions(alive boolean[], idxs int[], debits text[], credits text[], amounts bigint[]) RETURNS int[]
 LANGUAGE plpgsql AS $$
 DECLARE
     kept   jsonb;
     trial  jsonb;
     at_idx int := 0;
-    guilty int[] := '{}';
+    offending int[] := '{}';
     move   record;
 BEGIN
     SELECT jsonb_object_agg(account, balance_minor) INTO kept FROM balances WHERE account = ANY (debits || credits);
@@ -49,29 +50,29 @@ BEGIN
          CROSS JOIN LATERAL (VALUES (t.debit, -t.amount, 0), (t.credit, t.amount, 1)) m(account, delta, side)
          WHERE alive[t.idx] AND m.account NOT LIKE 'system.%' ORDER BY t.ord, m.side
     LOOP
-        CONTINUE WHEN move.idx = ANY (guilty);
+        CONTINUE WHEN move.idx = ANY (offending);
         IF move.idx <> at_idx THEN
             kept := trial;
             at_idx := move.idx;
         END IF;
         trial := jsonb_set(trial, ARRAY[move.account], to_jsonb((trial ->> move.account)::bigint + move.delta));
         IF (trial ->> move.account)::bigint < 0 THEN
-            guilty := guilty || move.idx;
+            offending := offending || move.idx;
             trial := kept;
         END IF;
     END LOOP;
-    RETURN guilty;
+    RETURN offending;
 END $$;
 
--- Read rows of one table, by the functions that the table's own migration brings. The busiest are named here, as a statement
--- that is put together is planned anew each time.
+-- Write or delete read rows of one table, by the functions that make_row_writers made for it. The busiest tables are named
+-- here, since a statement made by EXECUTE is planned anew each time.
 CREATE FUNCTION commit_rows(tab text, gone boolean, data json) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     CASE
         WHEN gone THEN EXECUTE format('SELECT %I($1)', 'drop_' || tab) USING data;
         WHEN tab = 'messages' THEN PERFORM put_messages(data);
         WHEN tab = 'bookings' THEN PERFORM put_bookings(data);
-        WHEN tab = 'announcements' THEN PERFORM put_announcements(data);
+        WHEN tab = 'outbox' THEN PERFORM put_outbox(data);
         WHEN tab = 'payments' THEN PERFORM put_payments(data);
         ELSE EXECUTE format('SELECT %I($1)', 'put_' || tab) USING data;
     END CASE;
@@ -85,12 +86,14 @@ CREATE FUNCTION commit_v1(
     i_idx int[], i_user uuid[], i_version bigint[],
     r_idx int[], r_table text[], r_key text[], r_drop boolean[], r_row text[],
     sf_idx int[], sf_id uuid[],
-    s_idx int[], s_id uuid[], s_staff uuid[], s_booking uuid[], s_starts timestamptz[], s_ends timestamptz[],
+    s_idx int[], s_id uuid[], s_staff uuid[], s_kind text[], s_subject uuid[], s_starts timestamptz[], s_ends timestamptz[],
     uf_idx int[], uf_scope text[], uf_key text[],
     u_idx int[], u_scope text[], u_key text[], u_owner uuid[],
     t_idx int[], t_id uuid[], t_debit text[], t_credit text[], t_amount bigint[], t_currency text[], t_reason text[],
-    h_idx int[], h_id uuid[], h_booking uuid[], h_business uuid[], h_purpose text[], h_currency text[], h_amount bigint[],
+    h_idx int[], h_id uuid[], h_kind text[], h_subject uuid[], h_business uuid[], h_purpose text[], h_currency text[],
+    h_amount bigint[],
     m_idx int[], m_id uuid[], m_from text[], m_to text[], m_delta bigint[],
+    n_idx int[], n_name text[], n_delta bigint[],
     c_idx int[], c_kind text[], c_id uuid[], c_name text[],
     a_idx int[], a_id uuid[], a_kind text[], a_actor uuid[], a_name text[], a_due timestamptz[], a_expires timestamptz[],
     a_command text[], a_payload text[],
@@ -100,13 +103,13 @@ DECLARE
     n          int := cardinality(d_kind);
     alive      boolean[];
     is_last    boolean[];
-    -- Statements that would find nothing to do cost as much as a row or two, and a batch may be small.
-    chained    boolean;  -- Is there an actor with more than one decision?
-    known      int;      -- How many actors were there before?
+    -- A statement that finds nothing to do costs as much as a row or two, and a batch may be small.
+    chained    boolean;  -- Has an actor more than one decision?
+    known      int;      -- How many actors existed before?
     makes      boolean := 0 = ANY (d_expected);
     fires      boolean := cardinality(array_remove(d_fired, NULL)) > 0;
     everyone   boolean;
-    guilty     int[];
+    offending  int[];
     why        text;
     wanted     int;
     written    int;
@@ -120,16 +123,17 @@ BEGIN
     SELECT bool_or(d.chain <> d.idx), count(*) FILTER (WHERE d.chain = d.idx AND d.expected > 0) INTO chained, known
       FROM unnest(d_chain, d_expected) WITH ORDINALITY d(chain, expected, idx);
 
-    -- What needs no undoing is asked before anything is written: answered before? still the version it was decided on?
-    SELECT array_agg(d.idx::int) INTO guilty
+    -- Checked before anything is written, so that nothing has to be undone: is the command logged already, and has the actor
+    -- still the version that the decision was made on?
+    SELECT array_agg(d.idx::int) INTO offending
       FROM unnest(d_principal, d_key) WITH ORDINALITY d(principal, key, idx)
       JOIN command_log l ON l.principal = d.principal AND l.key = d.key;
-    IF guilty IS NOT NULL THEN
-        statuses := commit_mark(statuses, d_chain, guilty, 'duplicate');
+    IF offending IS NOT NULL THEN
+        statuses := commit_mark(statuses, d_chain, offending, 'duplicate');
     END IF;
     IF known > 0 THEN
         SELECT array_agg(x.idx) FILTER (WHERE x.version <> x.is_version OR x.stamp <> x.is_stamp), count(*)
-          INTO guilty, written FROM (
+          INTO offending, written FROM (
             SELECT h.idx::int, h.version, h.stamp, a.version AS is_version, a.stamp AS is_stamp
               FROM unnest(d_chain, d_kind, d_id, d_expected, d_expected_stamp)
                    WITH ORDINALITY h(chain, kind, id, version, stamp, idx)
@@ -137,23 +141,23 @@ BEGIN
              WHERE h.chain = h.idx AND h.version > 0
              ORDER BY a.kind, a.id FOR NO KEY UPDATE OF a) x;
         IF written < known THEN
-            SELECT guilty || array_agg(h.idx::int) INTO guilty
+            SELECT offending || array_agg(h.idx::int) INTO offending
               FROM unnest(d_chain, d_kind, d_id, d_expected) WITH ORDINALITY h(chain, kind, id, expected, idx)
              WHERE h.chain = h.idx AND h.expected > 0
                AND NOT EXISTS (SELECT FROM actors a WHERE a.kind = h.kind AND a.id = h.id);
         END IF;
-        IF guilty IS NOT NULL THEN
-            statuses := commit_mark(statuses, d_chain, guilty, 'stale');
+        IF offending IS NOT NULL THEN
+            statuses := commit_mark(statuses, d_chain, offending, 'stale');
         END IF;
     END IF;
 
     IF makes THEN
-        SELECT array_agg(h.idx::int) INTO guilty
+        SELECT array_agg(h.idx::int) INTO offending
           FROM unnest(d_chain, d_kind, d_id, d_expected) WITH ORDINALITY h(chain, kind, id, expected, idx)
           JOIN actors a ON a.kind = h.kind AND a.id = h.id
          WHERE h.chain = h.idx AND h.expected = 0;
-        IF guilty IS NOT NULL THEN
-            statuses := commit_mark(statuses, d_chain, guilty, 'stale');
+        IF offending IS NOT NULL THEN
+            statuses := commit_mark(statuses, d_chain, offending, 'stale');
         END IF;
     END IF;
 
@@ -171,18 +175,18 @@ BEGIN
                   FROM unnest(d_chain, d_state) WITH ORDINALITY d(chain, state, idx)) d;
             is_last := array_replace(is_last, NULL, false);
         END IF;
-        guilty := NULL;
+        offending := NULL;
         BEGIN
             -- Claims.
             IF fires THEN
                 SELECT array_agg(x.id) INTO ids FROM (
                     SELECT a.id FROM unnest(d_fired) WITH ORDINALITY f(id, idx) JOIN agenda a ON a.id = f.id
                      WHERE alive[f.idx] ORDER BY a.id FOR UPDATE OF a) x;
-                SELECT array_agg(f.idx::int), 'gone' INTO guilty, why FROM (
+                SELECT array_agg(f.idx::int), 'gone' INTO offending, why FROM (
                     SELECT f.id, f.idx, row_number() OVER (PARTITION BY f.id ORDER BY f.idx) AS nth
                       FROM unnest(d_fired) WITH ORDINALITY f(id, idx) WHERE f.id IS NOT NULL AND alive[f.idx]) f
                  WHERE f.nth > 1 OR ids IS NULL OR f.id <> ALL (ids);
-                IF guilty IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
+                IF offending IS NOT NULL THEN RAISE SQLSTATE 'GW001'; END IF;
                 DELETE FROM agenda WHERE id = ANY (ids);
             END IF;
             IF cardinality(sf_idx) > 0 THEN
@@ -190,19 +194,19 @@ BEGIN
             END IF;
             IF cardinality(s_idx) > 0 THEN
                 SELECT count(*) INTO wanted FROM unnest(s_idx) i WHERE alive[i];
-                INSERT INTO slots (id, staff_id, booking_id, during)
-                SELECT w.id, w.staff_id, w.booking_id, tstzrange(w.starts, w.ends)
-                  FROM unnest(s_idx, s_id, s_staff, s_booking, s_starts, s_ends)
-                       w(idx, id, staff_id, booking_id, starts, ends)
+                INSERT INTO slots (id, staff_id, subject_kind, subject_id, during)
+                SELECT w.id, w.staff_id, w.kind, w.subject_id, tstzrange(w.starts, w.ends)
+                  FROM unnest(s_idx, s_id, s_staff, s_kind, s_subject, s_starts, s_ends)
+                       w(idx, id, staff_id, kind, subject_id, starts, ends)
                  WHERE alive[w.idx] ORDER BY w.staff_id, w.starts, w.idx
                 ON CONFLICT DO NOTHING;
                 GET DIAGNOSTICS written = ROW_COUNT;
                 IF written < wanted THEN
-                    SELECT array_agg(w.idx), 'slots_no_overlap' INTO guilty, why
-                      FROM unnest(s_idx, s_id, s_booking) w(idx, id, booking_id)
-                      LEFT JOIN slots s ON s.id = w.id AND s.booking_id = w.booking_id
+                    SELECT array_agg(w.idx), 'slots_no_overlap' INTO offending, why
+                      FROM unnest(s_idx, s_id, s_subject) w(idx, id, subject_id)
+                      LEFT JOIN slots s ON s.id = w.id AND s.subject_id = w.subject_id
                      WHERE alive[w.idx] AND s.id IS NULL;
-                    guilty := commit_sure(guilty, s_idx);
+                    offending := independent_offenders(offending, s_idx);
                     RAISE SQLSTATE 'GW001';
                 END IF;
             END IF;
@@ -215,23 +219,24 @@ BEGIN
                 SELECT u.scope, u.key, u.owner FROM unnest(u_idx, u_scope, u_key, u_owner) u(idx, scope, key, owner)
                  WHERE alive[u.idx] ORDER BY u.scope, u.key, u.idx
                 ON CONFLICT DO NOTHING;
-                SELECT array_agg(u.idx), 'unique_' || u.scope INTO guilty, why
+                SELECT array_agg(u.idx), 'unique_' || u.scope INTO offending, why
                   FROM unnest(u_idx, u_scope, u_key, u_owner) u(idx, scope, key, owner)
                   JOIN unique_keys k ON k.scope = u.scope AND k.key = u.key
                  WHERE alive[u.idx] AND k.owner <> u.owner GROUP BY u.scope ORDER BY u.scope LIMIT 1;
-                IF guilty IS NOT NULL THEN
-                    guilty := commit_sure(guilty, u_idx);
+                IF offending IS NOT NULL THEN
+                    offending := independent_offenders(offending, u_idx);
                     RAISE SQLSTATE 'GW001';
                 END IF;
             END IF;
             IF cardinality(h_idx) > 0 THEN
-                INSERT INTO holds (id, booking_id, business_id, purpose, currency, amount_minor, remaining_minor, status, at)
-                SELECT h.id, h.booking, h.business, h.purpose, h.currency, h.amount, 0, 'HELD', d_at[h.idx]
-                  FROM unnest(h_idx, h_id, h_booking, h_business, h_purpose, h_currency, h_amount)
-                       h(idx, id, booking, business, purpose, currency, amount) WHERE alive[h.idx];
+                INSERT INTO holds (id, subject_kind, subject_id, business_id, purpose, currency, amount_minor, remaining_minor,
+                                   status, at)
+                SELECT h.id, h.kind, h.subject, h.business, h.purpose, h.currency, h.amount, 0, 'HELD', d_at[h.idx]
+                  FROM unnest(h_idx, h_id, h_kind, h_subject, h_business, h_purpose, h_currency, h_amount)
+                       h(idx, id, kind, subject, business, purpose, currency, amount) WHERE alive[h.idx];
             END IF;
             IF cardinality(m_idx) > 0 THEN
-                -- A hold that moves more than once moves step by step.
+                -- A hold that moves more than once in a batch moves one step at a time.
                 SELECT max(steps) INTO wanted FROM (
                     SELECT count(*) AS steps FROM unnest(m_idx, m_id) m(idx, id) WHERE alive[m.idx] GROUP BY m.id) x;
                 FOR step IN 1..coalesce(wanted, 0) LOOP
@@ -245,22 +250,23 @@ BEGIN
                         UPDATE holds h SET status = w.becomes, remaining_minor = h.remaining_minor + w.delta
                           FROM moves w WHERE h.id = w.id AND h.status = w.was AND h.remaining_minor + w.delta >= 0
                         RETURNING h.id)
-                    SELECT array_agg(w.idx), 'holds_once' INTO guilty, why
+                    SELECT array_agg(w.idx), 'holds_once' INTO offending, why
                       FROM moves w WHERE NOT EXISTS (SELECT FROM moved d WHERE d.id = w.id);
-                    IF guilty IS NOT NULL THEN
-                        guilty := commit_sure(guilty, m_idx);
+                    IF offending IS NOT NULL THEN
+                        offending := independent_offenders(offending, m_idx);
                         RAISE SQLSTATE 'GW001';
                     END IF;
                 END LOOP;
             END IF;
             IF cardinality(t_idx) > 0 THEN
-                -- Wallets are locked in order, then folded to a sum and the lowest running prefix: the order in a batch counts.
+                -- Wallets are locked in order, then their transfers are folded to a sum and the lowest running balance, since their
+                -- order in the batch counts.
                 INSERT INTO balances AS b (account, balance_minor)
                 SELECT DISTINCT m.account, 0 FROM unnest(t_idx, t_debit, t_credit) t(idx, debit, credit)
                  CROSS JOIN LATERAL (VALUES (t.debit), (t.credit)) m(account)
                  WHERE alive[t.idx] AND m.account NOT LIKE 'system.%' ORDER BY m.account
                 ON CONFLICT (account) DO UPDATE SET balance_minor = b.balance_minor;
-                SELECT array_agg(DISTINCT short.idx), 'balances_funded' INTO guilty, why FROM (
+                SELECT array_agg(DISTINCT short.idx), 'balances_funded' INTO offending, why FROM (
                     SELECT min(r.idx) AS idx FROM (
                         SELECT m.account, t.idx, b.balance_minor
                                + sum(m.delta) OVER (PARTITION BY m.account ORDER BY t.ord, m.side) AS balance
@@ -269,8 +275,8 @@ BEGIN
                           JOIN balances b ON b.account = m.account
                          WHERE alive[t.idx] AND m.account NOT LIKE 'system.%') r
                      WHERE r.balance < 0 GROUP BY r.account) short;
-                IF guilty IS NOT NULL THEN
-                    guilty := commit_short(alive, t_idx, t_debit, t_credit, t_amount);
+                IF offending IS NOT NULL THEN
+                    offending := unfunded_decisions(alive, t_idx, t_debit, t_credit, t_amount);
                     RAISE SQLSTATE 'GW001';
                 END IF;
                 UPDATE balances b SET balance_minor = b.balance_minor + f.delta FROM (
@@ -331,7 +337,13 @@ BEGIN
                        a(idx, id, kind, actor, name, due, expires, command, payload) WHERE alive[a.idx];
             END IF;
 
-            -- The rows that everybody shares come last, in order, so that their locks are short.
+            -- Rows that many decisions share come last, in the order of their keys, so that their locks are short.
+            IF cardinality(n_idx) > 0 THEN
+                INSERT INTO counters AS c (name, value)
+                SELECT n.name, sum(n.delta) FROM unnest(n_idx, n_name, n_delta) n(idx, name, delta)
+                 WHERE alive[n.idx] GROUP BY n.name ORDER BY n.name
+                ON CONFLICT (name) DO UPDATE SET value = c.value + excluded.value;
+            END IF;
             IF cardinality(i_idx) > 0 THEN
                 WITH bumped AS (
                     INSERT INTO inbox_counters AS c (user_id, seq)
@@ -361,17 +373,17 @@ BEGIN
              WHERE d.key IS NOT NULL AND alive[d.idx] ORDER BY d.principal, d.key, d.idx;
             EXIT;
         EXCEPTION WHEN SQLSTATE 'GW001' OR unique_violation THEN
-            -- Where a conflict is next to impossible, ON CONFLICT would only look at the index once more for each row.
+            -- ON CONFLICT looks at the index once more for each row; where a conflict is next to impossible, its error is cheaper.
             IF SQLSTATE <> 'GW001' THEN
                 GET STACKED DIAGNOSTICS why = CONSTRAINT_NAME;
                 IF why = 'actors_pkey' THEN
-                    SELECT array_agg(h.idx::int), 'stale' INTO guilty, why
+                    SELECT array_agg(h.idx::int), 'stale' INTO offending, why
                       FROM unnest(d_chain, d_kind, d_id, d_expected) WITH ORDINALITY h(chain, kind, id, expected, idx)
                       JOIN actors a ON a.kind = h.kind AND a.id = h.id
                      WHERE h.chain = h.idx AND h.expected = 0 AND alive[h.idx];
                 ELSIF why = 'command_log_pkey' THEN
-                    -- Logged meanwhile, or twice in this batch: who is called again finds out.
-                    SELECT array_agg(d.idx::int), 'again' INTO guilty, why FROM (
+                    -- Logged by another call meanwhile, or twice in this batch: submitted again, it is a duplicate.
+                    SELECT array_agg(d.idx::int), 'again' INTO offending, why FROM (
                         SELECT x.*, row_number() OVER (PARTITION BY x.principal, x.key ORDER BY x.idx) AS nth
                           FROM unnest(d_principal, d_key) WITH ORDINALITY x(principal, key, idx)
                          WHERE x.key IS NOT NULL AND alive[x.idx]) d
@@ -383,7 +395,7 @@ BEGIN
             END IF;
             SELECT array_agg(CASE WHEN s IN ('ok', 'duplicate', 'stale') THEN s ELSE 'again' END ORDER BY o) INTO statuses
               FROM unnest(statuses) WITH ORDINALITY x(s, o);
-            statuses := commit_mark(statuses, d_chain, guilty, why);
+            statuses := commit_mark(statuses, d_chain, offending, why);
             seqs := NULL;
             rounds := rounds + 1;
             IF rounds >= ROUNDS_MAX THEN

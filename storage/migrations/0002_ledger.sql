@@ -1,5 +1,64 @@
--- The ledger's hash chain: each seal hashes the one before it and some transfers, so that none can be changed, taken out or
--- slipped in afterwards without every later seal being another. It is made in the background, by one sealer at a time.
+-- The ledger: transfers between accounts, the balances of wallets, holds, and the hash chain over the transfers.
+
+-- One row moves an amount from one account to another, so it balances by construction. `kind` and `subject_id` name the actor
+-- that decided it. The accounts of one owner are found by the beginning of their names, which needs a bytewise order.
+CREATE TABLE transfers (
+    id           uuid        PRIMARY KEY,
+    debit        text        COLLATE "C" NOT NULL,
+    credit       text        COLLATE "C" NOT NULL CHECK (credit <> debit),
+    amount_minor bigint      NOT NULL CHECK (amount_minor > 0),
+    currency     text        NOT NULL,
+    reason       text        NOT NULL,
+    kind         text        NOT NULL,
+    subject_id   uuid        NOT NULL,
+    at           timestamptz NOT NULL,
+    CHECK (debit LIKE '%/' || currency AND credit LIKE '%/' || currency)
+);
+CREATE INDEX transfers_debit ON transfers (debit, at);
+CREATE INDEX transfers_credit ON transfers (credit, at);
+COMMENT ON COLUMN transfers.debit IS 'data: none; kept: for good';
+COMMENT ON COLUMN transfers.credit IS 'data: none; kept: for good';
+COMMENT ON COLUMN transfers.currency IS 'data: none; kept: for good';
+COMMENT ON COLUMN transfers.reason IS 'data: none; kept: for good';
+COMMENT ON COLUMN transfers.kind IS 'data: none; kept: for good';
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% rows are never changed', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER transfers_immutable BEFORE UPDATE OR DELETE ON transfers FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER transfers_kept BEFORE TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Only wallets have a balance row; a system account is the sum of its transfers.
+CREATE TABLE balances (
+    account       text   COLLATE "C" PRIMARY KEY,
+    balance_minor bigint NOT NULL CONSTRAINT balances_funded CHECK (balance_minor >= 0)
+) WITH (fillfactor = 50);
+COMMENT ON COLUMN balances.account IS 'data: none; kept: for good';
+
+-- Money promised to a business for a subject (a booking, …); in escrow once it is funded, posted or voided once.
+CREATE TABLE holds (
+    id              uuid        PRIMARY KEY,
+    subject_kind    text        NOT NULL,
+    subject_id      uuid        NOT NULL,
+    business_id     uuid        NOT NULL,
+    purpose         text        NOT NULL,
+    currency        text        NOT NULL,
+    amount_minor    bigint      NOT NULL CHECK (amount_minor >= 0),
+    remaining_minor bigint      NOT NULL CHECK (remaining_minor >= 0),
+    status          text        NOT NULL CHECK (status IN ('HELD', 'FUNDED', 'PENDING_CLEARANCE', 'POSTED', 'VOIDED')),
+    at              timestamptz NOT NULL,
+    CHECK (status NOT IN ('HELD', 'POSTED', 'VOIDED') OR remaining_minor = 0)
+);
+-- What a business will get: only what is in escrow, however many holds it ever had.
+CREATE INDEX holds_pending ON holds (business_id, currency) WHERE status IN ('FUNDED', 'PENDING_CLEARANCE');
+COMMENT ON COLUMN holds.subject_kind IS 'data: none; kept: for good';
+COMMENT ON COLUMN holds.purpose IS 'data: none; kept: for good';
+COMMENT ON COLUMN holds.currency IS 'data: none; kept: for good';
+COMMENT ON COLUMN holds.status IS 'data: none; kept: for good';
+
+-- The hash chain: each seal hashes the one before it and some transfers, so that none can be changed, removed or inserted
+-- afterwards without changing every later seal. It is made in the background, by one sealer at a time.
 
 -- Transfers that no seal covers yet. Written in the commit of the transfer itself: what commits late is in here as surely as
 -- what commits early, whatever its id and time are, and after a restore as well.
@@ -43,8 +102,6 @@ BEGIN
 END $$;
 CREATE TRIGGER transfers_queued AFTER INSERT ON transfers
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION queue_for_seal();
--- Behind the trigger, which holds off writers until this is committed.
-INSERT INTO unsealed_transfers (transfer_id) SELECT id FROM transfers;
 
 -- The canonical bytes (docs/decisions/*-the-ledger-is-sealed-behind.md): a text is its UTF-8 behind its length in four
 -- bytes; numbers are signed and big-endian; an instant is microseconds since 1970 in eight bytes; an id its sixteen bytes.
