@@ -1,4 +1,4 @@
-"""Run the workloads against a server on a fresh database, and print what they say: ``python -m bench``."""
+"""Run the workloads against a server on a fresh database, and print the results: ``python -m bench``."""
 
 import resource
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from bench.market import Market, make_market
 from bench.measured import Measured
 from bench.profiled import Profile
 from bench.reach import run_reach
-from bench.report import figures, targets, write_page
-from bench.sockets import FILES_MIN, Place, run_fanout, run_idle, run_storm
+from bench.report import results_table, targets, write_page
+from bench.sockets import FILES_MIN, BenchSetup, run_fanout, run_idle, run_storm
 from bench.timers import run_timers
 from bench.workloads import ClientFailed, Target, run_book, run_chat
 from bench.yardstick import Yardstick
@@ -30,9 +30,9 @@ from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 
 WORKLOADS = {"w1": run_book, "w2": run_chat}
-#: Those that are set against something else than pgbench, each with servers of its own.
+#: Workloads that are not compared with pgbench, each with servers of its own.
 COMPARED = {"w3": run_fanout, "w4": run_idle, "w6": run_timers, "w7": run_storm, "w8": run_reach}
-#: Single steps of the event loop, which need no server.
+#: Microbenchmarks of the event loop, which need no server.
 STEPS = {"admit": run_admit, "signout": run_signout}
 #: Longer than any run.
 TOKEN_LIFETIME_S = 3_600
@@ -43,17 +43,17 @@ console = Console()
 
 def main(  # noqa: PLR0917  # typer makes options of them
     seconds: Annotated[int, typer.Option(min=1, max=300, help="Length of each measurement.")] = 8,
-    only: Annotated[str, typer.Option(help="One of them, such as w1; empty: all.")] = "",
+    only: Annotated[str, typer.Option(help="One workload, such as w1; empty: all.")] = "",
     committers: Annotated[int, typer.Option(min=1, max=8, help="The server's committers.")] = 1,
-    profile: Annotated[bool, typer.Option(help="Sample where the server is; it costs a little.")] = False,
-    write: Annotated[bool, typer.Option(help="Put the figures into docs/benchmarks.md.")] = False,
+    profile: Annotated[bool, typer.Option(help="Profile the server; it slows it slightly.")] = False,
+    write: Annotated[bool, typer.Option(help="Write the results to docs/benchmarks.md.")] = False,
     disk: Annotated[Path, typer.Option("--dir", help="A directory on a real disk.")] = DISK,
 ) -> None:
-    """Run pgbench and the workloads in turn; exit code 1 if anything went wrong in one of them."""
+    """Run pgbench and the workloads in turn; exit code 1 if one of them had errors."""
     known = (*WORKLOADS, *COMPARED, *STEPS)
     names = [only] if only else known
     if not set(names) <= set(known):
-        raise typer.BadParameter(f"there is {', '.join(known)}", param_hint="--only")
+        raise typer.BadParameter(f"choose from {', '.join(known)}", param_hint="--only")
     configure_logs("error", "console")
     runs: list[Measured] = []
     compared: list[Compared] = []
@@ -82,8 +82,8 @@ def main(  # noqa: PLR0917  # typer makes options of them
 
 def _show(runs: list[Measured], compared: list[Compared], wrong: dict[str, int]) -> None:
     if runs:
-        console.print(figures(runs))
-        console.print(f"wanted: {targets()}", soft_wrap=True)
+        console.print(results_table(runs))
+        console.print(f"targets: {targets()}", soft_wrap=True)
     if compared:
         console.print(compared_table(compared))
     for what, count in wrong.items():
@@ -97,15 +97,15 @@ async def _compare(
     found: list[Compared] = []
     async with temporary_dir(disk) as home, open_postgres(home) as postgres:
         await migrate(postgres.dsn())
-        place = Place(home, postgres, seconds)
+        setup = BenchSetup(home, postgres, seconds)
         for name in names:
-            _say(f"measuring {name}, and making what it needs")
-            found += await COMPARED[name](place, wrong)
+            _say(f"preparing and measuring {name}")
+            found += await COMPARED[name](setup, wrong)
     return found
 
 
 def _allow_files(count: int) -> None:
-    """Let this process and those that it starts have so many files open."""
+    """Raise the limit of open files for this process and those that it starts."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if most == resource.RLIM_INFINITY else min(count, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
@@ -119,12 +119,12 @@ async def _run(names: list[str], seconds: int, committers: int, profile: bool, d
         await yardstick.prepare()
         _say("making the marketplace")
         market = await _make_market(home, postgres)
-        sampling = Profile(home) if profile else None
-        launcher = sampling.launcher if sampling else ("server",)
+        profiler = Profile(home) if profile else None
+        launcher = profiler.launcher if profiler else ("server",)
         settings = {"GUILDWIRE_DATABASE__COMMITTERS": str(committers)}
         async with open_server(home, postgres.dsn(), settings, launcher) as server:
             assert postgres.pid is not None
-            watch: Callable[[str | None], None] = sampling.watch if sampling else lambda name: None
+            watch: Callable[[str | None], None] = profiler.watch if profiler else lambda name: None
             target = Target(server.running.url, server.process.pid, postgres.pid, watch)
             for name in names:
                 _say("measuring pgbench")
@@ -133,8 +133,8 @@ async def _run(names: list[str], seconds: int, committers: int, profile: bool, d
                 runs.append(await WORKLOADS[name](target, market, seconds))
             _say("measuring pgbench")
             runs.append(await yardstick.measure(seconds))
-        if sampling:
-            console.print(sampling.read(), soft_wrap=True, highlight=False, markup=False)
+        if profiler:
+            console.print(profiler.read(), soft_wrap=True, highlight=False, markup=False)
     return runs
 
 

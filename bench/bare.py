@@ -1,7 +1,7 @@
-"""The yardstick for sockets: aiohttp alone, in a process of its own: ``python -m bench.bare``.
+"""The yardstick for sockets: a bare aiohttp server in a process of its own: ``python -m bench.bare``.
 
-Whatever somebody says, everybody hears; what begins with a number and a blank, only they, and so many times. It prints
-its port, and runs until its standard input ends.
+It sends each text message to all sockets. A message that begins with a number and a space is sent only to its sender,
+that number of times. It prints its port, and runs until its standard input ends.
 """
 
 import asyncio
@@ -15,29 +15,29 @@ BACKLOG = 4096
 
 
 class Bare:
-    """All its sockets."""
+    """The server's sockets."""
 
     def __init__(self) -> None:
         self._sockets: set[web.WebSocketResponse] = set()
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve one."""
+        """Serve one socket."""
         socket = web.WebSocketResponse(protocols=("guildwire.v1.json",), compress=False)
         await socket.prepare(request)
         self._sockets.add(socket)
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    await self._answer(socket, message.data)
+                    await self._send(socket, message.data)
         finally:
             self._sockets.discard(socket)
         return socket
 
-    async def _answer(self, speaker: web.WebSocketResponse, text: str) -> None:
+    async def _send(self, sender: web.WebSocketResponse, text: str) -> None:
         if text[0].isdigit():
             times, _, text = text.partition(" ")
             for _ in range(int(times)):
-                await speaker.send_str(text)
+                await sender.send_str(text)
         else:
             for socket in tuple(self._sockets):
                 await socket.send_str(text)

@@ -1,4 +1,4 @@
-"""W1's client: some connections that book, one durable booking a request, the next one when the last is answered."""
+"""W1's client: connections that create bookings in a closed loop, one durable booking a request."""
 
 import asyncio
 from array import array
@@ -10,10 +10,10 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Histogram, Window, address_of, read_plan, report
+from bench.client import Window, WindowResult, address_of, read_plan, report
 
 CONNECT_TIMEOUT_S = 10.0
-#: Neighbouring requests ask for times this many steps apart, so that they fall all over the calendar.
+#: Consecutive requests book times this many steps apart, so that they spread over the calendar.
 STRIDE = 2_741
 
 _CREATED = b"HTTP/1.1 201 "
@@ -21,7 +21,7 @@ _LENGTH = b"Content-Length: "
 
 
 class BookPlan(Struct, frozen=True, kw_only=True):
-    """Who books what, and when."""
+    """The parameters of a run."""
 
     url: str
     warmup_s: float
@@ -31,14 +31,14 @@ class BookPlan(Struct, frozen=True, kw_only=True):
     tokens: list[str]
     #: (service, staff member) pairs.
     offers: list[tuple[str, str]]
-    #: Starts that do not touch each other; no offer gets one of them twice.
+    #: Start times that do not overlap; each is booked at most once for an offer.
     starts: list[str]
     #: Makes this run's command ids different from every other's.
     run: str
 
 
 class Requests:
-    """Makes every request of the run, each one for time that nobody else asks for."""
+    """Makes the requests of the run, each for a free slot of its own."""
 
     def __init__(self, plan: BookPlan) -> None:
         host = urlsplit(plan.url).netloc
@@ -56,12 +56,12 @@ class Requests:
         self._made = 0
 
     def make(self) -> bytes:
-        """The next request. Raises: IndexError when there is no free time left."""
+        """Make the next request. Raises: IndexError when no slot is left."""
         n = self._made
         self._made = n + 1
         turn, offer = divmod(n, len(self._bodies))
         if turn >= len(self._starts):
-            raise IndexError("every time of every offer was booked: add staff, or measure for less long")
+            raise IndexError("no slot is left: add staff, or measure for a shorter time")
         before, after = self._bodies[offer]
         start = self._starts[turn * STRIDE % len(self._starts)]
         return b"%b%d\r\n\r\n%b%b%b" % (self._heads[n % len(self._heads)], n, before, start, after)
@@ -75,16 +75,16 @@ class Booker(asyncio.Protocol):
         self._window = window
         self._latencies: array[float] = window.latencies
         self._held = b""
-        self._asked_at = 0.0
+        self._sent_at = 0.0
         self.waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def ask(self) -> None:
+    def send(self) -> None:
         """Send the next request."""
         self.waits = True
-        self._asked_at = perf_counter()
+        self._sent_at = perf_counter()
         self._transport.write(self._requests.make())
 
     def data_received(self, data: bytes) -> None:
@@ -98,18 +98,18 @@ class Booker(asyncio.Protocol):
         self._held = b""
         self.waits = False
         if data.startswith(_CREATED):
-            self._latencies.append(perf_counter() - self._asked_at)
+            self._latencies.append(perf_counter() - self._sent_at)
         else:
             self._window.failed(data[head + 4 :][:200].decode(errors="replace"))
-        if self._window.asking:
-            self.ask()
+        if self._window.open:
+            self.send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._window.asking:
+        if self._window.open:
             self._window.failed(f"connection lost: {exc}")
 
 
-async def book(plan: BookPlan) -> Histogram:
+async def book(plan: BookPlan) -> WindowResult:
     """Run the plan."""
     window, requests, address = Window(plan.warmup_s, plan.seconds), Requests(plan), address_of(plan.url)
     loop = asyncio.get_running_loop()
@@ -119,9 +119,9 @@ async def book(plan: BookPlan) -> Histogram:
             made = await loop.create_connection(lambda: Booker(requests, window), *address)
             bookers.append(made[1])
     for booker in bookers:
-        booker.ask()
+        booker.send()
     await window.run(idle=lambda: not any(booker.waits for booker in bookers))
-    return window.tally()
+    return window.result()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""W2's client: pairs of people who talk, each sending the next message when their last one was acked.
+"""W2's client: pairs of users who chat in a closed loop: each sends the next message when the last one was acked.
 
-Every message must be heard by both members of its conversation; the peer's hearing it is the push that is counted.
+Both members of a conversation must receive every message; the copy for the peer is the push that is counted.
 """
 
 import asyncio
@@ -16,27 +16,27 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Histogram, Window, address_of, read_plan, report
+from bench.client import Window, WindowResult, address_of, read_plan, report
 from protocol.frames import SUBPROTOCOL_JSON
 
 CONNECT_TIMEOUT_S = 30.0
 
 _TEXT, _FIN, _MASKED, _SHORT_MAX, _MEDIUM = 0x1, 0x80, 0x80, 125, 126
-#: A mask of zeros leaves the payload as it is (RFC 6455 §5.3 asks for any key that a page's script cannot choose).
+#: A mask of zeros leaves the payload unchanged (RFC 6455 §5.3 only requires that scripts of a page cannot choose it).
 _MASK = bytes(4)
-#: A frame begins with its kind; the first letter tells the kinds apart.
+#: A frame begins with its kind, which its first letter identifies.
 _KIND = len(b'{"frame":"')
 _EVENT, _REPLY, _WELCOME, _PING = b"erwp"
 _PONG = b'{"frame":"pong"}'
 
 
 class ChatPlan(Struct, frozen=True, kw_only=True):
-    """Who talks to whom."""
+    """The parameters of a run."""
 
     url: str
     warmup_s: float
     seconds: float
-    #: conversation, and the access tokens of its two members.
+    #: (conversation, access tokens of its two members).
     pairs: list[tuple[str, str, str]]
     #: Makes this run's command ids different from every other's.
     run: str
@@ -53,14 +53,14 @@ def _framed(payload: bytes) -> bytes:
     return _header(len(payload)) + payload
 
 
-class Talker(asyncio.Protocol):
+class ChatSocket(asyncio.Protocol):
     """One member's socket."""
 
     def __init__(self, window: Window, host: str, token: str, message: bytes) -> None:
         self.opened = asyncio.Event()
-        #: Messages of this member that were acked, and events that were heard.
+        #: Messages of this member that were acked, and events that were received.
         self.acked = 0
-        self.heard = 0
+        self.received = 0
         self.waits = False
         self._window = window
         self._latencies: array[float] = window.latencies
@@ -82,7 +82,7 @@ class Talker(asyncio.Protocol):
             f"Sec-WebSocket-Protocol: {SUBPROTOCOL_JSON}\r\n\r\n".encode()
         )
 
-    def say(self) -> None:
+    def send(self) -> None:
         """Send the next message."""
         self.waits = True
         self._sent += 1
@@ -105,15 +105,15 @@ class Talker(asyncio.Protocol):
             at = begin + length
             kind = data[begin + _KIND]
             if kind == _EVENT:
-                self.heard += 1
+                self.received += 1
             elif kind == _REPLY:
-                self._answered()
+                self._replied()
             else:
                 self._take(kind, data[begin:at])
         self._held = data[at:]
 
     def _upgrade(self, data: bytes) -> int:
-        """Take the handshake's answer and say hello; answers where the frames begin."""
+        """Check the handshake's response and send hello; returns the offset of the first frame."""
         head = data.find(b"\r\n\r\n")
         if not data.startswith(b"HTTP/1.1 101 ") or head < 0:
             self._window.failed(f"no handshake: {data[:60]!r}")
@@ -123,11 +123,11 @@ class Talker(asyncio.Protocol):
         self._transport.write(_framed(b'{"frame":"hello","token":"%b"}' % self._token.encode()))
         return head + 4
 
-    def _answered(self) -> None:
+    def _replied(self) -> None:
         self._latencies.append(perf_counter() - self._sent_at)
         self.acked += 1
-        if self._window.asking:
-            self.say()
+        if self._window.open:
+            self.send()
         else:
             self.waits = False
 
@@ -140,34 +140,34 @@ class Talker(asyncio.Protocol):
             self._window.failed(payload[:200].decode(errors="replace"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._window.asking:
+        if self._window.open:
             self._window.failed(f"connection lost: {exc}")
 
 
 def _message(plan: ChatPlan, conversation: str) -> bytes:
-    """The frame of a message of this conversation, with a place for its number."""
+    """The frame of a message to this conversation, with a placeholder for its number."""
     data = f'{{"conversation_id":"{conversation}","text":"I could be there at ten, if that suits you."}}'
     return f'{{"frame":"command","id":"{plan.run}-%07d","name":"conversation.post","data":{data}}}'.encode()
 
 
-async def chat(plan: ChatPlan) -> Histogram:
+async def chat(plan: ChatPlan) -> WindowResult:
     """Run the plan."""
     window, address, host = Window(plan.warmup_s, plan.seconds), address_of(plan.url), urlsplit(plan.url).netloc
     loop = asyncio.get_running_loop()
-    pairs: list[tuple[Talker, Talker]] = []
+    pairs: list[tuple[ChatSocket, ChatSocket]] = []
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         for conversation, *tokens in plan.pairs:
             message = _message(plan, conversation)
             members = []
             for token in tokens:
-                talker = Talker(window, host, token, message)
-                await loop.create_connection(partial(_same, talker), *address)
-                await talker.opened.wait()
-                members.append(talker)
+                socket = ChatSocket(window, host, token, message)
+                await loop.create_connection(partial(_same, socket), *address)
+                await socket.opened.wait()
+                members.append(socket)
             pairs.append((members[0], members[1]))
     for pair in pairs:
-        for talker in pair:
-            talker.say()
+        for socket in pair:
+            socket.send()
 
     def idle() -> bool:
         return not any(a.waits or b.waits or _missed(a, b) for a, b in pairs)
@@ -175,17 +175,17 @@ async def chat(plan: ChatPlan) -> Histogram:
     await window.run(idle)
     if missed := sum(_missed(*pair) for pair in pairs):
         window.wrong["pushes missed"] = missed
-    return window.tally()
+    return window.result()
 
 
-def _same(talker: Talker) -> Talker:
-    return talker
+def _same(socket: ChatSocket) -> ChatSocket:
+    return socket
 
 
-def _missed(one: Talker, other: Talker) -> int:
-    """How many events the two have heard too few, or too many; each hears of all their messages."""
-    said = one.acked + other.acked
-    return abs(said - one.heard) + abs(said - other.heard)
+def _missed(one: ChatSocket, other: ChatSocket) -> int:
+    """Number of missing or surplus events; each of the two should receive the messages of both."""
+    acked = one.acked + other.acked
+    return abs(acked - one.received) + abs(acked - other.received)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the load clients share: a closed loop's measured window, its latencies, and how a client reports.
+"""Shared by the load clients: the measuring window of a closed loop, its latencies, and the report.
 
 A client is a process of its own. It reads its plan as JSON from standard input, and writes a line when its window
-opens, one when it closes, and its ``Tally``. It is lean on purpose: what it spends is taken from the server's cores.
+opens, one when it closes, and its result. It is lean on purpose: it shares the cores with the server.
 """
 
 import asyncio
@@ -15,38 +15,38 @@ import msgspec
 from msgspec import Struct
 
 OPENED, CLOSED = "opened", "closed"
-#: What is under way when the window closes may take so long to be answered.
+#: How long requests that are under way when the window closes may take.
 DRAIN_TIMEOUT_S = 10.0
 DRAIN_POLL_S = 0.01
 
 
-class Histogram(Struct, frozen=True, kw_only=True):
-    """What a client saw in its window."""
+class WindowResult(Struct, frozen=True, kw_only=True):
+    """What a client measured in its window."""
 
-    #: Requests answered well.
+    #: Successful requests.
     done: int
     seconds: float
     p50_s: float
     p99_s: float
-    #: The client's own processor time.
+    #: The client's own CPU time.
     cpu_s: float
-    #: Requests answered well in all, before and after the window too.
+    #: All successful requests, including those before and after the window.
     done_in_all: int
-    #: Whatever did not go as it should, and how often; the run counts only without any.
+    #: Error → count; a run is valid only without errors.
     wrong: dict[str, int]
 
 
 class Window:
-    """When to measure, and when to stop asking.
+    """The time of measuring; clients send requests while it is ``open``, and during the warm-up before.
 
-    ``latencies`` takes the seconds of every answer; those of before the window are forgotten as it opens.
+    ``latencies`` takes the seconds of every response; only those within the window are counted.
     """
 
     def __init__(self, warmup_s: float, seconds: float) -> None:
         self.latencies = array("d")
         self.wrong: dict[str, int] = {}
-        #: Unset once nothing more is to be asked.
-        self.asking = True
+        #: False once no more requests are to be sent.
+        self.open = True
         self._warmup_s = warmup_s
         self._seconds = seconds
         self._before = 0
@@ -56,11 +56,11 @@ class Window:
         self._cpu_s = 0.0
 
     def failed(self, what: str) -> None:
-        """Something did not go as it should."""
+        """Count an error."""
         self.wrong[what] = self.wrong.get(what, 0) + 1
 
     async def run(self, idle: Callable[[], bool]) -> None:
-        """Let the time pass, then wait until nothing is under way."""
+        """Wait for warm-up and window, then until no request is under way."""
         await asyncio.sleep(self._warmup_s)
         self._open()
         await asyncio.sleep(self._seconds)
@@ -75,15 +75,15 @@ class Window:
         _say(OPENED)
 
     def _close(self) -> None:
-        self.asking = False
+        self.open = False
         self._took_s, self._cpu_s = perf_counter() - self._began_at, process_time() - self._cpu_s
         self._done = len(self.latencies)
         _say(CLOSED)
 
-    def tally(self) -> Histogram:
-        """Add up."""
+    def result(self) -> WindowResult:
+        """Compute the result."""
         counted = sorted(self.latencies[self._before : self._done]) or [0.0]
-        return Histogram(
+        return WindowResult(
             done=self._done - self._before,
             seconds=self._took_s,
             p50_s=counted[len(counted) // 2],
@@ -94,9 +94,9 @@ class Window:
         )
 
 
-def report(tally: Struct) -> None:
-    """Hand the figures to whoever started this client."""
-    _say(msgspec.json.encode(tally).decode())
+def report(result: Struct) -> None:
+    """Write the result for the process that started this client."""
+    _say(msgspec.json.encode(result).decode())
 
 
 def _say(line: str) -> None:
@@ -104,12 +104,12 @@ def _say(line: str) -> None:
 
 
 def read_plan() -> bytes:
-    """What this client is to do."""
+    """Read the plan from standard input."""
     return sys.stdin.buffer.read()
 
 
 def address_of(url: str) -> tuple[str, int]:
-    """Where to connect."""
+    """Host and port of a URL."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None

@@ -1,4 +1,4 @@
-"""The people of the workloads that count sockets: a thread of many, many who are idle, many who missed something."""
+"""The users of the socket workloads: members of one large thread, idle users, and users who missed events."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -20,11 +20,11 @@ from server.accounts.tokens import TokenService
 from server.edge.node import Node
 from storage.inbox import load_positions
 
-#: One thread of so many people.
+#: Members of the large thread.
 MEMBERS = 50
 IDLERS = 5_000
 RETURNING = 2_000
-#: Messages that everybody who returns has missed.
+#: Events that each returning user has missed.
 MISSED = 5
 _AT_ONCE = 200
 
@@ -32,19 +32,19 @@ D = TypeVar("D")
 
 
 class Crowd(Struct, frozen=True, kw_only=True):
-    """Who is there."""
+    """The users and their access tokens."""
 
     thread: ConversationId
     #: Access tokens of its members.
     members: list[str]
     #: Access tokens.
     idlers: list[str]
-    #: (access token, last position) of those among them who have missed something.
+    #: (access token, last position) of those idlers who have missed events.
     returning: list[tuple[str, str]]
 
 
 async def make_crowd(node: Node, tokens: TokenService) -> Crowd:
-    """Make it, and let the missed be said."""
+    """Make users and threads, and post the messages that the returning users have missed."""
     accounts = [NewAccount(email=f"crowd{n}@bench.test", name=f"Person {n}") for n in range(IDLERS)]
     people = await make_accounts(node.runtime, accounts, NO_PASSWORD)
     thread = await _open_thread(node, people[-MEMBERS:])
@@ -88,7 +88,7 @@ def _acting(user_id: UserId) -> Principal:
 
 
 async def _open_thread(node: Node, people: list[UserId]) -> ConversationId:
-    """Let people talk."""
+    """Open a conversation."""
     thread = ConversationId(node.runtime.new_id())
     members = tuple(Participant(user_id=user_id, role=Role.CUSTOMER) for user_id in people)
     opened = OpenConversation(conversation_id=thread, booking_id=BookingId(thread), members=members)

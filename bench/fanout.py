@@ -1,4 +1,4 @@
-"""W3's client: many sockets that all hear the same, and a few events at a time on their way to all of them."""
+"""W3's client: many sockets that all receive the same events, a few of which are under way at a time."""
 
 import asyncio
 from functools import partial
@@ -8,8 +8,8 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Histogram, Window, read_plan, report
-from bench.line import open_lines
+from bench.client import Window, WindowResult, read_plan, report
+from bench.load_socket import open_sockets
 from bench.member import Member
 
 OPEN_TIMEOUT_S = 60.0
@@ -17,7 +17,7 @@ NUMBER = "<number>"
 
 
 class FanoutPlan(Struct, frozen=True, kw_only=True):
-    """Who hears what."""
+    """The parameters of a run."""
 
     url: str
     warmup_s: float
@@ -25,86 +25,85 @@ class FanoutPlan(Struct, frozen=True, kw_only=True):
     sockets: int
     #: Access tokens, used in turn; none for a bare server.
     tokens: list[str]
-    #: What is said to have one more event; ``NUMBER`` in it is replaced by its own.
+    #: The message that triggers an event; ``NUMBER`` in it is replaced by a counter.
     trigger: str
-    #: Events on their way at once.
+    #: Events under way at once.
     at_once: int
 
 
-class FanoutTally(Struct, frozen=True, kw_only=True):
-    """What was heard."""
+class FanoutResult(Struct, frozen=True, kw_only=True):
+    """The client's result."""
 
-    tally: Histogram
-    #: One event, as it came.
+    window: WindowResult
+    #: One event as received.
     sample: str
 
 
-class ConnectionLimiter:
-    """All sockets together. An event is done when all have heard it."""
+class Audience:
+    """All sockets together. An event is complete when all have received it."""
 
     def __init__(self, window: Window, plan: FanoutPlan) -> None:
         self.sample = b""
         self._window = window
         self._plan = plan
-        self._heard = 0
+        self._received = 0
         self._due = plan.sockets
-        self._said = 0
-        self._said_at: list[float] = []
-        self._speakers: list[Member] = []
+        self._sent = 0
+        self._sent_at: list[float] = []
+        self._senders: list[Member] = []
 
-    def begin(self, speakers: list[Member]) -> None:
-        """Say the first ones."""
-        self._speakers = speakers
+    def begin(self, senders: list[Member]) -> None:
+        """Trigger the first events."""
+        self._senders = senders
         for _ in range(self._plan.at_once):
-            self._say()
+            self._send_next()
 
-    def _say(self) -> None:
-        self._said_at.append(perf_counter())
-        speaker = self._speakers[self._said % len(self._speakers)]
-        self._said += 1
-        speaker.say(self._plan.trigger.replace(NUMBER, str(self._said)).encode())
+    def _send_next(self) -> None:
+        self._sent_at.append(perf_counter())
+        sender = self._senders[self._sent % len(self._senders)]
+        self._sent += 1
+        sender.send(self._plan.trigger.replace(NUMBER, str(self._sent)).encode())
 
     def event(self, payload: bytes) -> None:
-        """Somebody heard one."""
-        self._heard += 1
-        if self._heard < self._due:
+        """One socket received one event."""
+        self._received += 1
+        if self._received < self._due:
             return
         self.sample = payload
         self._due += self._plan.sockets
-        self._window.latencies.append(perf_counter() - self._said_at.pop(0))
-        if self._window.asking:
-            self._say()
+        self._window.latencies.append(perf_counter() - self._sent_at.pop(0))
+        if self._window.open:
+            self._send_next()
 
     @property
     def idle(self) -> bool:
-        """Whether everything was heard by everybody."""
-        return self._heard == self._said * self._plan.sockets
+        """Whether every event was received by every socket."""
+        return self._received == self._sent * self._plan.sockets
 
 
-class Hearer(Member):
-    """One socket of the crowd."""
+class Listener(Member):
+    """One socket of the audience."""
 
-    def __init__(self, crowd: ConnectionLimiter, token: str, host: str) -> None:
+    def __init__(self, audience: Audience, token: str, host: str) -> None:
         super().__init__(token, "", host)
-        self.event = crowd.event  # type: ignore[method-assign]  # one call less for each delivery
+        self.event = audience.event  # type: ignore[method-assign]  # saves one call for each event
 
 
-async def fanout(plan: FanoutPlan) -> FanoutTally:
+async def fanout(plan: FanoutPlan) -> FanoutResult:
     """Run the plan."""
     window = Window(plan.warmup_s, plan.seconds)
-    crowd = ConnectionLimiter(window, plan)
-    makers = [
-        partial(Hearer, crowd, plan.tokens[n % len(plan.tokens)] if plan.tokens else "") for n in range(plan.sockets)
-    ]
+    audience = Audience(window, plan)
+    tokens = plan.tokens or [""]
+    makers = [partial(Listener, audience, tokens[n % len(tokens)]) for n in range(plan.sockets)]
     async with asyncio.timeout(OPEN_TIMEOUT_S):
-        lines = await open_lines(plan.url, makers)
-    crowd.begin([*lines])
-    await window.run(lambda: crowd.idle)
-    if not crowd.idle:
-        window.failed("not everybody heard everything")
-    for line in lines:
-        window.wrong.update(line.wrong)
-    return FanoutTally(tally=window.tally(), sample=crowd.sample.decode())
+        sockets = await open_sockets(plan.url, makers)
+    audience.begin([*sockets])
+    await window.run(lambda: audience.idle)
+    if not audience.idle:
+        window.failed("not every socket received every event")
+    for socket in sockets:
+        window.wrong.update(socket.wrong)
+    return FanoutResult(window=window.result(), sample=audience.sample.decode())
 
 
 if __name__ == "__main__":

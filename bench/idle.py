@@ -1,4 +1,4 @@
-"""W4's client: opens many sessions, and lets them be."""
+"""W4's client: opens many sessions and keeps them idle."""
 
 import asyncio
 
@@ -6,15 +6,15 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Histogram, Window, read_plan, report
-from bench.line import open_lines
+from bench.client import Window, WindowResult, read_plan, report
+from bench.load_socket import open_sockets
 from bench.member import members
 
 OPEN_TIMEOUT_S = 120.0
 
 
 class IdlePlan(Struct, frozen=True, kw_only=True):
-    """Who is there."""
+    """The parameters of a run."""
 
     url: str
     sessions: int
@@ -24,17 +24,17 @@ class IdlePlan(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-async def idle(plan: IdlePlan) -> Histogram:
+async def idle(plan: IdlePlan) -> WindowResult:
     """Run the plan."""
     window = Window(plan.settle_s, plan.seconds)
     async with asyncio.timeout(OPEN_TIMEOUT_S):
-        lines = await open_lines(plan.url, members(plan.tokens, plan.sessions))
+        sockets = await open_sockets(plan.url, members(plan.tokens, plan.sessions))
     await window.run(idle=lambda: True)
-    if lost := sum(line.lost for line in lines):
+    if lost := sum(socket.lost for socket in sockets):
         window.wrong["sessions lost"] = lost
-    for line in lines:
-        window.wrong.update(line.wrong)
-    return window.tally()
+    for socket in sockets:
+        window.wrong.update(socket.wrong)
+    return window.result()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What single steps of the event loop cost beside many actors and many sessions: no database, no client."""
+"""Microbenchmarks of steps of the event loop with many actors and sessions, without database and clients."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from server.live.session.session import State
 from storage.actors import Answer, Stored
 from storage.outcomes import OK, Committed
 
-#: Actors whose decisions are under way, and idle ones beside them that make room.
+#: Actors whose decisions are under way, and new actors that are admitted in place of idle ones.
 BUSY = 19_000
 ADMITTED = 500
 SESSIONS = 50_000
@@ -35,7 +35,7 @@ SIGN_OUTS = 500
 
 
 async def run_admit() -> list[Compared]:
-    """How long the loop takes to admit one more actor, and to refuse one when too much is under way."""
+    """Measure how long the loop takes to admit one more actor, and to refuse one at the limit."""
     crowded, empty = await _Actors.make(BUSY), await _Actors.make(0)
     admitted = Compared(
         workload="admit",
@@ -52,7 +52,7 @@ async def run_admit() -> list[Compared]:
 
 
 class _Actors:
-    """A runtime whose memory is full of bookings."""
+    """A runtime with the maximum number of activations."""
 
     def __init__(self) -> None:
         self._holds = True
@@ -69,7 +69,7 @@ class _Actors:
 
     @classmethod
     async def make(cls, busy: int) -> "_Actors":
-        """Fill it: first the busy ones, then the idle ones."""
+        """Fill the runtime, first with busy actors, then with idle ones."""
         made = cls()
         await made._ask(busy)
         made._holds = False
@@ -78,7 +78,7 @@ class _Actors:
         return made
 
     def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None:
-        """Commit it at once, or never."""
+        """Commit the decision at once, or never."""
         self._undecided -= 1
         if self._undecided == 0:
             asyncio.get_running_loop().call_soon(self._all_decided.set)
@@ -86,7 +86,7 @@ class _Actors:
             asyncio.get_running_loop().call_soon(done, Committed(OK))
 
     async def _ask(self, actors: int) -> None:
-        """Send a command to each of new actors, and let all be decided."""
+        """Send a command to each of a number of new actors, and wait until all are decided."""
         self._undecided = actors
         for _ in range(actors):
             self.runtime.submit(_call())
@@ -96,10 +96,10 @@ class _Actors:
         if self._undecided:
             await self._all_decided.wait()
         self._all_decided.clear()
-        await asyncio.sleep(0)  # the last of them hears of its commit
+        await asyncio.sleep(0)  # lets the last commit be handled
 
     async def admit_us(self) -> float:
-        """Microseconds for each new actor."""
+        """Microseconds to admit one new actor."""
         self._undecided = ADMITTED
         seconds = self._submit_many(ADMITTED)
         await self._decided()
@@ -107,7 +107,7 @@ class _Actors:
         return seconds / ADMITTED * 1e6
 
     def refuse_us(self) -> float:
-        """Microseconds for each new actor when the commands under way are as many as may be."""
+        """Microseconds to refuse one new actor when the limit of commands under way is reached."""
         while self.runtime.in_flight < IN_FLIGHT_MAX:
             self.runtime.submit(_call())
         return self._submit_many(ADMITTED) / ADMITTED * 1e6
@@ -123,11 +123,11 @@ class _Actors:
 def _call() -> Call:
     booking_id = BookingId(uuid4())
     command = StartBooking(booking_id=booking_id)
-    return Call(command, Ref(Kind.BOOKING, booking_id), SYSTEM_PRINCIPAL, str(booking_id), _unheard)
+    return Call(command, Ref(Kind.BOOKING, booking_id), SYSTEM_PRINCIPAL, str(booking_id), _ignore_outcome)
 
 
-def _unheard(outcome: Outcome) -> None:
-    """The steps are measured, not their outcomes."""
+def _ignore_outcome(outcome: Outcome) -> None:
+    """Only the steps are measured."""
 
 
 async def _nothing_stored(refs: Sequence[Ref]) -> list[Stored]:
@@ -139,7 +139,7 @@ async def _nothing_answered(identities: Sequence[tuple[UUID, str]]) -> list[Answ
 
 
 async def run_signout() -> list[Compared]:
-    """How long the loop takes to close the sockets of a session that signs out."""
+    """Measure how long the loop takes to close the connections of a session that signs out."""
     return [
         Compared(
             workload="signout",
@@ -184,7 +184,7 @@ def _open(hub: Hub) -> tuple[UserId, SessionId]:
     socket.session.state = State.AUTHENTICATING
     socket.session.authenticated(TokenClaims(person, inf))
     hub.attach(socket, user_id)
-    socket.session.effects.clear()  # its log is not read
+    socket.session.effects.clear()  # the inbox is not read here
     return user_id, session_id
 
 
@@ -210,8 +210,8 @@ class _Nowhere(asyncio.Transport):
 
 
 def _verify(token: str) -> Any:
-    raise NotImplementedError("no token is ever shown")
+    raise NotImplementedError("no token is verified here")
 
 
-#: Nothing here asks the database.
+#: Nothing here uses the database.
 _NO_DATABASE: Any = None

@@ -1,4 +1,4 @@
-"""What the workloads run against: a Postgres on a real disk, a server in a process of its own, and what each spends."""
+"""What the workloads run against: Postgres on a real disk, a server process, and the CPU time that each uses."""
 
 import asyncio
 import os
@@ -19,11 +19,11 @@ from storage.database import connect
 from storage.embedded import EmbeddedPostgres
 
 ROOT = Path(__file__).parent.parent
-#: Survives a reboot, so it is a disk; /tmp may be memory.
+#: On a disk, since it survives a reboot; /tmp may be in memory.
 DISK = Path("/var/tmp")
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 
-#: As in production, but for the rates, which are made for people.
+#: As in production, except for the rate limits.
 SERVER_SETTINGS = {
     "GUILDWIRE_SERVER__PORT": "0",
     "GUILDWIRE_DEV__ENABLED": "false",
@@ -37,9 +37,9 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.05
 LOG_TAIL_BYTES = 2_000
-#: Of processor times, until no process ended between two of them.
+#: Attempts to read CPU times until no process ended during a reading.
 READINGS_MAX = 10
-#: More than a run writes.
+#: WAL to pre-allocate; more than a run writes.
 LOG_MB = 1024
 _USE_UP_LOG = (
     "SELECT pg_logical_emit_message(false, 'bench', repeat(md5(n::text), 32768)) FROM generate_series(1, $1) n"
@@ -47,16 +47,16 @@ _USE_UP_LOG = (
 
 
 class NoDisk(Exception):
-    """Figures of a database in memory would be about another machine."""
+    """The directory is in memory, so results would not be comparable."""
 
 
 class ServerFailed(Exception):
-    """The server did not come up, or died; the message is the end of its log."""
+    """The server did not start, or crashed; the message is the end of its log."""
 
 
 @asynccontextmanager
 async def temporary_dir(parent: Path) -> AsyncIterator[Path]:
-    """Make a directory on a disk that the database's user can enter, and remove it in the end. Raises: NoDisk."""
+    """Make a directory on a disk that the database's user can enter, and delete it at the end. Raises: NoDisk."""
     made = Path(tempfile.mkdtemp(prefix="guildwire-bench-", dir=parent))
     try:
         mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
@@ -71,10 +71,10 @@ async def temporary_dir(parent: Path) -> AsyncIterator[Path]:
 
 @asynccontextmanager
 async def open_postgres(home: Path) -> AsyncIterator[EmbeddedPostgres]:
-    """Run a fresh cluster with the settings that the server gives its own, as if it had run for a while already.
+    """Run a fresh cluster with the server's settings, and with WAL files that are already allocated.
 
-    A fresh cluster has to make each file of its log before it is written to, which stops all commits for some 50 ms a
-    second. Later they are used again; here that many are used up first.
+    A fresh cluster allocates each WAL file before its first use, which stops all commits for about 50 ms a second.
+    Later the files are recycled; here enough of them are written first.
     """
     postgres = EmbeddedPostgres(home / "postgres", settings={"min_wal_size": f"{LOG_MB}MB"})
     try:
@@ -89,7 +89,7 @@ async def open_postgres(home: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """A server that listens."""
+    """A running server process."""
 
     running: Running
     process: subprocess.Popen[bytes]
@@ -99,15 +99,15 @@ class ServerProcess:
 async def open_server(
     home: Path, dsn: str, settings: Mapping[str, str], launcher: tuple[str, ...] = ("server",)
 ) -> AsyncIterator[ServerProcess]:
-    """Start the server as an operator would, and stop it in good order. Raises: ServerFailed.
+    """Start the server as an operator would, and stop it by SIGTERM. Raises: ServerFailed.
 
     Args:
-        settings: more of its environment.
-        launcher: the module that runs it, with arguments that go before its own.
+        settings: additional environment variables.
+        launcher: the module that runs the server, with arguments before the server's own.
     """
     data_dir, log_path = home / "server", home / "server.log"
-    place = {"GUILDWIRE_DATABASE__URL": dsn, "GUILDWIRE_SERVER__DATA_DIR": str(data_dir)}
-    process = _spawn_server(home, log_path, launcher, {**SERVER_SETTINGS, **place, **settings})
+    paths = {"GUILDWIRE_DATABASE__URL": dsn, "GUILDWIRE_SERVER__DATA_DIR": str(data_dir)}
+    process = _spawn_server(home, log_path, launcher, {**SERVER_SETTINGS, **paths, **settings})
     try:
         yield ServerProcess(await _wait_up(process, data_dir, log_path), process)
         if process.poll() is not None:
@@ -119,7 +119,7 @@ async def open_server(
 def _spawn_server(
     home: Path, log_path: Path, launcher: tuple[str, ...], settings: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start it in a folder without config.toml, with nothing of this process's own configuration."""
+    """Start the server in a folder without config.toml and without this process's configuration."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     with open(log_path, "wb") as log:
         return subprocess.Popen(
@@ -159,20 +159,20 @@ def _tail(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Processor time so far, user and system together."""
+    """CPU time so far, user and system together."""
 
     postgres_s: float
     server_s: float
-    #: Of everything on this machine.
+    #: Of all processes on this machine.
     all_s: float
 
     def since(self, before: "Spent") -> "Spent":
-        """What was spent after that."""
+        """The CPU time used since an earlier reading."""
         return Spent(self.postgres_s - before.postgres_s, self.server_s - before.server_s, self.all_s - before.all_s)
 
 
 def spent(postmaster_pid: int, server_pid: int | None = None) -> Spent:
-    """Read what Postgres, all its processes that are or were, and the server have spent."""
+    """Read the CPU time of Postgres, including its ended processes, and of the server."""
     machine = psutil.cpu_times()
     all_s = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
     postgres_s = _postgres_s(psutil.Process(postmaster_pid))
@@ -183,7 +183,7 @@ def spent(postmaster_pid: int, server_pid: int | None = None) -> Spent:
 
 
 def _postgres_s(postmaster: psutil.Process) -> float:
-    """Add up the postmaster, its children that ended, and those that live; read again if one ended meanwhile."""
+    """Sum up the postmaster, its ended and its running children; read again if one ended meanwhile."""
     total_s = 0.0
     for _ in range(READINGS_MAX):
         before = postmaster.cpu_times()

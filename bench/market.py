@@ -1,4 +1,4 @@
-"""The marketplace that the workloads are run on: made by the same commands as any other, before the server starts."""
+"""The marketplace that the workloads run on, made by ordinary commands before the server starts."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -27,26 +27,26 @@ BUSINESSES = 5
 STAFF_EACH = 10
 CUSTOMERS = 200
 CONVERSATIONS = 100
-#: The day that staff are booked for, from the day after tomorrow on, inside what may be booked ahead.
+#: Days that can be booked, from the day after tomorrow on; within the limit for bookings ahead.
 DAYS = 360
-#: A job of half an hour with its buffers fits between two starts.
+#: Between two starts; a job with its buffers is shorter.
 STEP = timedelta(hours=1)
 JOB_MINUTES, BUFFER_MINUTES = 30, 15
 
 ALWAYS = Week(week=((LocalSpan(0, 24 * 60),),) * 7)
-#: Nobody signs in by password here.
+#: A hash that matches no password; no benchmark signs in.
 NO_PASSWORD = "$argon2id$v=19$m=8,t=1,p=1$bm8gc2FsdCBhdCBhbGw$bm8gcGFzc3dvcmQgYXQgYWxs"
 
 
 class Offer(NamedTuple):
-    """A service, and the only one who does it."""
+    """A service, and its only staff member."""
 
     service_id: UUID
     staff_id: UserId
 
 
 class Market(Struct, frozen=True, kw_only=True):
-    """What is there to work with."""
+    """The marketplace's ids and access tokens."""
 
     #: Access tokens.
     customers: list[str]
@@ -56,25 +56,25 @@ class Market(Struct, frozen=True, kw_only=True):
 
 
 def starts(now: datetime) -> list[str]:
-    """When jobs may begin."""
+    """The start times that can be booked."""
     first = (now + timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
     return [(first + STEP * n).strftime("%Y-%m-%dT%H:%M:%SZ") for n in range(int(timedelta(days=DAYS) / STEP))]
 
 
 async def make_market(node: Node, tokens: TokenService) -> Market:
-    """Make it, and let everybody be signed in."""
-    making = _Making(node)
-    people = await making.people(BUSINESSES * (1 + STAFF_EACH) + CUSTOMERS + CONVERSATIONS)
+    """Make the marketplace, and access tokens for its users."""
+    builder = _Builder(node)
+    people = await builder.people(BUSINESSES * (1 + STAFF_EACH) + CUSTOMERS + CONVERSATIONS)
     customers = [people.pop() for _ in range(CUSTOMERS)]
     writers = [people.pop() for _ in range(CONVERSATIONS)]
     offers: list[Offer] = []
     for number in range(BUSINESSES):
         owner_id, staff = people.pop(), [people.pop() for _ in range(STAFF_EACH)]
-        offers += await making.business(number, owner_id, staff)
-    #: Neighbouring requests go to different businesses.
+        offers += await builder.business(number, owner_id, staff)
+    #: Consecutive requests go to different businesses.
     offers = [offer for n in range(STAFF_EACH) for offer in offers[n::STAFF_EACH]]
-    threads = [await making.thread(customers[n], writers[n]) for n in range(CONVERSATIONS)]
-    await making.rest()
+    threads = [await builder.thread(customers[n], writers[n]) for n in range(CONVERSATIONS)]
+    await builder.settle()
 
     def token(user_id: UserId, role: Role) -> str:
         grant = SessionGrant(
@@ -92,17 +92,17 @@ async def make_market(node: Node, tokens: TokenService) -> Market:
     )
 
 
-class _Making:
+class _Builder:
     def __init__(self, node: Node) -> None:
         self._node = node
 
     async def people(self, count: int) -> list[UserId]:
-        mark = uuid4().hex[:8]  # several markets may share a database
+        mark = uuid4().hex[:8]  # several marketplaces may share a database
         accounts = [NewAccount(email=f"person{n}-{mark}@bench.test", name=f"Person {n}") for n in range(count)]
         return await make_accounts(self._node.runtime, accounts, NO_PASSWORD)
 
     async def business(self, number: int, owner_id: UserId, staff: Sequence[UserId]) -> list[Offer]:
-        """Open a business in which each of the staff does a service of their own."""
+        """Register a business in which each staff member has a service of their own."""
         register = RegisterBusiness(
             name=f"Workshop {number}",
             category_id="repair",
@@ -133,7 +133,7 @@ class _Making:
         return [Offer(row["service_id"], row["staff_id"]) for row in rows]
 
     async def thread(self, customer_id: UserId, staff_id: UserId) -> ConversationId:
-        """Let two people talk, as they can once a booking of theirs is confirmed."""
+        """Open a conversation of two users, as a confirmed booking would."""
         thread_id = ConversationId(self._node.runtime.new_id())
         members = (
             Participant(user_id=customer_id, role=Role.CUSTOMER),
@@ -143,15 +143,15 @@ class _Making:
         await self._send(opened, SYSTEM_PRINCIPAL)
         return thread_id
 
-    async def rest(self) -> None:
-        """Wait until what the actors tell each other has arrived."""
+    async def settle(self) -> None:
+        """Wait until the messages between actors are handled."""
         runtime = self._node.runtime
         while await has_messages_under_way(self._node.pool, runtime.clock.now()):
             await runtime.drain()
 
     async def _send(self, command: Command, principal: Principal) -> Ref:
         runtime, declared = self._node.runtime, BY_TYPE[type(command)]
-        assert declared.actor is not None, f"{declared.name} is no command"
+        assert declared.actor is not None, f"{declared.name} is not a command"
         to = Ref(declared.actor, declared.addressee(command, principal) or runtime.new_id())
         outcome = await runtime.call(command, to, principal)
         if outcome.error is not None:

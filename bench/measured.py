@@ -1,9 +1,9 @@
-"""What one run of a workload measured, and what all runs together are set against."""
+"""The result of one run of a workload, and the targets."""
 
 from dataclasses import dataclass
 from statistics import median
 
-#: Workload → its requests for each transaction of pgbench, and the ms within which 99 % of them are to be answered.
+#: Workload → target of its requests for each transaction of pgbench, and of p99 in ms.
 TARGETS = {"W1 book": (0.55, 40), "W2 chat": (2.5, 25)}
 
 
@@ -15,17 +15,17 @@ class Measured:
     #: Requests a second.
     rate: float
     p50_s: float
-    #: None: not told.
+    #: None if not measured.
     p99_s: float | None
-    #: Processor time for each request, user and system.
+    #: CPU time for each request, user and system.
     server_s: float
     postgres_s: float
     client_s: float
     #: Decisions in a commit on average.
     batch: float | None
-    #: Cores that were busy with something that is not measured here.
-    strangers: float
-    #: What did not go as it should, and how often.
+    #: Cores that were busy with other processes.
+    others_cores: float
+    #: Error → count.
     wrong: dict[str, int]
 
 

@@ -2,16 +2,16 @@
 
 from functools import partial
 
-from bench.line import Line
+from bench.load_socket import LoadSocket
 
-#: A frame begins with its kind; the first two letters tell the kinds apart.
+#: A frame begins with its kind, which its first two letters identify.
 KIND = slice(len(b'{"frame":"'), len(b'{"frame":"') + 2)
 EVENT, REPLY, WELCOME, PING = b"ev", b"re", b"we", b"pi"
 _PONG = b'{"frame":"pong"}'
 
 
-class Member(Line):
-    """One session. Against a bare server there is no token, and whatever comes counts as an event.
+class Member(LoadSocket):
+    """One session. Against the bare server there is no token, and every message counts as an event.
 
     Args:
         since: where to resume, as ``epoch:number``.
@@ -21,25 +21,25 @@ class Member(Line):
         super().__init__(host)
         self._token = token
         self._since = since
-        #: What did not go as it should.
+        #: Error → count.
         self.wrong: dict[str, int] = {}
 
     def event(self, payload: bytes) -> None:
-        """One event."""
+        """Called with each event."""
 
     def upgraded(self) -> None:
         if not self._token:
             super().upgraded()
             return
         since = f',"since":"{self._since}"' if self._since else ""
-        self.say(f'{{"frame":"hello","token":"{self._token}"{since}}}'.encode())
+        self.send(f'{{"frame":"hello","token":"{self._token}"{since}}}'.encode())
 
-    def heard(self, payload: bytes) -> None:
+    def received(self, payload: bytes) -> None:
         kind = payload[KIND]
         if kind == EVENT:
             self.event(payload)
         elif kind == PING:
-            self.say(_PONG)
+            self.send(_PONG)
         elif kind == WELCOME:
             self.opened.set_result(None)
         elif kind != REPLY:
@@ -48,5 +48,5 @@ class Member(Line):
 
 
 def members(tokens: list[str], count: int, kind: type[Member] = Member) -> list[partial[Member]]:
-    """Makers for sessions of these people in turn; for a bare server without tokens."""
+    """Factories for sessions with these tokens in turn; without tokens for the bare server."""
     return [partial(kind, tokens[n % len(tokens)] if tokens else "", "") for n in range(count)]

@@ -1,7 +1,7 @@
-"""The server with a sampler beside it: ``python -m bench.profiled <control directory> run``.
+"""The server with a sampling profiler: ``python -m bench.profiled <control directory> run``.
 
-A thread looks a thousand times a second where the event loop's thread is, for as long as the control directory holds a
-file ``sampling``, whose content names what goes on. What it saw is written to ``<name>.samples`` afterwards. Time
+A thread samples the stack of the event loop's thread a thousand times a second, while the control directory contains a
+file ``sampling``, whose content is the name of the run. The samples are written to ``<name>.samples`` afterwards. Time
 inside C code counts for the Python function that called it.
 """
 
@@ -17,9 +17,9 @@ from bench.machine import ROOT
 
 STDLIB = Path(os.__file__).parent
 
-EVERY_S = 0.001
-LOOK_EVERY_S = 0.05
-#: The sampler asks for the interpreter's lock; the default would let the loop run on for 5 ms first.
+SAMPLE_EVERY_S = 0.001
+POLL_EVERY_S = 0.05
+#: Lets the sampler get the GIL soon; by default the loop would keep it for 5 ms.
 SWITCH_INTERVAL_S = 0.000_2
 DEPTH_MAX = 60
 LINES = 45
@@ -27,7 +27,7 @@ CONTROL = "sampling"
 
 
 class Profile:
-    """The bench's side of it."""
+    """Controls the profiler from the benchmark's process."""
 
     def __init__(self, home: Path) -> None:
         self._home = home / "profile"
@@ -36,11 +36,11 @@ class Profile:
 
     @property
     def launcher(self) -> tuple[str, ...]:
-        """What is run instead of the server."""
+        """The module that is run instead of the server, with its argument."""
         return "bench.profiled", str(self._home)
 
     def watch(self, name: str | None) -> None:
-        """Sample from now on, under this name; None: no more."""
+        """Start sampling under this name; None stops it."""
         control = self._home / CONTROL
         if name is None:
             control.unlink(missing_ok=True)
@@ -49,13 +49,13 @@ class Profile:
             control.write_text(name)
 
     def read(self) -> str:
-        """What was seen, once the server has stopped."""
+        """Read the results, once the server has stopped."""
         found = [self._home / f"{name}.samples" for name in self._names]
         return "\n\n".join(path.read_text() for path in found if path.exists())
 
 
 class Sampler(threading.Thread):
-    """Looks where a thread is."""
+    """Samples the stack of a thread."""
 
     def __init__(self, home: Path, thread_id: int) -> None:
         super().__init__(daemon=True)
@@ -66,7 +66,7 @@ class Sampler(threading.Thread):
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         control = self._home / CONTROL
         while True:
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
             if control.exists() and (name := control.read_text()):
                 text = self._sample(control)
                 (self._home / f"{name}.samples").write_text(f"{name}\n{text}")
@@ -74,11 +74,11 @@ class Sampler(threading.Thread):
     def _sample(self, control: Path) -> str:
         own: Counter[str] = Counter()
         within: Counter[str] = Counter()
-        seen, look_at = 0, 0.0
-        while time.monotonic() < look_at or control.exists():
-            if time.monotonic() >= look_at:
-                look_at = time.monotonic() + LOOK_EVERY_S
-            time.sleep(EVERY_S)
+        seen, poll_at = 0, 0.0
+        while time.monotonic() < poll_at or control.exists():
+            if time.monotonic() >= poll_at:
+                poll_at = time.monotonic() + POLL_EVERY_S
+            time.sleep(SAMPLE_EVERY_S)
             stack = _stack(sys._current_frames().get(self._thread_id))
             if stack:
                 seen += 1
@@ -88,7 +88,7 @@ class Sampler(threading.Thread):
 
 
 def _stack(frame: FrameType | None) -> list[str]:
-    """Innermost first."""
+    """The functions on a stack, innermost first."""
     stack: list[str] = []
     while frame is not None and len(stack) < DEPTH_MAX:
         code = frame.f_code
@@ -99,7 +99,7 @@ def _stack(frame: FrameType | None) -> list[str]:
 
 
 def _table(own: Counter[str], within: Counter[str], seen: int) -> str:
-    """The functions in which, and the ones within which, the loop was most often."""
+    """The functions with the most samples: their own, and including the functions that they call."""
     lines = [f"{seen} samples", "", "   own  within"]
     shown = {name for name, _ in own.most_common(LINES)}
     lines += [f"{own[name]:6} {within[name]:7}  {name}" for name, _ in own.most_common(LINES)]

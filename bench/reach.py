@@ -1,4 +1,4 @@
-"""W8: how fast people are told by e-mail and push, and what it does to whoever decides when every provider hangs."""
+"""W8: how fast notifications are sent by e-mail and push, and how hanging providers affect commands."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bench.compared import Compared
 from bench.machine import ROOT, open_server
 from bench.market import STEP, Market, make_market
-from bench.sockets import TOKEN_LIFETIME_S, Place
+from bench.sockets import TOKEN_LIFETIME_S, BenchSetup
 from protocol.booking.commands import CreateBooking
 from protocol.ids import Kind, Ref, ServiceId, SessionId, UserId
 from protocol.notification.rows import OutboxEntry
@@ -33,23 +33,23 @@ from server.app.node import open_node
 from server.edge.node import Node
 from storage.database import Connection, connect
 
-#: Half of them go by e-mail alone, half by e-mail and push.
+#: Half of them are sent by e-mail only, half by e-mail and push.
 NOTIFICATIONS = 10_000
-#: A provider that hangs answers after this.
+#: A hanging provider responds after this.
 HANG_S = 30.0
-#: Bookings that are cancelled in a turn, each of which tells two people.
+#: Bookings that are cancelled in a turn; each notifies two users.
 CANCELLED = 1_000
 CONNECTIONS = 8
-#: Turns with providers that answer and with those that hang, one after the other.
+#: Turns with responding and with hanging providers, alternately.
 TURNS = 2
 REACHED_MAX_S = 600.0
 POLL_S = 0.05
 _AT_ONCE = 200
-_ANNOUNCE_PAGE = 1_000
+_OUTBOX_PAGE = 1_000
 
 _QUEUED = (
-    "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM routing_queue) AS unplanned,"
-    " (SELECT count(*) FROM deliveries) AS planned,"
+    "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM routing_queue) AS unrouted,"
+    " (SELECT count(*) FROM deliveries) AS routed,"
     " (SELECT count(*) FROM deliveries WHERE state NOT IN ('waiting', 'sending')) AS finished"
 )
 _EMPTY = "TRUNCATE outbox, routing_queue, deliveries"
@@ -62,14 +62,14 @@ _DEVICES = (
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    planned: float
+    routed: float
     sent: float
 
 
-async def run_reach(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
-    """W8: 10,000 notifications from announced to sent; cancellations while providers answer, and while they hang."""
-    observer = await connect(place.postgres.dsn())
-    work = _Work(place, observer)
+async def run_reach(setup: BenchSetup, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
+    """W8: 10,000 notifications from the outbox to sent; cancellations while providers respond, and while they hang."""
+    observer = await connect(setup.postgres.dsn())
+    work = _Work(setup, observer)
     try:
         await work.prepare()
         rates = await work.reach_all(wrong)
@@ -86,7 +86,7 @@ async def run_reach(place: Place, wrong: Callable[[dict[str, int]], None]) -> li
         return Compared(workload="W8 reach", what=what, ours=ours, theirs=theirs, digits=1, wanted=wanted)
 
     return [
-        Compared(workload="W8 reach", what="notifications planned a second", ours=rates.planned),
+        Compared(workload="W8 reach", what="notifications routed a second", ours=rates.routed),
         Compared(workload="W8 reach", what="e-mails and pushes sent a second", ours=rates.sent),
         late("ms to cancel, p50, all providers hanging, against answering", 0.5),
         late("ms to cancel, p99", 0.99, "≤ 1.2 ×"),
@@ -98,10 +98,10 @@ def _quantile(values: list[float], share: float) -> float:
 
 
 class _Work:
-    def __init__(self, place: Place, observer: Connection) -> None:
-        self._place = place
+    def __init__(self, setup: BenchSetup, observer: Connection) -> None:
+        self._place = setup
         self._observer = observer
-        self._tokens = TokenService(load_keys(place.home / "server" / "keys"), lifetime_s=TOKEN_LIFETIME_S)
+        self._tokens = TokenService(load_keys(setup.home / "server" / "keys"), lifetime_s=TOKEN_LIFETIME_S)
         self._bookings: list[tuple[UUID, str]] = []
         self._people: list[UserId] = []
 
@@ -117,22 +117,22 @@ class _Work:
         self._people = [row["user_id"] for row in rows]
 
     async def reach_all(self, wrong: Callable[[dict[str, int]], None]) -> _Rates:
-        """Tell everybody of everything, with providers that answer; gives the rates."""
+        """Send all notifications with responding providers; returns the rates."""
         async with self._site(0.0, NOTIFICATIONS):
             began_at = perf_counter()
-            planned_at = began_at
+            routed_at = began_at
             async with asyncio.timeout(REACHED_MAX_S):
-                while (row := await self._queued())["unplanned"] or row["finished"] < row["planned"]:
-                    planned_at = perf_counter() if row["unplanned"] else planned_at
+                while (row := await self._queued())["unrouted"] or row["finished"] < row["routed"]:
+                    routed_at = perf_counter() if row["unrouted"] else routed_at
                     await asyncio.sleep(POLL_S)
             took_s = perf_counter() - began_at
         missing = await self._observer.fetchval("SELECT count(*) FROM deliveries WHERE state <> 'sent'")
-        if missing or row["planned"] != NOTIFICATIONS * 3 // 2:
-            wrong({"messages that were not sent": max(missing, abs(NOTIFICATIONS * 3 // 2 - row["planned"]))})
-        return _Rates(NOTIFICATIONS / max(POLL_S, planned_at - began_at), row["planned"] / took_s)
+        if missing or row["routed"] != NOTIFICATIONS * 3 // 2:
+            wrong({"messages that were not sent": max(missing, abs(NOTIFICATIONS * 3 // 2 - row["routed"]))})
+        return _Rates(NOTIFICATIONS / max(POLL_S, routed_at - began_at), row["routed"] / took_s)
 
     async def cancel_some(self, hang_s: float, wrong: Callable[[dict[str, int]], None]) -> list[float]:
-        """Cancel bookings one after the other on some connections, with messages waiting; gives how long each took."""
+        """Cancel bookings on some connections while messages wait; returns the seconds of each."""
         mine = [self._bookings.pop() for _ in range(CANCELLED)]
         took: list[float] = []
         failed = 0
@@ -156,7 +156,7 @@ class _Work:
 
     @asynccontextmanager
     async def _site(self, hang_s: float, notifications: int) -> AsyncIterator[str]:
-        """A server with providers that hang so long, and so many notifications to be told of."""
+        """Run a server with providers that take ``hang_s``, and this number of notifications in the outbox."""
         sink = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bench.sink", str(hang_s)), stdout=asyncio.subprocess.PIPE, cwd=ROOT
         )
@@ -165,7 +165,7 @@ class _Work:
             mail, push = (await sink.stdout.readline()).decode().split()
             await self._observer.execute(_EMPTY)
             await self._observer.execute(_DEVICES, f"http://127.0.0.1:{push}/", *_subscription())
-            await self._announce(notifications)
+            await self._put_outbox(notifications)
             settings = {
                 "GUILDWIRE_SERVER__DRAIN_S": "1",
                 "GUILDWIRE_EMAIL__HOST": "127.0.0.1",
@@ -188,15 +188,15 @@ class _Work:
         assert row is not None
         return dict(row)
 
-    async def _announce(self, count: int) -> None:
-        """Announce so much, half of it critical, as the deciding commits do."""
-        for at in range(0, count, _ANNOUNCE_PAGE):
-            some = [self._announcement(nth) for nth in range(at, min(at + _ANNOUNCE_PAGE, count))]
+    async def _put_outbox(self, count: int) -> None:
+        """Put entries into the outbox, half of them critical, as commits do."""
+        for at in range(0, count, _OUTBOX_PAGE):
+            some = [self._outbox_entry(nth) for nth in range(at, min(at + _OUTBOX_PAGE, count))]
             await self._observer.execute("SELECT put_outbox($1::text::json)", msgspec.json.encode(some).decode())
 
-    def _announcement(self, nth: int) -> OutboxEntry:
+    def _outbox_entry(self, nth: int) -> OutboxEntry:
         user_id, session_id = self._people[nth % len(self._people)], SessionId(uuid4())
-        # So long ago that push does not wait for a live device.
+        # Long enough ago that push does not wait for a live device.
         at = datetime.now(UTC) - timedelta(seconds=60)
         opened = SessionOpened(session_id=session_id, device="web", role=Role.CUSTOMER, expires_at=at, at=at)
         revoked = SessionRevoked(session_id=session_id, reason=RevokeReason.REUSE, at=at)
@@ -227,7 +227,7 @@ class _Work:
 
 
 def _subscription() -> tuple[str, str]:
-    """The keys of a browser that all have here."""
+    """The keys of one browser, used for all devices here."""
     point = ec.generate_private_key(ec.SECP256R1()).public_key()
     raw = point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return urlsafe_b64encode(raw).rstrip(b"=").decode(), urlsafe_b64encode(urandom(16)).rstrip(b"=").decode()

@@ -1,6 +1,7 @@
-"""A mail server and a push service in one process, which take everything at once or leave everybody hanging.
+"""A mail server and a push service in one process, which accept everything at once or after a delay.
 
-``python -m bench.sink 0`` answers at once, ``python -m bench.sink 30`` after 30 s. Its first line names its two ports.
+``python -m bench.sink 0`` responds at once, ``python -m bench.sink 30`` after 30 s. The first line of its output names
+its two ports.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ class Mail(asyncio.Protocol):
 
     def __init__(self, hang_s: float) -> None:
         self._hang_s = hang_s
-        self._in_letter = False
+        self._in_data = False
         self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -27,16 +28,16 @@ class Mail(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._held += data
-        if self._in_letter:
+        if self._in_data:
             if not self._held.endswith(b"\r\n.\r\n"):
                 return
-            self._in_letter, self._held = False, b""
+            self._in_data, self._held = False, b""
             self._say(b"250 queued as 1")
             return
-        while b"\r\n" in self._held and not self._in_letter:
+        while b"\r\n" in self._held and not self._in_data:
             line, _, self._held = self._held.partition(b"\r\n")
-            self._in_letter = line.upper() == b"DATA"
-            self._say(b"354 go on" if self._in_letter else b"221 bye" if line.upper() == b"QUIT" else b"250 fine")
+            self._in_data = line.upper() == b"DATA"
+            self._say(b"354 go on" if self._in_data else b"221 bye" if line.upper() == b"QUIT" else b"250 fine")
 
     def _say(self, line: bytes) -> None:
         _answer(self._transport, line + b"\r\n", self._hang_s)

@@ -1,4 +1,4 @@
-"""W3, W4 and W7: what sockets cost, beside a bare aiohttp server that is asked for the same in the same run."""
+"""W3, W4 and W7: the cost of sockets, compared with a bare aiohttp server under the same load in the same run."""
 
 import asyncio
 import sys
@@ -14,13 +14,13 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from bench.client import CLOSED, OPENED, Histogram
+from bench.client import CLOSED, OPENED, WindowResult
 from bench.compared import Compared
 from bench.crowd import MISSED, Crowd, make_crowd
-from bench.fanout import NUMBER, FanoutPlan, FanoutTally
+from bench.fanout import NUMBER, FanoutPlan, FanoutResult
 from bench.idle import IdlePlan
 from bench.machine import ROOT, open_server
-from bench.storm import StormPlan, StormTally
+from bench.storm import StormPlan, StormResult
 from bench.workloads import ClientFailed
 from server.accounts.keys import load_keys
 from server.accounts.tokens import TokenService
@@ -29,18 +29,18 @@ from server.app.node import open_node
 from storage.database import Connection, connect
 from storage.embedded import EmbeddedPostgres
 
-#: What the server and the clients have open at once, with some to spare.
+#: Files that the server and the clients have open at once, with a margin.
 FILES_MIN = 12_000
 FANOUT_SOCKETS = 500
-#: Events on their way to all sockets at once.
+#: Events under way to all sockets at once.
 FANOUT_AT_ONCE = 4
-#: Turns that the server and the yardstick take.
+#: Alternating turns of the server and the yardstick.
 TURNS = 2
 WARMUP_S, SETTLE_S = 1.0, 2.0
 #: Long enough for every session to have been pinged.
 IDLE_S = 30.0
 STORM_S = 15.0
-#: A backend tells its statistics so late.
+#: Delay until a backend's statistics are visible.
 STATISTICS_S = 1.5
 MARGIN_S = 150.0
 #: Longer than any run.
@@ -49,8 +49,8 @@ TOKEN_LIFETIME_S = 3_600
 T = TypeVar("T")
 
 
-class Place:
-    """What the runs need. ``crowd`` is made for the first of them that asks."""
+class BenchSetup:
+    """What the runs share. ``crowd`` is made at its first use."""
 
     def __init__(self, home: Path, postgres: EmbeddedPostgres, seconds: float) -> None:
         self.home = home
@@ -59,7 +59,7 @@ class Place:
         self._crowd: Crowd | None = None
 
     async def crowd(self) -> Crowd:
-        """The people with the sockets."""
+        """The users with the sockets."""
         if self._crowd is None:
             tokens = TokenService(load_keys(self.home / "server" / "keys"), lifetime_s=TOKEN_LIFETIME_S)
             async with open_node(self.postgres.dsn(), Config()) as node:
@@ -76,27 +76,27 @@ class Side:
 
     @property
     def cpu_s(self) -> float:
-        """Processor time so far, user and system."""
+        """CPU time so far, user and system."""
         times = psutil.Process(self.pid).cpu_times()
         return times.user + times.system
 
     @property
     def memory_bytes(self) -> int:
-        """What it has in memory."""
+        """Resident memory."""
         resident: int = psutil.Process(self.pid).memory_info().rss
         return resident
 
 
 @asynccontextmanager
-async def open_ours(place: Place) -> AsyncIterator[Side]:
-    """The server, freshly started."""
-    async with open_server(place.home, place.postgres.dsn(), {}) as server:
+async def open_ours(setup: BenchSetup) -> AsyncIterator[Side]:
+    """Start the server."""
+    async with open_server(setup.home, setup.postgres.dsn(), {}) as server:
         yield Side(server.running.url, server.process.pid)
 
 
 @asynccontextmanager
 async def open_bare() -> AsyncIterator[Side]:
-    """The yardstick, freshly started."""
+    """Start the yardstick."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.bare"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT
     )
@@ -112,15 +112,15 @@ async def open_bare() -> AsyncIterator[Side]:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """What a client said, and what its server had spent as the window opened and closed."""
+class ClientRun:
+    """A client's output, and what its server used while the window was open."""
 
-    said: bytes
+    output: bytes
     cpu_s: float
     memory_bytes: int
 
 
-async def run_client(module: str, plan: Struct, side: Side, takes_s: float) -> Watched:
+async def run_client(module: str, plan: Struct, side: Side, takes_s: float) -> ClientRun:
     """Run a client in a process of its own. Raises: ClientFailed."""
     client = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),
@@ -139,19 +139,19 @@ async def run_client(module: str, plan: Struct, side: Side, takes_s: float) -> W
             before = side.cpu_s
             await _expect(client.stdout, CLOSED)
             cpu_s, memory_bytes = side.cpu_s - before, side.memory_bytes
-            said = await client.stdout.readline()
+            output = await client.stdout.readline()
             await client.wait()
     finally:
         if client.returncode is None:
             client.kill()
             await client.wait()
-    return Watched(said, cpu_s, memory_bytes)
+    return ClientRun(output, cpu_s, memory_bytes)
 
 
 async def _expect(lines: asyncio.StreamReader, word: str) -> None:
-    said = (await lines.readline()).decode().strip()
-    if said != word:
-        raise ClientFailed(said or "the client died; see above")
+    output = (await lines.readline()).decode().strip()
+    if output != word:
+        raise ClientFailed(output or "the client crashed; see above")
 
 
 # W3
@@ -164,19 +164,19 @@ class _Spread:
     p99_ms: float
 
 
-async def run_fanout(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
-    """W3: one event to 500 sockets, ten each of the 50 people of a thread; the yardstick sends the same bytes."""
+async def run_fanout(setup: BenchSetup, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
+    """W3: each event goes to 500 sockets, ten for each of a thread's 50 members; the yardstick sends the same bytes."""
     ours: list[_Spread] = []
     theirs: list[_Spread] = []
-    crowd = await place.crowd()
-    async with open_ours(place) as server, open_bare() as bare:
+    crowd = await setup.crowd()
+    async with open_ours(setup) as server, open_bare() as bare:
         for _ in range(TURNS):
             data = f'{{"conversation_id":"{crowd.thread}","text":"I could be there at ten, if that suits you."}}'
             post = f'{{"frame":"command","id":"{uuid4().hex}-{NUMBER}","name":"conversation.post","data":{data}}}'
             plan = FanoutPlan(
                 url=server.url,
                 warmup_s=WARMUP_S,
-                seconds=place.seconds,
+                seconds=setup.seconds,
                 sockets=FANOUT_SOCKETS,
                 tokens=crowd.members,
                 trigger=post,
@@ -193,29 +193,29 @@ async def run_fanout(place: Place, wrong: Callable[[dict[str, int]], None]) -> l
     return [
         row("µs of server for each delivery", lambda spread: spread.cpu_us, 1, "≤ 1 ×"),
         row("deliveries a second", lambda spread: spread.per_s, 0, "≥ 1 ×"),
-        row("ms until all have heard, p99", lambda spread: spread.p99_ms, 0, ""),
+        row("ms until all have received, p99", lambda spread: spread.p99_ms, 0, ""),
     ]
 
 
 async def _fan_out(side: Side, plan: FanoutPlan, into: list[_Spread], wrong: Callable[[dict[str, int]], None]) -> str:
-    watched = await run_client("bench.fanout", plan, side, plan.warmup_s + plan.seconds)
-    told = msgspec.json.decode(watched.said, type=FanoutTally)
-    wrong(told.tally.wrong)
-    deliveries = max(1, told.tally.done) * FANOUT_SOCKETS
+    run = await run_client("bench.fanout", plan, side, plan.warmup_s + plan.seconds)
+    result = msgspec.json.decode(run.output, type=FanoutResult)
+    wrong(result.window.wrong)
+    deliveries = max(1, result.window.done) * FANOUT_SOCKETS
     into.append(
-        _Spread(deliveries / told.tally.seconds, watched.cpu_s / deliveries * 1e6, told.tally.p99_s * 1e3),
+        _Spread(deliveries / result.window.seconds, run.cpu_s / deliveries * 1e6, result.window.p99_s * 1e3),
     )
-    return told.sample
+    return result.sample
 
 
 # W4
 
 
-async def run_idle(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
-    """W4: 5,000 sessions of as many people, signed in and quiet; the yardstick has as many sockets that nobody uses."""
-    people = (await place.crowd()).idlers
+async def run_idle(setup: BenchSetup, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
+    """W4: 5,000 idle sessions of as many users; the yardstick has as many idle sockets."""
+    people = (await setup.crowd()).idlers
     count = len(people)
-    async with open_ours(place) as server:
+    async with open_ours(setup) as server:
         ours = await _idle(server, count, people, wrong)
     async with open_bare() as bare:
         theirs = await _idle(bare, count, [], wrong)
@@ -230,21 +230,21 @@ async def _idle(
 ) -> tuple[float, float]:
     before = side.memory_bytes
     plan = IdlePlan(url=side.url, sessions=count, tokens=tokens, settle_s=SETTLE_S, seconds=IDLE_S)
-    watched = await run_client("bench.idle", plan, side, SETTLE_S + IDLE_S)
-    tally = msgspec.json.decode(watched.said, type=Histogram)
-    wrong(tally.wrong)
-    return (watched.memory_bytes - before) / count, watched.cpu_s / count / tally.seconds * 60 * 1e6
+    run = await run_client("bench.idle", plan, side, SETTLE_S + IDLE_S)
+    result = msgspec.json.decode(run.output, type=WindowResult)
+    wrong(result.wrong)
+    return (run.memory_bytes - before) / count, run.cpu_s / count / result.seconds * 60 * 1e6
 
 
 # W7
 
 
-async def run_storm(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
-    """W7: 2,000 sessions come back at once, with five missed events each; the yardstick sends as many from memory."""
-    people = (await place.crowd()).returning
-    observer = await connect(place.postgres.dsn())
+async def run_storm(setup: BenchSetup, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
+    """W7: 2,000 sessions reconnect at once, with five missed events each; the yardstick sends as many from memory."""
+    people = (await setup.crowd()).returning
+    observer = await connect(setup.postgres.dsn())
     try:
-        async with open_ours(place) as server:
+        async with open_ours(setup) as server:
             await asyncio.sleep(STATISTICS_S)
             before = await _statements(observer)
             ours, our_cpu_s = await _return(server, people, "", wrong)
@@ -268,16 +268,16 @@ async def run_storm(place: Place, wrong: Callable[[dict[str, int]], None]) -> li
 
 async def _return(
     side: Side, people: list[tuple[str, str]], ask: str, wrong: Callable[[dict[str, int]], None]
-) -> tuple[StormTally, float]:
+) -> tuple[StormResult, float]:
     plan = StormPlan(url=side.url, people=people, missed=MISSED, ask=ask, settle_s=STORM_S)
-    watched = await run_client("bench.storm", plan, side, STORM_S)
-    told = msgspec.json.decode(watched.said, type=StormTally)
-    wrong(told.tally.wrong)
-    return told, watched.cpu_s
+    run = await run_client("bench.storm", plan, side, STORM_S)
+    result = msgspec.json.decode(run.output, type=StormResult)
+    wrong(result.window.wrong)
+    return result, run.cpu_s
 
 
 async def _statements(observer: Connection) -> int:
-    """Transactions of the database so far; each statement of the server is one, but for those of a commit."""
+    """Transactions of the database so far; each statement of the server is one, except those of a commit."""
     counted: int = await observer.fetchval(
         "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
     )

@@ -1,4 +1,4 @@
-"""W7's client: everybody comes back at once, and each wants what they have missed."""
+"""W7's client: many sessions reconnect at once, and resume with the events that they missed."""
 
 import asyncio
 from functools import partial
@@ -8,39 +8,39 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.client import Histogram, Window, read_plan, report
-from bench.line import open_lines
+from bench.client import Window, WindowResult, read_plan, report
+from bench.load_socket import open_sockets
 from bench.member import Member
 
 OPEN_TIMEOUT_S = 120.0
 
 
 class StormPlan(Struct, frozen=True, kw_only=True):
-    """Who comes back, and from where."""
+    """The parameters of a run."""
 
     url: str
-    #: (access token, last position); for a bare server as many of nothing.
+    #: (access token, last position); for the bare server as many pairs of empty strings.
     people: list[tuple[str, str]]
     #: Events that each of them has missed.
     missed: int
-    #: Said to a bare server, to be sent as many events.
+    #: Sent to the bare server to request as many events; empty for the server.
     ask: str
     settle_s: float
 
 
-class StormTally(Struct, frozen=True, kw_only=True):
-    """What they heard."""
+class StormResult(Struct, frozen=True, kw_only=True):
+    """The client's result."""
 
-    tally: Histogram
-    #: When half of them, and when the last had everything, from the first connection on.
+    window: WindowResult
+    #: Seconds until half of them, and the last one, had all events, from the first connection on.
     half_s: float
     last_s: float
-    #: One event, as it came.
+    #: One event as received.
     sample: str
 
 
 class Returning(Member):
-    """One of them."""
+    """One session that reconnects."""
 
     def __init__(self, missed: int, ask: str, token: str, since: str, host: str) -> None:
         super().__init__(token, since, host)
@@ -53,7 +53,7 @@ class Returning(Member):
     def upgraded(self) -> None:
         super().upgraded()
         if self._ask:
-            self.say(self._ask.encode())
+            self.send(self._ask.encode())
 
     def event(self, payload: bytes) -> None:
         self._missing -= 1
@@ -61,10 +61,10 @@ class Returning(Member):
             self.complete_at, self.sample = perf_counter(), payload
             self.complete.set_result(None)
         elif self._missing < 0:
-            self.wrong["events too many"] = 1
+            self.wrong["surplus events"] = 1
 
 
-async def storm(plan: StormPlan) -> StormTally:
+async def storm(plan: StormPlan) -> StormResult:
     """Run the plan."""
     window = Window(0.0, plan.settle_s)
     makers = [partial(Returning, plan.missed, plan.ask, *person) for person in plan.people]
@@ -72,16 +72,16 @@ async def storm(plan: StormPlan) -> StormTally:
     await asyncio.sleep(0.1)  # the window has opened
     began_at = perf_counter()
     async with asyncio.timeout(OPEN_TIMEOUT_S):
-        lines = await open_lines(plan.url, makers, together=len(makers))
-        await asyncio.gather(*(line.complete for line in lines))
+        sockets = await open_sockets(plan.url, makers, together=len(makers))
+        await asyncio.gather(*(socket.complete for socket in sockets))
     await measuring
-    took = sorted(line.complete_at - began_at for line in lines)
-    if lost := sum(line.lost for line in lines):
+    took = sorted(socket.complete_at - began_at for socket in sockets)
+    if lost := sum(socket.lost for socket in sockets):
         window.failed(f"{lost} sessions lost")
-    for line in lines:
-        window.wrong.update(line.wrong)
-    return StormTally(
-        tally=window.tally(), half_s=took[len(took) // 2], last_s=took[-1], sample=lines[0].sample.decode()
+    for socket in sockets:
+        window.wrong.update(socket.wrong)
+    return StormResult(
+        window=window.result(), half_s=took[len(took) // 2], last_s=took[-1], sample=sockets[0].sample.decode()
     )
 
 

@@ -1,4 +1,4 @@
-"""W6: how late timers fire, and what they take in memory, with 100,000 pending beside 1,000."""
+"""W6: how late timers fire, and their memory, with 100,000 pending timers compared with 1,000."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from bench.compared import Compared
 from bench.machine import open_server
 from bench.market import STEP, Market, make_market
-from bench.sockets import TOKEN_LIFETIME_S, Place, Side
+from bench.sockets import TOKEN_LIFETIME_S, BenchSetup, Side
 from protocol.booking.commands import CreateBooking
 from protocol.ids import Kind, Ref, ServiceId
 from server.accounts.keys import load_keys
@@ -20,7 +20,7 @@ from storage.database import Connection, connect
 
 FEW, MANY = 1_000, 100_000
 DUE, DUE_PER_S = 4_000, 250
-#: From when they are set until the first is due: the server starts meanwhile.
+#: Time from setting the timers until the first is due; the server starts meanwhile.
 LEAD_S = 15.0
 LATE_MAX_S = 60.0
 POLL_S = 0.5
@@ -51,16 +51,16 @@ class _Fired:
     memory_mb: float
 
 
-async def run_timers(place: Place, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
-    """W6: the payment windows of 4,000 bookings run out, 250 a second, among many other timers and among few."""
-    observer = await connect(place.postgres.dsn())
-    bookings = _Bookings(place)
+async def run_timers(setup: BenchSetup, wrong: Callable[[dict[str, int]], None]) -> list[Compared]:
+    """W6: the payment windows of 4,000 bookings expire, 250 a second, among many other timers and among few."""
+    observer = await connect(setup.postgres.dsn())
+    bookings = _Bookings(setup)
     try:
         await observer.execute("CREATE TABLE bench_due (id uuid PRIMARY KEY, due_at timestamptz NOT NULL)")
         await bookings.make(DUE)
-        few = await _fire(place, observer, FEW, wrong)
+        few = await _fire(setup, observer, FEW, wrong)
         await bookings.make(DUE)
-        many = await _fire(place, observer, MANY, wrong)
+        many = await _fire(setup, observer, MANY, wrong)
     finally:
         await observer.close()
 
@@ -75,14 +75,16 @@ async def run_timers(place: Place, wrong: Callable[[dict[str, int]], None]) -> l
     ]
 
 
-async def _fire(place: Place, observer: Connection, pending: int, wrong: Callable[[dict[str, int]], None]) -> _Fired:
+async def _fire(
+    setup: BenchSetup, observer: Connection, pending: int, wrong: Callable[[dict[str, int]], None]
+) -> _Fired:
     there: int = await observer.fetchval("SELECT count(*) FROM agenda")
     await observer.execute("DELETE FROM bench_due")
     await observer.execute(_FILL, max(0, pending + DUE - there))
     await observer.execute("VACUUM ANALYZE agenda")
     await observer.execute(_CHOOSE, LEAD_S, DUE_PER_S, DUE)
     await observer.execute(_SET)
-    async with open_server(place.home, place.postgres.dsn(), {}) as server:
+    async with open_server(setup.home, setup.postgres.dsn(), {}) as server:
         await _until_fired(observer)
         memory_bytes = Side(server.running.url, server.process.pid).memory_bytes
     late = await observer.fetchrow(_LATE)
@@ -101,17 +103,17 @@ async def _until_fired(observer: Connection) -> None:
 
 
 class _Bookings:
-    """Books, as people would who then do not pay."""
+    """Creates bookings that are not paid."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._tokens = TokenService(load_keys(place.home / "server" / "keys"), lifetime_s=TOKEN_LIFETIME_S)
+    def __init__(self, setup: BenchSetup) -> None:
+        self._place = setup
+        self._tokens = TokenService(load_keys(setup.home / "server" / "keys"), lifetime_s=TOKEN_LIFETIME_S)
         self._market: Market | None = None
         self._first = (datetime.now(UTC) + timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
         self._made = 0
 
     async def make(self, count: int) -> None:
-        """Make so many more."""
+        """Create this number of further bookings."""
         async with open_node(self._place.postgres.dsn(), Config()) as node:
             if self._market is None:
                 self._market = await make_market(node, self._tokens)

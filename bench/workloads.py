@@ -1,4 +1,4 @@
-"""W1 and W2: a client's plan made, its process run, and what everybody spent meanwhile."""
+"""W1 and W2: makes the client's plan, runs its process, and measures CPU time meanwhile."""
 
 import asyncio
 import re
@@ -13,31 +13,31 @@ import msgspec
 
 from bench.book import BookPlan
 from bench.chat import ChatPlan
-from bench.client import CLOSED, OPENED, Histogram
+from bench.client import CLOSED, OPENED, WindowResult
 from bench.machine import ROOT, Spent, spent
 from bench.market import Market, starts
 from bench.measured import Measured
 
 WARMUP_S = 2.0
 CONNECTIONS = 64
-#: A client has so long beside its warm-up and its window: to connect, to drain, to add up.
+#: Time for a client to connect, drain and report, beside its warm-up and window.
 MARGIN_S = 60.0
 
 _BATCH = re.compile(rb"^guildwire_commit_batch_size_(sum|count) (\S+)", re.MULTILINE)
 
 
 class ClientFailed(Exception):
-    """A client ended without its figures."""
+    """A client ended without a result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is measured."""
+    """The server and database to measure."""
 
     url: str
     server_pid: int
     postmaster_pid: int
-    #: Told when a window opens (its workload's name) and closes (None).
+    #: Called with the workload's name when its window opens, and with None when it closes.
     watch: Callable[[str | None], None] = lambda name: None
 
 
@@ -83,28 +83,28 @@ async def _run(name: str, module: str, target: Target, plan: bytes, takes_s: flo
             await _expect(client.stdout, CLOSED)
             target.watch(None)
             used, batches = _spent(target).since(before), await _batches(target.url)
-            tally = msgspec.json.decode(await client.stdout.readline(), type=Histogram)
+            result = msgspec.json.decode(await client.stdout.readline(), type=WindowResult)
             await client.wait()
     finally:
         if client.returncode is None:
             client.kill()
             await client.wait()
-    return _measured(name, tally, used, (batches[0] - batches_before[0], batches[1] - batches_before[1]))
+    return _measured(name, result, used, (batches[0] - batches_before[0], batches[1] - batches_before[1]))
 
 
-def _measured(name: str, tally: Histogram, used: Spent, batches: tuple[float, float]) -> Measured:
-    done = max(1, tally.done)
+def _measured(name: str, result: WindowResult, used: Spent, batches: tuple[float, float]) -> Measured:
+    done = max(1, result.done)
     return Measured(
         name=name,
-        rate=tally.done / tally.seconds,
-        p50_s=tally.p50_s,
-        p99_s=tally.p99_s,
+        rate=result.done / result.seconds,
+        p50_s=result.p50_s,
+        p99_s=result.p99_s,
         server_s=used.server_s / done,
         postgres_s=used.postgres_s / done,
-        client_s=tally.cpu_s / done,
+        client_s=result.cpu_s / done,
         batch=batches[0] / max(1.0, batches[1]),
-        strangers=max(0.0, used.all_s - used.postgres_s - used.server_s - tally.cpu_s) / tally.seconds,
-        wrong=tally.wrong,
+        others_cores=max(0.0, used.all_s - used.postgres_s - used.server_s - result.cpu_s) / result.seconds,
+        wrong=result.wrong,
     )
 
 
@@ -113,13 +113,13 @@ def _spent(target: Target) -> Spent:
 
 
 async def _expect(lines: asyncio.StreamReader, word: str) -> None:
-    said = (await lines.readline()).decode().strip()
-    if said != word:
-        raise ClientFailed(said or "the client died; see above")
+    output = (await lines.readline()).decode().strip()
+    if output != word:
+        raise ClientFailed(output or "the client crashed; see above")
 
 
 async def _batches(url: str) -> tuple[float, float]:
-    """Decisions and commits so far, as /metrics has them."""
+    """Decisions and commits so far, from /metrics."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as answer:
         found = dict(_BATCH.findall(await answer.read()))
     return float(found.get(b"sum", 0)), float(found.get(b"count", 0))

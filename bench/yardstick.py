@@ -1,4 +1,4 @@
-"""The yardstick: pgbench's TPC-B, so that figures of different machines and hours can be compared."""
+"""The yardstick: pgbench's TPC-B, so that results of different machines and times can be compared."""
 
 import asyncio
 import importlib.util
@@ -18,10 +18,10 @@ DATABASE = "yardstick"
 SCALE = 20
 CLIENTS, THREADS = 16, 2
 INIT_TIMEOUT_S = 120.0
-#: Over the time that it was told to run.
+#: Added to the time that it is set to run.
 MARGIN_S = 30.0
 WARMUP_S = 2
-#: What backends need to end when their clients have.
+#: Time for backends to end after their clients.
 SETTLE_S = 0.2
 
 _TPS = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
@@ -30,7 +30,7 @@ _DONE = re.compile(r"^number of transactions actually processed: (\d+)", re.MULT
 
 
 class Yardstick:
-    """A database of pgbench's own, beside the server's."""
+    """pgbench's own database, beside the server's."""
 
     def __init__(self, postgres: EmbeddedPostgres) -> None:
         self._postgres = postgres
@@ -38,7 +38,7 @@ class Yardstick:
         self._program = _find_pgbench()
 
     async def prepare(self) -> None:
-        """Fill it, write everything out, and warm it up."""
+        """Fill the database, write a checkpoint, and warm it up."""
         session = await connect(self._postgres.dsn(MAINTENANCE_DATABASE))
         await session.execute(f"CREATE DATABASE {DATABASE}")
         await self._run(INIT_TIMEOUT_S, "--initialize", "--quiet", f"--scale={SCALE}")
@@ -47,24 +47,24 @@ class Yardstick:
         await self.measure(WARMUP_S)
 
     async def measure(self, seconds: int) -> Measured:
-        """Run it once."""
+        """Run pgbench once."""
         assert self._postgres.pid is not None
         before, own_before = spent(self._postgres.pid), _children_s()
         load = (f"--client={CLIENTS}", f"--jobs={THREADS}", "--protocol=prepared", "--no-vacuum")
-        said = await self._run(seconds + MARGIN_S, *load, f"--time={seconds}")
+        output = await self._run(seconds + MARGIN_S, *load, f"--time={seconds}")
         await asyncio.sleep(SETTLE_S)
         used, own = spent(self._postgres.pid).since(before), _children_s() - own_before
-        done = int(_read(_DONE, said))
+        done = int(_read(_DONE, output))
         return Measured(
             name="pgbench",
-            rate=_read(_TPS, said),
-            p50_s=_read(_LATENCY, said) / 1000,
+            rate=_read(_TPS, output),
+            p50_s=_read(_LATENCY, output) / 1000,
             p99_s=None,
             server_s=0.0,
             postgres_s=used.postgres_s / done,
             client_s=own / done,
             batch=None,
-            strangers=max(0.0, used.all_s - used.postgres_s - own) / seconds,
+            others_cores=max(0.0, used.all_s - used.postgres_s - own) / seconds,
             wrong={},
         )
 
@@ -87,13 +87,13 @@ def _find_pgbench() -> Path:
     return Path(spec.submodule_search_locations[0]).parent / BIN_DIR / "pgbench"
 
 
-def _read(pattern: re.Pattern[str], said: str) -> float:
-    found = pattern.search(said)
-    assert found, f"pgbench said nothing like {pattern.pattern}: {said}"
+def _read(pattern: re.Pattern[str], output: str) -> float:
+    found = pattern.search(output)
+    assert found, f"pgbench output nothing like {pattern.pattern}: {output}"
     return float(found[1])
 
 
 def _children_s() -> float:
-    """What child processes that have ended have spent; pgbench is the only one that ends while this is looked at."""
+    """CPU time of ended child processes; pgbench is the only one that ends between two readings."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

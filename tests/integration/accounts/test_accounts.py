@@ -170,7 +170,7 @@ class TestSignUp:
         assert seen.last_login_at is not None
         assert tokens.user == seen
 
-    async def test_of_many_who_want_one_address_exactly_one_gets_it(self, place: Place, pool: Pool) -> None:
+    async def test_of_concurrent_sign_ups_with_one_address_exactly_one_succeeds(self, place: Place, pool: Pool) -> None:
         addresses = [EMAIL, EMAIL.lower(), EMAIL.upper()] * 4
 
         answers = await asyncio.gather(
@@ -185,7 +185,7 @@ class TestSignUp:
         for table in ("people", "credentials", "users"):
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 1
 
-    async def test_a_retry_under_its_key_is_answered_with_the_same_account(self, place: Place, pool: Pool) -> None:
+    async def test_a_retry_with_its_key_returns_the_same_account(self, place: Place, pool: Pool) -> None:
         first = await place.accounts.register(ADA, request(key="once"))
 
         again = await place.accounts.register(ADA, request(key="once"))
@@ -193,7 +193,7 @@ class TestSignUp:
         assert place.who(again).user_id == place.who(first).user_id
         assert await pool.fetchval("SELECT count(*) FROM people") == 1
 
-    async def test_a_key_is_no_way_around_the_password(self, place: Place) -> None:
+    async def test_a_retry_needs_the_same_password(self, place: Place) -> None:
         await place.accounts.register(ADA, request(key="once"))
         stranger = Register(email=EMAIL, password="another password", name="Eve")
 
@@ -211,7 +211,7 @@ class TestSignUp:
             ({"phone_number": "030 901820"}, "phone_number"),
         ],
     )
-    async def test_what_does_not_fit_is_refused_by_its_field_and_leaves_nothing(
+    async def test_an_invalid_sign_up_is_refused_by_field_and_leaves_nothing(
         self, place: Place, pool: Pool, changes: dict[str, str], field: str
     ) -> None:
         with pytest.raises(Invalid) as caught:
@@ -224,7 +224,7 @@ class TestSignUp:
 
 
 class TestSignIn:
-    async def test_the_address_counts_in_whatever_case(self, place: Place) -> None:
+    async def test_the_case_of_an_address_does_not_matter(self, place: Place) -> None:
         made = await place.accounts.register(ADA, request())
 
         tokens = await place.sign_in(email=EMAIL.upper())
@@ -243,7 +243,7 @@ class TestSignIn:
 
         assert refusals == [{"reason": "wrong_credentials"}] * 2
 
-    async def test_guessing_is_stopped_and_stops_nobody_elsewhere(self, place: Place) -> None:
+    async def test_guessing_is_limited_and_other_addresses_are_not(self, place: Place) -> None:
         await place.accounts.register(ADA, request())
         for _ in range(SIGN_IN_ATTEMPTS.burst):
             with pytest.raises(Unauthenticated):
@@ -253,7 +253,7 @@ class TestSignIn:
             await place.sign_in(PASSWORD)
         await place.sign_in(PASSWORD, address="198.51.100.1")
 
-    async def test_a_hash_of_old_parameters_is_made_anew(self, place: Place, pool: Pool) -> None:
+    async def test_a_hash_of_old_parameters_is_replaced(self, place: Place, pool: Pool) -> None:
         old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
         await make_accounts(place.node.runtime, [NewAccount(email=EMAIL, name="Ada")], old)
 
@@ -267,7 +267,7 @@ class TestSignIn:
 
 
 class TestRefresh:
-    async def test_a_refresh_token_is_good_for_one_time_and_its_session_lives_on(self, place: Place) -> None:
+    async def test_a_refresh_token_is_valid_once_and_its_session_continues(self, place: Place) -> None:
         first = await place.accounts.register(ADA, request())
 
         second = await place.refresh(first.refresh_token)
@@ -295,7 +295,7 @@ class TestRefresh:
         assert revoked.reason is RevokeReason.REUSE
         assert closed == [revoked.session_id]
 
-    async def test_of_two_at_once_both_are_answered_and_the_last_one_counts(self, place: Place) -> None:
+    async def test_of_two_concurrent_refreshes_both_succeed_and_the_last_one_counts(self, place: Place) -> None:
         first = await place.accounts.register(ADA, request())
 
         one, other = await asyncio.gather(place.refresh(first.refresh_token), place.refresh(first.refresh_token))
@@ -304,7 +304,7 @@ class TestRefresh:
         assert place.who(one).session_id == place.who(other).session_id
         await place.refresh(other.refresh_token)
 
-    async def test_a_lost_reply_is_made_good_within_the_grace(self, place: Place) -> None:
+    async def test_a_lost_reply_can_be_retried_within_the_grace_period(self, place: Place) -> None:
         first = await place.accounts.register(ADA, request())
         await place.refresh(first.refresh_token)  # never arrives
         await place.node.advance(timedelta(seconds=REFRESH_GRACE_S / 2))
@@ -313,7 +313,7 @@ class TestRefresh:
 
         await place.refresh(again.refresh_token)
 
-    async def test_a_session_that_was_not_refreshed_for_long_has_expired(self, place: Place) -> None:
+    async def test_a_session_that_is_not_refreshed_expires(self, place: Place) -> None:
         first = await place.accounts.register(ADA, request())
         await place.node.advance(timedelta(seconds=SESSION_S))
 
@@ -321,7 +321,7 @@ class TestRefresh:
             await place.refresh(first.refresh_token)
         assert caught.value.fields == {"reason": "expired"}
 
-    async def test_a_made_up_token_is_refused(self, place: Place) -> None:
+    async def test_a_forged_refresh_token_is_refused(self, place: Place) -> None:
         invented, _ = make_refresh_token(UserId(UUID(int=1)), SessionId(UUID(int=2)))
 
         with pytest.raises(Unauthenticated):
@@ -329,7 +329,7 @@ class TestRefresh:
 
 
 class TestSessions:
-    async def test_they_are_listed_and_another_device_can_be_signed_out(self, place: Place, pool: Pool) -> None:
+    async def test_sessions_are_listed_and_another_device_can_be_signed_out(self, place: Place, pool: Pool) -> None:
         phone = await place.accounts.register(ADA, request())
         laptop = await place.sign_in()
         who = place.who(laptop)
@@ -349,7 +349,7 @@ class TestSessions:
             place.who(phone)
         assert place.who(laptop) == who
 
-    async def test_somebody_elses_session_is_not_found(self, place: Place) -> None:
+    async def test_a_session_of_another_user_is_not_found(self, place: Place) -> None:
         ada = await place.accounts.register(ADA, request())
         eve = await place.accounts.register(Register(email="eve@example.com", password=PASSWORD, name="Eve"), request())
         session_id = place.who(ada).session_id
@@ -360,7 +360,7 @@ class TestSessions:
         assert isinstance(outcome.error, NotFound)
         assert place.who(ada).session_id == session_id
 
-    async def test_after_signing_out_neither_token_holds_and_a_restart_changes_nothing(
+    async def test_after_signing_out_neither_token_is_valid_even_after_a_restart(
         self, database_dsn: str, pool: Pool, tmp_path: Path
     ) -> None:
         async with AsyncExitStack() as stack:
@@ -397,14 +397,14 @@ class TestRoles:
         assert (switched.user.role, switched.user.business_id) == (Role.EMPLOYEE, SALON)
         assert place.who(await place.refresh(tokens.refresh_token)).role is Role.EMPLOYEE
 
-    async def test_nobody_takes_a_role_that_they_were_not_given(self, place: Place) -> None:
+    async def test_a_role_that_was_not_granted_is_refused(self, place: Place) -> None:
         tokens = await place.accounts.register(ADA, request())
 
         for role in (Role.ADMIN, Role.OWNER, Role.STAFF, Role.SYSTEM):
             with pytest.raises(Forbidden):
                 await place.accounts.act_as(ActAs(role=role, business_id=SALON), request(place.who(tokens)))
 
-    async def test_a_role_taken_back_is_gone_from_tokens_at_once(self, place: Place) -> None:
+    async def test_a_revoked_role_invalidates_tokens_at_once(self, place: Place) -> None:
         tokens = await place.accounts.register(ADA, request())
         await self.hire(place, tokens.user.id, Role.STAFF)
         staff = await place.accounts.act_as(ActAs(role=Role.STAFF), request(place.who(tokens)))
@@ -429,7 +429,7 @@ class TestMany:
         assert tokens.user.is_email_verified
         assert await load_names(pool, made[:2]) == {made[0]: "Person 0", made[1]: "Person 1"}
 
-    async def test_an_address_that_is_taken_stops_it(self, place: Place) -> None:
+    async def test_an_address_that_is_taken_is_an_error(self, place: Place) -> None:
         people = [NewAccount(email=EMAIL, name="Ada"), NewAccount(email=EMAIL, name="Ada")]
 
         with pytest.raises(EmailTaken):
@@ -439,7 +439,7 @@ class TestMany:
 class TestOverRest:
     """The paths that apps use, from a client's side."""
 
-    async def test_a_client_signs_up_looks_around_and_out(self, place: Place, pool: Pool) -> None:
+    async def test_a_client_signs_up_reads_its_data_and_signs_out(self, place: Place, pool: Pool) -> None:
         async with serve(place, pool) as rest:
             status, mine = await rest.ask("POST", "/auth/signup/", email=EMAIL, password=PASSWORD, name="Ada")
             assert status == 201
@@ -477,7 +477,7 @@ class TestOverRest:
             ({"device": "Ada's phone"}, 422, "device"),
         ],
     )
-    async def test_a_sign_up_that_does_not_fit_names_the_field(
+    async def test_an_invalid_sign_up_names_the_field(
         self, place: Place, pool: Pool, body: dict[str, object], status: int, field: str
     ) -> None:
         fits = {"email": EMAIL, "password": PASSWORD, "name": "Ada"}
@@ -488,7 +488,7 @@ class TestOverRest:
         assert list(problem["fields"]) == [field]
         assert await pool.fetchval("SELECT count(*) FROM actors") == 0
 
-    async def test_nobody_sends_the_commands_that_are_the_servers_own(self, place: Place, pool: Pool) -> None:
+    async def test_internal_commands_cannot_be_sent(self, place: Place, pool: Pool) -> None:
         async with serve(place, pool) as rest:
             _, mine = await rest.ask("POST", "/auth/signup/", email=EMAIL, password=PASSWORD, name="Ada")
             grant = {"user_id": mine["user"]["id"], "role": "admin"}
@@ -513,7 +513,7 @@ class TestSecrets:
         wanted = [row[0] for row in tables if (row[0] in self.CLOSED) is closed]
         return " ".join([row[0] for table in wanted for row in await pool.fetch(f"SELECT t::text FROM {table} t")])
 
-    async def test_no_password_token_or_contact_data_is_written_down_but_in_its_own_row(
+    async def test_passwords_tokens_and_contact_data_are_stored_in_their_own_rows_only(
         self, place: Place, pool: Pool, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)

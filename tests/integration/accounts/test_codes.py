@@ -46,7 +46,7 @@ def verdict(answer: Response) -> str:
 
 
 class TestVerifying:
-    async def test_a_number_is_theirs_once_the_code_came_back(self, server: Site) -> None:
+    async def test_a_number_is_verified_by_its_code(self, server: Site) -> None:
         ada = await server.person("Ada")
 
         asked = await verify_phone(server, ada, phone_number="+49 151 12345678")
@@ -60,7 +60,7 @@ class TestVerifying:
         assert (await verify_phone(server, ada)).json["done"]
         await server.prove()
 
-    async def test_a_code_is_used_once_whoever_comes_first(self, server: Site) -> None:
+    async def test_a_code_is_used_once(self, server: Site) -> None:
         ada = await server.person("Ada")
         await verify_phone(server, ada, phone_number=NUMBER)
         right = await code(server, "code.sms")
@@ -69,7 +69,7 @@ class TestVerifying:
 
         assert sorted(verdict(answer) for answer in answers) == ["code_invalid"] * 7 + ["ok"]
 
-    async def test_a_retry_under_its_key_is_answered_like_the_first(self, server: Site) -> None:
+    async def test_a_retry_with_its_key_gets_the_first_reply(self, server: Site) -> None:
         ada = await server.person("Ada")
         await verify_phone(server, ada, phone_number=NUMBER)
         body = {"code": await code(server, "code.sms")}
@@ -89,7 +89,7 @@ class TestVerifying:
 
         assert verdict(await verify_phone(server, ada, code=right)) == "code_invalid"
 
-    async def test_a_new_code_voids_the_one_before(self, server: Site) -> None:
+    async def test_a_new_code_voids_the_previous_one(self, server: Site) -> None:
         ada = await server.person("Ada")
         await verify_phone(server, ada, phone_number=NUMBER)
         first = await code(server, "code.sms")
@@ -113,7 +113,7 @@ class TestVerifying:
         assert verdict(await verify_phone(server, ada, code=right)) == "code_invalid"
         assert await server.node.pool.fetchval("SELECT count(*) FROM code_targets") == 0
 
-    async def test_a_number_that_somebody_verified_is_refused_to_everybody_else(self, server: Site) -> None:
+    async def test_a_number_verified_by_another_user_is_refused(self, server: Site) -> None:
         ada, eve = await server.people("Ada", "Eve")
         for count, person in enumerate((ada, eve), 1):
             await verify_phone(server, person, phone_number=NUMBER)
@@ -122,7 +122,7 @@ class TestVerifying:
 
         assert (await eve.call(CurrentUser())).phone_number is None
 
-    async def test_a_number_that_was_given_up_is_free_again(self, server: Site) -> None:
+    async def test_a_number_that_was_replaced_is_free_again(self, server: Site) -> None:
         ada, eve = await server.people("Ada", "Eve")
         for count, (person, number) in enumerate([(ada, NUMBER), (ada, NUMBER[:-1] + "9"), (eve, NUMBER)], 1):
             await verify_phone(server, person, phone_number=number)
@@ -131,7 +131,7 @@ class TestVerifying:
 
         assert (await eve.call(CurrentUser())).phone_number == NUMBER
 
-    async def test_another_address_becomes_theirs_and_the_old_one_hears_of_it(self, server: Site) -> None:
+    async def test_a_changed_address_is_verified_and_the_old_one_gets_a_notice(self, server: Site) -> None:
         ada = await server.person("Ada")
         before = ada.me.email
 
@@ -149,7 +149,7 @@ class TestVerifying:
         assert (await post(server, "signin", email="new.ada@people.test", password=PASSWORD)).status == 200
         assert (await post(server, "signin", email=before, password=PASSWORD)).status == 401
 
-    async def test_an_address_of_another_account_is_refused_only_to_who_reads_its_mail(self, server: Site) -> None:
+    async def test_an_address_of_another_account_is_refused_only_after_its_code(self, server: Site) -> None:
         ada, eve = await server.people("Ada", "Eve")
 
         asked = await post(server, "verify-email", eve, email=ada.me.email)
@@ -170,7 +170,7 @@ class TestVerifying:
             ({"code": "١٢٣٤٥٦"}, "code"),
         ],
     )
-    async def test_what_does_not_fit_is_named(self, server: Site, body: dict[str, str], field: str) -> None:
+    async def test_an_invalid_field_is_named(self, server: Site, body: dict[str, str], field: str) -> None:
         ada = await server.person("Ada")
 
         answer = await verify_phone(server, ada, **body)
@@ -179,7 +179,7 @@ class TestVerifying:
 
 
 class TestResetting:
-    async def test_a_code_sets_a_password_and_signs_everybody_out_within_seconds(self, server: Site) -> None:
+    async def test_a_code_sets_a_password_and_ends_all_sessions_within_seconds(self, server: Site) -> None:
         ada = await server.person("Ada")
         phone = await server.sign_in(ada.me.email)
         here, there = await ada.rest.token(), await phone.rest.token()
@@ -196,7 +196,7 @@ class TestResetting:
         assert "changed" in (await sent(server, "password.changed"))[0]
         await server.prove()
 
-    async def test_nobody_learns_whether_an_address_has_an_account(self, server: Site) -> None:
+    async def test_a_reset_does_not_reveal_whether_an_address_has_an_account(self, server: Site) -> None:
         ada = await server.person("Ada")
         nobody = "nobody@people.test"
         work = "SELECT count(*) FROM command_log WHERE command IN ('user.send_code', 'user.reset_password')"
@@ -213,7 +213,7 @@ class TestResetting:
         assert done == [2, 2]
         assert await server.node.pool.fetchval("SELECT count(*) FROM deliveries WHERE template = 'reset.email'") == 1
 
-    async def test_wrong_late_used_and_unknown_are_one_refusal(self, server: Site) -> None:
+    async def test_wrong_expired_used_and_unknown_codes_are_refused_alike(self, server: Site) -> None:
         ada = await server.person("Ada")
         right = await asked_to_reset(server, ada)
         answers = [
@@ -230,19 +230,19 @@ class TestResetting:
         assert [verdict(one) for one in answers] == ["code_invalid", "code_invalid", "ok", *["code_invalid"] * 2]
         assert len({str(said(one)) for one in answers if one.status != 200}) == 1
 
-    async def test_a_password_that_is_none_costs_no_code(self, server: Site) -> None:
+    async def test_an_unacceptable_password_does_not_use_up_the_code(self, server: Site) -> None:
         ada = await server.person("Ada")
         right = await asked_to_reset(server, ada)
 
         assert verdict(await reset(server, ada.me.email, right, "short")) == "invalid"
         assert verdict(await reset(server, ada.me.email, right)) == "ok"
 
-    async def test_guessing_is_stopped_by_address_and_account(self, server: Site) -> None:
+    async def test_guessing_is_limited_by_address_and_account(self, server: Site) -> None:
         verdicts = [verdict(await reset(server, "nobody@people.test", "000000")) for _ in range(CODE_GUESSES.burst + 1)]
 
         assert verdicts == ["code_invalid"] * CODE_GUESSES.burst + ["limit_reached"]
 
-    async def test_a_waiting_code_outlives_a_restart(self, database_dsn: str, tmp_path: Path) -> None:
+    async def test_a_pending_code_survives_a_restart(self, database_dsn: str, tmp_path: Path) -> None:
         async with open_site(database_dsn, make_config(tmp_path)) as site:
             ada = await site.person("Ada")
             email, right = ada.me.email, await asked_to_reset(site, ada)
@@ -251,7 +251,7 @@ class TestResetting:
             assert verdict(await reset(site, email, another(right))) == "code_invalid"
             assert verdict(await reset(site, email, right)) == "ok"
 
-    async def test_a_code_that_was_not_sent_yet_goes_out_after_a_restart(
+    async def test_a_code_that_was_not_sent_yet_is_sent_after_a_restart(
         self, database_dsn: str, tmp_path: Path
     ) -> None:
         async with open_site(database_dsn, make_config(tmp_path)) as site:
@@ -268,7 +268,7 @@ class TestResetting:
 
 
 class TestChanging:
-    async def test_who_knows_the_password_sets_another_and_only_the_other_devices_are_out(self, server: Site) -> None:
+    async def test_a_changed_password_ends_the_sessions_of_other_devices_only(self, server: Site) -> None:
         ada = await server.person("Ada")
         phone = await server.sign_in(ada.me.email)
 
@@ -280,7 +280,7 @@ class TestChanging:
         assert (await server.request("GET", "/auth/sessions/", Authorization=f"Bearer {token}")).status == 401
         assert (await post(server, "signin", email=ada.me.email, password=NEW_PASSWORD)).status == 200
 
-    async def test_who_does_not_know_it_is_refused(self, server: Site) -> None:
+    async def test_a_change_without_the_old_password_is_refused(self, server: Site) -> None:
         ada = await server.person("Ada")
 
         answer = await post(server, "change-password", ada, password="a guess", new_password=NEW_PASSWORD)
@@ -289,7 +289,7 @@ class TestChanging:
 
 
 class TestBounds:
-    async def test_one_mailbox_gets_so_many_whoever_asks(self, server: Site) -> None:
+    async def test_codes_to_one_address_are_limited(self, server: Site) -> None:
         verdicts = [
             verdict(await post(server, "reset-password", email="nobody@people.test"))
             for _ in range(CODES_PER_TARGET.burst + 1)
@@ -297,7 +297,7 @@ class TestBounds:
 
         assert verdicts == ["ok"] * CODES_PER_TARGET.burst + ["limit_reached"]
 
-    async def test_a_row_of_numbers_gets_so_many_whoever_asks(self, server: Site) -> None:
+    async def test_codes_to_a_range_of_numbers_are_limited(self, server: Site) -> None:
         people = await server.people(*["Pumper"] * (CODES_PER_RANGE.burst + 1))
 
         verdicts = [
@@ -307,7 +307,7 @@ class TestBounds:
 
         assert verdicts == ["ok"] * CODES_PER_RANGE.burst + ["limit_reached"]
 
-    async def test_one_account_gets_so_many_a_day(self, server: Site) -> None:
+    async def test_codes_of_one_account_are_limited_by_day(self, server: Site) -> None:
         ada = await server.person("Ada")
         verdicts = []
         for at in range(CODES_PER_WINDOW_MAX + 1):
@@ -318,7 +318,7 @@ class TestBounds:
 
 
 class TestSecrets:
-    async def test_no_code_number_or_address_is_in_the_log_or_kept_once_it_was_sent(
+    async def test_codes_numbers_and_addresses_are_not_logged_nor_kept_once_sent(
         self, server: Site, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)

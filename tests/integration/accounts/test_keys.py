@@ -38,7 +38,9 @@ async def signed_with(site: Site, key_id: str) -> str:
             await asyncio.sleep(0.1)
 
 
-async def test_a_running_server_signs_with_a_settled_key_and_takes_the_one_before(server: Site, tmp_path: Path) -> None:
+async def test_a_running_server_signs_with_a_settled_key_and_accepts_the_previous_one(
+    server: Site, tmp_path: Path
+) -> None:
     ada = await server.person("Ada")
     old = await ada.rest.token()
 
@@ -51,7 +53,7 @@ async def test_a_running_server_signs_with_a_settled_key_and_takes_the_one_befor
         assert answer.status == 200
 
 
-async def test_a_retired_key_ends_its_tokens_and_their_sockets(server: Site, tmp_path: Path) -> None:
+async def test_a_retired_key_invalidates_its_tokens_and_closes_their_sockets(server: Site, tmp_path: Path) -> None:
     ada = await server.person("Ada")
     old = await ada.rest.token()
     async with connect_client(server.url, old) as line:

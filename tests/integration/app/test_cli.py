@@ -19,21 +19,21 @@ def configured(folder: Path, settings: str) -> str:
     return str(path)
 
 
-def test_a_demo_without_a_server_says_so() -> None:
+def test_a_demo_without_a_server_is_an_error() -> None:
     code, said = server("demo", "--url", "http://127.0.0.1:1/")
 
     assert code == 1
     assert said.startswith("unavailable: http://127.0.0.1:1/")
 
 
-def test_a_wrong_setting_is_named_whatever_brackets_it_holds(tmp_path: Path) -> None:
+def test_a_wrong_setting_with_brackets_is_named(tmp_path: Path) -> None:
     code, said = server("doctor", "-c", configured(tmp_path, '[server]\ntrusted_proxies = ["[/x]"]\n'))
 
     assert code == 2
     assert said.startswith("configuration: server.trusted_proxies: '[/x]'")
 
 
-def test_the_doctor_names_folders_whatever_brackets_they_hold(tmp_path: Path) -> None:
+def test_the_doctor_names_folders_with_brackets(tmp_path: Path) -> None:
     _, said = server("doctor", "-c", configured(tmp_path, f'[server]\nport = 0\ndata_dir = "{tmp_path}/[bold]"\n'))
 
     assert f"data folder: {tmp_path}/[bold], " in said

@@ -52,7 +52,7 @@ async def test_two_parts_that_offer_the_same_route_are_refused(node: Node) -> No
         parts.add(Part(routes={("GET", "/hello"): hello}))
 
 
-async def test_parts_learn_the_address_and_say_goodbye_while_the_server_still_listens(
+async def test_parts_get_the_address_and_drain_while_the_server_still_listens(
     node: Node,
 ) -> None:
     heard: list[str] = []

@@ -59,7 +59,7 @@ async def refused_start(process: ServerProcess) -> tuple[int, str]:
     return second.returncode, said.decode()
 
 
-async def test_a_stop_says_goodbye_to_every_client_and_ends_with_0(process: ServerProcess) -> None:
+async def test_a_stop_closes_every_connection_and_exits_with_0(process: ServerProcess) -> None:
     running = await process.start()
     assert (running.url, read_pid_file(process.data_dir)) == (process.url, running)
     async with AsyncExitStack() as stack:
@@ -78,7 +78,7 @@ async def test_a_stop_says_goodbye_to_every_client_and_ends_with_0(process: Serv
     assert "Traceback" not in process.log
 
 
-async def test_whatever_is_done_before_a_stop_is_answered(process: ServerProcess, pool: Pool) -> None:
+async def test_commands_accepted_before_a_stop_get_their_replies(process: ServerProcess, pool: Pool) -> None:
     running = await process.start()
     async with AsyncExitStack() as stack:
         (client,) = await lines(running.url, await signed_up(running.url, stack), stack, 1)
@@ -96,7 +96,7 @@ async def test_whatever_is_done_before_a_stop_is_answered(process: ServerProcess
     assert len(answered) == await pool.fetchval("SELECT count(*) FROM businesses")
 
 
-async def test_a_client_lives_through_a_restart(process: ServerProcess) -> None:
+async def test_a_client_survives_a_restart(process: ServerProcess) -> None:
     running = await process.start()
     async with AsyncExitStack() as stack:
         rest = await signed_up(running.url, stack)
@@ -112,7 +112,7 @@ async def test_a_client_lives_through_a_restart(process: ServerProcess) -> None:
     await process.stop()
 
 
-async def test_a_second_server_at_the_same_place_is_refused_and_leaves_the_first_alone(process: ServerProcess) -> None:
+async def test_a_second_server_at_the_same_address_or_folder_is_refused(process: ServerProcess) -> None:
     running = await process.start()
 
     code, said = await refused_start(process)

@@ -45,7 +45,7 @@ async def history(pool: Pool) -> list[tuple[str, int]]:
     return [(row["type"], row["count"]) for row in rows]
 
 
-def test_the_plan_is_always_the_same_and_nobody_is_in_it_twice() -> None:
+def test_the_plan_is_deterministic_and_has_no_duplicates() -> None:
     plan = make_plan()
 
     assert plan == make_plan()
@@ -95,7 +95,7 @@ async def test_a_second_run_changes_nothing(node: Node) -> None:
 
 
 @pytest.mark.parametrize("stop_after", [100, 190, 210, 280, 400])
-async def test_a_run_that_was_cut_short_is_completed(node: Node, stop_after: int) -> None:
+async def test_an_interrupted_run_is_completed(node: Node, stop_after: int) -> None:
     class Cut(Exception):
         pass
 
@@ -136,7 +136,7 @@ async def test_every_service_can_be_booked_within_a_week(node: Node) -> None:
     assert [service for service, starts in free.items() if not starts] == []
 
 
-async def test_the_known_staff_member_does_all_that_the_known_owner_offers(node: Node) -> None:
+async def test_the_known_staff_member_performs_all_services_of_the_known_owner(node: Node) -> None:
     await make_marketplace(node, password_hash=NO_HASH)
 
     unserved = await node.pool.fetchval(

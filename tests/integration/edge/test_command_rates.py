@@ -75,7 +75,7 @@ async def test_all_transports_draw_on_one_rate(site: Site) -> None:
     assert (await by_route(site, bob, str(uuid4()))).status == 201
 
 
-async def test_a_retry_counts_and_what_does_not_fit_does_not(site: Site) -> None:
+async def test_a_retry_counts_and_an_invalid_command_does_not(site: Site) -> None:
     ada = await site.person("Ada")
     for _ in range(own_rate() + 1):
         assert (await by_envelope(site, ada, "bad", {"name": "Shop"})).status == 422
@@ -86,7 +86,7 @@ async def test_a_retry_counts_and_what_does_not_fit_does_not(site: Site) -> None
     assert refused.status == 429
 
 
-async def test_own_rates_can_be_lifted(database_dsn: str, tmp_path: Path) -> None:
+async def test_own_rates_can_be_switched_off(database_dsn: str, tmp_path: Path) -> None:
     config = make_config(tmp_path, limits=LimitsConfig(command_rates=False))
     async with open_site(database_dsn, config) as site:
         ada = await site.person("Ada", live=True)
@@ -95,7 +95,7 @@ async def test_own_rates_can_be_lifted(database_dsn: str, tmp_path: Path) -> Non
     assert set(codes_of(outcomes)) == {"ok"}
 
 
-async def test_welcome_says_the_configured_rates(database_dsn: str, tmp_path: Path) -> None:
+async def test_welcome_has_the_configured_rates(database_dsn: str, tmp_path: Path) -> None:
     limits = LimitsConfig(commands_per_s=7, queries_per_s=3, connections_per_user=4)
     async with open_site(database_dsn, make_config(tmp_path, limits=limits)) as site:
         ada = await site.person("Ada")
@@ -106,7 +106,7 @@ async def test_welcome_says_the_configured_rates(database_dsn: str, tmp_path: Pa
     assert (said["queries_per_s"], said["queries_burst"], said["connections"]) == (3.0, 12, 4)
 
 
-async def test_the_client_is_told_when_to_come_again_over_either_transport(site: Site) -> None:
+async def test_both_transports_say_when_to_retry(site: Site) -> None:
     ada = await site.person("Ada", live=True)
     for _ in range(own_rate()):
         await ada.send(REGISTER)

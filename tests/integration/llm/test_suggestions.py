@@ -67,7 +67,7 @@ async def test_five_replies_fit_the_last_message_and_the_job(server: Site, marke
     assert (view.language, view.source) == ("en", ReplySource.LOCAL)
 
 
-async def test_both_transports_answer_alike(server: Site, market: Market, ada: Person) -> None:
+async def test_both_transports_return_the_same(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     await say(market.staff[0], where, "How much time do you have?")
 
@@ -97,9 +97,7 @@ async def test_replies_are_in_the_readers_language(
     assert view.language == {"fr": "en"}.get(tag, tag[:2])
 
 
-async def test_an_empty_thread_and_a_message_that_was_taken_back_have_five_too(
-    server: Site, market: Market, ada: Person
-) -> None:
+async def test_an_empty_thread_and_a_deleted_message_have_five_too(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     empty = await suggested(ada, where)
     oops = await say(market.staff[0], where, "Where are you?")
@@ -109,7 +107,7 @@ async def test_an_empty_thread_and_a_message_that_was_taken_back_have_five_too(
     assert await suggested(ada, where) == empty
 
 
-async def test_whoever_may_not_read_the_thread_finds_none(server: Site, market: Market, ada: Person) -> None:
+async def test_a_thread_that_the_user_may_not_read_is_not_found(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     stranger = await server.person("Stranger")
 
@@ -118,7 +116,7 @@ async def test_whoever_may_not_read_the_thread_finds_none(server: Site, market: 
             await suggested(who, what)
 
 
-async def test_the_last_five_messages_count_and_no_more(server: Site, market: Market, ada: Person) -> None:
+async def test_only_the_last_five_messages_count(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     for number in range(7):
         await say(ada, where, f"{number} " + "x" * 1000)
@@ -139,7 +137,7 @@ async def test_the_end_of_a_thread_is_found_by_its_index(pool: Pool) -> None:
 # What comes of them
 
 
-async def test_a_reply_that_is_sent_as_it_was_is_accepted(server: Site, market: Market, ada: Person) -> None:
+async def test_a_reply_sent_unchanged_counts_as_accepted(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     view = await suggested(ada, where)
 
@@ -148,7 +146,7 @@ async def test_a_reply_that_is_sent_as_it_was_is_accepted(server: Site, market: 
     assert await counted(server) == {"accepted": 1}
 
 
-async def test_a_reply_that_is_changed_first_is_edited(server: Site, market: Market, ada: Person) -> None:
+async def test_a_reply_sent_changed_counts_as_edited(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     view = await suggested(ada, where)
 
@@ -158,7 +156,7 @@ async def test_a_reply_that_is_changed_first_is_edited(server: Site, market: Mar
     assert await counted(server) == {"edited": 1}
 
 
-async def test_replies_are_ignored_once_their_reader_says_something_else(
+async def test_replies_count_as_ignored_once_the_reader_sends_another_text(
     server: Site, market: Market, ada: Person
 ) -> None:
     where = await thread(server, market, ada)
@@ -171,7 +169,9 @@ async def test_replies_are_ignored_once_their_reader_says_something_else(
     assert await counted(server) == {"ignored": 1}
 
 
-async def test_replies_that_nobody_waits_for_any_more_are_unanswered(server: Site, market: Market, ada: Person) -> None:
+async def test_replies_without_a_message_afterwards_count_as_unanswered(
+    server: Site, market: Market, ada: Person
+) -> None:
     where = await thread(server, market, ada)
     await suggested(ada, where)
 
@@ -180,9 +180,7 @@ async def test_replies_that_nobody_waits_for_any_more_are_unanswered(server: Sit
     assert await counted(server) == {"unanswered": 1}
 
 
-async def test_the_same_replies_are_shown_once_however_often_they_are_read(
-    server: Site, market: Market, ada: Person
-) -> None:
+async def test_the_same_replies_are_counted_once(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     assert await suggested(ada, where) == await suggested(ada, where)
 
@@ -192,7 +190,7 @@ async def test_the_same_replies_are_shown_once_however_often_they_are_read(
     assert await counted(server) == {"ignored": 1}
 
 
-async def test_a_message_comes_from_what_its_sender_was_shown_or_it_goes_uncounted(
+async def test_a_suggestion_that_the_sender_was_not_shown_is_not_counted(
     server: Site, market: Market, ada: Person
 ) -> None:
     where = await thread(server, market, ada)
@@ -214,7 +212,7 @@ async def test_a_message_without_a_suggestion_writes_nothing_more(server: Site, 
     assert await server.node.pool.fetchval("SELECT count(*) FROM suggestion_uses") == 0
 
 
-async def test_a_place_that_no_reply_has_is_refused(server: Site, market: Market, ada: Person) -> None:
+async def test_an_index_without_a_reply_is_refused(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     body = {"text": "Hello", "suggestion": {"id": str(uuid4()), "index": REPLIES}}
 
@@ -224,7 +222,7 @@ async def test_a_place_that_no_reply_has_is_refused(server: Site, market: Market
     assert answer.json["fields"] == {"suggestion.index": "too_large"}
 
 
-async def test_no_word_of_a_suggestion_is_kept(server: Site, market: Market, ada: Person) -> None:
+async def test_texts_of_suggestions_are_not_stored(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     view = await suggested(ada, where)
 
@@ -234,7 +232,7 @@ async def test_no_word_of_a_suggestion_is_kept(server: Site, market: Market, ada
     assert not any(reply in kept for reply in view.replies)
 
 
-async def test_what_came_of_suggestions_stands_on_the_metrics_page(server: Site, market: Market, ada: Person) -> None:
+async def test_outcomes_of_suggestions_are_on_the_metrics_page(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     view = await suggested(ada, where)
     await say(ada, where, view.replies[0], UsedSuggestion(view.id, 0))
@@ -246,7 +244,7 @@ async def test_what_came_of_suggestions_stands_on_the_metrics_page(server: Site,
     assert 'guildwire_suggestions{outcome="accepted",source="local"} 1.0' in page
 
 
-async def test_replies_change_with_the_job(server: Site, market: Market, ada: Person) -> None:
+async def test_replies_depend_on_the_status_of_the_job(server: Site, market: Market, ada: Person) -> None:
     where = await thread(server, market, ada)
     await say(ada, where, "The cat is called Minka.")
     before = await suggested(market.staff[0], where)
@@ -256,7 +254,7 @@ async def test_replies_change_with_the_job(server: Site, market: Market, ada: Pe
     assert (await suggested(market.staff[0], where)).replies != before.replies
 
 
-async def test_a_database_that_only_reads_has_five_replies_too(database_dsn: str, tmp_path: Path) -> None:
+async def test_a_read_only_database_has_five_replies_too(database_dsn: str, tmp_path: Path) -> None:
     config = make_config(tmp_path, database=DatabaseConfig(pool_max=2))
     async with open_site(database_dsn, config) as site, AsyncExitStack() as held:
         ada = await site.person("Ada")

@@ -139,7 +139,7 @@ async def test_a_job_of_every_minute_runs_once_in_each(database_dsn: str) -> Non
     assert work.runs == [NIGHT + timedelta(seconds=60), NIGHT + timedelta(seconds=121)]
 
 
-async def test_a_new_installation_makes_nothing_up(database_dsn: str) -> None:
+async def test_a_new_installation_has_no_missed_runs(database_dsn: str) -> None:
     work = Work()
     async with host(database_dsn, Job("sweep", NIGHTLY, work), now=NIGHT + timedelta(hours=9)) as node:
         await node.settled()
@@ -160,7 +160,7 @@ async def test_nights_that_were_missed_are_made_up_at_the_start_by_one_run(datab
     assert work.runs == [NIGHT, later]
 
 
-async def test_a_run_noted_by_a_clock_that_was_set_back_since_counts_for_nothing(database_dsn: str, pool: Pool) -> None:
+async def test_a_run_recorded_in_the_future_is_ignored(database_dsn: str, pool: Pool) -> None:
     work = Work()
     async with host(database_dsn, Job("sweep", NIGHTLY, work)) as node:
         await node.at(NIGHT + 400 * DAY)
@@ -173,7 +173,7 @@ async def test_a_run_noted_by_a_clock_that_was_set_back_since_counts_for_nothing
 # Where
 
 
-async def test_of_two_nodes_one_runs(database_dsn: str) -> None:
+async def test_one_of_two_nodes_runs_a_job(database_dsn: str) -> None:
     first, second = Work(), Work()
     first.go.clear()
     async with (
@@ -193,7 +193,7 @@ async def test_of_two_nodes_one_runs(database_dsn: str) -> None:
         assert other.metric("last_success_timestamp_seconds", job="sweep") is not None
 
 
-async def test_what_a_node_did_not_finish_another_does(database_dsn: str) -> None:
+async def test_another_node_makes_up_an_unfinished_run(database_dsn: str) -> None:
     first, second = Work(), Work()
     first.go.clear()
     async with host(database_dsn, Job("sweep", NIGHTLY, second)) as other:
@@ -255,7 +255,7 @@ async def test_daily_jobs_of_one_node_run_one_after_another(database_dsn: str) -
 # How it ends
 
 
-async def test_a_failed_run_is_logged_counted_and_made_again_after_a_while(database_dsn: str, pool: Pool) -> None:
+async def test_a_failed_run_is_logged_counted_and_retried_later(database_dsn: str, pool: Pool) -> None:
     work = Work(error=RuntimeError("no luck"))
     async with host(database_dsn, Job("sweep", NIGHTLY, work)) as node:
         with capture_logs() as logs:
@@ -274,7 +274,7 @@ async def test_a_failed_run_is_logged_counted_and_made_again_after_a_while(datab
     assert (len(work.runs), row["error"], row["failed_at"], row["done_for"]) == (2, None, None, NIGHT)
 
 
-async def test_a_run_that_takes_too_long_is_cut(database_dsn: str, pool: Pool) -> None:
+async def test_a_run_that_takes_too_long_is_cancelled(database_dsn: str, pool: Pool) -> None:
     work = Work()
     work.go.clear()
     async with host(database_dsn, Job("sweep", NIGHTLY, work, time_max_s=0.01)) as node:
@@ -284,7 +284,7 @@ async def test_a_run_that_takes_too_long_is_cut(database_dsn: str, pool: Pool) -
     assert "TimeoutError" in (await told(pool))["error"]
 
 
-async def test_a_stop_cuts_a_run_and_the_next_start_makes_it_up(database_dsn: str, pool: Pool) -> None:
+async def test_a_stop_cancels_a_run_and_the_next_start_makes_it_up(database_dsn: str, pool: Pool) -> None:
     work = Work()
     work.go.clear()
     async with host(database_dsn, Job("sweep", NIGHTLY, work)) as node:
@@ -303,7 +303,7 @@ async def test_a_stop_cuts_a_run_and_the_next_start_makes_it_up(database_dsn: st
     assert (await told(pool))["done_for"] == NIGHT
 
 
-async def test_a_run_is_told_by_one_line_and_by_metrics(database_dsn: str, pool: Pool) -> None:
+async def test_a_run_is_shown_by_one_log_line_and_by_metrics(database_dsn: str, pool: Pool) -> None:
     async with host(database_dsn, Job("sweep", NIGHTLY, Work())) as node:
         with capture_logs() as logs:
             await node.at(NIGHT)

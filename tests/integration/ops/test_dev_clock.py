@@ -25,13 +25,13 @@ async def test_the_clock_moves_forward_by_what_is_asked(server: Site) -> None:
         ({"advance_s": 1, "by": 2}, {"by": "unknown_field"}),
     ],
 )
-async def test_what_does_not_fit_is_refused_by_field(server: Site, body: Any, fields: dict[str, str]) -> None:
+async def test_an_invalid_request_is_refused_by_field(server: Site, body: Any, fields: dict[str, str]) -> None:
     answer = await server.request("POST", "/dev/clock", None, body)
 
     assert (answer.status, answer.json["fields"]) == (422, fields)
 
 
-async def test_what_is_no_text_is_malformed(server: Site) -> None:
+async def test_a_body_that_is_not_utf8_is_malformed(server: Site) -> None:
     async with server._http.post(
         f"{server.url}/dev/clock", headers={"Content-Type": "text/plain"}, data=b"\xff"
     ) as answer:

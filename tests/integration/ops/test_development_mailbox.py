@@ -49,7 +49,7 @@ async def test_push_is_shown_as_a_card_and_sms_as_a_bubble(server: Site) -> None
     assert '<p class="bubble">Your code is 4711.</p>' in page
 
 
-async def test_nothing_that_a_message_says_becomes_part_of_the_page(server: Site) -> None:
+async def test_text_of_a_message_is_escaped_in_the_page(server: Site) -> None:
     nasty = "<script>alert(1)</script>\"'"
     for channel in (Channel.EMAIL, Channel.PUSH, Channel.SMS):
         said = dict.fromkeys(("to", "to_name", "subject", "title", "text", "body", "device_id", nasty), nasty)
@@ -62,7 +62,7 @@ async def test_nothing_that_a_message_says_becomes_part_of_the_page(server: Site
     assert 'href="https://guild.test/&lt;' not in page
 
 
-async def test_a_letter_with_looks_is_framed_and_can_neither_run_nor_fetch(server: Site) -> None:
+async def test_an_html_email_is_framed_and_can_neither_run_scripts_nor_load_resources(server: Site) -> None:
     number = await keep(server, to="a@b.test", subject="S", text="T", html="<html><head></head><b>Hello</b></html>")
 
     page = await page_of(server)
@@ -78,11 +78,11 @@ async def test_a_letter_with_looks_is_framed_and_can_neither_run_nor_fetch(serve
 
 
 @pytest.mark.parametrize("number", ["0", "x", "1" * 40, "%C2%B2", "-1"])
-async def test_there_is_no_letter_of_that_number(server: Site, number: str) -> None:
+async def test_an_email_that_does_not_exist_is_not_found(server: Site, number: str) -> None:
     assert (await server.request("GET", f"/dev/mailbox/{number}")).status == 404
 
 
-async def test_it_is_listed_by_channel_page_by_page_the_newest_first(server: Site) -> None:
+async def test_messages_are_listed_by_channel_in_pages_newest_first(server: Site) -> None:
     numbers = [await keep(server, Channel.SMS, to="+49", text=str(nth)) for nth in range(PAGE_LIMIT_DEFAULT + 5)]
     await keep(server, to="a@b.test", subject="S", text="T")
 
@@ -104,11 +104,11 @@ async def test_every_channel_is_one_click_away(server: Site) -> None:
 
 
 @pytest.mark.parametrize("query", ["channel=pigeon", "cursor=nonsense"])
-async def test_what_cannot_be_asked_is_refused(server: Site, query: str) -> None:
+async def test_an_invalid_query_is_refused(server: Site, query: str) -> None:
     assert (await server.request("GET", f"/dev/mailbox?{query}")).status == 422
 
 
-async def test_the_page_brings_nothing_from_elsewhere(server: Site) -> None:
+async def test_the_page_loads_nothing_from_other_origins(server: Site) -> None:
     answer = await server.request("GET", "/dev/mailbox")
     page = answer.body.decode()
 
@@ -119,11 +119,11 @@ async def test_the_page_brings_nothing_from_elsewhere(server: Site) -> None:
             assert (await server.request("GET", address)).status == 200
 
 
-async def test_the_entrance_leads_to_it(server: Site) -> None:
+async def test_the_entrance_links_to_the_mailbox(server: Site) -> None:
     assert b'href="/dev/mailbox"' in (await server.request("GET", "/")).body
 
 
-async def test_without_development_there_is_none(database_dsn: str, tmp_path: Any) -> None:
+async def test_without_development_mode_there_is_no_mailbox(database_dsn: str, tmp_path: Any) -> None:
     async with open_site(database_dsn, make_config(tmp_path, dev=DevConfig(enabled=False))) as site:
         assert (await site.request("GET", "/dev/mailbox")).status == 404
         assert b"/dev/mailbox" not in (await site.request("GET", "/")).body

@@ -25,7 +25,7 @@ async def diagnose(channel: str, folder: Path, *, dev: bool = False, email: Emai
     return found
 
 
-async def test_a_provider_that_answers_is_fine(tmp_path: Path) -> None:
+async def test_a_provider_that_responds_is_ok(tmp_path: Path) -> None:
     async with mail_server() as mail:
         found = await diagnose("email", tmp_path, email=mail.config)
 
@@ -33,7 +33,7 @@ async def test_a_provider_that_answers_is_fine(tmp_path: Path) -> None:
     assert str(mail.config.port) in found.detail
 
 
-async def test_a_provider_that_is_not_there_is_bad(tmp_path: Path) -> None:
+async def test_an_unreachable_provider_is_bad(tmp_path: Path) -> None:
     async with mail_server() as mail:
         config = mail.config
     found = await diagnose("email", tmp_path, email=config)
@@ -42,9 +42,7 @@ async def test_a_provider_that_is_not_there_is_bad(tmp_path: Path) -> None:
     assert "connection_refused" in found.detail
 
 
-async def test_a_provider_that_says_nothing_is_given_up_in_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_provider_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "CHECK_TIMEOUT_S", 0.05)
     async with mail_server() as mail:
         mail.faults["NOOP"] = [SILENCE]
@@ -60,7 +58,7 @@ async def test_without_a_provider_nothing_is_sent(tmp_path: Path) -> None:
     assert "nothing is sent" in found.detail
 
 
-async def test_in_development_a_mailbox_stands_in(tmp_path: Path) -> None:
+async def test_in_development_the_mailbox_is_used(tmp_path: Path) -> None:
     found = await diagnose("sms", tmp_path, dev=True)
 
     assert found.ok
@@ -73,7 +71,7 @@ async def diagnose_model(folder: Path, llm: LlmConfig) -> Diagnosis:
     return found
 
 
-async def test_a_language_model_that_is_listed_is_fine_and_so_is_none(tmp_path: Path) -> None:
+async def test_a_listed_language_model_is_ok_and_so_is_none(tmp_path: Path) -> None:
     async with open_model() as model:
         found = await diagnose_model(tmp_path, model.config())
 
@@ -95,7 +93,7 @@ async def diagnose_push(channel: str, folder: Path, push: PushConfig) -> Diagnos
     return found.get(channel) or found["channels"]
 
 
-async def test_firebase_is_asked_whether_it_takes_the_account(tmp_path: Path) -> None:
+async def test_the_account_is_checked_with_firebase(tmp_path: Path) -> None:
     async with open_google() as google:
         push = PushConfig(fcm_credentials=str(write_account(tmp_path / "account.json", google.url)))
         fine = await diagnose_push("push", tmp_path, push)
@@ -106,14 +104,14 @@ async def test_firebase_is_asked_whether_it_takes_the_account(tmp_path: Path) ->
     assert (refused.ok, refused.fatal, "token_refused" in refused.detail) == (False, True, True)
 
 
-async def test_an_account_that_is_not_there_is_named(tmp_path: Path) -> None:
+async def test_a_missing_account_file_is_named(tmp_path: Path) -> None:
     found = await diagnose_push("push", tmp_path, PushConfig(fcm_credentials=str(tmp_path / "account.json")))
 
     assert not found.ok
     assert "account.json" in found.detail
 
 
-async def test_the_key_of_web_push_is_left_to_the_first_start(tmp_path: Path) -> None:
+async def test_the_web_push_key_is_not_made_before_the_first_start(tmp_path: Path) -> None:
     found = await diagnose_push("web_push", tmp_path, PushConfig())
 
     assert found.ok
@@ -133,7 +131,7 @@ async def diagnose_port(folder: Path, host: str, port: int) -> Diagnosis:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_a_port_that_is_taken_is_bad_until_it_is_free(tmp_path: Path, host: str) -> None:
+async def test_a_port_in_use_is_bad(tmp_path: Path, host: str) -> None:
     server = await asyncio.start_server(lambda reader, writer: writer.close(), host, 0)
     port = server.sockets[0].getsockname()[1]
     taken = await diagnose_port(tmp_path, host, port)
@@ -144,7 +142,7 @@ async def test_a_port_that_is_taken_is_bad_until_it_is_free(tmp_path: Path, host
     assert (taken.ok, free.ok) == (False, True)
 
 
-async def test_a_host_that_is_no_address_is_bad(tmp_path: Path) -> None:
+async def test_a_host_that_is_not_an_address_is_bad(tmp_path: Path) -> None:
     found = await diagnose_port(tmp_path, "nowhere.invalid", 8080)
 
     assert (found.ok, found.fatal) == (False, True)

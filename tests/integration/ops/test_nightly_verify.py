@@ -45,7 +45,7 @@ async def break_a_balance(pool: Pool) -> None:
     await pool.execute("INSERT INTO balances VALUES ('user/' || $1 || '/EUR', 4711)", str(uuid4()))
 
 
-async def test_a_whole_database_shows_zero_for_every_invariant(server: Site) -> None:
+async def test_an_intact_database_shows_zero_for_every_invariant(server: Site) -> None:
     assert (violations(server), last_run(server)) == ({}, []), "nothing was proved yet"
     market, customer = await server.market(), await server.person("Carla")
     await server.completed(market, customer)
@@ -56,7 +56,7 @@ async def test_a_whole_database_shows_zero_for_every_invariant(server: Site) -> 
     assert len(last_run(server)) == 1
 
 
-async def test_a_changed_balance_raises_the_metric_and_is_logged_until_it_is_mended(server: Site) -> None:
+async def test_a_changed_balance_raises_the_metric_and_is_logged_until_it_is_repaired(server: Site) -> None:
     await break_a_balance(server.node.pool)
 
     (line,) = await night(server)
@@ -81,7 +81,7 @@ async def test_an_operator_can_have_it_run_again(server: Site) -> None:
     assert violations(server)[WALLETS] == 1
 
 
-async def test_what_was_found_is_shown_by_the_other_nodes_and_after_a_restart(
+async def test_violations_are_shown_by_other_nodes_and_after_a_restart(
     server: Site, database_dsn: str, tmp_path: Any
 ) -> None:
     await break_a_balance(server.node.pool)
@@ -108,7 +108,7 @@ async def test_what_was_found_is_shown_by_the_other_nodes_and_after_a_restart(
         ("UPDATE actors SET state = '{}' WHERE kind = 'business'", "ValidationError"),
     ],
 )
-async def test_a_state_that_its_journal_does_not_tell_is_found(server: Site, damage: str, says: str) -> None:
+async def test_a_state_that_differs_from_its_journal_is_found(server: Site, damage: str, says: str) -> None:
     await server.market()
     await server.node.pool.execute(damage)
 

@@ -62,7 +62,7 @@ async def told(server: Site) -> tuple[Person, UUID]:
     return customer, booking_id
 
 
-async def test_the_journal_is_a_table_of_what_happened_and_who_did_it(shell: Shell, told: tuple[Person, UUID]) -> None:
+async def test_the_journal_is_a_table_of_events_and_their_principals(shell: Shell, told: tuple[Person, UUID]) -> None:
     code, said = await shell(f"booking/{told[1]}")
 
     assert code == 0
@@ -74,9 +74,7 @@ async def test_the_journal_is_a_table_of_what_happened_and_who_did_it(shell: She
     assert "the replayed state matches the stored one" in said
 
 
-async def test_for_programs_it_is_json_with_every_event_and_the_state(
-    server: Site, shell: Shell, told: tuple[Person, UUID]
-) -> None:
+async def test_json_has_every_event_and_the_state(server: Site, shell: Shell, told: tuple[Person, UUID]) -> None:
     story = await shell.json(f"booking/{told[1]}")
 
     rows = await server.node.pool.fetch("SELECT version, type, cause FROM journal WHERE id = $1 ORDER BY 1", told[1])
@@ -87,7 +85,7 @@ async def test_for_programs_it_is_json_with_every_event_and_the_state(
     assert story["state"]["status"] == "CANCELLED"
 
 
-async def test_the_state_after_so_many_events(shell: Shell, told: tuple[Person, UUID]) -> None:
+async def test_the_state_at_a_version(shell: Shell, told: tuple[Person, UUID]) -> None:
     story = await shell.json(f"booking/{told[1]}", version=1)
 
     assert [event["type"] for event in story["events"]] == ["booking.created"]
@@ -108,7 +106,7 @@ async def test_the_state_at_an_instant(shell: Shell, told: tuple[Person, UUID]) 
     assert len(before["events"]) < len(then["events"])
 
 
-async def test_a_journal_in_the_archive_is_told_the_same(server: Site, shell: Shell, told: tuple[Person, UUID]) -> None:
+async def test_an_archived_journal_is_replayed_too(server: Site, shell: Shell, told: tuple[Person, UUID]) -> None:
     before = await shell(f"booking/{told[1]}")
 
     await archive_journals(server.node.pool, server.node.clock.now() + timedelta(days=1))
@@ -145,7 +143,7 @@ async def test_of_a_long_journal_the_latest_events_are_shown_and_all_are_replaye
         ("DELETE FROM journal WHERE id = $1", "the replayed state differs from the stored one"),
     ],
 )
-async def test_a_state_that_is_not_what_the_journal_tells_is_said_and_ends_with_1(
+async def test_a_state_that_differs_from_the_journal_is_reported_with_exit_code_1(
     server: Site, shell: Shell, told: tuple[Person, UUID], damage: str, says: str
 ) -> None:
     await server.node.pool.execute(damage, told[1])
@@ -173,7 +171,7 @@ async def test_a_state_that_is_not_what_the_journal_tells_is_said_and_ends_with_
         ("booking/{id}", {"version": 1, "at": "2026-03-29T14:00:00Z"}, "give only one of them"),
     ],
 )
-async def test_what_cannot_be_answered_is_said_in_a_line_and_ends_with_2(
+async def test_invalid_arguments_are_reported_in_a_line_with_exit_code_2(
     shell: Shell, told: tuple[Person, UUID], what: str, options: dict[str, Any], says: str
 ) -> None:
     ids = {"id": str(told[1]), "other": str(uuid4())}

@@ -28,7 +28,7 @@ async def top(folder: Path, url: str, *arguments: str) -> tuple[int, str]:
     return process.returncode, printed.decode()
 
 
-async def test_one_frame_of_a_running_server_has_its_figures(server: Site, tmp_path: Path) -> None:
+async def test_one_frame_of_a_running_server_has_its_metrics(server: Site, tmp_path: Path) -> None:
     ada = await server.person("Ada", live=True)
     async with open_stream(server.url, await ada.rest.token()):
         code, printed = await top(tmp_path, server.url, "--once")

@@ -32,7 +32,7 @@ async def rename(http: Http, gadget_id: str, label: str, **headers: str) -> Answ
     )
 
 
-async def test_a_created_entity_is_answered_with_its_reply_its_version_and_its_place(http: Http) -> None:
+async def test_a_created_entity_is_returned_with_version_and_location(http: Http) -> None:
     answer = await http.send("POST", "/gadgets", json={"label": "lamp"}, token="customer")
 
     assert answer.status == 201
@@ -45,7 +45,7 @@ async def test_a_created_entity_is_answered_with_its_reply_its_version_and_its_p
     assert view.headers["ETag"] == '"1"'
 
 
-async def test_the_slash_at_the_end_makes_no_difference(http: Http) -> None:
+async def test_a_trailing_slash_makes_no_difference(http: Http) -> None:
     with_slash = await http.send("POST", "/gadgets/", json={"label": "lamp"}, token="customer")
     view = await http.send("GET", f"/gadgets/{with_slash.json['id']}/", token="customer")
 
@@ -63,7 +63,7 @@ async def test_a_retry_with_the_same_key_gets_the_first_reply_and_has_no_effect(
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-async def test_another_body_under_a_used_key_is_refused(http: Http) -> None:
+async def test_another_body_with_a_used_key_is_refused(http: Http) -> None:
     headers = {"Idempotency-Key": "order-1"}
     await http.send("POST", "/gadgets", json={"label": "lamp"}, token="customer", headers=headers)
     other = await http.send("POST", "/gadgets", json={"label": "desk"}, token="customer", headers=headers)
@@ -82,7 +82,7 @@ async def test_a_key_belongs_to_its_user(http: Http) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "k" * 129, "schlüssel"])
-async def test_a_key_that_is_none_is_refused(http: Http, key: str) -> None:
+async def test_an_invalid_key_is_refused(http: Http, key: str) -> None:
     answer = await http.send(
         "POST", "/gadgets", json={"label": "lamp"}, token="customer", headers={"Idempotency-Key": key}
     )
@@ -118,13 +118,13 @@ async def test_a_command_for_another_version_is_refused(http: Http) -> None:
 
 
 @pytest.mark.parametrize("version", ["1", '"one"', 'W/"1"', '""', '"-1"', '"' + "9" * 30 + '"'])
-async def test_an_expected_version_that_is_none_is_refused(http: Http, version: str) -> None:
+async def test_an_invalid_expected_version_is_refused(http: Http, version: str) -> None:
     answer = await rename(http, str(uuid4()), "desk", If_Match=version)
 
     assert answer.problem["fields"] == {"If-Match": "bad_format"}
 
 
-async def test_a_command_to_nothing_is_not_found(http: Http) -> None:
+async def test_a_command_to_a_missing_entity_is_not_found(http: Http) -> None:
     answer = await rename(http, str(uuid4()), "desk")
 
     assert answer.status == 404
@@ -140,7 +140,7 @@ async def test_without_a_token_nothing_is_done(http: Http) -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer nobody", "Basic Y3VzdG9tZXI6eA==", "Bearer", "customer"])
-async def test_a_token_that_does_not_hold_is_challenged(http: Http, header: str) -> None:
+async def test_an_invalid_token_is_challenged(http: Http, header: str) -> None:
     answer = await http.send("POST", "/gadgets", json={"label": "lamp"}, headers={"Authorization": header})
 
     assert answer.status == 401
@@ -160,7 +160,7 @@ async def test_a_role_that_may_not_send_the_command_is_refused(http: Http) -> No
     assert answer.problem["fields"] == {"reason": "role", "role": "customer", "roles": ["staff"]}
 
 
-async def test_a_body_cannot_overrule_its_path(http: Http) -> None:
+async def test_a_body_cannot_override_its_path(http: Http) -> None:
     gadget_id, other_id = await made(http), await made(http)
     plain = await http.send(
         "POST", f"/gadgets/{gadget_id}/rename", json={"label": "desk", "booking_id": other_id}, token="customer"
@@ -180,7 +180,7 @@ async def test_a_body_cannot_overrule_its_path(http: Http) -> None:
     assert view.json["label"] == "lamp"
 
 
-async def test_a_route_may_speak_the_words_of_another_document(http: Http) -> None:
+async def test_a_route_may_have_a_wire_struct_of_its_own(http: Http) -> None:
     gadget_id = await made(http)
     answer = await http.send("PUT", f"/gadget-names/{gadget_id}/", json={"newLabel": "desk"}, token="customer")
     unknown = await http.send("PUT", f"/gadget-names/{gadget_id}", json={"label": "desk"}, token="customer")
@@ -192,14 +192,14 @@ async def test_a_route_may_speak_the_words_of_another_document(http: Http) -> No
     assert "never fits" in refused.problem["detail"]
 
 
-async def test_an_id_that_is_none_is_named(http: Http) -> None:
+async def test_an_invalid_id_is_named(http: Http) -> None:
     command = await http.send("POST", "/gadgets/nonsense/rename", json={"label": "desk"}, token="customer")
     query = await http.send("GET", "/gadgets/nonsense", token="customer")
 
     assert command.problem["fields"] == query.problem["fields"] == {"booking_id": "bad_format"}
 
 
-async def test_any_command_goes_through_the_envelope(http: Http) -> None:
+async def test_any_command_can_be_sent_in_the_envelope(http: Http) -> None:
     envelope = {"id": "e-1", "name": "gadget.make", "data": {"label": "lamp"}}
     answer = await http.send("POST", "/v1/commands", json=envelope, token="customer")
 
@@ -243,7 +243,7 @@ async def test_the_envelope_expects_a_version_too(http: Http) -> None:
         ({"name": "gadget.make", "data": {"label": "x\u0000"}}, {"data.label": "control_character"}),
     ],
 )
-async def test_an_envelope_that_does_not_fit_is_refused_by_field(
+async def test_an_invalid_envelope_is_refused_by_field(
     http: Http, envelope: dict[str, object], fields: dict[str, str]
 ) -> None:
     answer = await http.send("POST", "/v1/commands", json=envelope, token="customer")

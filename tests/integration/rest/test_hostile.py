@@ -78,7 +78,7 @@ async def test_a_hostile_request_is_refused_and_the_next_one_answered(
     assert (await http.send("GET", "/")).status == 200
 
 
-async def test_a_compressed_bomb_is_not_opened(http: Http) -> None:
+async def test_a_compressed_bomb_is_not_decompressed(http: Http) -> None:
     bomb = gzip.compress(b"0" * 50_000_000)
     answer = await http.send(
         "POST",
@@ -101,13 +101,13 @@ async def test_pipelined_requests_are_answered_in_order(http: Http) -> None:
     assert statuses == [b"200", b"404"] * 50 + [b"200"]
 
 
-async def test_a_body_that_trickles_is_given_up_in_time(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_trickling_body_times_out(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", SHORT_S)
     assert status_of(await http.raw(post(b"Content-Length: 100\r\n", b'{"lab'))) == 408
 
 
 @pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "])
-async def test_headers_that_never_end_are_cut_in_time(
+async def test_endless_headers_time_out(
     database_dsn: str, pool: Pool, monkeypatch: pytest.MonkeyPatch, start: bytes
 ) -> None:
     monkeypatch.setattr(app, "KEEP_ALIVE_S", SHORT_S)

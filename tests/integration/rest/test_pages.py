@@ -45,7 +45,7 @@ async def test_the_document_that_is_served_is_valid_and_knows_the_extra_routes(h
     assert {"/gadgets/", "/v1/commands", "/health"} <= answer.json["paths"].keys()
 
 
-async def test_the_documentation_brings_all_its_parts_along(http: Http) -> None:
+async def test_the_documentation_has_all_its_assets(http: Http) -> None:
     page = await http.send("GET", "/docs")
     wanted = {"/docs/docs.js", "/docs/docs.css", "/docs/icon.svg"}
     for name in WEB.glob("*.js"):
@@ -58,7 +58,7 @@ async def test_the_documentation_brings_all_its_parts_along(http: Http) -> None:
         assert part.headers["Content-Type"].split(";")[0] in {"text/javascript", "text/css", "image/svg+xml"}
 
 
-def test_the_pages_load_nothing_from_elsewhere() -> None:
+def test_the_pages_load_nothing_from_other_origins() -> None:
     for path in WEB.iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|(?:src|href)=\"//", text), path.name
@@ -74,7 +74,7 @@ async def test_a_page_runs_only_its_own_scripts(http: Http, path: str) -> None:
     assert not re.search(r"<script(?! type=\"module\" src=)|style=|\son\w+=", answer.body.decode())
 
 
-async def test_a_part_that_has_not_changed_is_not_sent_again(http: Http) -> None:
+async def test_an_unchanged_asset_is_not_sent_again(http: Http) -> None:
     first = await http.send("GET", "/docs/docs.css")
     again = await http.send("GET", "/docs/docs.css", headers={"If-None-Match": first.headers["ETag"]})
 
@@ -82,7 +82,7 @@ async def test_a_part_that_has_not_changed_is_not_sent_again(http: Http) -> None
     assert again.body == b""
 
 
-async def test_the_type_of_a_problem_leads_to_what_it_means(http: Http) -> None:
+async def test_the_type_of_a_problem_links_to_its_explanation(http: Http) -> None:
     problem = (await http.send("GET", "/nothing")).problem
     page = await http.send("GET", problem["type"])
     unknown = await http.send("GET", "/problems/%3Cscript%3E")
@@ -92,7 +92,7 @@ async def test_the_type_of_a_problem_leads_to_what_it_means(http: Http) -> None:
     assert unknown.problem["code"] == "not_found"
 
 
-async def test_a_page_of_somebody_elses_goes_before_our_own(database_dsn: str, pool: Pool) -> None:
+async def test_a_page_of_a_part_takes_precedence_over_our_own(database_dsn: str, pool: Pool) -> None:
     async def home(request: BaseRequest) -> StreamResponse:
         return Response(text="home")
 

@@ -65,7 +65,7 @@ async def test_an_unknown_path_is_not_found(http: Http) -> None:
     assert answer.problem["fields"] == {"entity": "route"}
 
 
-async def test_a_method_that_the_path_does_not_know_names_those_that_it_does(http: Http) -> None:
+async def test_a_method_that_is_not_allowed_names_those_that_are(http: Http) -> None:
     answer = await http.send("PUT", "/gadgets")
 
     assert answer.status == 405
@@ -82,7 +82,7 @@ async def test_head_answers_like_get_without_the_body(http: Http) -> None:
     assert head.headers["Content-Length"] == str(len(get.body))
 
 
-async def test_a_plain_handler_gets_what_remains_of_the_path(http: Http) -> None:
+async def test_a_plain_handler_gets_the_rest_of_the_path(http: Http) -> None:
     answer = await http.send("GET", "/files/me/a/b%20c.txt")
 
     assert answer.body == b"{'owner': 'me', 'path': 'a/b c.txt'}"
@@ -127,7 +127,7 @@ async def test_a_query_string_is_read_by_the_types_of_its_fields(http: Http) -> 
         ("self=1", {"self": "unknown_field"}),
     ],
 )
-async def test_a_query_string_that_does_not_fit_is_refused_by_field(
+async def test_an_invalid_query_string_is_refused_by_field(
     http: Http, query_string: str, fields: dict[str, str] | None
 ) -> None:
     answer = await http.send("GET", f"/gadgets?{query_string}")
@@ -140,7 +140,7 @@ async def test_a_query_string_that_does_not_fit_is_refused_by_field(
         assert answer.problem["fields"] == fields
 
 
-async def test_a_public_query_knows_who_asks_if_they_say_so(http: Http) -> None:
+async def test_a_public_query_gets_the_principal_of_a_valid_token(http: Http) -> None:
     known = await http.send("GET", "/gadgets", token="customer")
     unknown = await http.send("GET", "/gadgets", token="expired")
 
@@ -193,7 +193,7 @@ MISFITS: list[tuple[bytes, int, dict[str, str] | str]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "expected"), MISFITS, ids=[repr(body[:30]) for body, _, _ in MISFITS])
-async def test_a_body_that_does_not_fit_is_refused_by_field(
+async def test_an_invalid_body_is_refused_by_field(
     http: Http, pool: Pool, body: bytes, status: int, expected: dict[str, str] | str
 ) -> None:
     answer = await http.send("POST", "/gadgets", data=body, token="customer", headers=JSON)
@@ -222,7 +222,7 @@ async def test_a_body_that_does_not_fit_is_refused_by_field(
         (b' {"label": "x"} \n', 404, {"entity": "booking"}),
     ],
 )
-async def test_a_body_beside_path_parameters_is_held_to_the_same(
+async def test_a_body_beside_path_parameters_follows_the_same_rules(
     http: Http, body: bytes, status: int, fields: dict[str, str] | None
 ) -> None:
     path = "/gadgets/01900000-0000-7000-8000-000000000001/rename"
@@ -243,14 +243,14 @@ WORLDLY = [
 
 
 @pytest.mark.parametrize("label", WORLDLY)
-async def test_text_of_all_the_world_goes_through_unchanged(http: Http, label: str) -> None:
+async def test_text_in_any_script_passes_unchanged(http: Http, label: str) -> None:
     answer = await http.send("POST", "/gadgets", json={"label": label}, token="customer")
     view = await http.send("GET", f"/gadgets/{answer.json['id']}", token="customer")
 
     assert view.json["label"] == label
 
 
-async def test_a_body_of_the_greatest_size_is_read_and_one_byte_more_is_not(http: Http) -> None:
+async def test_a_body_of_the_maximum_size_is_read_and_a_larger_one_is_refused(http: Http) -> None:
     frame = b'{"label": "x"%b}'
     fitting = frame % (b" " * (BODY_BYTES_MAX - len(frame) + 2))
     ok = await http.send("POST", "/gadgets", data=fitting, token="customer", headers=JSON)
@@ -282,7 +282,7 @@ async def test_a_huge_announced_body_is_refused_before_it_is_sent(http: Http) ->
     assert status.split()[1] == b"413"
 
 
-async def test_a_body_that_waits_to_be_wanted_is_asked_for(http: Http) -> None:
+async def test_a_client_that_expects_100_continue_gets_it(http: Http) -> None:
     body = b'{"label": "lamp"}'
     head = (
         b"POST /gadgets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer customer\r\nExpect: 100-continue\r\n"
@@ -316,7 +316,7 @@ async def test_a_body_that_is_not_json_by_its_headers_is_refused(http: Http, hea
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'])
-async def test_json_may_be_announced_in_many_ways(http: Http, media_type: str) -> None:
+async def test_json_may_have_any_of_its_media_types(http: Http, media_type: str) -> None:
     answer = await http.send(
         "POST", "/gadgets", data=b'{"label": "x"}', token="customer", headers={"Content-Type": media_type}
     )
@@ -324,7 +324,7 @@ async def test_json_may_be_announced_in_many_ways(http: Http, media_type: str) -
     assert answer.status == 201
 
 
-async def test_a_plain_handler_reads_bodies_up_to_its_own_bound(http: Http) -> None:
+async def test_a_plain_handler_reads_bodies_up_to_its_own_limit(http: Http) -> None:
     fitting = await http.send("POST", "/little", data=b"1234")
     too_large = await http.send("POST", "/little", data=b"12345")
 
@@ -377,7 +377,7 @@ async def test_a_broken_chunk_is_a_malformed_body(http: Http) -> None:
 # What every answer has
 
 
-async def test_every_answer_carries_the_request_id_and_the_trace(http: Http) -> None:
+async def test_every_response_has_the_request_id_and_the_trace(http: Http) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     own = await http.send("GET", "/gadgets", headers={"X-Request-Id": "mine-1", "traceparent": trace})
     made = await http.send("GET", "/nothing")
@@ -391,7 +391,7 @@ async def test_every_answer_carries_the_request_id_and_the_trace(http: Http) -> 
 
 
 @pytest.mark.parametrize("path", ["/gadgets", "/nothing", "/docs", "/openapi.json", "/stream", "/files/a/b"])
-async def test_every_answer_keeps_browsers_careful(http: Http, path: str) -> None:
+async def test_every_response_has_security_headers(http: Http, path: str) -> None:
     answer = await http.send("GET", path)
 
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -423,7 +423,7 @@ async def test_a_preflight_of_an_allowed_origin_is_answered(http: Http) -> None:
     assert answer.headers["Vary"] == "Origin"
 
 
-async def test_an_allowed_origin_may_read_answers_and_refusals(http: Http) -> None:
+async def test_an_allowed_origin_may_read_responses_and_refusals(http: Http) -> None:
     headers = {"Origin": "https://app.example.com"}
     answers = [await http.send("GET", path, headers=headers) for path in ("/gadgets", "/nothing", "/stream")]
 
@@ -448,7 +448,7 @@ async def test_options_without_an_origin_names_the_methods(http: Http) -> None:
 # Procedures, and what goes wrong in them
 
 
-async def test_a_procedure_knows_its_request(http: Http) -> None:
+async def test_a_procedure_gets_its_request_context(http: Http) -> None:
     answer = await http.send(
         "POST",
         "/introduce",
@@ -487,7 +487,7 @@ async def test_a_bug_is_a_500_with_an_incident_that_the_log_knows(http: Http) ->
     assert "a bug" not in answer.body.decode()
 
 
-async def test_an_outage_is_a_503_that_says_when_to_come_again(http: Http) -> None:
+async def test_an_outage_is_a_503_with_retry_after(http: Http) -> None:
     answer = await http.send("POST", "/crash", json={"how": "outage"})
 
     assert answer.status == 503
@@ -498,7 +498,7 @@ async def test_an_outage_is_a_503_that_says_when_to_come_again(http: Http) -> No
 # Limits
 
 
-async def test_an_address_that_asks_too_much_is_told_when_to_come_again(database_dsn: str, pool: Pool) -> None:
+async def test_an_address_above_its_rate_gets_retry_after(database_dsn: str, pool: Pool) -> None:
     limiters = Limiters(RateLimits(requests_per_address=Rate(0.1, 2)))
     async with gadget_server(database_dsn, pool, limiters=limiters) as http:
 
@@ -518,7 +518,7 @@ async def test_an_address_that_asks_too_much_is_told_when_to_come_again(database
     assert here == [200] * 4
 
 
-async def test_sign_ins_of_an_address_are_limited_by_themselves(database_dsn: str, pool: Pool) -> None:
+async def test_sign_ins_of_an_address_have_a_limit_of_their_own(database_dsn: str, pool: Pool) -> None:
     limiters = Limiters(RateLimits(public_per_address=Rate(0.1, 1)))
     headers = {"X-Forwarded-For": "203.0.113.9"}
     async with gadget_server(database_dsn, pool, limiters=limiters) as http:
@@ -542,7 +542,7 @@ async def test_routes_and_envelope_count_the_same_commands(database_dsn: str, po
     assert refused.problem["fields"]["limit"] == "commands_per_user"
 
 
-async def test_queries_of_a_user_are_limited_by_themselves(database_dsn: str, pool: Pool) -> None:
+async def test_queries_of_a_user_have_a_limit_of_their_own(database_dsn: str, pool: Pool) -> None:
     limiters = Limiters(RateLimits(queries_per_user=Rate(0.1, 1)))
     path = "/gadgets/01900000-0000-7000-8000-000000000001"
     async with gadget_server(database_dsn, pool, limiters=limiters) as http:
@@ -598,7 +598,7 @@ async def nobody_listens(port: int) -> None:
                 writer.close()
 
 
-async def test_behind_tls_browsers_are_told_to_stay_there(database_dsn: str, pool: Pool) -> None:
+async def test_behind_tls_responses_have_hsts(database_dsn: str, pool: Pool) -> None:
     async with gadget_server(database_dsn, pool, https=True) as http:
         answer = await http.send("GET", "/gadgets")
 
@@ -619,7 +619,7 @@ async def test_an_error_of_a_plain_handler_is_a_problem_too(database_dsn: str, p
     assert answer.problem["fields"] == {"what": "x"}
 
 
-async def test_what_aiohttp_raises_is_a_problem_too_unless_it_is_a_redirect(database_dsn: str, pool: Pool) -> None:
+async def test_an_exception_of_aiohttp_is_a_problem_unless_it_is_a_redirect(database_dsn: str, pool: Pool) -> None:
     async def upgrade(request: BaseRequest) -> StreamResponse:
         socket = WebSocketResponse()
         await socket.prepare(request)
@@ -640,7 +640,7 @@ async def test_what_aiohttp_raises_is_a_problem_too_unless_it_is_a_redirect(data
     assert moved.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_a_body_that_does_not_come_in_time_is_given_up(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_does_not_arrive_times_out(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.05)
     head = b"POST /gadgets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer customer\r\nContent-Length: 9\r\n\r\n{"
     reader, writer = await asyncio.open_connection("127.0.0.1", http.port)

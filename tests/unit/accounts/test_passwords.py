@@ -40,7 +40,7 @@ class TestRules:
             ("пароль-秘密", None),
         ],
     )
-    def test_a_password_is_not_what_would_be_tried_first(self, password: str, problem: str | None) -> None:
+    def test_a_password_that_attackers_try_first_is_refused(self, password: str, problem: str | None) -> None:
         email = "ada@example.com" if "@" in password else "ada.lovelace@example.com"
 
         assert password_problem(password, email=email, name="Ada Lovelace") == problem
@@ -55,10 +55,10 @@ class TestHashing:
         assert password_hash.startswith("$argon2id$")
         assert "correct" not in password_hash
 
-    async def test_accents_may_be_written_in_either_way(self, passwords: Passwords) -> None:
+    async def test_accents_match_in_either_unicode_form(self, passwords: Passwords) -> None:
         assert await passwords.verify("cafe\u0301 noir", await passwords.hash("caf\u00e9 noir"))
 
-    async def test_an_address_that_nobody_has_costs_the_same_work_and_matches_nothing(self) -> None:
+    async def test_an_unknown_address_takes_the_same_work_and_matches_nothing(self) -> None:
         checked: list[str] = []
 
         class Watched(PasswordHasher):
@@ -75,14 +75,14 @@ class TestHashing:
         parameters = [kept.rpartition("$")[0].rpartition("$")[0] for kept in checked]
         assert parameters == [parameters[0]] * 2
 
-    async def test_a_hash_that_is_none_matches_nothing(self, passwords: Passwords) -> None:
+    async def test_an_invalid_hash_matches_nothing(self, passwords: Passwords) -> None:
         assert not await passwords.verify("correct horse", "plain text")
 
     async def test_a_hash_of_other_parameters_is_outdated(self, passwords: Passwords) -> None:
         assert not passwords.is_outdated(await passwords.hash("correct horse"))
         assert passwords.is_outdated(PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("correct horse"))
 
-    async def test_whoever_finds_no_room_is_told_to_come_again(self, passwords: Passwords) -> None:
+    async def test_hashing_beyond_the_limit_is_refused_as_busy(self, passwords: Passwords) -> None:
         gate = threading.Event()
         waiting = [asyncio.ensure_future(passwords._in_thread(gate.wait)) for _ in range(HASHES_MAX)]
         await asyncio.sleep(0)  # lets them begin
@@ -119,7 +119,7 @@ class TestAttempts:
             attempts.begin("2001:db8::ffff", "ada@example.com")
         attempts.begin("2001:db8:0:1::1", "ada@example.com")
 
-    def test_a_success_forgets_the_failures(self) -> None:
+    def test_a_success_clears_the_failures(self) -> None:
         attempts = Attempts(now=lambda: 0.0)
 
         for _ in range(3 * SIGN_IN_ATTEMPTS.burst):
@@ -136,20 +136,20 @@ class TestContact:
             ("ada@demo.test", "ada@demo.test"),
         ],
     )
-    def test_an_address_is_kept_in_its_normal_form(self, written: str, kept: str) -> None:
+    def test_an_address_is_normalised(self, written: str, kept: str) -> None:
         assert normal_email(written) == kept
 
     @pytest.mark.parametrize("written", ["", "ada", "ada@", "@example.com", "ada@localhost", "a b@example.com"])
-    def test_what_is_no_address_is_refused_by_the_name_of_its_field(self, written: str) -> None:
+    def test_an_invalid_address_is_refused_by_field(self, written: str) -> None:
         with pytest.raises(Invalid) as caught:
             normal_email(written)
         assert caught.value.fields == {"email": "not_an_address"}
 
-    def test_a_number_is_kept_in_its_international_form(self) -> None:
+    def test_a_number_is_normalised_to_e164(self) -> None:
         assert normal_phone("+49 (30) 901 820") == "+4930901820"
 
     @pytest.mark.parametrize("written", ["", "030 901820", "+49", "+49 30 901820 ext. 7", "+1 23", "call me"])
-    def test_what_is_no_international_number_is_refused(self, written: str) -> None:
+    def test_a_number_that_is_not_international_is_refused(self, written: str) -> None:
         with pytest.raises(Invalid) as caught:
             normal_phone(written)
         assert list(caught.value.fields) == ["phone_number"]

@@ -86,7 +86,7 @@ def claims(wall: Wall, **changes: Any) -> dict[str, Any]:
 
 
 class TestVerify:
-    def test_a_token_stands_for_whom_it_was_made(self, tokens: TokenService) -> None:
+    def test_a_token_has_the_principal_it_was_issued_for(self, tokens: TokenService) -> None:
         assert tokens.verify(tokens.issue(ADA, GRANT)) == Principal(
             user_id=ADA,
             role=Role.OWNER,
@@ -96,7 +96,7 @@ class TestVerify:
             session_id=SESSION,
         )
 
-    def test_the_claims_have_the_names_that_were_agreed(self, tokens: TokenService, keys: SigningKeys) -> None:
+    def test_the_claims_have_their_names_on_the_wire(self, tokens: TokenService, keys: SigningKeys) -> None:
         token = tokens.issue(ADA, GRANT)
 
         payload = jwt.decode(token, options={"verify_signature": False})
@@ -112,14 +112,14 @@ class TestVerify:
 
         assert refusal(tokens, token) == "expired"
 
-    def test_an_expired_token_that_was_never_seen_is_expired_too(self, tokens: TokenService, wall: Wall) -> None:
+    def test_an_expired_token_that_is_not_cached_is_refused(self, tokens: TokenService, wall: Wall) -> None:
         token = tokens.issue(ADA, GRANT)
         wall.at += LIFETIME_S
 
         assert refusal(tokens, token) == "expired"
 
     @pytest.mark.parametrize("token", ["", "x", "a.b.c", "Ä.Ö.Ü", "x" * 5_000, ".." * 1_000])
-    def test_what_is_no_token_is_invalid(self, tokens: TokenService, token: str) -> None:
+    def test_text_that_is_not_a_token_is_invalid(self, tokens: TokenService, token: str) -> None:
         assert refusal(tokens, token) == "invalid"
 
     def test_a_changed_token_is_invalid(self, tokens: TokenService) -> None:
@@ -129,7 +129,9 @@ class TestVerify:
 
         assert refusal(tokens, f"{head}.{forged}.{signature}") == "invalid"
 
-    def test_another_key_under_our_name_is_invalid(self, tokens: TokenService, keys: SigningKeys, wall: Wall) -> None:
+    def test_a_signature_by_another_key_with_our_key_id_is_invalid(
+        self, tokens: TokenService, keys: SigningKeys, wall: Wall
+    ) -> None:
         stranger = Ed25519PrivateKey.generate()
         token = jwt.encode(claims(wall), stranger, algorithm="EdDSA", headers={"kid": keys.key_id})
 
@@ -140,7 +142,9 @@ class TestVerify:
 
         assert refusal(tokens, token) == "invalid"
 
-    def test_the_public_key_is_no_shared_secret(self, tokens: TokenService, keys: SigningKeys, wall: Wall) -> None:
+    def test_a_token_signed_with_the_public_key_as_shared_secret_is_invalid(
+        self, tokens: TokenService, keys: SigningKeys, wall: Wall
+    ) -> None:
         secret = keys.public[keys.key_id].public_bytes_raw()
         token = jwt.encode(claims(wall), secret, algorithm="HS256", headers={"kid": keys.key_id})
 
@@ -150,7 +154,7 @@ class TestVerify:
         "changes",
         [{"iss": "somebody"}, {"sub": "ada"}, {"sid": None}, {"role": "king"}, {"roles": "owner"}, {"exp": "never"}],
     )
-    def test_claims_that_do_not_fit_are_invalid(
+    def test_claims_of_wrong_types_are_invalid(
         self, tokens: TokenService, keys: SigningKeys, wall: Wall, changes: dict[str, Any]
     ) -> None:
         token = jwt.encode(claims(wall, **changes), keys.private, algorithm="EdDSA", headers={"kid": keys.key_id})
@@ -162,7 +166,7 @@ class TestVerify:
             token = jwt.encode(claims(wall), keys.private, algorithm="EdDSA", headers=headers)
             assert refusal(tokens, token) == "invalid"
 
-    def test_the_cache_is_bounded_and_a_token_that_left_it_still_holds(self, keys: SigningKeys, wall: Wall) -> None:
+    def test_the_cache_is_bounded_and_an_evicted_token_stays_valid(self, keys: SigningKeys, wall: Wall) -> None:
         tokens = TokenService(keys, lifetime_s=LIFETIME_S, now=wall, cached_max=2)
         users = [UserId(UUID(int=number)) for number in range(5)]
         issued = [tokens.issue(user_id, GRANT) for user_id in users]
@@ -181,7 +185,7 @@ class TestTakenAway:
             SessionRevoked(session_id=SESSION, reason=RevokeReason.REUSE, at=NOW),
         ],
     )
-    def test_a_session_that_is_over_takes_its_tokens_along(
+    def test_a_session_that_ended_invalidates_its_tokens(
         self, tokens: TokenService, event: Event, seen_before: bool
     ) -> None:
         token = tokens.issue(ADA, GRANT)
@@ -192,7 +196,7 @@ class TestTakenAway:
 
         assert refusal(tokens, token) == "revoked"
 
-    def test_whoever_holds_sockets_of_the_session_is_told(self, tokens: TokenService) -> None:
+    def test_a_revoked_session_is_reported_once(self, tokens: TokenService) -> None:
         told: list[tuple[UserId, SessionId]] = []
         tokens.on_revoked = lambda user_id, session_id: told.append((user_id, session_id))
 
@@ -207,7 +211,7 @@ class TestTakenAway:
             RoleGranted(role=Role.EMPLOYEE, business_id=SALON, roles_version=1),
         ],
     )
-    def test_who_may_less_than_before_has_to_refresh(self, tokens: TokenService, event: Event) -> None:
+    def test_a_change_of_roles_forces_a_refresh(self, tokens: TokenService, event: Event) -> None:
         before = tokens.issue(ADA, GRANT)
         told: list[UserId] = []
         tokens.on_invalidated = told.append
@@ -221,21 +225,21 @@ class TestTakenAway:
         assert told == [ADA]
 
     @pytest.mark.parametrize("event", [RoleGranted(role=Role.STAFF, business_id=SALON), UserSignedUp(at=NOW)])
-    def test_other_events_take_nothing(self, tokens: TokenService, event: Event) -> None:
+    def test_other_events_revoke_nothing(self, tokens: TokenService, event: Event) -> None:
         token = tokens.issue(ADA, GRANT)
 
         hear(tokens, event)
 
         assert tokens.verify(token).user_id == ADA
 
-    def test_another_user_keeps_their_tokens(self, tokens: TokenService) -> None:
+    def test_tokens_of_other_users_stay_valid(self, tokens: TokenService) -> None:
         token = tokens.issue(ADA, GRANT)
 
         hear(tokens, RoleRevoked(role=Role.OWNER, business_id=SALON, roles_version=1), UserId(UUID(int=9)))
 
         assert tokens.verify(token).user_id == ADA
 
-    def test_a_restart_gives_nothing_back(self, tokens: TokenService, keys: SigningKeys, wall: Wall) -> None:
+    def test_revocations_survive_a_restart(self, tokens: TokenService, keys: SigningKeys, wall: Wall) -> None:
         ended = tokens.issue(ADA, GRANT)
         restarted = TokenService(keys, lifetime_s=LIFETIME_S, now=wall)
 
@@ -245,7 +249,7 @@ class TestTakenAway:
 
 
 class TestRevocations:
-    def test_they_are_forgotten_once_every_token_they_refuse_has_expired(self, wall: Wall) -> None:
+    def test_entries_are_dropped_once_every_token_they_refuse_has_expired(self, wall: Wall) -> None:
         revocations = Revocations(LIFETIME_S, wall, uptime=wall)
         revocations.add_session(SESSION)
         revocations.set_min_roles_version(ADA, 1)
@@ -256,16 +260,14 @@ class TestRevocations:
         assert not revocations.has_session(SESSION)
         assert not revocations.invalidates(ADA, 0, wall())
 
-    def test_a_floor_never_sinks(self, wall: Wall) -> None:
+    def test_the_minimum_roles_version_never_decreases(self, wall: Wall) -> None:
         revocations = Revocations(LIFETIME_S, wall, uptime=wall)
         revocations.set_min_roles_version(ADA, 3)
         revocations.set_min_roles_version(ADA, 2)
 
         assert revocations.invalidates(ADA, 2, wall())
 
-    def test_when_there_are_too_many_every_earlier_token_is_refused_rather_than_one_let_through(
-        self, keys: SigningKeys, wall: Wall
-    ) -> None:
+    def test_when_the_set_is_full_all_earlier_tokens_are_refused(self, keys: SigningKeys, wall: Wall) -> None:
         revocations = Revocations(LIFETIME_S, wall, uptime=wall, entries_max=3)
         for number in range(4):
             revocations.add_session(SessionId(UUID(int=number)))
@@ -293,7 +295,7 @@ class TestKeys:
         assert new.verify(old.issue(ADA, GRANT)).user_id == ADA
         assert refusal(old, new.issue(ADA, GRANT)) == "invalid"
 
-    def test_a_file_that_is_no_key_is_named(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_a_key_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "token-0001.pem").write_text("not a key")
 
         with pytest.raises(UnusableKey, match=r"token-0001\.pem"):
@@ -301,7 +303,7 @@ class TestKeys:
 
 
 class TestRefreshTokens:
-    def test_a_token_leads_to_its_user_and_session_and_only_its_hash_is_kept(self) -> None:
+    def test_a_refresh_token_names_user_and_session_and_only_its_hash_is_stored(self) -> None:
         token, kept = make_refresh_token(ADA, SESSION)
 
         parsed = parse_refresh_token(token)
@@ -311,10 +313,10 @@ class TestRefreshTokens:
         assert len(secret) == 32
         assert kept == sha256(secret).digest()
 
-    def test_no_two_tokens_are_alike(self) -> None:
+    def test_refresh_tokens_are_unique(self) -> None:
         assert make_refresh_token(ADA, SESSION) != make_refresh_token(ADA, SESSION)
 
     @pytest.mark.parametrize("text", ["", "x", PREFIX, f"{PREFIX}abc", "gwr_" + "A" * 87, "A" * 86, "gwr_ÄÖÜ"])
-    def test_what_is_no_refresh_token_is_invalid(self, text: str) -> None:
+    def test_text_that_is_not_a_refresh_token_is_invalid(self, text: str) -> None:
         with pytest.raises(Unauthenticated):
             parse_refresh_token(text)

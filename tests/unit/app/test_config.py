@@ -77,7 +77,7 @@ def test_no_key_ends_as_variables_do_that_name_a_file() -> None:
             assert not key.name.endswith("_file"), f"{section.name}.{key.name} cannot be set by the environment"
 
 
-def test_other_variables_are_none_of_our_business() -> None:
+def test_other_variables_are_ignored() -> None:
     assert load_config(None, {"GUILDWIRE_TOKEN": "x", "HOME__X": "y"}) == load_config(None, {})
 
 
@@ -107,7 +107,7 @@ def test_other_variables_are_none_of_our_business() -> None:
         ("server = [", "config.toml: "),
     ],
 )
-def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+def test_an_error_in_the_file_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(complaint)):
         load_config(write(tmp_path, text), {})
 
@@ -125,7 +125,7 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, complaint: st
         ),
     ],
 )
-def test_a_mistake_in_the_environment_is_named(environ: dict[str, str], complaint: str) -> None:
+def test_an_error_in_the_environment_is_named(environ: dict[str, str], complaint: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(complaint)):
         load_config(None, environ)
 
@@ -151,7 +151,7 @@ def test_development_is_allowed_on_this_machine(host: str) -> None:
     assert load_config(None, {"GUILDWIRE_DEV__ENABLED": "true", "GUILDWIRE_SERVER__HOST": host}).dev.enabled
 
 
-def test_development_elsewhere_needs_to_be_said_twice() -> None:
+def test_development_elsewhere_needs_a_second_setting() -> None:
     environ = {"GUILDWIRE_DEV__ENABLED": "true", "GUILDWIRE_DEV__ALLOW_NON_LOOPBACK": "true"}
 
     assert load_config(None, {**environ, "GUILDWIRE_SERVER__HOST": "0.0.0.0"}).dev.enabled

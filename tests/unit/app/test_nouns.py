@@ -17,7 +17,7 @@ def test_every_noun_is_complete() -> None:
     import_all()
 
 
-def test_facts_that_nothing_loads_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_without_a_loader_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import_all()
     monkeypatch.setattr("server.app.nouns.LOADERS", LOADERS.keys() - {BookingFacts})
 
@@ -25,7 +25,7 @@ def test_facts_that_nothing_loads_are_named(monkeypatch: pytest.MonkeyPatch) -> 
         import_all()
 
 
-def test_a_kind_that_no_rule_shows_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kind_without_a_visibility_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import_all()
     monkeypatch.setattr("server.app.nouns.VISIBLE", VISIBLE.keys() - {Kind.CONVERSATION})
 
@@ -42,14 +42,14 @@ def test_a_second_loader_and_a_second_rule_are_refused() -> None:
         visible(Kind.BOOKING, "WHERE true")
 
 
-def test_a_second_answer_to_a_query_is_refused() -> None:
+def test_a_second_handler_of_a_query_is_refused() -> None:
     import_all()
 
     with pytest.raises(AssertionError, match="GetBooking is answered twice"):
         answers(GetBooking)(ANSWERS[GetBooking])
 
 
-def test_queries_without_an_answer_are_named() -> None:
+def test_queries_without_a_handler_are_named() -> None:
     declared: set[Any] = {one.type for one in BY_NAME.values() if one.mode is Mode.QUERY}
 
     with pytest.raises(NounIncomplete, match=r"^nothing answers booking\.get$"):

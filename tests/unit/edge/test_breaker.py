@@ -34,7 +34,7 @@ def fail(breaker: Breaker, times: int = 1) -> None:
         breaker.failed(breaker.begin())
 
 
-def test_it_opens_after_so_many_failures_in_a_row(breaker: Breaker) -> None:
+def test_it_opens_after_failures_max_in_a_row(breaker: Breaker) -> None:
     fail(breaker, 2)
     assert (breaker.state, breaker.wait_s) == (BreakerState.CLOSED, 0.0)
 
@@ -52,7 +52,7 @@ def test_one_success_between_failures_starts_the_count_again(breaker: Breaker) -
     assert breaker.state is BreakerState.CLOSED
 
 
-def test_after_the_pause_one_batch_may_go_and_no_second_one(breaker: Breaker, clock: Seconds) -> None:
+def test_after_the_pause_one_batch_may_be_sent(breaker: Breaker, clock: Seconds) -> None:
     fail(breaker, 3)
     clock.now += 5.0
     assert (breaker.state, breaker.wait_s) == (BreakerState.HALF_OPEN, 0.0)
@@ -84,7 +84,7 @@ def test_each_further_failure_doubles_the_pause_up_to_a_bound(breaker: Breaker, 
     assert pauses == [10.0, 20.0, 20.0, 20.0]
 
 
-def test_after_it_closed_the_pauses_are_short_again(breaker: Breaker, clock: Seconds) -> None:
+def test_after_it_closed_the_pause_starts_at_the_first_length(breaker: Breaker, clock: Seconds) -> None:
     fail(breaker, 3)
     clock.now += breaker.wait_s
     fail(breaker)
@@ -106,7 +106,7 @@ def test_failures_of_batches_that_were_under_way_when_it_opened_count_once(break
     assert breaker.wait_s == 5.0
 
 
-def test_a_probe_of_which_nothing_reached_the_provider_makes_room_for_another(breaker: Breaker, clock: Seconds) -> None:
+def test_a_dropped_probe_allows_another_one(breaker: Breaker, clock: Seconds) -> None:
     fail(breaker, 3)
     clock.now += 5.0
 
@@ -115,7 +115,7 @@ def test_a_probe_of_which_nothing_reached_the_provider_makes_room_for_another(br
     assert (breaker.state, breaker.wait_s) == (BreakerState.HALF_OPEN, 0.0)
 
 
-def test_a_batch_is_not_let_out_any_more_once_the_breaker_opened(breaker: Breaker) -> None:
+def test_a_batch_is_not_sent_once_the_breaker_has_opened(breaker: Breaker) -> None:
     waiting = breaker.begin()
     assert breaker.admits(waiting)
 
@@ -141,14 +141,14 @@ def test_a_shorter_pause_does_not_cut_a_longer_one(breaker: Breaker) -> None:
     assert breaker.wait_s == 60.0
 
 
-def test_nobody_asks_for_a_pause_without_end(breaker: Breaker) -> None:
+def test_a_requested_pause_is_bounded(breaker: Breaker) -> None:
     breaker.pause(1e9)
 
     assert breaker.wait_s == PAUSE_ASKED_MAX_S
 
 
 @given(st.lists(st.sampled_from(["begin", "good", "bad", "nothing", "wait", "asked"]), max_size=60))
-def test_whatever_happens_it_lets_something_through_again(steps: list[str]) -> None:
+def test_after_any_sequence_it_admits_a_batch_again(steps: list[str]) -> None:
     clock = Seconds()
     breaker = Breaker(clock, failures_max=2, pause_first_s=5.0, pause_max_s=20.0)
     under_way: list[int] = []

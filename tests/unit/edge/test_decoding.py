@@ -80,7 +80,7 @@ def test_path_parameters_have_the_types_of_their_fields() -> None:
     assert problems(MANY, b"{}", ("x", "7", "true", "x")) == {"thing_id": "bad_format"}
 
 
-def test_a_name_in_a_text_is_no_member() -> None:
+def test_a_parameter_name_inside_a_text_is_not_a_member() -> None:
     decoded = KEYED(b'{"extra": {"thing_id": 1, "said": "\\"thing_id\\""}}', (str(ID),))
 
     assert decoded == Change(thing_id=ID, extra={"thing_id": 1, "said": '"thing_id"'})
@@ -102,7 +102,7 @@ def test_numbers_keep_the_digits_that_were_sent() -> None:
     assert bytes(decode(b'{"amount": 0.10000000000000000001}', (str(ID),)).amount) == b"0.10000000000000000001"
 
 
-def test_another_documents_words_become_the_declared_command() -> None:
+def test_a_wire_struct_is_converted_to_the_declared_command() -> None:
     decode = BodyDecoder(Change, Route("PUT", "/other/{my_id}", ChangeWire))
 
     assert decode(b'{"longText": "abc"}', (str(ID),)) == Change(thing_id=ID, text="abc")
@@ -110,7 +110,7 @@ def test_another_documents_words_become_the_declared_command() -> None:
     assert problems(decode, b"{}", (str(ID),)) == {"longText": "missing"}
 
 
-def test_a_route_whose_parameter_is_no_field_is_refused_at_start() -> None:
+def test_a_route_whose_parameter_is_not_a_field_is_refused_at_start() -> None:
     with pytest.raises(AssertionError, match="has no field other_id"):
         BodyDecoder(Change, Route("POST", "/things/{other_id}"))
 
@@ -129,11 +129,11 @@ def test_a_route_whose_parameter_is_no_field_is_refused_at_start() -> None:
         (b'{"extra": {"a": {"b": "\\u0000"}}}', {"extra.a.b": "control_character"}),
     ],
 )
-def test_a_misfit_is_named_by_path_and_code(body: bytes, fields: dict[str, str]) -> None:
+def test_an_invalid_field_is_named_by_path_and_code(body: bytes, fields: dict[str, str]) -> None:
     assert problems(KEYED, body, (str(ID),)) == fields
 
 
-def test_what_msgspec_said_is_kept_for_whoever_debugs() -> None:
+def test_the_message_of_msgspec_is_kept_as_a_note() -> None:
     with pytest.raises(Invalid) as refused:
         PLAIN(b'{"thing_id": 5}', ())
 
@@ -155,7 +155,7 @@ MEMBERS = st.dictionaries(st.sampled_from(["thing_id", "text", "count", "inner",
 
 
 @given(MEMBERS | JSON_VALUES, st.sampled_from([str(ID), "x", "%00", "%ff", "1"]))
-def test_any_json_is_taken_or_refused_and_nothing_else(value: Any, raw: str) -> None:
+def test_any_json_is_decoded_or_refused(value: Any, raw: str) -> None:
     body = msgspec.json.encode(value) if not has_lone_surrogate(value) else b'"\\ud800"'
     for decode, params in ((PLAIN, ()), (KEYED, (raw,))):
         outcome = outcome_of(lambda: decode(body, params))  # noqa: B023 (called at once)
@@ -163,14 +163,14 @@ def test_any_json_is_taken_or_refused_and_nothing_else(value: Any, raw: str) -> 
 
 
 @given(st.binary(max_size=64), st.text(max_size=16))
-def test_any_bytes_are_taken_or_refused_and_nothing_else(body: bytes, raw: str) -> None:
+def test_any_bytes_are_decoded_or_refused(body: bytes, raw: str) -> None:
     for attempt in (lambda: PLAIN(body, ()), lambda: KEYED(body, (str(ID),)), lambda: FIND(raw, (str(ID),))):
         outcome = outcome_of(attempt)
         assert isinstance(outcome, Change | Find) or 400 <= outcome.status < 500
 
 
 @given(st.binary(max_size=40))
-def test_no_body_overrules_its_path(inside: bytes) -> None:
+def test_no_body_overrides_its_path(inside: bytes) -> None:
     for body in (inside, b"{" + inside + b"}", b'{"thing_id": "%b"}' % inside, b'{"extra": ' + inside + b"}"):
         try:
             decoded = KEYED(body, (str(ID),))

@@ -83,7 +83,7 @@ def test_ordinary_values_pass(value: Any) -> None:
         (datetime(9999, 1, 1, tzinfo=UTC), "out_of_range"),
     ],
 )
-def test_a_value_that_does_not_fit_is_named_with_its_problem(value: Any, problem: str) -> None:
+def test_an_unacceptable_value_is_named_with_its_problem(value: Any, problem: str) -> None:
     assert problems(Outer(anything=value)) == {"anything": problem}
 
 
@@ -100,18 +100,18 @@ def test_a_value_that_does_not_fit_is_named_with_its_problem(value: Any, problem
         (["\0"], "[0]"),
     ],
 )
-def test_the_path_leads_to_the_value_in_the_words_of_the_wire(value: Any, path: str) -> None:
+def test_the_path_uses_the_names_on_the_wire(value: Any, path: str) -> None:
     assert list(problems(value)) == [path]
 
 
-def test_a_path_can_be_put_under_another() -> None:
+def test_a_prefix_is_joined_with_a_path() -> None:
     with pytest.raises(Invalid) as refused:
         guard(Outer(the_text="\0"), "data")
 
     assert refused.value.fields == {"data.theText": "control_character"}
 
 
-def test_names_of_the_clients_own_making_are_cut_and_cleaned() -> None:
+def test_names_sent_by_the_client_are_shortened_and_cleaned() -> None:
     [path] = problems({"self\x1b" + "x" * 500: "\0"})
 
     assert path.startswith("self\N{REPLACEMENT CHARACTER}xxx")

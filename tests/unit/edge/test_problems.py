@@ -32,7 +32,7 @@ def problem(error: GuildwireError, **more: Any) -> dict[str, Any]:
     return decoded
 
 
-def test_a_problem_says_who_what_and_where() -> None:
+def test_a_problem_has_type_code_detail_and_instance() -> None:
     assert problem(NotFound(entity="booking")) == {
         "type": "/problems/not_found",
         "title": "Not found",
@@ -44,13 +44,13 @@ def test_a_problem_says_who_what_and_where() -> None:
     }
 
 
-def test_misfits_are_spelled_out() -> None:
+def test_invalid_fields_are_listed_in_the_detail() -> None:
     detail = problem(Invalid(starts_at="offset_missing", size="odd"))["detail"]
 
     assert detail == "“starts_at” lacks its offset from UTC; “size” does not fit (odd)."
 
 
-def test_a_field_may_have_any_name_when_an_error_is_made_again() -> None:
+def test_an_error_can_be_restored_with_any_field_name() -> None:
     assert revive("invalid", {"self": "unknown_field"}).fields == {"self": "unknown_field"}
 
 
@@ -67,7 +67,7 @@ def test_the_wait_is_a_header_in_whole_seconds() -> None:
         ("expired", 'Bearer realm="guildwire", error="invalid_token"'),
     ],
 )
-def test_a_missing_sign_in_is_challenged(reason: str, challenge: str) -> None:
+def test_an_unauthenticated_request_is_challenged(reason: str, challenge: str) -> None:
     response = problem_response(Unauthenticated(reason=reason), request_id="r", language="en")
 
     assert response.headers["WWW-Authenticate"] == challenge

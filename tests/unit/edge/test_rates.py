@@ -56,7 +56,7 @@ def test_keys_do_not_disturb_each_other(time: Time) -> None:
     assert [taken(limiter, key, 3) for key in ("a", "b")] == [1, 1]
 
 
-def test_the_wait_that_is_named_is_enough_and_not_too_long(time: Time) -> None:
+def test_the_reported_wait_is_exact(time: Time) -> None:
     limiter = RateLimiter("x", Rate(3.0, 1), now=time)
     limiter.take("a")
     with pytest.raises(LimitReached) as refused:
@@ -68,7 +68,7 @@ def test_the_wait_that_is_named_is_enough_and_not_too_long(time: Time) -> None:
     limiter.take("a")
 
 
-def test_being_refused_costs_nothing(time: Time) -> None:
+def test_a_refused_request_takes_no_token(time: Time) -> None:
     limiter = RateLimiter("x", Rate(1.0, 1), now=time)
     taken(limiter, "a", 100)
     time.at += 1.0
@@ -76,7 +76,7 @@ def test_being_refused_costs_nothing(time: Time) -> None:
     assert taken(limiter, "a", 2) == 1
 
 
-def test_the_table_is_bounded_and_forgets_who_was_quiet_for_longest(time: Time) -> None:
+def test_the_table_is_bounded_and_drops_the_least_recently_used_key(time: Time) -> None:
     limiter = RateLimiter("x", Rate(0.001, 1), keys_max=3, now=time)
     for key in ("a", "b", "c"):
         limiter.take(key)
@@ -89,7 +89,7 @@ def test_the_table_is_bounded_and_forgets_who_was_quiet_for_longest(time: Time) 
 
 
 @pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (-1, 1), (1, 0)])
-def test_a_rate_that_lets_nothing_through_is_refused(per_s: float, burst: int) -> None:
+def test_a_rate_of_zero_is_refused(per_s: float, burst: int) -> None:
     with pytest.raises(ValueError, match="a rate needs"):
         Rate(per_s, burst)
 
@@ -101,11 +101,11 @@ def test_an_ipv6_user_is_a_whole_network() -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", ""])
-def test_this_machine_is_not_limited(address: str) -> None:
+def test_loopback_is_not_limited(address: str) -> None:
     assert limited_as(address) is None
 
 
-def test_a_command_is_held_to_its_own_rate_and_comes_back_with_time(time: Time) -> None:
+def test_a_command_is_limited_by_its_own_rate(time: Time) -> None:
     limiters, user_id, declared = Limiters(now=time), UserId(UUID(int=1)), BY_TYPE[CreateBooking]
     assert declared.rate is not None
     for _ in range(declared.rate.burst):
@@ -120,7 +120,7 @@ def test_a_command_is_held_to_its_own_rate_and_comes_back_with_time(time: Time) 
     assert refused.value.fields["limit"] == "booking.create"
 
 
-def test_own_rates_may_be_lifted(time: Time) -> None:
+def test_own_rates_can_be_switched_off(time: Time) -> None:
     limiters, user_id = Limiters(by_command=False, now=time), UserId(UUID(int=1))
 
     for _ in range(1_000):

@@ -8,7 +8,7 @@ from protocol.rates import Rate
 from server.edge.token_bucket import TokenBucket
 
 
-def test_a_burst_goes_at_once_and_then_the_rate_holds() -> None:
+def test_a_burst_is_admitted_and_then_the_rate() -> None:
     bucket = TokenBucket(Rate(10.0, 5))
     assert bucket.room(1000.0) == 5
 
@@ -19,7 +19,7 @@ def test_a_burst_goes_at_once_and_then_the_rate_holds() -> None:
     assert bucket.room(1000.25) == 2
 
 
-def test_a_take_that_is_refused_takes_nothing_and_names_the_wait() -> None:
+def test_a_refused_take_takes_no_token_and_returns_the_wait() -> None:
     bucket = TokenBucket(Rate(2.0, 3))
     bucket.take(0.0, 2)
 
@@ -28,7 +28,7 @@ def test_a_take_that_is_refused_takes_nothing_and_names_the_wait() -> None:
 
 
 @given(st.lists(st.floats(0.0, 2.0), max_size=50))
-def test_never_more_goes_than_rate_and_burst_allow(waits: list[float]) -> None:
+def test_no_more_is_admitted_than_rate_and_burst_allow(waits: list[float]) -> None:
     bucket, began, now, sent = TokenBucket(Rate(7.0, 3)), 1000.0, 1000.0, 0
     for wait in waits:
         room = bucket.room(now)
@@ -38,7 +38,7 @@ def test_never_more_goes_than_rate_and_burst_allow(waits: list[float]) -> None:
         assert sent <= 3 + 7.0 * (now - began) + 1e-3
 
 
-def test_what_was_waited_for_is_there() -> None:
+def test_tokens_are_available_after_the_reported_wait() -> None:
     bucket = TokenBucket(Rate(3.0, 4))
     bucket.take(1000.0, 4)
 

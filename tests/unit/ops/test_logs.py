@@ -20,7 +20,7 @@ def as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])
-def test_a_crash_does_not_show_what_variables_held(format_: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_does_not_show_local_variables(format_: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("info", format_)
 
     for log in (structlog.get_logger(), logging.getLogger("somebody.else")):
@@ -35,7 +35,7 @@ def test_a_crash_does_not_show_what_variables_held(format_: str, capsys: pytest.
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])
-def test_fields_that_are_secret_are_hidden(format_: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_secret_fields_are_hidden(format_: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("info", format_)
 
     structlog.get_logger().info("it.happened", code="471100", password="sesame", port=8080)

@@ -93,7 +93,7 @@ def shown(frame: Frame, width: int = 80) -> list[str]:
     return screen.getvalue().splitlines()
 
 
-def test_rates_are_what_counters_have_grown_by_in_a_second() -> None:
+def test_rates_are_the_increase_of_counters_a_second() -> None:
     frame = make_frame(change())
 
     assert frame.commands_per_s == pytest.approx(50)
@@ -103,7 +103,7 @@ def test_rates_are_what_counters_have_grown_by_in_a_second() -> None:
     assert (frame.frames_in_per_s, frame.frames_out_per_s) == (3, 200)
 
 
-def test_gauges_are_as_they_are_now() -> None:
+def test_gauges_show_their_present_values() -> None:
     frame = make_frame(change())
 
     assert frame.sessions == {"json": 9, "sse": 2}
@@ -111,40 +111,40 @@ def test_gauges_are_as_they_are_now() -> None:
     assert frame.rss_bytes == 209715200
 
 
-def test_a_server_without_a_session_has_none_open() -> None:
+def test_a_server_without_sessions_shows_zero() -> None:
     page = '# TYPE guildwire_sockets gauge\nguildwire_sockets{transport="json"} 0\n'
 
     assert make_frame(change(page, page)).sessions == {"open": 0}
 
 
-def test_a_latency_is_that_of_what_came_between_the_looks() -> None:
+def test_latencies_are_of_observations_between_the_scrapes() -> None:
     frame = make_frame(change())
 
     assert frame.command.p50_s == pytest.approx(0.01)
     assert frame.command.p99_s == pytest.approx(0.01 + 0.09 * 49 / 50)
 
 
-def test_a_latency_beyond_every_bound_is_the_last_bound() -> None:
+def test_a_latency_above_every_bucket_is_the_last_bound() -> None:
     page = 'x_bucket{{le="0.1"}} 0\nx_bucket{{le="+Inf"}} {}\n'
 
     assert change(page.format(0), page.format(5)).quantile("x", 0.5) == 0.1
 
 
-def test_refusals_and_faults_are_told_apart() -> None:
+def test_refusals_and_faults_are_listed_separately() -> None:
     frame = make_frame(change())
 
     assert frame.refusals == {"slot_taken": 3, "limit_reached": 1}
     assert frame.faults == {"busy": 1}
 
 
-def test_commands_are_listed_by_how_often_they_came() -> None:
+def test_commands_are_listed_by_frequency() -> None:
     rows = make_frame(change()).rows
 
     assert [(row.name, row.per_s) for row in rows] == [("booking.create", 49), ("message.post", 1)]
     assert rows[1].latency == Latency()
 
 
-def test_counters_that_a_restart_set_back_count_from_zero() -> None:
+def test_counters_reset_by_a_restart_count_from_zero() -> None:
     frame = make_frame(change(SECOND, FIRST))
 
     assert frame.commands_per_s == pytest.approx(52.5)
@@ -152,7 +152,7 @@ def test_counters_that_a_restart_set_back_count_from_zero() -> None:
     assert frame.batch_size == pytest.approx(1)
 
 
-def test_without_any_metric_of_ours_nothing_is_made_up() -> None:
+def test_without_our_metrics_the_values_are_missing() -> None:
     frame = make_frame(change("up 1\n", "up 1\n"))
 
     assert (frame.commands_per_s, frame.command, frame.rows, frame.sessions) == (None, Latency(), [], {})
@@ -169,7 +169,7 @@ def test_a_screen_fits_its_terminal(width: int) -> None:
         assert label in said
 
 
-def test_a_screen_of_80_columns_has_a_line_for_each_pair_of_figures() -> None:
+def test_a_screen_of_80_columns_has_a_line_for_each_pair_of_values() -> None:
     lines = [" ".join(line.split()) for line in shown(make_frame(change()))]
 
     assert "commands/s 50.0 sessions 9 json 2 sse" in lines

@@ -25,27 +25,27 @@ def test_parameters_come_in_the_order_of_the_path() -> None:
     assert routes.find("PUT", "/a/1/b/2/") == ("PUT /a/{x}/b/{y}", ("1", "2"))
 
 
-def test_a_literal_segment_goes_before_a_parameter() -> None:
+def test_a_literal_segment_takes_precedence_over_a_parameter() -> None:
     routes = router("GET /services/{id}", "GET /services/categories", "GET /services/{id}/slots")
 
     assert routes.find("GET", "/services/categories") == ("GET /services/categories", ())
     assert routes.find("GET", "/services/7") == ("GET /services/{id}", ("7",))
 
 
-def test_a_literal_does_not_hide_a_parameter_that_goes_further() -> None:
+def test_a_literal_does_not_hide_a_parameter_with_a_longer_route() -> None:
     routes = router("GET /services/categories", "GET /services/{id}/slots", "DELETE /services/{id}")
 
     assert routes.find("GET", "/services/categories/slots") == ("GET /services/{id}/slots", ("categories",))
     assert routes.find("DELETE", "/services/categories") == ("DELETE /services/{id}", ("categories",))
 
 
-def test_parameters_of_one_place_may_have_different_names() -> None:
+def test_parameters_at_the_same_position_may_have_different_names() -> None:
     routes = router("GET /customers/{customer_id}", "PATCH /customers/{relation_id}/note")
 
     assert routes.find("PATCH", "/customers/7/note") == ("PATCH /customers/{relation_id}/note", ("7",))
 
 
-def test_what_remains_is_one_parameter() -> None:
+def test_the_rest_of_a_path_is_one_parameter() -> None:
     routes = router("GET /files/{name...}", "GET /files/index")
 
     assert routes.find("GET", "/files/a/b.txt") == ("GET /files/{name...}", ("a/b.txt",))
@@ -54,7 +54,7 @@ def test_what_remains_is_one_parameter() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "", "//", "/bookings//decline", "/bookings/7/decline/8", "/Bookings/7/decline"])
-def test_what_fits_no_route_is_not_found(path: str) -> None:
+def test_a_path_that_matches_no_route_is_not_found(path: str) -> None:
     routes = router("POST /bookings/{id}/decline")
 
     assert routes.find("POST", path) is None
@@ -69,7 +69,7 @@ def test_all_methods_of_a_path_are_named() -> None:
 
 
 @pytest.mark.parametrize("again", ["GET /a/{y}", "GET /a/{x}/"])
-def test_two_routes_that_cannot_be_told_apart_are_refused(again: str) -> None:
+def test_two_routes_of_the_same_shape_are_refused(again: str) -> None:
     with pytest.raises(AssertionError, match="routed twice"):
         router("GET /a/{x}", again)
 

@@ -1,4 +1,4 @@
-"""A load client's WebSocket: as little of RFC 6455 as is needed to count what a server sends."""
+"""A load client's WebSocket: as much of RFC 6455 as is needed to count a server's messages."""
 
 import asyncio
 from base64 import b64encode
@@ -15,21 +15,21 @@ PATH = "/v1/socket"
 
 _TEXT, _PING, _CLOSE, _OPCODE = 0x1, 0x9, 0x8, 0x0F
 _FIN, _MASKED, _SHORT_MAX, _MEDIUM, _LONG = 0x80, 0x80, 125, 126, 127
-#: A mask of zeros leaves the payload as it is.
+#: A mask of zeros leaves the payload unchanged.
 _MASK = bytes(4)
 _OPEN_TOGETHER = 100
 
 
 def framed(payload: bytes) -> bytes:
-    """One masked text message."""
+    """Frame one masked text message."""
     length = len(payload)
     if length <= _SHORT_MAX:
         return bytes((_FIN | _TEXT, _MASKED | length)) + _MASK + payload
     return bytes((_FIN | _TEXT, _MASKED | _MEDIUM)) + length.to_bytes(2, "big") + _MASK + payload
 
 
-class Line(asyncio.Protocol):
-    """One socket. ``opened`` is done once the server has agreed, and failed if it did not."""
+class LoadSocket(asyncio.Protocol):
+    """One socket. ``opened`` is resolved by the handshake, with an exception if it fails."""
 
     def __init__(self, host: str) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -38,14 +38,14 @@ class Line(asyncio.Protocol):
         self._upgraded = False
         self._held = b""
 
-    def heard(self, payload: bytes) -> None:
-        """One message of the server."""
+    def received(self, payload: bytes) -> None:
+        """Called with each message of the server."""
 
     def upgraded(self) -> None:
-        """The server speaks WebSocket now."""
+        """Called after the handshake."""
         self.opened.set_result(None)
 
-    def say(self, payload: bytes) -> None:
+    def send(self, payload: bytes) -> None:
         """Send one message."""
         self.transport.write(framed(payload))
 
@@ -77,7 +77,7 @@ class Line(asyncio.Protocol):
             if at + head + length > end:
                 break
             if data[at] & _OPCODE == _TEXT:
-                self.heard(data[at + head : at + head + length])
+                self.received(data[at + head : at + head + length])
             at += head + length
         self._held = data[at:]
 
@@ -87,18 +87,18 @@ class Line(asyncio.Protocol):
             self.opened.set_exception(exc or ConnectionError("closed"))
 
 
-L = TypeVar("L", bound=Line)
+L = TypeVar("L", bound=LoadSocket)
 
 
-async def open_lines(url: str, makers: Sequence[Callable[[str], L]], together: int = _OPEN_TOGETHER) -> list[L]:
-    """Open many sockets, some at once, and wait until all have opened."""
+async def open_sockets(url: str, makers: Sequence[Callable[[str], L]], together: int = _OPEN_TOGETHER) -> list[L]:
+    """Open many sockets, ``together`` at once, and wait until all are open."""
     loop, address, host = asyncio.get_running_loop(), address_of(url), urlsplit(url).netloc
-    room = asyncio.Semaphore(together)
+    slots = asyncio.Semaphore(together)
 
     async def open_one(make: Callable[[str], L]) -> L:
-        async with room:
-            _, line = await loop.create_connection(partial(make, host), *address)
-            await line.opened
-        return line
+        async with slots:
+            _, socket = await loop.create_connection(partial(make, host), *address)
+            await socket.opened
+        return socket
 
     return list(await asyncio.gather(*map(open_one, makers)))
