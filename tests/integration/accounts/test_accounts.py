@@ -1,4 +1,4 @@
-"""Accounts through the real runtime and Postgres: signing up, in, on and out, and what is never written down."""
+"""Accounts through the real runtime and Postgres: sign-up, sign-in, refresh, sign-out, and what is never stored."""
 
 import asyncio
 import logging
@@ -52,15 +52,15 @@ ADA = Register(email=EMAIL, password=PASSWORD, name="Ada Lovelace", phone_number
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Site:
     """One node with accounts, without its transports."""
 
     node: Node
     tokens: TokenService
     passwords: Passwords
     accounts: Accounts
-    #: Every committed event that somebody hears of.
-    heard: list[Published]
+    #: Every published event.
+    published: list[Published]
 
     def who(self, tokens: Tokens) -> Principal:
         return self.tokens.verify(tokens.access_token)
@@ -83,32 +83,32 @@ def request(
     )
 
 
-async def start(stack: AsyncExitStack, dsn: str, pool: Pool, keys: Path) -> Place:
+async def start(stack: AsyncExitStack, dsn: str, pool: Pool, keys: Path) -> Site:
     node = await stack.enter_async_context(make_runtime(dsn, pool, {Kind.USER: User}, {}))
     tokens = TokenService(load_keys(keys), lifetime_s=ACCESS_S)
     passwords = Passwords(WEAK)
     stack.callback(passwords.close)
     accounts = Accounts(node.runtime, pool, tokens, passwords, session_s=SESSION_S)
-    heard: list[Published] = []
+    published: list[Published] = []
 
     def publish(published: Published) -> None:
-        heard.append(published)
+        published.append(published)
         tokens.on_event(published)
 
     node.runtime.publish = publish
     await accounts.start()
-    return Place(node, tokens, passwords, accounts, heard)
+    return Site(node, tokens, passwords, accounts, published)
 
 
 @pytest.fixture
-async def place(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[Place]:
+async def site(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         yield await start(stack, database_dsn, pool, tmp_path / "keys")
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A client of the routes that this area declares."""
+    """A client of the routes of accounts."""
 
     session: ClientSession
     address: str
@@ -121,19 +121,19 @@ class Rest:
 
 
 @asynccontextmanager
-async def serve(place: Place, pool: Pool) -> AsyncIterator[Rest]:
+async def serve(site: Site, pool: Pool) -> AsyncIterator[Rest]:
     """Serve accounts over HTTP on a free port."""
     app = HttpApp(
-        runtime=place.node.runtime,
+        runtime=site.node.runtime,
         queries={CurrentUser: current_user, Sessions: list_sessions},
-        procedures=place.accounts.procedures,
-        authenticate=place.tokens.verify,
+        procedures=site.accounts.procedures,
+        authenticate=site.tokens.verify,
         pool=pool,
         declarations=[
             one
             for name, one in BY_NAME.items()
             if name.startswith(("auth.", "user."))
-            and (one.mode is not Mode.PROCEDURE or one.type in place.accounts.procedures)
+            and (one.mode is not Mode.PROCEDURE or one.type in site.accounts.procedures)
         ],
     )
     runner = app.runner()
@@ -148,10 +148,10 @@ async def serve(place: Place, pool: Pool) -> AsyncIterator[Rest]:
 
 
 class TestSignUp:
-    async def test_an_account_is_made_and_signed_in_as_a_customer(self, place: Place, pool: Pool) -> None:
-        tokens = await place.accounts.register(ADA, request())
+    async def test_an_account_is_made_and_signed_in_as_a_customer(self, site: Site, pool: Pool) -> None:
+        tokens = await site.accounts.register(ADA, request())
 
-        who = place.who(tokens)
+        who = site.who(tokens)
         assert (who.role, who.roles, who.manager, who.business_id) == (
             Role.CUSTOMER,
             frozenset({Role.CUSTOMER}),
@@ -170,12 +170,12 @@ class TestSignUp:
         assert seen.last_login_at is not None
         assert tokens.user == seen
 
-    async def test_of_concurrent_sign_ups_with_one_address_exactly_one_succeeds(self, place: Place, pool: Pool) -> None:
+    async def test_of_concurrent_sign_ups_with_one_address_exactly_one_succeeds(self, site: Site, pool: Pool) -> None:
         addresses = [EMAIL, EMAIL.lower(), EMAIL.upper()] * 4
 
         answers = await asyncio.gather(
             *(
-                place.accounts.register(Register(email=email, password=PASSWORD, name="Ada"), request())
+                site.accounts.register(Register(email=email, password=PASSWORD, name="Ada"), request())
                 for email in addresses
             ),
             return_exceptions=True,
@@ -185,20 +185,20 @@ class TestSignUp:
         for table in ("people", "credentials", "users"):
             assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 1
 
-    async def test_a_retry_with_its_key_returns_the_same_account(self, place: Place, pool: Pool) -> None:
-        first = await place.accounts.register(ADA, request(key="once"))
+    async def test_a_retry_with_its_key_returns_the_same_account(self, site: Site, pool: Pool) -> None:
+        first = await site.accounts.register(ADA, request(key="once"))
 
-        again = await place.accounts.register(ADA, request(key="once"))
+        again = await site.accounts.register(ADA, request(key="once"))
 
-        assert place.who(again).user_id == place.who(first).user_id
+        assert site.who(again).user_id == site.who(first).user_id
         assert await pool.fetchval("SELECT count(*) FROM people") == 1
 
-    async def test_a_retry_needs_the_same_password(self, place: Place) -> None:
-        await place.accounts.register(ADA, request(key="once"))
+    async def test_a_retry_needs_the_same_password(self, site: Site) -> None:
+        await site.accounts.register(ADA, request(key="once"))
         stranger = Register(email=EMAIL, password="another password", name="Eve")
 
         with pytest.raises(EmailTaken):
-            await place.accounts.register(stranger, request(key="once"))
+            await site.accounts.register(stranger, request(key="once"))
 
     @pytest.mark.parametrize(
         ("changes", "field"),
@@ -212,10 +212,10 @@ class TestSignUp:
         ],
     )
     async def test_an_invalid_sign_up_is_refused_by_field_and_leaves_nothing(
-        self, place: Place, pool: Pool, changes: dict[str, str], field: str
+        self, site: Site, pool: Pool, changes: dict[str, str], field: str
     ) -> None:
         with pytest.raises(Invalid) as caught:
-            await place.accounts.register(
+            await site.accounts.register(
                 Register(**{"email": EMAIL, "password": PASSWORD, "name": "Ada", **changes}), request()
             )
 
@@ -224,141 +224,141 @@ class TestSignUp:
 
 
 class TestSignIn:
-    async def test_the_case_of_an_address_does_not_matter(self, place: Place) -> None:
-        made = await place.accounts.register(ADA, request())
+    async def test_the_case_of_an_address_does_not_matter(self, site: Site) -> None:
+        made = await site.accounts.register(ADA, request())
 
-        tokens = await place.sign_in(email=EMAIL.upper())
+        tokens = await site.sign_in(email=EMAIL.upper())
 
-        assert place.who(tokens).user_id == place.who(made).user_id
-        assert place.who(tokens).session_id != place.who(made).session_id
+        assert site.who(tokens).user_id == site.who(made).user_id
+        assert site.who(tokens).session_id != site.who(made).session_id
 
-    async def test_a_wrong_password_and_an_unknown_address_are_refused_alike(self, place: Place) -> None:
-        await place.accounts.register(ADA, request())
+    async def test_a_wrong_password_and_an_unknown_address_are_refused_alike(self, site: Site) -> None:
+        await site.accounts.register(ADA, request())
 
         refusals = []
         for email in (EMAIL, "nobody@example.com"):
             with pytest.raises(Unauthenticated) as caught:
-                await place.sign_in("wrong password", email=email)
+                await site.sign_in("wrong password", email=email)
             refusals.append(caught.value.fields)
 
         assert refusals == [{"reason": "wrong_credentials"}] * 2
 
-    async def test_guessing_is_limited_and_other_addresses_are_not(self, place: Place) -> None:
-        await place.accounts.register(ADA, request())
+    async def test_guessing_is_limited_and_other_addresses_are_not(self, site: Site) -> None:
+        await site.accounts.register(ADA, request())
         for _ in range(SIGN_IN_ATTEMPTS.burst):
             with pytest.raises(Unauthenticated):
-                await place.sign_in("wrong password")
+                await site.sign_in("wrong password")
 
         with pytest.raises(LimitReached):
-            await place.sign_in(PASSWORD)
-        await place.sign_in(PASSWORD, address="198.51.100.1")
+            await site.sign_in(PASSWORD)
+        await site.sign_in(PASSWORD, address="198.51.100.1")
 
-    async def test_a_hash_of_old_parameters_is_replaced(self, place: Place, pool: Pool) -> None:
+    async def test_a_hash_of_old_parameters_is_replaced(self, site: Site, pool: Pool) -> None:
         old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
-        await make_accounts(place.node.runtime, [NewAccount(email=EMAIL, name="Ada")], old)
+        await make_accounts(site.node.runtime, [NewAccount(email=EMAIL, name="Ada")], old)
 
-        await place.sign_in()
+        await site.sign_in()
 
         kept = await find_password(pool, EMAIL)
         assert kept is not None
         assert kept.password_hash != old
-        assert not place.passwords.is_outdated(kept.password_hash)
-        await place.sign_in()
+        assert not site.passwords.is_outdated(kept.password_hash)
+        await site.sign_in()
 
 
 class TestRefresh:
-    async def test_a_refresh_token_is_valid_once_and_its_session_continues(self, place: Place) -> None:
-        first = await place.accounts.register(ADA, request())
+    async def test_a_refresh_token_is_valid_once_and_its_session_continues(self, site: Site) -> None:
+        first = await site.accounts.register(ADA, request())
 
-        second = await place.refresh(first.refresh_token)
-        third = await place.refresh(second.refresh_token)
+        second = await site.refresh(first.refresh_token)
+        third = await site.refresh(second.refresh_token)
 
         assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
-        assert place.who(third).session_id == place.who(first).session_id
+        assert site.who(third).session_id == site.who(first).session_id
 
-    async def test_an_older_token_presented_again_ends_the_session_for_thief_and_owner(self, place: Place) -> None:
-        stolen = await place.accounts.register(ADA, request())
-        current = await place.refresh(stolen.refresh_token)
+    async def test_an_older_token_presented_again_ends_the_session_for_thief_and_owner(self, site: Site) -> None:
+        stolen = await site.accounts.register(ADA, request())
+        current = await site.refresh(stolen.refresh_token)
         closed: list[SessionId] = []
-        place.tokens.on_revoked = lambda user_id, session_id: closed.append(session_id)
-        await place.node.advance(timedelta(seconds=REFRESH_GRACE_S))
+        site.tokens.on_revoked = lambda user_id, session_id: closed.append(session_id)
+        await site.node.advance(timedelta(seconds=REFRESH_GRACE_S))
 
         with pytest.raises(Unauthenticated) as caught:
-            await place.refresh(stolen.refresh_token)
+            await site.refresh(stolen.refresh_token)
 
         assert caught.value.fields == {"reason": "revoked"}
         with pytest.raises(Unauthenticated):
-            await place.refresh(current.refresh_token)
+            await site.refresh(current.refresh_token)
         with pytest.raises(Unauthenticated):
-            place.who(current)
-        (revoked,) = [one.emitted.event for one in place.heard if isinstance(one.emitted.event, SessionRevoked)]
+            site.who(current)
+        (revoked,) = [one.emitted.event for one in site.published if isinstance(one.emitted.event, SessionRevoked)]
         assert revoked.reason is RevokeReason.REUSE
         assert closed == [revoked.session_id]
 
-    async def test_of_two_concurrent_refreshes_both_succeed_and_the_last_one_counts(self, place: Place) -> None:
-        first = await place.accounts.register(ADA, request())
+    async def test_of_two_concurrent_refreshes_both_succeed_and_the_last_one_counts(self, site: Site) -> None:
+        first = await site.accounts.register(ADA, request())
 
-        one, other = await asyncio.gather(place.refresh(first.refresh_token), place.refresh(first.refresh_token))
+        one, other = await asyncio.gather(site.refresh(first.refresh_token), site.refresh(first.refresh_token))
 
         assert one.refresh_token != other.refresh_token
-        assert place.who(one).session_id == place.who(other).session_id
-        await place.refresh(other.refresh_token)
+        assert site.who(one).session_id == site.who(other).session_id
+        await site.refresh(other.refresh_token)
 
-    async def test_a_lost_reply_can_be_retried_within_the_grace_period(self, place: Place) -> None:
-        first = await place.accounts.register(ADA, request())
-        await place.refresh(first.refresh_token)  # never arrives
-        await place.node.advance(timedelta(seconds=REFRESH_GRACE_S / 2))
+    async def test_a_lost_reply_can_be_retried_within_the_grace_period(self, site: Site) -> None:
+        first = await site.accounts.register(ADA, request())
+        await site.refresh(first.refresh_token)  # never arrives
+        await site.node.advance(timedelta(seconds=REFRESH_GRACE_S / 2))
 
-        again = await place.refresh(first.refresh_token)
+        again = await site.refresh(first.refresh_token)
 
-        await place.refresh(again.refresh_token)
+        await site.refresh(again.refresh_token)
 
-    async def test_a_session_that_is_not_refreshed_expires(self, place: Place) -> None:
-        first = await place.accounts.register(ADA, request())
-        await place.node.advance(timedelta(seconds=SESSION_S))
+    async def test_a_session_that_is_not_refreshed_expires(self, site: Site) -> None:
+        first = await site.accounts.register(ADA, request())
+        await site.node.advance(timedelta(seconds=SESSION_S))
 
         with pytest.raises(Unauthenticated) as caught:
-            await place.refresh(first.refresh_token)
+            await site.refresh(first.refresh_token)
         assert caught.value.fields == {"reason": "expired"}
 
-    async def test_a_forged_refresh_token_is_refused(self, place: Place) -> None:
+    async def test_a_forged_refresh_token_is_refused(self, site: Site) -> None:
         invented, _ = make_refresh_token(UserId(UUID(int=1)), SessionId(UUID(int=2)))
 
         with pytest.raises(Unauthenticated):
-            await place.refresh(invented)
+            await site.refresh(invented)
 
 
 class TestSessions:
-    async def test_sessions_are_listed_and_another_device_can_be_signed_out(self, place: Place, pool: Pool) -> None:
-        phone = await place.accounts.register(ADA, request())
-        laptop = await place.sign_in()
-        who = place.who(laptop)
+    async def test_sessions_are_listed_and_another_device_can_be_signed_out(self, site: Site, pool: Pool) -> None:
+        phone = await site.accounts.register(ADA, request())
+        laptop = await site.sign_in()
+        who = site.who(laptop)
 
         listed = (await list_sessions(pool, Sessions(), who)).sessions
         assert [(one.id, one.current) for one in listed] == [
             (who.session_id, True),
-            (place.who(phone).session_id, False),
+            (site.who(phone).session_id, False),
         ]
-        other = place.who(phone).session_id
+        other = site.who(phone).session_id
         assert other is not None
-        outcome = await place.node.send(RevokeSession(session_id=other), who)
+        outcome = await site.node.send(RevokeSession(session_id=other), who)
 
         assert outcome.error is None
         assert [one.id for one in (await list_sessions(pool, Sessions(), who)).sessions] == [who.session_id]
         with pytest.raises(Unauthenticated):
-            place.who(phone)
-        assert place.who(laptop) == who
+            site.who(phone)
+        assert site.who(laptop) == who
 
-    async def test_a_session_of_another_user_is_not_found(self, place: Place) -> None:
-        ada = await place.accounts.register(ADA, request())
-        eve = await place.accounts.register(Register(email="eve@example.com", password=PASSWORD, name="Eve"), request())
-        session_id = place.who(ada).session_id
+    async def test_a_session_of_another_user_is_not_found(self, site: Site) -> None:
+        ada = await site.accounts.register(ADA, request())
+        eve = await site.accounts.register(Register(email="eve@example.com", password=PASSWORD, name="Eve"), request())
+        session_id = site.who(ada).session_id
         assert session_id is not None
 
-        outcome = await place.node.send(RevokeSession(session_id=session_id), place.who(eve))
+        outcome = await site.node.send(RevokeSession(session_id=session_id), site.who(eve))
 
         assert isinstance(outcome.error, NotFound)
-        assert place.who(ada).session_id == session_id
+        assert site.who(ada).session_id == session_id
 
     async def test_after_signing_out_neither_token_is_valid_even_after_a_restart(
         self, database_dsn: str, pool: Pool, tmp_path: Path
@@ -380,67 +380,67 @@ class TestSessions:
 
 
 class TestRoles:
-    async def hire(self, place: Place, user_id: UserId, role: Role, *, manager: bool = False) -> None:
-        outcome = await place.node.send(GrantRole(user_id=user_id, role=role, business_id=SALON, manager=manager))
+    async def hire(self, site: Site, user_id: UserId, role: Role, *, manager: bool = False) -> None:
+        outcome = await site.node.send(GrantRole(user_id=user_id, role=role, business_id=SALON, manager=manager))
         assert outcome.error is None
 
-    async def test_switching_makes_a_token_for_the_other_role_and_refreshing_keeps_it(self, place: Place) -> None:
-        tokens = await place.accounts.register(ADA, request())
-        await self.hire(place, tokens.user.id, Role.EMPLOYEE, manager=True)
+    async def test_switching_makes_a_token_for_the_other_role_and_refreshing_keeps_it(self, site: Site) -> None:
+        tokens = await site.accounts.register(ADA, request())
+        await self.hire(site, tokens.user.id, Role.EMPLOYEE, manager=True)
 
-        switched = await place.accounts.act_as(ActAs(role=Role.EMPLOYEE), request(place.who(tokens)))
+        switched = await site.accounts.act_as(ActAs(role=Role.EMPLOYEE), request(site.who(tokens)))
 
-        who = place.who(switched)
+        who = site.who(switched)
         assert (who.role, who.business_id, who.manager) == (Role.EMPLOYEE, SALON, True)
         assert who.roles == {Role.CUSTOMER, Role.EMPLOYEE}
         assert switched.refresh_token is None
         assert (switched.user.role, switched.user.business_id) == (Role.EMPLOYEE, SALON)
-        assert place.who(await place.refresh(tokens.refresh_token)).role is Role.EMPLOYEE
+        assert site.who(await site.refresh(tokens.refresh_token)).role is Role.EMPLOYEE
 
-    async def test_a_role_that_was_not_granted_is_refused(self, place: Place) -> None:
-        tokens = await place.accounts.register(ADA, request())
+    async def test_a_role_that_was_not_granted_is_refused(self, site: Site) -> None:
+        tokens = await site.accounts.register(ADA, request())
 
         for role in (Role.ADMIN, Role.OWNER, Role.STAFF, Role.SYSTEM):
             with pytest.raises(Forbidden):
-                await place.accounts.act_as(ActAs(role=role, business_id=SALON), request(place.who(tokens)))
+                await site.accounts.act_as(ActAs(role=role, business_id=SALON), request(site.who(tokens)))
 
-    async def test_a_revoked_role_invalidates_tokens_at_once(self, place: Place) -> None:
-        tokens = await place.accounts.register(ADA, request())
-        await self.hire(place, tokens.user.id, Role.STAFF)
-        staff = await place.accounts.act_as(ActAs(role=Role.STAFF), request(place.who(tokens)))
+    async def test_a_revoked_role_invalidates_tokens_at_once(self, site: Site) -> None:
+        tokens = await site.accounts.register(ADA, request())
+        await self.hire(site, tokens.user.id, Role.STAFF)
+        staff = await site.accounts.act_as(ActAs(role=Role.STAFF), request(site.who(tokens)))
 
-        await place.node.send(RevokeRole(user_id=tokens.user.id, role=Role.STAFF, business_id=SALON))
+        await site.node.send(RevokeRole(user_id=tokens.user.id, role=Role.STAFF, business_id=SALON))
 
         with pytest.raises(Unauthenticated) as caught:
-            place.who(staff)
+            site.who(staff)
         assert caught.value.fields == {"reason": "expired"}
-        refreshed = place.who(await place.refresh(tokens.refresh_token))
+        refreshed = site.who(await site.refresh(tokens.refresh_token))
         assert (refreshed.role, refreshed.roles) == (Role.CUSTOMER, frozenset({Role.CUSTOMER}))
 
 
 class TestMany:
-    async def test_many_accounts_share_one_hash_and_each_can_sign_in(self, place: Place, pool: Pool) -> None:
+    async def test_many_accounts_share_one_hash_and_each_can_sign_in(self, site: Site, pool: Pool) -> None:
         people = [NewAccount(email=f"person{n}@demo.test", name=f"Person {n}") for n in range(600)]
 
-        made = await make_accounts(place.node.runtime, people, await place.passwords.hash(PASSWORD))
+        made = await make_accounts(site.node.runtime, people, await site.passwords.hash(PASSWORD))
 
-        tokens = await place.sign_in(email="person599@demo.test")
-        assert place.who(tokens).user_id == made[599]
+        tokens = await site.sign_in(email="person599@demo.test")
+        assert site.who(tokens).user_id == made[599]
         assert tokens.user.is_email_verified
         assert await load_names(pool, made[:2]) == {made[0]: "Person 0", made[1]: "Person 1"}
 
-    async def test_an_address_that_is_taken_is_an_error(self, place: Place) -> None:
+    async def test_an_address_that_is_taken_is_an_error(self, site: Site) -> None:
         people = [NewAccount(email=EMAIL, name="Ada"), NewAccount(email=EMAIL, name="Ada")]
 
         with pytest.raises(EmailTaken):
-            await make_accounts(place.node.runtime, people, "hash")
+            await make_accounts(site.node.runtime, people, "hash")
 
 
 class TestOverRest:
-    """The paths that apps use, from a client's side."""
+    """The paths that apps use."""
 
-    async def test_a_client_signs_up_reads_its_data_and_signs_out(self, place: Place, pool: Pool) -> None:
-        async with serve(place, pool) as rest:
+    async def test_a_client_signs_up_reads_its_data_and_signs_out(self, site: Site, pool: Pool) -> None:
+        async with serve(site, pool) as rest:
             status, mine = await rest.ask("POST", "/auth/signup/", email=EMAIL, password=PASSWORD, name="Ada")
             assert status == 201
             token = mine["access_token"]
@@ -478,18 +478,18 @@ class TestOverRest:
         ],
     )
     async def test_an_invalid_sign_up_names_the_field(
-        self, place: Place, pool: Pool, body: dict[str, object], status: int, field: str
+        self, site: Site, pool: Pool, body: dict[str, object], status: int, field: str
     ) -> None:
         fits = {"email": EMAIL, "password": PASSWORD, "name": "Ada"}
-        async with serve(place, pool) as rest:
+        async with serve(site, pool) as rest:
             answered, problem = await rest.ask("POST", "/auth/signup/", None, **{**fits, **body})
 
         assert answered == status
         assert list(problem["fields"]) == [field]
         assert await pool.fetchval("SELECT count(*) FROM actors") == 0
 
-    async def test_internal_commands_cannot_be_sent(self, place: Place, pool: Pool) -> None:
-        async with serve(place, pool) as rest:
+    async def test_internal_commands_cannot_be_sent(self, site: Site, pool: Pool) -> None:
+        async with serve(site, pool) as rest:
             _, mine = await rest.ask("POST", "/auth/signup/", email=EMAIL, password=PASSWORD, name="Ada")
             grant = {"user_id": mine["user"]["id"], "role": "admin"}
 
@@ -508,27 +508,27 @@ class TestSecrets:
     CLOSED = frozenset({"people", "credentials", "unique_keys"})
 
     async def written(self, pool: Pool, *, closed: bool) -> str:
-        """Everything in the tables that may hold contact data, or in all others."""
+        """The content of the tables that may contain contact data, or of all others."""
         tables = await pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         wanted = [row[0] for row in tables if (row[0] in self.CLOSED) is closed]
         return " ".join([row[0] for table in wanted for row in await pool.fetch(f"SELECT t::text FROM {table} t")])
 
     async def test_passwords_tokens_and_contact_data_are_stored_in_their_own_rows_only(
-        self, place: Place, pool: Pool, caplog: pytest.LogCaptureFixture
+        self, site: Site, pool: Pool, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
         with capture_logs() as logs:
-            tokens = await place.accounts.register(ADA, request())
-            everything = [tokens, await place.sign_in(), await place.refresh(tokens.refresh_token)]
+            tokens = await site.accounts.register(ADA, request())
+            everything = [tokens, await site.sign_in(), await site.refresh(tokens.refresh_token)]
             for wrong in (PASSWORD + "!", "wrong password"):
                 with pytest.raises(Unauthenticated):
-                    await place.sign_in(wrong)
+                    await site.sign_in(wrong)
             with pytest.raises(EmailTaken):
-                await place.accounts.register(ADA, request())
-            await place.node.advance(timedelta(seconds=REFRESH_GRACE_S))
+                await site.accounts.register(ADA, request())
+            await site.node.advance(timedelta(seconds=REFRESH_GRACE_S))
             with pytest.raises(Unauthenticated):
-                await place.refresh(tokens.refresh_token)
-            await place.node.send(EndSession(), place.who(everything[1]))
+                await site.refresh(tokens.refresh_token)
+            await site.node.send(EndSession(), site.who(everything[1]))
 
         contact = ["$argon2id$", "Ada", "ada@", "Lovelace", "+4930901820"]
         never = [PASSWORD, "wrong password"]

@@ -1,4 +1,4 @@
-"""Codes by SMS and e-mail from a client's side: verified contact data and new passwords, and what nobody learns."""
+"""Codes by SMS and e-mail by the API: verified contact data, new passwords, and what must not be revealed."""
 
 import asyncio
 import logging
@@ -141,11 +141,11 @@ class TestVerifying:
         assert verdict(answer) == "ok"
         assert (await ada.call(CurrentUser())).email == "New.Ada@people.test"
         await sent(server, "email.changed")
-        told = await server.node.pool.fetchval(
+        notified = await server.node.pool.fetchval(
             "SELECT message->>'to' FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id"
             " WHERE d.template = 'email.changed'"
         )
-        assert told == before
+        assert notified == before
         assert (await post(server, "signin", email="new.ada@people.test", password=PASSWORD)).status == 200
         assert (await post(server, "signin", email=before, password=PASSWORD)).status == 401
 
@@ -338,7 +338,7 @@ class TestSecrets:
         codes = [phone_code, email_code, reset_code]
         secrets = [*codes, *map(another, codes), NUMBER, "other@people.test", NEW_PASSWORD]
         tables = await server.node.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        # The mailbox stands for the people; the other two are there to hold contact data.
+        # The mailbox is what users received; the other two tables are meant for contact data.
         wanted = [
             row[0] for row in tables if row[0] not in ("development_mailbox", "people", "code_targets", "unique_keys")
         ]
@@ -355,6 +355,6 @@ async def over(site: Site) -> bool:
 
 
 def said(answer: Response) -> Any:
-    """The answer's body without what is different each time."""
+    """The response's body without the fields that differ each time."""
     body = answer.json
     return {name: value for name, value in body.items() if name not in ("request_id", "instance")}

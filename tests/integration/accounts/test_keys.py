@@ -1,4 +1,4 @@
-"""Keys change under a running server: by an operator's command, with an overlap, and without a restart."""
+"""Keys of a running server are rotated and retired by commands, without a restart."""
 
 import asyncio
 import os
@@ -21,13 +21,13 @@ VALID_S = 600.0
 
 
 def grow_older(path: Path, by_s: float) -> None:
-    """Let a key have been there for longer."""
+    """Make a key file older."""
     made_at = path.stat().st_mtime - by_s
     os.utime(path, (made_at, made_at))
 
 
 async def signed_with(site: Site, key_id: str) -> str:
-    """A new token, once the server signs with that key."""
+    """A new token, once the server signs with this key."""
     person = await site.person()
     async with asyncio.timeout(WITHIN_S):
         while True:

@@ -1,4 +1,4 @@
-"""The command line says what is wrong in a line, and by its exit code."""
+"""The command line reports errors in one line, and by its exit code."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def server(*arguments: str) -> tuple[int, str]:
-    """Run ``server`` with these arguments; gives its exit code and what it printed."""
+    """Run ``server`` with these arguments; returns its exit code and output."""
     done = subprocess.run([sys.executable, "-m", "server", *arguments], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout

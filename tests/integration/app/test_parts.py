@@ -1,4 +1,4 @@
-"""What parts offer is put together, and the listener lets them say goodbye while it still listens."""
+"""The routes of all parts are served, and parts are drained while the listener still listens."""
 
 from collections.abc import AsyncIterator
 from datetime import time
@@ -36,7 +36,7 @@ def nobody(token: str) -> Principal:
 
 
 def declared(mode: Mode) -> list[Any]:
-    """Every query, or every procedure, that the listener wants a handler for."""
+    """Every query, or every procedure, that needs a handler."""
     return [declaration.type for declaration in BY_NAME.values() if declaration.mode is mode]
 
 
@@ -55,24 +55,24 @@ async def test_two_parts_that_offer_the_same_route_are_refused(node: Node) -> No
 async def test_parts_get_the_address_and_drain_while_the_server_still_listens(
     node: Node,
 ) -> None:
-    heard: list[str] = []
+    received: list[str] = []
     server = ServerConfig(port=0)
     context = Context(
         node=node, server=server, dev=DevConfig(), limiters=Limiters(), nightly=Daily(time(3)), version="1"
     )
 
-    async def goodbye() -> None:
-        async with aiohttp.ClientSession() as http, http.get(f"{heard[0]}/hello") as answer:
-            heard.append(await answer.text())
+    async def drain() -> None:
+        async with aiohttp.ClientSession() as http, http.get(f"{received[0]}/hello") as answer:
+            received.append(await answer.text())
 
     parts = Parts(node, dict.fromkeys(declared(Mode.QUERY), nothing))
     parts.procedures = dict.fromkeys(declared(Mode.PROCEDURE), nothing)
-    parts.add(Part(routes={("GET", "/hello"): hello}, listening=heard.append, drain=goodbye))
+    parts.add(Part(routes={("GET", "/hello"): hello}, listening=received.append, drain=drain))
     rest = parts.add(open_rest(context, nobody, parts))
     await rest.start()
     await rest.stop()
 
-    assert heard == [rest.listener.url, "hello"]
+    assert received == [rest.listener.url, "hello"]
     async with aiohttp.ClientSession() as http:
         with pytest.raises(aiohttp.ClientConnectionError):
-            await http.get(heard[0])
+            await http.get(received[0])

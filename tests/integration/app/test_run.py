@@ -1,4 +1,4 @@
-"""``python -m server run`` as an operator meets it: it starts, says where it is, ends in good order, starts again."""
+"""``python -m server run`` as a process: it starts, prints its address, stops in order, and starts again."""
 
 import asyncio
 import sys
@@ -40,12 +40,12 @@ async def signed_up(url: str, stack: AsyncExitStack) -> Rest:
 
 
 async def lines(url: str, rest: Rest, stack: AsyncExitStack, count: int) -> list[Line]:
-    """Open connections of somebody."""
+    """Open connections of one user."""
     return [await stack.enter_async_context(connect_client(url, await rest.token())) for _ in range(count)]
 
 
 async def refused_start(process: ServerProcess) -> tuple[int, str]:
-    """Start one more server of the same settings, which must end by itself; gives its exit code and what it said."""
+    """Start another server with the same settings, which must exit by itself; returns its exit code and output."""
     second = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", "run"),
         cwd=process.data_dir,
@@ -135,26 +135,26 @@ async def test_with_its_own_database_it_starts_again_after_a_stop_and_after_kill
             assert read_pid_file(data_dir) is None
 
             second = await process.start()
-            await someone_is_there(second.url)
+            await assert_account_exists(second.url)
             await process.kill()
             assert (data_dir / PID_FILE).exists()
             assert read_pid_file(data_dir) is None, "the pid file of a dead server is ignored"
 
             third = await process.start()
             assert third.pid != second.pid
-            await someone_is_there(third.url)
+            await assert_account_exists(third.url)
             await assert_audit_passes(process)
             assert await process.stop() == 0
 
 
-async def someone_is_there(url: str) -> None:
-    """Whoever signed up in an earlier life can sign in."""
+async def assert_account_exists(url: str) -> None:
+    """The account from before the restart can sign in."""
     async with Rest(url) as rest:
         assert (await rest.sign_in(EMAIL, PASSWORD)).user.name == "Ada"
 
 
 async def assert_audit_passes(process: ServerProcess) -> None:
-    """``python -m server verify`` finds the running server's database, and nothing wrong in it."""
+    """``python -m server verify`` finds the running server's database, and no violation in it."""
     verify = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", "verify"),
         cwd=process.data_dir,

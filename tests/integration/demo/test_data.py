@@ -1,4 +1,4 @@
-"""The demo marketplace: large enough to look around in, always the same, and made only once."""
+"""The demo marketplace: large enough, deterministic, and made only once."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ async def count(pool: Pool, what: str) -> int:
 
 
 async def history(pool: Pool) -> list[tuple[str, int]]:
-    """How many events of each type there were."""
+    """The number of events by type."""
     rows = await pool.fetch("SELECT type, count(*) FROM journal GROUP BY type ORDER BY type")
     return [(row["type"], row["count"]) for row in rows]
 
@@ -56,9 +56,9 @@ def test_the_plan_is_deterministic_and_has_no_duplicates() -> None:
 
 
 async def test_the_marketplace_is_large_enough_to_look_around_in(node: Node) -> None:
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
 
-    await make_marketplace(node, lambda *progress: told.append(progress), password_hash=NO_HASH)
+    await make_marketplace(node, lambda *progress: reports.append(progress), password_hash=NO_HASH)
 
     assert await count(node.pool, "businesses") >= 20
     assert await count(node.pool, "members WHERE role = 'staff'") >= 100
@@ -67,9 +67,9 @@ async def test_the_marketplace_is_large_enough_to_look_around_in(node: Node) -> 
         city.zone for city in CITIES
     }
     assert await count(node.pool, "users WHERE jsonb_array_length(memberships) = 1") == CUSTOMERS
-    done, total, _ = told[-1]
+    done, total, _ = reports[-1]
     assert done == total
-    assert [progress[0] for progress in told] == sorted(progress[0] for progress in told)
+    assert [progress[0] for progress in reports] == sorted(progress[0] for progress in reports)
 
 
 async def test_the_known_accounts_have_their_roles(node: Node) -> None:

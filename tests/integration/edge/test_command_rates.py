@@ -1,4 +1,4 @@
-"""A command's own rate holds for its user over all transports together, and says when to come again."""
+"""A command's own rate limits its user over all transports together, and refusals say when to retry."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +22,7 @@ REGISTER = msgspec.convert(DATA, RegisterBusiness)
 
 
 def own_rate() -> int:
-    """How many businesses somebody may register at once."""
+    """The burst of registering businesses."""
     rate = BY_TYPE[RegisterBusiness].rate
     assert rate is not None
     assert rate.window_s == HOUR_S

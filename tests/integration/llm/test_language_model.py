@@ -1,4 +1,4 @@
-"""A language model thinks of replies, if there is one; whatever it does, five clean replies come in time."""
+"""Replies by a language model: whatever the model does, five acceptable replies come in time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -33,7 +33,7 @@ COST = 1 + int(TOKENS_IN * 0.15 + TOKENS_OUT * 0.6 - 1e-9)
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long a model may take is no rule that is proved here, but where the configuration says it."""
+    """A generous timeout: it is tested by tests of their own."""
     monkeypatch.setattr(smart_replies, "SMART_REPLIES", replace(SMART_REPLIES, timeout_s=PATIENT_S))
 
 
@@ -50,7 +50,7 @@ async def site(database_dsn: str, tmp_path: Path, model: StandIn) -> AsyncIterat
 
 
 class Talk:
-    """Two people in the thread of a job."""
+    """Two members of a booking's conversation."""
 
     def __init__(self, site: Site, market: Market, ada: Person, where: ConversationId) -> None:
         self.site = site
@@ -103,7 +103,7 @@ def by(who: str) -> str:
     return f'guildwire_llm_answers_total{{by="{who}",use="smart_replies"}}'
 
 
-# Whatever the model does
+# Behaviour of the model
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -256,7 +256,7 @@ def test_smart_replies_leave_time_to_read_the_thread_within_two_seconds() -> Non
     assert SMART_REPLIES.timeout_s < 2
 
 
-# What goes out
+# What is sent
 
 
 async def test_data_of_others_or_that_is_not_needed_is_never_sent(site: Site, model: StandIn) -> None:
@@ -474,7 +474,7 @@ async def test_calls_that_were_surely_not_charged_are_refunded_and_others_count(
         assert (await spent(talk.site) > 0) is is_spent
 
 
-# Figures
+# Metrics
 
 
 async def test_calls_tokens_and_cost_are_counted(site: Site, model: StandIn) -> None:
@@ -502,7 +502,7 @@ async def test_outcomes_of_the_models_replies_are_counted_separately(site: Site,
     assert await site.node.pool.fetchval("SELECT prompt FROM suggestion_counts") == SMART_REPLIES.prompt.name
 
 
-# Looking after it
+# The check of the doctor
 
 
 async def test_the_check_names_model_and_address(model: StandIn) -> None:

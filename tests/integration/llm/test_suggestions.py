@@ -1,4 +1,4 @@
-"""Suggested replies on a whole server: always five for a thread's reader; what comes of them is counted."""
+"""Suggested replies on a whole server: always five for a thread's reader, and their outcomes are counted."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -134,7 +134,7 @@ async def test_the_end_of_a_thread_is_found_by_its_index(pool: Pool) -> None:
     assert "Seq Scan on messages" not in plan
 
 
-# What comes of them
+# Outcomes
 
 
 async def test_a_reply_sent_unchanged_counts_as_accepted(server: Site, market: Market, ada: Person) -> None:

@@ -1,4 +1,4 @@
-"""Background jobs: at their times, on one node at a time, made up when missed, cut at a stop, and shown."""
+"""Background jobs: at their times, on one node at a time, made up when missed, cancelled at a stop; with metrics."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ NIGHTLY = Daily(time(3, 17))
 
 
 class Scheduler:
-    """Keeps what would be called and when; the tests call ``check`` themselves."""
+    """Records the scheduled actions; the tests call ``check`` themselves."""
 
     def __init__(self) -> None:
         self.times: dict[str, float | time] = {}
@@ -39,7 +39,7 @@ class Scheduler:
 
 @dataclass
 class Work:
-    """A job's work: counts its runs, and waits in each for as long as ``go`` is not set."""
+    """A job's work: counts its runs, and waits in each until ``go`` is set."""
 
     runs: list[datetime] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,7 +72,7 @@ class Host:
     now: datetime
 
     async def at(self, now: datetime) -> None:
-        """Let it be that time, and everything due be done."""
+        """Set the clock to this time, and wait until due jobs have run."""
         self.now = now
         await self.jobs.check()
         await self.settled()
@@ -105,7 +105,7 @@ async def host(dsn: str, *jobs: Job, now: datetime = NIGHT - DAY / 2) -> AsyncIt
         await pool.close()
 
 
-async def told(pool: Pool, name: str = "sweep") -> dict[str, Any]:
+async def job_row(pool: Pool, name: str = "sweep") -> dict[str, Any]:
     row = await pool.fetchrow("SELECT * FROM jobs WHERE name = $1", name)
     assert row is not None
     return dict(row)
@@ -167,7 +167,7 @@ async def test_a_run_recorded_in_the_future_is_ignored(database_dsn: str, pool: 
         await node.at(NIGHT - CLOCK_SKEW_MAX)
 
     assert len(work.runs) == 2
-    assert (await told(pool))["done_for"] == NIGHT - DAY
+    assert (await job_row(pool))["done_for"] == NIGHT - DAY
 
 
 # Where
@@ -184,10 +184,10 @@ async def test_one_of_two_nodes_runs_a_job(database_dsn: str) -> None:
         await node.jobs.check()
         async with asyncio.timeout(TIMEOUT_S):
             await first.begun.wait()
-        await other.at(NIGHT)  # the first is at it
+        await other.at(NIGHT)  # the first node is running it
         first.go.set()
         await node.settled()
-        await other.at(NIGHT + timedelta(minutes=5))  # the first was
+        await other.at(NIGHT + timedelta(minutes=5))  # the first node has run it
 
         assert (len(first.runs), len(second.runs)) == (1, 0)
         assert other.metric("last_success_timestamp_seconds", job="sweep") is not None
@@ -252,7 +252,7 @@ async def test_daily_jobs_of_one_node_run_one_after_another(database_dsn: str) -
     assert second.runs == [NIGHT]
 
 
-# How it ends
+# Outcomes
 
 
 async def test_a_failed_run_is_logged_counted_and_retried_later(database_dsn: str, pool: Pool) -> None:
@@ -262,7 +262,7 @@ async def test_a_failed_run_is_logged_counted_and_retried_later(database_dsn: st
             await node.at(NIGHT)
         assert [(line["event"], line["log_level"], line["job"]) for line in logs] == [("job.failed", "error", "sweep")]
         assert node.metric("failures_total", job="sweep") == 1
-        assert "no luck" in (await told(pool))["error"]
+        assert "no luck" in (await job_row(pool))["error"]
 
         work.error = None
         await node.at(NIGHT)
@@ -270,7 +270,7 @@ async def test_a_failed_run_is_logged_counted_and_retried_later(database_dsn: st
         await age_failure(pool, FAILED_RETRY_S)
         await node.at(NIGHT)
 
-    row = await told(pool)
+    row = await job_row(pool)
     assert (len(work.runs), row["error"], row["failed_at"], row["done_for"]) == (2, None, None, NIGHT)
 
 
@@ -281,7 +281,7 @@ async def test_a_run_that_takes_too_long_is_cancelled(database_dsn: str, pool: P
         await node.at(NIGHT)
 
     assert work.cut
-    assert "TimeoutError" in (await told(pool))["error"]
+    assert "TimeoutError" in (await job_row(pool))["error"]
 
 
 async def test_a_stop_cancels_a_run_and_the_next_start_makes_it_up(database_dsn: str, pool: Pool) -> None:
@@ -293,14 +293,14 @@ async def test_a_stop_cancels_a_run_and_the_next_start_makes_it_up(database_dsn:
         async with asyncio.timeout(TIMEOUT_S):
             await work.begun.wait()
     assert work.cut
-    assert (await told(pool))["failed_at"] is None
+    assert (await job_row(pool))["failed_at"] is None
     work.go.set()
 
     async with host(database_dsn, Job("sweep", NIGHTLY, work), now=NIGHT) as node:
         await node.settled()
 
     assert len(work.runs) == 2
-    assert (await told(pool))["done_for"] == NIGHT
+    assert (await job_row(pool))["done_for"] == NIGHT
 
 
 async def test_a_run_is_shown_by_one_log_line_and_by_metrics(database_dsn: str, pool: Pool) -> None:
@@ -312,9 +312,9 @@ async def test_a_run_is_shown_by_one_log_line_and_by_metrics(database_dsn: str, 
         assert (line["event"], line["log_level"], line["job"], line["rows"]) == ("job.done", "info", "sweep", 7)
         assert node.metric("items_total", job="sweep", what="rows") == 7
         assert node.metric("failures_total", job="sweep") == 0
-        succeeded_at = (await told(pool))["succeeded_at"]
+        succeeded_at = (await job_row(pool))["succeeded_at"]
         assert node.metric("last_success_timestamp_seconds", job="sweep") == succeeded_at.timestamp()
-        assert node.metric("duration_seconds", job="sweep") == (await told(pool))["took_s"]
+        assert node.metric("duration_seconds", job="sweep") == (await job_row(pool))["took_s"]
 
 
 async def test_the_last_success_is_known_after_a_restart(database_dsn: str) -> None:

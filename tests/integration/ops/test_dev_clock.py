@@ -1,4 +1,4 @@
-"""``/dev/clock``: the domain's time, and how far it may be moved."""
+"""``/dev/clock``: shows the domain's clock, and moves it within limits."""
 
 from datetime import datetime, timedelta
 from typing import Any

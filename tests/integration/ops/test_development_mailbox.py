@@ -1,4 +1,4 @@
-"""What channels without a provider would have sent is shown at /dev/mailbox, in development only."""
+"""Messages of channels without a provider are shown at /dev/mailbox, in development only."""
 
 import re
 from typing import Any
@@ -17,7 +17,7 @@ JSON = {"Accept": "application/json"}
 
 
 async def keep(site: Site, channel: Channel = Channel.EMAIL, **message: Any) -> int:
-    """Put one message into the mailbox; gives its number."""
+    """Put one message into the mailbox; returns its number."""
     return await keep_in_mailbox(site.node.pool, channel, uuid4(), msgspec.json.encode(message))
 
 

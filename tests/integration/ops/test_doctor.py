@@ -1,4 +1,4 @@
-"""``server doctor`` asks each provider, and says what becomes of channels without one."""
+"""``server doctor`` checks each provider, and reports where messages of channels without one go."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.smtp import SILENCE, mail_server
 
 
 async def diagnose(channel: str, folder: Path, *, dev: bool = False, email: EmailConfig | None = None) -> Diagnosis:
-    """What the doctor finds of one channel."""
+    """The doctor's result for one channel."""
     server, development = ServerConfig(port=0, data_dir=str(folder)), DevConfig(enabled=dev)
     config = Config(server=server, dev=development, email=email or EmailConfig())
     (found,) = [found async for found in examine(config) if found.name == channel]

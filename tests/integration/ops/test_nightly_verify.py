@@ -1,4 +1,4 @@
-"""The proof of the books by night: what is broken raises a metric, on every node and after a restart, and is logged."""
+"""The nightly audit: violations are shown by a metric, on every node and after a restart, and are logged."""
 
 import re
 from datetime import timedelta
@@ -20,7 +20,7 @@ WALLETS = "every wallet's balance is the sum of its transfers"
 
 
 def violations(site: Site) -> dict[str, float]:
-    """What /metrics says of each invariant."""
+    """The violations by invariant, from /metrics."""
     page = site.node.metrics.render().decode()
     found = re.findall(r'^guildwire_verify_violations\{invariant="(.*)"\} (.*)$', page, re.MULTILINE)
     return {invariant: float(value) for invariant, value in found}
@@ -33,7 +33,7 @@ def last_run(site: Site) -> list[str]:
 
 
 async def night(site: Site) -> list[Any]:
-    """Let a night pass; gives what the log says of violations."""
+    """Let a night pass; returns the logged violations."""
     with capture_logs() as logs:
         await site.advance(DAY)
         await site.server.jobs.settle()
@@ -41,12 +41,12 @@ async def night(site: Site) -> list[Any]:
 
 
 async def break_a_balance(pool: Pool) -> None:
-    """What only somebody with the database's password can do."""
+    """Change a row past the triggers, as only a database superuser can."""
     await pool.execute("INSERT INTO balances VALUES ('user/' || $1 || '/EUR', 4711)", str(uuid4()))
 
 
 async def test_an_intact_database_shows_zero_for_every_invariant(server: Site) -> None:
-    assert (violations(server), last_run(server)) == ({}, []), "nothing was proved yet"
+    assert (violations(server), last_run(server)) == ({}, []), "no audit ran yet"
     market, customer = await server.market(), await server.person("Carla")
     await server.completed(market, customer)
 
@@ -87,7 +87,7 @@ async def test_violations_are_shown_by_other_nodes_and_after_a_restart(
     await break_a_balance(server.node.pool)
     await server.node.pool.execute("UPDATE jobs SET done_for = done_for - interval '1 day'")
     async with open_site(database_dsn, make_config(tmp_path / "one")) as one:
-        await one.server.jobs.settle()  # it makes up the night
+        await one.server.jobs.settle()  # the missed audit is made up
 
         async with open_site(database_dsn, make_config(tmp_path / "other")) as other:
             await other.server.jobs.settle()

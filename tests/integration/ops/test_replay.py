@@ -1,4 +1,4 @@
-"""``server replay``: what happened to one actor, what it was at any time, and whether that leads to what is kept."""
+"""``server replay``: an actor's events, its state at any time, and the comparison with the stored state."""
 
 import asyncio
 import sys
@@ -35,14 +35,14 @@ class Shell:
     async def __call__(
         self, what: str, *, at: str = "", version: int | None = None, as_json: bool = False
     ) -> tuple[int, str]:
-        said = StringIO()
-        console = Console(file=said, width=WIDE)
+        output = StringIO()
+        console = Console(file=output, width=WIDE)
         code = await run_replay(self._server, self._database, console, what, (at, version), as_json=as_json)
-        return code, said.getvalue()
+        return code, output.getvalue()
 
     async def json(self, what: str, **options: Any) -> Any:
-        _, said = await self(what, as_json=True, **options)
-        return msgspec.json.decode(said)
+        _, output = await self(what, as_json=True, **options)
+        return msgspec.json.decode(output)
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def shell(server: Site, tmp_path: Path) -> Shell:
 
 
 @pytest.fixture
-async def told(server: Site) -> tuple[Person, UUID]:
-    """A customer, and their booking that was paid and called off."""
+async def booking(server: Site) -> tuple[Person, UUID]:
+    """A customer, and their booking that was paid and cancelled."""
     market, customer = await server.market(), await server.person("Carla Customer")
     booking_id = await server.booked(market, customer)
     await server.captured(await customer.call(PayBooking(booking_id=booking_id)))
@@ -62,71 +62,71 @@ async def told(server: Site) -> tuple[Person, UUID]:
     return customer, booking_id
 
 
-async def test_the_journal_is_a_table_of_events_and_their_principals(shell: Shell, told: tuple[Person, UUID]) -> None:
-    code, said = await shell(f"booking/{told[1]}")
+async def test_the_journal_is_a_table_of_events(shell: Shell, booking: tuple[Person, UUID]) -> None:
+    code, output = await shell(f"booking/{booking[1]}")
 
     assert code == 0
-    lines = [line.split() for line in said.splitlines()]
+    lines = [line.split() for line in output.splitlines()]
     shown = {line[3]: (line[0], line[4:6]) for line in lines if len(line) > 5 and line[0].isdigit()}
     assert shown["booking.created"] == ("1", ["Carla", "Customer"])
     assert shown["booking.paid"][1] == ["the", "server"]
-    assert '"status": "CANCELLED"' in said
-    assert "the replayed state matches the stored one" in said
+    assert '"status": "CANCELLED"' in output
+    assert "the replayed state matches the stored one" in output
 
 
-async def test_json_has_every_event_and_the_state(server: Site, shell: Shell, told: tuple[Person, UUID]) -> None:
-    story = await shell.json(f"booking/{told[1]}")
+async def test_json_has_every_event_and_the_state(server: Site, shell: Shell, booking: tuple[Person, UUID]) -> None:
+    shown = await shell.json(f"booking/{booking[1]}")
 
-    rows = await server.node.pool.fetch("SELECT version, type, cause FROM journal WHERE id = $1 ORDER BY 1", told[1])
-    assert [(event["version"], event["type"], event["cause"]) for event in story["events"]] == [tuple(r) for r in rows]
-    assert (story["same"], story["error"], story["left_out"]) == (True, None, 0)
-    kept = await server.node.pool.fetchval("SELECT state::text FROM actors WHERE id = $1", told[1])
-    assert story["kept"] == {"version": len(rows), "state": msgspec.json.decode(kept)}
-    assert story["state"]["status"] == "CANCELLED"
-
-
-async def test_the_state_at_a_version(shell: Shell, told: tuple[Person, UUID]) -> None:
-    story = await shell.json(f"booking/{told[1]}", version=1)
-
-    assert [event["type"] for event in story["events"]] == ["booking.created"]
-    assert (story["state"]["status"], story["state"]["payment_id"]) == ("PENDING", None)
-    assert story["same"], "the rest is replayed all the same"
+    rows = await server.node.pool.fetch("SELECT version, type, cause FROM journal WHERE id = $1 ORDER BY 1", booking[1])
+    assert [(event["version"], event["type"], event["cause"]) for event in shown["events"]] == [tuple(r) for r in rows]
+    assert (shown["same"], shown["error"], shown["left_out"]) == (True, None, 0)
+    kept = await server.node.pool.fetchval("SELECT state::text FROM actors WHERE id = $1", booking[1])
+    assert shown["kept"] == {"version": len(rows), "state": msgspec.json.decode(kept)}
+    assert shown["state"]["status"] == "CANCELLED"
 
 
-async def test_the_state_at_an_instant(shell: Shell, told: tuple[Person, UUID]) -> None:
-    whole = await shell.json(f"booking/{told[1]}")
+async def test_the_state_at_a_version(shell: Shell, booking: tuple[Person, UUID]) -> None:
+    shown = await shell.json(f"booking/{booking[1]}", version=1)
+
+    assert [event["type"] for event in shown["events"]] == ["booking.created"]
+    assert (shown["state"]["status"], shown["state"]["payment_id"]) == ("PENDING", None)
+    assert shown["same"], "the rest is replayed all the same"
+
+
+async def test_the_state_at_an_instant(shell: Shell, booking: tuple[Person, UUID]) -> None:
+    whole = await shell.json(f"booking/{booking[1]}")
     cancelled_at = next(event["at"] for event in whole["events"] if event["type"] == "booking.cancelled")
     at = msgspec.json.decode(f'"{cancelled_at}"', type=datetime)
 
-    before = await shell.json(f"booking/{told[1]}", at=(at - timedelta(microseconds=1)).isoformat())
-    then = await shell.json(f"booking/{told[1]}", at=at.isoformat())
+    before = await shell.json(f"booking/{booking[1]}", at=(at - timedelta(microseconds=1)).isoformat())
+    then = await shell.json(f"booking/{booking[1]}", at=at.isoformat())
 
     assert before["state"]["status"] != "CANCELLED"
     assert then["state"]["status"] == "CANCELLED"
     assert len(before["events"]) < len(then["events"])
 
 
-async def test_an_archived_journal_is_replayed_too(server: Site, shell: Shell, told: tuple[Person, UUID]) -> None:
-    before = await shell(f"booking/{told[1]}")
+async def test_an_archived_journal_is_replayed_too(server: Site, shell: Shell, booking: tuple[Person, UUID]) -> None:
+    before = await shell(f"booking/{booking[1]}")
 
     await archive_journals(server.node.pool, server.node.clock.now() + timedelta(days=1))
 
-    assert await server.node.pool.fetchval("SELECT count(*) FROM journal WHERE id = $1", told[1]) == 0
-    assert await shell(f"booking/{told[1]}") == before
+    assert await server.node.pool.fetchval("SELECT count(*) FROM journal WHERE id = $1", booking[1]) == 0
+    assert await shell(f"booking/{booking[1]}") == before
 
 
 async def test_of_a_long_journal_the_latest_events_are_shown_and_all_are_replayed(
-    shell: Shell, told: tuple[Person, UUID], monkeypatch: pytest.MonkeyPatch
+    shell: Shell, booking: tuple[Person, UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = await shell.json(f"booking/{told[1]}")
+    whole = await shell.json(f"booking/{booking[1]}")
     monkeypatch.setattr(replay, "SHOWN_MAX", 2)
 
-    story = await shell.json(f"booking/{told[1]}")
-    _, said = await shell(f"booking/{told[1]}")
+    shown = await shell.json(f"booking/{booking[1]}")
+    _, output = await shell(f"booking/{booking[1]}")
 
-    assert story["events"] == whole["events"][-2:]
-    assert (story["left_out"], story["state"]) == (len(whole["events"]) - 2, whole["state"])
-    assert f"{story['left_out']} earlier events are not shown" in said
+    assert shown["events"] == whole["events"][-2:]
+    assert (shown["left_out"], shown["state"]) == (len(whole["events"]) - 2, whole["state"])
+    assert f"{shown['left_out']} earlier events are not shown" in output
 
 
 @pytest.mark.parametrize(
@@ -144,15 +144,15 @@ async def test_of_a_long_journal_the_latest_events_are_shown_and_all_are_replaye
     ],
 )
 async def test_a_state_that_differs_from_the_journal_is_reported_with_exit_code_1(
-    server: Site, shell: Shell, told: tuple[Person, UUID], damage: str, says: str
+    server: Site, shell: Shell, booking: tuple[Person, UUID], damage: str, says: str
 ) -> None:
-    await server.node.pool.execute(damage, told[1])
+    await server.node.pool.execute(damage, booking[1])
 
-    code, said = await shell(f"booking/{told[1]}")
+    code, output = await shell(f"booking/{booking[1]}")
 
     assert code == DIFFERS
-    assert says in said
-    assert "the replayed state differs from the stored one" in said
+    assert says in output
+    assert "the replayed state differs from the stored one" in output
 
 
 @pytest.mark.parametrize(
@@ -172,15 +172,15 @@ async def test_a_state_that_differs_from_the_journal_is_reported_with_exit_code_
     ],
 )
 async def test_invalid_arguments_are_reported_in_a_line_with_exit_code_2(
-    shell: Shell, told: tuple[Person, UUID], what: str, options: dict[str, Any], says: str
+    shell: Shell, booking: tuple[Person, UUID], what: str, options: dict[str, Any], says: str
 ) -> None:
-    ids = {"id": str(told[1]), "other": str(uuid4())}
+    ids = {"id": str(booking[1]), "other": str(uuid4())}
 
-    code, said = await shell(what.format(**ids), **options)
+    code, output = await shell(what.format(**ids), **options)
 
     assert code == REFUSED
-    assert says.format(**ids) in said
-    assert len(said.splitlines()) == 1
+    assert says.format(**ids) in output
+    assert len(output.splitlines()) == 1
 
 
 async def test_the_command_reads_the_database_of_a_stopped_server() -> None:
@@ -192,14 +192,14 @@ async def test_the_command_reads_the_database_of_a_stopped_server() -> None:
             assert (await command(process, f"user/{ada.id}"))["same"], "beside the running server"
             await process.stop()
 
-            story = await command(process, f"user/{ada.id}", "--version", "1")
+            shown = await command(process, f"user/{ada.id}", "--version", "1")
 
-    assert [event["type"] for event in story["events"]] == ["user.signed_up"]
-    assert story["same"]
+    assert [event["type"] for event in shown["events"]] == ["user.signed_up"]
+    assert shown["same"]
 
 
 async def command(process: ServerProcess, *arguments: str) -> Any:
-    """``python -m server replay --json`` beside a server process; gives what it prints."""
+    """``python -m server replay --json`` beside a server process; returns its output."""
     running = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", "replay", "--json", *arguments),
         cwd=process.data_dir,
@@ -209,9 +209,9 @@ async def command(process: ServerProcess, *arguments: str) -> Any:
     )
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            said, errors = await running.communicate()
+            output, errors = await running.communicate()
     finally:
         with suppress(ProcessLookupError):
             running.kill()
-    assert running.returncode == 0, said + errors
-    return msgspec.json.decode(said)
+    assert running.returncode == 0, output + errors
+    return msgspec.json.decode(output)

@@ -1,4 +1,4 @@
-"""``server top --once`` against a running server, and against none."""
+"""``server top --once`` with and without a running server."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ ABSENT = "http://127.0.0.1:1"
 
 
 async def top(folder: Path, url: str, *arguments: str) -> tuple[int, str]:
-    """Run it on a terminal of 80 columns; gives its exit code and what it printed."""
+    """Run it on a terminal of 80 columns; returns its exit code and output."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GUILDWIRE_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server", "top", "--url", url, "--interval", "0.2", *arguments),

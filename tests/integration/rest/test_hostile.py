@@ -1,4 +1,4 @@
-"""Requests that mean no good: each is refused with a 4xx or cut in time, and the next one is answered as ever."""
+"""Hostile requests: each is refused with a 4xx or times out, and the next request succeeds."""
 
 import asyncio
 import gzip
@@ -12,7 +12,7 @@ from storage.database import Pool
 from tests.support.http_server import Http, gadget_server
 
 HEAD = b"Host: a\r\nAuthorization: Bearer customer\r\nContent-Type: application/json\r\n"
-#: Waits of the server are set this short where they are proved.
+#: Timeouts of the server are set to this in tests of them.
 SHORT_S = 0.2
 #: All that is sent of a body that is announced as 10 MB.
 SOME = b"x" * 200_000

@@ -1,4 +1,4 @@
-"""The pages of the server itself: offline, careful, and honest about what is served."""
+"""The server's own pages: without external resources, with security headers, and complete."""
 
 import re
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Requests of every kind, the bad ones above all: a clear 4xx that names the field, never a 500, nothing half done."""
+"""Requests of every kind: an invalid one gets a 4xx that names the field, never a 500, and has no effect."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,12 +26,12 @@ JSON = {"Content-Type": "application/json"}
 
 
 async def tail(request: BaseRequest) -> StreamResponse:
-    """Say which path parameters there are."""
+    """Respond with the path parameters."""
     return Response(text=repr(dict(request[EXCHANGE].path_params)))
 
 
 async def stream(request: BaseRequest) -> StreamResponse:
-    """Answer bit by bit."""
+    """Respond in chunks."""
     response = StreamResponse()
     await request[EXCHANGE].start(request, response)
     await response.write(b"one")
@@ -40,7 +40,7 @@ async def stream(request: BaseRequest) -> StreamResponse:
 
 
 async def little(request: BaseRequest) -> StreamResponse:
-    """Take four bytes."""
+    """Accept a body of four bytes."""
     return Response(body=await read_body(request, 4))
 
 
@@ -55,7 +55,7 @@ async def http(database_dsn: str, pool: Pool) -> AsyncIterator[Http]:
         yield http
 
 
-# Where requests go
+# Routing
 
 
 async def test_an_unknown_path_is_not_found(http: Http) -> None:
@@ -374,7 +374,7 @@ async def test_a_broken_chunk_is_a_malformed_body(http: Http) -> None:
     assert answer.split()[1] == b"400", answer
 
 
-# What every answer has
+# Headers of every response
 
 
 async def test_every_response_has_the_request_id_and_the_trace(http: Http) -> None:
@@ -445,7 +445,7 @@ async def test_options_without_an_origin_names_the_methods(http: Http) -> None:
     assert answer.headers["Allow"] == "GET, POST, HEAD, OPTIONS"
 
 
-# Procedures, and what goes wrong in them
+# Procedures, and their errors
 
 
 async def test_a_procedure_gets_its_request_context(http: Http) -> None:
@@ -578,7 +578,7 @@ async def test_a_request_under_way_is_finished_before_the_server_stops(database_
                 await began.wait()
                 stopping = asyncio.create_task(runner.cleanup())
                 await nobody_listens(port)
-                for _ in range(100):  # whoever does not wait for the request is through by then
+                for _ in range(100):  # a stop that does not wait for the request is complete by then
                     await asyncio.sleep(0)
                 assert not stopping.done()
                 go_on.set()

@@ -1,4 +1,4 @@
-"""Passwords and contact data: what may be one, and the one form that is kept."""
+"""Passwords and contact data: which are accepted, and in which form they are stored."""
 
 import asyncio
 import threading
@@ -85,7 +85,7 @@ class TestHashing:
     async def test_hashing_beyond_the_limit_is_refused_as_busy(self, passwords: Passwords) -> None:
         gate = threading.Event()
         waiting = [asyncio.ensure_future(passwords._in_thread(gate.wait)) for _ in range(HASHES_MAX)]
-        await asyncio.sleep(0)  # lets them begin
+        await asyncio.sleep(0)  # lets them start
 
         with pytest.raises(Busy) as caught:
             await passwords.hash("correct horse")

@@ -1,4 +1,4 @@
-"""Access tokens: what the signature, the clock and the revocations say (rules P-1, P-4)."""
+"""Access tokens: checked by signature, clock and revocations (rules P-1, P-4)."""
 
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -68,7 +68,7 @@ def tokens(keys: SigningKeys, wall: Wall) -> TokenService:
 
 
 def refusal(tokens: TokenService, token: str) -> str:
-    """The reason why a token is refused."""
+    """Why a token is refused."""
     with pytest.raises(Unauthenticated) as caught:
         tokens.verify(token)
     return str(caught.value.fields["reason"])
@@ -79,7 +79,7 @@ def hear(tokens: TokenService, event: Event, user_id: UserId = ADA) -> None:
 
 
 def claims(wall: Wall, **changes: Any) -> dict[str, Any]:
-    """What a token of ours says, but for the changes."""
+    """The claims of a valid token, with changes."""
     issued_at = int(wall())
     ours = {"iss": "guildwire", "sub": str(ADA), "sid": str(SESSION), "role": "owner", "roles": ["owner"]}
     return {**ours, "iat": issued_at, "exp": issued_at + LIFETIME_S, **changes}
@@ -197,12 +197,12 @@ class TestTakenAway:
         assert refusal(tokens, token) == "revoked"
 
     def test_a_revoked_session_is_reported_once(self, tokens: TokenService) -> None:
-        told: list[tuple[UserId, SessionId]] = []
-        tokens.on_revoked = lambda user_id, session_id: told.append((user_id, session_id))
+        reported: list[tuple[UserId, SessionId]] = []
+        tokens.on_revoked = lambda user_id, session_id: reported.append((user_id, session_id))
 
         hear(tokens, SessionEnded(session_id=SESSION, at=NOW))
 
-        assert told == [(ADA, SESSION)]
+        assert reported == [(ADA, SESSION)]
 
     @pytest.mark.parametrize(
         "event",
@@ -213,8 +213,8 @@ class TestTakenAway:
     )
     def test_a_change_of_roles_forces_a_refresh(self, tokens: TokenService, event: Event) -> None:
         before = tokens.issue(ADA, GRANT)
-        told: list[UserId] = []
-        tokens.on_invalidated = told.append
+        reported: list[UserId] = []
+        tokens.on_invalidated = reported.append
 
         hear(tokens, event)
 
@@ -222,7 +222,7 @@ class TestTakenAway:
                                                manager=False, roles_version=1))  # fmt: skip
         assert refusal(tokens, before) == "expired"
         assert tokens.verify(after).role is Role.CUSTOMER
-        assert told == [ADA]
+        assert reported == [ADA]
 
     @pytest.mark.parametrize("event", [RoleGranted(role=Role.STAFF, business_id=SALON), UserSignedUp(at=NOW)])
     def test_other_events_revoke_nothing(self, tokens: TokenService, event: Event) -> None:

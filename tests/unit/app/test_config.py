@@ -1,4 +1,4 @@
-"""The configuration: defaults, then the file, then the environment; and every mistake named."""
+"""The configuration: defaults, then the file, then the environment; every error names its key."""
 
 import re
 from pathlib import Path

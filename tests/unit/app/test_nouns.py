@@ -1,4 +1,4 @@
-"""A noun that lacks something is found at the start, by name."""
+"""An incomplete noun is found at the start, by name."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whose address a request comes from, when anybody may write headers."""
+"""The client's address of a request, when clients may forge headers."""
 
 from unittest.mock import Mock
 

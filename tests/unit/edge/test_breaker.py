@@ -1,4 +1,4 @@
-"""A provider in trouble is let alone and asked again with one batch."""
+"""The breaker stops calling a failing provider, and tests it with one batch after a pause."""
 
 import math
 
@@ -10,7 +10,7 @@ from server.edge.breaker import PAUSE_ASKED_MAX_S, Breaker, BreakerState
 
 
 class Seconds:
-    """A clock that stands still until it is told."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0

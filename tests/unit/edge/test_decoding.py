@@ -1,4 +1,4 @@
-"""From bytes to declared structs, whatever the bytes are."""
+"""Decoding any bytes into declared structs."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -181,7 +181,7 @@ def test_no_body_overrides_its_path(inside: bytes) -> None:
 
 
 def outcome_of(attempt: Callable[[], Any]) -> Any:
-    """The struct, or the refusal; anything else is raised."""
+    """Return the struct or the refusal; any other exception is raised."""
     try:
         return attempt()
     except Rejected as refused:

@@ -1,4 +1,4 @@
-"""What no declared type can say about a value."""
+"""Checks of values that declared types cannot express."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,11 +1,11 @@
-"""Refusals in words: every code has a text, and no text breaks on a missing field."""
+"""Problems: every code has a text, and no text fails on a missing field."""
 
 from typing import Any
 
 import msgspec
 import pytest
 
-import server.app.bootstrap  # every error there is
+import server.app.bootstrap  # imports every error
 from protocol.errors import (
     ERRORS,
     Forbidden,
@@ -20,7 +20,7 @@ from server.edge.problems import problem_response
 from server.words.errors import error_text
 from server.words.languages import ENGLISH
 
-#: Ours; a test may have errors of its own.
+#: The server's codes; other tests may declare errors of their own.
 PACKAGES = ("protocol", "storage", "actors", server.__name__)
 
 

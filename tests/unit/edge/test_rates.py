@@ -1,4 +1,4 @@
-"""Rate limits: a burst, then the average; bounded memory; and whom an address stands for."""
+"""Rate limits: a burst, then the average; bounded memory; and the key of an address."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from server.edge.rates import Limiters, RateLimiter
 
 
 class Time:
-    """A clock that stands still until it is moved."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.at = 1000.0
@@ -29,7 +29,7 @@ def time() -> Time:
 
 
 def taken(limiter: RateLimiter, key: object, tries: int) -> int:
-    """How many of so many tries pass."""
+    """How many of a number of attempts pass."""
     passed = 0
     for _ in range(tries):
         try:

@@ -1,4 +1,4 @@
-"""A token bucket lets a burst through, then its rate, and never more than both allow."""
+"""A token bucket admits a burst, then its rate, and never more than both allow."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What reaches a log: never a secret, neither as a field nor as what a variable held when something crashed."""
+"""Logs never contain a secret, neither as a field nor as a local variable of a traceback."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from server.ops.logs import configure_logs
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Leave logging as it was."""
+    """Restore the configuration of logging."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

@@ -1,4 +1,4 @@
-"""The figures of ``server top`` from two pages of /metrics, and its screen on terminals of any width."""
+"""The values of ``server top`` from two pages of /metrics, and its screen on terminals of any width."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Signatures of webhooks: who may speak for the gateway, and for how long (rule W-12)."""
+"""Signatures of webhooks: which secrets are valid, and for how long (rule W-12)."""
 
 from hashlib import sha256
 from hmac import new as hmac

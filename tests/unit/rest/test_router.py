@@ -1,4 +1,4 @@
-"""Routes: which one answers, and what the path says."""
+"""The router: which route matches, and its path parameters."""
 
 import pytest
 
