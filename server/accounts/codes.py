@@ -94,7 +94,7 @@ class CodeProcedures:
     """The procedures around codes and passwords.
 
     Args:
-        available: the channels that this installation has.
+        channels: the channels that this installation has.
         wake: called with the channels for which a delivery was just stored.
         may_text: whether SMS are sent to a number at all.
         attempts: the failed sign-ins; a new password clears them.
@@ -107,7 +107,7 @@ class CodeProcedures:
         passwords: Passwords,
         key: CodeKey,
         *,
-        available: Collection[Channel],
+        channels: Collection[Channel],
         wake: Callable[[Collection[Channel]], None] = lambda channels: None,
         may_text: Callable[[str], bool] = lambda number: True,
         attempts: Attempts | None = None,
@@ -118,7 +118,7 @@ class CodeProcedures:
         self._pool = pool
         self._passwords = passwords
         self._key = key
-        self._available = available
+        self._channels = channels
         self._wake = wake
         self._may_text = may_text
         self._attempts = attempts or Attempts()
@@ -261,7 +261,7 @@ class CodeProcedures:
         return await find_account(self._pool, email) or UserId(self._runtime.new_id())
 
     def _require(self, channel: Channel) -> None:
-        if channel not in self._available:
+        if channel not in self._channels:
             raise ChannelUnavailable(channel=channel.value)
 
     def _sending(self, purpose: Purpose, channel: Channel, user_id: UserId, target: str | None = None) -> SendCode:

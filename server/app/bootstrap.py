@@ -70,7 +70,7 @@ async def serve(config: Config, console: Console) -> int:
     async with open_database(config.server, config.database) as database, open_server(config, database.dsn) as server:
         if config.dev.enabled and config.dev.demo_data:
             await make_demo_data(server.node, console)
-        _tune_garbage_collector()
+        _tune_garbage_collection()
         write_pid_file(data_dir, Running(url=server.url, dsn=database.dsn, pid=os.getpid()))
         print_banner(server.url, config, console)
         lost = await _wait_for_stop(stop, database)
@@ -88,7 +88,7 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def _tune_garbage_collector() -> None:
+def _tune_garbage_collection() -> None:
     """Exclude the present objects from garbage collection, and run it less often.
 
     Messages and decisions are short-lived and without cycles; collecting took a third of a message's time.

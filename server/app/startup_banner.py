@@ -16,10 +16,10 @@ async def make_demo_data(node: Node, console: Console) -> None:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
 
-        def show_progress(done: int, total: int, what: str) -> None:
+        def progressed(done: int, total: int, what: str) -> None:
             progress.update(task, completed=done, total=total, description=what)
 
-        await make_marketplace(node, show_progress)
+        await make_marketplace(node, progressed)
 
 
 def print_banner(url: str, config: Config, console: Console) -> None:

@@ -51,7 +51,7 @@ class Person:
     rest: Rest
     client: Client
 
-    async def wait_for(self, console: Console, type_: str, entity: str) -> Event:
+    async def receives(self, console: Console, type_: str, entity: str) -> Event:
         """Wait for an event of an entity, and print all events received until then."""
         async with asyncio.timeout(STEP_TIMEOUT_S):
             async for event in self.client.events():
@@ -85,27 +85,27 @@ async def _story(url: str, customer: Person, staff: Person, owner: Person, *, co
     say = partial(console.print, soft_wrap=True)
     booking_id = await _book(customer, staff, console)
     entity = f"booking/{booking_id}"
-    await staff.wait_for(console, "booking.created", entity)
+    await staff.receives(console, "booking.created", entity)
 
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
     say(f"[cyan]customer[/] pays {payment.amount} {payment.currency} at the sandbox payment gateway")
     await _pay(url + payment.checkout_path)
-    await staff.wait_for(console, "booking.paid", entity)
+    await staff.receives(console, "booking.paid", entity)
 
     say("[green]staff[/] approves")
     await staff.client.send(ApproveBooking(booking_id=booking_id))
-    await customer.wait_for(console, "booking.confirmed", entity)
+    await customer.receives(console, "booking.confirmed", entity)
     await _chat(customer, staff, ConversationId(booking_id), console)
 
     say("[green]staff[/] starts and completes the job")
     await staff.client.send(StartBooking(booking_id=booking_id))
     await staff.client.send(CompleteBooking(booking_id=booking_id))
-    completed = await customer.wait_for(console, "booking.completed", entity)
+    completed = await customer.receives(console, "booking.completed", entity)
     say(f"  the money is in clearance until {completed.data['release_at']}")
 
     say("[cyan]customer[/] confirms")
     await customer.client.send(ConfirmRelease(booking_id=booking_id))
-    await owner.wait_for(console, "booking.released", entity)
+    await owner.receives(console, "booking.released", entity)
     await _release_by_time(url, customer, staff, owner, console)
 
     wallet: WalletBalance = (await owner.rest.call(GetBalance())).reply
@@ -139,16 +139,16 @@ async def _book(customer: Person, staff: Person, console: Console) -> BookingId:
 async def _chat(customer: Person, staff: Person, conversation_id: ConversationId, console: Console) -> None:
     console.print("customer and staff exchange messages")
     entity = f"conversation/{conversation_id}"
-    await staff.wait_for(console, "conversation.opened", entity)
+    await staff.receives(console, "conversation.opened", entity)
     await customer.client.send(PostMessage(conversation_id=conversation_id, text="Hello! Is there a parking space?"))
-    received = await staff.wait_for(console, "message.posted", entity)
-    console.print(f"    “{escape(received.data['content']['text'])}”")
-    message_id = MessageId(received.data["message_id"])
+    message = await staff.receives(console, "message.posted", entity)
+    console.print(f"    “{escape(message.data['content']['text'])}”")
+    message_id = MessageId(message.data["message_id"])
     await staff.client.send(MarkRead(conversation_id=conversation_id, message_id=message_id))
-    await customer.wait_for(console, "messages.read", entity)
+    await customer.receives(console, "messages.read", entity)
     await staff.client.send(PostMessage(conversation_id=conversation_id, text="Yes, right behind the house."))
-    received = await customer.wait_for(console, "message.posted", entity)
-    console.print(f"    “{escape(received.data['content']['text'])}”")
+    message = await customer.receives(console, "message.posted", entity)
+    console.print(f"    “{escape(message.data['content']['text'])}”")
 
 
 async def _release_by_time(url: str, customer: Person, staff: Person, owner: Person, console: Console) -> None:
@@ -158,12 +158,12 @@ async def _release_by_time(url: str, customer: Person, staff: Person, owner: Per
     entity = f"booking/{booking_id}"
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
     await _pay(url + payment.checkout_path)
-    await staff.wait_for(console, "booking.paid", entity)
+    await staff.receives(console, "booking.paid", entity)
     for command in (ApproveBooking, StartBooking, CompleteBooking):
         await staff.client.send(command(booking_id=booking_id))
     console.print("the clock moves on by 24 hours")
     await _advance(url, timedelta(hours=24))
-    await owner.wait_for(console, "booking.released", entity)
+    await owner.receives(console, "booking.released", entity)
 
 
 async def _pay(checkout_url: str) -> None:

@@ -57,14 +57,14 @@ class Job:
     Args:
         run: gets the time by the domain's clock; returns counts of what it did.
         time_max_s: a run that takes longer is cancelled.
-        on_success: called with the time and counts of the last success on any node; if None, they are on /metrics.
+        report: called with the time and counts of the last success on any node; if None, they are on /metrics.
     """
 
     name: str
     when: Daily | Every
     run: Run
     time_max_s: float = RUN_MAX_S
-    on_success: Callable[[datetime, Counts], None] | None = None
+    report: Callable[[datetime, Counts], None] | None = None
 
 
 def removing(pool: Pool, kept: timedelta, remove: Callable[[Pool, datetime], Awaitable[int]]) -> Run:

@@ -59,7 +59,7 @@ class Use(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRequest:
+class UseRequest:
     """One request of a use."""
 
     user_id: UserId
@@ -97,7 +97,7 @@ class LanguageModel:
         self.breaker = Breaker(monotonic)
         self.metrics = LlmMetrics(lambda: self.breaker.wait_s > 0)
 
-    async def ask(self, use: Use[T], request: ModelRequest) -> T | None:
+    async def ask(self, use: Use[T], request: UseRequest) -> T | None:
         """Return the model's answer, decoded as the use's type; None if there is none."""
         answer: T | None = None
         try:
@@ -122,7 +122,7 @@ class LanguageModel:
         self.metrics.answered(use.name, by)
         return answer
 
-    def _question(self, use: Use[Any], request: ModelRequest) -> Question:
+    def _question(self, use: Use[Any], request: UseRequest) -> Question:
         """Build the question; all users' texts are redacted here. Raises: NoAnswer."""
         if self._model is None:
             raise NoAnswer("off")
@@ -151,7 +151,7 @@ class LanguageModel:
 
     # Asking
 
-    async def _in_turn(self, use: Use[T], request: ModelRequest, question: Question, until: float) -> T:
+    async def _in_turn(self, use: Use[T], request: UseRequest, question: Question, until: float) -> T:
         """Raises: NoAnswer."""
         if self._waiting >= self._config.at_once * WAITING_PER_TURN_MAX:
             raise NoAnswer("busy")
@@ -165,7 +165,7 @@ class LanguageModel:
         finally:
             self._turns.release()
 
-    async def _tries(self, use: Use[T], request: ModelRequest, question: Question, until: float) -> T:
+    async def _tries(self, use: Use[T], request: UseRequest, question: Question, until: float) -> T:
         """Raises: NoAnswer."""
         for left in range(TRIES_MAX - 1, -1, -1):
             try:
@@ -257,7 +257,7 @@ def _redacted(value: Any) -> Any:
     return [_redacted(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _key(use: Use[Any], request: ModelRequest, question: Question) -> bytes:
+def _key(use: Use[Any], request: UseRequest, question: Question) -> bytes:
     """The cache key: a hash of what an answer depends on. The user's id is not part of it."""
     parts = [use.name, use.prompt.name, question.model, request.about, question.system, question.data]
     return sha256(msgspec.json.encode(parts)).digest()

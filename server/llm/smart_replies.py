@@ -11,7 +11,7 @@ from protocol.ids import ConversationId, UserId
 from protocol.instants import zone_info
 from protocol.roles import PROVIDERS, Role
 from server.llm.prompts import load_prompt
-from server.llm.service import LanguageModel, ModelRequest, Use
+from server.llm.service import LanguageModel, UseRequest, Use
 from storage.queries.suggestions import Job, Talk
 
 #: Together with reading the thread and recording the suggestions within two seconds (rule T-7).
@@ -73,7 +73,7 @@ class SmartReplier:
 
     async def replies(self, conversation_id: ConversationId, user_id: UserId, talk: Talk, scene: Scene) -> list[str]:
         """Return up to five replies; none if there is no model, or no acceptable answer in time."""
-        request = ModelRequest(
+        request = UseRequest(
             user_id=user_id,
             words={"language": _LANGUAGES[scene.language]},
             about=f"{conversation_id} {talk.said[-1].id if talk.said else ''}",

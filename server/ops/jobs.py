@@ -14,8 +14,8 @@ import structlog
 from server.edge.job import Counts, Daily, Every, Job
 from server.ops.job_metrics import JobMetrics
 from storage.database import OUTAGES, DatabaseUnreachable, Pool
-from storage.jobs import Claim, claim, load_records, mark_done, mark_failed, mark_started, register
-from storage.supervision import end
+from storage.jobs import JobClaim, claim, load_job_records, mark_done, mark_failed, mark_started, register
+from storage.supervision import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class Jobs:
     async def stop(self) -> None:
         """Cancel the runs under way; the next start, or another node, makes them up."""
         self._open = False
-        await end(*self._running.values())
+        await cancel_and_wait(*self._running.values())
 
     async def check(self) -> None:
         """Check every job, and run those that are due."""
@@ -121,10 +121,10 @@ class Jobs:
 
     async def _due(self, job: Job) -> bool:
         """Whether the job has not run yet for its last due time; also publishes its last success."""
-        record = (await load_records(self._pool, [job.name]))[job.name]
+        record = (await load_job_records(self._pool, [job.name]))[job.name]
         self._metrics.loaded(job.name, record.succeeded_at, record.took_s)
-        if job.on_success is not None and record.succeeded_at is not None:
-            job.on_success(record.succeeded_at, record.counts)
+        if job.report is not None and record.succeeded_at is not None:
+            job.report(record.succeeded_at, record.counts)
         now = self._now()
         behind = record.done_for < job.when.latest(now) or record.done_for > now + CLOCK_SKEW_MAX
         return behind and (record.failed_s is None or record.failed_s >= job.when.retry_s)
@@ -135,7 +135,7 @@ class Jobs:
                 await self._run(job, claimed)
                 await self._due(job)  # publishes the success
 
-    async def _run(self, job: Job, claimed: Claim) -> None:
+    async def _run(self, job: Job, claimed: JobClaim) -> None:
         """Run the job once for its last due time; earlier missed ones are skipped."""
         now, began_s = self._now(), monotonic()
         await mark_started(claimed, job.name)
@@ -152,13 +152,13 @@ class Jobs:
             return
         took_s = monotonic() - began_s
         await mark_done(claimed, job.name, job.when.latest(now), took_s, counts)
-        if job.on_success is None:
+        if job.report is None:
             self._metrics.done(job.name, counts)
         if isinstance(job.when, Daily) or any(counts.values()):
             log.info("job.done", job=job.name, took_s=round(took_s, 3), **counts)
 
 
-async def _held(work: Awaitable[Counts], claimed: Claim, time_max_s: float) -> Counts:
+async def _held(work: Awaitable[Counts], claimed: JobClaim, time_max_s: float) -> Counts:
     """Await the run while the claim is held. Raises: ClaimLost, TimeoutError."""
     working = asyncio.ensure_future(work)
     losing = asyncio.ensure_future(claimed.lost.wait())

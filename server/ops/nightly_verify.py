@@ -36,7 +36,7 @@ class NightlyAudit(Collector):
                 log.error("verify.violation", action="look_into", invariant=finding.name, sample=sample)
         return broken
 
-    def record(self, at: datetime, broken: Counts) -> None:
+    def report(self, at: datetime, broken: Counts) -> None:
         """Record the time and the violations of the last audit."""
         self._last_run_s, self._broken = at.timestamp(), broken
 

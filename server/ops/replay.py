@@ -22,7 +22,7 @@ from server.edge.config import ServerConfig
 from server.ops.config import DatabaseConfig
 from server.ops.verify_command import reach_database
 from storage.database import Pool
-from storage.queries.replay import Kept, Told, load_kept, read_journal
+from storage.queries.replay import StoredState, JournalEvent, load_state, read_journal
 from storage.queries.user import load_names
 from storage.verify import JournalEntry, snapshot
 
@@ -32,7 +32,7 @@ SHOWN_MAX = 1_000
 REFUSED, DIFFERS = 2, 1
 
 
-class ReplayRefused(Exception):
+class CannotReplay(Exception):
     """The arguments are invalid, or there is no such actor or version; the message says which."""
 
 
@@ -43,7 +43,7 @@ class Until:
     at: datetime | None = None
     version: int | None = None
 
-    def includes(self, event: Told) -> bool:
+    def includes(self, event: JournalEvent) -> bool:
         """Whether an event is within the range."""
         if self.at is not None:
             return event.at <= self.at
@@ -51,14 +51,14 @@ class Until:
 
 
 @dataclass(slots=True)
-class ReplayResult:
+class History:
     """An actor's replayed journal."""
 
     to: Ref
-    stored: Kept
+    stored: StoredState
     replay: Replay
     #: The last events of the range, and the number of all of them.
-    events: deque[Told] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
+    events: deque[JournalEvent] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
     count: int = 0
     #: The state at the end of the range; None if the replay stopped before.
     state: Any = None
@@ -76,7 +76,7 @@ async def run_replay(
     *,
     as_json: bool,
 ) -> int:
-    """Replay one actor and print the result; returns the exit code.
+    """Replay one actor and print the history; returns the exit code.
 
     Args:
         what: ``kind/id``.
@@ -85,119 +85,119 @@ async def run_replay(
     try:
         to, asked = read_ref(what), read_until(*until)
         async with reach_database(server, database) as pool:
-            result = await replay_actor(pool, to, asked)
-            names = await load_names(pool, {event.principal for event in result.events})
-    except ReplayRefused as error:
+            history = await replay_actor(pool, to, asked)
+            names = await load_names(pool, {event.principal for event in history.events})
+    except CannotReplay as error:
         console.print(Text(str(error), style="red"))
         return REFUSED
     if as_json:
-        print_json(result, names, console)
+        print_json(history, names, console)
     else:
-        print_tables(result, names, console)
-    return 0 if result.matches else DIFFERS
+        print_tables(history, names, console)
+    return 0 if history.matches else DIFFERS
 
 
 # Arguments
 
 
 def read_ref(what: str) -> Ref:
-    """Read ``kind/id``. Raises: ReplayRefused."""
+    """Read ``kind/id``. Raises: CannotReplay."""
     kind, slash, id_ = what.partition("/")
     kinds = ", ".join(one.value for one in Kind)
     if not slash:
-        raise ReplayRefused(f"{what}: an actor is named by kind/id; kinds are {kinds}")
+        raise CannotReplay(f"{what}: an actor is named by kind/id; kinds are {kinds}")
     if kind not in {one.value for one in Kind}:
-        raise ReplayRefused(f"{kind}: not a kind of actor; kinds are {kinds}")
+        raise CannotReplay(f"{kind}: not a kind of actor; kinds are {kinds}")
     try:
         return Ref(Kind(kind), UUID(id_))
     except ValueError:
-        raise ReplayRefused(f"{id_}: not an id; an id is a UUID") from None
+        raise CannotReplay(f"{id_}: not an id; an id is a UUID") from None
 
 
 def read_until(at: str, version: int | None) -> Until:
-    """Read an instant or a version. Raises: ReplayRefused."""
+    """Read an instant or a version. Raises: CannotReplay."""
     if at and version is not None:
-        raise ReplayRefused("--at and --version: give only one of them")
+        raise CannotReplay("--at and --version: give only one of them")
     if version is not None and version < 1:
-        raise ReplayRefused(f"version {version}: the first event is version 1")
+        raise CannotReplay(f"version {version}: the first event is version 1")
     try:
         return Until(parse_instant(at) if at else None, version)
     except InstantError:
-        raise ReplayRefused(f"{at}: not an instant; write it like 2026-03-29T14:00:00Z, with an offset or Z") from None
+        raise CannotReplay(f"{at}: not an instant; write it like 2026-03-29T14:00:00Z, with an offset or Z") from None
 
 
 # The replay
 
 
-async def replay_actor(pool: Pool, to: Ref, until: Until) -> ReplayResult:
-    """Replay a journal to its end, keeping the state at the end of the range. Raises: ReplayRefused."""
+async def replay_actor(pool: Pool, to: Ref, until: Until) -> History:
+    """Replay a journal to its end, keeping the state at the end of the range. Raises: CannotReplay."""
     async with snapshot(pool) as connection:
-        kept = await load_kept(connection, to)
-        result = ReplayResult(to, kept or Kept(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
-        first: Told | None = None
+        kept = await load_state(connection, to)
+        history = History(to, kept or StoredState(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
+        first: JournalEvent | None = None
         last, here = 0, True
         async for event in read_journal(connection, to):
             first, last = first or event, event.version
             here = here and until.includes(event)
-            _apply(result, event, here)
+            _add(history, event, here)
     if first is None and kept is None:
-        raise ReplayRefused(f"{to}: no such actor")
-    if first is not None and not result.count:
-        raise ReplayRefused(f"{to}: its first event was at {_time(first.at)}")
+        raise CannotReplay(f"{to}: no such actor")
+    if first is not None and not history.count:
+        raise CannotReplay(f"{to}: its first event was at {_time(first.at)}")
     if until.version is not None and until.version > last:
-        raise ReplayRefused(f"{to}: its last version is {last}")
-    result.matches = not result.error and last == result.stored.version and _matches(result)
-    return result
+        raise CannotReplay(f"{to}: its last version is {last}")
+    history.matches = not history.error and last == history.stored.version and _matches(history)
+    return history
 
 
-def _apply(result: ReplayResult, event: Told, here: bool) -> None:
+def _add(history: History, event: JournalEvent, here: bool) -> None:
     """Apply one more event; ``here`` if it is within the range."""
-    if not result.error:
+    if not history.error:
         try:
-            result.replay.add(JournalEntry(event.version, event.type, event.schema, event.data))
-        except Exception as error:  # an old or broken event may raise anything; the error is part of the result
-            result.error = f"version {event.version}, {event.type}: {error!r}"
+            history.replay.add(JournalEntry(event.version, event.type, event.schema, event.data))
+        except Exception as error:  # an old or broken event may raise anything; the error is part of the history
+            history.error = f"version {event.version}, {event.type}: {error!r}"
     if here:
-        result.events.append(event)
-        result.count += 1
-        result.state = None if result.error else result.replay.state
+        history.events.append(event)
+        history.count += 1
+        history.state = None if history.error else history.replay.state
 
 
-def _matches(result: ReplayResult) -> bool:
+def _matches(history: History) -> bool:
     try:
-        return result.replay.gives(result.stored.state)
+        return history.replay.gives(history.stored.state)
     except msgspec.MsgspecError as error:
-        result.error = f"the stored state cannot be decoded: {error}"
+        history.error = f"the stored state cannot be decoded: {error}"
         return False
 
 
 # Output
 
 
-def print_tables(result: ReplayResult, names: Mapping[UserId, str], console: Console) -> None:
+def print_tables(history: History, names: Mapping[UserId, str], console: Console) -> None:
     """Print the journal as a table, then the state, then whether it matches the stored one."""
     table = Table("version", "at", "type", "who", "data", box=None, header_style="bold", pad_edge=False)
-    for event in result.events:
+    for event in history.events:
         cells = str(event.version), _time(event.at), event.type, _who(event.principal, names), event.data
         table.add_row(*[Text(cell, overflow="fold") for cell in cells])
-    console.print(Text(str(result.to), style="bold"))
-    if result.count > len(result.events):
-        console.print(f"{result.count - len(result.events)} earlier events are not shown")
+    console.print(Text(str(history.to), style="bold"))
+    if history.count > len(history.events):
+        console.print(f"{history.count - len(history.events)} earlier events are not shown")
     console.print(table)
-    if result.events:
-        console.print(Text(f"\nthe state at version {result.events[-1].version}", style="bold"))
-    console.print(Text(msgspec.json.format(msgspec.json.encode(result.state), indent=2).decode()))
-    if result.error:
-        console.print(Text(result.error, style="red"))
-    if result.matches:
-        console.print(Text(f"the replayed state matches the stored one, version {result.stored.version}", "green"))
+    if history.events:
+        console.print(Text(f"\nthe state at version {history.events[-1].version}", style="bold"))
+    console.print(Text(msgspec.json.format(msgspec.json.encode(history.state), indent=2).decode()))
+    if history.error:
+        console.print(Text(history.error, style="red"))
+    if history.matches:
+        console.print(Text(f"the replayed state matches the stored one, version {history.stored.version}", "green"))
     else:
         console.print(Text("the replayed state differs from the stored one:", style="red"))
-        console.print(Text(f"version {result.stored.version} {result.stored.state}"))
+        console.print(Text(f"version {history.stored.version} {history.stored.state}"))
 
 
-def print_json(result: ReplayResult, names: Mapping[UserId, str], console: Console) -> None:
-    """Print the result as JSON."""
+def print_json(history: History, names: Mapping[UserId, str], console: Console) -> None:
+    """Print the history as JSON."""
     events: list[dict[str, Any]] = [
         {
             "version": event.version,
@@ -209,16 +209,16 @@ def print_json(result: ReplayResult, names: Mapping[UserId, str], console: Conso
             "cause": event.cause,
             "data": Raw(event.data.encode()),
         }
-        for event in result.events
+        for event in history.events
     ]
     shown = {
-        "actor": str(result.to),
-        "left_out": result.count - len(events),
+        "actor": str(history.to),
+        "left_out": history.count - len(events),
         "events": events,
-        "state": result.state,
-        "kept": {"version": result.stored.version, "state": Raw(result.stored.state.encode())},
-        "same": result.matches,
-        "error": result.error or None,
+        "state": history.state,
+        "kept": {"version": history.stored.version, "state": Raw(history.stored.state.encode())},
+        "same": history.matches,
+        "error": history.error or None,
     }
     text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
     console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -36,12 +36,12 @@ async def verify(pool: Pool, actors: Actors, expected: Sequence[SealMark] = ()) 
 
 
 async def _problems(pool: Pool, actors: Actors) -> AsyncIterator[str]:
-    replay: _ActorReplay | None = None
+    replay: _ReplayCheck | None = None
     async for item in lives(pool):
         if isinstance(item, Life):
             if replay is not None and (problem := replay.problem()):
                 yield problem
-            replay = _ActorReplay(item, actors)
+            replay = _ReplayCheck(item, actors)
         else:
             assert replay is not None, "events follow their actor"
             replay.add(item)
@@ -50,7 +50,7 @@ async def _problems(pool: Pool, actors: Actors) -> AsyncIterator[str]:
 
 
 @dataclass(slots=True)
-class _ActorReplay:
+class _ReplayCheck:
     """One actor's replay, up to its first error."""
 
     life: Life
