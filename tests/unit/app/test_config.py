@@ -101,7 +101,7 @@ def test_other_variables_are_none_of_our_business() -> None:
         ("[email]\nsecurity = 'ssl'", "email.security: Invalid enum value 'ssl'"),
         (
             "[email]\nhost='mail.example'\nfrom_address='a@b.test'\nusername='me'\nsecurity='none'",
-            "email.security: the password would be sent to mail.example in clear text",
+            "email.security: the password would go to mail.example as clear text",
         ),
         ("server = 1", "server: Expected `object`, got `int`"),
         ("server = [", "config.toml: "),
