@@ -31,6 +31,7 @@ check: $(STAMP) ## Lint, format, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m storage.checksums
 
 fast: $(STAMP) ## Unit and contract tests alone, in under a minute
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/unit tests/contract
@@ -42,6 +43,7 @@ test: check ## check, then the tests, with how much of the code they run
 audit: $(STAMP) ## The long matrices: every e-mail in a browser, more rounds of kills, more examples
 	GUILDWIRE_ROUNDS=5 GUILDWIRE_EXAMPLES=500 GUILDWIRE_TEST_TIMES=10 \
 		$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "audit or sized" -o faulthandler_timeout=1800
+	$(BIN)/python -m tests.support.previous_commit
 
 run: $(STAMP) ## Run the server with the embedded database and demo data in var/
 	$(BIN)/python -m server run

@@ -43,7 +43,7 @@ from protocol.effects import (
 )
 from protocol.errors import NotFound, WrongState
 from protocol.events import Event, Row
-from protocol.ids import AgendaId, BookingId, Kind, Ref, UserId
+from protocol.ids import AgendaId, Kind, Ref, UserId
 from protocol.notification.rows import OutboxEntry
 from protocol.notification.types import NotificationType, Party
 from protocol.registry import Command
@@ -176,6 +176,11 @@ class Actor(Generic[S]):
                     assert event not in cls.arms, f"{part.__name__}: a second arm for {event.type}"
                     cls.arms[event] = getattr(part, "FIELD", None), arm
         cls.derivations = tuple(one for part in cls.parts for one in vars(part).values() if hasattr(one, "derives"))
+
+    @property
+    def ref(self) -> Ref:
+        """Its address."""
+        return Ref(self.kind, self.actor_id)
 
     @property
     def exists(self) -> bool:
@@ -334,8 +339,8 @@ class Actor(Generic[S]):
         self.effects.append(CancelTimer(name))
 
     def reserve(self, slot_id: UUID, staff_id: UserId, starts_at: datetime, ends_at: datetime) -> None:
-        """Claim a staff member's time for this booking; the command is refused with SlotTaken if it is not free."""
-        self.effects.append(ReserveSlot(slot_id, staff_id, BookingId(self.actor_id), starts_at, ends_at))
+        """Claim a staff member's time for this actor; the command is refused with SlotTaken if it is not free."""
+        self.effects.append(ReserveSlot(slot_id, staff_id, self.ref, starts_at, ends_at))
 
     def free(self, slot_id: UUID) -> None:
         """Give claimed time back."""

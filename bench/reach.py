@@ -48,11 +48,11 @@ _AT_ONCE = 200
 _ANNOUNCE_PAGE = 1_000
 
 _QUEUED = (
-    "SELECT (SELECT count(*) FROM announcements) + (SELECT count(*) FROM notification_queue) AS unplanned,"
+    "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM routing_queue) AS unplanned,"
     " (SELECT count(*) FROM deliveries) AS planned,"
     " (SELECT count(*) FROM deliveries WHERE state NOT IN ('waiting', 'sending')) AS finished"
 )
-_EMPTY = "TRUNCATE announcements, notification_queue, deliveries"
+_EMPTY = "TRUNCATE outbox, routing_queue, deliveries"
 _DEVICES = (
     "INSERT INTO devices (address_hash, device_id, user_id, platform, address, p256dh, auth, registered_at, used_at)"
     " SELECT user_id::text, gen_random_uuid(), user_id, 'web', $1 || user_id, $2, $3, now(), now() FROM people"
@@ -192,7 +192,7 @@ class _Work:
         """Announce so much, half of it critical, as the deciding commits do."""
         for at in range(0, count, _ANNOUNCE_PAGE):
             some = [self._announcement(nth) for nth in range(at, min(at + _ANNOUNCE_PAGE, count))]
-            await self._observer.execute("SELECT put_announcements($1::text::json)", msgspec.json.encode(some).decode())
+            await self._observer.execute("SELECT put_outbox($1::text::json)", msgspec.json.encode(some).decode())
 
     def _announcement(self, nth: int) -> OutboxEntry:
         user_id, session_id = self._people[nth % len(self._people)], SessionId(uuid4())

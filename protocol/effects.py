@@ -10,14 +10,14 @@ from msgspec.json import Encoder
 
 from protocol.errors import Rejected
 from protocol.events import Event, Row, event_json
-from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
+from protocol.ids import AgendaId, BusinessId, Ref, UserId
 
 #: In a fixed order: what is told live has to look like what is read again later.
 _encode = Encoder(order="deterministic").encode
 
 
 class HoldStatus(StrEnum):
-    """What became of money promised to a payee. HELD is not paid yet; POSTED and VOIDED are final."""
+    """Where money promised to a payee is. HELD is not paid yet; POSTED and VOIDED are final."""
 
     HELD = "HELD"
     FUNDED = "FUNDED"
@@ -27,11 +27,15 @@ class HoldStatus(StrEnum):
 
 
 class ReserveSlot(Struct, frozen=True):
-    """Claim a staff member's time ``[starts_at, ends_at)``, buffers included."""
+    """Claim a staff member's time ``[starts_at, ends_at)``, buffers included.
+
+    Slots of one subject may overlap each other, so that a move can claim its new time before the old one is given back.
+    """
 
     slot_id: UUID
     staff_id: UserId
-    booking_id: BookingId
+    #: What the time is for: a booking, an order.
+    subject: Ref
     starts_at: datetime
     ends_at: datetime
 
@@ -87,7 +91,8 @@ class OpenHold(Struct, frozen=True):
     """Promise an amount to a business; it is HELD and holds nothing until it is funded."""
 
     hold_id: UUID
-    booking_id: BookingId
+    #: What is paid for: a booking, an order.
+    subject: Ref
     business_id: BusinessId
     purpose: str
     currency: str
@@ -101,6 +106,13 @@ class MoveHold(Struct, frozen=True):
     was: HoldStatus
     becomes: HoldStatus
     delta_minor: int = 0
+
+
+class Count(Struct, frozen=True):
+    """Add to a counter (named ``<what>/<owner>/<currency>``), so that nobody has to add up rows."""
+
+    counter: str
+    delta: int
 
 
 class PutRow(Struct, gc=False):
@@ -157,6 +169,7 @@ Effect = (
     | Transfer
     | OpenHold
     | MoveHold
+    | Count
     | PutRow
     | DropRow
     | SetTimer
@@ -255,4 +268,4 @@ class Decision(Struct, kw_only=True, gc=False):
 
 
 #: Effects that claim nothing: decisions of one actor that have only these may share a batch.
-_PLAIN = (PutRow, DropRow, Send)
+_PLAIN = (PutRow, DropRow, Send, Count)

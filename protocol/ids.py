@@ -32,6 +32,7 @@ class Kind(StrEnum):
     BUSINESS = "business"
     BOOKING = "booking"
     CONVERSATION = "conversation"
+    PAYMENT = "payment"
 
     __hash__ = str.__hash__  # in C, while Enum's is not; every look-up of an actor asks for it
 

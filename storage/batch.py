@@ -1,4 +1,4 @@
-"""What goes to the database together: decisions, each encoded when it comes, and whoever is to be told of them."""
+"""A batch: decisions that are committed together, each encoded when it is taken, with their callbacks."""
 
 from collections.abc import Iterable
 
@@ -22,14 +22,14 @@ class Batch:
         self.decisions: list[Decision] = []
         self.dones: list[Done] = []
         self._columns = Columns()
-        #: What a decision was that cannot be encoded.
+        #: The error raised while encoding a decision; raised again by ``arguments``.
         self._error: Exception | None = None
         self._last: dict[Ref, Decision] = {}
         self._held_back: set[Ref] = set()
 
     @classmethod
     def of(cls, decisions: Iterable[Decision]) -> "Batch":
-        """Put together some that were in one batch before, with nobody to tell."""
+        """Make a batch of decisions that were in another one, without callbacks."""
         batch = cls()
         for decision in decisions:
             batch._add(decision)

@@ -13,6 +13,7 @@ import msgspec
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
+    Count,
     Decision,
     DropRow,
     Effect,
@@ -35,7 +36,7 @@ _SEPARATOR_BYTE, _NULL_BYTE = _SEPARATOR.encode(), _NULL.encode()
 _encode = msgspec.json.encode
 #: JSON in bytes.
 _JSON = "json"
-#: What is joined; whatever else a column is of, its elements look the same in JSON and in an array literal.
+#: Types whose elements are joined; elements of all others look the same in JSON and in an array literal.
 _JOINED = (_JSON, "text", "bytea")
 
 
@@ -52,12 +53,13 @@ class Columns:
             "inbox": "int uuid bigint",
             "rows": "int text json boolean json",
             "slots_freed": "int uuid",
-            "slots": "int uuid uuid uuid timestamptz timestamptz",
+            "slots": "int uuid uuid text uuid timestamptz timestamptz",
             "keys_released": "int text text",
             "keys": "int text text uuid",
             "transfers": "int uuid text text bigint text text",
-            "holds": "int uuid uuid uuid text text bigint",
+            "holds": "int uuid text uuid uuid text text bigint",
             "holds_moved": "int uuid text text bigint",
+            "counters": "int text bigint",
             "timers_cancelled": "int text uuid text",
             "agenda": "int uuid text uuid text timestamptz timestamptz text json",
         }.items()
@@ -106,7 +108,7 @@ class Columns:
             _WRITERS[type(timer)](self.groups, idx, decision, timer)
 
     def _add_events(self, idx: int, decision: Decision) -> int | None:
-        """Append journal and inbox rows; answers the position of the sender's own last inbox row."""
+        """Append journal and inbox rows; returns the position of the sender's own last inbox row."""
         journal, inbox = self.groups["journal"], self.groups["inbox"]
         own = decision.own
         if own is not None:
@@ -184,7 +186,7 @@ def _drop_row(groups: Groups, idx: int, decision: Decision, effect: DropRow) -> 
 
 def _reserve_slot(groups: Groups, idx: int, decision: Decision, effect: ReserveSlot) -> None:
     span = (effect.starts_at, effect.ends_at)
-    groups["slots"].append((idx, effect.slot_id, effect.staff_id, effect.booking_id, *span))
+    groups["slots"].append((idx, effect.slot_id, effect.staff_id, *effect.subject, *span))
 
 
 def _free_slot(groups: Groups, idx: int, decision: Decision, effect: FreeSlot) -> None:
@@ -205,12 +207,16 @@ def _transfer(groups: Groups, idx: int, decision: Decision, effect: Transfer) ->
 
 
 def _open_hold(groups: Groups, idx: int, decision: Decision, effect: OpenHold) -> None:
-    what = (effect.hold_id, effect.booking_id, effect.business_id, effect.purpose, effect.currency, effect.amount_minor)
-    groups["holds"].append((idx, *what))
+    terms = (effect.business_id, effect.purpose, effect.currency, effect.amount_minor)
+    groups["holds"].append((idx, effect.hold_id, *effect.subject, *terms))
 
 
 def _move_hold(groups: Groups, idx: int, decision: Decision, effect: MoveHold) -> None:
     groups["holds_moved"].append((idx, effect.hold_id, effect.was, effect.becomes, effect.delta_minor))
+
+
+def _count(groups: Groups, idx: int, decision: Decision, effect: Count) -> None:
+    groups["counters"].append((idx, effect.counter, effect.delta))
 
 
 def _set_timer(groups: Groups, idx: int, decision: Decision, effect: SetTimer) -> None:
@@ -239,6 +245,7 @@ _WRITERS: dict[type, Callable[[Groups, int, Decision, Any], None]] = {
     Transfer: _transfer,
     OpenHold: _open_hold,
     MoveHold: _move_hold,
+    Count: _count,
     SetTimer: _set_timer,
     CancelTimer: _cancel_timer,
     Send: _send,

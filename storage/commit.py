@@ -1,7 +1,7 @@
 """The commit: makes decisions durable, many at a time, each whole or not at all.
 
 A committer takes what is queued while its last batch is in flight, so a lone decision waits for nobody and a crowd
-shares one round trip and one fsync. The batch is one call of ``commit_v1`` (migrations/0002_commit.sql), which names
+shares one round trip and one fsync. The batch is one call of ``commit_v1`` (migrations/0003_commit.sql), which names
 the decisions whose claims failed; the rest goes on in the same call.
 """
 

@@ -1,4 +1,4 @@
-"""The queue of deliveries: planned in one transaction, leased by workers, settled once their outcome is known."""
+"""The delivery queue: routing creates deliveries, workers lease them, and settle them when the outcome is known."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,14 +17,14 @@ from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
 from storage.database import Pool
 from storage.queries.notification import read_event
 
-#: Notifications that one transaction plans deliveries for.
-PLAN_MAX = 200
-#: Leases that one statement takes back.
+#: Notifications that one transaction routes.
+ROUTE_MAX = 200
+#: Expired leases that one statement reclaims.
 RECLAIM_MAX = 1_000
 
 
 class Leased(Confidential, Struct, frozen=True, kw_only=True):
-    """A delivery in a worker's hands; its fields are those of ``Delivery``."""
+    """A delivery leased by a worker; its fields are those of ``Delivery``."""
 
     id: DeliveryId
     user_id: UserId
@@ -37,60 +37,60 @@ class Leased(Confidential, Struct, frozen=True, kw_only=True):
     critical: bool
     expires_at: datetime | None
     unless: Unless | None
-    #: Attempts begun, this one included.
+    #: Attempts, including this one.
     attempts: int
     unknown_outcomes: int
     at: datetime
-    #: Attempts from before an admin had it sent again.
+    #: Attempts before the last replay by an admin.
     earlier_attempts: int = 0
-    #: When this attempt was due. None: it is not from the queue.
+    #: When this attempt was due. None: not from the queue.
     due_at: datetime | None = None
-    #: Until when it is held: no two leases of a delivery have the same. None: it is not from the queue.
+    #: End of the lease, different for each lease of a delivery. None: not from the queue.
     leased_until: datetime | None = None
 
 
-class Queued(Struct, frozen=True, kw_only=True):
-    """How much of a channel is in the queue."""
+class QueueDepth(Struct, frozen=True, kw_only=True):
+    """The number of a channel's deliveries in the queue."""
 
     channel: Channel
     waiting: int
     sending: int
     dead: int
-    #: When the one that waits for longest was due; None: none waits.
+    #: When the oldest waiting delivery was due; None: none waits.
     due_at: datetime | None
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
-    """What became of one attempt."""
+    """The outcome of one attempt, as it is stored."""
 
     id: DeliveryId
-    #: Whose word it is: the lease under which it was made. A later one has the last word.
+    #: The lease that reports this outcome; ignored if a later lease exists, except for SENT.
     leased_until: datetime | None
     state: DeliveryState
-    #: A code; None for what was sent.
+    #: A code; None for SENT.
     reason: str | None = None
     provider_id: str | None = None
-    #: When to try again; only for WAITING. None: when it was due.
+    #: When to try again; only for WAITING. None: unchanged.
     due_at: datetime | None = None
-    #: Nobody knows whether this attempt arrived.
+    #: Whether the message arrived is unknown.
     unknown: bool = False
-    #: It was an attempt. False: nothing of it reached the provider, and it is put back as it was.
+    #: False: the provider received nothing, and the attempt is not counted.
     tried: bool = True
 
 
-#: By place: however long the queue is, only these rows are looked at.
+#: Deletes by ctid, so that only these rows are visited, however long the queue is.
 _TAKE = """
 WITH next AS MATERIALIZED (
-    SELECT ctid AS place FROM notification_queue ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED),
+    SELECT ctid AS place FROM routing_queue ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED),
 taken AS (
-    DELETE FROM notification_queue WHERE ctid = ANY (ARRAY(SELECT place FROM next)) RETURNING user_id, notification_id)
+    DELETE FROM routing_queue WHERE ctid = ANY (ARRAY(SELECT place FROM next)) RETURNING user_id, notification_id)
 SELECT n.user_id, n.id AS notification_id, n.type, n.event::text AS event, n.at, b.starts_at
   FROM taken t JOIN notifications n ON n.user_id = t.user_id AND n.id = t.notification_id
   LEFT JOIN bookings b ON n.kind = 'booking' AND b.id = n.entity_id
  ORDER BY n.at
 """
-#: Whoever is the first to put something off to a reader's day opens its digest; in order, so that two do not deadlock.
-_PUT_OFF = """
+#: The first item deferred to a reader's day creates the digest. Ordered, so that two transactions do not deadlock.
+_DEFER = """
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::date[], $4::uuid[]) g(user_id, notification_id, day, delivery_id)),
 kept AS (
@@ -111,16 +111,16 @@ UPDATE deliveries d SET state = 'sending', attempts = d.attempts + 1,
   FROM next WHERE d.id = next.id RETURNING {_COLUMNS}
 """
 _NEXT_DUE = "SELECT min(due_at) FROM deliveries WHERE state = 'waiting' AND channel = $1 AND critical = $2"
-#: What is dead may be replayed, and needs its secret; what has an end by itself, such as a code, is never worth it.
-#: What was sent was sent, whoever holds the lease by now; anything else is the word of whoever holds it.
-#: Rows are locked in the order of their ids, so that no two settle each other to a halt.
+#: A dead delivery keeps secret and address for a replay, unless it expires by itself, as codes do.
+#: SENT is stored whichever lease is current; any other outcome only under the current lease.
+#: Rows are locked in the order of their ids, so that two settlements do not deadlock.
 _SETTLE = """
-WITH said AS MATERIALIZED (
+WITH given AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
                          $7::boolean[], $8::boolean[])
                   s(id, leased_until, state, reason, provider_id, due_at, unknown, tried)),
 held AS MATERIALIZED (
-    SELECT d.id FROM deliveries d WHERE d.id IN (SELECT id FROM said) ORDER BY d.id FOR UPDATE)
+    SELECT d.id FROM deliveries d WHERE d.id IN (SELECT id FROM given) ORDER BY d.id FOR UPDATE)
 UPDATE deliveries d
    SET state = s.state, reason = s.reason, provider_id = coalesce(s.provider_id, d.provider_id),
        due_at = coalesce(s.due_at, d.due_at), leased_until = NULL,
@@ -129,7 +129,7 @@ UPDATE deliveries d
        finished_at = CASE WHEN s.state <> 'waiting' THEN clock_timestamp() END,
        secret = CASE WHEN s.state = 'waiting' OR s.state = 'dead' AND d.expires_at IS NULL THEN d.secret END,
        address = CASE WHEN s.state = 'waiting' OR s.state = 'dead' AND d.expires_at IS NULL THEN d.address END
-  FROM said s JOIN held USING (id)
+  FROM given s JOIN held USING (id)
  WHERE d.id = s.id
    AND (d.state = 'sending' AND d.leased_until = s.leased_until
         OR s.state = 'sent' AND d.state IN ('waiting', 'sending', 'dead'))
@@ -147,95 +147,96 @@ UPDATE deliveries d
        address = CASE WHEN NOT lost.dies OR d.expires_at IS NULL THEN d.address END
   FROM lost WHERE d.id = lost.id RETURNING d.channel
 """
-_LOOK = """
+_QUEUE_DEPTHS = """
 SELECT channel, count(*) FILTER (WHERE state = 'waiting') AS waiting,
        count(*) FILTER (WHERE state = 'sending') AS sending, count(*) FILTER (WHERE state = 'dead') AS dead,
        min(due_at) FILTER (WHERE state = 'waiting') AS due_at
   FROM deliveries WHERE state IN ('waiting', 'sending', 'dead') GROUP BY channel
 """
-#: Whoever died and is too late to be sent again needs neither any more.
+#: A dead delivery that has expired cannot be replayed.
 _FORGET = """
 UPDATE deliveries SET secret = NULL, address = NULL
  WHERE state = 'dead' AND expires_at < $1 AND (secret IS NOT NULL OR address IS NOT NULL)
 """
 
 
-class Planning:
-    """A round of planning under way: its notifications, and where their deliveries are put."""
+class RoutingRound:
+    """One round of routing: its notifications, and the writing of their deliveries."""
 
     def __init__(self, items: Sequence[RoutableNotification], fetch: Callable[..., Awaitable[Sequence[Any]]]) -> None:
         self.items = items
         self._fetch = fetch
 
     async def write(self, deliveries: Sequence[Delivery]) -> None:
-        """Queue these; with the end of the round they are there, and its notifications planned."""
+        """Queue deliveries; they become visible when the round commits."""
         if deliveries:
             data = msgspec.json.encode(deliveries).decode()
             await self._fetch("SELECT put_deliveries($1::text::json)", data)
 
-    async def put_off(self, items: Sequence[Deferred]) -> set[DeliveryId]:
-        """Keep these for their readers' digests; answers the deliveries of those that were opened by it."""
+    async def defer(self, items: Sequence[Deferred]) -> set[DeliveryId]:
+        """Store items of digests; returns the deliveries of the digests that this created."""
         if not items:
             return set()
         columns = [
             [getattr(one, name) for one in items] for name in ("user_id", "notification_id", "day", "delivery_id")
         ]
-        return {row["delivery_id"] for row in await self._fetch(_PUT_OFF, *columns)}
+        return {row["delivery_id"] for row in await self._fetch(_DEFER, *columns)}
 
 
 @asynccontextmanager
-async def planning(pool: Pool) -> AsyncIterator[Planning]:
-    """Take notifications to plan deliveries for, all or nothing; several nodes may do so at once."""
+async def routing_round(pool: Pool) -> AsyncIterator[RoutingRound]:
+    """Take queued notifications and route them in one transaction; several nodes may run rounds at once."""
     async with pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(_TAKE, PLAN_MAX)
-        yield Planning([_unplanned(row) for row in rows], connection.fetch)
+        rows = await connection.fetch(_TAKE, ROUTE_MAX)
+        yield RoutingRound([_routable(row) for row in rows], connection.fetch)
 
 
-def _unplanned(row: Any) -> RoutableNotification:
+def _routable(row: Any) -> RoutableNotification:
     return RoutableNotification(**{**row, "event": read_event(row["type"], row["event"])})
 
 
 async def lease(
     pool: Pool, channel: Channel, now: datetime, limit: int, *, critical: bool, lease_s: float
 ) -> list[Leased]:
-    """Take deliveries that are due, critical or ordinary ones, the longest due first, each with one attempt more."""
+    """Lease due deliveries, critical or others, the longest due first, and count an attempt for each."""
     rows = await pool.fetch(_LEASE, channel.value, critical, now, limit, lease_s)
     return [msgspec.convert(dict(row), Leased) for row in sorted(rows, key=lambda row: row["due_at"])]
 
 
 async def next_due(pool: Pool, channel: Channel, *, critical: bool) -> datetime | None:
-    """When the next delivery of a channel is due; None if none waits."""
+    """Return when the next delivery of a channel is due; None if none waits."""
     due_at: datetime | None = await pool.fetchval(_NEXT_DUE, channel.value, critical)
     return due_at
 
 
 async def settle(pool: Pool, settlements: Sequence[Settlement]) -> None:
-    """Note what became of attempts."""
+    """Store the outcomes of attempts."""
     columns: list[list[object]] = [[getattr(one, name) for one in settlements] for name in Settlement.__struct_fields__]
     await pool.execute(_SETTLE, *columns)
 
 
 async def reclaim(pool: Pool, attempts_max: int) -> list[Channel]:
-    """Take back leases that ran out; answers the channel of each. What was tried too often is dead."""
+    """Reclaim expired leases; returns the channel of each. A delivery without attempts left is dead."""
     return [Channel(row["channel"]) for row in await pool.fetch(_RECLAIM, RECLAIM_MAX, attempts_max)]
 
 
-async def look_at_queue(pool: Pool) -> list[Queued]:
-    """See how much is in the queue, by channel."""
-    return [msgspec.convert(dict(row), Queued) for row in await pool.fetch(_LOOK)]
+async def load_queue_depths(pool: Pool) -> list[QueueDepth]:
+    """Return the queue's depth by channel."""
+    return [msgspec.convert(dict(row), QueueDepth) for row in await pool.fetch(_QUEUE_DEPTHS)]
 
 
 async def forget_secrets(pool: Pool, now: datetime) -> int:
-    """Wipe what dead deliveries hold of codes and addresses once they are too late; answers of how many."""
+    """Erase codes and addresses of dead deliveries that have expired; returns of how many."""
     status = await pool.execute(_FORGET, now)
     return int(status.rpartition(" ")[2])
 
 
 async def keep_in_mailbox(pool: Pool, channel: Channel, delivery_id: UUID, message: bytes) -> int:
-    """Keep what a channel without a provider would have sent; answers its number."""
+    """Store a message of a channel without a provider; returns its number."""
     return int(
         await pool.fetchval(
-            "INSERT INTO mailbox (channel, delivery_id, message) VALUES ($1, $2, $3::text::jsonb) RETURNING id",
+            "INSERT INTO development_mailbox (channel, delivery_id, message)"
+            " VALUES ($1, $2, $3::text::jsonb) RETURNING id",
             *(channel.value, delivery_id, message.decode()),
         )
     )

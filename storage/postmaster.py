@@ -95,7 +95,8 @@ def init_cluster(place: Place) -> None:
         return
     fresh = place.home / "cluster.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    # pg_trgm asks LC_CTYPE, not the provider, what a letter is: with C it knows none but ASCII's.
+    locale = ["--locale=C", "--lc-ctype=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     done = subprocess.run(
         [
             place.bin_dir / "initdb",
@@ -104,6 +105,7 @@ def init_cluster(place: Place) -> None:
             f"--username={SUPERUSER}",
             "--auth=trust",
             "--no-instructions",
+            "--encoding=UTF8",
             *locale,
         ],
         stdin=subprocess.DEVNULL,

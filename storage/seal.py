@@ -1,7 +1,7 @@
 """The ledger's hash chain: transfers are sealed behind the commits that made them, and can be proved since.
 
 A seal is the SHA-256 of the seal before it and of the bytes of the transfers that it covers. It is made by ``seal_v1``
-(migrations/0009_ledger_seals.sql); this file computes the same bytes again, so that neither is believed alone.
+(migrations/0002_ledger.sql); this file computes the same bytes again, so that neither is believed alone.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""Proof of the books: what must hold over the whole database, as one query each that finds what breaks it.
+"""The audit: what must hold over the whole database, as one query each that finds what breaks it.
 
 Each check reads one snapshot, so they can run while the server works.
 """
@@ -24,7 +24,7 @@ CHECK_MAX_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One invariant. ``sql`` gives a line of text for each row that breaks it."""
+    """One invariant. ``sql`` returns a line of text for each row that breaks it."""
 
     name: str
     sql: str
@@ -37,7 +37,7 @@ class Finding:
     name: str
     broken: int
     samples: tuple[str, ...]
-    #: What an operator may want to know of it besides.
+    #: What an operator may want to know of it as well.
     says: str = ""
 
 
@@ -84,16 +84,14 @@ CHECKS = (
         """,
     ),
     Check(
-        "escrow holds what the holds hold, and the payments on their way back",
+        "escrow holds what the holds hold",
         """
         WITH escrow AS (
             SELECT currency, sum(CASE WHEN credit LIKE 'system.escrow/%' THEN amount_minor ELSE 0 END
                                - CASE WHEN debit LIKE 'system.escrow/%' THEN amount_minor ELSE 0 END) AS minor
               FROM transfers GROUP BY currency),
         held AS (
-            SELECT currency, sum(minor) AS minor FROM (
-                SELECT currency, remaining_minor AS minor FROM holds
-                UNION ALL SELECT currency, amount_minor FROM payments WHERE status = 'REFUNDING') x GROUP BY currency)
+            SELECT currency, sum(remaining_minor) AS minor FROM holds GROUP BY currency)
         SELECT coalesce(e.currency, h.currency) || ': escrow ' || coalesce(e.minor, 0)
                || ', holds ' || coalesce(h.minor, 0)
           FROM escrow e FULL JOIN held h ON h.currency = e.currency WHERE coalesce(e.minor, 0) <> coalesce(h.minor, 0)
@@ -107,13 +105,66 @@ CHECKS = (
         """,
     ),
     Check(
-        "a hold is resolved once: what a booking paid out is what it took in",
+        "a hold is resolved once: what a subject paid out is what it took in",
         """
-        SELECT t.id || ': ' || t.paid || ' payouts, ' || t.taken || ' captures' FROM (
-            SELECT subject_id AS id, count(*) FILTER (WHERE reason IN ('release', 'refund')) AS paid,
-                   count(*) FILTER (WHERE reason = 'payment_captured') AS taken
-              FROM transfers WHERE kind = 'booking' GROUP BY subject_id) t
+        SELECT t.kind || '/' || t.id || ': ' || t.paid || ' payouts, ' || t.taken || ' payments' FROM (
+            SELECT kind, subject_id AS id, count(*) FILTER (WHERE reason IN ('release', 'refund')) AS paid,
+                   count(*) FILTER (WHERE reason = 'payment_placed') AS taken
+              FROM transfers GROUP BY kind, subject_id) t
          WHERE t.paid > t.taken
+        """,
+    ),
+    Check(
+        "unallocated money is what was captured, and neither placed nor returned",
+        """
+        WITH unallocated AS (
+            SELECT currency, sum(CASE WHEN credit LIKE 'system.unallocated/%' THEN amount_minor ELSE 0 END
+                               - CASE WHEN debit LIKE 'system.unallocated/%' THEN amount_minor ELSE 0 END) AS minor
+              FROM transfers GROUP BY currency),
+        waiting AS (
+            SELECT currency, sum(minor) AS minor FROM (
+                SELECT currency, amount_minor AS minor FROM payments WHERE status IN ('CAPTURED', 'REFUNDING')
+                UNION ALL SELECT currency, -amount_minor FROM transfers WHERE reason = 'payment_placed') x
+             GROUP BY currency)
+        SELECT coalesce(u.currency, w.currency) || ': unallocated ' || coalesce(u.minor, 0)
+               || ', payments ' || coalesce(w.minor, 0)
+          FROM unallocated u FULL JOIN waiting w ON w.currency = u.currency
+         WHERE coalesce(u.minor, 0) <> coalesce(w.minor, 0)
+        """,
+    ),
+    Check(
+        "a captured payment is placed by its subject, or one of the two has a message on its way",
+        """
+        SELECT p.id || ' of ' || p.subject_kind || '/' || p.subject_id FROM payments p
+         WHERE p.status = 'CAPTURED'
+           AND NOT EXISTS (SELECT FROM transfers t WHERE t.reason = 'payment_placed' AND t.kind = p.subject_kind
+                                  AND t.subject_id = p.subject_id)
+           AND NOT EXISTS (SELECT FROM agenda a WHERE a.kind = p.subject_kind AND a.actor_id = p.subject_id
+                                  AND a.name IS NULL AND a.payload LIKE '%"' || p.id || '"%')
+           AND NOT EXISTS (SELECT FROM agenda a WHERE a.kind = 'payment' AND a.actor_id = p.id
+                                  AND a.command = 'payment.refund')
+        """,
+    ),
+    Check(
+        "a payment's read row says what its actor says",
+        """
+        SELECT coalesce(a.id, p.id) || ': actor ' || coalesce(a.version, 0) || ' ' || coalesce(a.state ->> 'stage', '-')
+               || ', row ' || coalesce(p.version, 0) || ' ' || coalesce(p.status, '-')
+          FROM (SELECT * FROM actors WHERE kind = 'payment') a FULL JOIN payments p ON p.id = a.id
+         WHERE p.version IS DISTINCT FROM coalesce(a.version, 0)
+            OR p.status IS DISTINCT FROM coalesce(a.state ->> 'stage', 'REQUESTED')
+        """,
+    ),
+    Check(
+        "a business's revenue counter is the sum of its releases",
+        """
+        WITH released AS (
+            SELECT replace(credit, 'business.wallet/', 'business.revenue/') AS name, sum(amount_minor) AS minor
+              FROM transfers WHERE reason = 'release' GROUP BY credit),
+        counted AS (SELECT name, value FROM counters WHERE name LIKE 'business.revenue/%')
+        SELECT coalesce(r.name, c.name) || ': counter ' || coalesce(c.value, 0) || ', releases ' || coalesce(r.minor, 0)
+          FROM released r FULL JOIN counted c ON c.name = r.name
+         WHERE coalesce(c.value, 0) <> coalesce(r.minor, 0)
         """,
     ),
     Check(
@@ -182,9 +233,9 @@ CHECKS = (
     Check(
         "a booking holds its staff member's time while it is on, and never else",
         """
-        SELECT coalesce(b.id, s.booking_id) || ': ' || coalesce(b.status, 'no booking') || ', '
+        SELECT coalesce(b.id, s.subject_id) || ': ' || coalesce(b.status, 'no booking') || ', '
                || coalesce(s.during::text, 'no slot')
-          FROM bookings b FULL JOIN slots s ON s.booking_id = b.id
+          FROM bookings b FULL JOIN (SELECT * FROM slots WHERE subject_kind = 'booking') s ON s.subject_id = b.id
          WHERE (b.status IN ('PENDING', 'CONFIRMED', 'IN_PROGRESS')) IS DISTINCT FROM (s.id IS NOT NULL)
             OR (s.id IS NOT NULL AND s.staff_id <> b.staff_id)
         """,

@@ -1,7 +1,8 @@
 """A booking: one job for one customer, from the held slot to the released money.
 
-Owns its slot, its timers and its money (``escrow.py``). Tells the customer, the staff member and the owner of each
-step, and opens the conversation of customer and staff member once it is confirmed.
+Owns its slot, its timers and its hold (``escrow.py``). Its payment is an actor of its own, which tells it what the
+gateway did. Tells the customer, the staff member and the owner of each step, and opens the conversation of customer and
+staff member once it is confirmed.
 
     PENDING ──paid and approved──▶ CONFIRMED ──start──▶ IN_PROGRESS ──complete──▶ COMPLETED
        │ unpaid for 15 min ▶ EXPIRED (a late payment revives it)                  escrow: PENDING_CLEARANCE ▶ RELEASED
@@ -18,10 +19,11 @@ from uuid import UUID
 from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
+from actors.booking import escrow
 from actors.booking.creation import booking_ask, placed
-from actors.booking.escrow import Escrow
 from actors.booking.state import TRANSITIONS, BookingState, S, after
 from actors.booking.views import booking_reply, booking_row
+from actors.rules import paying
 from protocol.booking.commands import (
     ApproveBooking,
     AutoRelease,
@@ -35,6 +37,7 @@ from protocol.booking.commands import (
     LapseApproval,
     PayBooking,
     RecordPayment,
+    RecordRefund,
     RemindCustomer,
     StartBooking,
 )
@@ -62,6 +65,7 @@ from protocol.events import Event, Row
 from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId
 from protocol.money import major_number
 from protocol.notification.types import Party
+from protocol.payment.terms import checkout_path
 from protocol.registry import Command
 from protocol.roles import Role
 
@@ -81,10 +85,14 @@ def _late_slot_ask(booking: Actor[BookingState], cmd: RecordPayment) -> LateSlot
 
 
 @actor(Kind.BOOKING)
-class Booking(Escrow):
-    """One booking; its money is inherited."""
+class Booking(Actor[BookingState]):
+    """One booking."""
 
     state_type: ClassVar[type[Struct]] = BookingState
+
+    @property
+    def _id(self) -> BookingId:
+        return BookingId(self.actor_id)
 
     # Its life, step by step
 
@@ -116,7 +124,7 @@ class Booking(Escrow):
         if self.state.payment_status is not PaymentStatus.UNPAID:
             raise WrongState(status=self.state.status.value, reason=f"payment_{self.state.payment_status.lower()}")
         if self.state.payment_id is None:
-            self._ask_for_payment()
+            escrow.ask_for_payment(self)
         assert self.state.payment_id is not None
         return PaymentReply(
             payment_id=self.state.payment_id,
@@ -124,7 +132,7 @@ class Booking(Escrow):
             amount=major_number(price.total_minor, price.currency),
             amount_minor=price.total_minor,
             currency=price.currency,
-            checkout_path=f"/gateway/checkout/{self.state.payment_id}",
+            checkout_path=checkout_path(self.state.payment_id),
         )
 
     @handles(RecordPayment, facts=LateSlot, asks=_late_slot_ask)
@@ -134,18 +142,28 @@ class Booking(Escrow):
         Rule B-5.
         """
         state = self.state
-        if state.payment_status is not PaymentStatus.UNPAID or cmd.payment_id != state.payment_id:
-            return  # the gateway says it again
+        if cmd.payment_id != state.payment_id:
+            paying.send_back(self, cmd.payment_id)
+            return
+        if cmd.payment_version <= state.payment_version:
+            return
         fits = (cmd.amount_minor, cmd.currency) == (state.price.total_minor, state.price.currency)
         late = state.status is S.EXPIRED
         if late and fits and facts.free and state.starts_at > self.now:
             self.emit(BookingRevived(hold_id=self.new_id()))
             self._hold()
-            self._secure(cmd.payment_id)
+            self._secure(cmd.payment_id, cmd.payment_version)
         elif fits and state.status in (S.PENDING, S.DECLINED):
-            self._secure(cmd.payment_id)
+            self._secure(cmd.payment_id, cmd.payment_version)
         else:
-            self._return_to_source(cmd)
+            escrow.send_back(self, cmd)
+
+    @handles(RecordRefund)
+    def record_refund(self, cmd: RecordRefund) -> None:
+        """The payment that had no place is back at its source."""
+        state = self.state
+        if cmd.payment_id == state.payment_id and cmd.payment_version > state.payment_version and state.unplaced:
+            escrow.returned(self, cmd)
 
     @handles(ApproveBooking)
     def approve(self, cmd: ApproveBooking) -> BookingReply:
@@ -201,7 +219,7 @@ class Booking(Escrow):
         release_at = self.now + RELEASE_AFTER
         self.emit(BookingCompleted(at=self.now, release_at=release_at))
         self._end_thread()
-        self._clear()
+        escrow.clear(self)
         self.set_timer("release", release_at, AutoRelease(booking_id=self._id))
         self.free(self.actor_id)
         return self._reply()
@@ -211,9 +229,9 @@ class Booking(Escrow):
         """Give the business its money now. Raises: WrongState, HoldSpent."""
         self._customer_only()
         self.require(*TRANSITIONS[ConfirmRelease])
-        if self.state.hold is not HoldStatus.PENDING_CLEARANCE:
+        if self.state.hold.status is not HoldStatus.PENDING_CLEARANCE:
             raise WrongState(status=self.state.status.value, reason="already_released")
-        self._release(ReleaseCause.CUSTOMER)
+        escrow.release(self, ReleaseCause.CUSTOMER)
         self.cancel_timer("release")
         return self._reply()
 
@@ -252,8 +270,8 @@ class Booking(Escrow):
     def auto_release(self, cmd: AutoRelease) -> None:
         """24 hours have passed: the money goes to the business. Raises: WrongState, HoldSpent."""
         self.require(*TRANSITIONS[AutoRelease])
-        if self.state.hold is HoldStatus.PENDING_CLEARANCE:
-            self._release(ReleaseCause.TIME)
+        if self.state.hold.status is HoldStatus.PENDING_CLEARANCE:
+            escrow.release(self, ReleaseCause.TIME)
 
     # Guards
 
@@ -300,11 +318,11 @@ class Booking(Escrow):
         """Claim the time, and promise the price."""
         state = self.state
         self.reserve(self.actor_id, state.staff_id, state.busy_from, state.busy_until)
-        self._promise()
+        escrow.promise(self)
 
-    def _secure(self, payment_id: PaymentId) -> None:
+    def _secure(self, payment_id: PaymentId, payment_version: int = 0) -> None:
         """The money is here, and the first gate is open."""
-        self._capture(payment_id)
+        escrow.take(self, payment_id, payment_version)
         self.cancel_timer("expire")
         self._await_approval()
         self._confirm_if_ready()
@@ -372,9 +390,9 @@ class Booking(Escrow):
         self.set_timer("give_up", state.starts_at, GiveUpBooking(booking_id=self._id))
 
     def _wind_up(self) -> None:
-        """What was promised is over, and so is the thread in a while."""
+        """The promise is over, and so is the conversation in a while."""
         self._end_thread()
-        self._refund()
+        escrow.wind_up(self)
 
     def _drop_timers(self) -> None:
         for name in ("expire", "lapse", "remind", "give_up"):

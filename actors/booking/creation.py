@@ -7,7 +7,7 @@ from actors.booking.state import BookingState
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, busy_for, why_not
-from actors.rules.zones import LocalTimeError, to_instant
+from actors.rules.zones import LocalTimeError, to_instant, to_local
 from protocol.booking.commands import CreateBooking
 from protocol.booking.events import BookingCreated
 from protocol.booking.facts import BookingAsk, BookingFacts, BusySpan, StaffFacts
@@ -78,6 +78,7 @@ def placed(
         ends_at=job.to_at,
         busy_from=held.from_at,
         busy_until=held.to_at,
+        local_start=to_local(job.from_at, business.zone).replace(tzinfo=None),
         zone=business.zone,
         price=price,
         commission_bp=business.commission_bp,

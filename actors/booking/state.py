@@ -5,6 +5,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.rules.holds import Hold
 from protocol.booking.commands import (
     ApproveBooking,
     AutoRelease,
@@ -38,11 +39,12 @@ from protocol.booking.events import (
     PaymentReturned,
     PaymentUnplaced,
 )
-from protocol.booking.terms import BookingStatus, DeclineReason, PaymentMethod, PaymentStatus
+from protocol.booking.terms import BookingStatus, DeclineReason, PaymentStatus
 from protocol.effects import HoldStatus
 from protocol.events import Event
-from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+from protocol.ids import BusinessId, PaymentId, ServiceId, UserId
 from protocol.money import Money, PriceSnapshot
+from protocol.payment.terms import PaymentMethod
 from protocol.registry import Command
 
 S = BookingStatus
@@ -79,18 +81,20 @@ class BookingState(Struct, frozen=True, kw_only=True):
     #: The held time, buffers included.
     busy_from: datetime
     busy_until: datetime
+    #: The start on the wall clocks of ``zone``, as it was booked.
+    local_start: datetime
     zone: str
     price: PriceSnapshot
-    commission_bp: int
     payment_method: PaymentMethod
     payment_status: PaymentStatus = PaymentStatus.UNPAID
     payment_id: PaymentId | None = None
+    #: The payment's version as of its last message.
+    payment_version: int = 0
     payment_requested_at: datetime | None = None
     captured_at: datetime | None = None
     #: What came for nothing and is on its way back to its source.
     unplaced: Money | None = None
-    hold_id: BookingId
-    hold: HoldStatus = HoldStatus.HELD
+    hold: Hold
     approved: bool = False
     approve_by: datetime
     reason_code: DeclineReason | None = None
@@ -122,11 +126,17 @@ def _born(event: BookingCreated) -> BookingState:
         ends_at=event.ends_at,
         busy_from=event.busy_from,
         busy_until=event.busy_until,
+        local_start=event.local_start,
         zone=event.zone,
         price=event.price,
-        commission_bp=event.commission_bp,
         payment_method=event.payment_method,
-        hold_id=BookingId(event.hold_id),
+        hold=Hold(
+            hold_id=event.hold_id,
+            business_id=event.business_id,
+            amount_minor=event.price.total_minor,
+            currency=event.price.currency,
+            commission_bp=event.commission_bp,
+        ),
         approved=event.approved,
         approve_by=event.approve_by,
         created_at=event.created_at,
@@ -143,9 +153,10 @@ def _changed(state: BookingState, event: Event) -> BookingState:  # noqa: PLR091
                 state,
                 payment_status=PaymentStatus.SECURED,
                 payment_id=event.payment_id,
+                payment_version=event.payment_version,
                 payment_requested_at=requested_at,
                 captured_at=event.at,
-                hold=HoldStatus.FUNDED,
+                hold=_held(state, HoldStatus.FUNDED),
             )
         case BookingApproved():
             return replace(state, approved=True)
@@ -158,27 +169,45 @@ def _changed(state: BookingState, event: Event) -> BookingState:  # noqa: PLR091
         case BookingAbandoned():
             return replace(state, status=S.CANCELLED_BY_SYSTEM, hold=_hold_at_end(state))
         case BookingExpired():
-            return replace(state, status=S.EXPIRED, hold=HoldStatus.VOIDED)
+            return replace(state, status=S.EXPIRED, hold=_held(state, HoldStatus.VOIDED))
         case BookingRevived():
-            return replace(state, status=S.PENDING, hold=HoldStatus.HELD, hold_id=BookingId(event.hold_id))
+            return replace(
+                state, status=S.PENDING, hold=replace(state.hold, hold_id=event.hold_id, status=HoldStatus.HELD)
+            )
         case BookingStarted():
             return replace(state, status=S.IN_PROGRESS, actual_start_at=event.at)
         case BookingCompleted():
-            return replace(state, status=S.COMPLETED, actual_end_at=event.at, hold=HoldStatus.PENDING_CLEARANCE)
+            hold = _held(state, HoldStatus.PENDING_CLEARANCE)
+            return replace(state, status=S.COMPLETED, actual_end_at=event.at, hold=hold)
         case BookingReleased():
-            return replace(state, hold=HoldStatus.POSTED)
+            return replace(state, hold=_held(state, HoldStatus.POSTED))
         case BookingRefunded():
-            return replace(state, hold=HoldStatus.VOIDED, payment_status=PaymentStatus.REFUNDED)
+            return replace(state, hold=_held(state, HoldStatus.VOIDED), payment_status=PaymentStatus.REFUNDED)
         case PaymentUnplaced():
             unplaced = Money(event.amount_minor, event.currency)
-            return replace(state, payment_status=PaymentStatus.REFUNDING, unplaced=unplaced)
+            return replace(
+                state,
+                payment_status=PaymentStatus.REFUNDING,
+                payment_version=event.payment_version,
+                unplaced=unplaced,
+            )
         case PaymentReturned():
-            return replace(state, payment_status=PaymentStatus.REFUNDED, unplaced=None)
+            return replace(
+                state,
+                payment_status=PaymentStatus.REFUNDED,
+                payment_version=event.payment_version,
+                unplaced=None,
+            )
         case BookingReminded():
             return state
     raise AssertionError(f"a booking does not know {event.type}")
 
 
-def _hold_at_end(state: BookingState) -> HoldStatus:
+def _held(state: BookingState, status: HoldStatus) -> Hold:
+    """The hold in another status."""
+    return replace(state.hold, status=status)
+
+
+def _hold_at_end(state: BookingState) -> Hold:
     """A hold that was never paid ends with its booking; a paid one ends with the refund."""
-    return state.hold if state.payment_status is PaymentStatus.SECURED else HoldStatus.VOIDED
+    return state.hold if state.payment_status is PaymentStatus.SECURED else _held(state, HoldStatus.VOIDED)

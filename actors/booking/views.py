@@ -1,12 +1,12 @@
 """What a booking shows: its reply, and the read rows that follow from its state."""
 
 from actors.booking.state import BookingState
-from protocol.booking.rows import BookingRow, PaymentRow
+from protocol.booking.rows import BookingRow
 from protocol.booking.terms import PHASES, EscrowStatus
 from protocol.booking.views import BookingReply
 from protocol.effects import HoldStatus
 from protocol.ids import BookingId
-from protocol.money import Money, major_number
+from protocol.money import major_number
 
 _ESCROW = {
     HoldStatus.HELD: EscrowStatus.HELD,
@@ -48,34 +48,17 @@ def booking_row(booking_id: BookingId, state: BookingState) -> BookingRow:
         title=state.title,
         starts_at=state.starts_at,
         ends_at=state.ends_at,
+        local_start=state.local_start,
         zone=state.zone,
         total_amount_minor=state.price.total_minor,
         currency=state.price.currency,
         payment_method=state.payment_method,
         payment_status=state.payment_status,
-        escrow_status=_ESCROW[state.hold],
+        escrow_status=_ESCROW[state.hold.status],
         approved=state.approved,
         reason_code=state.reason_code,
         actual_start_at=state.actual_start_at,
         actual_end_at=state.actual_end_at,
         created_at=state.created_at,
         version=state.version,
-    )
-
-
-def payment_row(booking_id: BookingId, state: BookingState, status: str, amount: Money | None) -> PaymentRow:
-    """The booking's payment; ``amount`` if it may be another one than was asked for."""
-    assert state.payment_id is not None
-    assert state.payment_requested_at is not None
-    return PaymentRow(
-        id=state.payment_id,
-        booking_id=booking_id,
-        customer_id=state.customer_id,
-        business_id=state.business_id,
-        method=state.payment_method,
-        amount_minor=state.price.total_minor if amount is None else amount.amount_minor,
-        currency=state.price.currency if amount is None else amount.currency,
-        status=status,
-        requested_at=state.payment_requested_at,
-        captured_at=state.captured_at,
     )

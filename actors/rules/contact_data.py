@@ -1,15 +1,15 @@
-"""Contact data in free text: links, e-mail addresses, handles, and numbers long enough to lead to somebody."""
+"""Finds contact data in free text: links, e-mail addresses, handles, and numbers long enough to be a phone number."""
 
 import re
 import unicodedata
 
-#: So many digits in a row, or with something between them, are a number that can lead to somebody.
+#: Digits in a row, or with separators between them, that count as a phone number.
 RUN_DIGITS_MIN = 5
 SPREAD_DIGITS_MIN = 7
-#: Parts of a host's name before its last that are looked at together; of a longer name the end is found.
+#: Labels of a host name before the last that are matched; of a longer name the end is matched.
 LABELS_MAX = 10
 
-#: Its repetitions are bounded or give nothing back, so that its time grows with the text's length and no faster.
+#: Repetitions are bounded or possessive, so that matching takes linear time.
 _CONTACT = re.compile(
     rf"""
       (?P<email> [\w.+%-]{{1,64}}+ (?:
@@ -36,17 +36,17 @@ _CONTACT = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-#: What stands in a contact's place; dates and times are found too, so that they are not taken for numbers.
+#: The placeholder of each kind; dates and times are matched so that they do not count as numbers.
 _PLACEHOLDERS = {"email": "[email]", "link": "[link]", "handle": "[handle]", "number": "[number]"}
 
 
 def has_contact(text: str) -> bool:
-    """Whether anything in a text leads to somebody."""
+    """Whether a text contains contact data."""
     return any(match.lastgroup in _PLACEHOLDERS for match in _CONTACT.finditer(plain(text)))
 
 
 def redacted(text: str) -> str:
-    """The text with a placeholder for each contact; compatible letters in their plain form, invisible ones left out."""
+    """The text, normalized as by ``plain``, with a placeholder for each contact."""
 
     def replaced(match: re.Match[str]) -> str:
         return _PLACEHOLDERS.get(match.lastgroup or "", match[0])
@@ -55,6 +55,6 @@ def redacted(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text as it is read: compatible forms (full width, circled) as plain ones, without what is not seen."""
+    """The text in NFKC (full width and circled forms become plain), without invisible characters."""
     seen = "".join([char for char in text if unicodedata.category(char) not in ("Cf", "Cs")])
     return unicodedata.normalize("NFKC", seen)

@@ -5,12 +5,20 @@ Those of the system may go either way; wallets never below 0.
 
 from uuid import UUID
 
-from protocol.wallet.terms import Purse, accounts_of
+from protocol.wallet.terms import Purse, accounts_of, revenue_of
+
+#: The reason of a transfer that is a business's revenue.
+RELEASE = "release"
 
 
 def gateway_clearing(currency: str) -> str:
     """What the payment gateway has of ours."""
     return f"system.gateway/platform/{currency}"
+
+
+def unallocated(currency: str) -> str:
+    """What a gateway has captured, and no subject has placed yet."""
+    return f"system.unallocated/platform/{currency}"
 
 
 def escrow(currency: str) -> str:
@@ -26,6 +34,11 @@ def platform_revenue(currency: str) -> str:
 def business_wallet(business_id: UUID, currency: str) -> str:
     """What a business can withdraw."""
     return accounts_of(Purse.BUSINESS, business_id) + currency
+
+
+def business_revenue(business_id: UUID, currency: str) -> str:
+    """The counter of all that was ever released to a business."""
+    return revenue_of(business_id) + currency
 
 
 def customer_wallet(user_id: UUID, currency: str) -> str:

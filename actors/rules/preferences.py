@@ -1,4 +1,4 @@
-"""What people may wish of their notifications, and what their preferences are after they have said so (rule N-2)."""
+"""Validates notification preferences, and computes them after a command (rule N-2)."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ from protocol.preference.terms import ContactTimes, QuietHours
 
 
 def preferences_after(command: SetPreferences, before: NotificationPreferences) -> NotificationPreferences:
-    """All of somebody's preferences anew. Raises: Invalid."""
+    """The preferences that replace all earlier ones. Raises: Invalid."""
     _check_zone(command.zone)
     _check_quiet_hours(command.quiet_hours)
     _check_channels(command.channels)
@@ -36,7 +36,7 @@ def preferences_after(command: SetPreferences, before: NotificationPreferences) 
 def contact_preferences_after(
     command: SetContactPreferences, before: NotificationPreferences
 ) -> NotificationPreferences:
-    """The preferences with what is said of writing to them. Raises: Invalid."""
+    """The preferences with new contact method, times and frequency. Raises: Invalid."""
     _check_contact_times("contact_times", command.contact_times)
     return replace(
         before,
@@ -46,16 +46,16 @@ def contact_preferences_after(
     )
 
 
-def without_letters(template: str, before: NotificationPreferences) -> NotificationPreferences:
-    """The preferences without e-mail, SMS and WhatsApp for what a letter was about; pushes stay as they are."""
-    types = [told for told in NOTIFICATIONS if _is_of(told, template)]
-    kept = {told.name: before.channels.get(told.name, tuple(sorted(told.channels))) for told in types}
-    stopped = {name: tuple(one for one in wanted if one not in WRITTEN_CHANNELS) for name, wanted in kept.items()}
+def without_written_channels(template: str, before: NotificationPreferences) -> NotificationPreferences:
+    """The preferences without written channels for the types of a template; push is unchanged."""
+    types = [one for one in NOTIFICATIONS if _has_template(one, template)]
+    chosen = {one.name: before.channels.get(one.name, tuple(sorted(one.channels))) for one in types}
+    stopped = {name: tuple(one for one in wanted if one not in WRITTEN_CHANNELS) for name, wanted in chosen.items()}
     return replace(before, channels={**before.channels, **stopped})
 
 
-def _is_of(told: NotificationType, template: str) -> bool:
-    return told.importance is Importance.ORDINARY if template == DIGEST else told.name == template
+def _has_template(one: NotificationType, template: str) -> bool:
+    return one.importance is Importance.ORDINARY if template == DIGEST else one.name == template
 
 
 def _check_zone(zone: str | None) -> None:
@@ -68,13 +68,13 @@ def _check_zone(zone: str | None) -> None:
 
 
 def _check_quiet_hours(quiet: QuietHours | None) -> None:
-    """The whole day is no hours: then one would rather have no noisy channel at all."""
+    """Refuse equal ends: to be quiet all day, a user removes the noisy channels instead."""
     if quiet is not None and quiet.from_time == quiet.until_time:
         raise Invalid(**{"quiet_hours.until": "same_as_from"})
 
 
 def _check_channels(channels: Mapping[str, tuple[Channel, ...]]) -> None:
-    """Types that there are, and channels that they have."""
+    """Refuse unknown types, and channels that a type does not have."""
     for name, wanted in channels.items():
         if name not in BY_NAME:
             raise Invalid(**{f"channels.{name[:NAME_ECHO_MAX]}": "unknown_type"})
@@ -88,5 +88,5 @@ def _check_contact_times(field: str, times: ContactTimes | None) -> None:
         raise Invalid(**{field: "never"})
 
 
-#: Characters of an unknown name that a refusal repeats.
+#: Characters of an unknown name that an error repeats.
 NAME_ECHO_MAX = 64

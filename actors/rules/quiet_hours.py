@@ -1,7 +1,7 @@
-"""When somebody may be disturbed, and when their digest comes: by the wall clock of their zone (rule N-2).
+"""When a user may be disturbed, and when the digest is due, by the clock of the user's zone (rule N-2).
 
-On the days when the clocks change, a time that they leap over is the leap itself; one that comes twice ends what it
-ends at its first coming, and what it begins holds in both.
+On days when clocks change, a skipped time counts as the instant of the change. Of a repeated time the first
+occurrence ends quiet hours, and both occurrences belong to a span that begins at it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ from protocol.instants import DAY_MINUTES, zone_info
 from protocol.preference.rows import NotificationPreferences
 from protocol.preference.terms import ContactTimes, PartOfDay, QuietHours
 
-#: Whoever may not be disturbed at all within so many days is never disturbed.
+#: If no instant in this many days allows noise, there is none.
 SEARCH_DAYS_MAX = 8
-#: What comes later than this before a digest waits for the next one: nothing is put into one that is on its way.
+#: How long before its due time a digest closes: later notifications wait for the next one.
 DIGEST_CLOSES_S = 300
 
 #: Part of a day → its minutes, half open.
@@ -29,7 +29,7 @@ _SATURDAY = 5
 
 
 def may_disturb(at: datetime, preferences: NotificationPreferences) -> bool:
-    """Whether something may make a noise at an instant."""
+    """Whether a noisy message may be sent at an instant."""
     local = to_local(at, preferences.zone)
     minute = local.hour * 60 + local.minute
     if preferences.quiet_hours is not None and _within(minute, preferences.quiet_hours):
@@ -42,13 +42,13 @@ def may_disturb(at: datetime, preferences: NotificationPreferences) -> bool:
 
 
 def next_noisy(at: datetime, preferences: NotificationPreferences) -> datetime | None:
-    """The first instant from ``at`` on at which something may make a noise: when quiet ends. None: never."""
+    """The first instant from ``at`` on at which a noisy message may be sent. None: never."""
     if may_disturb(at, preferences):
         return at
     minutes = _ends_of_quiet(preferences)
     day = to_local(at, preferences.zone).date() - _DAY
     for _ in range(SEARCH_DAYS_MAX + 2):
-        for end_at in sorted(_comings(day, minutes, preferences.zone)):
+        for end_at in sorted(_instants_of(day, minutes, preferences.zone)):
             if end_at >= at and may_disturb(end_at, preferences):
                 return end_at
         day += _DAY
@@ -58,10 +58,10 @@ def next_noisy(at: datetime, preferences: NotificationPreferences) -> datetime |
 def next_digest(
     after: datetime, preferences: NotificationPreferences, last_day: date | None = None
 ) -> tuple[date, datetime]:
-    """The next digest that still takes something that happens at an instant: its day in the reader's zone, and when.
+    """The next digest that is open for a notification at an instant: its day in the reader's zone, and its due time.
 
     Args:
-        last_day: the day of the last one that went out; there is one a day, also if hour or zone have changed since.
+        last_day: day of the last digest sent; there is one a day, even if hour or zone have changed since.
     """
     from_at = after + timedelta(seconds=DIGEST_CLOSES_S)
     day = to_local(from_at, preferences.zone).date() - _DAY
@@ -83,7 +83,7 @@ def _within(minute: int, quiet: QuietHours) -> bool:
 
 
 def _ends_of_quiet(preferences: NotificationPreferences) -> set[int]:
-    """Minutes of a day at which quiet may end."""
+    """Minutes of the day at which quiet may end."""
     ends = set() if preferences.quiet_hours is None else {minute_of(preferences.quiet_hours.until_time)}
     return ends | {PARTS[part][0] for part in _parts(preferences.contact_times)}
 
@@ -92,8 +92,8 @@ def _parts(times: ContactTimes | None) -> set[PartOfDay]:
     return set() if times is None else {*times.weekdays, *times.weekends}
 
 
-def _comings(day: date, minutes: set[int], zone: str) -> Iterator[datetime]:
-    """The instants at which the wall clock comes to these minutes of a day: one that it leaps over, at the leap."""
+def _instants_of(day: date, minutes: set[int], zone: str) -> Iterator[datetime]:
+    """The instants at which the wall clock shows these minutes of a day; a skipped one at the change of clocks."""
     for minute in minutes:
         local = datetime.combine(day, time(minute // 60, minute % 60))
         yield first_instant(local, zone)

@@ -417,10 +417,9 @@ class Runtime:
         for emitted in decision.emitted:
             version += 1
             count = len(emitted.audience)
-            if count:
-                seqs = committed.seqs[at : at + count]
-                at += count
-                events.append(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
+            seqs = committed.seqs[at : at + count]
+            at += count
+            events.append(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
         try:
             self._announce(decision, events)
         except Exception:

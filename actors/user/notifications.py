@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from actors.actor import Actor, applies, handles
-from actors.rules.preferences import contact_preferences_after, preferences_after, without_letters
+from actors.rules.preferences import contact_preferences_after, preferences_after, without_written_channels
 from actors.rules.texts import text_problem
 from actors.user.state import Notifications, UserState
 from protocol.errors import Invalid, NotFound
@@ -143,7 +143,7 @@ def set_contact_preferences(user: Actor[UserState], command: SetContactPreferenc
 @handles(StopEmails, facts=PreferenceFacts, asks=_preference_ask)
 def stop_letters(user: Actor[UserState], command: StopEmails, facts: PreferenceFacts) -> None:
     """Send no more letters of a kind."""
-    wanted = without_letters(command.template, facts.preferences)
+    wanted = without_written_channels(command.template, facts.preferences)
     if wanted != facts.preferences:
         _prefer(user, facts, wanted, None)
 

@@ -4,11 +4,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from protocol.booking.terms import DeclineReason, Notes, PaymentMethod
+from protocol.booking.terms import DeclineReason, Notes
 from protocol.booking.views import BookingReply, PaymentReply
 from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, WrongState
 from protocol.ids import BookingId, Kind, PaymentId, ServiceId, UserId
 from protocol.instants import Instant
+from protocol.payment.subjects import Payable, payable
+from protocol.payment.terms import PaymentMethod
 from protocol.places import Latitude, Longitude
 from protocol.rates import per_minute
 from protocol.registry import Command, Route, Wire, command
@@ -198,22 +200,28 @@ _STEPS: dict[str, type[Command]] = {
 
 @command("booking.record_payment", actor=Kind.BOOKING, by=INTERNAL)
 class RecordPayment(Command, frozen=True, kw_only=True):
-    """The gateway has captured the payment, as its signed webhook says."""
+    """The booking's payment is captured, and its money is unallocated."""
 
     booking_id: BookingId
     payment_id: PaymentId
+    #: The payment's own version, by which a message that is older than what is known is ignored.
+    payment_version: int
     amount_minor: int
     currency: str
 
 
 @command("booking.record_refund", actor=Kind.BOOKING, by=INTERNAL)
 class RecordRefund(Command, frozen=True, kw_only=True):
-    """The gateway has paid a late payment back to its source."""
+    """The gateway has sent the payment back to its source."""
 
     booking_id: BookingId
     payment_id: PaymentId
+    payment_version: int
     amount_minor: int
     currency: str
+
+
+payable(Kind.BOOKING, Payable(captured=RecordPayment, returned=RecordRefund))
 
 
 @command("booking.expire", actor=Kind.BOOKING, by=INTERNAL)

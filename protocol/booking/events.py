@@ -3,11 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from protocol.booking.terms import DeclineReason, PaymentMethod, ReleaseCause
+from protocol.booking.terms import DeclineReason, ReleaseCause
 from protocol.events import Event, event
 from protocol.ids import BusinessId, PaymentId, ServiceId, UserId
 from protocol.money import PriceSnapshot
 from protocol.notification.types import ANY_CHANNEL, EMAIL_ONLY, PUSH_AND_EMAIL, Party, tell, tell_of_money
+from protocol.payment.terms import PaymentMethod
 
 
 @event("booking.created")
@@ -23,6 +24,8 @@ class BookingCreated(Event, frozen=True, kw_only=True):
     title: str
     starts_at: datetime
     ends_at: datetime
+    #: The start on the wall clocks of ``zone``.
+    local_start: datetime
     busy_from: datetime
     busy_until: datetime
     zone: str
@@ -51,6 +54,8 @@ class BookingPaid(Event, frozen=True, kw_only=True):
     """The payment is secured and in escrow."""
 
     payment_id: PaymentId
+    #: The payment's own version; 0 without a payment at a gateway.
+    payment_version: int = 0
     amount_minor: int
     currency: str
     at: datetime
@@ -184,6 +189,7 @@ class PaymentUnplaced(Event, frozen=True, kw_only=True):
     """A payment came for a booking that is no more; it goes back to its source."""
 
     payment_id: PaymentId
+    payment_version: int = 0
     amount_minor: int
     currency: str
 
@@ -193,5 +199,6 @@ class PaymentReturned(Event, frozen=True, kw_only=True):
     """The gateway has paid it back."""
 
     payment_id: PaymentId
+    payment_version: int = 0
     amount_minor: int
     currency: str

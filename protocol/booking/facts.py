@@ -5,10 +5,11 @@ Facts may be stale by commit time: two bookings for one slot are told apart by t
 
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from msgspec import Struct
 
-from protocol.ids import BookingId, BusinessId, ServiceId, UserId
+from protocol.ids import BusinessId, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 
@@ -58,9 +59,9 @@ class BusinessFacts(Struct, frozen=True, kw_only=True):
 
 
 class BusySpan(Struct, frozen=True):
-    """Time that a staff member has given to a booking, half open."""
+    """Time that a staff member has given to a subject (a booking, …), half open."""
 
-    booking_id: BookingId
+    subject_id: UUID
     #: What is reserved: job and buffers.
     held_from_at: datetime
     held_to_at: datetime

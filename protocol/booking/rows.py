@@ -8,13 +8,13 @@ from protocol.booking.terms import (
     BookingStatus,
     DeclineReason,
     EscrowStatus,
-    PaymentMethod,
     PaymentStatus,
     RemarkAbout,
     RemarkAudience,
 )
 from protocol.events import Row
-from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
+from protocol.ids import BookingId, BusinessId, ServiceId, UserId
+from protocol.payment.terms import PaymentMethod
 
 # Read rows
 
@@ -35,6 +35,8 @@ class BookingRow(Row, frozen=True, kw_only=True):
     title: str
     starts_at: datetime
     ends_at: datetime
+    #: The start on the wall clocks of ``zone``.
+    local_start: datetime
     zone: str
     total_amount_minor: int
     currency: str
@@ -75,21 +77,3 @@ class RemarkRow(Row, frozen=True, kw_only=True):
     audience: RemarkAudience
     text: str
     written_at: datetime
-
-
-class PaymentRow(Row, frozen=True, kw_only=True):
-    """One payment at the gateway."""
-
-    table: ClassVar[str] = "payments"
-    key: ClassVar[tuple[str, ...]] = ("id",)
-
-    id: PaymentId
-    booking_id: BookingId
-    customer_id: UserId
-    business_id: BusinessId
-    method: PaymentMethod
-    amount_minor: int
-    currency: str
-    status: str
-    requested_at: datetime
-    captured_at: datetime | None

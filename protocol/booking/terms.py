@@ -51,12 +51,6 @@ class PaymentStatus(StrEnum):
     REFUNDED = "REFUNDED"
 
 
-class PaymentMethod(StrEnum):
-    """How the customer pays (rule M-10)."""
-
-    CARD = "card"
-
-
 class DeclineReason(StrEnum):
     """Why a staff member refuses a job (rule B-16)."""
 

@@ -8,14 +8,13 @@ from protocol.booking.terms import (
     BookingStatus,
     DeclineReason,
     EscrowStatus,
-    PaymentMethod,
     PaymentStatus,
     Phase,
     RemarkAbout,
 )
 from protocol.ids import BookingId, BusinessId, PaymentId, ServiceId, UserId
-from protocol.instants import zone_info
 from protocol.money import major_number
+from protocol.payment.terms import PaymentMethod
 from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import ANYONE, PROVIDERS
 
@@ -181,7 +180,6 @@ class PaymentReply(View, frozen=True, kw_only=True):
 
 def booking_view(row: BookingRow) -> BookingView:
     """The view of a booking; the same for everybody who may see it."""
-    local = row.starts_at.astimezone(zone_info(row.zone))
     return BookingView(
         id=row.id,
         number=row.number,
@@ -195,8 +193,8 @@ def booking_view(row: BookingRow) -> BookingView:
         title=row.title,
         start_at=row.starts_at,
         end_at=row.ends_at,
-        scheduled_date=f"{local:%Y-%m-%d}",
-        scheduled_time=f"{local:%H:%M}",
+        scheduled_date=f"{row.local_start:%Y-%m-%d}",
+        scheduled_time=f"{row.local_start:%H:%M}",
         zone=row.zone,
         total_amount=major_number(row.total_amount_minor, row.currency),
         total_amount_minor=row.total_amount_minor,

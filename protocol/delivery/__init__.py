@@ -1,1 +1,1 @@
-"""What can be said about deliveries."""
+"""Deliveries: one message by one channel, from queueing to its outcome."""

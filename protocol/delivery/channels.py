@@ -1,19 +1,19 @@
-"""The ways to reach somebody who is not looking at the app."""
+"""Channels: how a user is reached outside the app."""
 
 from enum import StrEnum
 
 
 class Channel(StrEnum):
-    """One way. In the app itself everything is shown in any case, so that is none of them."""
+    """One channel. The app itself shows every notification and is not a channel."""
 
     EMAIL = "email"
-    #: A telephone's own push service. Where types and preferences name it, browsers that registered are meant as well.
+    #: A phone's push service. In types and preferences it includes registered browsers.
     PUSH = "push"
-    #: A browser's push service. Follows PUSH; only deliveries name it.
+    #: A browser's push service. Only deliveries name it; types and preferences name PUSH.
     WEB_PUSH = "web_push"
     SMS = "sms"
     WHATSAPP = "whatsapp"
 
 
-#: Ways to write to somebody, of which one is used; the first is everybody's.
+#: Written channels, of which one is used; every user has the first.
 WRITTEN_CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.WHATSAPP)

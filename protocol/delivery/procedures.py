@@ -1,4 +1,4 @@
-"""Procedures of deliveries: REST calls that the server carries out around commands."""
+"""Procedures of deliveries: REST calls that are not commands."""
 
 from protocol.delivery.channels import Channel
 from protocol.delivery.terms import Reason
@@ -18,17 +18,17 @@ from protocol.roles import Role
     errors=(NotFound,),
 )
 class ReplayDelivery(Procedure, frozen=True, kw_only=True):
-    """Have a dead delivery sent again, with as many attempts as a new one; one that is not dead is left as it is."""
+    """Replay a dead delivery, with as many attempts as a new one; a delivery in another state is unchanged."""
 
     delivery_id: DeliveryId
 
 
 @procedure("delivery.replay_all", by={Role.ADMIN}, reply=Replayed, routes=("POST /admin/deliveries/replay",))
 class ReplayDeliveries(Procedure, frozen=True, kw_only=True):
-    """Have all dead deliveries of a channel sent again, the longest dead first, 1,000 at most."""
+    """Replay a channel's dead deliveries, the longest dead first, 1,000 at most."""
 
     channel: Channel
-    #: Only those that died of this.
+    #: Only those with this reason.
     reason: Reason | None = None
-    #: Only those that were dead by then; now, unless given. With it, a retry finds none that died again since.
+    #: Only those that were dead at this instant; default: now. With it, a retry skips those that died again since.
     until: Instant | None = None

@@ -1,4 +1,4 @@
-"""Read rows of deliveries, written in the commit of the decision that they follow from."""
+"""Rows of deliveries, written in the commit of the decision that causes them."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -11,35 +11,35 @@ from protocol.ids import DeliveryId, DeviceId, NotificationId, UserId
 
 
 class Delivery(Confidential, Row, frozen=True, kw_only=True):
-    """One message on its way. Its id is the idempotency key where a provider takes one."""
+    """One message to be delivered. Its id is the idempotency key for a provider that takes one."""
 
     table: ClassVar[str] = "deliveries"
     key: ClassVar[tuple[str, ...]] = ("id",)
 
     id: DeliveryId
     user_id: UserId
-    #: None: it tells of no notification, such as a code.
+    #: None: not from a notification, such as a code.
     notification_id: NotificationId | None = None
-    #: Whose words it has: a type of notification, or a name of its own such as ``code.email``.
+    #: A notification type, or a template such as ``code.email``.
     template: str
     channel: Channel
-    #: Which device, for push; None: the person's own address or number.
+    #: The device, for push. None: the user's own address or number.
     device_id: DeviceId | None = None
-    #: Where to, if it is not theirs yet: an address that is to be verified. Wiped when it is over.
+    #: An address that is not the user's yet, because it is to be verified. Erased when the delivery is final.
     address: str | None = None
-    #: What its text needs and nobody else keeps, such as a code. Wiped when it is over.
+    #: What the text needs and is stored nowhere else, such as a code. Erased when the delivery is final.
     secret: str | None = None
-    #: It goes before others, and quiet hours and preferences do not hold it up.
+    #: Sent before others, regardless of quiet hours and preferences.
     critical: bool = False
     due_at: datetime
-    #: From then on it is not sent any more. None: late is better than never.
+    #: From then on it is not sent any more. None: sent however late.
     expires_at: datetime | None = None
     unless: Unless | None = None
     state: DeliveryState = DeliveryState.WAITING
-    #: Attempts begun.
+    #: Attempts so far, the current one included.
     attempts: int = 0
-    #: Those of them from before an admin had it sent again.
+    #: Attempts before the last replay by an admin.
     earlier_attempts: int = 0
-    #: Attempts that nobody knows the outcome of.
+    #: Attempts with an unknown outcome.
     unknown_outcomes: int = 0
     at: datetime

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from protocol.events import Event
 from protocol.ids import DeliveryId, NotificationId, UserId
 
-#: Dead deliveries that one call has sent again.
+#: Dead deliveries that one call replays.
 REPLAY_MAX = 1_000
 
 
@@ -20,16 +20,16 @@ REASON_MAX = 64
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_MAX, pattern=r"^[ -~]+$(?!\n)")]
 
 
-#: After so many attempts a delivery is dead, unless configured otherwise; with the waits between, that is some hours.
+#: Attempts after which a delivery is dead, unless configured otherwise; with the waits between, some hours.
 ATTEMPTS_MAX = 20
 
 
-#: The template of the letter that lists what was put off.
+#: The template of the e-mail that lists deferred notifications.
 DIGEST = "digest"
 
 
 class DeliveryState(StrEnum):
-    """What became of a delivery; SENT, SKIPPED and DEAD are final unless an admin replays it."""
+    """The state of a delivery. SENT, SKIPPED and DEAD are final, but an admin can replay a DEAD one."""
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -39,35 +39,35 @@ class DeliveryState(StrEnum):
 
 
 class Unless(StrEnum):
-    """What makes a delivery needless before it is due."""
+    """What suppresses a delivery that is not sent yet."""
 
-    #: A device of theirs got the event live.
+    #: One of the reader's devices acknowledged the event as delivered.
     DELIVERED = "delivered"
-    #: They saw the event, or read the notification.
+    #: The reader saw the event or read the notification.
     SEEN = "seen"
 
 
 class RoutableNotification(Struct, frozen=True, kw_only=True):
-    """A notification that nobody has planned deliveries for yet."""
+    """A notification that has no deliveries yet."""
 
     user_id: UserId
     notification_id: NotificationId
     type: str
-    #: What happened; None: this server knows no such event.
+    #: None: this server does not know the event type.
     event: Event | None
-    #: When its event happened.
+    #: When the event happened.
     at: datetime
-    #: When the booking that it is about begins; None: it is about none.
+    #: When its booking begins; None: it is not about a booking.
     starts_at: datetime | None
 
 
 class Deferred(Struct, frozen=True, kw_only=True):
-    """A notification that waits for its reader's digest."""
+    """A notification deferred to its reader's digest."""
 
     user_id: UserId
     notification_id: NotificationId
-    #: The digest's local day; each has one.
+    #: The digest's day in the reader's zone; there is one digest a day.
     day: date
     due_at: datetime
-    #: The digest's delivery, if this is the first thing that is put off to that day.
+    #: The digest's delivery, if this is the first item deferred to that day.
     delivery_id: DeliveryId

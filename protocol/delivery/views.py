@@ -10,20 +10,20 @@ from protocol.roles import Role
 
 
 class DeliveryView(View, frozen=True, kw_only=True):
-    """One delivery, without its address and its words."""
+    """One delivery, without its address and text."""
 
     id: DeliveryId
     user_id: UserId
-    #: Whose words it has: a type of notification, or a name of its own such as ``code.email``.
+    #: A notification type, or a template such as ``code.email``.
     template: str
     channel: Channel
     critical: bool
     state: DeliveryState
     #: Why the last attempt failed, or why it was skipped: a code.
     reason: str | None
-    #: Attempts begun, over all replays.
+    #: Attempts, over all replays.
     attempts: int
-    #: Attempts that nobody knows the outcome of: it may have arrived so often already.
+    #: Attempts with an unknown outcome: the message may have arrived this many times already.
     unknown_outcomes: int
     at: datetime
     #: When the next attempt is due, or the last one was.
@@ -33,7 +33,7 @@ class DeliveryView(View, frozen=True, kw_only=True):
 
 
 class DeliveryPage(View, frozen=True, kw_only=True):
-    """A page of deliveries, those that ended last, or are due last, first."""
+    """A page of deliveries, the last finished or last due first."""
 
     items: list[DeliveryView]
     #: None: this was the last page.
@@ -41,16 +41,16 @@ class DeliveryPage(View, frozen=True, kw_only=True):
 
 
 class Replayed(View, frozen=True, kw_only=True):
-    """How many dead deliveries go out again."""
+    """How many dead deliveries are sent again."""
 
     count: int
-    #: There may be more of that kind.
+    #: Whether there may be more of them.
     more: bool
 
 
 @query("delivery.list", by={Role.ADMIN}, view=DeliveryPage, routes=("GET /admin/deliveries/",))
 class ListDeliveries(Query, frozen=True, kw_only=True):
-    """What became of messages by e-mail, push and SMS; unless asked otherwise, those that are dead."""
+    """Messages by e-mail, push and SMS with their states; by default the dead ones."""
 
     state: DeliveryState = DeliveryState.DEAD
     channel: Channel | None = None

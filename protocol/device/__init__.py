@@ -1,1 +1,1 @@
-"""What can be said about devices."""
+"""Devices that receive push messages."""

@@ -12,8 +12,6 @@ from protocol.ids import DeviceId, Kind, UserId
 from protocol.registry import Command, command
 from protocol.roles import ANYONE, INTERNAL
 
-# Commands
-
 
 @command(
     "device.register",
@@ -24,13 +22,13 @@ from protocol.roles import ANYONE, INTERNAL
     errors=(Unauthenticated,),
 )
 class RegisterDevice(Confidential, Command, frozen=True, kw_only=True):
-    """Let push messages go to this device for as long as I am signed in on it; again is harmless, and wanted.
+    """Send push messages to this device while I am signed in on it; apps register at every start.
 
-    A device that somebody else has registered moves to me. With more than 10 the one unused for longest goes.
+    A device that another user has registered becomes mine. Above 10 devices the least recently used one is removed.
     """
 
     platform: Platform
-    #: What FCM knows the app by on its device, an installation id or a registration token; for ``fcm``.
+    #: FCM's installation id or registration token; for ``fcm``.
     token: Annotated[str, Meta(min_length=16, max_length=TOKEN_MAX, pattern=r"^[!-~]+$(?!\n)")] | None = None
     #: For ``web``.
     subscription: PushSubscription | None = None
@@ -44,14 +42,14 @@ class RegisterDevice(Confidential, Command, frozen=True, kw_only=True):
     errors=(NotFound,),
 )
 class RemoveDevice(Command, frozen=True, kw_only=True):
-    """Let no more push messages go to a device of mine."""
+    """Stop push messages to one of my devices."""
 
     device_id: DeviceId
 
 
 @command("device.forget", actor=Kind.USER, by=INTERNAL)
 class ForgetDevice(Command, frozen=True, kw_only=True):
-    """A device is of no use any more; harmless if it is not known."""
+    """Forget a device that receives no messages any more; an unknown device is ignored."""
 
     user_id: UserId
     device_id: DeviceId

@@ -6,24 +6,22 @@ from protocol.device.terms import ForgetReason, Platform
 from protocol.events import Event, event
 from protocol.ids import DeviceId, SessionId
 
-# Events
-
 
 @event("device.registered")
 class DeviceRegistered(Event, frozen=True, kw_only=True):
-    """A device may be written to, or said again that it may. Goes to nobody's inbox."""
+    """A device was registered, or registered again. Not written to an inbox."""
 
     device_id: DeviceId
     platform: Platform
     address_hash: str
-    #: None: registered by something that is not signed in as people are.
+    #: None: registered without a user session.
     session_id: SessionId | None = None
     at: datetime
 
 
 @event("device.forgotten")
 class DeviceForgotten(Event, frozen=True, kw_only=True):
-    """A device is not written to any more."""
+    """A device receives no more messages."""
 
     device_id: DeviceId
     reason: ForgetReason

@@ -1,16 +1,14 @@
-"""Facts that decisions about devices are made on, loaded before the turn."""
+"""Facts for decisions about devices, loaded before the turn."""
 
 from msgspec import Struct
 
 from protocol.ids import DeviceId, UserId
 
-# Facts
-
 
 class DeviceFacts(Struct, frozen=True, kw_only=True):
-    """What registering a device needs to know. May be stale: the row itself has one holder in any case."""
+    """Facts for registering a device. May be stale: the row's key allows one holder in any case."""
 
-    #: Who has the address at present, and as which device; None: nobody.
+    #: The user and device that hold the address now; None: it is free.
     holder: tuple[UserId, DeviceId] | None = None
-    #: Whether messages may go to private addresses, and without TLS.
+    #: Whether endpoints may be private addresses and without TLS.
     private_endpoints: bool = False

@@ -1,4 +1,4 @@
-"""Read rows of devices, written in the commit of the decision that they follow from."""
+"""Rows of devices, written in the commit of the decision that causes them."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -10,22 +10,22 @@ from protocol.ids import DeviceId, SessionId, UserId
 
 
 class DeviceRow(Confidential, Row, frozen=True, kw_only=True):
-    """Where one device's messages go. Whoever registers an address last has it."""
+    """The push address of one device; it belongs to the user who registered it last."""
 
     table: ClassVar[str] = "devices"
     key: ClassVar[tuple[str, ...]] = ("address_hash",)
 
     address_hash: str
-    #: Of this address in this user's hands; the same address has another one elsewhere.
+    #: Identifies this address for this user; with another user the address has another id.
     device_id: DeviceId
     user_id: UserId
     session_id: SessionId | None
     platform: Platform
-    #: FCM's token, or the endpoint of a subscription.
+    #: FCM's token, or a subscription's endpoint.
     address: str
-    #: Of a subscription.
+    #: A subscription's keys.
     p256dh: str | None
     auth: str | None
     registered_at: datetime
-    #: When it was last registered; its app does so whenever it starts.
+    #: When it was last registered; apps do so at every start.
     used_at: datetime

@@ -9,11 +9,11 @@ from msgspec import Meta, Struct, field
 from protocol.confidential import Confidential
 from protocol.delivery.channels import Channel
 
-#: Devices of one user; with one more, the one unused for longest goes.
+#: Devices of one user; above it, the least recently used one is removed.
 DEVICES_MAX = 10
 
 
-#: Characters of what a push service gives out.
+#: Characters of an FCM token.
 TOKEN_MAX = 4096
 
 
@@ -24,33 +24,33 @@ _KEY_MAX = 128
 
 
 class Platform(StrEnum):
-    """Whose push service a device has."""
+    """The push service of a device."""
 
-    #: Firebase Cloud Messaging: Android, and Apple's through it.
+    #: Firebase Cloud Messaging: Android, and Apple's devices through it.
     FCM = "fcm"
-    #: A browser's own, as RFC 8030 says.
+    #: A browser's push service (RFC 8030).
     WEB = "web"
 
     @property
     def channel(self) -> Channel:
-        """By which channel its messages go."""
+        """The channel of its messages."""
         return Channel.PUSH if self is Platform.FCM else Channel.WEB_PUSH
 
 
 class ForgetReason(StrEnum):
-    """Why a device is not written to any more; a session's end takes its devices with it and needs none."""
+    """Why a device was forgotten. The end of a session removes its devices without a reason."""
 
     BY_USER = "by_user"
-    #: The user registered more than are kept.
+    #: The user registered more devices than the limit.
     DISPLACED = "displaced"
-    #: Somebody else has signed in on it.
+    #: Another user signed in on it.
     MOVED = "moved"
-    #: Its push service knows it no longer.
+    #: Its push service does not know it any more.
     GONE = "gone"
 
 
 class PushKeys(Confidential, Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What messages to a browser are encrypted for (RFC 8291), in base64url."""
+    """The keys that messages to a browser are encrypted with (RFC 8291), in base64url."""
 
     #: A point on P-256, uncompressed: 65 bytes.
     p256dh: Annotated[str, Meta(max_length=_KEY_MAX)]
@@ -59,14 +59,14 @@ class PushKeys(Confidential, Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class PushSubscription(Confidential, Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A browser's ``PushSubscription``, as its ``toJSON()`` gives it."""
+    """A browser's ``PushSubscription``, as ``toJSON()`` returns it."""
 
     endpoint: Annotated[str, Meta(max_length=ENDPOINT_MAX, pattern=r"^[!-~]+$(?!\n)")]
     keys: PushKeys
-    #: Milliseconds since 1970. Not looked at: a subscription that ended is found to be gone.
+    #: Milliseconds since 1970. Ignored: the push service rejects messages to an expired subscription.
     expiration_time: float | None = field(name="expirationTime", default=None)
 
 
 def address_hash(address: str) -> str:
-    """What an address is known by outside of its row: half of its SHA-256."""
+    """Identifies an address outside its row: the first half of its SHA-256."""
     return sha256(address.encode()).hexdigest()[:32]

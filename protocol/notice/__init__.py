@@ -1,1 +1,1 @@
-"""What can be said about notices."""
+"""Notices: messages that admins write to users."""

@@ -27,20 +27,20 @@ from protocol.roles import INTERNAL, Role
     rate=per_minute(60),
 )
 class SendNotification(Confidential, Command, frozen=True, kw_only=True):
-    """Write to people: in their list and live, and by the channels named, as far as they want that."""
+    """Send a message to users: live, in their list, and by these channels as far as their preferences allow."""
 
     user_ids: Annotated[tuple[UserId, ...], Meta(min_length=1, max_length=NOTICE_READERS_MAX)]
     #: One line.
     title: Annotated[str, Meta(min_length=1, max_length=NOTICE_TITLE_MAX)]
     body: Annotated[str, Meta(min_length=1, max_length=NOTICE_BODY_MAX)]
     channels: Annotated[tuple[Channel, ...], Meta(max_length=len(Channel))] = (Channel.PUSH, Channel.EMAIL)
-    #: Passes quiet hours and preferences; unseen, it goes by SMS as well.
+    #: Ignores quiet hours and preferences; if unseen, it is sent by SMS as well.
     critical: bool = False
 
 
 @command("notification.take", actor=Kind.USER, by=INTERNAL)
 class TakeNotice(Command, frozen=True, kw_only=True):
-    """Be told what an admin wrote."""
+    """Notify the user of an admin's notice."""
 
     user_id: UserId
     notice_id: UUID

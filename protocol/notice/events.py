@@ -20,7 +20,7 @@ def _as_written(event: "NotificationSent") -> Routing:
     content=(Notice, "notice_id"),
 )
 class NotificationSent(Event, frozen=True, kw_only=True):
-    """An admin wrote to the user. The text is the notice's."""
+    """An admin sent the user a notice, which holds the text."""
 
     notice_id: UUID
     by: UserId

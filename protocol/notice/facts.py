@@ -1,4 +1,4 @@
-"""Facts that decisions about notices are made on, loaded before the turn."""
+"""Facts for decisions about notices, loaded before the turn."""
 
 from msgspec import Struct
 
@@ -6,6 +6,6 @@ from protocol.ids import UserId
 
 
 class KnownUsers(Struct, frozen=True):
-    """Those of the users asked for that there are. May be stale: nobody is told who is no more."""
+    """The users asked for that exist. May be stale: an erased user receives nothing."""
 
     user_ids: frozenset[UserId]

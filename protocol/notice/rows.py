@@ -1,4 +1,4 @@
-"""Read rows of notices, written in the commit of the decision that they follow from."""
+"""Rows of notices, written in the commit of the decision that causes them."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -10,7 +10,7 @@ from protocol.ids import UserId
 
 
 class Notice(Confidential, Row, frozen=True, kw_only=True):
-    """What was written. Whoever it was sent to sees it as long as it is there."""
+    """The text of a notice. Its recipients see it until it is erased."""
 
     table: ClassVar[str] = "notices"
     key: ClassVar[tuple[str, ...]] = ("id",)

@@ -1,6 +1,6 @@
 """Terms of notices: bounds, enums, small structs and refusals."""
 
-#: People to whom one notice goes.
+#: Recipients of one notice.
 NOTICE_READERS_MAX = 100
 
 

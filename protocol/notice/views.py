@@ -6,7 +6,7 @@ from protocol.registry import View
 
 
 class NoticeSent(View, frozen=True, kw_only=True):
-    """What was sent, and to how many."""
+    """The notice, and its number of recipients."""
 
     notice_id: UUID
     recipients: int

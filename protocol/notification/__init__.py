@@ -1,1 +1,1 @@
-"""Notifications: what people are told of, and what they have read (rule N-1)."""
+"""Notifications: types, list, and read marks (rule N-1)."""

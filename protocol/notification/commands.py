@@ -13,8 +13,8 @@ from protocol.roles import ANYONE
 
 @command("notification.read", actor=Kind.USER, by=ANYONE, routes=("PUT /notifications/",))
 class ReadNotifications(Command, frozen=True, kw_only=True):
-    """Mark notifications as read, for all my devices; again is harmless."""
+    """Mark notifications as read on all my devices; repeating it is harmless."""
 
     notification_ids: Annotated[tuple[NotificationId, ...], Meta(max_length=READ_AT_ONCE_MAX)] = ()
-    #: All that came up to then, such as the ``at`` of the newest one shown; later than now counts as now.
+    #: Mark all up to this instant, such as the ``at`` of the newest one shown; a future instant counts as now.
     read_until: Instant | None = None

@@ -1,4 +1,4 @@
-"""Facts that decisions about notifications are made on, loaded before the turn."""
+"""Facts for decisions about notifications, loaded before the turn."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +16,6 @@ class UnreadAsk(NamedTuple):
 
 
 class UnreadNotifications(Struct, frozen=True):
-    """Which of those that a command names are the user's own, and unread. May be stale: to read twice is harmless."""
+    """The named notifications that are the user's own and unread. May be stale: reading twice is harmless."""
 
     notification_ids: frozenset[NotificationId]

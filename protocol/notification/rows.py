@@ -1,4 +1,4 @@
-"""Read rows of notifications, written in the commit of the decision that they follow from."""
+"""Rows of notifications, written in the commit of the decision that causes them."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -11,26 +11,26 @@ from protocol.ids import NotificationId, UserId
 
 
 class OutboxEntry(Row, frozen=True, kw_only=True):
-    """An event that people are to be told of, written in the commit of the event; gone once they are."""
+    """An event with recipients, written in the event's commit and deleted when it is fanned out."""
 
-    table: ClassVar[str] = "announcements"
+    table: ClassVar[str] = "outbox"
     key: ClassVar[tuple[str, ...]] = ("id",)
 
     id: UUID
-    #: The event's type, and the name of the notification.
+    #: The event's type, which is the notification type's name.
     type: str
     kind: str
     entity_id: UUID
-    #: The entity's version after the event; with kind and id it is the event's place in every inbox.
+    #: The entity's version after the event; kind, id and version identify the event in every inbox.
     version: int
-    #: The event itself: ids, codes and amounts.
+    #: The event: ids, codes and amounts.
     event: Struct
     recipients: tuple[UserId, ...]
     at: datetime
 
 
 class NotificationReadRow(Row, frozen=True, kw_only=True):
-    """One notification that was read by itself."""
+    """One notification that was marked as read by its id."""
 
     table: ClassVar[str] = "notification_reads"
     key: ClassVar[tuple[str, ...]] = ("user_id", "notification_id")
@@ -41,7 +41,7 @@ class NotificationReadRow(Row, frozen=True, kw_only=True):
 
 
 class NotificationMarkRow(Row, frozen=True, kw_only=True):
-    """Up to when somebody has read everything."""
+    """The instant up to which a user has read everything."""
 
     table: ClassVar[str] = "notification_marks"
     key: ClassVar[tuple[str, ...]] = ("user_id",)

@@ -10,11 +10,11 @@ from protocol.delivery.channels import Channel
 from protocol.ids import DeviceId, UserId
 from protocol.preference.rows import NotificationPreferences
 
-#: Notifications that one command names.
+#: Notifications that one command may name.
 READ_AT_ONCE_MAX = 100
 
 
-#: Unread notifications are counted up to here; a client shows "99+".
+#: Unread notifications are counted up to this number; a client shows "99+".
 UNREAD_MAX = 100
 
 
@@ -34,17 +34,17 @@ class ReaderDevice(Struct, frozen=True):
 
 
 class Reader(Confidential, Struct, frozen=True, kw_only=True):
-    """One person, as far as reaching them goes."""
+    """One recipient: addresses, devices and preferences."""
 
     user_id: UserId
     name: str
     language: str
     email: str
-    #: E.164; None: there is none, or nobody has shown yet that it is theirs.
+    #: E.164; None: there is no verified number, or it has opted out.
     phone_number: str | None
-    #: The number said STOP; it is as if there were none.
-    stopped: bool = False
+    #: The number has opted out (STOP).
+    opted_out: bool = False
     devices: tuple[ReaderDevice, ...] = ()
     preferences: NotificationPreferences
-    #: The local day of the last digest that went out, or is going out; None: none has.
+    #: The local day of the last digest that was sent or is being sent; None: none was.
     last_digest_day: date | None = None

@@ -9,12 +9,12 @@ from protocol.delivery.channels import Channel
 
 
 class Party(StrEnum):
-    """A part in what an event is about. Each actor knows who has which."""
+    """A role in the entity that an event is about. Each actor knows its parties."""
 
     CUSTOMER = "customer"
     STAFF = "staff"
     OWNER = "owner"
-    #: Everybody in a conversation.
+    #: All members of a conversation.
     MEMBER = "member"
     #: The user that the event is about.
     SELF = "self"
@@ -23,11 +23,11 @@ class Party(StrEnum):
 class Importance(StrEnum):
     """How soon a notification must reach its recipient."""
 
-    #: Passes quiet hours, preferences, contact times and frequency; unseen, it goes by SMS as well.
+    #: Ignores quiet hours, preferences, contact times and frequency; if unseen, it is sent by SMS as well.
     CRITICAL = "critical"
-    #: Of use now: it is never put off to a digest.
+    #: Useful now: never deferred to a digest.
     TIMELY = "timely"
-    #: Can wait for the day's digest.
+    #: Can wait for the daily digest.
     ORDINARY = "ordinary"
 
 
@@ -37,35 +37,36 @@ Routing = tuple[frozenset[Channel], Importance]
 PUSH_ONLY = frozenset({Channel.PUSH})
 EMAIL_ONLY = frozenset({Channel.EMAIL})
 PUSH_AND_EMAIL = frozenset({Channel.PUSH, Channel.EMAIL})
-#: All, of which one of e-mail, SMS and WhatsApp is used: the one that the recipient prefers.
+#: All; of e-mail, SMS and WhatsApp only the one that the recipient prefers is used.
 ANY_CHANNEL = frozenset({Channel.PUSH, Channel.EMAIL, Channel.SMS, Channel.WHATSAPP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationType:
-    """One thing to be notified of; named after its event.
+    """One notification type; its name is its event's type.
 
-    The user who caused the event is not notified, unless ``even_by_self``: their password may be in other hands.
+    The user who caused the event is not notified, unless ``even_by_self``: another person may have signed in with the
+    user's password.
     """
 
     #: The event's type; set when the event is declared.
     name: str = ""
     to: frozenset[Party]
     even_by_self: bool = False
-    #: Only events of which this holds.
+    #: Only events for which this returns True.
     when: Callable[[Any], bool] | None = None
-    #: The channels that it may use, as far as its recipient wants them. Push covers browsers too.
+    #: The channels that it may use; preferences narrow them. PUSH includes WEB_PUSH.
     channels: frozenset[Channel] = PUSH_ONLY
     importance: Importance = Importance.TIMELY
     #: Its push does not wait for a connected device to acknowledge the event.
     push_at_once: bool = False
-    #: Of no use once the booking has begun.
+    #: Useless once the booking has begun.
     before_start: bool = False
-    #: Channels and importance of one notification, where its event says them.
+    #: Channels and importance, if the event itself chooses them.
     routing: Callable[[Any], Routing] | None = None
 
-    def of(self, event: Any) -> "NotificationType":
-        """This type with the channels and the importance that the event asks for; ``event`` None: as declared."""
+    def for_event(self, event: Any) -> "NotificationType":
+        """This type with the channels and importance that the event chooses; ``event`` None: as declared."""
         if self.routing is None or event is None:
             return self
         channels, importance = self.routing(event)

@@ -12,21 +12,21 @@ class NotificationView(View, frozen=True, kw_only=True):
     """One notification, in its reader's language."""
 
     id: NotificationId
-    #: The type of the event that it comes from.
+    #: The type of the event that caused it.
     type: str
     title: str
     body: str
-    #: What it is about: ``booking/<id>``.
+    #: The entity that it is about: ``booking/<id>``.
     entity: str
     read: bool
     at: datetime
 
 
 class NotificationPage(View, frozen=True, kw_only=True):
-    """A page of notifications, the latest first."""
+    """A page of notifications, newest first."""
 
     items: list[NotificationView]
-    #: How many of all of them are unread, 100 at most.
+    #: Number of all unread notifications, 100 at most.
     unread_count: int
     #: None: this was the last page.
     next_cursor: str | None
@@ -35,7 +35,7 @@ class NotificationPage(View, frozen=True, kw_only=True):
 
 @query("notification.list", by=ANYONE, view=NotificationPage, routes=("GET /notifications/",))
 class ListNotifications(Query, frozen=True, kw_only=True):
-    """What I was told of."""
+    """My notifications."""
 
     show: Wanted = Wanted.ALL
     limit: PageLimit = PAGE_LIMIT_DEFAULT

@@ -1,1 +1,1 @@
-"""What can be said about notification preferences."""
+"""Notification preferences of users."""

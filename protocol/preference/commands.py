@@ -27,27 +27,27 @@ from protocol.user.terms import Language
     errors=(Invalid,),
 )
 class SetPreferences(Command, frozen=True, kw_only=True):
-    """Say how I want to be reached; what is left out has its default, but zone and language stay as they are."""
+    """Set my notification preferences. A field left out gets its default, but zone and language stay unchanged."""
 
-    #: None: as it was; UTC at first.
+    #: None: unchanged; UTC at first.
     zone: ZoneName | None = None
-    #: Nothing makes a noise then, save what is critical. None: none.
+    #: No noisy message in these hours, except critical ones. None: no quiet hours.
     quiet_hours: QuietHours | None = None
-    #: Type of notification → the channels wanted of those that it has; a type that is left out goes by all of them.
+    #: Notification type → the wanted ones of its channels; a type left out uses all of them.
     channels: Overrides = field(default_factory=dict)
     frequency: Frequency = Frequency.MODERATE
     #: None: e-mail.
     contact_method: ContactMethod | None = None
     #: None: at any time.
     contact_times: ContactTimes | None = None
-    #: Of the daily digest, on my wall clock.
+    #: Hour of the daily digest in my zone.
     digest_hour: DigestHour = DIGEST_HOUR_DEFAULT
-    #: None: as it was.
+    #: None: unchanged.
     language: Language | None = None
 
 
 class CommunicationPreferences(Wire, frozen=True, kw_only=True, rename="camel"):
-    """A customer's communication preferences as the customer view writes them."""
+    """A customer's communication preferences in camelCase."""
 
     id: UserId
     preferred_contact_method: ContactMethod | None = None
@@ -73,23 +73,23 @@ class CommunicationPreferences(Wire, frozen=True, kw_only=True, rename="camel"):
     errors=(Invalid, NotFound),
 )
 class SetContactPreferences(Command, frozen=True, kw_only=True):
-    """Say how a person wants to be written to: oneself, or a manager of a business that they have booked with."""
+    """Set a user's contact preferences: one's own, or those of a customer of one's business, as its manager."""
 
     user_id: UserId
     #: None: e-mail.
     contact_method: ContactMethod | None = None
     #: None: at any time.
     contact_times: ContactTimes | None = None
-    #: None: as it was.
+    #: None: unchanged.
     frequency: Frequency | None = None
-    #: None: as it was.
+    #: None: unchanged.
     language: Language | None = None
 
 
 @command("notification.stop_letters", actor=Kind.USER, by=INTERNAL)
 class StopEmails(Command, frozen=True, kw_only=True):
-    """Whoever followed a letter's link wants no more of its kind; again is harmless."""
+    """Stop e-mails of a kind, asked for by a link in one of them; repeating it is harmless."""
 
     user_id: UserId
-    #: The letter's: a type of notification, or ``digest`` for all that are put off to digests.
+    #: The e-mail's: a notification type, or ``digest`` for all types that are deferred to digests.
     template: str

@@ -6,6 +6,6 @@ from protocol.ids import UserId
 
 @event("notification.preferences_set")
 class NotificationPreferencesSet(Event, frozen=True, kw_only=True):
-    """Somebody's preferences were set; what they are is to be asked for."""
+    """A user's preferences were set; clients query the values."""
 
     by: UserId

@@ -1,4 +1,4 @@
-"""Facts that decisions about notification preferences are made on, loaded before the turn."""
+"""Facts for decisions about notification preferences, loaded before the turn."""
 
 from typing import NamedTuple
 
@@ -18,9 +18,9 @@ class PreferenceAsk(NamedTuple):
 
 
 class PreferenceFacts(Confidential, Struct, frozen=True, kw_only=True):
-    """What deciding about somebody's preferences rests on."""
+    """Facts for setting a user's preferences."""
 
     person: Person
     preferences: NotificationPreferences
-    #: Whether the business that the sender acts for has a booking with them. May be stale: bookings are not undone.
+    #: Whether the user has a booking with the sender's business. May be stale: bookings are never deleted.
     is_customer: bool

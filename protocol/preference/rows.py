@@ -1,4 +1,4 @@
-"""Read rows of notification preferences, written in the commit of the decision that they follow from."""
+"""Rows of notification preferences, written in the commit of the decision that causes them."""
 
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from protocol.preference.terms import (
 
 
 class NotificationPreferences(Row, frozen=True, kw_only=True):
-    """What one person wishes; who never said anything has the defaults."""
+    """One user's preferences; a user without a row has the defaults."""
 
     table: ClassVar[str] = "notification_preferences"
     key: ClassVar[tuple[str, ...]] = ("user_id",)
@@ -26,7 +26,7 @@ class NotificationPreferences(Row, frozen=True, kw_only=True):
     user_id: UserId
     zone: str = ZONE_DEFAULT
     quiet_hours: QuietHours | None = None
-    #: Type of notification → the channels wanted of those that it has; a type that is not there goes by all of them.
+    #: Notification type → the wanted ones of its channels; a type left out uses all of them.
     channels: dict[str, tuple[Channel, ...]] = field(default_factory=dict)
     frequency: Frequency = Frequency.MODERATE
     contact_method: ContactMethod | None = None

@@ -10,11 +10,11 @@ from protocol.delivery.channels import Channel
 ZONE_DEFAULT = "UTC"
 
 
-#: The hour of the daily digest on its reader's wall clock, unless they chose another.
+#: The default hour of the daily digest in its reader's zone.
 DIGEST_HOUR_DEFAULT = 8
 
 
-#: Types of notification that one person has wishes of their own for.
+#: Notification types that one user may set channels for.
 OVERRIDES_MAX = 64
 
 
@@ -31,7 +31,7 @@ DigestHour = Annotated[int, Meta(ge=0, le=23)]
 
 
 class ContactMethod(StrEnum):
-    """How somebody likes to be written to (rule N-2). PHONE: people may call, machines write e-mail."""
+    """A user's preferred written channel. PHONE: people may call; the server sends e-mail (rule N-2)."""
 
     WHATSAPP = "WHATSAPP"
     EMAIL = "EMAIL"
@@ -40,18 +40,18 @@ class ContactMethod(StrEnum):
 
 
 class Frequency(StrEnum):
-    """How much somebody wants to hear (rule N-2). What is timely comes at once in any case."""
+    """How many messages a user wants. Timely notifications are sent at once in any case (rule N-2)."""
 
-    #: What is not timely: in the day's digest, and no push.
+    #: Ordinary notifications: in the daily digest, without push.
     MINIMAL = "MINIMAL"
-    #: What is not timely: in the day's digest.
+    #: Ordinary notifications: in the daily digest.
     MODERATE = "MODERATE"
     #: Everything at once.
     FREQUENT = "FREQUENT"
 
 
 class PartOfDay(StrEnum):
-    """When somebody may be disturbed."""
+    """A part of the day in which a user may be disturbed."""
 
     MORNING = "morning"
     AFTERNOON = "afternoon"
@@ -63,14 +63,14 @@ Parts = Annotated[tuple[PartOfDay, ...], Meta(max_length=len(PartOfDay))]
 
 
 class ContactTimes(Struct, frozen=True, forbid_unknown_fields=True):
-    """The parts of days in which somebody may be disturbed (rule N-2); an empty day is none."""
+    """The parts of days in which a user may be disturbed; an empty list means never."""
 
     weekdays: Parts
     weekends: Parts
 
 
 class QuietHours(Struct, frozen=True, forbid_unknown_fields=True):
-    """From a time of day until another, which may be the next day's."""
+    """From a time of day until another, which may be on the next day."""
 
     from_time: LocalTime = field(name="from")
     until_time: LocalTime = field(name="until")

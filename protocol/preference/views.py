@@ -8,16 +8,16 @@ from protocol.roles import ANYONE
 
 
 class TypeView(View, frozen=True, kw_only=True):
-    """A type of notification, and what may be wished of it."""
+    """A notification type, and what preferences may choose for it."""
 
     type: str
     importance: Importance
-    #: By which it goes out, as far as its reader wants that.
+    #: The channels that it may use.
     channels: tuple[Channel, ...]
 
 
 class PreferencesView(View, frozen=True, kw_only=True):
-    """How I want to be reached."""
+    """My notification preferences."""
 
     zone: str
     quiet_hours: QuietHours | None
@@ -27,11 +27,11 @@ class PreferencesView(View, frozen=True, kw_only=True):
     contact_times: ContactTimes | None
     digest_hour: int
     language: str
-    #: Everything that there are notifications of.
+    #: All notification types.
     types: tuple[TypeView, ...]
     as_of: str
 
 
 @query("notification.preferences", by=ANYONE, view=PreferencesView, routes=("GET /notifications/preferences/",))
 class GetPreferences(Query, frozen=True, kw_only=True):
-    """How I want to be reached, and what there is to choose from."""
+    """My notification preferences, and the types and channels to choose from."""

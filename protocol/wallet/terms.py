@@ -15,6 +15,11 @@ class Purse(StrEnum):
     TIPS = "staff.tips"
 
 
+def revenue_of(business_id: UUID) -> str:
+    """How the names of a business's revenue counters begin; the currency follows."""
+    return f"business.revenue/{business_id}/"
+
+
 def accounts_of(purse: Purse, owner_id: UUID) -> str:
-    """How the names of somebody's accounts begin; the currency comes behind it."""
+    """How the names of somebody's accounts begin; the currency follows."""
     return f"{purse}/{owner_id}/"

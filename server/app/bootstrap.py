@@ -37,6 +37,7 @@ from server.ops.pid_file import Running, remove_pid_file, write_pid_file
 from server.payments.part import open_payments
 from server.queries.part import open_queries
 from server.rest.part import open_rest
+from server.words.completeness import assert_complete
 from storage.registry import ANSWERS
 
 log = structlog.get_logger()
@@ -118,6 +119,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
     the listener, which drains the sockets, at last the delivery of what was decided until then.
     """
     zone_names()  # read once, not in the first booking
+    assert_complete()
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(open_node(dsn, config))
         context = _context(config, node)
@@ -135,8 +137,8 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
             open_accounts(
                 context,
                 config.auth,
-                channels=pipeline.couriers.keys(),
-                wake=pipeline.call,
+                channels=pipeline.workers.keys(),
+                wake=pipeline.wake,
                 countries=config.sms.countries,
             )
         )

@@ -1,11 +1,11 @@
-"""What a channel's adapter gets, does and answers. One adapter a file; each speaks to one kind of provider.
+"""The interface of channel adapters, and the outcomes that they return. One adapter a file, for one kind of provider.
 
 Outcome
-├── Sent        the provider took it
-├── TryLater    not now: it is busy, slow or down; ``unknown`` if it may have taken it all the same
-├── Refused     never in this form: the attempt is the last one
-├── Gone        the address is no more: the attempt is the last one, and the address is forgotten
-└── Needless    not wanted any more; nothing was sent
+├── Sent        the provider accepted the message
+├── TryLater    the provider is busy, slow or down; ``unknown`` if it may have accepted the message
+├── Refused     the provider will never accept this message: no further attempt
+├── Gone        the address does not exist any more: no further attempt, and the address is forgotten
+└── Suppressed  nothing was sent: the message is not wanted any more
 """
 
 import asyncio
@@ -23,46 +23,46 @@ log = structlog.get_logger(__name__)
 
 
 class Message(Confidential, Struct, frozen=True, kw_only=True):
-    """What a channel sends. Each channel has its own, with what it needs besides."""
+    """One message. Each channel has its own subclass."""
 
-    #: The delivery's id; the idempotency key for a provider that takes one.
+    #: The delivery's id, and the idempotency key for a provider that takes one.
     id: DeliveryId
 
 
 class Sent(Struct, frozen=True):
-    """The provider took it."""
+    """The provider accepted the message."""
 
-    #: The provider's own name for it.
+    #: The provider's id of the message.
     provider_id: str | None = None
 
 
 class TryLater(Struct, frozen=True):
-    """It may work later."""
+    """A later attempt may succeed."""
 
     #: A code, for operators: ``timeout``, ``http_503``, ``connection_refused``.
     reason: str
-    #: When the provider says so.
+    #: The wait that the provider asks for.
     after_s: float | None = None
-    #: The provider may have taken it all the same.
+    #: The provider may have accepted the message.
     unknown: bool = False
-    #: It is about this message; the provider works.
-    alone: bool = False
+    #: The failure concerns this recipient only; the provider works.
+    recipient_specific: bool = False
 
 
 class Refused(Struct, frozen=True):
-    """It will never work in this form."""
+    """No attempt with this message can succeed."""
 
     reason: str
 
 
 class Gone(Struct, frozen=True):
-    """The address is no more."""
+    """The address does not exist any more."""
 
     reason: str
 
 
 class Suppressed(Struct, frozen=True):
-    """Nothing was sent: it is not wanted any more, or there is nowhere to send it."""
+    """Nothing was sent: the message is not wanted any more, or has no address."""
 
     reason: str
 
@@ -85,20 +85,20 @@ class Adapter(Protocol[M_contra]):
 
     @property
     def batch_max(self) -> int:
-        """Messages that one call of ``send`` takes."""
+        """How many messages one call of ``send`` takes."""
 
     async def send(self, messages: Sequence[M_contra]) -> Sequence[Outcome]:
-        """Send messages; answers one outcome for each, in order. Raises nothing that it foresees."""
+        """Send messages; returns one outcome for each, in order. Expected failures are outcomes, not exceptions."""
 
     async def check(self) -> str:
-        """Say how the provider is reached, having asked it. Raises: AdapterError."""
+        """Contact the provider; returns a description of the connection. Raises: AdapterError."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 async def send_each(send: Callable[[M], Awaitable[Outcome]], messages: Sequence[M]) -> Sequence[Outcome]:
-    """Send messages at the same time; one that crashes takes none of the others' outcomes with it."""
+    """Send messages concurrently; a crash becomes the outcome of its own message only."""
 
     async def outcome(message: M) -> Outcome:
         try:

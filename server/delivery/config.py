@@ -8,24 +8,24 @@ from msgspec import Meta
 from protocol.delivery.terms import ATTEMPTS_MAX
 from server.edge.config import ConfigError, DevConfig, HttpUrl, Section, ServerConfig, is_loopback
 
-#: 0 for no bound.
+#: 0: unlimited.
 PerSecond = Annotated[float, Meta(ge=0)]
 
 
 class EmailConfig(Section, frozen=True, kw_only=True):
-    """[email]: the mail server that takes our letters."""
+    """[email]: the mail server."""
 
-    #: Empty: there is none. In development letters are kept then, otherwise there are none.
+    #: Empty: no e-mail; in development the mailbox stores it instead.
     host: str = ""
     port: Annotated[int, Meta(ge=1, le=65535)] = 587
-    #: How the connection is encrypted: ``starttls`` (usually port 587), ``tls`` from the start (465), or not at all.
+    #: Encryption of the connection: ``starttls`` (usually port 587), ``tls`` from the start (465), or ``none``.
     security: Literal["starttls", "tls", "none"] = "starttls"
-    #: File with certificates that the server's own is held against; empty: those that the system trusts.
+    #: File with the trusted certificates; empty: the system's.
     ca_path: str = ""
-    #: Empty: without signing in.
+    #: Empty: no authentication.
     username: str = ""
     password: str = ""
-    #: Whom letters come from.
+    #: The sender of e-mails.
     from_address: str = ""
     from_name: str = "Guildwire"
 
@@ -38,7 +38,7 @@ class EmailConfig(Section, frozen=True, kw_only=True):
                 self.from_address, check_deliverability=False, globally_deliverable=False, test_environment=True
             )
         except EmailNotValidError as error:
-            raise ConfigError("email.from_address: not an address; letters need a sender") from error
+            raise ConfigError("email.from_address: not an address; e-mails need a sender") from error
         if self.username and self.security == "none" and not is_loopback(self.host):
             raise ConfigError(
                 f"email.security: the password would go to {self.host} as clear text;"
@@ -47,37 +47,37 @@ class EmailConfig(Section, frozen=True, kw_only=True):
 
 
 class PushConfig(Section, frozen=True, kw_only=True):
-    """[push]: messages to telephones and browsers."""
+    """[push]: messages to phones and browsers."""
 
-    #: The file with a service account of Firebase, as its console gives it. Empty: telephones get nothing; in
-    #: development what they would get is kept.
+    #: The file with a Firebase service account, as the console creates it. Empty: no push to phones; in development
+    #: the mailbox stores it instead.
     fcm_credentials: str = ""
-    #: How push services of browsers reach the operator: mailto: or https:; empty: the public URL, if it is https.
+    #: The operator's contact for push services: mailto: or https:; empty: the public URL, if it is https.
     vapid_subject: Annotated[str, Meta(pattern=r"^((mailto:|https://).+)?$")] = ""
-    #: Browsers may name push services at private addresses, and without TLS.
+    #: Allow push services at private addresses and without TLS.
     private_endpoints: bool = False
 
 
 class SmsConfig(Section, frozen=True, kw_only=True):
     """[sms]: short messages by Twilio."""
 
-    #: Empty: there is none. In development messages are kept then, otherwise there are none.
+    #: Empty: no SMS; in development the mailbox stores them instead.
     account_sid: Annotated[str, Meta(pattern=r"^(AC[0-9a-f]{32})?$")] = ""
     auth_token: str = ""
-    #: Whom messages come from: a number in E.164, or a Messaging Service, which wins.
+    #: The sender: a number in E.164, or a Messaging Service, which takes precedence.
     from_number: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15}|[A-Za-z0-9 ]{1,11})?$")] = ""
     messaging_service_sid: Annotated[str, Meta(pattern=r"^(MG[0-9a-f]{32})?$")] = ""
     #: Another region, such as https://api.dublin.ie1.twilio.com; empty: https://api.twilio.com.
     base_url: HttpUrl = ""
-    #: Countries whose numbers get codes, like DE; empty: all. Each SMS costs, and some numbers earn on it.
+    #: Countries whose numbers get codes, such as DE; empty: all. Each SMS costs, and some numbers earn money by it.
     countries: tuple[Annotated[str, Meta(pattern="^[A-Z]{2}$")], ...] = ()
-    #: A number that WhatsApp knows; empty: nothing goes over WhatsApp.
+    #: The WhatsApp sender's number; empty: no WhatsApp.
     whatsapp_from: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15})?$")] = ""
-    #: The approved template whose one variable is the text. Empty: free text, for who wrote within a day only.
+    #: The approved template with the text as its only variable. Empty: free text, allowed within a day of a reply only.
     whatsapp_content_sid: Annotated[str, Meta(pattern=r"^(HX[0-9a-f]{32})?$")] = ""
 
     def check(self) -> None:
-        """Check that Twilio gets a token and a sender. Raises: ConfigError."""
+        """Check that there are a token and a sender. Raises: ConfigError."""
         if not self.account_sid:
             return
         if not self.auth_token:
@@ -87,19 +87,19 @@ class SmsConfig(Section, frozen=True, kw_only=True):
 
 
 class DeliveriesConfig(Section, frozen=True, kw_only=True):
-    """[deliveries]: e-mail, push and SMS on their way out."""
+    """[deliveries]: the delivery workers."""
 
-    #: Calls to one provider under way at once; one more is kept for what is critical.
+    #: Concurrent calls to one provider; one more is reserved for critical deliveries.
     at_once: Annotated[int, Meta(ge=1, le=64)] = 4
-    #: Messages a second of this node, as the provider's contract allows; 0 for as many as there are.
+    #: Messages a second of this node, as the provider's contract allows; 0: unlimited.
     email_per_s: PerSecond = 20.0
     push_per_s: PerSecond = 500.0
     web_push_per_s: PerSecond = 200.0
     sms_per_s: PerSecond = 10.0
     whatsapp_per_s: PerSecond = 10.0
-    #: What failed so often is dead: an admin sees it, and may have it sent again.
+    #: Attempts after which a delivery is dead; an admin can replay it.
     attempts_max: Annotated[int, Meta(ge=1, le=1000)] = ATTEMPTS_MAX
-    #: What a server that died had in its hands is tried again after this; half of it is a provider's time to answer.
+    #: After this the leases of a dead server expire; half of it is a provider's time to respond.
     lease_s: Annotated[int, Meta(ge=4, le=3600)] = 120
 
 

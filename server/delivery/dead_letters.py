@@ -1,4 +1,4 @@
-"""Dead deliveries are sent again when an admin says so."""
+"""Replays dead deliveries for admins."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
@@ -25,33 +25,33 @@ class DeadLetters:
 
     Args:
         now: the domain's clock.
-        call: told of channels that have something to send.
+        wake: wakes the workers of channels that have something to send.
     """
 
-    def __init__(self, pool: Pool, now: Callable[[], datetime], call: Callable[[Collection[Channel]], None]) -> None:
+    def __init__(self, pool: Pool, now: Callable[[], datetime], wake: Callable[[Collection[Channel]], None]) -> None:
         self._pool = pool
         self._now = now
-        self._call = call
+        self._wake = wake
 
     @property
     def procedures(self) -> Mapping[type[Procedure], Handler]:
-        """What this answers, for the transports."""
+        """The handlers, for the transports."""
         return {ReplayDelivery: self.replay, ReplayDeliveries: self.replay_all}
 
     async def replay(self, procedure: ReplayDelivery, context: RequestContext) -> DeliveryView:
-        """Have one sent again. Raises: NotFound."""
+        """Replay one delivery. Raises: NotFound."""
         delivery = await replay(self._pool, procedure.delivery_id, self._now())
         self._replayed(context, delivery.channel, 1)
         return delivery
 
     async def replay_all(self, procedure: ReplayDeliveries, context: RequestContext) -> Replayed:
-        """Have a channel's dead deliveries sent again."""
-        asked = procedure.channel, procedure.reason, procedure.until
-        count = await replay_all(self._pool, *asked, self._now())
+        """Replay a channel's dead deliveries."""
+        chosen = procedure.channel, procedure.reason, procedure.until
+        count = await replay_all(self._pool, *chosen, self._now())
         self._replayed(context, procedure.channel, count)
         return Replayed(count=count, more=count == REPLAY_MAX)
 
     def _replayed(self, context: RequestContext, channel: Channel, count: int) -> None:
-        assert context.principal is not None, "the gate lets nobody else through"
+        assert context.principal is not None, "only admins are admitted"
         log.info("deliveries.replayed", channel=channel, count=count, by=str(context.principal.user_id))
-        self._call([channel])
+        self._wake([channel])

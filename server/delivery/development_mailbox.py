@@ -1,4 +1,4 @@
-"""A channel without a provider: what it would have sent is kept, to be read at ``/dev/mailbox``. Development only."""
+"""The adapter of a channel without a provider: stores messages, shown at ``/dev/mailbox``. Development only."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from storage.database import Pool
 from storage.deliveries import keep_in_mailbox
 
 
-class Mailbox:
-    """Takes everything, and keeps it."""
+class MailboxAdapter:
+    """Accepts and stores every message."""
 
     batch_max = 100
 
@@ -20,7 +20,7 @@ class Mailbox:
         self._pool = pool
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """Keep the messages."""
+        """Store the messages."""
         numbers = [
             await keep_in_mailbox(self._pool, self.channel, message.id, msgspec.json.encode(message))
             for message in messages
@@ -28,8 +28,8 @@ class Mailbox:
         return [Sent(f"mailbox-{number}") for number in numbers]
 
     async def check(self) -> str:
-        """It is always there."""
+        """Always succeeds."""
         return "no provider: kept and shown at /dev/mailbox"
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Nothing to close."""

@@ -1,4 +1,4 @@
-"""Lets announcements become notifications soon after their commit, and takes up those that a crash left lying."""
+"""The outbox relay: fans out outbox entries into notifications soon after their commit, and after a crash."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,59 +11,59 @@ from storage.database import UNWRITABLE
 from storage.outbox import TAKE_MAX
 from storage.supervision import Supervised
 
-#: What nobody called for, such as a crash's rest, is looked for this often.
-LOOK_EVERY_S = 30.0
-#: The same after a round failed, as while the database is away.
-AGAIN_AFTER_S = 2.0
+#: How often the outbox is polled without a wake-up, for entries that a crash left behind.
+POLL_EVERY_S = 30.0
+#: The wait after a failed round, such as while the database is down.
+RETRY_AFTER_S = 2.0
 
 log = structlog.get_logger(__name__)
 
 
 class OutboxRelay:
-    """Tells people, a round at a time; while one is under way, whatever comes is left to the next.
+    """Runs one round at a time; what arrives during a round is left to the next one.
 
     Args:
-        tell: turns at most ``TAKE_MAX`` announcements into notifications; answers how many it took.
-        told: takes up what was told.
+        fan_out: turns at most ``TAKE_MAX`` outbox entries into notifications; returns how many it took.
+        route: routes the new notifications.
     """
 
-    def __init__(self, tell: Callable[[], Awaitable[int]], told: Callable[[], Awaitable[object]]) -> None:
-        self._tell = tell
-        self._told = told
-        self._called = asyncio.Event()
+    def __init__(self, fan_out: Callable[[], Awaitable[int]], route: Callable[[], Awaitable[object]]) -> None:
+        self._fan_out = fan_out
+        self._route = route
+        self._woken = asyncio.Event()
         self.task = Supervised("outbox relay", self._run)
 
     def start(self) -> None:
-        """Begin, with what was left from before."""
-        self._called.set()
+        """Start, beginning with entries from before."""
+        self._woken.set()
         self.task.start()
 
     async def stop(self) -> None:
-        """Stop; what is not told yet stays where it is."""
+        """Stop; remaining entries stay in the outbox."""
         await self.task.stop()
 
     def on_event(self, published: Published) -> None:
-        """An event was committed: if people are to be told of it, call for a round."""
+        """Wake the relay if a committed event has a notification type."""
         event = published.emitted.event
-        tell = event.tell
-        if tell is not None and (tell.when is None or tell.when(event)):
-            self._called.set()
+        notification_type = event.tell
+        if notification_type is not None and (notification_type.when is None or notification_type.when(event)):
+            self._woken.set()
 
     async def _run(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._called.wait(), LOOK_EVERY_S)
-            self._called.clear()
+                await asyncio.wait_for(self._woken.wait(), POLL_EVERY_S)
+            self._woken.clear()
             try:
                 await self._round()
             except Exception as error:
                 about = {"error": repr(error), "exc_info": not isinstance(error, UNWRITABLE)}
-                log.warning("announcer.postponed", action="look_again", **about)
-                await asyncio.sleep(AGAIN_AFTER_S)
-                self._called.set()
+                log.warning("outbox.postponed", action="retry", **about)
+                await asyncio.sleep(RETRY_AFTER_S)
+                self._woken.set()
 
     async def _round(self) -> None:
-        """Tell all that waits, and have it taken up."""
-        while await self._tell() == TAKE_MAX:
-            await self._told()
-        await self._told()
+        """Fan out everything that waits, and route it."""
+        while await self._fan_out() == TAKE_MAX:
+            await self._route()
+        await self._route()

@@ -13,10 +13,10 @@ from server.delivery.pipeline import DeliveryPipeline, adapters_of
 from server.edge.part import Context, Part
 from server.links.tokens import Links
 
-#: Expired leases are taken back this often.
+#: How often expired leases are reclaimed.
 RECLAIM_EVERY_S = 15.0
-#: The queue's length is read this often.
-LOOK_EVERY_S = 15.0
+#: How often the queue's depth is read for metrics.
+METRICS_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +36,15 @@ def open_delivery(context: Context, config: DeliverySections, links: Links) -> D
     async def start() -> None:
         pipeline.start()
         node.agenda.every("reclaim deliveries", min(RECLAIM_EVERY_S, config.deliveries.lease_s / 4), pipeline.reclaim)
-        node.agenda.every("delivery figures", LOOK_EVERY_S, pipeline.metrics.look)
+        node.agenda.every("delivery figures", METRICS_EVERY_S, pipeline.metrics.refresh)
 
     twilio = TwilioWebhooks(node.pool, config.sms.auth_token, config.server.url, node.clock.now)
     return DeliveryPart(
         pipeline=pipeline,
         routes=twilio.routes if config.sms.account_sid else {},
-        procedures=DeadLetters(node.pool, node.clock.now, pipeline.call).procedures,
+        procedures=DeadLetters(node.pool, node.clock.now, pipeline.wake).procedures,
         queries={GetVapidKey: vapid.show},
-        listeners=[pipeline.announcer.on_event],
+        listeners=[pipeline.outbox_relay.on_event],
         time_moved=[pipeline.time_moved],
         metrics=[pipeline.metrics],
         tasks=lambda: pipeline.tasks,

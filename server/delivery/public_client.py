@@ -1,6 +1,6 @@
-"""Calls to addresses that a user named: they reach the open internet, and nothing of our own.
+"""HTTP client for URLs that users supply: it reaches public addresses only.
 
-Names are resolved here, and a connection goes to the very addresses that were looked at; redirects are not followed.
+Host names are resolved here, and connections go to exactly the checked addresses. Callers follow no redirects.
 """
 
 from socket import AF_UNSPEC, AddressFamily
@@ -12,33 +12,33 @@ from actors.rules.public_urls import is_public
 
 
 class PrivateAddress(OSError):
-    """A name leads to none but private addresses."""
+    """A host name resolves to private addresses only."""
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses alone."""
+    """Resolves host names to public addresses only."""
 
     def __init__(self) -> None:
         self._resolver = aiohttp.ThreadedResolver()
 
     async def resolve(self, host: str, port: int = 0, family: AddressFamily | int = AF_UNSPEC) -> list[ResolveResult]:
-        """The public addresses of a host. Raises: PrivateAddress; OSError if there is none at all."""
+        """Return the public addresses of a host. Raises: PrivateAddress; OSError if the name does not resolve."""
         found = await self._resolver.resolve(host, port, AddressFamily(family))
         public = [one for one in found if is_public(one["host"])]
         if found and not public:
-            raise PrivateAddress(f"{host} is not of the open internet")
+            raise PrivateAddress(f"{host} has no public address")
         return public
 
     async def close(self) -> None:
-        """Let go of what it uses."""
+        """Close the underlying resolver."""
         await self._resolver.close()
 
 
 def open_client(*, connections_max: int, timeout: aiohttp.ClientTimeout, private: bool) -> aiohttp.ClientSession:
-    """A client for such calls. Who uses it checks addresses that are no names, and follows no redirects.
+    """Open a client. The caller checks URLs with a literal address itself, and follows no redirects.
 
     Args:
-        private: private addresses are fine.
+        private: allow private addresses.
     """
     resolver = None if private else PublicResolver()
     connector = aiohttp.TCPConnector(limit=connections_max, resolver=resolver)

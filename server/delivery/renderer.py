@@ -1,4 +1,4 @@
-"""Notifications in words: each in its reader's language, with names, times and amounts."""
+"""Renders notifications in their reader's language, with names, times and amounts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,110 +13,110 @@ from protocol.money import Money
 from protocol.notice.events import NotificationSent
 from protocol.notice.rows import Notice
 from protocol.notification.views import NotificationView
-from server.words import Language, Words
+from server.words.languages import Language, Text
 from storage.database import Pool
-from storage.queries.notification import About, Kept, load_bookings, load_notices
+from storage.queries.notification import BookingSummary, NotificationRecord, load_bookings, load_notices
 from storage.queries.user import load_names
 
-#: Things that an event may be about which stand in the table of bookings: a thread has its booking's id.
+#: Kinds of entity whose id is a booking's: a conversation has the id of its booking.
 _BOOKED = frozenset({Kind.BOOKING, Kind.CONVERSATION})
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What notifications speak of: the bookings, or threads, and the people."""
+class NotificationContext:
+    """What the texts of some notifications refer to: bookings, people's names and notices."""
 
-    abouts: Mapping[Any, About]
+    bookings: Mapping[Any, BookingSummary]
     names: Mapping[UserId, str]
-    #: What admins wrote, as far as it is still there.
+    #: Notices that were not erased.
     notices: Mapping[UUID, Notice]
 
-    def shows(self, kept: Kept) -> bool:
-        """Whether there is more to tell than what kind of thing happened: rights may go, and texts be erased."""
-        event = kept.event
+    def is_visible(self, record: NotificationRecord) -> bool:
+        """Whether the reader may still see the event, and its notice was not erased."""
+        event = record.event
         return event is not None and (not isinstance(event, NotificationSent) or event.notice_id in self.notices)
 
 
-async def load_scene(pool: Pool, items: Sequence[Kept]) -> Scene:
-    """Read what it takes to put these into words."""
-    abouts = await load_bookings(pool, [kept.about.id for kept in items if kept.about.kind in _BOOKED])
-    notice_ids = [kept.event.notice_id for kept in items if isinstance(kept.event, NotificationSent)]
+async def load_notification_context(pool: Pool, records: Sequence[NotificationRecord]) -> NotificationContext:
+    """Load what the texts of these notifications refer to."""
+    bookings = await load_bookings(pool, [one.entity.id for one in records if one.entity.kind in _BOOKED])
+    notice_ids = [one.event.notice_id for one in records if isinstance(one.event, NotificationSent)]
     found = await load_notices(pool, notice_ids) if notice_ids else []
     notices = {one.id: one for one in found if isinstance(one, Notice)}
-    return Scene(abouts, await load_names(pool, _people(items, abouts)), notices)
+    return NotificationContext(bookings, await load_names(pool, _user_ids(records, bookings)), notices)
 
 
-def _people(items: Sequence[Kept], abouts: Mapping[Any, About]) -> Iterator[UserId]:
-    for about in abouts.values():
-        yield from (about.customer_id, about.staff_id)
-    for kept in items:
-        if (by := _by(kept.event)) is not None:
+def _user_ids(records: Sequence[NotificationRecord], bookings: Mapping[Any, BookingSummary]) -> Iterator[UserId]:
+    for booking in bookings.values():
+        yield from (booking.customer_id, booking.staff_id)
+    for record in records:
+        if (by := _by(record.event)) is not None:
             yield by
 
 
 def _by(event: Event | None) -> UserId | None:
-    """Who did it, where the event says so."""
+    """The user who caused the event, if the event names one."""
     return getattr(event, "by", None) or getattr(event, "sender_id", None)
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationRenderer:
-    """Puts notifications into one language."""
+    """Renders notifications in one language."""
 
     language: Language
-    scene: Scene
+    context: NotificationContext
 
-    def tell(self, kept: Kept) -> NotificationView:
-        """One notification; of what its reader may not see any more it says only what kind of thing happened."""
-        title, body = self._text(kept)
+    def render(self, record: NotificationRecord) -> NotificationView:
+        """Render one notification; without its event it has a title only."""
+        title, body = self._text(record)
         return NotificationView(
-            id=kept.id,
-            type=kept.type,
+            id=record.id,
+            type=record.type,
             title=title,
             body=body,
-            entity=str(kept.about),
-            read=kept.read,
-            at=kept.at,
+            entity=str(record.entity),
+            read=record.read,
+            at=record.at,
         )
 
-    def _text(self, kept: Kept) -> Words:
-        title, body = self.language.words(kept.type)
-        if kept.event is None:
-            return Words(title, "")
-        if isinstance(kept.event, NotificationSent):
-            notice = self.scene.notices.get(kept.event.notice_id)
-            return Words(title, body) if notice is None else Words(notice.title, notice.body)
-        return Words(title, body.format_map(_Words(self._words(kept, kept.event), self.language)))
+    def _text(self, record: NotificationRecord) -> Text:
+        title, body = self.language.notification(record.type)
+        if record.event is None:
+            return Text(title, "")
+        if isinstance(record.event, NotificationSent):
+            notice = self.context.notices.get(record.event.notice_id)
+            return Text(title, body) if notice is None else Text(notice.title, notice.body)
+        return Text(title, body.format_map(_Fields(self._fields(record, record.event), self.language)))
 
-    def _words(self, kept: Kept, event: Event) -> dict[str, str]:
+    def _fields(self, record: NotificationRecord, event: Event) -> dict[str, str]:
         fields = asdict(event)
-        words = {name: value for name, value in fields.items() if isinstance(value, str)}
-        about = self.scene.abouts.get(kept.about.id)
-        if about is not None:
-            words |= {
-                "title": about.title,
-                "number": about.number,
-                "starts_at": self.language.moment(about.starts_at, about.zone),
-                "customer": self._name(about.customer_id),
-                "staff": self._name(fields.get("staff_id", about.staff_id)),
+        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+        booking = self.context.bookings.get(record.entity.id)
+        if booking is not None:
+            texts |= {
+                "title": booking.title,
+                "number": booking.number,
+                "starts_at": self.language.moment(booking.starts_at, booking.zone),
+                "customer": self._name(booking.customer_id),
+                "staff": self._name(fields.get("staff_id", booking.staff_id)),
             }
         by = _by(event)
         if by is not None:
-            words["by"] = self._name(by)
+            texts["by"] = self._name(by)
         if "amount_minor" in fields:
-            words["amount"] = self.language.amount(Money(fields["amount_minor"], fields["currency"]))
-        return words
+            texts["amount"] = self.language.amount(Money(fields["amount_minor"], fields["currency"]))
+        return texts
 
     def _name(self, user_id: UserId) -> str:
-        return "Guildwire" if user_id == SYSTEM else self.scene.names.get(user_id, self.language.somebody)
+        return "Guildwire" if user_id == SYSTEM else self.context.names.get(user_id, self.language.formats.someone)
 
 
-class _Words(dict[str, str]):
-    """What may stand in a text; what is not known reads as somebody or something."""
+class _Fields(dict[str, str]):
+    """The fields of a text; an unknown person reads "somebody", anything else unknown an ellipsis."""
 
-    def __init__(self, words: Mapping[str, str], spoken: Language) -> None:
-        super().__init__(words)
-        self._somebody = spoken.somebody
+    def __init__(self, fields: Mapping[str, str], language: Language) -> None:
+        super().__init__(fields)
+        self._someone = language.formats.someone
 
     def __missing__(self, name: str) -> str:
-        return self._somebody if name in ("by", "customer", "staff") else "…"
+        return self._someone if name in ("by", "customer", "staff") else "…"

@@ -1,14 +1,14 @@
-"""``Retry-After``: when a provider wants to be asked again."""
+"""Parses ``Retry-After`` headers of providers."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: What a provider asks for beyond that is not believed.
+#: A longer wait is cut to this.
 WAIT_MAX_S = 24 * 3600.0
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """How long to wait, in seconds, from a number or a date; None if nothing sensible is said."""
+    """Return the wait in seconds, from a number or a date; None if there is none or it is malformed."""
     if header is None:
         return None
     try:

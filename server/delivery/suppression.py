@@ -1,4 +1,4 @@
-"""At the moment of sending: what is not needed any more, not wanted any more, or must wait until its reader wakes."""
+"""Suppression: which leased deliveries are not sent now, decided right before sending."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,23 +12,23 @@ from server.delivery.adapters import Suppressed
 from server.delivery.worker import NotAttempted
 from storage.database import Pool
 from storage.deliveries import Leased
-from storage.queries.suppression import load_heed
+from storage.queries.suppression import load_receipts
 
 
-async def not_now(
+async def suppressed(
     pool: Pool, deliveries: Sequence[Leased], readers: Mapping[UserId, Reader], now: datetime
 ) -> dict[DeliveryId, Suppressed | NotAttempted]:
-    """Which of these are not to be sent now, and why."""
+    """Return the deliveries that must not be sent now, each with its reason."""
     found: dict[DeliveryId, Suppressed | NotAttempted] = {}
     for one in deliveries:
-        held = _held_up(one, readers[one.user_id], now) if one.user_id in readers else None
-        if held is not None:
-            found[one.id] = held
-    return found | await _heeded(pool, deliveries)
+        outcome = _by_preferences(one, readers[one.user_id], now) if one.user_id in readers else None
+        if outcome is not None:
+            found[one.id] = outcome
+    return found | await _by_receipts(pool, deliveries)
 
 
-def _held_up(one: Leased, reader: Reader, now: datetime) -> Suppressed | NotAttempted | None:
-    """What its reader's wishes of this moment say: they may have changed, or it may be late."""
+def _by_preferences(one: Leased, reader: Reader, now: datetime) -> Suppressed | NotAttempted | None:
+    """Check the reader's preferences again: they may have changed since routing, or quiet hours have begun."""
     if one.critical or one.notification_id is None:
         return None
     wanted = reader.preferences.channels.get(one.template)
@@ -42,17 +42,17 @@ def _held_up(one: Leased, reader: Reader, now: datetime) -> Suppressed | NotAtte
     return NotAttempted("quiet", (noisy_at - now).total_seconds()) if noisy_at > now else None
 
 
-async def _heeded(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Suppressed]:
-    """Those whose reader got or saw what they tell of, as far as that makes them needless."""
+async def _by_receipts(pool: Pool, deliveries: Sequence[Leased]) -> dict[DeliveryId, Suppressed]:
+    """Suppress deliveries whose event the reader already received or saw, as their ``unless`` says."""
     asked = {one.id: (one.user_id, one.notification_id) for one in deliveries if one.unless and one.notification_id}
-    heeded = await load_heed(pool, list(set(asked.values()))) if asked else {}
-    needless: dict[DeliveryId, Suppressed] = {}
+    receipts = await load_receipts(pool, list(set(asked.values()))) if asked else {}
+    found: dict[DeliveryId, Suppressed] = {}
     for one in deliveries:
-        heed = heeded.get(asked[one.id]) if one.id in asked else None
-        if heed is None:
+        receipt = receipts.get(asked[one.id]) if one.id in asked else None
+        if receipt is None:
             continue
-        if heed.seen:
-            needless[one.id] = Suppressed("seen")
-        elif heed.delivered and one.unless is Unless.DELIVERED:
-            needless[one.id] = Suppressed("delivered_live")
-    return needless
+        if receipt.seen:
+            found[one.id] = Suppressed("seen")
+        elif receipt.delivered and one.unless is Unless.DELIVERED:
+            found[one.id] = Suppressed("delivered_live")
+    return found

@@ -1,1 +1,1 @@
-"""Links in letters: each lets its holder do one thing, without signing in."""
+"""Links in e-mails: each allows one action without signing in."""

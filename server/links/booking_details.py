@@ -1,27 +1,26 @@
-"""What letters, and the pages behind their links, show of a booking."""
+"""The booking's details in e-mails and on the pages behind their links."""
 
 from collections.abc import Iterator
 
 from protocol.money import Money
-from server.words import language
-from server.words.emails import EmailWords
+from server.words.languages import Language
 from storage.queries.booking_email import BookingEmailView
 
 
-def booking_details(occasion: BookingEmailView, words: EmailWords, *, for_customer: bool) -> Iterator[tuple[str, str]]:
-    """Label and value of each line, in the reader's language; times are on the booking's own clocks.
+def booking_details(booking: BookingEmailView, language: Language, *, for_customer: bool) -> Iterator[tuple[str, str]]:
+    """Label and value of each detail, in the reader's language; times are in the booking's zone.
 
-    The place may be the customer's home: only they read it in a letter, which stays when the right to see it has gone.
+    Only the customer's e-mails show the place: it may be their home, and an e-mail outlives the right to see it.
     """
-    yield words.say("service"), occasion.title
-    if occasion.staff is not None:
-        yield words.say("with"), occasion.staff
-    if occasion.business:
-        yield words.say("business"), occasion.business
-    yield words.say("when"), words.span(occasion.starts_at, occasion.ends_at, occasion.zone)
+    yield language.say("service"), booking.title
+    if booking.staff is not None:
+        yield language.say("with"), booking.staff
+    if booking.business:
+        yield language.say("business"), booking.business
+    yield language.say("when"), language.span(booking.starts_at, booking.ends_at, booking.zone)
     if for_customer:
-        if where := occasion.address or occasion.city:
-            yield words.say("where"), where
-        price = Money(occasion.total_amount_minor, occasion.currency)
-        yield words.say("price"), language(words.code).amount(price)
-    yield words.say("number"), occasion.number
+        if where := booking.address or booking.city:
+            yield language.say("where"), where
+        price = Money(booking.total_amount_minor, booking.currency)
+        yield language.say("price"), language.amount(price)
+    yield language.say("number"), booking.number

@@ -1,7 +1,7 @@
 """``/links/{token}`` and ``/unsubscribe/{token}``: GET shows what would happen and changes nothing, POST does it.
 
-What is done goes the way of every command, as the person that the link was written to and under the link's own id: a
-second POST finds the first one's answer. Tokens are capabilities, so they are neither logged nor repeated in a page.
+An action is an ordinary command, sent as the user that the e-mail went to, under the link's own command id: a second
+POST gets the first one's reply. Tokens are capabilities, so they are neither logged nor repeated in a page.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,50 +30,48 @@ from server.edge.handlers import PlainHandler
 from server.edge.rates import Limiters
 from server.links.booking_details import booking_details
 from server.links.page import Page, render
-from server.links.tokens import Act, BrokenLink, Link, LinkExpired, Links, id_of
-from server.words import language
-from server.words.emails import EMAIL_WORDS, EmailWords, email_words
-from server.words.errors import language_of
+from server.links.tokens import BrokenLink, Link, LinkAction, LinkExpired, Links, id_of
+from server.words.languages import Language, language, language_of
 from storage.database import OUTAGES, Pool
 from storage.queries.booking_email import BookingEmailView, load_booking_email_views
 from storage.queries.recipient import load_readers
 
-#: A form that a page or a mail program sends; what is in it does not matter.
+#: The form of a page or a mail program; its content is ignored.
 FORM_BYTES_MAX = 4_096
 
-#: When whoever was told to try again may do so.
+#: The Retry-After header of a 503.
 PAGE_RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)
 
-Then = Callable[[Link, EmailWords], Awaitable[Page]]
+ShowPage = Callable[[Link, Language], Awaitable[Page]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Deed:
-    """What a link does to a booking."""
+class _BookingAction:
+    """An action on a booking."""
 
-    #: How its words are called: ``page.<name>.title``.
+    #: The prefix of its text keys: ``page.<name>.title``.
     name: str
     command: Callable[[BookingId], Command]
     possible: Callable[[BookingEmailView], bool]
-    #: It was done before, by this link or otherwise.
+    #: Whether it was done before, by this link or otherwise.
     done: Callable[[BookingEmailView], bool]
 
 
-_WAITS = frozenset({BookingStatus.PENDING, BookingStatus.CONFIRMED, BookingStatus.DECLINED})
-_DEEDS: Mapping[Act, _Deed] = {
-    Act.CANCEL: _Deed(
+_NOT_STARTED = frozenset({BookingStatus.PENDING, BookingStatus.CONFIRMED, BookingStatus.DECLINED})
+_BOOKING_ACTIONS: Mapping[LinkAction, _BookingAction] = {
+    LinkAction.CANCEL: _BookingAction(
         "cancel",
         lambda booking_id: CancelBooking(booking_id=booking_id),
-        lambda occasion: occasion.status in _WAITS,
-        lambda occasion: occasion.status is BookingStatus.CANCELLED,
+        lambda booking: booking.status in _NOT_STARTED,
+        lambda booking: booking.status is BookingStatus.CANCELLED,
     ),
-    Act.CONFIRM: _Deed(
+    LinkAction.CONFIRM: _BookingAction(
         "confirm",
         lambda booking_id: ConfirmRelease(booking_id=booking_id),
-        lambda occasion: occasion.escrow_status is EscrowStatus.PENDING_CLEARANCE,
-        lambda occasion: occasion.escrow_status is EscrowStatus.RELEASED,
+        lambda booking: booking.escrow_status is EscrowStatus.PENDING_CLEARANCE,
+        lambda booking: booking.escrow_status is EscrowStatus.RELEASED,
     ),
 }
 
@@ -83,7 +81,7 @@ class LinkPages:
 
     Args:
         now: the domain's clock.
-        brand: how this installation is called.
+        brand: the installation's name.
     """
 
     def __init__(
@@ -105,50 +103,50 @@ class LinkPages:
 
     @property
     def routes(self) -> Mapping[tuple[str, str], PlainHandler]:
-        """What is served."""
+        """The routes."""
         return {
-            ("GET", "/links/{token}"): partial(self._show, self._deed_shown),
-            ("POST", "/links/{token}"): partial(self._act, self._deed_done),
-            ("GET", "/unsubscribe/{token}"): partial(self._show, self._end_shown),
-            ("POST", "/unsubscribe/{token}"): partial(self._act, self._end_done),
+            ("GET", "/links/{token}"): partial(self._get, self._show_action),
+            ("POST", "/links/{token}"): partial(self._post, self._take_action),
+            ("GET", "/unsubscribe/{token}"): partial(self._get, self._show_unsubscribe),
+            ("POST", "/unsubscribe/{token}"): partial(self._post, self._unsubscribe),
         }
 
-    async def _show(self, then: Then, request: BaseRequest) -> StreamResponse:
-        """Say what the link would do; asking does nothing, since mail scanners ask too."""
-        return await self._answer(then, request)
+    async def _get(self, show: ShowPage, request: BaseRequest) -> StreamResponse:
+        """Show what the link would do. GET has no effect, since mail scanners follow links."""
+        return await self._respond(show, request)
 
-    async def _act(self, then: Then, request: BaseRequest) -> StreamResponse:
-        """Do it, once. Raises: LimitReached, BodyTooLarge, RequestTimeout."""
+    async def _post(self, show: ShowPage, request: BaseRequest) -> StreamResponse:
+        """Do it once. Raises: LimitReached, BodyTooLarge, RequestTimeout."""
         key = limited_as(request[EXCHANGE].address)
         if key is not None:
             self._limiters.public.take(key)
         await read_body(request, FORM_BYTES_MAX)
-        return await self._answer(then, request)
+        return await self._respond(show, request)
 
-    async def _answer(self, then: Then, request: BaseRequest) -> StreamResponse:
-        words = email_words(language_of(request.headers.get("Accept-Language"), EMAIL_WORDS))
+    async def _respond(self, show: ShowPage, request: BaseRequest) -> StreamResponse:
+        lang = language(language_of(request.headers.get("Accept-Language")))
         headers: Mapping[str, str] = {}
         try:
             link = self._links.read(request[EXCHANGE].path_params["token"], self._now())
-            words = await self._words(link, words)
-            page = await then(link, words)
+            lang = await self._language(link, lang)
+            page = await show(link, lang)
         except BrokenLink:
-            page = _plain(HTTPStatus.NOT_FOUND, "broken", words)
+            page = _plain(HTTPStatus.NOT_FOUND, "broken", lang)
         except LinkExpired:
-            page = _plain(HTTPStatus.GONE, "expired", words)
+            page = _plain(HTTPStatus.GONE, "expired", lang)
         except (Fault, *OUTAGES) as error:
-            log.warning("links.postponed", action="ask_to_come_again", error=repr(error))
-            page = _plain(HTTPStatus.SERVICE_UNAVAILABLE, "busy", words)
+            log.warning("links.postponed", action="ask_to_retry", error=repr(error))
+            page = _plain(HTTPStatus.SERVICE_UNAVAILABLE, "busy", lang)
             headers = {"Retry-After": str(PAGE_RETRY_AFTER_S)}
-        return render(page, words, self._brand, headers)
+        return render(page, lang, self._brand, headers)
 
-    async def _words(self, link: Link, asked_for: EmailWords) -> EmailWords:
-        """The language that the person reads; the browser's if there is no such person any more."""
+    async def _language(self, link: Link, requested: Language) -> Language:
+        """The reader's language; the browser's if the reader was erased."""
         reader = (await load_readers(self._pool, [link.user_id], self._now())).get(link.user_id)
-        return asked_for if reader is None else email_words(language(reader.language).code)
+        return requested if reader is None else language(reader.language)
 
     async def _execute(self, command: Command, to: Ref, link: Link, key: str) -> bool:
-        """Do it as the person that the link was written to; answers whether it was possible. Raises: Fault."""
+        """Send the command as the e-mail's recipient; returns whether it was accepted. Raises: Fault."""
         customer = Principal(user_id=link.user_id, role=Role.CUSTOMER, roles=frozenset({Role.CUSTOMER}))
         outcome = await self._runtime.call(command, to, customer, key=key)
         if isinstance(outcome.error, Fault):
@@ -157,83 +155,82 @@ class LinkPages:
 
     # Bookings
 
-    async def _deed_shown(self, link: Link, words: EmailWords) -> Page:
-        deed, occasion = _deed_of(link), await self._occasion(link)
-        if occasion is None or not deed.possible(occasion):
-            return _not_possible(deed, occasion, words)
-        return _deed_page(HTTPStatus.OK, f"page.{deed.name}", occasion, words, button=f"page.{deed.name}.button")
+    async def _show_action(self, link: Link, lang: Language) -> Page:
+        action, booking = _action_of(link), await self._booking(link)
+        if booking is None or not action.possible(booking):
+            return _not_possible(action, booking, lang)
+        return _booking_page(HTTPStatus.OK, f"page.{action.name}", booking, lang, button=f"page.{action.name}.button")
 
-    async def _deed_done(self, link: Link, words: EmailWords) -> Page:
-        deed, booking_id = _deed_of(link), BookingId(UUID(link.subject))
-        done = await self._execute(deed.command(booking_id), Ref(Kind.BOOKING, booking_id), link, id_of(link))
-        occasion = await self._occasion(link)
-        if occasion is None or not done:
-            return _not_possible(deed, occasion, words)
-        return _deed_page(HTTPStatus.OK, f"page.{deed.name}.done", occasion, words)
+    async def _take_action(self, link: Link, lang: Language) -> Page:
+        action, booking_id = _action_of(link), BookingId(UUID(link.subject))
+        accepted = await self._execute(action.command(booking_id), Ref(Kind.BOOKING, booking_id), link, id_of(link))
+        booking = await self._booking(link)
+        if booking is None or not accepted:
+            return _not_possible(action, booking, lang)
+        return _booking_page(HTTPStatus.OK, f"page.{action.name}.done", booking, lang)
 
-    async def _occasion(self, link: Link) -> BookingEmailView | None:
-        """The booking; None if there is none, or if it is not that person's."""
+    async def _booking(self, link: Link) -> BookingEmailView | None:
+        """The booking; None if there is none or the user is not its customer."""
         booking_id = BookingId(UUID(link.subject))
-        occasion = (await load_booking_email_views(self._pool, [booking_id])).get(booking_id)
-        return occasion if occasion is not None and occasion.customer_id == link.user_id else None
+        booking = (await load_booking_email_views(self._pool, [booking_id])).get(booking_id)
+        return booking if booking is not None and booking.customer_id == link.user_id else None
 
-    # Letters that somebody wants no more of
+    # Unsubscribing
 
-    async def _end_shown(self, link: Link, words: EmailWords) -> Page:
-        kind = _kind_of(link, words)
+    async def _show_unsubscribe(self, link: Link, lang: Language) -> Page:
+        kind = _kind_of(link, lang)
         return Page(
             status=HTTPStatus.OK,
-            title=words.say("page.unsubscribe.title"),
-            lead=words.say("page.unsubscribe.lead", kind=kind),
-            button=words.say("page.unsubscribe.button"),
+            title=lang.say("page.unsubscribe.title"),
+            lead=lang.say("page.unsubscribe.lead", kind=kind),
+            button=lang.say("page.unsubscribe.button"),
         )
 
-    async def _end_done(self, link: Link, words: EmailWords) -> Page:
-        """End them. Whoever wants such letters again and then ends them once more is heard too: each has its own id."""
-        kind = _kind_of(link, words)
+    async def _unsubscribe(self, link: Link, lang: Language) -> Page:
+        """Unsubscribe under a new command id each time: the user may have subscribed again since the last use."""
+        kind = _kind_of(link, lang)
         command = StopEmails(user_id=link.user_id, template=link.subject)
         if not await self._execute(command, Ref(Kind.USER, link.user_id), link, str(self._runtime.new_id())):
-            raise BrokenLink  # the person is no more
+            raise BrokenLink  # the user was erased
         return Page(
             status=HTTPStatus.OK,
-            title=words.say("page.unsubscribe.done.title"),
-            lead=words.say("page.unsubscribe.done.lead", kind=kind),
+            title=lang.say("page.unsubscribe.done.title"),
+            lead=lang.say("page.unsubscribe.done.lead", kind=kind),
         )
 
 
-def _kind_of(link: Link, words: EmailWords) -> str:
-    """How the reader calls what it is about. Raises: BrokenLink."""
-    if link.act is not Act.UNSUBSCRIBE:
+def _kind_of(link: Link, lang: Language) -> str:
+    """The title of the template in the reader's language. Raises: BrokenLink."""
+    if link.action is not LinkAction.UNSUBSCRIBE:
         raise BrokenLink
-    spoken = language(words.code)
-    return spoken.digest.title if link.subject == DIGEST else spoken.words(link.subject).title
+    return lang.say("digest.title") if link.subject == DIGEST else lang.notification(link.subject).title
 
 
-def _deed_of(link: Link) -> _Deed:
-    """Raises: BrokenLink, for a link that belongs to another address."""
-    deed = _DEEDS.get(link.act)
-    if deed is None:
+def _action_of(link: Link) -> _BookingAction:
+    """The link's action on a booking. Raises: BrokenLink for a link of another route."""
+    action = _BOOKING_ACTIONS.get(link.action)
+    if action is None:
         raise BrokenLink
-    return deed
+    return action
 
 
-def _not_possible(deed: _Deed, occasion: BookingEmailView | None, words: EmailWords) -> Page:
-    if occasion is None:
-        return _plain(HTTPStatus.CONFLICT, f"{deed.name}.late", words)
-    used = deed.done(occasion)
+def _not_possible(action: _BookingAction, booking: BookingEmailView | None, lang: Language) -> Page:
+    if booking is None:
+        return _plain(HTTPStatus.CONFLICT, f"{action.name}.late", lang)
+    used = action.done(booking)
     status = HTTPStatus.GONE if used else HTTPStatus.CONFLICT
-    return _deed_page(status, f"page.{deed.name}.{'used' if used else 'late'}", occasion, words)
+    return _booking_page(status, f"page.{action.name}.{'used' if used else 'late'}", booking, lang)
 
 
-def _deed_page(status: int, name: str, occasion: BookingEmailView, words: EmailWords, button: str = "") -> Page:
+def _booking_page(status: int, name: str, booking: BookingEmailView, lang: Language, button: str = "") -> Page:
     return Page(
         status=status,
-        title=words.say(f"{name}.title"),
-        lead=words.say(f"{name}.lead", business=occasion.business),
-        details=list(booking_details(occasion, words, for_customer=True)),
-        button=words.say(button) if button else "",
+        title=lang.say(f"{name}.title"),
+        lead=lang.say(f"{name}.lead", business=booking.business),
+        details=list(booking_details(booking, lang, for_customer=True)),
+        button=lang.say(button) if button else "",
     )
 
 
-def _plain(status: int, name: str, words: EmailWords) -> Page:
-    return Page(status=status, title=words.say(f"page.{name}.title"), lead=words.say(f"page.{name}.lead"))
+def _plain(status: int, name: str, lang: Language) -> Page:
+    return Page(status=status, title=lang.say(f"page.{name}.title"), lead=lang.say(f"page.{name}.lead"))

@@ -1,10 +1,9 @@
-"""The token of a link: who may do what to which thing, and until when, signed.
+"""The token of a link: user, action, subject and expiry, signed.
 
-    version act expires_at user_id subject mac
-      1 B   1 B    5 B      16 B     …     16 B       in base64url, without padding
+    version action expires_at user_id subject mac
+      1 B    1 B      5 B      16 B     …     16 B       in base64url, without padding
 
-It says all that is needed, so nothing of it is kept. What says the same is the same token: a link used twice is one
-command under one id.
+Tokens are not stored. Equal links have equal tokens, so a link used twice sends one command id.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -22,7 +21,7 @@ from msgspec import Struct
 from protocol.ids import UserId
 from server.edge.secret_file import SECRET_BYTES, UnusableKey, load_secret
 
-#: Nothing that is longer is one of ours.
+#: A longer token is not one of ours.
 TOKEN_CHARS_MAX = 300
 
 _KEY_FILE = "links.secret"
@@ -31,8 +30,8 @@ _MAC_BYTES = 16
 _HEAD_BYTES = 1 + 1 + 5 + 16
 
 
-class Act(IntEnum):
-    """What a link lets its holder do. The numbers stand in letters that were sent: they never change."""
+class LinkAction(IntEnum):
+    """What a link allows. The numbers are in sent e-mails and never change."""
 
     CANCEL = 1
     CONFIRM = 2
@@ -40,22 +39,22 @@ class Act(IntEnum):
 
 
 class Link(Struct, frozen=True, kw_only=True):
-    """One thing that one person may do."""
+    """One action that a user may take."""
 
-    act: Act
+    action: LinkAction
     user_id: UserId
-    #: A booking's id, or the name of a type of notification.
+    #: A booking's id, or a template's name.
     subject: str
-    #: From then on it does nothing any more; full seconds.
+    #: From then on the link is refused; full seconds.
     expires_at: datetime
 
 
 class BrokenLink(Exception):
-    """Not one of ours, or not all of it."""
+    """The token is not one of ours, or incomplete."""
 
 
 class LinkExpired(Exception):
-    """It was one of ours. Its ``link`` says what it was for."""
+    """The token has expired; ``link`` is its content."""
 
     def __init__(self, link: Link) -> None:
         super().__init__()
@@ -63,31 +62,31 @@ class LinkExpired(Exception):
 
 
 class Links:
-    """Makes links and reads them.
+    """Makes and reads links.
 
     Args:
-        url: how the outside reaches this server, without a slash at the end.
+        url: the public URL of this server, without a trailing slash.
     """
 
     def __init__(self, key: bytes, url: str) -> None:
         self._key = key
-        #: Set anew once it is known which port the server got.
+        #: Replaced when the server's port is known.
         self.url = url
 
     def url_of(self, link: Link) -> str:
-        """The address to put into a letter."""
-        path = "unsubscribe" if link.act is Act.UNSUBSCRIBE else "links"
+        """The URL for an e-mail."""
+        path = "unsubscribe" if link.action is LinkAction.UNSUBSCRIBE else "links"
         return f"{self.url}/{path}/{self.token_of(link)}"
 
     def token_of(self, link: Link) -> str:
-        """The token alone."""
+        """The token without a URL."""
         seconds = int(link.expires_at.timestamp()).to_bytes(5, "big")
-        head = bytes((_VERSION, link.act)) + seconds + link.user_id.bytes
-        said = head + (link.subject.encode() if link.act is Act.UNSUBSCRIBE else UUID(link.subject).bytes)
-        return _spelled(said + self._mac(said))
+        head = bytes((_VERSION, link.action)) + seconds + link.user_id.bytes
+        content = head + (link.subject.encode() if link.action is LinkAction.UNSUBSCRIBE else UUID(link.subject).bytes)
+        return _encode(content + self._mac(content))
 
     def read(self, token: str, now: datetime) -> Link:
-        """Say what a token stands for. Raises: BrokenLink, LinkExpired."""
+        """Verify and decode a token. Raises: BrokenLink, LinkExpired."""
         link = _link_of(self._verified(token))
         if now >= link.expires_at:
             raise LinkExpired(link)
@@ -100,45 +99,45 @@ class Links:
             whole = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         except (NotBase64, ValueError):
             raise BrokenLink from None
-        said, mac = whole[:-_MAC_BYTES], whole[-_MAC_BYTES:]
-        # The decoder passes over what it does not know; a token has one spelling.
-        if len(said) <= _HEAD_BYTES or _spelled(whole) != token or not compare_digest(mac, self._mac(said)):
+        content, mac = whole[:-_MAC_BYTES], whole[-_MAC_BYTES:]
+        # The decoder ignores unknown characters; a token has only one valid spelling.
+        if len(content) <= _HEAD_BYTES or _encode(whole) != token or not compare_digest(mac, self._mac(content)):
             raise BrokenLink
-        return said
+        return content
 
-    def _mac(self, said: bytes) -> bytes:
-        return hmac_digest(self._key, said, sha256)[:_MAC_BYTES]
+    def _mac(self, content: bytes) -> bytes:
+        return hmac_digest(self._key, content, sha256)[:_MAC_BYTES]
 
 
 def id_of(link: Link) -> str:
-    """The command id of whatever the link does: the same for every use of it."""
-    said = f"{int(link.act)} {link.user_id} {link.subject} {int(link.expires_at.timestamp())}"
-    return f"link:{sha256(said.encode()).hexdigest()[:32]}"
+    """The command id of a link: the same for every use."""
+    content = f"{int(link.action)} {link.user_id} {link.subject} {int(link.expires_at.timestamp())}"
+    return f"link:{sha256(content.encode()).hexdigest()[:32]}"
 
 
-def _spelled(whole: bytes) -> str:
+def _encode(whole: bytes) -> str:
     return urlsafe_b64encode(whole).rstrip(b"=").decode()
 
 
-def _link_of(said: bytes) -> Link:
-    """Raises: BrokenLink, for what a later version signed."""
+def _link_of(content: bytes) -> Link:
+    """Decode verified content. Raises: BrokenLink for an unknown version or action."""
     try:
-        act = Act(said[1])
-        if said[0] != _VERSION:
+        action = LinkAction(content[1])
+        if content[0] != _VERSION:
             raise BrokenLink
-        subject = said[_HEAD_BYTES:]
+        subject = content[_HEAD_BYTES:]
         return Link(
-            act=act,
-            user_id=UserId(UUID(bytes=said[7:_HEAD_BYTES])),
-            subject=subject.decode() if act is Act.UNSUBSCRIBE else str(UUID(bytes=subject)),
-            expires_at=datetime.fromtimestamp(int.from_bytes(said[2:7], "big"), UTC),
+            action=action,
+            user_id=UserId(UUID(bytes=content[7:_HEAD_BYTES])),
+            subject=subject.decode() if action is LinkAction.UNSUBSCRIBE else str(UUID(bytes=subject)),
+            expires_at=datetime.fromtimestamp(int.from_bytes(content[2:7], "big"), UTC),
         )
     except (ValueError, OverflowError):
         raise BrokenLink from None
 
 
 def link_key(directory: Path) -> bytes:
-    """Read the key that signs links; it is made at the first start. Raises: UnusableKey."""
+    """Read the key that signs links; it is created at the first start. Raises: UnusableKey."""
     path = directory / _KEY_FILE
     key = load_secret(path).encode()
     if len(key) < SECRET_BYTES:

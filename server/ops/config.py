@@ -35,7 +35,7 @@ class RetentionConfig(Section, frozen=True, kw_only=True):
     #: A command that is retried later is decided anew.
     command_log_days: Days = 7
     #: Webhooks of payment gateways that changed nothing.
-    gateway_events_days: Days = 90
+    unmatched_webhooks_days: Days = 90
     #: What was sent, skipped or is dead, and the mailbox of development.
     deliveries_days: Days = 30
     #: Notifications that were read, and those that never were, with what admins wrote.

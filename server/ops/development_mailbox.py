@@ -20,7 +20,7 @@ from protocol.registry import PAGE_LIMIT_DEFAULT
 from server.edge.exchange import EXCHANGE
 from server.edge.handlers import PlainHandler
 from storage.database import Pool
-from storage.queries.development_mailbox import Letter, LetterPage, find_letter, read_mailbox
+from storage.queries.development_mailbox import MailboxMessage, MailboxPage, find_message, read_mailbox
 
 _WEB = Path(__file__).parents[1] / "web" / "mailbox"
 _PAGE = Template((_WEB / "mailbox.html").read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ class MailboxPages:
         """One letter with its looks, and nothing around it. Raises: NotFound."""
         number = request[EXCHANGE].path_params["number"]
         plain = number.isascii() and number.isdigit() and len(number) <= NUMBER_DIGITS_MAX
-        found = await find_letter(self._pool, int(number)) if plain else None
+        found = await find_message(self._pool, int(number)) if plain else None
         html = "" if found is None else str(found.message.get("html") or "")
         if not html:
             raise NotFound(entity="letter")
@@ -109,7 +109,7 @@ def _html(text: str, policy: str) -> Response:
     return Response(body=text.encode(), headers=headers)
 
 
-def _page(page: LetterPage, channel: Channel | None) -> str:
+def _page(page: MailboxPage, channel: Channel | None) -> str:
     query = f"channel={channel}&amp;" if channel else ""
     older = f'<a class="older" href="/dev/mailbox?{query}cursor={page.next_cursor}">Older</a>'
     nothing = '<p class="nothing">Nothing here yet. What would go out appears as soon as it is due.</p>'
@@ -126,7 +126,7 @@ def _tab(channel: Channel | None, shown: Channel | None) -> str:
     return f'<a href="{href}"{here}>{_CHANNELS[channel] if channel else "All"}</a>'
 
 
-def _letter(letter: Letter) -> str:
+def _letter(letter: MailboxMessage) -> str:
     """One message: a line that opens to all of it."""
     said = letter.message
     headline, text = _first(said, _HEADLINES), _first(said, _TEXTS)
@@ -145,7 +145,7 @@ def _letter(letter: Letter) -> str:
 </details>"""
 
 
-def _body(letter: Letter, headline: str, text: str) -> str:
+def _body(letter: MailboxMessage, headline: str, text: str) -> str:
     """What the person would see, about as they would see it."""
     if letter.channel in (Channel.PUSH, Channel.WEB_PUSH):
         return (
@@ -163,7 +163,7 @@ def _body(letter: Letter, headline: str, text: str) -> str:
     )
 
 
-def _facts(letter: Letter) -> str:
+def _facts(letter: MailboxMessage) -> str:
     """Whatever else is known of it."""
     facts = {"to": _recipient(letter)} | {name: one for name, one in letter.message.items() if name not in _PLACED}
     facts |= {"template": letter.template, "delivery": str(letter.delivery_id)}
@@ -179,7 +179,7 @@ def _first(said: dict[str, Any], names: tuple[str, ...]) -> str:
     return next((str(said[name]) for name in names if said.get(name)), "")
 
 
-def _recipient(letter: Letter) -> str:
+def _recipient(letter: MailboxMessage) -> str:
     to, name = _first(letter.message, _TO), str(letter.message.get("to_name") or "")
     return f"{name} <{to}>" if name else to
 

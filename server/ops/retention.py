@@ -15,19 +15,19 @@ def retention_jobs(pool: Pool, nightly: Daily, keep: RetentionConfig) -> list[Jo
     def sweep(name: str, days: int, table: str, column: str) -> Job:
         return Job(name, nightly, removing(pool, timedelta(days=days), sweeping(table, column)))
 
-    inbox, sms_and_webhooks, deliveries = keep.inbox_days, keep.gateway_events_days, keep.deliveries_days
+    inbox, sms_and_webhooks, deliveries = keep.inbox_days, keep.unmatched_webhooks_days, keep.deliveries_days
     jobs = [
         Job("trim_inboxes", nightly, removing(pool, timedelta(days=inbox), trim_inboxes)),
         sweep("forget_acks", inbox, "inbox_acks", "at"),
         sweep("forget_answers", keep.command_log_days, "command_log", "at"),
-        sweep("forget_gateway_events", sms_and_webhooks, "gateway_events", "received_at"),
-        sweep("forget_inbound_messages", sms_and_webhooks, "inbound_messages", "received_at"),
+        sweep("forget_unmatched_webhooks", sms_and_webhooks, "unmatched_webhooks", "received_at"),
+        sweep("forget_inbound_messages", sms_and_webhooks, "sms_replies", "received_at"),
         sweep("forget_code_targets", 0, "code_targets", "expires_at"),
         sweep("forget_deliveries", deliveries, "deliveries", "finished_at"),
         sweep("forget_digests", deliveries, "digests", "day"),
         sweep("forget_digest_items", deliveries, "digest_items", "day"),
         Job("forget_secrets", nightly, removing(pool, timedelta(0), forget_secrets)),
-        sweep("empty_mailbox", deliveries, "mailbox", "at"),
+        sweep("empty_mailbox", deliveries, "development_mailbox", "at"),
         Job("forget_notifications", nightly, _forgetting_notifications(pool, keep)),
         # A day later, so that no notification outlives its text.
         sweep("forget_notices", keep.notifications_unread_days + 1, "notices", "at"),

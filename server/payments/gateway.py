@@ -1,4 +1,4 @@
-"""Payment gateways: what they can do for us, the adapter to the sandbox, and the worker that asks for refunds."""
+"""What the server needs of a payment gateway; each adapter offers it."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,7 +8,7 @@ from storage.queries.payment import Payment
 
 
 class GatewayDown(Exception):
-    """The gateway does not answer, or cannot now: ask again later."""
+    """The gateway does not answer, or cannot act now: ask again later."""
 
 
 class GatewayRefused(Exception):

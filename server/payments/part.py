@@ -9,7 +9,6 @@ from pathlib import Path
 from aiohttp import ClientSession
 
 from actors.runtime.call import Caller, Published
-from protocol.ids import BookingId, PaymentId
 from server.edge.handlers import PlainHandler
 from server.edge.part import Context, Part
 from server.edge.secret_file import load_secret
@@ -20,7 +19,7 @@ from server.payments.sandbox.wire import WEBHOOK_PATH
 from server.payments.sandbox_adapter import SandboxGateway
 from server.payments.webhooks import PaymentWebhooks
 from storage.database import Pool
-from storage.queries.payment import find_payment, keep_unmatched_event, load_refunding
+from storage.queries.payment import find_payment, find_reference, keep_unmatched_event, load_refunding
 from storage.supervision import Supervised
 
 _SECRET_FILE = "sandbox-webhook.secret"
@@ -39,7 +38,6 @@ class SandboxPayments:
         webhook_secrets: tuple[str, ...],
     ) -> None:
         self._http = http
-        self._pool = pool
         self._url = ""
         api_key = sha256(b"api key " + webhook_secrets[0].encode()).hexdigest()
         self.sandbox = Sandbox(
@@ -52,7 +50,9 @@ class SandboxPayments:
         )
         gateway = SandboxGateway(http, lambda: self._url, api_key=api_key, webhook_secrets=webhook_secrets)
         self._refunds = Refunds(gateway, partial(load_refunding, pool))
-        self._webhooks = PaymentWebhooks(gateway, runtime, self._find_booking, partial(keep_unmatched_event, pool))
+        self._webhooks = PaymentWebhooks(
+            gateway, runtime, partial(find_reference, pool, gateway.name), partial(keep_unmatched_event, pool)
+        )
 
     @property
     def routes(self) -> Mapping[tuple[str, str], PlainHandler]:
@@ -78,10 +78,6 @@ class SandboxPayments:
         await self._refunds.stop()
         await self.sandbox.stop()
         await self._http.close()
-
-    async def _find_booking(self, payment_id: PaymentId) -> BookingId | None:
-        payment = await find_payment(self._pool, payment_id)
-        return None if payment is None else payment.booking_id
 
 
 def open_payments(context: Context, config: PaymentsConfig) -> Part:

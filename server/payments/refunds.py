@@ -1,4 +1,4 @@
-"""Payment gateways: what they can do for us, the adapter to the sandbox, and the worker that asks for refunds."""
+"""The worker that asks the gateway for refunds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,8 +7,8 @@ from time import monotonic
 import structlog
 
 from actors.runtime.call import Published
-from protocol.booking.events import PaymentUnplaced
 from protocol.ids import PaymentId
+from protocol.payment.events import PaymentSentBack
 from server.payments.gateway import GatewayDown, GatewayRefused, PaymentGateway
 from storage.queries.payment import PAGE, Payment
 from storage.supervision import Supervised
@@ -29,9 +29,6 @@ HEARD_NOTHING_S = 600.0
 
 
 log = structlog.get_logger(__name__)
-
-
-# Refunds
 
 
 class Refunds:
@@ -62,8 +59,8 @@ class Refunds:
         self.task = Supervised("refunds", self._run)
 
     def on_event(self, published: Published) -> None:
-        """Look at once when a payment has come that the booking has no place for."""
-        if isinstance(published.emitted.event, PaymentUnplaced):
+        """Look at once when a payment is to be sent back."""
+        if isinstance(published.emitted.event, PaymentSentBack):
             self._wake.set()
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Payment gateways: what they can do for us, the adapter to the sandbox, and the worker that asks for refunds."""
+"""The adapter to the sandbox gateway."""
 
 from collections.abc import Callable, Mapping
 from time import time
@@ -8,9 +8,8 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from protocol.errors import Malformed
-from protocol.ids import PaymentId
 from protocol.money import check_amount_minor, check_currency
-from protocol.payment.terms import GatewayEvent, PaymentCaptured, PaymentSentBack
+from protocol.payment.terms import CaptureNotice, Gateway, GatewayEvent, RefundNotice
 from server.payments.gateway import GatewayDown, GatewayRefused
 from server.payments.sandbox.wire import CAPTURED, REFUNDED, SIGNATURE_HEADER, SandboxEvent, SandboxPayment
 from server.payments.signature import verify
@@ -20,12 +19,7 @@ from storage.queries.payment import Payment
 REQUEST_TIMEOUT_S = 10.0
 
 
-# The sandbox
-
-_KINDS: Mapping[str, type[PaymentCaptured | PaymentSentBack]] = {
-    CAPTURED: PaymentCaptured,
-    REFUNDED: PaymentSentBack,
-}
+_KINDS: Mapping[str, type[CaptureNotice | RefundNotice]] = {CAPTURED: CaptureNotice, REFUNDED: RefundNotice}
 
 
 _event = msgspec.json.Decoder(SandboxEvent)
@@ -39,7 +33,7 @@ class SandboxGateway:
         webhook_secrets: what its webhooks may be signed with, newest first.
     """
 
-    name = "sandbox"
+    name = Gateway.SANDBOX.value
 
     def __init__(
         self, http: ClientSession, url: Callable[[], str], *, api_key: str, webhook_secrets: tuple[str, ...]
@@ -58,11 +52,11 @@ class SandboxGateway:
             raise Malformed(reason="not_an_event") from error
         kind = _KINDS.get(event.type)
         if kind is None:
-            return GatewayEvent(id=event.id, type=event.type, what=None, problem="unknown_type")
+            return GatewayEvent(id=event.id, type=event.type, notice=None, problem="unknown_type")
         try:
-            return GatewayEvent(id=event.id, type=event.type, what=_what(kind, event))
+            return GatewayEvent(id=event.id, type=event.type, notice=_notice(kind, event))
         except (msgspec.ValidationError, ValueError):
-            return GatewayEvent(id=event.id, type=event.type, what=None, problem="malformed")
+            return GatewayEvent(id=event.id, type=event.type, notice=None, problem="malformed")
 
     async def refund(self, payment: Payment) -> None:
         """See PaymentGateway."""
@@ -91,11 +85,11 @@ class SandboxGateway:
             raise GatewayRefused(f"status {status}")
 
 
-def _what(kind: type[PaymentCaptured | PaymentSentBack], event: SandboxEvent) -> PaymentCaptured | PaymentSentBack:
-    """Raises: ValidationError, ValueError."""
+def _notice(kind: type[CaptureNotice | RefundNotice], event: SandboxEvent) -> CaptureNotice | RefundNotice:
+    """Read what the event is about. Raises: ValidationError, ValueError."""
     told = msgspec.convert(event.data, SandboxPayment)
     return kind(
-        payment_id=PaymentId(UUID(told.payment_id)),
+        reference=str(UUID(told.payment_id)),
         amount_minor=check_amount_minor(told.amount),
         currency=check_currency(told.currency),
     )

@@ -1,7 +1,7 @@
-"""``POST /webhooks/payments/<gateway>``: what a payment gateway says becomes a command to the booking that was paid.
+"""``POST /webhooks/payments/<gateway>``: what a payment gateway says becomes a command to the payment.
 
-Duplicates and any order are harmless: the event's id is the command's id, and the booking takes what fits its state.
-The gateway hears 200 only once the command is durable; anything else makes it say so again.
+Duplicates and any order are harmless: the event's id is the command's id, and the payment takes what fits its stage.
+The gateway gets 200 only once the command is durable; on anything else it sends the webhook again.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,10 +10,10 @@ import structlog
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from actors.runtime.call import Caller
-from protocol.booking.commands import RecordPayment, RecordRefund
 from protocol.errors import RETRY_AFTER_S, Fault, Unavailable
-from protocol.ids import BookingId, Kind, PaymentId, Ref
-from protocol.payment.terms import GATEWAY, GatewayEvent, PaymentCaptured, PaymentSentBack
+from protocol.ids import Kind, PaymentId, Ref
+from protocol.payment.commands import RecordCapture, RecordReturn
+from protocol.payment.terms import GATEWAY, CaptureNotice, GatewayEvent, RefundNotice
 from protocol.roles import Principal, Role
 from server.edge.bodies import read_body
 from server.payments.gateway import PaymentGateway
@@ -30,7 +30,7 @@ class PaymentWebhooks:
     """Takes one gateway's webhooks.
 
     Args:
-        find_booking: whose payment it is; None if it is none of ours.
+        find_payment: which payment the gateway means by its reference; None if it is none of ours.
         keep: keeps an event that changed nothing, for an operator.
     """
 
@@ -38,12 +38,12 @@ class PaymentWebhooks:
         self,
         gateway: PaymentGateway,
         runtime: Caller,
-        find_booking: Callable[[PaymentId], Awaitable[BookingId | None]],
+        find_payment: Callable[[str], Awaitable[PaymentId | None]],
         keep: Callable[[UnmatchedEvent], Awaitable[None]],
     ) -> None:
         self._gateway = gateway
         self._runtime = runtime
-        self._find_booking = find_booking
+        self._find_payment = find_payment
         self._keep = keep
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
@@ -62,27 +62,25 @@ class PaymentWebhooks:
             )
             name = self._gateway.name
             await self._keep(
-                UnmatchedEvent(gateway=name, event_id=event.id, type=event.type, problem=problem, body=body)
+                UnmatchedEvent(provider=name, event_id=event.id, type=event.type, problem=problem, body=body)
             )
         return Response(body=b'{"received":true}', content_type="application/json")
 
     async def _take(self, event: GatewayEvent) -> str:
-        """Send the command and wait until it is durable; answers why nothing changed, if nothing did. Raises: Fault."""
-        assert event.what is not None
-        booking_id = await self._find_booking(event.what.payment_id)
-        if booking_id is None:
+        """Send the command and wait until it is durable; returns why nothing changed, if nothing did. Raises: Fault."""
+        assert event.notice is not None
+        payment_id = await self._find_payment(event.notice.reference)
+        if payment_id is None:
             return "unknown_payment"
         key = f"{self._gateway.name}:{event.id}"
-        to = Ref(Kind.BOOKING, booking_id)
-        outcome = await self._runtime.call(_command(booking_id, event.what), to, GATEWAY_PRINCIPAL, key=key)
+        to = Ref(Kind.PAYMENT, payment_id)
+        outcome = await self._runtime.call(_command(payment_id, event.notice), to, GATEWAY_PRINCIPAL, key=key)
         error = outcome.error
         if isinstance(error, Fault):
             raise error if error.status >= 500 else Unavailable(retry_after_s=RETRY_AFTER_S)
         return "" if error is None else error.code
 
 
-def _command(booking_id: BookingId, what: PaymentCaptured | PaymentSentBack) -> RecordPayment | RecordRefund:
-    kind = RecordPayment if isinstance(what, PaymentCaptured) else RecordRefund
-    return kind(
-        booking_id=booking_id, payment_id=what.payment_id, amount_minor=what.amount_minor, currency=what.currency
-    )
+def _command(payment_id: PaymentId, notice: CaptureNotice | RefundNotice) -> RecordCapture | RecordReturn:
+    kind = RecordCapture if isinstance(notice, CaptureNotice) else RecordReturn
+    return kind(payment_id=payment_id, amount_minor=notice.amount_minor, currency=notice.currency)

@@ -1,9 +1,9 @@
-"""Notifications in words: each in its reader's language, with names, times and amounts."""
+"""Lists notifications, each rendered in its reader's language."""
 
 from protocol.notification.views import ListNotifications, NotificationPage
 from protocol.roles import Principal
-from server.delivery.renderer import NotificationRenderer, load_scene
-from server.words import language
+from server.delivery.renderer import NotificationRenderer, load_notification_context
+from server.words.languages import language
 from storage.database import Pool
 from storage.queries.notification import read_notifications
 from storage.registry import answers
@@ -11,12 +11,11 @@ from storage.registry import answers
 
 @answers(ListNotifications)
 async def list_notifications(pool: Pool, query: ListNotifications, principal: Principal) -> NotificationPage:
-    """Show somebody what they were told of. Raises: Invalid."""
+    """Return a page of the caller's notifications. Raises: Invalid."""
     page = await read_notifications(pool, query, principal)
-    scene = await load_scene(pool, page.items)
-    teller = NotificationRenderer(language(page.language), scene)
+    renderer = NotificationRenderer(language(page.language), await load_notification_context(pool, page.items))
     return NotificationPage(
-        items=[teller.tell(kept) for kept in page.items],
+        items=[renderer.render(one) for one in page.items],
         unread_count=page.unread_count,
         next_cursor=page.next_cursor,
         as_of=page.as_of,

@@ -11,7 +11,7 @@ from protocol.roles import Principal
 from protocol.suggestion.terms import ReplySource
 from protocol.suggestion.views import GetSuggestions, SuggestionsView
 from server.llm.smart_replies import SMART_REPLIES, SmartReplier
-from server.words import language
+from server.words.languages import language
 from storage.database import UNWRITABLE, Pool
 from storage.queries.suggestions import Talk, read_talk
 from storage.suggestions import Shown, note_shown

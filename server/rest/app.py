@@ -45,7 +45,7 @@ from server.rest.endpoints import (
 from server.rest.openapi import ENVELOPE_PATH, build_document
 from server.rest.pages import docs_pages, entrance_page, problem_page
 from server.rest.router import Router, param_names
-from server.words.errors import language_of
+from server.words.languages import language_of
 
 #: A document changes with the server's version only, but clients revalidate it.
 DOCUMENT_HEADERS = {**JSON_HEADERS, "Cache-Control": "no-cache"}

@@ -24,7 +24,7 @@ from server.edge.gate import Gate
 from server.edge.guards import invalid
 from server.edge.handlers import JSON_HEADERS, PlainHandler, ProcedureHandler, QueryHandler
 from server.edge.target import target_of
-from server.words.errors import language_of
+from server.words.languages import language_of
 
 Endpoint = Callable[[BaseRequest, Params], Awaitable[StreamResponse]]
 

@@ -13,7 +13,7 @@ from aiohttp.web import BaseRequest, Response, StreamResponse
 from protocol.errors import ERRORS, NotFound
 from server.edge.exchange import EXCHANGE
 from server.edge.handlers import PlainHandler
-from server.words.errors import FALLBACK, LANGUAGES
+from server.words.languages import ENGLISH
 
 WEB = Path(__file__).parents[1] / "web" / "docs"
 #: A page brings nothing from elsewhere and talks only to its own server.
@@ -65,8 +65,8 @@ async def problem_page(request: BaseRequest) -> StreamResponse:
     error = ERRORS.get(code)
     if error is None:
         raise NotFound(entity="problem")
-    text = LANGUAGES[FALLBACK].errors.get(code)
-    title = text.title if text else code.replace("_", " ").capitalize()
+    text = ENGLISH.texts.errors.get(code)
+    title = text[0] if text else code.replace("_", " ").capitalize()
     about = _CODE.sub(r"<code>\1</code>", escape((error.__doc__ or "").strip()))
     page = _template("problem.html").substitute(
         code=escape(code), status=int(error.status), title=escape(title), about=about

@@ -83,8 +83,8 @@ async def load_late_slots(sources: Sources, asks: Sequence[LateSlotAsk]) -> list
 # One booking
 
 _COLUMNS = """b.id, b.number, b.status, b.customer_id, b.business_id, b.staff_id, b.service_id, b.title, b.starts_at,
-       b.ends_at, b.zone, b.total_amount_minor, b.currency, b.payment_method, b.payment_status, b.escrow_status,
-       b.approved, b.reason_code, b.actual_start_at, b.actual_end_at, b.created_at, b.version"""
+       b.ends_at, b.local_start, b.zone, b.total_amount_minor, b.currency, b.payment_method, b.payment_status,
+       b.escrow_status, b.approved, b.reason_code, b.actual_start_at, b.actual_end_at, b.created_at, b.version"""
 
 _ONE = f"""
 SELECT {AS_OF}, {_COLUMNS}, n.notes, n.address, n.latitude, n.longitude, p.name, p.phone_number, p.email, r.remarks,

@@ -1,4 +1,4 @@
-"""What a letter about a booking shows of it, and the page that a link in such a letter opens."""
+"""Reads what e-mails about a booking, and the pages behind their links, show of it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from storage.database import Pool
 
 
 class BookingEmailView(Confidential, Struct, frozen=True, kw_only=True):
-    """One booking, with the names of those who have a part in it."""
+    """One booking, with the names of its parties."""
 
     id: BookingId
     title: str
@@ -23,17 +23,17 @@ class BookingEmailView(Confidential, Struct, frozen=True, kw_only=True):
     starts_at: datetime
     ends_at: datetime
     customer_id: UserId
-    #: None: they were erased.
+    #: None: the staff member was erased.
     staff: str | None
     business: str
-    #: Where the customer wants it to be; empty: at the business.
+    #: Where the customer wants the service; empty: at the business.
     address: str
     city: str
     total_amount_minor: int
     currency: str
 
 
-_THESE = """
+_BY_ID = """
 SELECT b.id, b.title, b.number, b.status, b.escrow_status, b.zone, b.starts_at, b.ends_at, b.customer_id,
        s.name AS staff, coalesce(u.name, '') AS business,
        coalesce(n.address, '') AS address, coalesce(u.city, '') AS city, b.total_amount_minor, b.currency
@@ -47,7 +47,7 @@ SELECT b.id, b.title, b.number, b.status, b.escrow_status, b.zone, b.starts_at, 
 
 async def load_booking_email_views(pool: Pool, ids: Sequence[BookingId]) -> dict[BookingId, BookingEmailView]:
     """Read these bookings."""
-    rows = await pool.fetch(_THESE, list(ids))
+    rows = await pool.fetch(_BY_ID, list(ids))
     return {
         row["id"]: BookingEmailView(
             **{

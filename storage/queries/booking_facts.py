@@ -8,13 +8,13 @@ import msgspec
 
 from protocol.booking.facts import RATING_PRIOR, BookingAsk, BookingFacts, BusySpan, StaffFacts
 from protocol.errors import NotFound
-from protocol.ids import BookingId, UserId
+from protocol.ids import UserId
 from storage.columns import array_text
 from storage.database import Pool
 from storage.offers import Offer, Worker
 from storage.registry import Sources, loads
 
-#: One call for a whole round (migrations/0003_marketplace.sql).
+#: One call for a whole round (migrations/0006_booking.sql).
 _FRESH = (
     "SELECT * FROM busy_now($1::text::uuid[], $2::text::timestamptz[], $3::text::timestamptz[], $4::text::uuid[],"
     " $5::text::uuid[])"
@@ -100,10 +100,10 @@ async def _fill(pool: Pool, plans: Sequence[_Plan], spans: dict[_Span, int]) -> 
     )
     busy: dict[int, list[BusySpan]] = {}
     running: dict[UserId, datetime] = {}
-    for what, idx, staff_id, booking_id, held_from_at, held_to_at, starts_at, ends_at in rows:
+    for what, idx, staff_id, subject_id, held_from_at, held_to_at, starts_at, ends_at in rows:
         if what == _BUSY:
             job = _job(held_from_at, held_to_at, starts_at, ends_at)
-            busy.setdefault(idx - 1, []).append(BusySpan(BookingId(booking_id), held_from_at, held_to_at, *job))
+            busy.setdefault(idx - 1, []).append(BusySpan(subject_id, held_from_at, held_to_at, *job))
         elif what == _RUNNING:
             running[staff_id] = ends_at
         else:

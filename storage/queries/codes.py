@@ -1,4 +1,4 @@
-"""Reading what codes rest on: how somebody is reached now, and where their code was sent."""
+"""Reads what codes need: a user's contact data, and the address that a code was sent to."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ SELECT k.scope, k.key, k.owner
 
 
 class Contact(Confidential, Struct, frozen=True, kw_only=True):
-    """How somebody is reached, and how far that is certain."""
+    """A user's contact data, and what of it is verified."""
 
     email: str
     name: str
@@ -39,24 +39,24 @@ class Contact(Confidential, Struct, frozen=True, kw_only=True):
 
 @loads(ContactFacts)
 async def load_contact_facts(sources: Sources, asks: Sequence[ContactAsk]) -> Sequence[ContactFacts | Rejected]:
-    """Answer each ask; somebody who is not there is an error."""
+    """Load the facts for each ask, in order; an unknown user is NotFound."""
     rows = await sources.pool.fetch(_FACTS, [user_id for user_id, _ in asks], [purpose.value for _, purpose in asks])
     keys = [(purpose.value, email_key(row["target"] or "")) for (_, purpose), row in zip(asks, rows, strict=True)]
     claimed = await sources.pool.fetch(_OWNERS, [scope for scope, _ in keys], [key for _, key in keys])
     owners = {(row["scope"], row["key"]): row["owner"] for row in claimed}
-    answers: list[ContactFacts | Rejected] = []
+    found: list[ContactFacts | Rejected] = []
     for (user_id, _), row, key in zip(asks, rows, keys, strict=True):
         if row["user_id"] is None:
-            answers.append(NotFound(entity=Kind.USER.value, id=str(user_id)))
+            found.append(NotFound(entity=Kind.USER.value, id=str(user_id)))
         else:
             person = Person(**{name: row[name] for name in Person.__struct_fields__})
             taken = owners.get(key, user_id) != user_id
-            answers.append(ContactFacts(person=person, target=row["target"], taken=taken))
-    return answers
+            found.append(ContactFacts(person=person, target=row["target"], taken=taken))
+    return found
 
 
 async def load_contact(pool: Pool, user_id: UserId) -> Contact:
-    """How somebody is reached now. Raises: NotFound."""
+    """Return a user's contact data. Raises: NotFound."""
     row = await pool.fetchrow(
         "SELECT p.email, p.name, p.phone_number, u.is_email_verified, u.is_phone_verified"
         " FROM people p JOIN users u USING (user_id) WHERE user_id = $1",
@@ -68,7 +68,7 @@ async def load_contact(pool: Pool, user_id: UserId) -> Contact:
 
 
 async def find_account(pool: Pool, email: str) -> UserId | None:
-    """Whose the normalised address is, with a password or without."""
+    """Return the user who owns an e-mail address, with or without a password."""
     owner: UserId | None = await pool.fetchval(
         "SELECT owner FROM unique_keys WHERE scope = 'email' AND key = $1", email_key(email)
     )
@@ -76,6 +76,6 @@ async def find_account(pool: Pool, email: str) -> UserId | None:
 
 
 async def find_own_password(pool: Pool, user_id: UserId) -> tuple[str, int] | None:
-    """Somebody's password hash and which of their passwords it is; None if they have none."""
+    """Return a user's password hash and its version; None if the user has no password."""
     row = await pool.fetchrow("SELECT password_hash, password_version FROM credentials WHERE user_id = $1", user_id)
     return None if row is None else (row["password_hash"], row["password_version"])

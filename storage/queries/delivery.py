@@ -1,4 +1,4 @@
-"""Reading deliveries for admins, and taking dead ones up again."""
+"""Lists deliveries for admins, and replays dead ones."""
 
 from datetime import datetime
 from uuid import UUID
@@ -41,7 +41,7 @@ _cursor = Cursor(tuple[Instant, UUID])
 
 @answers(ListDeliveries)
 async def list_deliveries(pool: Pool, query: ListDeliveries, principal: Principal) -> DeliveryPage:
-    """Show a page of deliveries. Raises: Invalid."""
+    """Return a page of deliveries. Raises: Invalid."""
     after = _cursor.read(query.cursor) or (None, None)
     rows = await pool.fetch(LIST, query.state, query.channel, query.reason, *after, query.limit + 1)
     items = [msgspec.convert(dict(row), DeliveryView) for row in rows]
@@ -50,7 +50,7 @@ async def list_deliveries(pool: Pool, query: ListDeliveries, principal: Principa
 
 
 async def replay(pool: Pool, delivery_id: DeliveryId, now: datetime) -> DeliveryView:
-    """Take up a delivery if it is dead; gives what it is then. Raises: NotFound."""
+    """Replay a delivery if it is dead; returns its state afterwards. Raises: NotFound."""
     await pool.execute(_REPLAY, now, delivery_id)
     row = await pool.fetchrow(f"SELECT {_COLUMNS} FROM deliveries WHERE id = $1", delivery_id)
     if row is None:
@@ -59,6 +59,6 @@ async def replay(pool: Pool, delivery_id: DeliveryId, now: datetime) -> Delivery
 
 
 async def replay_all(pool: Pool, channel: Channel, reason: str | None, until: datetime | None, now: datetime) -> int:
-    """Take up dead deliveries, REPLAY_MAX at most; answers how many."""
+    """Replay dead deliveries, REPLAY_MAX at most; returns how many."""
     status = await pool.execute(_REPLAY_ALL, now, channel, reason, until, REPLAY_MAX)
     return int(status.rpartition(" ")[2])

@@ -1,4 +1,4 @@
-"""Reading the mailbox of development: what channels without a provider would have sent."""
+"""Reads the development mailbox: messages of channels that have no provider."""
 
 from datetime import datetime
 from typing import Any
@@ -12,30 +12,30 @@ from storage.database import Pool
 from storage.queries.page import Cursor
 
 
-class Letter(Struct, frozen=True, kw_only=True):
-    """One message that was kept."""
+class MailboxMessage(Struct, frozen=True, kw_only=True):
+    """One stored message."""
 
     id: int
     at: datetime
     channel: Channel
     delivery_id: DeliveryId
-    #: Whose words it has; None: its delivery is forgotten.
+    #: The delivery's template; None: the delivery was deleted.
     template: str | None
-    #: The message as its channel has it.
+    #: The message in its channel's form.
     message: dict[str, Any]
 
 
-class LetterPage(Struct, frozen=True, kw_only=True):
-    """A page of them, the newest first."""
+class MailboxPage(Struct, frozen=True, kw_only=True):
+    """A page of messages, newest first."""
 
-    items: list[Letter]
+    items: list[MailboxMessage]
     #: None: this was the last page.
     next_cursor: str | None
 
 
 _SELECT = """
 SELECT m.id, m.at, m.channel, m.delivery_id, d.template, m.message
-  FROM mailbox m LEFT JOIN deliveries d ON d.id = m.delivery_id
+  FROM development_mailbox m LEFT JOIN deliveries d ON d.id = m.delivery_id
 """
 _PAGE = f"""{_SELECT}
  WHERE ($1::text IS NULL OR m.channel = $1) AND m.id < coalesce($2, 9223372036854775807)
@@ -44,19 +44,19 @@ _PAGE = f"""{_SELECT}
 _cursor = Cursor(tuple[int])
 
 
-async def read_mailbox(pool: Pool, channel: Channel | None, cursor: str | None, limit: int) -> LetterPage:
-    """Give a page. Raises: Invalid."""
+async def read_mailbox(pool: Pool, channel: Channel | None, cursor: str | None, limit: int) -> MailboxPage:
+    """Read a page. Raises: Invalid."""
     (before,) = _cursor.read(cursor) or (None,)
-    letters = [_letter(row) for row in await pool.fetch(_PAGE, channel, before, limit + 1)]
-    shown, next_cursor = _cursor.page(letters, limit, lambda letter: (letter.id,))
-    return LetterPage(items=list(shown), next_cursor=next_cursor)
+    messages = [_message(row) for row in await pool.fetch(_PAGE, channel, before, limit + 1)]
+    shown, next_cursor = _cursor.page(messages, limit, lambda message: (message.id,))
+    return MailboxPage(items=list(shown), next_cursor=next_cursor)
 
 
-async def find_letter(pool: Pool, number: int) -> Letter | None:
-    """Give one of them."""
+async def find_message(pool: Pool, number: int) -> MailboxMessage | None:
+    """Read one message; None if there is none."""
     row = await pool.fetchrow(f"{_SELECT} WHERE m.id = $1", number)
-    return None if row is None else _letter(row)
+    return None if row is None else _message(row)
 
 
-def _letter(row: Any) -> Letter:
-    return msgspec.convert({**row, "message": msgspec.json.decode(row["message"])}, Letter)
+def _message(row: Any) -> MailboxMessage:
+    return msgspec.convert({**row, "message": msgspec.json.decode(row["message"])}, MailboxMessage)

@@ -1,4 +1,4 @@
-"""Reading devices: where push messages go, and who has which address."""
+"""Reads devices: the addresses of push messages, and who holds an address."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from storage.registry import Sources, answers, loads
 
 
 class DeviceAddress(Confidential, Struct, frozen=True, kw_only=True):
-    """Where one device's messages go; its fields are those of ``DeviceRow``."""
+    """The push address of one device; the fields are those of ``DeviceRow``."""
 
     device_id: DeviceId
     address: str
@@ -26,7 +26,7 @@ class DeviceAddress(Confidential, Struct, frozen=True, kw_only=True):
 
 @answers(ListDevices)
 async def list_devices(pool: Pool, query: ListDevices, principal: Principal) -> DeviceList:
-    """Answer which devices somebody has, the one used last first."""
+    """Return the caller's devices, the most recently used first."""
     rows = await pool.fetch(
         f"SELECT s.as_of, d.* FROM (SELECT {AS_OF}) s LEFT JOIN devices d ON d.user_id = $1"
         " ORDER BY d.used_at DESC, d.device_id",
@@ -54,7 +54,7 @@ async def load_device_facts(sources: Sources, hashes: Sequence[str | None]) -> l
 
 
 async def find_holders(pool: Pool, hashes: Sequence[str | None]) -> list[tuple[UserId, DeviceId] | None]:
-    """Who has each of these addresses, and as which device."""
+    """Return who holds each address, and as which device, in order."""
     rows = await pool.fetch(
         "SELECT address_hash, user_id, device_id FROM devices WHERE address_hash = ANY($1::text[])",
         [one for one in hashes if one is not None],
@@ -64,7 +64,7 @@ async def find_holders(pool: Pool, hashes: Sequence[str | None]) -> list[tuple[U
 
 
 async def load_addresses(pool: Pool, ids: Sequence[DeviceId]) -> dict[DeviceId, DeviceAddress]:
-    """Where these devices' messages go; one that was forgotten is not among them."""
+    """Return the addresses of devices; forgotten devices are left out."""
     rows = await pool.fetch(
         "SELECT device_id, address, p256dh, auth FROM devices WHERE device_id = ANY($1::uuid[])", list(ids)
     )

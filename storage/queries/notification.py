@@ -1,4 +1,4 @@
-"""Reading notifications: a page of one's own, and what it takes to put each into words."""
+"""Reads notifications, and what rendering them needs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,31 +23,32 @@ from storage.registry import Sources, loads
 from storage.rights import may_see, who_may_see
 
 
-class Kept(Struct, frozen=True, kw_only=True):
-    """One notification as it is kept."""
+class NotificationRecord(Struct, frozen=True, kw_only=True):
+    """One stored notification."""
 
     user_id: UserId
     id: NotificationId
     type: str
-    about: Ref
-    #: None: this server knows no such event, or the reader may not see it any more.
+    #: What it is about.
+    entity: Ref
+    #: None: this server does not know the event type, or the reader may not see the event any more.
     event: Event | None
     read: bool
     at: datetime
 
 
-class KeptPage(Struct, frozen=True, kw_only=True):
-    """A page of them, and the language that their reader reads."""
+class NotificationRecordPage(Struct, frozen=True, kw_only=True):
+    """A page of notifications, and their reader's language."""
 
-    items: list[Kept]
+    items: list[NotificationRecord]
     unread_count: int
     next_cursor: str | None
     language: str
     as_of: str
 
 
-class About(Struct, frozen=True, kw_only=True):
-    """What a notification about a booking, or about a thread, may say."""
+class BookingSummary(Struct, frozen=True, kw_only=True):
+    """The fields of a booking that notifications about it, or about its conversation, may use."""
 
     title: str
     number: str
@@ -61,13 +62,13 @@ class About(Struct, frozen=True, kw_only=True):
 
 _cursor = Cursor(tuple[Instant, UUID])
 
-#: Whether notification n is read, with its reader's mark m.
+#: Whether notification n is read; m is its reader's mark.
 READ = """(n.at <= coalesce(m.read_until, '-infinity') OR EXISTS (
            SELECT FROM notification_reads r WHERE r.user_id = n.user_id AND r.notification_id = n.id))"""
 
 
 def _unread(user_id: str) -> str:
-    """How many notifications of a user are unread, 100 at most: those from before their mark are not even looked at."""
+    """Count a user's unread notifications, 100 at most, without scanning those from before their mark."""
     return f"""(SELECT count(*) FROM (
             SELECT FROM notifications n
              WHERE n.user_id = {user_id} AND n.at > coalesce(
@@ -83,7 +84,7 @@ SELECT n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {READ} A
  WHERE n.user_id = $1 AND ($2::timestamptz IS NULL OR (n.at, n.id) < ($2, $3)) AND ($4 OR NOT {READ})
  ORDER BY n.at DESC, n.id DESC LIMIT $5
 """
-_THESE = f"""
+_BY_KEY = f"""
 SELECT n.user_id, n.id, n.type, n.kind, n.entity_id, n.event::text AS event, n.at, {READ} AS read
   FROM unnest($1::uuid[], $2::uuid[]) w(user_id, id)
   JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id
@@ -96,59 +97,59 @@ SELECT n.user_id, n.id FROM unnest($1::uuid[], $2::uuid[]) w(user_id, id)
  WHERE NOT {READ}
 """
 _UNREAD = f"SELECT w.user_id, {_unread('w.user_id')} AS unread FROM unnest($1::uuid[]) w(user_id)"
-_STANDING = f"""
+_COUNTS = f"""
 SELECT {AS_OF}, coalesce((SELECT language FROM people WHERE user_id = $1), 'en') AS language,
        {_unread("$1")} AS unread
 """
 
 
-async def read_notifications(pool: Pool, query: ListNotifications, principal: Principal) -> KeptPage:
-    """Read a page of somebody's notifications. Raises: Invalid."""
+async def read_notifications(pool: Pool, query: ListNotifications, principal: Principal) -> NotificationRecordPage:
+    """Read a page of the caller's notifications. Raises: Invalid."""
     after = _cursor.read(query.cursor)
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        standing = await connection.fetchrow(_STANDING, principal.user_id)
-        assert standing is not None
+        counts = await connection.fetchrow(_COUNTS, principal.user_id)
+        assert counts is not None
         found = await connection.fetch(
             _PAGE, principal.user_id, *(after or (None, None)), query.show is Wanted.ALL, query.limit + 1
         )
     rows, next_cursor = _cursor.page(found, query.limit, lambda row: (row["at"], row["id"]))
     refs = [Ref(Kind(row["kind"]), row["entity_id"]) for row in rows]
     visible = await may_see(pool, principal.user_id, set(refs))
-    items = [_kept(principal.user_id, row, ref in visible) for row, ref in zip(rows, refs, strict=True)]
-    return KeptPage(
+    items = [_record(principal.user_id, row, ref in visible) for row, ref in zip(rows, refs, strict=True)]
+    return NotificationRecordPage(
         items=items,
-        unread_count=standing["unread"],
+        unread_count=counts["unread"],
         next_cursor=next_cursor,
-        language=standing["language"],
-        as_of=standing["as_of"],
+        language=counts["language"],
+        as_of=counts["as_of"],
     )
 
 
 async def load_notifications(
     pool: Pool, keys: Sequence[tuple[UserId, NotificationId]]
-) -> dict[tuple[UserId, NotificationId], Kept]:
-    """Read notifications of many people, each with what its reader may still see."""
-    rows = await pool.fetch(_THESE, [user_id for user_id, _ in keys], [id for _, id in keys])
+) -> dict[tuple[UserId, NotificationId], NotificationRecord]:
+    """Read notifications of many readers; an event that its reader may not see any more is left out."""
+    rows = await pool.fetch(_BY_KEY, [user_id for user_id, _ in keys], [id for _, id in keys])
     refs = [(row["user_id"], Ref(Kind(row["kind"]), row["entity_id"])) for row in rows]
     visible = await who_may_see(pool, set(refs))
     return {
-        (row["user_id"], row["id"]): _kept(row["user_id"], row, pair in visible)
+        (row["user_id"], row["id"]): _record(row["user_id"], row, pair in visible)
         for row, pair in zip(rows, refs, strict=True)
     }
 
 
 async def count_unread(pool: Pool, ids: Sequence[UserId]) -> dict[UserId, int]:
-    """How many notifications each of these has not read, 100 at most."""
+    """Count the unread notifications of each user, 100 at most."""
     rows = await pool.fetch(_UNREAD, list(ids))
     return {row["user_id"]: row["unread"] for row in rows}
 
 
-def _kept(user_id: UserId, row: Any, visible: bool) -> Kept:
-    return Kept(
+def _record(user_id: UserId, row: Any, visible: bool) -> NotificationRecord:
+    return NotificationRecord(
         user_id=user_id,
         id=row["id"],
         type=row["type"],
-        about=Ref(Kind(row["kind"]), row["entity_id"]),
+        entity=Ref(Kind(row["kind"]), row["entity_id"]),
         event=read_event(row["type"], row["event"]) if visible else None,
         read=row["read"],
         at=row["at"],
@@ -156,7 +157,7 @@ def _kept(user_id: UserId, row: Any, visible: bool) -> Kept:
 
 
 def read_event(name: str, data: str) -> Event | None:
-    """Read an event that a notification comes from; None: this server knows no such event."""
+    """Decode a notification's event; None if this server does not know its type or shape."""
     declared = EVENTS.get(name)
     try:
         return None if declared is None else msgspec.json.decode(data, type=declared)
@@ -164,19 +165,19 @@ def read_event(name: str, data: str) -> Event | None:
         return None
 
 
-async def load_bookings(pool: Pool, ids: Sequence[UUID]) -> dict[BookingId | ConversationId, About]:
-    """Read what notifications about these bookings, or their threads, may say; a thread has its booking's id."""
+async def load_bookings(pool: Pool, ids: Sequence[UUID]) -> dict[BookingId | ConversationId, BookingSummary]:
+    """Read bookings by id; a conversation has the id of its booking."""
     rows = await pool.fetch(
         "SELECT id, title, number, zone, starts_at, customer_id, staff_id, total_amount_minor, currency"
         " FROM bookings WHERE id = ANY($1::uuid[])",
         list(ids),
     )
-    return {row["id"]: About(**{name: row[name] for name in About.__struct_fields__}) for row in rows}
+    return {row["id"]: BookingSummary(**{name: row[name] for name in BookingSummary.__struct_fields__}) for row in rows}
 
 
 @loads(UnreadNotifications)
 async def load_unread(sources: Sources, asks: Sequence[UnreadAsk]) -> list[UnreadNotifications]:
-    """Say which of these each of these users has, and has not read, in order."""
+    """Return for each ask which of its notifications the user has and has not read, in order."""
     pairs = {(user_id, id) for user_id, ids in asks for id in ids}
     rows = await sources.pool.fetch(_STILL_UNREAD, *map(list, zip(*pairs, strict=True))) if pairs else []
     unread = {(row["user_id"], row["id"]) for row in rows}
@@ -184,7 +185,7 @@ async def load_unread(sources: Sources, asks: Sequence[UnreadAsk]) -> list[Unrea
 
 
 async def load_notices(pool: Pool, ids: Sequence[UUID]) -> list[Notice | NotFound]:
-    """Read what admins wrote, in order; what was erased is not found."""
+    """Read notices, in order; an erased one is NotFound."""
     rows = await pool.fetch("SELECT * FROM notices WHERE id = ANY($1::uuid[])", list(ids))
     found = {row["id"]: Notice(**row) for row in rows}
     return [found.get(id) or NotFound(entity="notice", id=str(id)) for id in ids]
@@ -192,5 +193,5 @@ async def load_notices(pool: Pool, ids: Sequence[UUID]) -> list[Notice | NotFoun
 
 @loads(Notice)
 async def load_notice_facts(sources: Sources, asks: Sequence[UUID]) -> list[Notice | NotFound]:
-    """Read notices that are to be delivered, in the order asked for."""
+    """Load the notices to be delivered, in order."""
     return await load_notices(sources.pool, asks)

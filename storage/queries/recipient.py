@@ -1,4 +1,4 @@
-"""Reading whom to reach, and how they want to be reached: many people in one statement."""
+"""Reads recipients and their preferences, many users in one statement."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,21 +25,24 @@ from storage.database import Pool
 from storage.queries.page import AS_OF
 from storage.registry import Sources, answers, loads
 
+#: The language of users who never chose one.
+LANGUAGE_DEFAULT = "en"
+
 log = structlog.get_logger(__name__)
 
-_preferences = msgspec.json.Decoder(NotificationPreferences)
-_person = msgspec.json.Decoder(Person)
+_preferences_decoder = msgspec.json.Decoder(NotificationPreferences)
+_person_decoder = msgspec.json.Decoder(Person)
 
 _READERS = """
 SELECT p.user_id, p.name, p.language, p.email,
        CASE WHEN u.is_phone_verified AND s.number IS NULL THEN p.phone_number END AS phone_number,
-       s.number IS NOT NULL AS stopped,
+       s.number IS NOT NULL AS opted_out,
        row_to_json(w)::text AS preferences,
        (SELECT g.day FROM digests g JOIN deliveries l ON l.id = g.delivery_id
          WHERE g.user_id = p.user_id AND l.state <> 'waiting' ORDER BY g.day DESC LIMIT 1) AS last_digest_day,
        v.devices, v.platforms
   FROM people p JOIN users u USING (user_id) LEFT JOIN notification_preferences w USING (user_id)
-  LEFT JOIN stopped_numbers s ON s.number = p.phone_number
+  LEFT JOIN opted_out_numbers s ON s.number = p.phone_number
  CROSS JOIN LATERAL (
     SELECT array_agg(d.device_id ORDER BY d.device_id) AS devices,
            array_agg(d.platform ORDER BY d.device_id) AS platforms
@@ -64,21 +67,27 @@ SELECT p.language, row_to_json(w)::text AS preferences, {AS_OF}
 
 
 async def load_readers(pool: Pool, ids: Sequence[UserId], at: datetime) -> dict[UserId, Reader]:
-    """How to reach these people at an instant; who was erased is not among them, nor a device whose session expired."""
+    """Load readers; erased users and devices whose session has expired at ``at`` are left out."""
     rows = await pool.fetch(_READERS, list(ids), at)
     return {row["user_id"]: _reader(row) for row in rows}
 
 
+async def load_language(pool: Pool, user_id: UserId) -> str:
+    """The language that a user reads; English for a user without a profile."""
+    language: str | None = await pool.fetchval("SELECT language FROM people WHERE user_id = $1", user_id)
+    return language or LANGUAGE_DEFAULT
+
+
 @loads(PreferenceFacts)
 async def load_preference_facts(sources: Sources, asks: Sequence[PreferenceAsk]) -> list[PreferenceFacts | NotFound]:
-    """Whose preferences are to be set, for which business, in order; who never was, or was erased, is not found."""
+    """Load the facts for setting preferences, in order; an unknown or erased user is NotFound."""
     rows = await sources.pool.fetch(_FACTS, [user_id for user_id, _ in asks], [business_id for _, business_id in asks])
     return [_facts(user_id, row) for (user_id, _), row in zip(asks, rows, strict=True)]
 
 
 @loads(KnownUsers)
 async def load_known_users(sources: Sources, asks: Sequence[Sequence[UserId]]) -> list[KnownUsers]:
-    """Say which of these users there are, in order."""
+    """Return for each ask which of its users exist, in order."""
     wanted = list({user_id for ids in asks for user_id in ids})
     rows = await sources.pool.fetch("SELECT user_id FROM people WHERE user_id = ANY($1::uuid[])", wanted)
     known = {row["user_id"] for row in rows}
@@ -87,29 +96,28 @@ async def load_known_users(sources: Sources, asks: Sequence[Sequence[UserId]]) -
 
 @answers(GetPreferences)
 async def get_preferences(pool: Pool, query: GetPreferences, principal: Principal) -> PreferencesView:
-    """Show somebody how they want to be reached. Raises: NotFound."""
+    """Return the caller's preferences. Raises: NotFound."""
     row = await pool.fetchrow(_OWN, principal.user_id)
     if row is None:
         raise NotFound(entity=Kind.USER.value, id=str(principal.user_id))
-    wishes = _wishes(principal.user_id, row["preferences"])
+    preferences = _preferences_of(principal.user_id, row["preferences"])
     return PreferencesView(
-        zone=wishes.zone,
-        quiet_hours=wishes.quiet_hours,
-        channels=wishes.channels,
-        frequency=wishes.frequency,
-        contact_method=wishes.contact_method,
-        contact_times=wishes.contact_times,
-        digest_hour=wishes.digest_hour,
+        zone=preferences.zone,
+        quiet_hours=preferences.quiet_hours,
+        channels=preferences.channels,
+        frequency=preferences.frequency,
+        contact_method=preferences.contact_method,
+        contact_times=preferences.contact_times,
+        digest_hour=preferences.digest_hour,
         language=row["language"],
         types=_TYPES,
         as_of=row["as_of"],
     )
 
 
-#: What the catalogue offers.
+#: The notification types that preferences may name.
 _TYPES = tuple(
-    TypeView(type=told.name, importance=told.importance, channels=tuple(sorted(told.channels)))
-    for told in NOTIFICATIONS
+    TypeView(type=one.name, importance=one.importance, channels=tuple(sorted(one.channels))) for one in NOTIFICATIONS
 )
 
 
@@ -120,9 +128,9 @@ def _reader(row: Any) -> Reader:
         language=row["language"],
         email=row["email"],
         phone_number=row["phone_number"],
-        stopped=row["stopped"],
+        opted_out=row["opted_out"],
         devices=tuple(map(_device, row["devices"] or (), row["platforms"] or ())),
-        preferences=_wishes(row["user_id"], row["preferences"]),
+        preferences=_preferences_of(row["user_id"], row["preferences"]),
         last_digest_day=row["last_digest_day"],
     )
 
@@ -131,22 +139,22 @@ def _device(device_id: DeviceId, platform: str) -> ReaderDevice:
     return ReaderDevice(device_id, Platform(platform).channel)
 
 
-def _wishes(user_id: UserId, data: str | None) -> NotificationPreferences:
-    """What was said; the defaults for who said nothing, or something that only a newer server understands."""
+def _preferences_of(user_id: UserId, data: str | None) -> NotificationPreferences:
+    """Decode preferences; the defaults for a user without any, or with some that only a newer server understands."""
     defaults = NotificationPreferences(user_id=user_id)
     try:
-        wishes = defaults if data is None else _preferences.decode(data)
+        preferences = defaults if data is None else _preferences_decoder.decode(data)
     except msgspec.ValidationError as error:
         log.warning("preferences.unreadable", action="defaults", error=str(error))
         return defaults
-    return wishes if wishes.zone in zone_names() else replace(wishes, zone=ZONE_DEFAULT)
+    return preferences if preferences.zone in zone_names() else replace(preferences, zone=ZONE_DEFAULT)
 
 
 def _facts(user_id: UserId, row: Any) -> PreferenceFacts | NotFound:
     if row["person"] is None:
         return NotFound(entity=Kind.USER.value, id=str(user_id))
     return PreferenceFacts(
-        person=_person.decode(row["person"]),
-        preferences=_wishes(user_id, row["preferences"]),
+        person=_person_decoder.decode(row["person"]),
+        preferences=_preferences_of(user_id, row["preferences"]),
         is_customer=row["is_customer"],
     )

@@ -1,4 +1,4 @@
-"""Reading, at the moment of sending, what people have heeded by now, and what their digests are to list."""
+"""Reads what suppression needs right before sending: receipts of notifications, and the contents of digests."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,23 +9,23 @@ from protocol.ids import DeliveryId, NotificationId, UserId
 from storage.database import Pool
 from storage.queries.notification import READ
 
-#: How far back in its reader's inbox an event is looked for; one that is further back counts as not acknowledged.
+#: How far back in the reader's inbox an event is searched; one further back counts as not acknowledged.
 LOOK_BACK_MAX = 500
 
 #: One notification to one reader.
 Key = tuple[UserId, NotificationId]
 
 
-class Heed(Struct, frozen=True):
-    """What became of a notification in its reader's apps."""
+class Receipt(Struct, frozen=True):
+    """How far a notification has got in its reader's apps."""
 
-    #: A device of theirs got the event live.
+    #: One of the reader's devices acknowledged the event as delivered.
     delivered: bool
-    #: They saw the event, or read the notification.
+    #: The reader saw the event or read the notification.
     seen: bool
 
 
-_HEED = f"""
+_RECEIPTS = f"""
 SELECT n.user_id, n.id, coalesce(a.delivered >= i.seq, false) AS delivered,
        coalesce(a.seen >= i.seq, false) OR {READ} AS seen
   FROM unnest($1::uuid[], $2::uuid[]) w(user_id, id)
@@ -39,37 +39,37 @@ SELECT n.user_id, n.id, coalesce(a.delivered >= i.seq, false) AS delivered,
      WHERE x.user_id = n.user_id AND x.seq > c.seq - {LOOK_BACK_MAX}
        AND x.kind = n.kind AND x.id = n.entity_id AND x.version = n.version LIMIT 1) i ON true
 """
-#: A digest takes what was put off to its day or an earlier one and is in no other; tried again, it takes the same.
-#: What stands in one that grew too old unsent is freed for it. The last part sees the rows as they were before.
-_LIST = """
+#: Assign to each digest the items deferred to its day or an earlier one that no digest lists; a retry gets the same.
+#: Items of an older digest that expired unsent are reassigned. The last part reads the rows as they were before.
+_LIST_DIGESTS = """
 WITH given AS MATERIALIZED (SELECT user_id, day, delivery_id FROM digests WHERE delivery_id = ANY($1::uuid[])),
 taken AS (
-    UPDATE digest_items i SET listed_in = g.delivery_id FROM given g
-     WHERE i.user_id = g.user_id AND i.day <= g.day AND i.listed_in IS NULL
-    RETURNING i.listed_in, i.user_id, i.notification_id),
+    UPDATE digest_items i SET digest_id = g.delivery_id FROM given g
+     WHERE i.user_id = g.user_id AND i.day <= g.day AND i.digest_id IS NULL
+    RETURNING i.digest_id, i.user_id, i.notification_id),
 freed AS (
-    UPDATE digest_items i SET listed_in = g.delivery_id
+    UPDATE digest_items i SET digest_id = g.delivery_id
       FROM given g JOIN digests o ON o.user_id = g.user_id AND o.day < g.day JOIN deliveries d ON d.id = o.delivery_id
-     WHERE i.listed_in = o.delivery_id AND d.state = 'skipped' AND d.reason = 'expired' AND d.unknown_outcomes = 0
-    RETURNING i.listed_in, i.user_id, i.notification_id)
-SELECT listed_in, user_id, notification_id FROM taken
+     WHERE i.digest_id = o.delivery_id AND d.state = 'skipped' AND d.reason = 'expired' AND d.unknown_outcomes = 0
+    RETURNING i.digest_id, i.user_id, i.notification_id)
+SELECT digest_id, user_id, notification_id FROM taken
  UNION ALL
-SELECT listed_in, user_id, notification_id FROM freed
+SELECT digest_id, user_id, notification_id FROM freed
  UNION ALL
-SELECT listed_in, user_id, notification_id FROM digest_items WHERE listed_in = ANY($1::uuid[])
+SELECT digest_id, user_id, notification_id FROM digest_items WHERE digest_id = ANY($1::uuid[])
 """
 
 
-async def load_heed(pool: Pool, keys: Sequence[Key]) -> dict[Key, Heed]:
-    """Say of notifications of many people whether a device got them, and whether they were seen."""
-    rows = await pool.fetch(_HEED, [user_id for user_id, _ in keys], [id for _, id in keys])
-    return {(row["user_id"], row["id"]): Heed(row["delivered"], row["seen"]) for row in rows}
+async def load_receipts(pool: Pool, keys: Sequence[Key]) -> dict[Key, Receipt]:
+    """Return the receipts of notifications to many readers."""
+    rows = await pool.fetch(_RECEIPTS, [user_id for user_id, _ in keys], [id for _, id in keys])
+    return {(row["user_id"], row["id"]): Receipt(row["delivered"], row["seen"]) for row in rows}
 
 
 async def list_digests(pool: Pool, ids: Sequence[DeliveryId]) -> dict[DeliveryId, list[Key]]:
-    """Say which notifications these digests list; what they list, no other does."""
+    """Return the notifications that these digests list; no two digests list the same one."""
     listed: defaultdict[DeliveryId, list[Key]] = defaultdict(list)
     if ids:
-        for row in await pool.fetch(_LIST, list(ids)):
-            listed[row["listed_in"]].append((row["user_id"], row["notification_id"]))
+        for row in await pool.fetch(_LIST_DIGESTS, list(ids)):
+            listed[row["digest_id"]].append((row["user_id"], row["notification_id"]))
     return listed

@@ -12,13 +12,14 @@ from protocol.ids import BookingId, Kind
 from protocol.instants import Instant
 from protocol.money import major_number
 from protocol.roles import Principal, Role
-from protocol.wallet.terms import Purse, accounts_of
+from protocol.wallet.terms import Purse, accounts_of, revenue_of
 from protocol.wallet.views import GetBalance, GetStatement, StatementLine, StatementPage, WalletAmounts, WalletBalance
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
 from storage.registry import answers
 
-# $1 is the reader, $2 how the names of the accounts begin. Names are in bytewise order, and "0" comes after "/".
+# $1 is the reader, $2 how the names of the accounts begin, $3 the business, $4 how the names of its counters begin.
+# Names are in bytewise order, and "0" comes after "/".
 
 _MINE = """
 SELECT account, substr(account, length($2) + 1) AS currency, balance_minor FROM balances
@@ -40,9 +41,9 @@ CUSTOMERS_WALLET = _PERSONS.format(main_currency=_LAST_USED)
 TIPS_WALLET = _PERSONS.format(main_currency=_OWN)
 BUSINESS_WALLET = f"""
 WITH mine AS MATERIALIZED ({_MINE}),
-revenue AS (
-    SELECT m.currency, t.minor FROM mine m CROSS JOIN LATERAL (
-        SELECT sum(amount_minor) AS minor FROM transfers WHERE credit = m.account AND reason = 'release') t),
+revenue AS MATERIALIZED (
+    SELECT substr(name, length($4) + 1) AS currency, value AS minor FROM counters
+     WHERE name >= $4 AND name < left($4, -1) || '0'),
 pending AS (
     SELECT currency, sum(remaining_minor) AS minor FROM holds
      WHERE business_id = $3 AND status IN ('FUNDED', 'PENDING_CLEARANCE') GROUP BY currency)
@@ -68,7 +69,8 @@ async def get_balance(pool: Pool, query: GetBalance, principal: Principal) -> Wa
         rows = await pool.fetch(CUSTOMERS_WALLET, principal.user_id, accounts)
     else:
         sql = TIPS_WALLET if purse is Purse.TIPS else BUSINESS_WALLET
-        rows = await pool.fetch(sql, principal.user_id, accounts, principal.business_id)
+        more = (revenue_of(owner_id),) if purse is Purse.BUSINESS else ()
+        rows = await pool.fetch(sql, principal.user_id, accounts, principal.business_id, *more)
     found = {row["currency"]: _amounts(purse, row["currency"], row) for row in rows if row["currency"] is not None}
     main = rows[0]["main_currency"] or next(iter(found), None)
     if main is not None and main not in found:

@@ -1,10 +1,9 @@
-"""Letters are as the golden files say, in three languages, and can be read on a telephone, by day and by night.
+"""E-mails match their golden files in three languages, and are readable on a phone in light and dark mode.
 
-``python -m tests.contract.test_emails`` writes the golden files anew; what changed is then to be read in the diff.
+``python -m tests.contract.test_emails`` rewrites the golden files; review the diff.
 """
 
 import re
-import string
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -20,19 +19,18 @@ from protocol.code.terms import EMAIL_CHANGED
 from protocol.delivery.channels import Channel
 from protocol.delivery.terms import DIGEST
 from protocol.notification.registry import NOTIFICATIONS
-from server.delivery.channels.email.content import CODES, Content
+from server.delivery.channels.email.content import CODES, EmailContent
 from server.delivery.channels.email.render import render
 from server.links.page import Page
 from server.links.page import render as render_page
-from server.words import LANGUAGES
-from server.words.emails import EMAIL_WORDS, email_words
+from server.words.languages import LANGUAGES, language
 from tests.support.browser import CHROMIUM, SCHEMES, look_at
-from tests.support.letter_samples import BRAND, CARLA, NOW, WRITER, brief_of, letters
+from tests.support.email_samples import BRAND, CARLA, EMAIL_WRITER, NOW, context_of, sample_emails
 from tests.support.sizes import some
 
 GOLDEN = Path(__file__).parent / "golden" / "emails"
-#: One letter of each layout is kept with its looks, the others with their words.
-WITH_LOOKS = ("booking.confirmed", "digest.3", "code.email")
+#: One e-mail of each layout has a golden HTML file, the others only text.
+WITH_HTML = ("booking.confirmed", "digest.3", "code.email")
 #: WCAG's level AA for text of any size.
 CONTRAST_MIN = 4.5
 
@@ -44,53 +42,40 @@ def golden_files() -> Mapping[str, str]:
 
 
 def _golden_files() -> Iterator[tuple[str, str]]:
-    for code in EMAIL_WORDS:
-        for name, content in letters(code):
-            looks = render(content, email_words(code), BRAND)
-            yield f"{name}.{code}.txt", f"Subject: {content.subject}\n\n{looks.text}"
-            if name in WITH_LOOKS:
-                yield f"{name}.{code}.html", looks.html
+    for code in LANGUAGES:
+        for name, content in sample_emails(code):
+            rendered = render(content, language(code), BRAND)
+            yield f"{name}.{code}.txt", f"Subject: {content.subject}\n\n{rendered.text}"
+            if name in WITH_HTML:
+                yield f"{name}.{code}.html", rendered.html
 
 
-def parts() -> Iterator[tuple[str, Content, str, str]]:
-    for code in EMAIL_WORDS:
-        for name, content in letters(code):
-            looks = render(content, email_words(code), BRAND)
-            yield f"{name}.{code}", content, looks.html, looks.text
+def parts() -> Iterator[tuple[str, EmailContent, str, str]]:
+    for code in LANGUAGES:
+        for name, content in sample_emails(code):
+            rendered = render(content, language(code), BRAND)
+            yield f"{name}.{code}", content, rendered.html, rendered.text
 
 
 @pytest.mark.parametrize("name", list(golden_files()))
-def test_a_letter_is_as_its_golden_file_says(name: str) -> None:
+def test_an_email_matches_its_golden_file(name: str) -> None:
     assert golden_files()[name] == (GOLDEN / name).read_text(encoding="utf-8")
 
 
-def test_every_golden_file_is_proved() -> None:
+def test_every_golden_file_is_tested() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == set(golden_files())
 
 
-def test_there_is_a_sample_of_everything_that_goes_by_letter() -> None:
-    sampled = {name for name, _ in letters("en")}
+def test_everything_that_is_sent_by_email_has_a_sample() -> None:
+    sampled = {name for name, _ in sample_emails("en")}
 
     sampled |= {name.rpartition(".")[0] for name in sampled}  # those for staff and owners, and both digests
 
-    assert {told.name for told in NOTIFICATIONS if Channel.EMAIL in told.channels} <= sampled
+    assert {one.name for one in NOTIFICATIONS if Channel.EMAIL in one.channels} <= sampled
     assert {*CODES, EMAIL_CHANGED, DIGEST} <= sampled
 
 
 # Words
-
-
-def test_no_language_lacks_a_word_or_a_field_of_it() -> None:
-    for words in EMAIL_WORDS.values():
-        assert words.texts.keys() == EMAIL_WORDS["en"].texts.keys(), words.code
-        assert words.counted.keys() == EMAIL_WORDS["en"].counted.keys(), words.code
-        for name, text in words.texts.items():
-            assert fields(text) == fields(EMAIL_WORDS["en"].texts[name]), (words.code, name)
-    assert EMAIL_WORDS.keys() == LANGUAGES.keys()
-
-
-def fields(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +87,7 @@ def fields(text: str) -> set[str]:
     ],
 )
 def test_numbers_take_the_form_of_their_language(code: str, one: str, many: str) -> None:
-    words = email_words(code)
+    words = language(code)
 
     assert (words.count("digest.subject", 1), words.count("digest.subject", 1_234)) == (one, many)
 
@@ -116,7 +101,7 @@ def test_numbers_take_the_form_of_their_language(code: str, one: str, many: str)
     ],
 )
 def test_money_and_days_are_written_as_the_language_writes_them(code: str, amount: str, day: str) -> None:
-    confirmed = dict(letters(code))["booking.confirmed"]
+    confirmed = dict(sample_emails(code))["booking.confirmed"]
     said = dict(confirmed.details)
 
     assert amount in said.values()
@@ -145,29 +130,29 @@ def test_both_parts_say_the_same() -> None:
             assert url in text, name
 
 
-def test_what_people_are_called_is_never_taken_for_markup() -> None:
+def test_names_are_escaped() -> None:
     for name, _, html, _ in parts():
         assert "<Flügel>" not in html, name
     assert any("&lt;Flügel&gt;" in html for _, _, html, _ in parts())
 
 
-def test_a_letter_brings_nothing_from_elsewhere() -> None:
+def test_an_email_loads_nothing_external() -> None:
     for name, _, html, _ in parts():
         assert not re.search(r"<(?:img|link|script|table|iframe)|url\(|@import", html), name
         assert set(re.findall(r'https?://[^/"\s]+', html)) <= {"https://guild.example"}, name
 
 
-def test_style_is_in_every_element_and_only_what_a_screen_decides_is_left() -> None:
+def test_styles_are_inlined_except_media_queries() -> None:
     for name, _, html, _ in parts():
         (left,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
         assert left.strip().startswith("@media (prefers-color-scheme: dark)"), name
         assert 'class="card" style="' in html, name
 
 
-def test_a_letter_with_a_code_names_nobody() -> None:
+def test_an_email_with_a_code_contains_no_name() -> None:
     with_a_code = [part for part in parts() if part[1].layout == "code"]
 
-    assert len(with_a_code) == len(CODES) * len(EMAIL_WORDS)
+    assert len(with_a_code) == len(CODES) * len(LANGUAGES)
     for name, content, html, text in with_a_code:
         assert "Carla" not in html + text, name
         assert content.unsubscribe_url is None
@@ -185,22 +170,22 @@ def test_a_letter_with_a_code_names_nobody() -> None:
         ("", "Hello,"),
     ],
 )
-def test_nobody_is_called_what_they_are_to_click_on(name: str, hello: str) -> None:
-    brief = brief_of("en", CARLA, BookingAbandoned())
-    brief = replace(brief, reader=msgspec.structs.replace(brief.reader, name=name))
+def test_a_name_with_a_link_is_not_used(name: str, hello: str) -> None:
+    context = context_of("en", CARLA, BookingAbandoned())
+    context = replace(context, reader=msgspec.structs.replace(context.reader, name=name))
 
-    assert WRITER.notice(brief, None, NOW).hello == hello
+    assert EMAIL_WRITER.notice(context, None, NOW).hello == hello
 
 
-# Looks
+# Rendering
 
 
 def pages(code: str) -> Iterator[tuple[str, str]]:
-    """Every page that a link may open."""
-    words = email_words(code)
-    details = list(dict(letters(code))["booking.confirmed"].details)
+    """Every page that a link can open."""
+    words = language(code)
+    details = list(dict(sample_emails(code))["booking.confirmed"].details)
     for name in sorted(
-        {key.rpartition(".")[0] for key in words.texts if key.startswith("page.") and key.endswith(".title")}
+        {key.rpartition(".")[0] for key in words.texts.emails if key.startswith("page.") and key.endswith(".title")}
     ):
         said = {"business": BRAND, "kind": "Buchung bestätigt"}
         page = Page(
@@ -208,7 +193,7 @@ def pages(code: str) -> Iterator[tuple[str, str]]:
             title=words.say(f"{name}.title"),
             lead=words.say(f"{name}.lead", **said),
             details=details if name.startswith(("page.cancel", "page.confirm")) else (),
-            button=words.texts.get(f"{name}.button", ""),
+            button=words.texts.emails.get(f"{name}.button", ""),
         )
         body = render_page(page, words, BRAND, {}).body
         assert isinstance(body, bytes)
@@ -217,8 +202,8 @@ def pages(code: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 @pytest.mark.parametrize(("width", "scheme"), some([*product((375, 1280), SCHEMES)], (375, "dark"), (1280, "light")))
-def test_letters_and_pages_fit_the_window_and_can_be_read(width: int, scheme: str, tmp_path: Path) -> None:
-    shown = {name: html for name, _, html, _ in parts()} | dict(page for code in EMAIL_WORDS for page in pages(code))
+def test_emails_and_pages_fit_the_window_and_can_be_read(width: int, scheme: str, tmp_path: Path) -> None:
+    shown = {name: html for name, _, html, _ in parts()} | dict(page for code in LANGUAGES for page in pages(code))
 
     found = look_at(shown, tmp_path, width=width, scheme=scheme)
 

@@ -1,4 +1,4 @@
-"""The page of notifications says what the catalogue and the rules say."""
+"""docs/notifications.md matches the declared types and the rules."""
 
 import re
 from pathlib import Path
@@ -18,23 +18,23 @@ PAGE = Path(ROOT / "docs/notifications.md")
 NAMES = {Channel.PUSH: "push", Channel.EMAIL: "e-mail", Channel.SMS: "SMS", Channel.WHATSAPP: "WhatsApp"}
 
 
-def row(told: NotificationType) -> list[str]:
-    importance = told.importance.value if told.routing is None else "as it is written"
-    parties = [party.value for party in Party if party in told.to]
+def row(one: NotificationType) -> list[str]:
+    importance = one.importance.value if one.routing is None else "as it is written"
+    parties = [party.value for party in Party if party in one.to]
     return [
-        f"`{told.name}`",
+        f"`{one.name}`",
         ", ".join(parties),
-        ", ".join(NAMES[one] for one in NAMES if one in told.channels),
+        ", ".join(NAMES[channel] for channel in NAMES if channel in one.channels),
         importance,
     ]
 
 
-def test_the_table_of_types_is_the_catalogue() -> None:
-    assert sorted(table(PAGE, "type | told | channels | importance")) == sorted(map(row, NOTIFICATIONS))
+def test_the_table_of_types_has_each_declared_type() -> None:
+    assert sorted(table(PAGE, "type | recipients | channels | importance")) == sorted(map(row, NOTIFICATIONS))
 
 
 def test_the_table_of_preferences_has_each_of_them_and_its_default() -> None:
-    rows = {cells[0].strip("`"): cells[-1].strip("`") for cells in table(PAGE, "field | what it does | at first")}
+    rows = {cells[0].strip("`"): cells[-1].strip("`") for cells in table(PAGE, "field | meaning | default")}
 
     assert set(rows) == set(SetPreferences.__struct_fields__)
     assert rows["zone"] == ZONE_DEFAULT
@@ -49,7 +49,7 @@ def test_the_table_of_the_parts_of_a_day_is_that_of_the_rules() -> None:
 
 def test_every_reason_that_is_named_is_one_that_is_given() -> None:
     source = "".join(path.read_text() for path in (ROOT / "server/delivery").rglob("*.py"))
-    reasons = [cells[0].strip("`") for cells in table(PAGE, "reason | what it means")]
+    reasons = [cells[0].strip("`") for cells in table(PAGE, "reason | meaning")]
 
     assert [reason for reason in reasons if f'Suppressed("{reason}")' not in source] == []
 

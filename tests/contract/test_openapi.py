@@ -17,7 +17,7 @@ from server.rest.endpoints import is_internal
 from server.rest.events_path import events_path
 from server.rest.openapi import ENVELOPE_PATH, build_document
 from server.rest.router import Router, shape_of
-from tests.support.gadgets import declared_gadgets
+from tests.support.gadget_actor import declared_gadgets
 
 GOLDEN_EVENT = Path(__file__).parent / "golden/frames/out_event.json"
 METHODS = ("get", "post", "put", "patch", "delete")

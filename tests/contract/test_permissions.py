@@ -52,6 +52,10 @@ booking.list                   401      ok       ok       ok       ok       ok
 booking.pay                    401      ok       403      403      403      403
 booking.record_payment         never    never    never    never    never    never
 booking.record_refund          never    never    never    never    never    never
+payment.open                   never    never    never    never    never    never
+payment.record_capture         never    never    never    never    never    never
+payment.refund                 never    never    never    never    never    never
+payment.record_return          never    never    never    never    never    never
 booking.remind                 never    never    never    never    never    never
 booking.start                  401      403      ok       ok       ok       403
 booking.timeline               401      ok       ok       ok       ok       ok

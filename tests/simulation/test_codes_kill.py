@@ -1,4 +1,4 @@
-"""A server that is killed forgets no code: neither one that waits for its receiver, nor one that was not sent yet."""
+"""A killed server loses no code, whether it was sent or not."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pytest
 from protocol.code.terms import CODE_MISSES_MAX
 from storage.database import Pool
 from tests.support.faults import until
-from tests.support.letters import another
+from tests.support.mailbox import another
 from tests.support.process import ServerProcess, server_process
 from tests.support.twilio import ACCOUNT, NUMBER, TOKEN, TwilioService, open_twilio
 
@@ -20,7 +20,7 @@ PASSWORD = "a good enough secret"
 
 @dataclass
 class Place:
-    """A server in a process of its own, and a client of it."""
+    """A server process and a client."""
 
     server: ServerProcess
     twilio: TwilioService
@@ -32,17 +32,17 @@ class Place:
             return await answer.json(content_type=None)
 
     async def person(self, name: str) -> str:
-        """Somebody signs up; gives their token."""
+        """Sign up; returns the token."""
         made = await self.post("signup", email=f"{name}@people.test", password=PASSWORD, name=name)
         return str(made["access_token"])
 
     async def killed(self) -> None:
-        """The server dies, and starts again."""
+        """Kill the server and start it again."""
         await self.server.kill()
         await self.server.start()
 
     async def arrived(self, count: int) -> str:
-        """Wait until so many messages arrived; gives the code of the last one."""
+        """Wait for this many messages; returns the code of the last one."""
 
         async def there() -> bool:
             return len(self.twilio.sent) >= count

@@ -1,4 +1,4 @@
-"""A server that is killed while it sends loses no message, and doubles none but those that it counts as unknown."""
+"""A server killed while it sends loses no message, and duplicates only those with an unknown outcome."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from protocol.ids import DeliveryId, NotificationId, UserId
 from server.delivery.config import EmailConfig
 from server.ops.database import open_database
 from storage.database import Pool, connect_pool
-from storage.deliveries import planning
+from storage.deliveries import routing_round
 from tests.support.faults import until
 from tests.support.process import readable_directory, server_process
 from tests.support.server import Site, make_config, open_site
@@ -22,15 +22,15 @@ from tests.support.sizes import few_or_many
 from tests.support.smtp import MailServer, mail_server
 
 AT_ONCE = 8
-#: What the killed server had in its hands is tried again after this.
+#: Leases of the killed server expire after this.
 LEASE_S = 4
-#: How long the mail server thinks, so that there is always something in flight.
+#: Delay of the mail server, so that some messages are always in flight.
 THINKS_S = 0.02
 ALL = "SELECT id, state, attempts, unknown_outcomes FROM deliveries WHERE template = 'of.this.test'"
 
 
 def variables(email: EmailConfig) -> dict[str, str]:
-    """What makes a real server send by that mail server."""
+    """The environment that makes a server use this mail server."""
     return {
         "GUILDWIRE_EMAIL__HOST": email.host,
         "GUILDWIRE_EMAIL__PORT": str(email.port),
@@ -42,16 +42,16 @@ def variables(email: EmailConfig) -> dict[str, str]:
     }
 
 
-async def queue_letters(data_dir: Path, count: int) -> set[UUID]:
-    """Queue letters to somebody of whom the server knows, while no server runs; gives their ids."""
+async def queue_emails(data_dir: Path, count: int) -> set[UUID]:
+    """Queue e-mails to a known user while no server runs; returns their ids."""
     config = make_config(data_dir)
     async with open_database(config.server, config.database) as database:
         async with open_site(database.dsn, config) as site:
             user_id, notification_id = await somebody_told(site)
-        letters = [letter(user_id, notification_id) for _ in range(count)]
-        async with opened(database.dsn) as pool, planning(pool) as planned:
-            await planned.write(letters)
-    return {one.id for one in letters}
+        emails = [email(user_id, notification_id) for _ in range(count)]
+        async with opened(database.dsn) as pool, routing_round(pool) as batch:
+            await batch.write(emails)
+    return {one.id for one in emails}
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def opened(dsn: str) -> AsyncIterator[Pool]:
 
 
 async def somebody_told(site: Site) -> tuple[UserId, NotificationId]:
-    """Somebody with a notification: they signed in."""
+    """A user with a notification of a sign-in."""
     person = await site.person("Carla Customer")
     told = "SELECT id FROM notifications WHERE user_id = $1"
 
@@ -75,7 +75,7 @@ async def somebody_told(site: Site) -> tuple[UserId, NotificationId]:
     return person.id, NotificationId(await site.node.pool.fetchval(told, person.id))
 
 
-def letter(user_id: UserId, notification_id: NotificationId) -> Delivery:
+def email(user_id: UserId, notification_id: NotificationId) -> Delivery:
     now = datetime.now(UTC)
     return Delivery(
         id=DeliveryId(uuid4()),
@@ -89,7 +89,7 @@ def letter(user_id: UserId, notification_id: NotificationId) -> Delivery:
 
 
 def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
-    """How often each of these letters arrived, by their Message-IDs."""
+    """How often each e-mail arrived, by Message-ID."""
     ids = (UUID(taken.message["Message-ID"].strip("<>").partition("@")[0]) for taken in mail.taken)
     return Counter(id for id in ids if id in wanted)
 
@@ -100,7 +100,7 @@ async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_dou
 ) -> None:
     """Killed each time that so many have arrived."""
     with readable_directory() as directory:
-        wanted = await queue_letters(directory, emails)
+        wanted = await queue_emails(directory, emails)
         async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:
             mail.delay_s = THINKS_S
             running = await server.start()

@@ -141,7 +141,7 @@ class Proof:
 
     async def _payments_hold(self, pool: Pool) -> None:
         rows = await pool.fetch(
-            "SELECT subject_id, count(*) AS times FROM transfers WHERE reason = 'payment_captured' GROUP BY subject_id"
+            "SELECT subject_id, count(*) AS times FROM transfers WHERE reason = 'payment_placed' GROUP BY subject_id"
         )
         taken = {row["subject_id"]: row["times"] for row in rows}
         wrong = [f"booking {id_} was paid {times} times" for id_, times in taken.items() if times != 1]

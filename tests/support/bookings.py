@@ -79,6 +79,9 @@ GATEWAY_SAYS = Principal(user_id=GATEWAY, role=Role.SYSTEM, roles=frozenset({Rol
 WALLET = ledger.customer_wallet(CUSTOMER.user_id, "EUR")
 BUSINESS_WALLET = ledger.business_wallet(BUSINESS_ID, "EUR")
 ESCROW = ledger.escrow("EUR")
+UNALLOCATED = ledger.unallocated("EUR")
+#: The payment's version when it is captured, and when it is back at its source.
+CAPTURED_VERSION, RETURNED_VERSION = 2, 4
 
 #: Open every day from 7 to 22 on the business's clock.
 ALWAYS = OpenHours(zone=ZONE, week=((LocalSpan(7 * 60, 22 * 60),),) * 7)
@@ -167,10 +170,16 @@ def asked_to_pay(events: Sequence[Event] | None = None, now: datetime = NOW) -> 
 
 
 def captured(events: Sequence[Event], amount_minor: int = PRICE_MINOR, currency: str = "EUR") -> RecordPayment:
-    """What the gateway says once the booking's payment is captured."""
+    """What the payment says once it is captured."""
     payment_id = replay(Booking, events).payment_id
     assert payment_id is not None, "nobody has asked for a payment"
-    return RecordPayment(booking_id=ID, payment_id=PaymentId(payment_id), amount_minor=amount_minor, currency=currency)
+    return RecordPayment(
+        booking_id=ID,
+        payment_id=PaymentId(payment_id),
+        payment_version=CAPTURED_VERSION,
+        amount_minor=amount_minor,
+        currency=currency,
+    )
 
 
 def paid(events: Sequence[Event] | None = None, now: datetime = NOW) -> list[Event]:
@@ -208,10 +217,14 @@ def when(
 
 
 def unplaced() -> tuple[list[Event], RecordRefund]:
-    """A booking whose payment came for nothing, and what the gateway says once it has sent it back."""
+    """A booking whose payment came for nothing, and what the payment says once it is back."""
     expired = at(S.EXPIRED)
     payment = captured(expired)
     events = then(expired, payment, GATEWAY_SAYS, START, TAKEN)
     return events, RecordRefund(
-        booking_id=ID, payment_id=payment.payment_id, amount_minor=payment.amount_minor, currency="EUR"
+        booking_id=ID,
+        payment_id=payment.payment_id,
+        payment_version=RETURNED_VERSION,
+        amount_minor=payment.amount_minor,
+        currency="EUR",
     )

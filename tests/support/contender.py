@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from protocol.effects import ReserveSlot
-from protocol.ids import BookingId, UserId
+from protocol.ids import UserId
 from storage.commit import Committer, connect_committer
 from storage.outcomes import OK
 from tests.support.kernel import NOW, booking, commit, declared, make_decision
@@ -41,7 +41,7 @@ async def contend(committers: Sequence[Committer], staff_id: UserId, clients: in
             began = perf_counter()
             to = booking()
             starts_at = NOW + timedelta(hours=slot, minutes=nth % 3)  # some collide with only a part of it
-            claim = ReserveSlot(uuid4(), staff_id, BookingId(to.id), starts_at, starts_at + timedelta(minutes=50))
+            claim = ReserveSlot(uuid4(), staff_id, to, starts_at, starts_at + timedelta(minutes=50))
             decision = make_decision(to, effects=[claim], audiences=[[staff_id]])
             (answer,) = await commit(committer, decision)
             if answer.status == OK:

@@ -1,4 +1,4 @@
-"""Deliveries to queue, and an adapter that answers as it is told."""
+"""Deliveries to queue, and an adapter with scripted outcomes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -10,13 +10,13 @@ from protocol.delivery.channels import Channel
 from protocol.delivery.rows import Delivery
 from protocol.ids import DeliveryId, UserId
 from server.delivery.adapters import Message, Outcome, Sent, Suppressed, TryLater
-from server.delivery.worker import USUAL, DeliveryWorker, Terms
+from server.delivery.worker import DEFAULT_OPTIONS, DeliveryWorker, WorkerOptions
 from storage.database import Pool
-from storage.deliveries import Leased, planning
+from storage.deliveries import Leased, routing_round
 
 
 class Recorder:
-    """An adapter that answers as it is told, and keeps what it was given."""
+    """An adapter that returns scripted outcomes and records the messages."""
 
     channel = Channel.EMAIL
     batch_max = 10
@@ -24,9 +24,9 @@ class Recorder:
     def __init__(self, *answers: Outcome) -> None:
         self.answers = list(answers)
         self.given: list[DeliveryId] = []
-        #: How many each call had.
+        #: The size of each call.
         self.batches: list[int] = []
-        #: While it is cleared, whoever sends hangs.
+        #: While it is cleared, ``send`` hangs.
         self.free = asyncio.Event()
         self.free.set()
 
@@ -58,25 +58,25 @@ def delivery(**said: object) -> Delivery:
         "at": now,
         **said,
     }
-    return Delivery(**fields)  # type: ignore[arg-type]  # a test's own words
+    return Delivery(**fields)  # type: ignore[arg-type]  # a test's own fields
 
 
 async def queue(pool: Pool, *deliveries: Delivery) -> None:
-    async with planning(pool) as planned:
-        await planned.write(deliveries)
+    async with routing_round(pool) as batch:
+        await batch.write(deliveries)
 
 
 @asynccontextmanager
-async def courier(
+async def open_worker(
     pool: Pool,
     adapter: Recorder,
-    terms: Terms = USUAL,
-    **options: object,
+    options: WorkerOptions = DEFAULT_OPTIONS,
+    **more: object,
 ) -> AsyncIterator[DeliveryWorker[Message]]:
-    """A courier at work."""
-    one = DeliveryWorker(adapter, compose, pool, lambda: datetime.now(UTC), terms, **options)  # type: ignore[arg-type]
-    one.start()
+    """Run a delivery worker."""
+    worker = DeliveryWorker(adapter, compose, pool, lambda: datetime.now(UTC), options, **more)  # type: ignore[arg-type]
+    worker.start()
     try:
-        yield one
+        yield worker
     finally:
-        await one.stop()
+        await worker.stop()

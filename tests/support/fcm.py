@@ -1,4 +1,4 @@
-"""Google's two servers as far as FCM needs them, on a free port: access tokens for a service account, and messages."""
+"""Google's servers for FCM on a free port: access tokens for a service account, and messages."""
 
 import asyncio
 import json
@@ -31,29 +31,29 @@ _ERRORS = {
 
 @dataclass
 class Google:
-    """What it is asked, and how it answers."""
+    """The requests, and the scripted responses."""
 
     url: str = ""
-    #: Device token → one of FCM's codes, or ``slow``, ``cut`` (taken, and then the line is gone), ``malformed``,
-    #: ``not_json``, ``nameless``, ``odd_error``. Others are taken.
+    #: Device token → one of FCM's codes, or ``slow``, ``cut`` (accepted, then disconnected), ``malformed``,
+    #: ``not_json``, ``nameless``, ``odd_error``. Others are accepted.
     answers: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    #: Messages that came in, as FCM gets them.
+    #: The received messages.
     received: list[dict[str, Any]] = field(default_factory=list)
-    #: Access tokens that were given out, and whether they are taken.
+    #: Issued access tokens, and those that are accepted.
     tokens: list[str] = field(default_factory=list)
     valid_tokens: set[str] = field(default_factory=set)
-    #: None: access tokens are given out.
+    #: None: access tokens are issued.
     token_answer: int | str | None = None
     token_lasts_s: int = 3600
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def to(self, token: str) -> list[dict[str, Any]]:
-        """What one device was sent."""
+        """The messages of one device."""
         return [one["message"] for one in self.received if _addressee(one["message"]) == token]
 
     async def token(self, request: web.Request) -> web.StreamResponse:
-        """An account shows its signature and gets an access token."""
+        """Issue an access token to an account."""
         await request.read()
         match self.token_answer:
             case int(status):
@@ -69,7 +69,7 @@ class Google:
         )
 
     async def take(self, request: web.Request) -> web.StreamResponse:  # noqa: PLR0911  # one for each answer
-        """A message comes in."""
+        """Receive a message."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or token not in self.valid_tokens:
             return self._refusal(401, "UNAUTHENTICATED", None)
@@ -110,7 +110,7 @@ def _addressee(message: dict[str, Any]) -> str:
 
 @asynccontextmanager
 async def open_google() -> AsyncIterator[Google]:
-    """Serve on a free port until the end; the library looks for FCM there."""
+    """Serve on a free port, and point the library to it."""
     google = Google()
     app = web.Application()
     app.router.add_post("/token", google.token)
@@ -129,14 +129,14 @@ async def open_google() -> AsyncIterator[Google]:
 
 @contextmanager
 def _fcm_at(url: str) -> Iterator[None]:
-    """Google's library has FCM's address as a constant; where access tokens come from stands in the account's file."""
+    """Replace FCM's URL, a constant of the library; the account's file has the URL of access tokens."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(messaging._MessagingService, "FCM_URL", f"{url}/v1/projects/{{0}}/messages:send")
         yield
 
 
 def write_account(path: Path, url: str, **said: Any) -> Path:
-    """A service account's file, as the console of Firebase gives it."""
+    """A service account's file, as the Firebase console creates it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     account = {

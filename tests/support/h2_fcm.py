@@ -1,4 +1,4 @@
-"""FCM over TLS and HTTP/2, as Google speaks it, by a certificate of its own authority."""
+"""FCM over TLS and HTTP/2, with a self-signed certificate."""
 
 import asyncio
 import json
@@ -24,20 +24,20 @@ from h2.settings import SettingCodes, Settings
 
 from tests.support.fcm import PROJECT
 
-#: Fewer than a batch has messages.
+#: Fewer than the messages of a batch.
 STREAMS_MAX = 10
 
 
 @dataclass
 class Google2:
-    """What it was sent."""
+    """The received messages."""
 
     url: str = ""
     received: list[dict[str, Any]] = field(default_factory=list)
     connections: int = 0
-    #: Most streams of one connection that were open at once.
+    #: Maximum of open streams on one connection.
     streams: int = 0
-    #: So many messages are answered; then the line is cut, once.
+    #: After this many responses the connection is closed, once.
     cut_after: int | None = None
 
 
@@ -101,7 +101,7 @@ def _text(value: bytes | str) -> str:
 
 @asynccontextmanager
 async def open_google2(folder: Path) -> AsyncIterator[Google2]:
-    """Serve on a free port until the end; the library looks for FCM there, and trusts its authority alone."""
+    """Serve on a free port; the library uses it and trusts its certificate only."""
     google = Google2()
     context, authority = _certificate(folder)
     server = await asyncio.get_running_loop().create_server(lambda: Connection(google), "127.0.0.1", 0, ssl=context)
@@ -117,7 +117,7 @@ async def open_google2(folder: Path) -> AsyncIterator[Google2]:
 
 
 def _certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server's certificate for this address, which is its own authority."""
+    """A self-signed certificate for this address."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "FCM of the tests")])
     now = datetime.now(UTC)

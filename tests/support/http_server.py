@@ -23,7 +23,7 @@ from protocol.registry import BY_NAME
 from protocol.roles import Principal, Role
 from server.rest.app import HttpApp
 from storage.database import Pool
-from tests.support import gadgets
+from tests.support import gadget_actor
 from tests.support.runtime import make_runtime
 
 REQUEST_TIMEOUT_S = 20
@@ -49,8 +49,8 @@ def gadget_app(runtime: Caller, pool: Any, **more: Any) -> HttpApp:
     declared = [declaration for name, declaration in BY_NAME.items() if name.startswith("gadget.")]
     return HttpApp(
         runtime=runtime,
-        queries=gadgets.QUERIES,
-        procedures=gadgets.PROCEDURES,
+        queries=gadget_actor.QUERIES,
+        procedures=gadget_actor.PROCEDURES,
         authenticate=authenticate,
         pool=pool,
         declarations=declared,
@@ -134,9 +134,9 @@ async def serve(app: HttpApp) -> AsyncIterator[Http]:
 @asynccontextmanager
 async def gadget_server(dsn: str, pool: Pool, **more: Any) -> AsyncIterator[Http]:
     """Run a server for gadgets on the database; ``more`` goes to its HttpApp."""
-    with gadgets.declared_gadgets():
+    with gadget_actor.declared_gadgets():
         async with (
-            make_runtime(dsn, pool, {gadgets.KIND: gadgets.Gadget}, {}) as node,
+            make_runtime(dsn, pool, {gadget_actor.KIND: gadget_actor.Gadget}, {}) as node,
             serve(gadget_app(node.runtime, pool, **more)) as http,
         ):
             yield http

@@ -9,11 +9,11 @@ from protocol.booking.commands import (
     CreateBooking,
     DeclineBooking,
     PayBooking,
-    RecordPayment,
     StartBooking,
 )
 from protocol.booking.terms import BookingStatus, DeclineReason
 from protocol.ids import BookingId, PaymentId
+from protocol.payment.commands import RecordCapture
 from protocol.payment.terms import GATEWAY
 from protocol.registry import Command
 from protocol.roles import Principal, Role
@@ -47,10 +47,8 @@ async def done(salon: Salon, command: Command, who: Principal) -> Any:
 
 async def pay(salon: Salon, booking_id: BookingId, who: Principal | None = None, amount_minor: int = 5_000) -> None:
     await done(salon, PayBooking(booking_id=booking_id), who or salon.customer)
-    payment_id = await salon.pool.fetchval("SELECT id FROM payments WHERE booking_id = $1", booking_id)
-    payment = RecordPayment(
-        booking_id=booking_id, payment_id=PaymentId(payment_id), amount_minor=amount_minor, currency="EUR"
-    )
+    payment_id = await salon.pool.fetchval("SELECT id FROM payments WHERE subject_id = $1", booking_id)
+    payment = RecordCapture(payment_id=PaymentId(payment_id), amount_minor=amount_minor, currency="EUR")
     await done(salon, payment, GATEWAY_SAYS)
 
 

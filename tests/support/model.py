@@ -13,6 +13,7 @@ from uuid import UUID
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
+    Count,
     Decision,
     DropRow,
     FreeSlot,
@@ -42,6 +43,7 @@ class Model:
     log: dict[tuple[UUID, str], tuple[Any, ...]] = field(default_factory=dict)
     inbox: dict[UUID, list[tuple[Ref, int]]] = field(default_factory=dict)
     slots: dict[UUID, ReserveSlot] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
     keys: dict[tuple[str, str], UUID] = field(default_factory=dict)
     holds: dict[UUID, tuple[str, int]] = field(default_factory=dict)
     balances: dict[str, int] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class Model:
             for other in self.slots.values():
                 if (
                     other.staff_id == slot.staff_id
+                    and other.subject.id != slot.subject.id
                     and other.starts_at < slot.ends_at
                     and slot.starts_at < other.ends_at
                 ):
@@ -170,6 +173,8 @@ class Model:
                     self.agenda[effect.agenda_id] = mine
             case Send():
                 self.agenda[effect.agenda_id] = (effect.to, None)
+            case Count():
+                self.counters[effect.counter] = self.counters.get(effect.counter, 0) + effect.delta
             case _:
                 pass
 
@@ -189,7 +194,8 @@ async def read_model(pool: Pool) -> Model:
         entries.append((Ref(row["kind"], row["id"]), row["version"]))
         assert row["seq"] == len(entries), f"the inbox of {row['user_id']} has a gap before {row['seq']}"
     for row in await pool.fetch("SELECT *, lower(during) AS starts, upper(during) AS ends FROM slots"):
-        slot = (row["id"], row["staff_id"], row["booking_id"], row["starts"], row["ends"])
+        subject = Ref(row["subject_kind"], row["subject_id"])
+        slot = (row["id"], row["staff_id"], subject, row["starts"], row["ends"])
         model.slots[row["id"]] = ReserveSlot(*slot)
     for row in await pool.fetch("SELECT * FROM unique_keys"):
         model.keys[row["scope"], row["key"]] = row["owner"]
@@ -201,6 +207,8 @@ async def read_model(pool: Pool) -> Model:
         model.transfers.add((row["id"], row["debit"], row["credit"], row["amount_minor"]))
     for row in await pool.fetch("SELECT * FROM agenda"):
         model.agenda[row["id"]] = (Ref(row["kind"], row["actor_id"]), row["name"])
+    for row in await pool.fetch("SELECT * FROM counters"):
+        model.counters[row["name"]] = row["value"]
     for row in await pool.fetch("SELECT * FROM sample_rows"):
         model.rows[row["owner_id"], row["part"]] = row["value"]
     counters = {row["user_id"]: row["seq"] for row in await pool.fetch("SELECT * FROM inbox_counters")}

@@ -20,7 +20,7 @@ RUN_TIMEOUT_S = 120
 #: How long a broken copy is given to do what it never will.
 PATIENCE_S = 10
 
-COMMIT = "storage/migrations/0002_commit.sql"
+COMMIT = "storage/migrations/0003_commit.sql"
 TURNS = "actors/runtime/turns.py"
 AGENDA = "actors/runtime/agenda.py"
 

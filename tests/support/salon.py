@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypedDict
 
-from actors.booking.actor import Booking
-from actors.business.actor import Business
-from actors.conversation.actor import Conversation
+from actors.actor import ACTORS
 from actors.rules.zones import to_instant
 from actors.runtime.call import Outcome, Published
-from actors.user.actor import User
 from protocol.business.commands import AddMember, RegisterBusiness
 from protocol.business.terms import MemberRole, Week
-from protocol.ids import BusinessId, Kind, ServiceId, UserId
+from protocol.ids import BusinessId, ServiceId, UserId
 from protocol.instants import LocalSpan
 from protocol.registry import Command, Query
 from protocol.roles import Principal, Role
 from protocol.service.commands import CreateService
 from protocol.service.views import FindSlots, SlotsView
 from protocol.user.commands import SignUp
+from server.app.nouns import import_all
 from server.queries.slots import SlotFinder
 from storage.database import Pool
 from storage.offers import OfferCache
@@ -112,8 +110,8 @@ async def open_salon(dsn: str, pool: Pool) -> AsyncIterator[Salon]:
     """Open it on an empty database, through its own commands."""
     offers = OfferCache(pool)
     sources = Sources(pool=pool, offers=offers)
-    actors = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking, Kind.CONVERSATION: Conversation}
-    async with make_runtime(dsn, pool, actors, bound_loaders(sources)) as node:
+    import_all()
+    async with make_runtime(dsn, pool, ACTORS, bound_loaders(sources)) as node:
 
         def publish(published: Published) -> None:
             node.heard.append(published)

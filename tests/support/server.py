@@ -29,15 +29,15 @@ from protocol.booking.commands import (
     CompleteBooking,
     CreateBooking,
     PayBooking,
-    RecordPayment,
     StartBooking,
 )
 from protocol.booking.views import BookingReply, PaymentReply
 from protocol.business.commands import AddMember, RegisterBusiness
 from protocol.business.terms import MemberRole, Week
 from protocol.errors import GuildwireError
-from protocol.ids import BookingId, BusinessId, Ref, ServiceId, UserId
+from protocol.ids import BookingId, BusinessId, PaymentId, Ref, ServiceId, UserId
 from protocol.instants import LocalSpan
+from protocol.payment.commands import RecordCapture
 from protocol.payment.terms import GATEWAY
 from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
@@ -293,13 +293,13 @@ class Site:
 
     async def captured(self, payment: PaymentReply) -> None:
         """What a verified webhook of the gateway does, without the gateway."""
-        command = RecordPayment(
-            booking_id=payment.booking_id,
-            payment_id=payment.payment_id,
-            amount_minor=payment.amount_minor,
-            currency=payment.currency,
-        )
+        await self.capture(payment.payment_id, payment.amount_minor, payment.currency)
+
+    async def capture(self, payment_id: PaymentId, amount_minor: int, currency: str) -> None:
+        """What a verified webhook of the gateway does, and what its payment does then."""
+        command = RecordCapture(payment_id=payment_id, amount_minor=amount_minor, currency=currency)
         await self.system(command, GATEWAY_SAYS)
+        await self.at_rest()
 
     async def advance(self, by: timedelta) -> None:
         """Let time pass, as anybody may in development, and wait until everything that fell due was handled."""

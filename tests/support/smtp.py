@@ -1,8 +1,8 @@
-"""A mail server that takes letters, or misbehaves as it is told: slow, refusing, cutting, babbling.
+"""A mail server that accepts e-mails, or misbehaves as scripted.
 
 async with mail_server() as mail:
     smtp = Smtp(mail.config, now)
-    mail.faults["DATA"] = [CUT, "451 4.3.0 not now"]      # the next two letters; the third one is taken
+    mail.faults["DATA"] = [CUT, "451 4.3.0 not now"]      # the next two e-mails; the third one is accepted
 """
 
 import asyncio
@@ -27,11 +27,11 @@ from cryptography.x509.oid import NameOID
 
 from server.delivery.config import EmailConfig
 
-#: Closes the connection without a word; after DATA it has the whole letter by then.
+#: Closes the connection without a reply; after DATA it has received the whole e-mail.
 CUT = "cut"
-#: Never answers.
+#: Never replies.
 SILENCE = "silence"
-#: Answers what no mail server says.
+#: Replies with what is not SMTP.
 GARBAGE = "garbage"
 
 USERNAME, PASSWORD = "guildwire", "open sesame"
@@ -40,7 +40,7 @@ Security = Literal["starttls", "tls", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One letter that was taken."""
+    """One accepted e-mail."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -50,23 +50,23 @@ class Taken:
 
     @property
     def message(self) -> EmailMessage:
-        """The letter, parsed."""
+        """The e-mail, parsed."""
         return message_from_bytes(self.data, policy=default)
 
 
 @dataclass(eq=False)
 class MailServer:
-    """What it took, and what it does instead of taking."""
+    """The accepted e-mails, and the scripted faults."""
 
     config: EmailConfig
     taken: list[Taken] = field(default_factory=list)
     #: How often each command came; ``connect`` counts connections.
     heard: Counter[str] = field(default_factory=Counter)
-    #: Command, or ``connect`` → what happens the next times: CUT, SILENCE, GARBAGE, or an answer such as ``421 bye``.
+    #: Command, or ``connect`` → what happens the next times: CUT, SILENCE, GARBAGE, or a reply such as ``421 bye``.
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     #: The same, every time.
     always: dict[str, str] = field(default_factory=dict)
-    #: How long it thinks before it answers to a letter.
+    #: Delay of the reply to DATA.
     delay_s: float = 0.0
     lines: set["_Line"] = field(default_factory=set)
 
@@ -76,7 +76,7 @@ class MailServer:
             line.cut()
 
     def fault(self, command: str) -> str | None:
-        """What is to happen this time, if anything."""
+        """The fault for this command, if any."""
         self.heard[command] += 1
         coming = self.faults[command]
         return coming.pop(0) if coming else self.always.get(command)
@@ -111,7 +111,7 @@ class _Line(SMTP):
         await super().push(said)
 
     async def instead(self, command: str, said: str) -> str:
-        """Answer, or what is to happen instead."""
+        """Reply, or produce the fault."""
         fault = self.mail.fault(command)
         if fault == CUT:
             self.cut()
@@ -171,7 +171,7 @@ class _Handler:
 async def mail_server(
     security: Security = "none", folder: Path | None = None, *, password: str = "", utf8: bool = True
 ) -> AsyncIterator[MailServer]:
-    """A mail server on a free port, faultless until it is told otherwise.
+    """A mail server on a free port, without faults at first.
 
     Args:
         folder: where its certificate goes, unless ``security`` is none.
@@ -223,7 +223,7 @@ def _authenticate(server: Any, session: Session, envelope: Envelope, mechanism: 
 
 
 def _certificate(folder: Path) -> Path:
-    """Make a certificate that nobody has vouched for, and its key; gives the certificate's file."""
+    """Create a self-signed certificate and its key; returns the certificate's file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.test")])
     now = datetime.now(UTC)

@@ -81,6 +81,11 @@ class Shop:
         headers = {SIGNATURE_HEADER: signature} | changes.get("headers", {})
         return await self.http.send("POST", WEBHOOK_PATH, data=body, headers=headers)
 
+    async def at_rest(self) -> None:
+        """Wait until the gateway has told everything, and the payment its booking."""
+        await self.payments.sandbox.at_rest()
+        await self.salon.node.at_rest()
+
     async def about(self, booking_id: BookingId, amount_minor: int = 5_000, currency: str = "EUR") -> dict[str, Any]:
         """What a webhook says of the booking's payment."""
         reply = await self.asked_to_pay(booking_id)
@@ -106,7 +111,7 @@ class Shop:
 
     async def odd(self) -> list[tuple[str, str]]:
         """Every event that was kept: its type, and its problem."""
-        rows = await self.salon.pool.fetch("SELECT type, problem FROM gateway_events ORDER BY received_at")
+        rows = await self.salon.pool.fetch("SELECT type, problem FROM unmatched_webhooks ORDER BY received_at")
         return [(row["type"], row["problem"]) for row in rows]
 
 

@@ -1,8 +1,8 @@
-"""Twilio's API on a free port: it takes messages as it is told, and signs its callbacks as Twilio does.
+"""Twilio's API on a free port: scripted responses, and callbacks signed as Twilio signs them.
 
 async with open_twilio() as twilio:
     adapter = Twilio(twilio.config, Channel.SMS, now)
-    twilio.answers = [429, "cut"]      # the next two; the third one is taken
+    twilio.answers = [429, "cut"]      # the next two; the third one is accepted
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from server.delivery.config import SmsConfig
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "0" * 31 + "1", "the token that signs", "+4930111111"
 SIGNED_IN = encode_basic_auth(ACCOUNT, TOKEN)
-#: An HTTP status to answer with, an error code of Twilio's own, or one of these.
+#: Besides an HTTP status or an error code of Twilio, a response may be one of these.
 SLOW, CUT, MALFORMED, NOT_HTTP = "slow", "cut", "malformed", "not http"
 
 
 @dataclass
 class TwilioService:
-    """What it was sent, and what it says instead of taking it."""
+    """The messages, and the scripted responses."""
 
     url: str = ""
-    #: The next answers: a status, ``(status, code)``, or SLOW, CUT (taken, and then the line is gone), MALFORMED.
+    #: The next answers: a status, ``(status, code)``, or SLOW, CUT (accepted, then disconnected), MALFORMED.
     answers: list[Any] = field(default_factory=list)
     #: The same, every time.
     always: Any = None
@@ -39,11 +39,11 @@ class TwilioService:
 
     @property
     def config(self) -> SmsConfig:
-        """How the server reaches it."""
+        """The configuration for the server."""
         return SmsConfig(account_sid=ACCOUNT, auth_token=TOKEN, from_number=NUMBER, base_url=self.url)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
-        """A message is to be sent."""
+        """Accept a message."""
         assert request.headers["Authorization"] == SIGNED_IN
         answer = self.answers.pop(0) if self.answers else self.always
         form = {name: str(value) for name, value in (await request.post()).items()}
@@ -67,7 +67,7 @@ class TwilioService:
         return web.json_response({"sid": f"SM{len(self.sent):032}", "status": "queued"}, status=201)
 
     async def account(self, request: web.Request) -> web.Response:
-        """Who am I?"""
+        """Return the account."""
         if request.headers["Authorization"] != SIGNED_IN:
             return web.json_response({"code": 20003, "message": "Authenticate"}, status=401)
         return web.json_response({"sid": ACCOUNT, "status": self.account_status})

@@ -1,4 +1,4 @@
-"""A browser with its push service, on a free port: it takes messages as told, and reads them as only a browser can."""
+"""A browser and its push service on a free port: scripted responses, and decryption with the browser's keys."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def encoded(data: bytes) -> str:
 
 @dataclass
 class Received:
-    """One message as it came in."""
+    """One received message."""
 
     headers: CIMultiDictProxy[str]
     body: bytes
@@ -34,10 +34,10 @@ class Received:
 
 @dataclass
 class Browser:
-    """One subscription: its keys, how its push service behaves, and what that was sent."""
+    """One subscription: keys, scripted response and received messages."""
 
     endpoint: str
-    #: A status to answer with, or ``slow``, ``cut`` (taken, and then the line is gone), ``malformed``.
+    #: A status, or ``slow``, ``cut`` (accepted, then disconnected), ``malformed``.
     answer: int | str = 201
     answer_headers: dict[str, str] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
@@ -46,21 +46,21 @@ class Browser:
 
     @property
     def keys(self) -> dict[str, str]:
-        """What messages are encrypted for."""
+        """The keys for encryption."""
         point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         return {"p256dh": encoded(point), "auth": encoded(self._secret)}
 
     @property
     def subscription(self) -> dict[str, Any]:
-        """What ``PushSubscription.toJSON()`` gives."""
+        """What ``PushSubscription.toJSON()`` returns."""
         return {"endpoint": self.endpoint, "expirationTime": None, "keys": self.keys}
 
     def read(self, nth: int = -1) -> Any:
-        """Decrypt a message, as RFC 8291 says."""
+        """Decrypt a message (RFC 8291)."""
         return json.loads(_decrypted(self.received[nth].body, self._key, self._secret))
 
     def signed(self, nth: int = -1) -> tuple[dict[str, Any], str]:
-        """What the sender's signature claims, and by which key; fails unless it holds (RFC 8292)."""
+        """Verify the sender's signature; returns its claims and key (RFC 8292)."""
         scheme, _, said = self.received[nth].headers["Authorization"].partition(" ")
         assert scheme == "vapid"
         parts = dict(part.strip().split("=", 1) for part in said.split(","))
@@ -68,7 +68,7 @@ class Browser:
 
 
 def _decrypted(body: bytes, key: ec.EllipticCurvePrivateKey, secret: bytes) -> bytes:
-    """The one record of a message (RFC 8291 §3.4, RFC 8188 §2), by none of the sender's code."""
+    """The record of a message (RFC 8291 §3.4, RFC 8188 §2), without the sender's code."""
     salt, record_bytes, length = body[:16], int.from_bytes(body[16:20], "big"), body[20]
     theirs, record = body[21 : 21 + length], body[21 + length :]
     assert len(record) <= record_bytes
@@ -96,7 +96,7 @@ def _verified(token: str, key: str) -> dict[str, Any]:
 
 
 class PushService:
-    """The push service that all browsers here have."""
+    """The push service of all browsers here."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -104,13 +104,13 @@ class PushService:
         self.released = asyncio.Event()
 
     def browser(self) -> Browser:
-        """Somebody subscribes."""
+        """Add a subscription."""
         browser = Browser(f"{self.url}/push/{encoded(urandom(16))}")
         self.browsers[browser.endpoint] = browser
         return browser
 
     async def take(self, request: web.Request) -> web.StreamResponse:
-        """A message comes in."""
+        """Receive a message."""
         browser = self.browsers[str(request.url)]
         browser.received.append(Received(request.headers, await request.read()))
         match browser.answer:

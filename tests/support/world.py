@@ -16,7 +16,6 @@ from protocol.booking.commands import (
     CreateBooking,
     DeclineBooking,
     PayBooking,
-    RecordPayment,
     StartBooking,
 )
 from protocol.booking.terms import DeclineReason
@@ -36,7 +35,7 @@ from protocol.registry import Command
 from protocol.roles import Role
 from protocol.snapshot import GetSnapshot, Snapshot
 from server.client import Client, Event, Replica
-from tests.support.server import GATEWAY_SAYS, TIMEOUT_S, Market, Person, Site
+from tests.support.server import TIMEOUT_S, Market, Person, Site
 
 #: Random steps are about one of the latest so many bookings.
 RECENT = 5
@@ -135,13 +134,7 @@ class World:
         self.payments.append(await self.customer.call(PayBooking(booking_id=booking_id)))
 
     async def capture(self, payment: PaymentReply, *, short_minor: int = 0) -> None:
-        command = RecordPayment(
-            booking_id=payment.booking_id,
-            payment_id=payment.payment_id,
-            amount_minor=payment.amount_minor - short_minor,
-            currency=payment.currency,
-        )
-        await self.site.system(command, GATEWAY_SAYS)
+        await self.site.capture(payment.payment_id, payment.amount_minor - short_minor, payment.currency)
 
     async def confirmed(self) -> BookingId:
         booking_id = await self.book()

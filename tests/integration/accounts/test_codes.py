@@ -13,8 +13,8 @@ from protocol.code.terms import CODE_MISSES_MAX, CODE_PAUSE_S, CODE_VALID_S, COD
 from protocol.user.views import CurrentUser
 from server.accounts.limits import CODE_GUESSES, CODES_PER_RANGE, CODES_PER_TARGET
 from tests.support.faults import until
-from tests.support.letters import another, code, sent
 from tests.support.live_server import connect_client
+from tests.support.mailbox import another, code, sent
 from tests.support.server import PASSWORD, Person, Response, Site, make_config, open_site
 
 NUMBER = "+4915112345678"
@@ -142,7 +142,7 @@ class TestVerifying:
         assert (await ada.call(CurrentUser())).email == "New.Ada@people.test"
         await sent(server, "email.changed")
         told = await server.node.pool.fetchval(
-            "SELECT message->>'to' FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id"
+            "SELECT message->>'to' FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id"
             " WHERE d.template = 'email.changed'"
         )
         assert told == before
@@ -339,7 +339,9 @@ class TestSecrets:
         secrets = [*codes, *map(another, codes), NUMBER, "other@people.test", NEW_PASSWORD]
         tables = await server.node.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         # The mailbox stands for the people; the other two are there to hold contact data.
-        wanted = [row[0] for row in tables if row[0] not in ("mailbox", "people", "code_targets", "unique_keys")]
+        wanted = [
+            row[0] for row in tables if row[0] not in ("development_mailbox", "people", "code_targets", "unique_keys")
+        ]
         kept = " ".join(
             [str(row[0]) for table in wanted for row in await server.node.pool.fetch(f"SELECT t::text FROM {table} t")]
         )

@@ -110,7 +110,8 @@ class TestFreeStarts:
     async def test_a_job_that_over_runs_takes_the_next_half_hour(self, salon: Salon) -> None:
         await salon.node.advance(berlin("10:05") - salon.node.clock.now())
         await salon.pool.execute(
-            "INSERT INTO bookings SELECT $1, 'N', 'IN_PROGRESS', $2, $3, $4, $5, 'Cut', $6, $7, 'Europe/Berlin',"
+            "INSERT INTO bookings SELECT $1, 'N', 'IN_PROGRESS', $2, $3, $4, $5, 'Cut', $6::timestamptz, $7,"
+            " $6::timestamptz, 'Europe/Berlin',"
             " 5000, 'EUR', 'card', 'SECURED', 'HELD', true, NULL, $6, NULL, $6, 1",
             *(uuid4(), salon.customer.user_id, salon.business_id, salon.sam.user_id, salon.cut),
             *(berlin("09:00"), berlin("10:00")),
@@ -369,7 +370,7 @@ class TestFacts:
 
         assert isinstance(facts, BookingFacts)
         ((busy,),) = [staff.busy for staff in facts.staff]
-        assert (busy.booking_id, busy.held_from_at, busy.held_to_at) == (booking_id, berlin("10:00"), berlin("11:15"))
+        assert (busy.subject_id, busy.held_from_at, busy.held_to_at) == (booking_id, berlin("10:00"), berlin("11:15"))
         assert (busy.job_from_at, busy.job_to_at) == (berlin("10:00"), berlin("11:00"))
 
     async def test_what_does_not_touch_the_range_is_left_out(self, salon: Salon) -> None:

@@ -11,6 +11,7 @@ from protocol.code.terms import UNIQUE_PHONE
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
+    Count,
     Decision,
     Effect,
     HoldStatus,
@@ -23,7 +24,7 @@ from protocol.effects import (
     UniqueKey,
 )
 from protocol.errors import Busy, Internal
-from protocol.ids import AgendaId, BookingId, BusinessId, Ref, UserId
+from protocol.ids import AgendaId, BusinessId, Kind, Ref, UserId
 from protocol.user.terms import UNIQUE_EMAIL
 from storage.commit import QUEUE_MAX, Committer, connect_committer
 from storage.database import Pool
@@ -50,7 +51,7 @@ def pay(debit: str, credit: str, amount_minor: int) -> Transfer:
 
 
 def reserve(to: Ref, from_h: float, to_h: float, staff_id: UserId = STAFF) -> ReserveSlot:
-    return ReserveSlot(uuid4(), staff_id, BookingId(to.id), NOW + timedelta(hours=from_h), NOW + timedelta(hours=to_h))
+    return ReserveSlot(uuid4(), staff_id, to, NOW + timedelta(hours=from_h), NOW + timedelta(hours=to_h))
 
 
 def decide(*effects: Effect) -> Decision:
@@ -126,6 +127,41 @@ async def test_touching_slots_do_not_overlap(committer: Committer) -> None:
     assert statuses(await commit(committer, book(0, 1), book(1, 2), book(2, 3))) == [OK, OK, OK]
 
 
+async def test_a_subjects_second_slot_may_overlap_its_first(committer: Committer, pool: Pool) -> None:
+    first = book(0, 1)
+    assert statuses(await commit(committer, first)) == [OK]
+
+    moved = make_decision(first.to, first, effects=[reserve(first.to, 0.5, 1.5)])
+
+    assert statuses(await commit(committer, moved)) == [OK]
+    assert await pool.fetchval("SELECT count(*) FROM slots") == 2
+
+
+async def test_another_subjects_overlapping_slot_is_refused_whatever_its_kind(committer: Committer) -> None:
+    await commit(committer, book(0, 1))
+    other = Ref(Kind.CONVERSATION, uuid4())
+
+    outcomes = await commit(committer, make_decision(other, effects=[reserve(other, 0.5, 1.5)]))
+
+    assert statuses(outcomes) == ["slots_no_overlap"]
+
+
+async def test_counts_of_one_batch_add_up_and_those_of_a_refused_decision_do_not(
+    committer: Committer, pool: Pool
+) -> None:
+    await commit(committer, decide(Count("sold/EUR", 5)))
+
+    outcomes = await commit(
+        committer,
+        decide(Count("sold/EUR", 30), Count("sold/EUR", -10)),
+        decide(Count("sold/EUR", 1_000), pay(BEN, BANK, 1)),
+        decide(Count("sold/EUR", 50)),
+    )
+
+    assert statuses(outcomes) == [OK, "balances_funded", OK]
+    assert (await read_model(pool)).counters == {"sold/EUR": 75}
+
+
 async def test_each_refused_key_is_named_by_its_own_scope(committer: Committer) -> None:
     def claim(unique: UniqueKey) -> Decision:
         to = booking()
@@ -140,7 +176,7 @@ async def test_each_refused_key_is_named_by_its_own_scope(committer: Committer) 
 
 async def test_a_hold_that_two_decisions_of_a_batch_fund_is_funded_once(committer: Committer, pool: Pool) -> None:
     hold_id = uuid4()
-    await commit(committer, decide(OpenHold(hold_id, BookingId(uuid4()), BusinessId(uuid4()), "booking", "EUR", 100)))
+    await commit(committer, decide(OpenHold(hold_id, booking(), BusinessId(uuid4()), "booking", "EUR", 100)))
     fund = MoveHold(hold_id, HoldStatus.HELD, HoldStatus.FUNDED, 100)
 
     assert statuses(await commit(committer, decide(fund), decide(fund))) == [OK, "holds_once"]
@@ -150,7 +186,7 @@ async def test_a_hold_that_two_decisions_of_a_batch_fund_is_funded_once(committe
 async def test_a_hold_may_take_two_steps_in_one_decision(committer: Committer, pool: Pool) -> None:
     hold_id = uuid4()
     steps: tuple[Effect, ...] = (
-        OpenHold(hold_id, BookingId(uuid4()), BusinessId(uuid4()), "booking", "EUR", 100),
+        OpenHold(hold_id, booking(), BusinessId(uuid4()), "booking", "EUR", 100),
         MoveHold(hold_id, HoldStatus.HELD, HoldStatus.FUNDED, 100),
         MoveHold(hold_id, HoldStatus.FUNDED, HoldStatus.VOIDED, -100),
     )

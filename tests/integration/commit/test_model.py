@@ -17,6 +17,7 @@ from protocol.code.terms import UNIQUE_PHONE
 from protocol.effects import (
     CancelTimer,
     ClaimKey,
+    Count,
     Decision,
     DropRow,
     Effect,
@@ -31,7 +32,7 @@ from protocol.effects import (
     SetTimer,
     Transfer,
 )
-from protocol.ids import AgendaId, BookingId, BusinessId, Kind, Ref, UserId
+from protocol.ids import AgendaId, BusinessId, Kind, Ref, UserId
 from protocol.user.terms import UNIQUE_EMAIL
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
@@ -55,7 +56,7 @@ MOVES = [
 ]
 KINDS_OF_EFFECT = (
     *("reserve", "reserve", "free", "claim", "release", "open", "move", "move", "pay", "pay", "pay"),
-    *("put", "drop", "timer", "cancel", "send", "poison"),
+    *("count", "count", "put", "drop", "timer", "cancel", "send", "poison"),
 )
 #: Rounds of submitting; each may hold decisions of activations that know nothing of each other.
 WAVES_MAX = 3
@@ -67,7 +68,7 @@ EMPTY_ALL = """
 SET LOCAL session_replication_role = replica;
 DELETE FROM actors; DELETE FROM journal; DELETE FROM command_log; DELETE FROM inbox; DELETE FROM inbox_counters;
 DELETE FROM agenda; DELETE FROM slots; DELETE FROM unique_keys; DELETE FROM transfers; DELETE FROM balances;
-DELETE FROM holds; DELETE FROM sample_rows;
+DELETE FROM holds; DELETE FROM counters; DELETE FROM sample_rows;
 """
 
 
@@ -148,9 +149,9 @@ class Client:
         match kind:
             case "reserve":
                 starts_at, ends_at = NOW + timedelta(minutes=30 * b), NOW + timedelta(minutes=30 * (b + 1 + c % 2))
-                effect = ReserveSlot(new_id, USERS[a % 2], BookingId(to.id), starts_at, ends_at)
+                effect = ReserveSlot(new_id, USERS[a % 2], to, starts_at, ends_at)
             case "free":
-                held = sorted(slot_id for slot_id, slot in self.model.slots.items() if slot.booking_id == to.id)
+                held = sorted(slot_id for slot_id, slot in self.model.slots.items() if slot.subject == to)
                 effect = FreeSlot(held[b % len(held)] if held else new_id)
             case "claim":
                 effect = ClaimKey(UNIQUE[a % 2], f"k{b % 2}", to.id)
@@ -158,12 +159,14 @@ class Client:
                 effect = ReleaseKey(UNIQUE[a % 2], f"k{b % 2}")
             case "open" if HOLDS[a % 3] not in self.opened:
                 self.opened.add(HOLDS[a % 3])
-                effect = OpenHold(HOLDS[a % 3], BookingId(to.id), BusinessId(new_id), "booking", "EUR", 100)
+                effect = OpenHold(HOLDS[a % 3], to, BusinessId(new_id), "booking", "EUR", 100)
             case "open" | "move":
                 effect = MoveHold(HOLDS[a % 3], *MOVES[b % len(MOVES)])
             case "pay":
                 debit, credit = WALLETS[a], WALLETS[(a + 1 + b % 3) % 4]
                 effect = Transfer(new_id, debit, credit, 10 * (c + 1), "EUR", "sample")
+            case "count":
+                effect = Count(f"c{a % 2}", c + 1)
             case "put":
                 effect = PutRow(SampleRow(owner_id=to.id, part=f"p{a % 2}", value=c))
             case "drop":

@@ -14,7 +14,7 @@ import pytest
 
 from protocol.effects import Decision, ReserveSlot
 from protocol.errors import Unavailable
-from protocol.ids import BookingId, UserId
+from protocol.ids import UserId
 from storage.batch import BATCH_MAX
 from storage.commit import RETRIES_MAX, Committer, connect_committer
 from storage.database import Pool, connect, connect_pool
@@ -41,7 +41,7 @@ async def proxy(database_dsn: str, pool: Pool) -> AsyncIterator[tuple[Proxy, Com
 def some_decisions() -> list[Decision]:
     """A chain of two, one that claims time, and a refusal."""
     first, free = make_decision(booking(), audiences=[[ANNA, BEN]]), booking()
-    slot = ReserveSlot(uuid4(), ANNA, BookingId(free.id), NOW, NOW + timedelta(hours=1))
+    slot = ReserveSlot(uuid4(), ANNA, free, NOW, NOW + timedelta(hours=1))
     return [
         first,
         make_decision(first.to, first, audiences=[[ANNA], [BEN]]),
@@ -77,7 +77,7 @@ async def test_a_call_that_still_runs_when_it_is_repeated_is_known_as_our_own(
     wire, committer = proxy
     first = make_decision(booking())
     await commit(committer, first)
-    slot = ReserveSlot(uuid4(), ANNA, BookingId(first.to.id), NOW, NOW + timedelta(hours=1))
+    slot = ReserveSlot(uuid4(), ANNA, first.to, NOW, NOW + timedelta(hours=1))
     second = make_decision(first.to, first, audiences=[[ANNA]], effects=[slot])
     async with pool.acquire() as blocker, blocker.transaction():
         await blocker.execute("SELECT FROM actors FOR UPDATE")

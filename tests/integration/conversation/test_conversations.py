@@ -96,8 +96,9 @@ async def booked(pool: Pool, booking_id: UUID, status: BookingStatus, ended_at: 
     """Put a booking of customer and staff member where queries and facts find it."""
     await pool.execute(
         "INSERT INTO bookings (id, number, status, customer_id, business_id, staff_id, service_id, title, starts_at,"
-        " ends_at, zone, total_amount_minor, currency, payment_method, payment_status, escrow_status, approved,"
-        " actual_end_at, created_at, version) VALUES ($1, 'N', $2, $3, $4, $5, $6, 'Deep clean', $7, $7, 'UTC', 1,"
+        " ends_at, local_start, zone, total_amount_minor, currency, payment_method, payment_status, escrow_status,"
+        " approved, actual_end_at, created_at, version) VALUES ($1, 'N', $2, $3, $4, $5, $6, 'Deep clean', $7, $7,"
+        " $7::timestamptz, 'UTC', 1,"
         " 'EUR', 'card', 'SECURED', 'HELD', true, $8, $7, 1)",
         booking_id,
         status,
@@ -475,7 +476,7 @@ async def crowded(node: Node) -> Pool:
         SELECT md5('b' || n)::uuid, md5('c' || n)::uuid, now() FROM generate_series(1, 5000) n;
         INSERT INTO inbox_counters SELECT md5('c' || n)::uuid, n FROM generate_series(1, 5000) n;
         INSERT INTO bookings
-        SELECT id, 'N', 'CONFIRMED', md5('c' || n % 500)::uuid, id, id, id, 'Job', now(), now(), 'UTC', 1, 'EUR',
+        SELECT id, 'N', 'CONFIRMED', md5('c' || n % 500)::uuid, id, id, id, 'Job', now(), now(), now(), 'UTC', 1, 'EUR',
                'card', 'SECURED', 'HELD', true, NULL, NULL, NULL, now(), 1 FROM t;
         DROP TABLE t;
         ANALYZE;

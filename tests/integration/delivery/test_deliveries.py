@@ -1,4 +1,4 @@
-"""What people are told goes out by its channels: once, late rather than never, and visibly if it cannot (rule N-7)."""
+"""Notifications are delivered by their channels: once, late rather than never, and a failure is visible (rule N-7)."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from tests.support.server import Site
 
 
 async def settled(pool: Pool, one: Delivery) -> tuple[str, str | None]:
-    """Wait until a delivery was tried once more, and is in nobody's hands; gives its state and the reason."""
+    """Wait until a delivery has one more attempt and no lease; returns its state and reason."""
 
     async def tried() -> bool:
         done = "SELECT state <> 'sending' AND attempts > $2 FROM deliveries WHERE id = $1"
@@ -31,7 +31,7 @@ async def settled(pool: Pool, one: Delivery) -> tuple[str, str | None]:
     return row["state"], row["reason"]
 
 
-async def test_what_happens_to_a_booking_goes_out_to_everybody_whom_it_concerns(server: Site) -> None:
+async def test_the_events_of_a_booking_are_delivered_to_its_parties(server: Site) -> None:
     market = await server.market()
     customer = await server.person("Carla Customer")
     booking_id = await server.booked(market, customer)
@@ -43,12 +43,12 @@ async def test_what_happens_to_a_booking_goes_out_to_everybody_whom_it_concerns(
         return bool(await server.node.pool.fetchval(two))
 
     await until(sent)
-    letters = await server.node.pool.fetch(
-        "SELECT message->>'to' AS to, message->>'subject' AS subject FROM mailbox m"
+    emails = await server.node.pool.fetch(
+        "SELECT message->>'to' AS to, message->>'subject' AS subject FROM development_mailbox m"
         " JOIN deliveries d ON d.id = m.delivery_id WHERE d.template = 'booking.paid'"
     )
-    assert {letter["to"] for letter in letters} == {market.owner.me.email, market.staff[0].me.email}
-    assert {letter["subject"] for letter in letters} == {"New booking"}
+    assert {email["to"] for email in emails} == {market.owner.me.email, market.staff[0].me.email}
+    assert {email["subject"] for email in emails} == {"New booking"}
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ async def test_what_happens_to_a_booking_goes_out_to_everybody_whom_it_concerns(
     ],
     ids=lambda value: type(value).__name__,
 )
-async def test_what_became_of_an_attempt_is_kept(pool: Pool, answer: Outcome, state: str, reason: str | None) -> None:
+async def test_the_outcome_of_an_attempt_is_stored(pool: Pool, answer: Outcome, state: str, reason: str | None) -> None:
     one = delivery(secret="4711")
     await queue(pool, one)
-    courier = DeliveryWorker(Recorder(answer), compose, pool, lambda: datetime.now(UTC))
+    worker = DeliveryWorker(Recorder(answer), compose, pool, lambda: datetime.now(UTC))
 
-    courier.start()
+    worker.start()
     try:
         assert await settled(pool, one) == (state, reason)
     finally:
-        await courier.stop()
+        await worker.stop()
 
     kept = await pool.fetchrow("SELECT provider_id, secret FROM deliveries WHERE id = $1", one.id)
     assert kept is not None
@@ -78,30 +78,30 @@ async def test_what_became_of_an_attempt_is_kept(pool: Pool, answer: Outcome, st
     assert (kept["secret"] is None) == (state == "sent")
 
 
-async def test_what_fails_too_often_is_dead(pool: Pool) -> None:
+async def test_a_delivery_without_attempts_left_is_dead(pool: Pool) -> None:
     one = delivery(attempts=ATTEMPTS_MAX - 1)
     await queue(pool, one)
-    courier = DeliveryWorker(Recorder(TryLater("http_503")), compose, pool, lambda: datetime.now(UTC))
+    worker = DeliveryWorker(Recorder(TryLater("http_503")), compose, pool, lambda: datetime.now(UTC))
 
-    courier.start()
+    worker.start()
     try:
         assert await settled(pool, one) == ("dead", "http_503")
     finally:
-        await courier.stop()
+        await worker.stop()
 
 
-async def test_what_is_too_late_is_skipped_and_never_sent(pool: Pool) -> None:
+async def test_an_expired_delivery_is_skipped(pool: Pool) -> None:
     now = datetime.now(UTC)
     one = delivery(due_at=now - timedelta(hours=2), expires_at=now - timedelta(hours=1))
     await queue(pool, one)
     recorder = Recorder()
-    courier = DeliveryWorker(recorder, compose, pool, lambda: now)
+    worker = DeliveryWorker(recorder, compose, pool, lambda: now)
 
-    courier.start()
+    worker.start()
     try:
         assert await settled(pool, one) == ("skipped", "expired")
     finally:
-        await courier.stop()
+        await worker.stop()
     assert recorder.given == []
 
 
@@ -119,7 +119,7 @@ async def test_two_workers_never_lease_the_same_delivery(pool: Pool) -> None:
     assert not {one.id for one in first} & {one.id for one in second}
 
 
-async def test_a_lease_that_ran_out_is_taken_back_as_an_unknown_outcome(pool: Pool) -> None:
+async def test_an_expired_lease_is_reclaimed_with_an_unknown_outcome(pool: Pool) -> None:
     one = delivery()
     await queue(pool, one)
     await take(pool, 1)
@@ -132,7 +132,7 @@ async def test_a_lease_that_ran_out_is_taken_back_as_an_unknown_outcome(pool: Po
     assert (again.attempts, again.unknown_outcomes) == (2, 1)
 
 
-async def test_a_worker_that_lost_its_lease_can_only_say_that_it_sent(pool: Pool) -> None:
+async def test_a_worker_without_its_lease_can_only_report_sent(pool: Pool) -> None:
     await queue(pool, delivery())
     (held,) = await take(pool, 1)
     await pool.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
@@ -145,7 +145,7 @@ async def test_a_worker_that_lost_its_lease_can_only_say_that_it_sent(pool: Pool
     assert await pool.fetchval("SELECT state FROM deliveries") == "sent"
 
 
-async def test_what_was_sent_was_sent_even_if_it_was_given_up_meanwhile(pool: Pool) -> None:
+async def test_sent_is_stored_even_if_the_delivery_died_meanwhile(pool: Pool) -> None:
     await queue(pool, delivery())
     (held,) = await take(pool, 1)
     await pool.execute("UPDATE deliveries SET leased_until = now() - interval '1 s'")
@@ -157,7 +157,7 @@ async def test_what_was_sent_was_sent_even_if_it_was_given_up_meanwhile(pool: Po
     assert await pool.fetchval("SELECT state FROM deliveries") == "sent"
 
 
-async def test_what_was_put_back_counts_no_attempt_and_its_old_lease_no_more(pool: Pool) -> None:
+async def test_a_delivery_that_was_put_back_counts_no_attempt_and_ends_its_lease(pool: Pool) -> None:
     await queue(pool, delivery())
     (held,) = await take(pool, 1)
     put_back = Settlement(id=held.id, leased_until=held.leased_until, state=DeliveryState.WAITING, tried=False)
@@ -171,7 +171,7 @@ async def test_what_was_put_back_counts_no_attempt_and_its_old_lease_no_more(poo
 
 
 @pytest.mark.parametrize("attempts", range(1, ATTEMPTS_MAX + 8))
-def test_waits_grow_up_to_a_bound_and_keep_to_what_the_provider_asked_for(attempts: int) -> None:
+def test_waits_are_bounded_and_not_shorter_than_the_provider_asked_for(attempts: int) -> None:
     longest = min(BACKOFF_FIRST_S * 2 ** (attempts - 1), BACKOFF_MAX_S)
 
     assert longest / 2 <= backoff_s(attempts, None) <= longest

@@ -1,4 +1,4 @@
-"""What can wait comes in one letter a day, at its reader's hour: each thing once, nothing that was read (rule N-4)."""
+"""Ordinary notifications come in one e-mail a day, at the reader's hour, each once, and no read one (rule N-4)."""
 
 import asyncio
 from collections.abc import Collection
@@ -15,23 +15,23 @@ from protocol.notification.commands import ReadNotifications
 from protocol.preference.commands import SetPreferences
 from protocol.preference.terms import Frequency
 from server.delivery.adapters import Suppressed
-from server.delivery.context import DeliveryContext, brief
+from server.delivery.context import DeliveryContext, load_contexts
 from server.delivery.router import DeliveryRouter
 from storage.database import Pool
 from storage.deliveries import _TAKE, lease
-from storage.queries.suppression import _LIST, list_digests
+from storage.queries.suppression import _LIST_DIGESTS, list_digests
 from tests.support.faults import until
 from tests.support.plans import generic_plan
 from tests.support.server import Person, Site
 
-#: A Thursday noon in Berlin; whose digest comes at 8.
+#: A Thursday noon in Berlin; the digest is due at 8.
 NOON = datetime(2026, 1, 15, 11, tzinfo=UTC)
 EIGHT = datetime(2026, 1, 16, 7, tzinfo=UTC)
 EMAIL = frozenset({Channel.EMAIL})
 
 
 async def reader(pool: Pool) -> UserId:
-    """Somebody in Berlin whom letters reach."""
+    """A reader in Berlin."""
     user_id = UserId(uuid4())
     await pool.execute("INSERT INTO people VALUES ($1, $2, 'Ada', NULL, NULL, 'de')", user_id, f"{user_id}@people.test")
     await pool.execute(
@@ -48,19 +48,19 @@ async def reader(pool: Pool) -> UserId:
 
 
 async def told(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1) -> None:
-    """Somebody has got money back, and nobody has planned yet how they hear of it."""
+    """Insert notifications of refunds that are not routed yet."""
     await pool.execute(
         "WITH made AS ("
         " INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)"
         " SELECT $1::uuid, gen_random_uuid(), 'booking.refunded', 'user', $1::uuid,"
         """ '{"amount_minor": 1250, "currency": "EUR", "reason": "cancelled"}', $2::timestamptz + n * interval '1 s'"""
         " FROM generate_series(1, $3) n RETURNING user_id, id, at)"
-        " INSERT INTO notification_queue (user_id, notification_id, at) SELECT user_id, id, at FROM made",
+        " INSERT INTO routing_queue (user_id, notification_id, at) SELECT user_id, id, at FROM made",
         *(user_id, at, count),
     )
 
 
-def planner(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
+def router(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
     def nobody(channels: Collection[Channel]) -> None:
         pass
 
@@ -68,17 +68,17 @@ def planner(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
 
 
 async def composed(pool: Pool, now: datetime) -> list[DeliveryContext | object]:
-    """What the letters that are due would be made of."""
+    """The contexts of the due deliveries."""
     due = await lease(pool, Channel.EMAIL, now, 100, critical=False, lease_s=60)
-    return list((await brief(pool, due, now)).values())
+    return list((await load_contexts(pool, due, now)).values())
 
 
-async def test_two_planners_at_once_open_one_digest_for_each_reader_and_day(pool: Pool) -> None:
+async def test_two_routers_at_once_open_one_digest_for_each_reader_and_day(pool: Pool) -> None:
     readers = [await reader(pool) for _ in range(20)]
     for user_id in readers:
         await told(pool, user_id, count=30)
 
-    await asyncio.gather(*[planner(pool).plan_all() for _ in range(4)])
+    await asyncio.gather(*[router(pool).route_all() for _ in range(4)])
 
     digests = await pool.fetch("SELECT user_id, day, delivery_id FROM digests")
     assert sorted((row["user_id"], row["day"]) for row in digests) == [
@@ -90,10 +90,10 @@ async def test_two_planners_at_once_open_one_digest_for_each_reader_and_day(pool
     assert await pool.fetchval("SELECT count(*) FROM digest_items") == 20 * 30
 
 
-async def test_a_digest_lists_what_was_put_off_in_its_readers_words_and_zone(pool: Pool) -> None:
+async def test_a_digest_lists_deferred_notifications_in_its_readers_language_and_zone(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=60)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     assert await composed(pool, EIGHT - timedelta(seconds=1)) == []
 
     (made,) = await composed(pool, EIGHT)
@@ -109,12 +109,12 @@ async def test_a_digest_lists_what_was_put_off_in_its_readers_words_and_zone(poo
     assert made.body.endswith("Und 10 mehr, in der App.")
 
 
-async def test_nothing_is_listed_twice_and_a_second_try_lists_the_same(pool: Pool) -> None:
+async def test_nothing_is_listed_twice_and_a_retry_lists_the_same(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     await told(pool, ada, EIGHT, count=3)
-    await planner(pool, EIGHT).plan_all()
+    await router(pool, EIGHT).route_all()
     first, second = [
         DeliveryId(row["delivery_id"]) for row in await pool.fetch("SELECT delivery_id FROM digests ORDER BY day")
     ]
@@ -128,12 +128,12 @@ async def test_nothing_is_listed_twice_and_a_second_try_lists_the_same(pool: Poo
     assert not set(tried[first]) & set(then[second])
 
 
-async def test_what_an_earlier_digest_never_told_comes_with_the_next_one(pool: Pool) -> None:
+async def test_items_that_no_digest_listed_are_in_the_next_one(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     await told(pool, ada, EIGHT)
-    await planner(pool, EIGHT).plan_all()
+    await router(pool, EIGHT).route_all()
     last: UUID = await pool.fetchval("SELECT delivery_id FROM digests ORDER BY day DESC LIMIT 1")
 
     listed = await list_digests(pool, [DeliveryId(last)])
@@ -142,13 +142,11 @@ async def test_what_an_earlier_digest_never_told_comes_with_the_next_one(pool: P
 
 
 @pytest.mark.parametrize(("unknown", "listed"), [(0, 3), (1, 1)])
-async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_the_next_one(
-    pool: Pool, unknown: int, listed: int
-) -> None:
-    """Unless it may have arrived after all."""
+async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, unknown: int, listed: int) -> None:
+    """Unless it may have arrived."""
     ada = await reader(pool)
     await told(pool, ada, count=2)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     assert len(await composed(pool, EIGHT)) == 1
     await pool.execute(
         "UPDATE deliveries SET state = 'skipped', reason = 'expired', unknown_outcomes = $1, leased_until = NULL,"
@@ -156,7 +154,7 @@ async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_
         unknown,
     )
     await told(pool, ada, EIGHT)
-    await planner(pool, EIGHT).plan_all()
+    await router(pool, EIGHT).route_all()
 
     (made,) = await composed(pool, EIGHT + timedelta(days=1))
 
@@ -165,43 +163,43 @@ async def test_what_stood_in_a_digest_that_could_not_be_sent_in_time_comes_with_
     assert len(made.digest.items) == listed
 
 
-async def test_what_comes_after_the_hour_was_changed_waits_for_tomorrow_and_is_not_lost(pool: Pool) -> None:
+async def test_a_notification_after_a_change_of_the_hour_waits_for_tomorrow(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     (sent,) = await lease(pool, Channel.EMAIL, EIGHT, 100, critical=False, lease_s=60)
     await pool.execute("UPDATE notification_preferences SET digest_hour = 20")
     await told(pool, ada, EIGHT + timedelta(hours=1))
 
-    await planner(pool, EIGHT + timedelta(hours=1)).plan_all()
+    await router(pool, EIGHT + timedelta(hours=1)).route_all()
 
     (next_,) = await pool.fetch("SELECT due_at FROM deliveries WHERE id <> $1", sent.id)
     assert next_["due_at"] == EIGHT + timedelta(hours=36)
 
 
-async def test_a_digest_that_its_reader_wants_no_more_is_not_made(pool: Pool) -> None:
+async def test_a_digest_of_unwanted_types_is_not_sent(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=2)
-    await planner(pool).plan_all()
+    await router(pool).route_all()
     await pool.execute("""UPDATE notification_preferences SET channels = '{"booking.refunded": []}'""")
 
     assert await composed(pool, EIGHT) == [Suppressed("nothing_new")]
 
 
-@pytest.mark.parametrize("wishes", ["zone = 'Mars/Olympus'", """quiet_hours = '{"after": "dark"}'"""])
-async def test_wishes_that_only_a_newer_server_understands_hold_up_nobody(pool: Pool, wishes: str) -> None:
+@pytest.mark.parametrize("preferences", ["zone = 'Mars/Olympus'", """quiet_hours = '{"after": "dark"}'"""])
+async def test_unreadable_preferences_block_no_other_reader(pool: Pool, preferences: str) -> None:
     ada, bob = await reader(pool), await reader(pool)
     await told(pool, ada)
     await told(pool, bob)
-    await pool.execute(f"UPDATE notification_preferences SET {wishes} WHERE user_id = $1", ada)
+    await pool.execute(f"UPDATE notification_preferences SET {preferences} WHERE user_id = $1", ada)
 
-    await planner(pool).plan_all()
+    await router(pool).route_all()
 
     opened = await pool.fetch("SELECT user_id, due_at FROM deliveries")
     assert {row["user_id"]: row["due_at"] for row in opened} == {ada: EIGHT + timedelta(hours=1), bob: EIGHT}
 
 
-async def test_one_that_cannot_be_planned_holds_up_no_other(pool: Pool) -> None:
+async def test_a_notification_that_cannot_be_routed_blocks_no_other(pool: Pool) -> None:
     ada = await reader(pool)
     await told(pool, ada, count=3)
     ids = chain([None], (uuid4() for _ in count()))
@@ -211,33 +209,33 @@ async def test_one_that_cannot_be_planned_holds_up_no_other(pool: Pool) -> None:
         assert id is not None, "a bug"
         return id
 
-    await DeliveryRouter(pool, EMAIL, lambda: NOON, new_id, lambda channels: None).plan_all()
+    await DeliveryRouter(pool, EMAIL, lambda: NOON, new_id, lambda channels: None).route_all()
 
     assert await pool.fetchval("SELECT count(*) FROM digest_items") == 2
-    assert await pool.fetchval("SELECT count(*) FROM notification_queue") == 0
+    assert await pool.fetchval("SELECT count(*) FROM routing_queue") == 0
 
 
-async def test_of_a_long_queue_only_what_is_taken_is_looked_at(pool: Pool) -> None:
+async def test_a_long_queue_is_not_scanned(pool: Pool) -> None:
     await pool.execute(
-        "INSERT INTO notification_queue"
+        "INSERT INTO routing_queue"
         " SELECT gen_random_uuid(), gen_random_uuid(), now() + n * interval '1 s' FROM generate_series(1, 10000) n"
     )
 
     plan = await generic_plan(pool, _TAKE)
 
-    assert "notification_queue_at" in plan
-    assert "Tid Scan on notification_queue" in plan
-    assert "Seq Scan on notification_queue" not in plan
+    assert "routing_queue_at" in plan
+    assert "Tid Scan on routing_queue" in plan
+    assert "Seq Scan on routing_queue" not in plan
 
 
-async def test_what_was_put_off_is_found_by_its_indexes(pool: Pool) -> None:
+async def test_deferred_items_are_found_by_their_indexes(pool: Pool) -> None:
     await pool.execute(
         "INSERT INTO digest_items SELECT md5((n % 100)::text)::uuid, gen_random_uuid(), '2026-01-01'::date + n % 300,"
         " CASE WHEN n % 50 > 0 THEN md5((n % 1000)::text)::uuid END FROM generate_series(1, 20000) n"
     )
     await pool.execute("ANALYZE digest_items")
 
-    plan = await generic_plan(pool, _LIST)
+    plan = await generic_plan(pool, _LIST_DIGESTS)
 
     assert "digest_items_open" in plan
     assert "digest_items_listed" in plan
@@ -246,23 +244,23 @@ async def test_what_was_put_off_is_found_by_its_indexes(pool: Pool) -> None:
 
 @pytest.fixture
 async def customer(server: Site) -> Person:
-    """Somebody who has got the money for a cancelled booking back."""
+    """A customer with the refund of a cancelled booking."""
     market, person = await server.market(), await server.person("Carla Customer")
     await person.call(SetPreferences(zone="Asia/Kathmandu", digest_hour=(server.node.clock.now().hour + 12) % 24))
     booking_id = await server.confirmed(market, person)
     await market.owner.call(CancelBooking(booking_id=booking_id))
 
-    async def put_off() -> bool:
+    async def deferred() -> bool:
         return bool(
             await server.node.pool.fetchval("SELECT EXISTS (SELECT FROM digests WHERE user_id = $1)", person.id)
         )
 
-    await until(put_off)
+    await until(deferred)
     return person
 
 
 async def digest_of(site: Site, person: Person) -> tuple[str, str | None]:
-    """Let a day pass; gives what became of the digest."""
+    """Let a day pass; returns the state of the digest."""
     await site.advance(timedelta(days=1))
     found = "SELECT state, reason FROM deliveries WHERE template = 'digest' AND user_id = $1"
 
@@ -276,14 +274,15 @@ async def digest_of(site: Site, person: Person) -> tuple[str, str | None]:
 
 
 async def mail(site: Site, person: Person) -> list[str]:
-    """What letters somebody got, by their templates."""
+    """The templates of the e-mails that a user got."""
     rows = await site.node.pool.fetch(
-        "SELECT d.template FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id WHERE d.user_id = $1", person.id
+        "SELECT d.template FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id WHERE d.user_id = $1",
+        person.id,
     )
     return [row["template"] for row in rows]
 
 
-async def test_what_can_wait_goes_out_with_the_digest_and_what_is_timely_at_once(
+async def test_ordinary_notifications_wait_for_the_digest_and_timely_ones_do_not(
     server: Site, customer: Person
 ) -> None:
     assert "booking.refunded" not in await mail(server, customer)
@@ -296,13 +295,13 @@ async def test_what_can_wait_goes_out_with_the_digest_and_what_is_timely_at_once
     assert "booking.refunded" not in templates
 
 
-async def test_a_digest_of_what_was_read_meanwhile_is_not_sent(server: Site, customer: Person) -> None:
+async def test_a_digest_of_read_notifications_is_not_sent(server: Site, customer: Person) -> None:
     await customer.call(ReadNotifications(read_until=server.node.clock.now() + timedelta(hours=1)))
 
     assert await digest_of(server, customer) == ("skipped", "nothing_new")
 
 
-async def test_whoever_wants_everything_at_once_gets_no_digest(server: Site) -> None:
+async def test_a_frequent_reader_gets_no_digest(server: Site) -> None:
     market, person = await server.market(), await server.person("Carla Customer")
     await person.call(SetPreferences(frequency=Frequency.FREQUENT))
     await market.owner.call(CancelBooking(booking_id=await server.confirmed(market, person)))

@@ -1,4 +1,4 @@
-"""What is heard live is not pushed, and what is critical and unseen goes on to the next channel (rule N-5)."""
+"""An event delivered live is not pushed, and an unseen critical one is sent by the next channel (rule N-5)."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -18,8 +18,8 @@ from protocol.notification.commands import ReadNotifications
 from protocol.preference.commands import SetPreferences
 from protocol.preference.terms import QuietHours
 from protocol.user.commands import SignUp
-from storage.deliveries import planning
-from storage.queries.suppression import _HEED, LOOK_BACK_MAX
+from storage.deliveries import routing_round
+from storage.queries.suppression import _RECEIPTS, LOOK_BACK_MAX
 from tests.support.deliveries import delivery
 from tests.support.faults import until
 from tests.support.plans import generic_plan
@@ -30,7 +30,7 @@ ALL_DAY_BUT_A_MINUTE = QuietHours("00:01", "00:00")
 
 @pytest.fixture
 async def ada(server: Site) -> Person:
-    """Somebody live, whose number is verified."""
+    """A connected user with a verified number."""
     email = f"{uuid4().hex}@people.test"
     hash_ = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     sign_up = SignUp(email=email, name="Ada", phone_number="+4930123456", is_phone_verified=True, password_hash=hash_)
@@ -39,7 +39,7 @@ async def ada(server: Site) -> Person:
 
 
 async def notified(site: Site, person: Person, *, critical: bool = False) -> tuple[NotificationId, int]:
-    """Somebody is told of something live; gives the notification and the event's number."""
+    """Emit an event with a notification; returns the notification and the event's seq."""
     admin = await site.admin()
     await admin.call(
         SendNotification(user_ids=(person.id,), title="Hello", body="There.", channels=(), critical=critical)
@@ -58,7 +58,7 @@ async def notified(site: Site, person: Person, *, critical: bool = False) -> tup
 async def put(
     site: Site, person: Person, notification_id: NotificationId, channel: Channel, unless: Unless
 ) -> Delivery:
-    """Queue a delivery that is due, as planning does once its wait is over."""
+    """Queue a due delivery."""
     one = delivery(
         user_id=person.id,
         notification_id=notification_id,
@@ -68,13 +68,13 @@ async def put(
         unless=unless,
         due_at=site.node.clock.now(),
     )
-    async with planning(site.node.pool) as planned:
+    async with routing_round(site.node.pool) as planned:
         await planned.write([one])
     return one
 
 
 async def outcome(site: Site, one: Delivery) -> tuple[str, str | None]:
-    """Wait until it is over; gives its state and the reason."""
+    """Wait until it is final; returns its state and reason."""
 
     async def over() -> bool:
         done = "SELECT finished_at IS NOT NULL FROM deliveries WHERE id = $1"
@@ -88,7 +88,7 @@ async def outcome(site: Site, one: Delivery) -> tuple[str, str | None]:
 
 
 async def acked(site: Site, person: Person, seq: int, state: AckState) -> None:
-    """A device says how far it got, and that is kept."""
+    """Acknowledge as a device, and wait until that is stored."""
     await person.phone.ack(seq, state)
     column = "seen" if state is AckState.SEEN else "delivered"
 
@@ -99,7 +99,7 @@ async def acked(site: Site, person: Person, seq: int, state: AckState) -> None:
     await until(kept)
 
 
-async def test_what_a_device_got_live_is_not_pushed(server: Site, ada: Person) -> None:
+async def test_an_event_delivered_live_is_not_pushed(server: Site, ada: Person) -> None:
     notification_id, seq = await notified(server, ada)
     await acked(server, ada, seq, AckState.DELIVERED)
 
@@ -108,7 +108,7 @@ async def test_what_a_device_got_live_is_not_pushed(server: Site, ada: Person) -
     assert await outcome(server, push) == ("skipped", "delivered_live")
 
 
-async def test_what_no_device_got_is_pushed(server: Site, ada: Person) -> None:
+async def test_an_event_that_no_device_acknowledged_is_pushed(server: Site, ada: Person) -> None:
     notification_id, seq = await notified(server, ada)
     await acked(server, ada, seq - 1, AckState.SEEN)
 
@@ -117,7 +117,7 @@ async def test_what_no_device_got_is_pushed(server: Site, ada: Person) -> None:
     assert await outcome(server, push) == ("sent", None)
 
 
-async def test_what_was_delivered_but_not_seen_goes_on_by_sms(server: Site, ada: Person) -> None:
+async def test_a_delivered_but_unseen_event_is_sent_by_sms(server: Site, ada: Person) -> None:
     notification_id, seq = await notified(server, ada)
     await acked(server, ada, seq, AckState.DELIVERED)
 
@@ -126,7 +126,7 @@ async def test_what_was_delivered_but_not_seen_goes_on_by_sms(server: Site, ada:
     assert await outcome(server, sms) == ("sent", None)
 
 
-async def test_what_was_seen_goes_on_to_nothing(server: Site, ada: Person) -> None:
+async def test_a_seen_event_is_sent_by_no_channel(server: Site, ada: Person) -> None:
     notification_id, seq = await notified(server, ada)
     await acked(server, ada, seq, AckState.SEEN)
 
@@ -146,7 +146,7 @@ async def test_reading_the_notification_counts_as_seen(server: Site, ada: Person
     assert await outcome(server, push) == ("skipped", "seen")
 
 
-async def test_one_persons_acks_say_nothing_of_another(server: Site, ada: Person) -> None:
+async def test_acks_of_one_user_do_not_count_for_another(server: Site, ada: Person) -> None:
     bob = await server.person("Bob", live=True)
     notification_id, _ = await notified(server, ada)
     _, seq = await notified(server, bob)
@@ -157,7 +157,7 @@ async def test_one_persons_acks_say_nothing_of_another(server: Site, ada: Person
     assert await outcome(server, push) == ("sent", None)
 
 
-async def test_what_is_critical_and_unseen_goes_by_sms_in_the_middle_of_quiet_hours(server: Site, ada: Person) -> None:
+async def test_a_critical_unseen_notification_is_sent_by_sms_in_quiet_hours(server: Site, ada: Person) -> None:
     await ada.call(SetPreferences(quiet_hours=ALL_DAY_BUT_A_MINUTE, channels={"notification.sent": ()}))
     await notified(server, ada, critical=True)
     sms = "SELECT count(*) FROM deliveries WHERE channel = 'sms' AND state = 'sent' AND user_id = $1"
@@ -177,24 +177,22 @@ async def test_what_is_critical_and_unseen_goes_by_sms_in_the_middle_of_quiet_ho
     await until(sent)
 
 
-async def test_what_its_reader_may_not_see_any_more_is_not_sent(server: Site, ada: Person) -> None:
+async def test_a_notification_that_its_reader_may_not_see_any_more_is_not_sent(server: Site, ada: Person) -> None:
     notification_id, _ = await notified(server, ada)
     await server.node.pool.execute("DELETE FROM notices")
 
-    letter = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
+    email = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
 
-    assert await outcome(server, letter) == ("skipped", "not_visible")
+    assert await outcome(server, email) == ("skipped", "not_visible")
 
 
-async def test_a_whole_message_is_pushed_only_once_no_live_device_took_it_for_half_a_minute(
-    server: Site, ada: Person
-) -> None:
+async def test_a_chat_message_is_pushed_after_half_a_minute_without_an_ack(server: Site, ada: Person) -> None:
     await ada.call(RegisterDevice(platform=Platform.FCM, token="a-token-of-a-telephone"))
     admin = await server.admin()
     push = "SELECT state, reason FROM deliveries WHERE channel = 'push' AND user_id = $1 ORDER BY at"
 
     async def pushed(title: str) -> tuple[str, str | None]:
-        """Write to Ada; gives what became of the last push once half a minute is over."""
+        """Write to Ada; returns the state of the last push after half a minute."""
         before = len(await server.node.pool.fetch(push, ada.id))
         await admin.call(SendNotification(user_ids=(ada.id,), title=title, body="There.", channels=(Channel.PUSH,)))
         event = await ada.hears("notification.sent")
@@ -221,7 +219,7 @@ async def test_a_whole_message_is_pushed_only_once_no_live_device_took_it_for_ha
     assert await pushed("heard") == ("skipped", "delivered_live")
 
 
-async def test_what_is_late_waits_for_the_end_of_quiet_hours_and_no_attempt_counts(server: Site, ada: Person) -> None:
+async def test_a_late_delivery_waits_for_the_end_of_quiet_hours_without_an_attempt(server: Site, ada: Person) -> None:
     notification_id, _ = await notified(server, ada)
     now = server.node.clock.now()
     quiet = QuietHours(f"{now - timedelta(hours=2):%H:%M}", f"{now + timedelta(hours=2):%H:%M}")
@@ -241,16 +239,16 @@ async def test_what_is_late_waits_for_the_end_of_quiet_hours_and_no_attempt_coun
     assert (await outcome(server, push))[0] == "sent"
 
 
-async def test_what_is_not_wanted_any_more_is_not_sent(server: Site, ada: Person) -> None:
+async def test_an_unwanted_delivery_is_not_sent(server: Site, ada: Person) -> None:
     notification_id, _ = await notified(server, ada)
     await ada.call(SetPreferences(channels={"notification.sent": (Channel.PUSH,)}))
 
-    letter = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
+    email = await put(server, ada, notification_id, Channel.EMAIL, Unless.SEEN)
 
-    assert await outcome(server, letter) == ("skipped", "not_wanted")
+    assert await outcome(server, email) == ("skipped", "not_wanted")
 
 
-async def test_of_an_inbox_only_the_newest_are_looked_through(server: Site) -> None:
+async def test_only_the_newest_inbox_rows_are_searched(server: Site) -> None:
     await server.node.pool.execute(
         "INSERT INTO inbox (user_id, seq, kind, id, version, at)"
         " SELECT md5(u::text)::uuid, s, 'user', md5(s::text)::uuid, s, now()"
@@ -258,6 +256,6 @@ async def test_of_an_inbox_only_the_newest_are_looked_through(server: Site) -> N
     )
     await server.node.pool.execute("ANALYZE inbox")
 
-    plan = await generic_plan(server.node.pool, _HEED)
+    plan = await generic_plan(server.node.pool, _RECEIPTS)
 
     assert f"(user_id = n.user_id) AND (seq > (c.seq - {LOOK_BACK_MAX}))" in plan

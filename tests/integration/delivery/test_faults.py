@@ -1,4 +1,4 @@
-"""Whatever a mail server does, a letter is sent or visibly dead, and arrives twice only where nobody could know."""
+"""Whatever a mail server does, an e-mail is sent or dead, and arrives twice only after an unknown outcome."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,15 +8,15 @@ from protocol.ids import DeliveryId
 from server.delivery.adapters import Suppressed, TryLater
 from server.delivery.channels.email.mime import Email
 from server.delivery.channels.email.smtp import Smtp
-from server.delivery.worker import DeliveryWorker, Terms
+from server.delivery.worker import DeliveryWorker, WorkerOptions
 from storage.database import Pool
 from storage.deliveries import Leased
 from tests.support.deliveries import delivery, queue
 from tests.support.faults import until
 from tests.support.smtp import CUT, GARBAGE, SILENCE, mail_server
 
-#: fault: what the server does, and when · first: what becomes of the first attempt, and whether it may have arrived ·
-#: then: how it ends.
+#: fault: what the server does, and when · first: outcome of the first attempt, and whether it may have arrived ·
+#: then: the final state.
 TABLE = """
 fault         at       does                  first     reason               unknown  then
 none          -        -                     sent      -                    0        sent
@@ -44,7 +44,7 @@ async def write(leased: list[Leased]) -> dict[DeliveryId, Email | Suppressed | T
 
 
 @pytest.mark.parametrize("row", _ROWS, ids=[row[0] for row in _ROWS])
-async def test_what_a_fault_does_to_a_letter(pool: Pool, row: list[str]) -> None:
+async def test_the_outcome_of_each_fault(pool: Pool, row: list[str]) -> None:
     fault, at, does, first, reason, unknown, then = row
     one, moved = delivery(), [timedelta(0)]
     await queue(pool, one)
@@ -57,13 +57,13 @@ async def test_what_a_fault_does_to_a_letter(pool: Pool, row: list[str]) -> None
         if at != "-":
             mail.faults[at] = [_DOES.get(does, does.replace("_", " "))]
         adapter = Smtp(mail.config, now)
-        worker: DeliveryWorker[Email] = DeliveryWorker(adapter, write, pool, now, Terms(lease_s=LEASE_S))  # type: ignore[arg-type]
+        worker: DeliveryWorker[Email] = DeliveryWorker(adapter, write, pool, now, WorkerOptions(lease_s=LEASE_S))  # type: ignore[arg-type]
         worker.start()
         try:
             await until(lambda: tried(pool, 1))
             found = await pool.fetchrow("SELECT state, reason, unknown_outcomes FROM deliveries")
             moved[0] = timedelta(hours=1)
-            worker.call()
+            worker.wake()
             await until(lambda: over(pool))
         finally:
             await worker.stop()

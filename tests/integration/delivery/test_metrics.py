@@ -1,4 +1,4 @@
-"""What becomes of deliveries shows on /metrics, and what is over goes in time."""
+"""Deliveries are counted on /metrics, and old ones are deleted."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -11,13 +11,13 @@ from protocol.delivery.channels import Channel
 from server.delivery import metrics as module
 from server.delivery.adapters import Gone, Refused, Sent, TryLater
 from server.delivery.metrics import DeliveryMetrics
-from server.delivery.worker import Terms
+from server.delivery.worker import WorkerOptions
 from server.edge.job import Daily
 from server.ops.config import RetentionConfig
 from server.ops.retention import retention_jobs
 from storage.database import Pool
 from storage.deliveries import keep_in_mailbox
-from tests.support.deliveries import Recorder, courier, delivery, queue
+from tests.support.deliveries import Recorder, delivery, open_worker, queue
 from tests.support.faults import until
 
 NIGHTLY = Daily(datetime(2026, 1, 1, 3, 17).time())
@@ -38,7 +38,7 @@ async def test_outcomes_are_counted_by_channel_and_reason(pool: Pool) -> None:
     recorder = Recorder(Sent(), TryLater("timeout", unknown=True), Refused("bad_address"), Gone("unregistered"))
     metrics = DeliveryMetrics(pool, {}, now)
 
-    async with courier(pool, recorder, Terms(), observe=metrics.finished):
+    async with open_worker(pool, recorder, WorkerOptions(), observe=metrics.finished):
         await until(lambda: none_sending(pool))
 
     said = lines(metrics)
@@ -56,14 +56,14 @@ async def none_sending(pool: Pool) -> bool:
     return not await pool.fetchval(fresh)
 
 
-async def test_the_queue_shows_by_channel_and_state(pool: Pool) -> None:
+async def test_the_queue_is_counted_by_channel_and_state(pool: Pool) -> None:
     await queue(pool, delivery(due_at=now() - timedelta(hours=1)), delivery(), delivery(channel=Channel.SMS))
     await pool.execute(
         "UPDATE deliveries SET state = 'dead', finished_at = clock_timestamp() WHERE channel = 'sms'",
     )
     metrics = DeliveryMetrics(pool, {}, now)
 
-    await metrics.look()
+    await metrics.refresh()
 
     said = lines(metrics)
     assert 'guildwire_deliveries{channel="email",state="waiting"} 2.0' in said
@@ -72,7 +72,7 @@ async def test_the_queue_shows_by_channel_and_state(pool: Pool) -> None:
     assert 3600 <= float(overdue.split()[-1]) < 3700
 
 
-async def test_reasons_without_end_do_not_fill_the_memory(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_reasons_is_bounded(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REASONS_MAX", 2)
     metrics = DeliveryMetrics(pool, {}, now)
     leased = SimpleNamespace(channel=Channel.EMAIL, attempts=1, due_at=None)
@@ -88,7 +88,7 @@ async def run(pool: Pool, name: str, at: datetime, **keep: int) -> int:
     return (await job.run(at))["rows"]
 
 
-async def test_what_was_sent_or_is_dead_goes_in_time_and_what_waits_stays(pool: Pool) -> None:
+async def test_old_final_deliveries_are_deleted_and_waiting_ones_are_not(pool: Pool) -> None:
     sent, dead, waiting = delivery(), delivery(), delivery(due_at=now() - timedelta(days=60))
     await queue(pool, sent, dead, waiting)
     over = "UPDATE deliveries SET state = $2, finished_at = clock_timestamp() WHERE id = $1"
@@ -101,14 +101,14 @@ async def test_what_was_sent_or_is_dead_goes_in_time_and_what_waits_stays(pool: 
     assert await pool.fetchval("SELECT id FROM deliveries") == waiting.id
 
 
-async def test_the_mailbox_is_emptied_in_time(pool: Pool) -> None:
+async def test_old_mailbox_messages_are_deleted(pool: Pool) -> None:
     await keep_in_mailbox(pool, Channel.EMAIL, delivery().id, b"{}")
 
     assert await run(pool, "empty_mailbox", now() + timedelta(days=29), deliveries_days=30) == 0
     assert await run(pool, "empty_mailbox", now() + timedelta(days=31), deliveries_days=30) == 1
 
 
-async def test_codes_of_dead_messages_are_wiped_once_they_are_too_late(pool: Pool) -> None:
+async def test_codes_of_expired_dead_deliveries_are_erased(pool: Pool) -> None:
     late = delivery(secret="4711", address="new@people.test", expires_at=now() - timedelta(minutes=1))
     early = delivery(secret="4712", expires_at=now() + timedelta(hours=1))
     await queue(pool, late, early)

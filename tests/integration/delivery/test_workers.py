@@ -1,4 +1,4 @@
-"""How a channel works: who goes first, what a provider in trouble costs, and what a stop and an outage leave behind."""
+"""Delivery workers: priority, failing providers, stops and outages of the database."""
 
 import asyncio
 from collections.abc import MutableMapping, Sequence
@@ -13,19 +13,19 @@ from protocol.ids import DeliveryId
 from protocol.rates import Rate
 from server.delivery import worker as module
 from server.delivery.adapters import Message, Outcome, Sent, Suppressed, TryLater
-from server.delivery.worker import DeliveryWorker, Terms
+from server.delivery.worker import DeliveryWorker, WorkerOptions
 from server.edge.breaker import FAILURES_MAX, BreakerState
 from storage import deliveries
 from storage.database import Pool
 from storage.deliveries import Leased
-from tests.support.deliveries import Recorder, courier, delivery, queue
+from tests.support.deliveries import Recorder, delivery, open_worker, queue
 from tests.support.faults import until
 
 DOWN = TryLater("http_503")
 
 
 class Leases:
-    """Counts how often a courier goes to lease something."""
+    """Counts how often a worker leases."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -36,10 +36,10 @@ class Leases:
         return await deliveries.lease(*arguments, **options)  # type: ignore[arg-type]
 
     async def behind_a_call(self, worker: DeliveryWorker[Message]) -> int:
-        """Call a courier; gives how often it went."""
+        """Wake a worker; returns how often it leased."""
         before = self.count
-        worker.call()
-        for _ in range(50):  # it looks at once
+        worker.wake()
+        for _ in range(50):  # it polls at once
             await asyncio.sleep(0)
         return self.count - before
 
@@ -48,14 +48,14 @@ async def state(pool: Pool, one: object) -> str:
     return str(await pool.fetchval("SELECT state FROM deliveries WHERE id = $1", one.id))  # type: ignore[attr-defined]
 
 
-async def test_critical_ones_go_first(pool: Pool) -> None:
+async def test_critical_deliveries_are_sent_first(pool: Pool) -> None:
     now = datetime.now(UTC)
     ordinary = delivery(due_at=now - timedelta(hours=1))
     critical = delivery(critical=True, due_at=now - timedelta(seconds=1))
     await queue(pool, ordinary, critical)
     recorder = Recorder()
 
-    async with courier(pool, recorder):
+    async with open_worker(pool, recorder):
         await until(lambda: given(recorder, 2))
 
     assert recorder.given == [critical.id, ordinary.id]
@@ -65,22 +65,22 @@ async def given(recorder: Recorder, count: int) -> bool:
     return len(recorder.given) >= count
 
 
-async def test_a_backlog_that_hangs_does_not_hold_up_what_is_critical(pool: Pool) -> None:
+async def test_a_hanging_backlog_does_not_delay_critical_deliveries(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(40)])
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder, Terms(concurrency=2)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=2)) as worker:
         await until(lambda: given(recorder, 20))
         critical = delivery(critical=True)
         await queue(pool, critical)
-        worker.call()
+        worker.wake()
         await until(lambda: given(recorder, 21))
 
     assert recorder.given[20] == critical.id
 
 
-async def test_a_provider_that_hangs_holds_up_no_other_channel(pool: Pool) -> None:
+async def test_a_hanging_provider_delays_no_other_channel(pool: Pool) -> None:
     class Texts(Recorder):
         channel = Channel.SMS
 
@@ -89,7 +89,7 @@ async def test_a_provider_that_hangs_holds_up_no_other_channel(pool: Pool) -> No
     hanging, texts = Recorder(), Texts()
     hanging.free.clear()
 
-    async with courier(pool, hanging), courier(pool, texts):
+    async with open_worker(pool, hanging), open_worker(pool, texts):
         await until(lambda: given(hanging, 40))
         await until(lambda: is_sent(pool, text))
 
@@ -101,13 +101,13 @@ async def test_no_more_is_leased_than_can_be_sent_at_once(pool: Pool) -> None:
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder, Terms(concurrency=2)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=2)) as worker:
         await until(lambda: given(recorder, 20))
-        worker.call()
+        worker.wake()
         assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'") == 20
 
 
-async def test_while_a_provider_is_let_alone_nothing_is_leased_and_no_attempt_counts(
+async def test_while_the_breaker_is_open_nothing_is_leased_and_no_attempt_counts(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leases = Leases(monkeypatch)
@@ -115,7 +115,7 @@ async def test_while_a_provider_is_let_alone_nothing_is_leased_and_no_attempt_co
     await queue(pool, *waiting)
     recorder = Recorder(*[DOWN] * 1000)
 
-    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: is_state(worker, BreakerState.OPEN))
         await until(lambda: none_sending(pool))
         assert await leases.behind_a_call(worker) == 0
@@ -134,10 +134,12 @@ async def none_sending(pool: Pool) -> bool:
     return not await pool.fetchval("SELECT count(*) FROM deliveries WHERE state = 'sending'")
 
 
-async def test_what_was_leased_while_it_opened_is_put_back(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deliveries_leased_while_the_breaker_opened_are_put_back(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorder, truly = Recorder(), deliveries.lease
 
-    async with courier(pool, recorder) as worker:
+    async with open_worker(pool, recorder) as worker:
 
         async def lease(*arguments: object, **options: object) -> list[Leased]:
             leased = await truly(*arguments, **options)  # type: ignore[arg-type]
@@ -147,7 +149,7 @@ async def test_what_was_leased_while_it_opened_is_put_back(pool: Pool, monkeypat
 
         monkeypatch.setattr(module, "lease", lease)
         await queue(pool, *[delivery() for _ in range(20)])
-        worker.call()
+        worker.wake()
         await until(lambda: is_state(worker, BreakerState.OPEN))
         await until(lambda: none_sending(pool))
 
@@ -155,7 +157,7 @@ async def test_what_was_leased_while_it_opened_is_put_back(pool: Pool, monkeypat
     assert await pool.fetchval("SELECT max(attempts) FROM deliveries") == 0
 
 
-async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_all(pool: Pool) -> None:
+async def test_a_recovered_provider_is_probed_with_one_message_and_then_gets_all(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX + 30)])
     recorder = Recorder(*[DOWN] * 10 * FAILURES_MAX)
     moved = [0.0]
@@ -163,44 +165,44 @@ async def test_a_provider_that_is_back_is_asked_with_one_message_and_then_gets_a
     def monotonic() -> float:
         return asyncio.get_running_loop().time() + moved[0]
 
-    async with courier(pool, recorder, Terms(concurrency=1), monotonic=monotonic) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1), monotonic=monotonic) as worker:
         await until(lambda: is_state(worker, BreakerState.OPEN))
         moved[0] = 60.0
-        worker.call()
+        worker.wake()
         await until(lambda: given(recorder, 10 * FAILURES_MAX + 30))
 
     assert recorder.batches[FAILURES_MAX] == 1
     assert worker.breaker.state is BreakerState.CLOSED
 
 
-async def test_messages_that_wait_for_reasons_of_their_own_say_nothing_bad_of_the_provider(pool: Pool) -> None:
+async def test_recipient_specific_failures_do_not_open_the_breaker(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX + 7)])
-    recorder = Recorder(*[TryLater("smtp_450", alone=True)] * 1000)
+    recorder = Recorder(*[TryLater("smtp_450", recipient_specific=True)] * 1000)
 
-    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: given(recorder, 10 * FAILURES_MAX + 7))
         await until(lambda: none_sending(pool))
 
     assert worker.breaker.state is BreakerState.CLOSED
 
 
-async def test_what_was_needless_does_not_hide_that_a_provider_is_down(pool: Pool) -> None:
+async def test_suppressed_messages_do_not_hide_that_a_provider_is_down(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(10 * FAILURES_MAX)])
     batch: list[Outcome] = [Suppressed("device_forgotten"), *[DOWN] * 9]
     recorder = Recorder(*batch * FAILURES_MAX)
 
-    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: is_state(worker, BreakerState.OPEN))
 
 
-async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(
+async def test_a_provider_that_asks_for_a_pause_gets_nothing_meanwhile(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leases = Leases(monkeypatch)
     await queue(pool, *[delivery() for _ in range(15)])
     recorder = Recorder(*[TryLater("http_429", after_s=120.0)] * 10)
 
-    async with courier(pool, recorder, Terms(concurrency=1)) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(concurrency=1)) as worker:
         await until(lambda: given(recorder, 10))
         await until(lambda: none_sending(pool))
         assert await leases.behind_a_call(worker) == 0
@@ -210,29 +212,29 @@ async def test_a_provider_that_asks_for_a_pause_is_asked_nothing_meanwhile(
     assert await pool.fetchval("SELECT count(*) FROM deliveries WHERE attempts = 0") == 5
 
 
-async def test_a_channel_keeps_to_its_pace(pool: Pool) -> None:
+async def test_a_channel_keeps_to_its_rate(pool: Pool) -> None:
     await queue(pool, *[delivery() for _ in range(30)])
     recorder, moved = Recorder(), [0.0]
 
-    async with courier(pool, recorder, Terms(rate=Rate(1.0, 5)), monotonic=lambda: moved[0]) as worker:
+    async with open_worker(pool, recorder, WorkerOptions(rate=Rate(1.0, 5)), monotonic=lambda: moved[0]) as worker:
         await until(lambda: given(recorder, 5))
         await until(lambda: none_sending(pool))
         assert len(recorder.given) == 5
         moved[0] = 3.0
-        worker.call()
+        worker.wake()
         await until(lambda: given(recorder, 8))
         await until(lambda: none_sending(pool))
 
     assert len(recorder.given) == 8
 
 
-async def test_what_a_stop_cuts_is_noted_as_unknown(pool: Pool) -> None:
+async def test_a_batch_that_a_stop_cancels_has_an_unknown_outcome(pool: Pool) -> None:
     one = delivery()
     await queue(pool, one)
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder):
+    async with open_worker(pool, recorder):
         await until(lambda: given(recorder, 1))
 
     row = await pool.fetchrow("SELECT state, reason, attempts, unknown_outcomes FROM deliveries")
@@ -240,13 +242,13 @@ async def test_what_a_stop_cuts_is_noted_as_unknown(pool: Pool) -> None:
     assert tuple(row) == ("waiting", "stopped", 1, 1)
 
 
-async def test_a_stop_lets_what_is_under_way_finish(pool: Pool) -> None:
+async def test_a_stop_lets_running_batches_finish(pool: Pool) -> None:
     one = delivery()
     await queue(pool, one)
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder) as worker:
+    async with open_worker(pool, recorder) as worker:
         await until(lambda: given(recorder, 1))
         stopping = asyncio.create_task(worker.stop(grace_s=30.0))
         await asyncio.sleep(0)
@@ -257,7 +259,7 @@ async def test_a_stop_lets_what_is_under_way_finish(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("outage", [asyncpg.InterfaceError("gone"), asyncpg.ReadOnlySQLTransactionError("read only")])
-async def test_what_could_not_be_composed_for_an_outage_is_put_back_without_an_attempt(
+async def test_a_delivery_that_an_outage_kept_from_composing_is_put_back_uncounted(
     pool: Pool, outage: Exception
 ) -> None:
     one = delivery()
@@ -281,7 +283,9 @@ async def test_what_could_not_be_composed_for_an_outage_is_put_back_without_an_a
     assert recorder.given == []
 
 
-async def test_an_outage_while_outcomes_are_noted_makes_no_double(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_while_outcomes_are_stored_causes_no_duplicate(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = delivery()
     await queue(pool, one)
     truly, failures = deliveries.settle, [asyncpg.InterfaceError("gone")] * 3
@@ -294,14 +298,14 @@ async def test_an_outage_while_outcomes_are_noted_makes_no_double(pool: Pool, mo
     monkeypatch.setattr(module, "settle", settle)
     recorder = Recorder()
 
-    async with courier(pool, recorder):
+    async with open_worker(pool, recorder):
         await until(lambda: is_sent(pool, one))
 
     assert recorder.given == [one.id]
 
 
 class NotNoted:
-    """A database that takes no outcome; every try lets some seconds pass."""
+    """A database that stores no outcome; each attempt lets some seconds pass."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, takes_s: float) -> None:
         self.tries = 0
@@ -320,10 +324,10 @@ class NotNoted:
 
 
 def gave_up(logs: Sequence[MutableMapping[str, object]]) -> bool:
-    return ("courier.not_settled", "leases_run_out") in [(line["event"], line["action"]) for line in logs]
+    return ("delivery.not_settled", "leases_expire") in [(line["event"], line["action"]) for line in logs]
 
 
-async def test_an_outcome_that_cannot_be_noted_before_its_lease_ends_is_left_to_it(
+async def test_an_outcome_that_cannot_be_stored_before_the_lease_ends_is_left_to_it(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue(pool, delivery())
@@ -333,21 +337,21 @@ async def test_an_outcome_that_cannot_be_noted_before_its_lease_ends_is_left_to_
         return gave_up(logs)
 
     with capture_logs() as logs:
-        async with courier(pool, Recorder(), Terms(lease_s=60), monotonic=database.monotonic):
+        async with open_worker(pool, Recorder(), WorkerOptions(lease_s=60), monotonic=database.monotonic):
             await until(over)
             assert database.tries == 1
 
     assert await pool.fetchval("SELECT state FROM deliveries") == "sending"
 
 
-async def test_an_outcome_that_cannot_be_noted_at_a_stop_is_left_to_its_lease(
+async def test_an_outcome_that_cannot_be_stored_at_a_stop_is_left_to_the_lease(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue(pool, delivery())
     database = NotNoted(monkeypatch, takes_s=0.0)
 
     with capture_logs() as logs:
-        async with courier(pool, Recorder(), Terms(lease_s=60), monotonic=database.monotonic):
+        async with open_worker(pool, Recorder(), WorkerOptions(lease_s=60), monotonic=database.monotonic):
             await until(database.tried)
             assert not gave_up(logs)
 
@@ -359,7 +363,7 @@ async def is_sent(pool: Pool, one: object) -> bool:
     return await state(pool, one) == "sent"
 
 
-async def test_an_adapter_that_answers_nonsense_counts_as_unknown(pool: Pool) -> None:
+async def test_a_malformed_result_of_an_adapter_counts_as_unknown(pool: Pool) -> None:
     await queue(pool, delivery())
 
     class Short(Recorder):
@@ -368,7 +372,7 @@ async def test_an_adapter_that_answers_nonsense_counts_as_unknown(pool: Pool) ->
             return [Sent(), Sent()]
 
     recorder = Short()
-    async with courier(pool, recorder):
+    async with open_worker(pool, recorder):
         await until(lambda: given(recorder, 1))
         await until(lambda: none_sending(pool))
 
@@ -377,12 +381,12 @@ async def test_an_adapter_that_answers_nonsense_counts_as_unknown(pool: Pool) ->
     assert tuple(row) == ("waiting", "internal", 1)
 
 
-async def test_a_provider_that_does_not_answer_is_given_up_in_time(pool: Pool) -> None:
+async def test_a_provider_that_does_not_respond_is_abandoned_in_time(pool: Pool) -> None:
     await queue(pool, delivery())
     recorder = Recorder()
     recorder.free.clear()
 
-    async with courier(pool, recorder, Terms(lease_s=0.2)):
+    async with open_worker(pool, recorder, WorkerOptions(lease_s=0.2)):
         await until(lambda: given(recorder, 1))
         await until(lambda: none_sending(pool))
         row = await pool.fetchrow("SELECT state, reason, unknown_outcomes FROM deliveries")
@@ -391,7 +395,7 @@ async def test_a_provider_that_does_not_answer_is_given_up_in_time(pool: Pool) -
     assert tuple(row) == ("waiting", "timeout", 1)
 
 
-async def test_a_crash_between_two_looks_does_not_end_the_channel(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crash_between_two_rounds_does_not_end_the_worker(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     truly, failures = deliveries.lease, [ValueError("a bug")]
 
     async def lease(*arguments: object, **options: object) -> list[Leased]:
@@ -403,5 +407,5 @@ async def test_a_crash_between_two_looks_does_not_end_the_channel(pool: Pool, mo
     one = delivery()
     await queue(pool, one)
 
-    async with courier(pool, Recorder()):
+    async with open_worker(pool, Recorder()):
         await until(lambda: is_sent(pool, one))

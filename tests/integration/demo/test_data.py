@@ -6,14 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.booking.actor import Booking
-from actors.business.actor import Business
-from actors.conversation.actor import Conversation
+from actors.actor import ACTORS
 from actors.rules.hours import Span
-from actors.user.actor import User
 from protocol.booking.facts import BookingAsk, BookingFacts
-from protocol.ids import Kind
 from protocol.roles import Role
+from server.app.nouns import import_all
 from server.demo.accounts import ADMIN_EMAIL, CUSTOMER_EMAIL, OWNER_EMAIL, STAFF_EMAIL
 from server.demo.marketplace import make_marketplace
 from server.demo.names import CITIES
@@ -32,10 +29,9 @@ MONDAY = datetime(2030, 6, 3, tzinfo=UTC)
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    actors = {Kind.USER: User, Kind.BUSINESS: Business, Kind.BOOKING: Booking, Kind.CONVERSATION: Conversation}
-    async with make_runtime(
-        database_dsn, pool, actors, bound_loaders(Sources(pool=pool, offers=OfferCache(pool)))
-    ) as node:
+    import_all()
+    sources = Sources(pool=pool, offers=OfferCache(pool))
+    async with make_runtime(database_dsn, pool, ACTORS, bound_loaders(sources)) as node:
         yield node
 
 

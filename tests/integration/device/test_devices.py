@@ -188,9 +188,9 @@ async def test_what_a_telephone_would_get_is_kept_in_development_without_its_tok
     async def kept() -> bool:
         # Behind its own commit the delivery is planned, and due half a minute later.
         await server.advance(timedelta(seconds=31))
-        return bool(await server.node.pool.fetchval("SELECT count(*) FROM mailbox WHERE channel = 'push'"))
+        return bool(await server.node.pool.fetchval("SELECT count(*) FROM development_mailbox WHERE channel = 'push'"))
 
     await until(kept)
-    message = await server.node.pool.fetchval("SELECT message::text FROM mailbox WHERE channel = 'push'")
+    message = await server.node.pool.fetchval("SELECT message::text FROM development_mailbox WHERE channel = 'push'")
     assert device_id in message
     assert address not in message

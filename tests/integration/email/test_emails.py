@@ -1,4 +1,4 @@
-"""From a booking to a letter at a mail server, and from the letter's links back: nothing in between is pretended."""
+"""From a booking to an e-mail at a mail server, and from the e-mail's links back, all with real parts."""
 
 import re
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from tests.support.smtp import CUT, PASSWORD, MailServer, Taken, mail_server
 
 @asynccontextmanager
 async def site_with_mail(dsn: str, folder: Path) -> AsyncIterator[tuple[Site, MailServer]]:
-    """A server that sends its letters to a mail server that wants encryption and a password."""
+    """A server whose mail server requires encryption and a password."""
     async with (
         mail_server("starttls", folder, password=PASSWORD) as mail,
         open_site(dsn, make_config(folder, email=mail.config)) as site,
@@ -28,7 +28,7 @@ async def site_with_mail(dsn: str, folder: Path) -> AsyncIterator[tuple[Site, Ma
 
 
 async def taken(mail: MailServer, person: Person, subject: str) -> Taken:
-    """Wait for a letter to somebody."""
+    """Wait for an e-mail to a user."""
     found: list[Taken] = []
 
     async def there() -> bool:
@@ -41,8 +41,8 @@ async def taken(mail: MailServer, person: Person, subject: str) -> Taken:
     return found[0]
 
 
-def part(letter: Taken, kind: str) -> str:
-    body = letter.message.get_body((kind,))
+def part(email: Taken, kind: str) -> str:
+    body = email.message.get_body((kind,))
     assert body is not None
     text = body.get_content()
     assert isinstance(text, str)
@@ -53,7 +53,7 @@ def part(letter: Taken, kind: str) -> str:
     ("language", "subject"),
     [("en", "Booking confirmed"), ("de", "Buchung bestätigt"), ("it", "Prenotazione confermata")],
 )
-async def test_a_confirmed_booking_is_cancelled_by_the_letter_about_it(
+async def test_a_confirmed_booking_is_cancelled_by_the_link_in_its_email(
     database_dsn: str, tmp_path: Path, language: str, subject: str
 ) -> None:
     async with site_with_mail(database_dsn, tmp_path) as (site, mail):
@@ -61,12 +61,12 @@ async def test_a_confirmed_booking_is_cancelled_by_the_letter_about_it(
         await carla.call(SetPreferences(language=language))
         booking_id = await site.confirmed(market, carla)
 
-        letter = await taken(mail, carla, subject)
+        email = await taken(mail, carla, subject)
 
-        assert (letter.encrypted, letter.signed_in) == (True, True)
-        assert letter.message["To"].addresses[0].display_name == "Carla Weiß"
-        (url,) = set(re.findall(rf"{site.url}/links/[\w-]+", part(letter, "plain")))
-        assert f'href="{url}"' in part(letter, "html")
+        assert (email.encrypted, email.signed_in) == (True, True)
+        assert email.message["To"].addresses[0].display_name == "Carla Weiß"
+        (url,) = set(re.findall(rf"{site.url}/links/[\w-]+", part(email, "plain")))
+        assert f'href="{url}"' in part(email, "html")
         async with aiohttp.ClientSession() as http:
             assert (await http.get(url)).status == 200
             assert (await http.post(url)).status == 200
@@ -74,14 +74,14 @@ async def test_a_confirmed_booking_is_cancelled_by_the_letter_about_it(
         await site.prove()
 
 
-async def test_a_mail_program_ends_letters_by_what_stands_in_their_head(database_dsn: str, tmp_path: Path) -> None:
+async def test_a_mail_program_unsubscribes_by_the_header(database_dsn: str, tmp_path: Path) -> None:
     async with site_with_mail(database_dsn, tmp_path) as (site, mail):
         market, carla = await site.market(), await site.person("Carla")
         await site.confirmed(market, carla)
-        letter = await taken(mail, carla, "Booking confirmed")
-        url = letter.message["List-Unsubscribe"].strip("<>")
+        email = await taken(mail, carla, "Booking confirmed")
+        url = email.message["List-Unsubscribe"].strip("<>")
 
-        form = dict([letter.message["List-Unsubscribe-Post"].split("=")])
+        form = dict([email.message["List-Unsubscribe-Post"].split("=")])
         async with aiohttp.ClientSession() as http:
             answer = await http.post(url, data=form)
 
@@ -89,7 +89,7 @@ async def test_a_mail_program_ends_letters_by_what_stands_in_their_head(database
         assert (await carla.call(GetPreferences())).channels == {"booking.confirmed": ("push",)}
 
 
-async def test_a_letter_that_may_have_arrived_is_sent_again_under_the_same_id(
+async def test_an_email_that_may_have_arrived_is_sent_again_under_the_same_id(
     database_dsn: str, tmp_path: Path
 ) -> None:
     async with site_with_mail(database_dsn, tmp_path) as (site, mail):
@@ -105,6 +105,6 @@ async def test_a_letter_that_may_have_arrived_is_sent_again_under_the_same_id(
         mail.always.clear()
         await site.advance(timedelta(minutes=1))
 
-        letter = await taken(mail, carla, "Booking confirmed")
+        email = await taken(mail, carla, "Booking confirmed")
         named = "SELECT id::text FROM deliveries WHERE user_id = $1 AND template = 'booking.confirmed'"
-        assert await site.node.pool.fetchval(named, carla.id) in letter.message["Message-ID"]
+        assert await site.node.pool.fetchval(named, carla.id) in email.message["Message-ID"]

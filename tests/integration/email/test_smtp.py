@@ -1,4 +1,4 @@
-"""Letters reach a mail server over SMTP, whatever it answers: the true client against a server that misbehaves."""
+"""The SMTP adapter against a mail server that misbehaves."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,9 +25,9 @@ ID = DeliveryId(UUID("01890000-0000-7000-8000-000000000001"))
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def letter(**said: str | None) -> Email:
+def sample(**said: str | None) -> Email:
     fields = {"to": "ada@people.test", "subject": "Hello", "text": "Hello, Ada!", "html": "<p>Hello, Ada!</p>", **said}
-    return Email(id=ID, **fields)  # type: ignore[arg-type]  # a test's own words
+    return Email(id=ID, **fields)  # type: ignore[arg-type]  # a test's own fields
 
 
 @asynccontextmanager
@@ -40,12 +40,12 @@ async def adapter(mail: MailServer) -> AsyncIterator[Smtp]:
 
 
 async def sent(made: Smtp, email: Email | None = None) -> Outcome:
-    (outcome,) = await made.send([email or letter()])
+    (outcome,) = await made.send([email or sample()])
     return outcome
 
 
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])
-async def test_a_letter_is_brought_encrypted_as_configured_and_signed_in(security: Security, tmp_path: Path) -> None:
+async def test_an_email_is_sent_encrypted_and_signed_in_as_configured(security: Security, tmp_path: Path) -> None:
     password = "" if security == "none" else PASSWORD
     async with mail_server(security, tmp_path, password=password) as mail, adapter(mail) as made:
         assert await sent(made) == Sent("T1")
@@ -56,7 +56,7 @@ async def test_a_letter_is_brought_encrypted_as_configured_and_signed_in(securit
     assert taken.signed_in == (security != "none")
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
     async with mail_server("starttls", tmp_path, password=PASSWORD) as mail:
         mail.config = msgspec.structs.replace(mail.config, ca_path="")
         async with adapter(mail) as made:
@@ -65,7 +65,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path: Pa
     assert mail.heard["AUTH"] == 0
 
 
-async def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
+async def test_missing_certificates_are_named(tmp_path: Path) -> None:
     async with mail_server("starttls", tmp_path, password=PASSWORD) as mail:
         mail.config = msgspec.structs.replace(mail.config, ca_path=str(tmp_path / "none.pem"))
         async with adapter(mail) as made:
@@ -73,7 +73,7 @@ async def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None
                 await made.check()
 
 
-async def test_a_server_that_offers_no_encryption_gets_neither_letter_nor_password() -> None:
+async def test_a_server_without_encryption_gets_neither_email_nor_password() -> None:
     async with mail_server("none") as mail:
         mail.config = msgspec.structs.replace(mail.config, security="starttls", username="me", password="mine")
         async with adapter(mail) as made:
@@ -81,7 +81,7 @@ async def test_a_server_that_offers_no_encryption_gets_neither_letter_nor_passwo
     assert not mail.taken
 
 
-async def test_a_password_that_does_not_fit_is_no_fault_of_the_letter(tmp_path: Path) -> None:
+async def test_a_wrong_password_does_not_refuse_the_email(tmp_path: Path) -> None:
     async with mail_server("starttls", tmp_path, password="wrong") as mail, adapter(mail) as made:
         assert await sent(made) == TryLater("auth_535")
         with pytest.raises(AdapterError, match=r"^127\.0\.0\.1:\d+: auth_535$"):
@@ -100,7 +100,7 @@ async def test_a_password_that_does_not_fit_is_no_fault_of_the_letter(tmp_path: 
         ("MAIL", CUT, TryLater("disconnected")),
         ("MAIL", GARBAGE, TryLater("malformed")),
         ("RCPT", "421 4.3.2 going down", TryLater("smtp_421")),
-        ("RCPT", "451 4.7.1 greylisted", TryLater("smtp_451", alone=True)),
+        ("RCPT", "451 4.7.1 greylisted", TryLater("smtp_451", recipient_specific=True)),
         ("RCPT", "550 5.1.1 no such user", Gone("smtp_550")),
         ("RCPT", "556 5.1.10 takes no mail", Gone("smtp_556")),
         ("RCPT", "550 5.1.15 not one of them", Refused("smtp_550")),
@@ -115,7 +115,7 @@ async def test_a_password_that_does_not_fit_is_no_fault_of_the_letter(tmp_path: 
         ("DATA", "299 whatever", TryLater("malformed", unknown=True)),
     ],
 )
-async def test_what_a_server_does_is_told_apart_and_the_next_letter_goes_through(
+async def test_each_failure_has_its_outcome_and_the_next_email_is_sent(
     command: str, fault: str, outcome: Outcome
 ) -> None:
     async with mail_server() as mail, adapter(mail) as made:
@@ -128,7 +128,9 @@ async def test_what_a_server_does_is_told_apart_and_the_next_letter_goes_through
 
 
 @pytest.mark.parametrize("command", ["connect", "MAIL", "RCPT", "DATA"])
-async def test_who_does_not_answer_in_time_is_left(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_does_not_respond_in_time_is_abandoned(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(smtp, "ENVELOPE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(smtp, "DATA_TIMEOUT_S", 0.2)
     async with mail_server() as mail, adapter(mail) as made:
@@ -146,18 +148,18 @@ async def test_a_slow_server_is_waited_for() -> None:
         assert await sent(made) == Sent("T1")
 
 
-async def test_where_nobody_listens_is_known_at_once() -> None:
+async def test_a_refused_connection_is_known_at_once() -> None:
     async with mail_server() as mail:
         pass
     async with adapter(mail) as made:
         assert await sent(made) == TryLater("connection_refused")
 
 
-async def test_connections_are_kept_for_the_next_letter() -> None:
+async def test_connections_are_reused() -> None:
     async with mail_server() as mail, adapter(mail) as made:
         for _ in range(5):
             await sent(made)
-        await sent(made, letter(to="not an address"))
+        await sent(made, sample(to="not an address"))
         mail.faults["RCPT"] = ["550 5.1.1 no such user"]
         await sent(made)
         await sent(made)
@@ -166,7 +168,7 @@ async def test_connections_are_kept_for_the_next_letter() -> None:
     assert len(mail.taken) == 6
 
 
-async def test_a_kept_connection_that_died_is_replaced_without_anybody_noticing() -> None:
+async def test_a_dead_reused_connection_is_replaced_within_the_attempt() -> None:
     async with mail_server() as mail, adapter(mail) as made:
         await sent(made)
         mail.faults["MAIL"] = ["421 4.4.2 idle for too long"]
@@ -177,7 +179,7 @@ async def test_a_kept_connection_that_died_is_replaced_without_anybody_noticing(
     assert mail.heard["connect"] == 3
 
 
-async def test_a_connection_that_rested_is_asked_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_connection_is_checked_before_reuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CHECK_AFTER_S", 0.0)
     async with mail_server() as mail, adapter(mail) as made:
         await sent(made)
@@ -190,11 +192,11 @@ async def test_a_connection_that_rested_is_asked_before_it_is_used(monkeypatch: 
 
 
 async def rested(made: Smtp, count: int) -> None:
-    """Leave so many connections to rest."""
+    """Leave this many idle connections."""
     await asyncio.gather(*[sent(made) for _ in range(count)])
 
 
-async def test_where_one_connection_does_not_answer_any_more_the_others_are_not_waited_for(
+async def test_if_one_idle_connection_is_dead_the_others_are_discarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with mail_server() as mail, adapter(mail) as made:
@@ -209,7 +211,7 @@ async def test_where_one_connection_does_not_answer_any_more_the_others_are_not_
     assert (mail.heard["NOOP"], mail.heard["connect"]) == (1, 5)
 
 
-async def test_a_connection_that_is_given_up_while_it_is_asked_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_whose_check_is_cancelled_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with mail_server() as mail, adapter(mail) as made:
         await sent(made)
         monkeypatch.setattr(connections, "CHECK_AFTER_S", 0.0)
@@ -225,7 +227,7 @@ async def no_line(mail: MailServer) -> bool:
     return not mail.lines
 
 
-async def test_all_connections_are_said_goodbye_to_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_connections_are_closed_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
     async with mail_server() as mail:
         made = Smtp(mail.config, lambda: NOW)
         mail.delay_s, mail.always["QUIT"] = 0.05, SILENCE
@@ -244,7 +246,7 @@ async def heard(mail: MailServer, command: str, times: int) -> bool:
     return mail.heard[command] >= times
 
 
-async def test_a_connection_that_nobody_needs_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unused_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "IDLE_MAX_S", 0.01)
     async with mail_server() as mail, adapter(mail) as made:
         await sent(made)
@@ -253,8 +255,8 @@ async def test_a_connection_that_nobody_needs_is_closed(monkeypatch: pytest.Monk
                 await asyncio.sleep(0.01)
 
 
-async def test_connections_are_bounded_and_not_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LETTERS_MAX", 2)
+async def test_connections_are_bounded_and_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "EMAILS_PER_CONNECTION_MAX", 2)
     async with mail_server() as mail, adapter(mail) as made:
         mail.delay_s = 0.05
         outcomes = await asyncio.gather(*[sent(made) for _ in range(3 * connections.CONNECTIONS_MAX)])
@@ -273,16 +275,16 @@ async def test_the_check_signs_in_and_sends_nothing(tmp_path: Path) -> None:
     assert not mail.taken
 
 
-async def test_an_attempt_is_over_before_its_courier_loses_patience() -> None:
+async def test_an_attempt_ends_before_the_worker_s_timeout() -> None:
     assert smtp.ENVELOPE_TIMEOUT_S + smtp.DATA_TIMEOUT_S < LEASE_S / 2
 
 
-# What is in a letter
+# MIME
 
 
-async def test_a_letter_says_what_it_is_and_a_second_copy_has_the_same_id() -> None:
+async def test_an_email_has_its_headers_and_a_second_copy_the_same_id() -> None:
     async with mail_server() as mail, adapter(mail) as made:
-        await sent(made, letter(unsubscribe_url="https://guild.test/unsubscribe/abc"))
+        await sent(made, sample(unsubscribe_url="https://guild.test/unsubscribe/abc"))
         await sent(made)
 
     first, second = (taken.message for taken in mail.taken)
@@ -311,9 +313,9 @@ async def test_a_letter_says_what_it_is_and_a_second_copy_has_the_same_id() -> N
         "",
     ],
 )
-async def test_nobody_writes_our_headers(hostile: str) -> None:
+async def test_headers_cannot_be_injected(hostile: str) -> None:
     async with mail_server() as mail, adapter(mail) as made:
-        assert await sent(made, letter(to_name=hostile, subject=hostile)) == Sent("T1")
+        assert await sent(made, sample(to_name=hostile, subject=hostile)) == Sent("T1")
 
     (taken,) = mail.taken
     assert taken.recipients == ("ada@people.test",)
@@ -326,11 +328,11 @@ async def test_nobody_writes_our_headers(hostile: str) -> None:
 async def test_names_and_subjects_of_every_script_arrive() -> None:
     async with mail_server() as mail, adapter(mail) as made:
         await sent(
-            made, letter(to_name="Zoë Ångström 李 🎻", subject="Buchung bestätigt – 9:00 Uhr 🎻", text="Grüße\n.\n..\n")
+            made, sample(to_name="Zoë Ångström 李 🎻", subject="Buchung bestätigt – 9:00 Uhr 🎻", text="Grüße\n.\n..\n")
         )
 
     (taken,) = mail.taken
-    taken.data.decode("ascii")  # nothing that an old server could spoil
+    taken.data.decode("ascii")  # safe for servers without 8BITMIME
     assert taken.message["To"].addresses[0].display_name == "Zoë Ångström 李 🎻"
     assert taken.message["Subject"] == "Buchung bestätigt – 9:00 Uhr 🎻"
     body = taken.message.get_body(("plain",))
@@ -338,27 +340,27 @@ async def test_names_and_subjects_of_every_script_arrive() -> None:
     assert body.get_content().splitlines() == ["Grüße", ".", ".."]
 
 
-async def test_domains_beyond_ascii_are_written_as_every_server_knows_them() -> None:
+async def test_domains_beyond_ascii_are_encoded() -> None:
     async with mail_server(utf8=False) as mail, adapter(mail) as made:
-        assert await sent(made, letter(to="ada@bücher.test")) == Sent("T1")
+        assert await sent(made, sample(to="ada@bücher.test")) == Sent("T1")
 
     assert mail.taken[0].recipients == ("ada@xn--bcher-kva.test",)
 
 
-async def test_local_parts_beyond_ascii_need_a_server_that_knows_them() -> None:
+async def test_local_parts_beyond_ascii_need_smtputf8() -> None:
     async with mail_server(utf8=True) as mail, adapter(mail) as made:
-        assert await sent(made, letter(to="jürgen@bücher.test")) == Sent("T1")
+        assert await sent(made, sample(to="jürgen@bücher.test")) == Sent("T1")
     assert mail.taken[0].recipients == ("jürgen@xn--bcher-kva.test",)
 
     async with mail_server(utf8=False) as mail, adapter(mail) as made:
-        assert await sent(made, letter(to="jürgen@bücher.test")) == Refused("smtputf8_missing")
+        assert await sent(made, sample(to="jürgen@bücher.test")) == Refused("smtputf8_missing")
 
 
 @pytest.mark.parametrize(
     "address", ["", "ada", "ada@", "a b@c.test", "ada@people.test\r\nRCPT TO:<x@y.test>", "a@b, c@d"]
 )
-async def test_what_is_no_address_is_refused_without_asking_anybody(address: str) -> None:
+async def test_a_malformed_address_is_refused_without_a_connection(address: str) -> None:
     async with mail_server() as mail, adapter(mail) as made:
-        assert await sent(made, letter(to=address)) == Refused("bad_address")
+        assert await sent(made, sample(to=address)) == Refused("bad_address")
 
     assert mail.heard["connect"] == 0

@@ -1,4 +1,4 @@
-"""Letters carry links: asking what one would do does nothing, and doing it goes the way of every command, once."""
+"""Links in e-mails: GET changes nothing, POST sends a command once."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from protocol.delivery.channels import Channel
 from protocol.ids import BookingId
 from protocol.preference.commands import SetPreferences
 from protocol.preference.views import GetPreferences
-from server.links.tokens import Act, Link, Links, link_key
+from server.links.tokens import Link, LinkAction, Links, link_key
 from server.rest.app import SECRET_PATHS
 from tests.support.faults import until
 from tests.support.server import Market, Person, Response, Site
@@ -25,13 +25,13 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 
 
-async def letter_to(site: Site, person: Person, template: str) -> dict[str, Any]:
-    """Wait for the letter of a kind to somebody, and read it."""
+async def email_to(site: Site, person: Person, template: str) -> dict[str, Any]:
+    """Wait for a user's e-mail of a kind, and read it."""
     found: list[str] = []
 
     async def there() -> bool:
         rows = await site.node.pool.fetch(
-            "SELECT m.message FROM mailbox m JOIN deliveries d ON d.id = m.delivery_id"
+            "SELECT m.message FROM development_mailbox m JOIN deliveries d ON d.id = m.delivery_id"
             " WHERE d.template = $1 AND d.user_id = $2 AND d.channel = 'email'",
             *(template, person.id),
         )
@@ -39,20 +39,20 @@ async def letter_to(site: Site, person: Person, template: str) -> dict[str, Any]
         return bool(found)
 
     await until(there)
-    letter: dict[str, Any] = json.loads(found[0])
-    return letter
+    email: dict[str, Any] = json.loads(found[0])
+    return email
 
 
-def path_in(site: Site, letter: dict[str, Any], start: str) -> str:
-    """The path of the link in a letter; the same stands in both of its parts."""
-    (url,) = {*re.findall(rf"{re.escape(site.url)}({start}[\w-]+)", letter["text"])}
-    assert f'href="{site.url}{url}"' in letter["html"]
+def path_in(site: Site, email: dict[str, Any], start: str) -> str:
+    """The path of the link in an e-mail, which is the same in both parts."""
+    (url,) = {*re.findall(rf"{re.escape(site.url)}({start}[\w-]+)", email["text"])}
+    assert f'href="{site.url}{url}"' in email["html"]
     assert isinstance(url, str)
     return url
 
 
 async def press(path: str, site: Site, body: bytes = b"", **headers: str) -> Response:
-    """Press the button of a page, or what a mail program does in its place."""
+    """Post the form of a page, or what a mail program posts instead."""
     async with aiohttp.ClientSession() as http, http.post(site.url + path, data=body, headers=FORM | headers) as answer:
         return Response(answer.status, answer.headers, await answer.read())
 
@@ -62,19 +62,19 @@ async def status_of(person: Person, booking_id: BookingId) -> str:
 
 
 async def scene(site: Site) -> tuple[Market, Person, BookingId, str]:
-    """A confirmed booking, and the path of the link in its letter."""
+    """A confirmed booking, and the path of the link in its e-mail."""
     market, customer = await site.market(), await site.person("Carla Customer")
     booking_id = await site.confirmed(market, customer)
-    letter = await letter_to(site, customer, "booking.confirmed")
-    return market, customer, booking_id, path_in(site, letter, "/links/")
+    email = await email_to(site, customer, "booking.confirmed")
+    return market, customer, booking_id, path_in(site, email, "/links/")
 
 
 def forged(site: Site, folder: Any, **said: Any) -> str:
-    """A link that is signed as the server signs its own."""
+    """A link signed with the server's key."""
     return Links(link_key(folder / "keys"), "").url_of(Link(**said))
 
 
-async def test_a_letter_lets_its_reader_cancel_once_and_says_the_same_again(server: Site) -> None:
+async def test_a_link_cancels_once_and_a_second_use_shows_the_same_page(server: Site) -> None:
     _, customer, booking_id, path = await scene(server)
 
     shown = await server.request("GET", path)
@@ -94,7 +94,7 @@ async def test_a_letter_lets_its_reader_cancel_once_and_says_the_same_again(serv
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-async def test_whoever_only_looks_changes_nothing(server: Site, method: str) -> None:
+async def test_get_changes_nothing(server: Site, method: str) -> None:
     _, customer, booking_id, path = await scene(server)
 
     for _ in range(3):
@@ -104,7 +104,7 @@ async def test_whoever_only_looks_changes_nothing(server: Site, method: str) -> 
     assert await status_of(customer, booking_id) == "CONFIRMED"
 
 
-async def test_a_link_is_kept_by_nobody_and_leads_nowhere_else(server: Site) -> None:
+async def test_a_page_is_not_cached_and_sends_no_referrer(server: Site) -> None:
     _, _, _, path = await scene(server)
 
     answer = await server.request("GET", path)
@@ -118,7 +118,7 @@ async def test_a_link_is_kept_by_nobody_and_leads_nowhere_else(server: Site) -> 
     assert path.rpartition("/")[2] not in page
 
 
-async def test_a_link_that_was_changed_is_none(server: Site) -> None:
+async def test_a_changed_link_is_refused(server: Site) -> None:
     _, customer, booking_id, path = await scene(server)
     for broken in (path[:-1], path[:-2] + ("AA" if path[-2:] != "AA" else "BB"), path + "A", "/links/x", "/links/%00"):
         for answer in (await server.request("GET", broken), await press(broken, server)):
@@ -142,7 +142,7 @@ async def test_a_link_ends_when_the_booking_starts(server: Site) -> None:
     assert await status_of(customer, booking_id) == "CONFIRMED"
 
 
-async def test_what_is_not_possible_any_more_is_said_so(server: Site) -> None:
+async def test_an_action_that_is_not_possible_any_more_is_explained(server: Site) -> None:
     market, customer, booking_id, path = await scene(server)
     await market.owner.call(StartBooking(booking_id=booking_id))
 
@@ -153,7 +153,7 @@ async def test_what_is_not_possible_any_more_is_said_so(server: Site) -> None:
     assert await status_of(customer, booking_id) == "IN_PROGRESS"
 
 
-async def test_what_was_cancelled_otherwise_is_cancelled_already(server: Site) -> None:
+async def test_a_booking_cancelled_otherwise_is_shown_as_cancelled(server: Site) -> None:
     _, customer, booking_id, path = await scene(server)
     await customer.call(CancelBooking(booking_id=booking_id))
 
@@ -161,11 +161,11 @@ async def test_what_was_cancelled_otherwise_is_cancelled_already(server: Site) -
     assert (await press(path, server)).status == 410
 
 
-async def test_a_link_is_no_key_to_somebody_elses_booking(server: Site, tmp_path: Any) -> None:
+async def test_a_link_does_not_open_another_customer_s_booking(server: Site, tmp_path: Any) -> None:
     _, customer, booking_id, _ = await scene(server)
     stranger = await server.person("Sam Stranger")
     until_at = server.node.clock.now() + timedelta(days=1)
-    said = {"act": Act.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
+    said = {"action": LinkAction.CANCEL, "user_id": stranger.id, "subject": str(booking_id), "expires_at": until_at}
     path = forged(server, tmp_path, **said)
 
     shown, done = await server.request("GET", path), await press(path, server)
@@ -175,10 +175,10 @@ async def test_a_link_is_no_key_to_somebody_elses_booking(server: Site, tmp_path
     assert await status_of(customer, booking_id) == "CONFIRMED"
 
 
-async def test_a_done_job_is_confirmed_by_the_link_in_its_letter(server: Site) -> None:
+async def test_a_completed_job_is_confirmed_by_the_link_in_its_email(server: Site) -> None:
     market, customer = await server.market(), await server.person("Carla Customer")
     booking_id = await server.completed(market, customer)
-    path = path_in(server, await letter_to(server, customer, "booking.completed"), "/links/")
+    path = path_in(server, await email_to(server, customer, "booking.completed"), "/links/")
     assert (await server.request("GET", path)).status == 200
 
     assert (await press(path, server)).status == 200
@@ -188,7 +188,7 @@ async def test_a_done_job_is_confirmed_by_the_link_in_its_letter(server: Site) -
     await server.prove()
 
 
-async def test_pages_speak_their_readers_language(server: Site) -> None:
+async def test_pages_are_in_their_reader_s_language(server: Site) -> None:
     _, customer, _, path = await scene(server)
     await customer.call(SetPreferences(language="de"))
 
@@ -203,20 +203,20 @@ async def test_pages_speak_their_readers_language(server: Site) -> None:
 async def test_staff_get_no_link_that_acts_for_the_customer(server: Site) -> None:
     market, _, _, _ = await scene(server)
 
-    letter = await letter_to(server, market.staff[0], "booking.confirmed")
+    email = await email_to(server, market.staff[0], "booking.confirmed")
 
-    assert "/links/" not in letter["text"] + letter["html"]
+    assert "/links/" not in email["text"] + email["html"]
 
 
 # Letters that somebody wants no more of
 
 
 @pytest.mark.parametrize("body", [ONE_CLICK, b""], ids=["mail_program", "page"])
-async def test_one_click_without_a_session_ends_letters_of_that_kind(server: Site, body: bytes) -> None:
+async def test_one_click_without_a_session_unsubscribes(server: Site, body: bytes) -> None:
     market, customer, _, _ = await scene(server)
-    letter = await letter_to(server, customer, "booking.confirmed")
-    path = path_in(server, letter, "/unsubscribe/")
-    assert letter["unsubscribe_url"] == server.url + path
+    email = await email_to(server, customer, "booking.confirmed")
+    path = path_in(server, email, "/unsubscribe/")
+    assert email["unsubscribe_url"] == server.url + path
     assert (await server.request("GET", path)).status == 200
     assert (await customer.call(GetPreferences())).channels == {}
 
@@ -229,15 +229,15 @@ async def test_one_click_without_a_session_ends_letters_of_that_kind(server: Sit
     sent = "SELECT count(*) FROM deliveries WHERE user_id = $1 AND template = 'booking.confirmed' AND channel <> 'push'"
 
     async def planned() -> bool:
-        return not await server.node.pool.fetchval("SELECT count(*) FROM notification_queue")
+        return not await server.node.pool.fetchval("SELECT count(*) FROM routing_queue")
 
     await until(planned)
     assert await server.node.pool.fetchval(sent, customer.id) == 1
 
 
-async def test_who_wants_letters_again_and_ends_them_once_more_is_heard(server: Site) -> None:
+async def test_a_reader_can_subscribe_and_unsubscribe_again(server: Site) -> None:
     _, customer, _, _ = await scene(server)
-    path = path_in(server, await letter_to(server, customer, "booking.confirmed"), "/unsubscribe/")
+    path = path_in(server, await email_to(server, customer, "booking.confirmed"), "/unsubscribe/")
     await press(path, server, ONE_CLICK)
     await customer.call(SetPreferences())
 
@@ -246,11 +246,11 @@ async def test_who_wants_letters_again_and_ends_them_once_more_is_heard(server: 
     assert (await customer.call(GetPreferences())).channels == {"booking.confirmed": ("push",)}
 
 
-async def test_ending_letters_leaves_every_other_wish_alone(server: Site) -> None:
+async def test_unsubscribing_changes_no_other_preference(server: Site) -> None:
     _, customer, _, _ = await scene(server)
     wishes = SetPreferences(zone="Asia/Kathmandu", digest_hour=19, channels={"booking.paid": (Channel.PUSH,)})
     await customer.call(wishes)
-    path = path_in(server, await letter_to(server, customer, "booking.confirmed"), "/unsubscribe/")
+    path = path_in(server, await email_to(server, customer, "booking.confirmed"), "/unsubscribe/")
 
     await press(path, server, ONE_CLICK)
 
@@ -259,14 +259,14 @@ async def test_ending_letters_leaves_every_other_wish_alone(server: Site) -> Non
     assert after.channels == {"booking.paid": ("push",), "booking.confirmed": ("push",)}
 
 
-async def test_letters_about_an_accounts_safety_cannot_be_ended(server: Site) -> None:
+async def test_emails_about_an_account_s_safety_cannot_be_unsubscribed(server: Site) -> None:
     person = await server.person("Ada")
     await server.sign_in(person.me.email)
 
-    letter = await letter_to(server, person, "session.opened")
+    email = await email_to(server, person, "session.opened")
 
-    assert letter["unsubscribe_url"] is None
-    assert "/unsubscribe/" not in letter["text"] + letter["html"]
+    assert email["unsubscribe_url"] is None
+    assert "/unsubscribe/" not in email["text"] + email["html"]
 
 
 async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,9 +289,7 @@ async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.M
     assert path.startswith(SECRET_PATHS)
 
 
-async def test_an_outage_is_said_in_words_and_nothing_has_happened(
-    server: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_outage_shows_a_page_and_changes_nothing(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     _, customer, booking_id, path = await scene(server)
 
     async def away(*asked: Any) -> Any:

@@ -235,9 +235,9 @@ async def test_concurrent_reads_of_positions_share_a_statement(pool: Pool) -> No
 async def book(pool: Pool) -> None:
     await pool.execute(
         "INSERT INTO bookings (id, number, status, customer_id, business_id, staff_id, service_id, title, starts_at,"
-        " ends_at, zone, total_amount_minor, currency, payment_method, payment_status, escrow_status, approved,"
-        " created_at, version) VALUES ($1, 'N', 'PENDING', $2, $3, $4, $1, 'Job', $5, $5, 'UTC', 1, 'EUR', 'card',"
-        " 'PENDING', 'HELD', true, $5, 1)",
+        " ends_at, local_start, zone, total_amount_minor, currency, payment_method, payment_status, escrow_status,"
+        " approved, created_at, version) VALUES ($1, 'N', 'PENDING', $2, $3, $4, $1, 'Job', $5, $5,"
+        " $5::timestamptz, 'UTC', 1, 'EUR', 'card', 'PENDING', 'HELD', true, $5, 1)",
         *(BOOKING, ADA, BUSINESS, BOB, AT),
     )
     for user_id, role, manager, active in [

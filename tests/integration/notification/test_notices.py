@@ -1,4 +1,4 @@
-"""An admin writes to people: once, by the channels named, and the text can be erased (rule N-8)."""
+"""Admins send notices: once, by the named channels, and the text can be erased (rule N-8)."""
 
 from typing import Any
 from uuid import uuid4
@@ -23,11 +23,11 @@ async def send(site: Site, admin: Person, *readers: Person, key: str | None = No
 
 
 async def told(site: Site, person: Person) -> list[NotificationView]:
-    """What somebody was told of, without their sign-ins, once all messages have arrived and are told."""
+    """A user's notifications except sign-ins, after the outbox is empty."""
     await site.at_rest()
 
     async def done() -> bool:
-        waiting = "SELECT NOT EXISTS (SELECT FROM announcements) AND NOT EXISTS (SELECT FROM notification_queue)"
+        waiting = "SELECT NOT EXISTS (SELECT FROM outbox) AND NOT EXISTS (SELECT FROM routing_queue)"
         return bool(await site.node.pool.fetchval(waiting))
 
     await until(done)
@@ -35,14 +35,14 @@ async def told(site: Site, person: Person) -> list[NotificationView]:
     return [item for item in page.items if item.type == "notification.sent"]
 
 
-async def letters(site: Site, person: Person) -> list[str]:
+async def emails(site: Site, person: Person) -> list[str]:
     rows = await site.node.pool.fetch(
         "SELECT d.channel FROM deliveries d WHERE d.user_id = $1 AND d.template = 'notification.sent'", person.id
     )
     return sorted(row["channel"] for row in rows)
 
 
-async def test_everybody_who_is_named_is_told_live_in_the_list_and_by_mail(server: Site) -> None:
+async def test_recipients_get_a_notice_live_in_the_list_and_by_email(server: Site) -> None:
     admin = await server.admin()
     ada, bob, carl = await server.people("Ada", "Bob", "Carl", live=True)
 
@@ -54,11 +54,13 @@ async def test_everybody_who_is_named_is_told_live_in_the_list_and_by_mail(serve
     for reader in (ada, bob):
         (item,) = await told(server, reader)
         assert (item.title, item.body, item.read) == (TITLE, BODY, False)
-        assert await letters(server, reader) == ["email"]
+        assert await emails(server, reader) == ["email"]
     assert await told(server, carl) == []
 
     async def sent() -> bool:
-        found = await server.node.pool.fetch("SELECT message->>'subject' AS s FROM mailbox WHERE channel = 'email'")
+        found = await server.node.pool.fetch(
+            "SELECT message->>'subject' AS s FROM development_mailbox WHERE channel = 'email'"
+        )
         return [row["s"] for row in found].count(TITLE) == 2
 
     await until(sent)
@@ -77,7 +79,7 @@ async def test_a_retry_under_its_key_has_one_effect(server: Site) -> None:
     assert len(await told(server, ada)) == 1
 
 
-async def test_a_hundred_people_are_written_to_at_once_and_not_one_more(server: Site) -> None:
+async def test_a_notice_has_a_hundred_recipients_at_most(server: Site) -> None:
     admin = await server.admin()
     people = await server.people(*[f"Person {number}" for number in range(NOTICE_READERS_MAX)])
 
@@ -111,7 +113,7 @@ async def test_a_hundred_people_are_written_to_at_once_and_not_one_more(server: 
     ],
     ids=lambda value: "",
 )
-async def test_what_does_not_fit_is_refused_by_its_field_and_nobody_is_told(
+async def test_invalid_fields_are_named_and_nothing_is_sent(
     server: Site, said: dict[str, Any], fields: dict[str, str]
 ) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
@@ -122,7 +124,7 @@ async def test_what_does_not_fit_is_refused_by_its_field_and_nobody_is_told(
     assert await told(server, ada) == []
 
 
-async def test_what_was_erased_is_gone_from_the_list_and_is_not_sent_any_more(server: Site) -> None:
+async def test_an_erased_notice_is_not_shown_and_not_sent(server: Site) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
     await send(server, admin, ada, channels=[])
     await told(server, ada)
@@ -137,27 +139,27 @@ async def test_what_was_erased_is_gone_from_the_list_and_is_not_sent_any_more(se
     assert not [row for row in journal if TITLE in row[0]]
 
 
-async def test_only_what_is_critical_passes_what_its_reader_wishes(server: Site) -> None:
+async def test_only_a_critical_notice_ignores_preferences(server: Site) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
     await ada.call(SetPreferences(channels={"notification.sent": ()}))
 
     await send(server, admin, ada)
     await told(server, ada)
-    assert await letters(server, ada) == []
+    assert await emails(server, ada) == []
 
     await send(server, admin, ada, critical=True, channels=[Channel.EMAIL])
     assert len(await told(server, ada)) == 2
-    assert await letters(server, ada) == ["email"]
+    assert await emails(server, ada) == ["email"]
 
 
-async def test_text_goes_to_those_who_are_named_and_to_nobody_else(server: Site) -> None:
-    """The journal and the command log know who was written to, and not what."""
+async def test_the_text_goes_to_the_recipients_only(server: Site) -> None:
+    """The journal and the command log have the recipients and not the text."""
     admin, ada = await server.admin(), await server.person("Ada")
     secret = f"word {uuid4()}"
     await send(server, admin, ada, title=secret)
     (item,) = await told(server, ada)
     assert item.title == secret
 
-    for table in ("journal", "inbox", "command_log", "agenda", "announcements", "notifications", "deliveries"):
+    for table in ("journal", "inbox", "command_log", "agenda", "outbox", "notifications", "deliveries"):
         rows = await server.node.pool.fetch(f"SELECT t::text AS row FROM {table} t")
         assert not [row for row in rows if secret in row["row"]], table

@@ -1,4 +1,4 @@
-"""People are told of what concerns them, once, in their language, and what they have read stays read (rule N-1)."""
+"""Users are notified once, in their language, and read marks persist (rule N-1)."""
 
 import re
 from datetime import timedelta
@@ -9,7 +9,6 @@ import pytest
 from actors.conversation.state import ACTIVE_STEP
 from protocol.booking.commands import CancelBooking, PayBooking
 from protocol.booking.events import BookingCancelled
-from protocol.code.terms import EMAIL_CHANGED, TEMPLATES
 from protocol.conversation.commands import PostMessage
 from protocol.errors import Invalid
 from protocol.events import EVENTS
@@ -20,8 +19,7 @@ from protocol.notification.terms import UNREAD_MAX, Wanted
 from protocol.notification.views import ListNotifications, NotificationPage, NotificationView
 from protocol.user.rows import Person as PersonRow
 from server.delivery.outbox_relay import OutboxRelay
-from server.words import LANGUAGES
-from storage.outbox import TAKE_MAX, tell
+from storage.outbox import TAKE_MAX, fan_out
 from storage.queries.notification import _PAGE, _UNREAD
 from tests.support.faults import until
 from tests.support.plans import generic_plan
@@ -34,9 +32,9 @@ async def market(server: Site) -> Market:
 
 
 async def told(site: Site, person: Person, **options: object) -> NotificationPage:
-    """What somebody was told of, once all that was announced is told."""
+    """A user's notifications, after the outbox is empty."""
     await site.at_rest()
-    while await tell(site.node.pool):
+    while await fan_out(site.node.pool):
         pass
     page: NotificationPage = await person.call(ListNotifications(**options))  # type: ignore[arg-type]  # a test's own words
     return page
@@ -51,7 +49,7 @@ async def about(site: Site, person: Person, type_: str) -> NotificationView:
     return found
 
 
-async def test_each_party_is_told_of_what_the_others_did(server: Site, market: Market) -> None:
+async def test_each_party_is_notified_of_what_the_others_did(server: Site, market: Market) -> None:
     customer = await server.person("Carla Customer")
 
     booking_id = await server.booked(market, customer)
@@ -91,7 +89,7 @@ async def test_a_notification_is_in_its_readers_language(
     assert confirmed.body.startswith(words)
 
 
-async def test_a_thread_that_is_written_to_all_day_is_one_notification_a_minute(server: Site, market: Market) -> None:
+async def test_a_conversation_makes_one_notification_a_minute_at_most(server: Site, market: Market) -> None:
     customer = await server.person("Carla Customer")
     thread = ConversationId(await server.confirmed(market, customer))
 
@@ -106,7 +104,7 @@ async def test_a_thread_that_is_written_to_all_day_is_one_notification_a_minute(
     assert "message.posted" not in types(await told(server, customer))
 
 
-async def test_what_was_read_is_read_on_all_devices(server: Site, market: Market) -> None:
+async def test_read_marks_are_shared_by_all_devices(server: Site, market: Market) -> None:
     customer = await server.person(live=True)
     await server.confirmed(market, customer)
     page = await told(server, customer)
@@ -136,7 +134,7 @@ async def test_a_mark_never_moves_back_nor_past_now(server: Site, market: Market
     assert (await told(server, customer, show=Wanted.UNREAD)).items[0].type == "booking.reminded"
 
 
-async def test_a_mark_out_of_time_is_refused_by_name(server: Site) -> None:
+async def test_a_mark_out_of_range_is_refused(server: Site) -> None:
     customer = await server.person()
 
     answer = await server.request("PUT", "/notifications/", customer, {"read_until": "0001-01-01T00:00:00Z"})
@@ -145,7 +143,7 @@ async def test_a_mark_out_of_time_is_refused_by_name(server: Site) -> None:
     assert "read_until" in str(answer.json)
 
 
-async def test_marking_somebody_elses_notification_changes_nothing_of_theirs(server: Site, market: Market) -> None:
+async def test_marking_another_user_s_notification_changes_nothing(server: Site, market: Market) -> None:
     customer, stranger = await server.people("Carla Customer", "Stranger")
     await server.confirmed(market, customer)
     page = await told(server, customer)
@@ -156,7 +154,7 @@ async def test_marking_somebody_elses_notification_changes_nothing_of_theirs(ser
     assert (await told(server, customer)).unread_count == page.unread_count
 
 
-async def test_what_is_not_theirs_or_was_read_before_leaves_no_trace(server: Site, market: Market) -> None:
+async def test_foreign_and_read_notifications_write_nothing(server: Site, market: Market) -> None:
     customer, stranger = await server.people("Carla Customer", "Stranger")
     await server.confirmed(market, customer)
     ids = tuple(item.id for item in (await told(server, customer)).items)
@@ -173,7 +171,7 @@ async def test_what_is_not_theirs_or_was_read_before_leaves_no_trace(server: Sit
     assert before[0] == len(ids)
 
 
-async def test_pages_follow_on_each_other_without_gap_or_double(server: Site, market: Market) -> None:
+async def test_pages_have_no_gap_and_no_duplicate(server: Site, market: Market) -> None:
     customer = await server.person()
     for hours in (0, 2, 4):
         await server.confirmed(market, customer, hours)
@@ -199,9 +197,7 @@ async def test_unread_is_counted_up_to_a_hundred(server: Site) -> None:
     assert (await told(server, customer)).unread_count == UNREAD_MAX
 
 
-async def test_what_its_reader_may_not_see_any_more_says_only_what_kind_of_thing_happened(
-    server: Site, market: Market
-) -> None:
+async def test_an_event_that_its_reader_may_not_see_any_more_has_a_title_only(server: Site, market: Market) -> None:
     customer = await server.person()
     await server.confirmed(market, customer)
     await told(server, market.staff[0])
@@ -212,8 +208,8 @@ async def test_what_its_reader_may_not_see_any_more_says_only_what_kind_of_thing
     assert (kept.title, kept.body) == ("New booking", "")
 
 
-async def test_a_notification_knows_where_its_event_stands(server: Site, market: Market) -> None:
-    """Its kind, id and version are those of the journal and of its reader's inbox, also where a turn emits much."""
+async def test_a_notification_has_the_version_of_its_event(server: Site, market: Market) -> None:
+    """Kind, id and version match the journal and the reader's inbox, also when a turn emits several events."""
     customer = await server.person()
     booking_id = await server.confirmed(market, customer)
     await market.owner.call(CancelBooking(booking_id=booking_id))
@@ -230,12 +226,12 @@ async def test_a_notification_knows_where_its_event_stands(server: Site, market:
     assert [row["type"] for row in rows if row["happened"] != row["type"] or row["seq"] is None] == []
 
 
-async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, market: Market) -> None:
-    """An announcement that nobody was told of waits in its table; whoever starts next tells it, once."""
+async def test_a_crash_between_commit_and_fan_out_loses_nothing(server: Site, market: Market) -> None:
+    """Outbox entries that a crash left behind are fanned out once by the next relay."""
     customer = await server.person()
     await told(server, customer)
     await server.node.pool.execute(
-        "INSERT INTO announcements (id, type, kind, entity_id, event, recipients, at)"
+        "INSERT INTO outbox (id, type, kind, entity_id, event, recipients, at)"
         " SELECT gen_random_uuid(), 'session.opened', 'user', $1::uuid, '{}', ARRAY[$1::uuid], now()"
         " FROM generate_series(1, $2)",
         customer.id,
@@ -244,21 +240,21 @@ async def test_a_crash_between_commit_and_telling_loses_nothing(server: Site, ma
     done = []
 
     async def round_() -> int:
-        done.append(await tell(server.node.pool))
+        done.append(await fan_out(server.node.pool))
         return done[-1]
 
     async def nothing() -> None:
         pass
 
-    announcer = OutboxRelay(round_, nothing)
+    outbox_relay = OutboxRelay(round_, nothing)
     rows = "SELECT count(*) FROM notifications WHERE user_id = $1"
 
-    async def all_told() -> bool:
+    async def all_notified() -> bool:
         return int(await server.node.pool.fetchval(rows, customer.id)) >= TAKE_MAX + 2
 
-    announcer.start()
-    await until(all_told)
-    await announcer.stop()
+    outbox_relay.start()
+    await until(all_notified)
+    await outbox_relay.stop()
 
     assert (await told(server, customer)).unread_count == UNREAD_MAX
     assert await server.node.pool.fetchval(rows, customer.id) == TAKE_MAX + 2
@@ -270,19 +266,12 @@ async def test_the_list_is_read_by_its_index(server: Site) -> None:
     assert "notifications_listed" in str(plan)
 
 
-def test_every_notification_has_words_in_every_language() -> None:
-    names = {one.name for one in NOTIFICATIONS} | {*TEMPLATES.values(), EMAIL_CHANGED}
-
-    for language in LANGUAGES.values():
-        assert set(language.texts) == names, language.code
-
-
 def test_every_notification_comes_from_an_event() -> None:
     assert {one.name for one in NOTIFICATIONS} <= set(EVENTS)
     assert BookingCancelled.type in EVENTS
 
 
-async def test_counting_what_is_unread_does_not_look_at_what_lies_before_the_mark(server: Site) -> None:
+async def test_counting_unread_does_not_scan_rows_before_the_mark(server: Site) -> None:
     plan = await generic_plan(server.node.pool, _UNREAD)
 
     assert re.search(r"notifications_listed.*\n\s*Index Cond: \(\(user_id = .*\(at > ", plan), plan

@@ -1,4 +1,4 @@
-"""People say how they want to be reached; language and contact preferences belong to the person (rules N-2, P-7)."""
+"""Users set notification and contact preferences, which belong to the user (rules N-2, P-7)."""
 
 from typing import Any
 from uuid import uuid4
@@ -31,7 +31,7 @@ async def prefers(person: Person) -> PreferencesView:
 
 
 async def said(site: Site, person: Person) -> dict[str, Any]:
-    """What somebody's preferences look like on the wire."""
+    """A user's preferences on the wire."""
     shown = (await site.request("GET", PATH, person)).json
     return {name: shown[name] for name in ALL}
 
@@ -45,7 +45,7 @@ async def put_contact(site: Site, person: Person, customer: Person | None = None
     return await site.request("PUT", f"/customers/{id}/communication-preferences", person, body)
 
 
-async def test_whoever_never_said_anything_has_the_defaults(server: Site) -> None:
+async def test_a_new_user_has_the_defaults(server: Site) -> None:
     ada = await server.person("Ada")
 
     found = await prefers(ada)
@@ -55,7 +55,7 @@ async def test_whoever_never_said_anything_has_the_defaults(server: Site) -> Non
     assert [one.type for one in found.types] == [told.name for told in NOTIFICATIONS]
 
 
-async def test_what_was_said_is_kept_whole_and_other_devices_hear_of_it(server: Site) -> None:
+async def test_preferences_are_stored_and_other_devices_get_the_event(server: Site) -> None:
     ada = await server.person("Ada", live=True)
 
     assert (await put(server, ada, **ALL)).status == 200
@@ -66,7 +66,7 @@ async def test_what_was_said_is_kept_whole_and_other_devices_hear_of_it(server: 
     assert (await ada.call(CurrentUser())).language == "de"
 
 
-async def test_what_is_left_out_is_as_at_first_but_zone_and_language_stay(server: Site) -> None:
+async def test_fields_left_out_get_defaults_but_zone_and_language_stay(server: Site) -> None:
     ada = await server.person("Ada")
     await put(server, ada, **ALL)
 
@@ -103,7 +103,7 @@ async def test_what_is_left_out_is_as_at_first_but_zone_and_language_stay(server
         ({"colour": "red"}, "colour", "unknown_field"),
     ],
 )
-async def test_what_does_not_fit_is_refused_by_its_field_and_nothing_is_kept(
+async def test_invalid_fields_are_named_and_nothing_is_stored(
     server: Site, body: dict[str, Any], field: str, problem: str
 ) -> None:
     ada = await server.person("Ada")
@@ -115,7 +115,7 @@ async def test_what_does_not_fit_is_refused_by_its_field_and_nothing_is_kept(
     assert (await prefers(ada)).zone == "UTC"
 
 
-async def test_a_person_says_how_to_be_written_to_in_the_words_of_the_customer_view(server: Site) -> None:
+async def test_a_user_sets_contact_preferences_in_camel_case(server: Site) -> None:
     ada = await server.person("Ada")
     await put(server, ada, **ALL)
 
@@ -139,7 +139,7 @@ async def test_a_person_says_how_to_be_written_to_in_the_words_of_the_customer_v
     }
 
 
-async def test_a_manager_sets_them_for_a_customer_of_the_business_and_nobody_else_does(server: Site) -> None:
+async def test_only_a_manager_sets_them_for_a_customer_of_the_business(server: Site) -> None:
     market, other = await server.market(), await server.market()
     customer, stranger = await server.people("Carla Customer", "Stranger")
     await server.booked(market, customer)
@@ -155,7 +155,7 @@ async def test_a_manager_sets_them_for_a_customer_of_the_business_and_nobody_els
     assert (await put_contact(server, market.owner, preferredContactMethod="SMS")).status == 404
 
 
-async def test_changing_the_language_leaves_the_rest_of_the_person_alone(server: Site) -> None:
+async def test_changing_the_language_changes_nothing_else(server: Site) -> None:
     ada = await server.person("Ada")
     before = await server.node.pool.fetchrow("SELECT * FROM people WHERE user_id = $1", ada.id)
 
@@ -183,7 +183,7 @@ async def test_changing_the_language_leaves_the_rest_of_the_person_alone(server:
         ),
     ],
 )
-async def test_whoever_stops_letters_of_a_kind_keeps_the_pushes_they_had(
+async def test_stopping_emails_of_a_kind_keeps_the_pushes(
     server: Site, template: str, channels: dict[str, tuple[Channel, ...]]
 ) -> None:
     ada = await server.person("Ada")

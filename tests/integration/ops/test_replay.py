@@ -69,7 +69,7 @@ async def test_the_journal_is_a_table_of_what_happened_and_who_did_it(shell: She
     lines = [line.split() for line in said.splitlines()]
     shown = {line[3]: (line[0], line[4:6]) for line in lines if len(line) > 5 and line[0].isdigit()}
     assert shown["booking.created"] == ("1", ["Carla", "Customer"])
-    assert shown["booking.paid"][1] == ["the", "payment"]
+    assert shown["booking.paid"][1] == ["the", "server"]
     assert '"status": "CANCELLED"' in said
     assert "it is the state that is kept" in said
 

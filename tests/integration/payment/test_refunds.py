@@ -14,8 +14,8 @@ from aiohttp import ClientSession, web
 
 from protocol.booking.commands import CancelBooking
 from protocol.booking.events import PaymentReturned
-from protocol.ids import BookingId, PaymentId
-from protocol.payment.terms import GatewayEvent
+from protocol.ids import PaymentId
+from protocol.payment.terms import GatewayEvent, PaymentStage
 from server.payments.gateway import GatewayDown, GatewayRefused
 from server.payments.part import open_sandbox
 from server.payments.refunds import ASKS_MAX, Refunds
@@ -82,10 +82,9 @@ class TestRefundsAtTheGateway:
 def _payment(number: int = 0) -> Payment:
     return Payment(
         payment_id=PaymentId(uuid4()),
-        booking_id=BookingId(uuid4()),
         amount_minor=5_000,
         currency="EUR",
-        status="REFUNDING",
+        status=PaymentStage.REFUNDING,
         requested_at=datetime(2030, 6, 1, tzinfo=UTC) + timedelta(minutes=number),
         number="",
         title="",
@@ -141,6 +140,7 @@ class TestRefunds:
         await shop.payments._refunds.stop()
         await shop.salon.do(CancelBooking(booking_id=booking_id), shop.salon.customer)
         await shop.told(data=about)
+        await shop.salon.node.at_rest()
         assert await shop.status(booking_id) == ("CANCELLED", "REFUNDING")
 
         shop.payments._refunds.start()
@@ -209,9 +209,10 @@ class TestRefunds:
 
     async def test_the_work_is_found_by_its_index(self, pool: Pool) -> None:
         await pool.execute(
-            "INSERT INTO payments SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),"
-            " 'card', 5000, 'EUR', CASE WHEN n % 100 = 0 THEN 'REFUNDING' ELSE 'CAPTURED' END,"
-            " now() + n * interval '1 minute' FROM generate_series(1, 5000) n"
+            "INSERT INTO payments SELECT gen_random_uuid(), 'booking', gen_random_uuid(), gen_random_uuid(),"
+            " gen_random_uuid(), 'card', '', '', 5000, 'EUR',"
+            " CASE WHEN n % 100 = 0 THEN 'REFUNDING' ELSE 'CAPTURED' END,"
+            " now() + n * interval '1 minute', now(), 3 FROM generate_series(1, 5000) n"
         )
         await pool.execute("ANALYZE payments")
         async with pool.acquire() as connection:
@@ -227,8 +228,9 @@ class TestRefunds:
         booking_id = await shop.book()
         await shop.payments.stop()
         await shop.salon.pool.execute(
-            "INSERT INTO payments SELECT gen_random_uuid(), $1, $2, $3, 'card', n, 'EUR', 'REFUNDING',"
-            " '2030-06-01'::timestamptz + (n / 3) * interval '1 minute' FROM generate_series(1, $4::int) n",
+            "INSERT INTO payments SELECT gen_random_uuid(), 'booking', $1, $2, $3, 'card', '', '', n, 'EUR',"
+            " 'REFUNDING', '2030-06-01'::timestamptz + (n / 3) * interval '1 minute', now(), 3"
+            " FROM generate_series(1, $4::int) n",
             *(booking_id, shop.salon.customer.user_id, shop.salon.business_id, PAGE + 50),
         )
 

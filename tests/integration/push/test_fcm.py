@@ -17,7 +17,7 @@ from protocol.booking.commands import PayBooking
 from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.types import Importance
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, TryLater
-from server.delivery.channels.push.composer import KEPT_MAX_S, Push
+from server.delivery.channels.push.composer import TTL_MAX_S, Push
 from server.delivery.channels.push.fcm import QUOTA_WAIT_S, Fcm
 from server.delivery.config import PushConfig
 from server.edge.adapter_error import AdapterError
@@ -48,7 +48,7 @@ def push(device_id: DeviceId, **said: Any) -> Push:
 
 
 class Sender:
-    """The adapter, and the telephones that it finds."""
+    """The adapter, and the phones that it finds."""
 
     def __init__(self, credentials: Path, **options: Any) -> None:
         self.addresses: dict[DeviceId, DeviceAddress] = {}
@@ -76,7 +76,7 @@ async def sending(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Sender,
             await sender.adapter.close()
 
 
-async def test_a_telephone_gets_text_data_badge_and_how_long_it_is_of_use(tmp_path: Path) -> None:
+async def test_a_phone_gets_text_data_badge_and_ttl(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, google):
         soon = NOW + timedelta(minutes=5)
         assert await sender.send("phone", expires_at=soon, importance=Importance.CRITICAL) == [Sent("1")]
@@ -94,7 +94,7 @@ async def test_a_telephone_gets_text_data_badge_and_how_long_it_is_of_use(tmp_pa
     assert "validate_only" not in google.received[0]
 
 
-async def test_an_installation_and_a_token_are_both_written_to(tmp_path: Path) -> None:
+async def test_installation_ids_and_registration_tokens_both_work(tmp_path: Path) -> None:
     installation = "cRQ-7zvKQbGm1AA_0jXZpL"
     async with sending(tmp_path) as (sender, google):
         await sender.send(installation, f"{installation}:APA91bH")
@@ -103,12 +103,12 @@ async def test_an_installation_and_a_token_are_both_written_to(tmp_path: Path) -
     assert [one["message"].get("token") for one in google.received] == [None, f"{installation}:APA91bH"]
 
 
-async def test_what_can_wait_wakes_nobody(tmp_path: Path) -> None:
+async def test_an_ordinary_push_is_silent(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, google):
         await sender.send("phone", importance=Importance.ORDINARY)
 
     (message,) = google.to("phone")
-    assert (message["android"]["priority"], message["android"]["ttl"]) == ("normal", f"{KEPT_MAX_S}s")
+    assert (message["android"]["priority"], message["android"]["ttl"]) == ("normal", f"{TTL_MAX_S}s")
     assert "sound" not in message["android"]["notification"]
     assert message["apns"]["headers"]["apns-priority"] == "5"
     assert "sound" not in message["apns"]["payload"]["aps"]
@@ -132,7 +132,7 @@ async def test_what_can_wait_wakes_nobody(tmp_path: Path) -> None:
         ("odd_error", {}, TryLater("malformed", unknown=True)),
     ],
 )
-async def test_an_answer_is_taken_for_what_it_says_and_asked_for_once(
+async def test_each_response_has_its_outcome_and_is_requested_once(
     tmp_path: Path, answer: str, headers: dict[str, str], outcome: Outcome
 ) -> None:
     async with sending(tmp_path) as (sender, google):
@@ -142,8 +142,8 @@ async def test_an_answer_is_taken_for_what_it_says_and_asked_for_once(
         assert len(google.received) == 1
 
 
-async def test_in_a_batch_each_has_its_own_outcome_whatever_becomes_of_the_others(tmp_path: Path) -> None:
-    async with sending(tmp_path, answer_timeout_s=3.0) as (sender, google):
+async def test_each_message_of_a_batch_has_its_own_outcome(tmp_path: Path) -> None:
+    async with sending(tmp_path, response_timeout_s=3.0) as (sender, google):
         google.answers = {"2": "UNREGISTERED", "3": "not_json", "4": "slow", "5": "INTERNAL", "6": "cut"}
 
         outcomes = await sender.send(*map(str, range(8)))
@@ -168,7 +168,9 @@ async def test_a_forgotten_device_gets_nothing(tmp_path: Path) -> None:
         assert google.received == []
 
 
-async def test_access_tokens_are_fetched_in_a_thread_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_access_tokens_are_fetched_in_a_thread_and_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: list[threading.Thread] = []
     refresh: Callable[[service_account.Credentials, object], None] = service_account.Credentials.refresh
 
@@ -185,7 +187,7 @@ async def test_access_tokens_are_fetched_in_a_thread_and_kept(tmp_path: Path, mo
         assert threads[0] is not threading.main_thread()
 
 
-async def test_a_token_that_ends_soon_is_followed_by_another(tmp_path: Path) -> None:
+async def test_a_token_that_expires_soon_is_renewed(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, google):
         google.token_lasts_s = 60
         await sender.send("1")
@@ -194,7 +196,7 @@ async def test_a_token_that_ends_soon_is_followed_by_another(tmp_path: Path) -> 
     assert len(google.tokens) == 2
 
 
-async def test_a_token_that_is_not_taken_any_more_is_followed_by_another(tmp_path: Path) -> None:
+async def test_a_refused_token_is_renewed(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, google):
         await sender.send("1")
         google.valid_tokens.clear()
@@ -214,9 +216,7 @@ async def test_without_an_access_token_nothing_is_sent(tmp_path: Path, answer: i
         assert google.received == []
 
 
-async def test_who_waits_too_long_for_an_access_token_has_sent_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_timeout_of_the_access_token_sends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.delivery.channels.push.fcm.TOKEN_TIMEOUT_S", 0.2)
     async with sending(tmp_path) as (sender, google):
         google.token_answer = "slow"
@@ -226,7 +226,7 @@ async def test_who_waits_too_long_for_an_access_token_has_sent_nothing(
         assert google.received == []
 
 
-async def test_while_the_database_is_away_nothing_is_sent(tmp_path: Path) -> None:
+async def test_while_the_database_is_down_nothing_is_sent(tmp_path: Path) -> None:
     async def away(ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceAddress]:
         raise ConnectionRefusedError
 
@@ -236,7 +236,7 @@ async def test_while_the_database_is_away_nothing_is_sent(tmp_path: Path) -> Non
         await adapter.close()
 
 
-async def test_when_google_is_away_nothing_was_sent(tmp_path: Path) -> None:
+async def test_a_refused_connection_to_google_sent_nothing(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, google):
         await sender.send("1")
         away = Sender(write_account(tmp_path / "away.json", "http://127.0.0.1:1"))
@@ -245,13 +245,13 @@ async def test_when_google_is_away_nothing_was_sent(tmp_path: Path) -> None:
     async with open_google() as google:
         gone = Sender(write_account(tmp_path / "gone.json", google.url))
         await gone.send("1")
-    # The door is shut, and the token is still good.
+    # The port is closed, and the token is still valid.
     assert await gone.send("2") in ([TryLater("unreachable")], [TryLater("cut", unknown=True)])
     assert await gone.send("2") == [TryLater("unreachable")]
     await gone.adapter.close()
 
 
-async def test_check_has_a_message_looked_at_that_goes_to_nobody(tmp_path: Path) -> None:
+async def test_check_sends_a_dry_run(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, google):
         assert PROJECT in await sender.adapter.check()
         (asked,) = google.received
@@ -265,7 +265,7 @@ async def test_check_has_a_message_looked_at_that_goes_to_nobody(tmp_path: Path)
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"type": "service_account"}', "[]"])
-def test_credentials_that_are_none_are_named(tmp_path: Path, content: str | None) -> None:
+def test_malformed_credentials_are_named(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "account.json"
     if content is not None:
         path.write_text(content)
@@ -274,7 +274,7 @@ def test_credentials_that_are_none_are_named(tmp_path: Path, content: str | None
         Sender(path)
 
 
-def test_an_account_without_a_project_is_of_no_use(tmp_path: Path) -> None:
+def test_an_account_without_a_project_is_refused(tmp_path: Path) -> None:
     path = write_account(tmp_path / "account.json", "http://127.0.0.1:1", project_id=None)
 
     with pytest.raises(AdapterError, match="project_id"):
@@ -282,7 +282,7 @@ def test_an_account_without_a_project_is_of_no_use(tmp_path: Path) -> None:
     assert "private_key" in json.loads(path.read_text())
 
 
-async def test_what_happens_to_a_booking_reaches_telephones_and_dead_ones_are_forgotten(
+async def test_a_booking_s_events_reach_phones_and_dead_devices_are_forgotten(
     database_dsn: str, tmp_path: Path
 ) -> None:
     async with open_google() as google:
@@ -300,7 +300,7 @@ async def test_what_happens_to_a_booking_reaches_telephones_and_dead_ones_are_fo
             await site.captured(await customer.call(PayBooking(booking_id=booking_id)))
 
             async def pushed() -> bool:
-                # Behind its own commit the delivery is planned, and due half a minute later.
+                # Routing follows the commit, and the push is due half a minute later.
                 await site.advance(timedelta(seconds=31))
                 return len(google.received) == 2
 
@@ -317,7 +317,7 @@ async def test_what_happens_to_a_booking_reaches_telephones_and_dead_ones_are_fo
             await site.prove()
 
 
-async def test_as_google_speaks_it_a_batch_shares_one_encrypted_connection(tmp_path: Path) -> None:
+async def test_a_batch_shares_one_http2_connection(tmp_path: Path) -> None:
     async with open_google() as accounts, open_google2(tmp_path) as google:
         sender = Sender(write_account(tmp_path / "account.json", accounts.url))
         outcomes = await sender.send(*[f"phone-{number}" for number in range(40)])
@@ -329,7 +329,7 @@ async def test_as_google_speaks_it_a_batch_shares_one_encrypted_connection(tmp_p
     assert 1 < google.streams <= STREAMS_MAX
 
 
-async def test_what_was_answered_before_the_line_broke_is_sent_and_the_rest_is_tried_again(
+async def test_messages_answered_before_the_connection_broke_are_sent_and_the_rest_retried(
     tmp_path: Path,
 ) -> None:
     async with open_google() as accounts, open_google2(tmp_path) as google:
@@ -339,14 +339,14 @@ async def test_what_was_answered_before_the_line_broke_is_sent_and_the_rest_is_t
         again = await sender.send("phone-40")
         await sender.adapter.close()
 
-    # Whatever shared the connection may have been taken.
+    # Other messages on the connection may have been accepted.
     lost = [one for one in outcomes if not isinstance(one, Sent)]
     assert lost == [TryLater("cut", unknown=True)] * len(lost)
     assert 20 <= len(lost) < 40
     assert [type(one) for one in again] == [Sent]
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_told_nothing(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_gets_nothing(tmp_path: Path) -> None:
     async with open_google() as accounts, open_google2(tmp_path) as google:
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("SSL_CERT_FILE")

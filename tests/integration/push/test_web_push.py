@@ -1,4 +1,4 @@
-"""Web Push against a push service over HTTP: read by the browser alone, and each answer is taken for what it says."""
+"""The Web Push adapter against a push service: encryption, signature, outcomes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,9 +17,9 @@ from protocol.ids import DeliveryId, DeviceId, NotificationId
 from protocol.notification.types import Importance
 from server.app.config import Config
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, TryLater
-from server.delivery.channels.push.composer import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push
+from server.delivery.channels.push.composer import BODY_BYTES, TITLE_BYTES, TTL_MAX_S, Push
 from server.delivery.channels.push.services import SERVICES_MAX, Services
-from server.delivery.channels.push.vapid import NOBODY, VapidKey, load_vapid
+from server.delivery.channels.push.vapid import NO_CONTACT, VapidKey, load_vapid
 from server.delivery.channels.push.web_push import WebPush, encrypted, topic_of
 from server.delivery.config import PushConfig
 from server.delivery.public_client import PublicResolver
@@ -94,7 +94,7 @@ async def sending(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Sender,
             await sender.adapter.close()
 
 
-async def test_only_the_browser_can_read_it_and_the_server_has_signed_it(tmp_path: Path) -> None:
+async def test_a_push_is_encrypted_for_the_browser_and_signed(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, service):
         browser = service.browser()
 
@@ -136,15 +136,15 @@ async def test_only_the_browser_can_read_it_and_the_server_has_signed_it(tmp_pat
         (413, {}, Refused("http_413")),
         (301, {"Location": "http://127.0.0.1:1/"}, Refused("http_301")),
         (307, {"Location": "http://127.0.0.1:1/"}, Refused("http_307")),
-        (429, {"Retry-After": "120"}, TryLater("http_429", 120.0, alone=True)),
-        (429, {}, TryLater("http_429", alone=True)),
-        (500, {}, TryLater("http_500", alone=True)),
-        (503, {"Retry-After": "7"}, TryLater("http_503", 7.0, alone=True)),
-        ("malformed", {}, TryLater("malformed", unknown=True, alone=True)),
-        ("cut", {}, TryLater("cut", unknown=True, alone=True)),
+        (429, {"Retry-After": "120"}, TryLater("http_429", 120.0, recipient_specific=True)),
+        (429, {}, TryLater("http_429", recipient_specific=True)),
+        (500, {}, TryLater("http_500", recipient_specific=True)),
+        (503, {"Retry-After": "7"}, TryLater("http_503", 7.0, recipient_specific=True)),
+        ("malformed", {}, TryLater("malformed", unknown=True, recipient_specific=True)),
+        ("cut", {}, TryLater("cut", unknown=True, recipient_specific=True)),
     ],
 )
-async def test_an_answer_is_taken_for_what_it_says(
+async def test_each_response_has_its_outcome(
     tmp_path: Path, answer: int | str, headers: dict[str, str], outcome: Outcome
 ) -> None:
     async with sending(tmp_path) as (sender, service):
@@ -155,36 +155,37 @@ async def test_an_answer_is_taken_for_what_it_says(
         assert len(browser.received) == 1
 
 
-async def test_whoever_is_too_slow_may_have_taken_it_and_holds_up_nobody_else(tmp_path: Path) -> None:
+async def test_a_slow_service_has_an_unknown_outcome_and_delays_no_other(tmp_path: Path) -> None:
     async with sending(tmp_path, timeout_s=2.0) as (sender, service):
         slow, quick = service.browser(), service.browser()
         slow.answer = "slow"
         messages = [push(sender.device(one.endpoint, one.keys)) for one in (slow, quick)]
 
-        assert await sender.adapter.send(messages) == [TryLater("timeout", unknown=True, alone=True), Sent()]
+        assert await sender.adapter.send(messages) == [
+            TryLater("timeout", unknown=True, recipient_specific=True),
+            Sent(),
+        ]
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_not_the_end_of_a_device(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_does_not_forget_the_device(tmp_path: Path) -> None:
     async with mail_server("tls", tmp_path) as stranger, sending(tmp_path) as (sender, _):
         browser = Browser(f"https://127.0.0.1:{stranger.config.port}/push/abc")
 
-        assert await sender.send(browser) == TryLater("tls", alone=True)
+        assert await sender.send(browser) == TryLater("tls", recipient_specific=True)
 
 
-async def test_a_name_that_no_host_can_have_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_impossible_host_name_forgets_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.delivery.channels.push.web_push.endpoint_problem", lambda url, private: None)
     async with sending(tmp_path) as (sender, _):
         assert await sender.send(Browser("https://push..example/abc")) == Gone("not_a_url")
 
 
-async def test_an_address_that_no_signature_can_be_made_for_is_refused(tmp_path: Path) -> None:
+async def test_an_endpoint_that_cannot_be_signed_forgets_the_device(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, _):
         assert await sender.send(Browser("http://[::1]:1/push/abc")) == Gone("not_signable")
 
 
-async def test_a_message_that_crashes_takes_no_other_outcome_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_crash_affects_its_own_message_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with sending(tmp_path) as (sender, service):
         browsers = [service.browser() for _ in range(3)]
         messages = [push(sender.device(one.endpoint, one.keys)) for one in browsers]
@@ -200,7 +201,7 @@ async def test_a_message_that_crashes_takes_no_other_outcome_with_it(
         assert await sender.adapter.send(messages) == [Sent(), crashed, Sent()]
 
 
-async def test_a_push_service_in_trouble_or_in_bad_faith_holds_up_no_other(pool: Pool, tmp_path: Path) -> None:
+async def test_a_failing_push_service_delays_no_other(pool: Pool, tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, theirs), open_push_service() as another:
         bad, good = theirs.browser(), another.browser()
         bad.answer, bad.answer_headers = 503, {"Retry-After": "3600"}
@@ -214,11 +215,11 @@ async def test_a_push_service_in_trouble_or_in_bad_faith_holds_up_no_other(pool:
         try:
             for nth in range(FAILURES_MAX):
                 await queue(pool, delivery(channel=Channel.WEB_PUSH, device_id=to_bad))
-                worker.call()
+                worker.wake()
                 await until(partial(settled, pool, nth + 1))
             last = delivery(channel=Channel.WEB_PUSH, device_id=to_good)
             await queue(pool, last)
-            worker.call()
+            worker.wake()
             await until(partial(received, good, 1))
         finally:
             await worker.stop()
@@ -231,7 +232,7 @@ async def settled(pool: Pool, count: int) -> bool:
     return bool(await pool.fetchval("SELECT count(*) = $1 FROM deliveries WHERE reason IS NOT NULL", count))
 
 
-async def test_a_push_service_that_fails_again_and_again_is_let_alone_and_then_asked_with_one_message(
+async def test_a_failing_push_service_is_paused_and_then_probed_with_one_message(
     tmp_path: Path,
 ) -> None:
     moved = [0.0]
@@ -239,20 +240,20 @@ async def test_a_push_service_that_fails_again_and_again_is_let_alone_and_then_a
         bad = service.browser()
         bad.answer = 500
         for _ in range(FAILURES_MAX):
-            assert await sender.send(bad) == TryLater("http_500", alone=True)
+            assert await sender.send(bad) == TryLater("http_500", recipient_specific=True)
 
-        assert await sender.send(bad) == TryLater("service_down", PAUSE_FIRST_S, alone=True)
+        assert await sender.send(bad) == TryLater("service_down", PAUSE_FIRST_S, recipient_specific=True)
         moved[0] = PAUSE_FIRST_S
         bad.answer = 201
         messages = [push(sender.device(bad.endpoint, bad.keys)) for _ in range(3)]
         probed = await sender.adapter.send(messages)
 
-        waits = TryLater("service_down", PAUSE_FIRST_S, alone=True)
+        waits = TryLater("service_down", PAUSE_FIRST_S, recipient_specific=True)
         assert probed == [Sent(), waits, waits]
         assert await sender.send(bad) == Sent()
 
 
-def test_services_that_are_known_are_bounded() -> None:
+def test_breakers_of_services_are_bounded() -> None:
     services = Services(lambda: 0.0)
 
     for number in range(SERVICES_MAX + 10):
@@ -265,14 +266,14 @@ async def received(browser: Browser, count: int) -> bool:
     return len(browser.received) >= count
 
 
-async def test_who_does_not_answer_the_door_has_taken_nothing(tmp_path: Path) -> None:
+async def test_a_refused_connection_to_a_service_sent_nothing(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, _):
         with_nobody = Browser("http://127.0.0.1:1/push/abc")
 
-        assert await sender.send(with_nobody) == TryLater("unreachable", alone=True)
+        assert await sender.send(with_nobody) == TryLater("unreachable", recipient_specific=True)
 
 
-async def test_a_forgotten_device_gets_nothing_and_useless_keys_are_forgotten(tmp_path: Path) -> None:
+async def test_a_forgotten_device_gets_nothing_and_bad_keys_are_forgotten(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, service):
         useless = sender.device(service.browser().endpoint, {"p256dh": "BAAA", "auth": "AAAA"})
 
@@ -282,7 +283,7 @@ async def test_a_forgotten_device_gets_nothing_and_useless_keys_are_forgotten(tm
         ]
 
 
-async def test_a_point_that_is_on_no_curve_is_forgotten(tmp_path: Path) -> None:
+async def test_a_key_off_the_curve_is_forgotten(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, service):
         browser = service.browser()
         off = sender.device(browser.endpoint, {**browser.keys, "p256dh": encoded(b"\x04" + bytes(64))})
@@ -290,7 +291,7 @@ async def test_a_point_that_is_on_no_curve_is_forgotten(tmp_path: Path) -> None:
         assert await sender.adapter.send([push(off)]) == [Gone("bad_keys")]
 
 
-async def test_while_the_database_is_away_nothing_is_sent(tmp_path: Path) -> None:
+async def test_while_the_database_is_down_nothing_is_sent(tmp_path: Path) -> None:
     async def away(ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceAddress]:
         raise ConnectionRefusedError
 
@@ -299,7 +300,7 @@ async def test_while_the_database_is_away_nothing_is_sent(tmp_path: Path) -> Non
         assert await adapter.send([push(DeviceId(uuid4()))] * 2) == [TryLater("database")] * 2
 
 
-async def test_private_addresses_are_called_neither_by_number_nor_by_name(
+async def test_private_addresses_are_refused_as_addresses_and_as_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.delivery.channels.push.web_push.endpoint_problem", lambda url, private: None)
@@ -315,8 +316,8 @@ async def test_private_addresses_are_called_neither_by_number_nor_by_name(
         assert browser.received == []
 
 
-async def test_the_resolver_gives_nothing_that_is_our_own() -> None:
-    with pytest.raises(OSError, match="open internet"):
+async def test_the_resolver_returns_no_private_address() -> None:
+    with pytest.raises(OSError, match="no public address"):
         await PublicResolver().resolve("localhost", 443)
 
 
@@ -327,12 +328,10 @@ async def test_the_longest_message_fits_whatever_is_in_it(tmp_path: Path) -> Non
         await sender.send(browser, title="x" * TITLE_BYTES, body="ü" * (BODY_BYTES // 2), expires_at=None)
 
         assert len(browser.received[0].body) <= 4096
-        assert browser.received[0].headers["TTL"] == str(KEPT_MAX_S)
+        assert browser.received[0].headers["TTL"] == str(TTL_MAX_S)
 
 
-async def test_what_happens_to_a_booking_reaches_the_browsers_of_those_whom_it_concerns(
-    database_dsn: str, tmp_path: Path
-) -> None:
+async def test_a_booking_s_events_reach_the_browsers_of_its_parties(database_dsn: str, tmp_path: Path) -> None:
     config = make_config(tmp_path, push=PushConfig(private_endpoints=True))
     async with open_push_service() as service, open_site(database_dsn, config) as site:
         market = await site.market()
@@ -347,7 +346,7 @@ async def test_what_happens_to_a_booking_reaches_the_browsers_of_those_whom_it_c
         await site.captured(await customer.call(PayBooking(booking_id=booking_id)))
 
         async def pushed() -> bool:
-            # Behind its own commit the delivery is planned, and due half a minute later.
+            # Routing follows the commit, and the push is due half a minute later.
             await site.advance(timedelta(seconds=31))
             return bool(here.received and gone.received)
 
@@ -366,7 +365,7 @@ async def test_what_happens_to_a_booking_reaches_the_browsers_of_those_whom_it_c
         await site.prove()
 
 
-async def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+async def test_the_key_is_created_once_readable_by_its_owner_only(tmp_path: Path) -> None:
     config = make_config(tmp_path)
 
     first, second = await asyncio.gather(*[asyncio.to_thread(load_key, config) for _ in range(2)])
@@ -377,18 +376,18 @@ async def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("subject", ["mailto:ops", "https://guild.example/contact"])
-def test_an_operator_whom_push_services_cannot_reach_is_refused_at_the_start(tmp_path: Path, subject: str) -> None:
+def test_an_unusable_operator_contact_is_refused_at_start(tmp_path: Path, subject: str) -> None:
     with pytest.raises(UnusableKey, match=r"push\.vapid_subject"):
         load_key(make_config(tmp_path, push=PushConfig(vapid_subject=subject)))
 
 
-def test_a_server_without_a_name_of_its_own_names_nobody(tmp_path: Path) -> None:
+def test_a_server_without_a_public_name_has_the_default_contact(tmp_path: Path) -> None:
     at = ServerConfig(data_dir=str(tmp_path), public_url="https://guild/")
 
-    assert load_key(make_config(tmp_path, server=at)).subject == NOBODY
+    assert load_key(make_config(tmp_path, server=at)).subject == NO_CONTACT
 
 
-async def test_the_operator_is_named_to_push_services(tmp_path: Path) -> None:
+async def test_the_operator_s_contact_is_sent_to_push_services(tmp_path: Path) -> None:
     at = {"server": ServerConfig(data_dir=str(tmp_path), public_url="https://guild.example/")}
     async with sending(tmp_path) as (_, service):
         browser = service.browser()

@@ -18,7 +18,7 @@ from server.edge.exchange import EXCHANGE
 from server.edge.limits import BODY_BYTES_MAX
 from server.edge.rates import Limiters, RateLimits
 from storage.database import Pool
-from tests.support.gadgets import declared_gadgets
+from tests.support.gadget_actor import declared_gadgets
 from tests.support.http_server import REQUEST_TIMEOUT_S, Http, gadget_app, gadget_server, serve
 from tests.support.runtime import make_runtime
 

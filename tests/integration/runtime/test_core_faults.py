@@ -29,7 +29,7 @@ from storage.commit import Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import OK, STALE, Committed
 from tests.support.faults import until, until_blocked
-from tests.support.gadgets import Gadget, MakeGadget, MeltGadget, declared_gadgets
+from tests.support.gadget_actor import Gadget, MakeGadget, MeltGadget, declared_gadgets
 from tests.support.kernel import HANG_S, booking, commit, declared, make_decision, running, statuses
 from tests.support.runtime import Node, make_runtime
 from tests.support.samples import (

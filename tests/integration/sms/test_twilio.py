@@ -1,4 +1,4 @@
-"""Twilio's own client against a stand-in of its API: what each answer means, signed callbacks, and STOP that wins."""
+"""The Twilio adapter against a server with its API: outcomes, signed callbacks, opt-out."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -28,9 +28,9 @@ from server.delivery.config import SmsConfig
 from server.edge.adapter_error import AdapterError
 from server.edge.config import ServerConfig
 from storage.database import Pool
-from storage.deliveries import planning
+from storage.deliveries import routing_round
 from storage.queries.recipient import load_readers
-from storage.short_messages import load_stopped, take_answer
+from storage.short_messages import load_opted_out, record_reply
 from tests.support.faults import until
 from tests.support.server import Person, Site, make_config, open_site
 from tests.support.twilio import (
@@ -48,7 +48,7 @@ from tests.support.twilio import (
 PUBLIC_URL = "https://guild.example"
 TO = "+4915112345678"
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
-NOBODY = UUID(int=4711)
+UNKNOWN = UUID(int=4711)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def sent_one(config: SmsConfig, message: Sms | None = None, **said: Any) -
 
 
 class TestSending:
-    async def test_a_message_is_taken_by_its_sender_and_told_back_by_its_id(self, twilio: TwilioService) -> None:
+    async def test_a_message_is_sent_and_has_twilio_s_id(self, twilio: TwilioService) -> None:
         message = sms(expires_at=NOW + timedelta(seconds=600))
 
         outcome = await sent_one(twilio.config, message, public_url=PUBLIC_URL)
@@ -100,7 +100,7 @@ class TestSending:
 
         assert twilio.sent == [{"To": TO, "MessagingServiceSid": service, "Body": "Grüße"}]
 
-    async def test_whatsapp_has_addresses_of_its_own_and_an_approved_template(self, twilio: TwilioService) -> None:
+    async def test_whatsapp_uses_its_addresses_and_an_approved_template(self, twilio: TwilioService) -> None:
         config = msgspec.structs.replace(twilio.config, whatsapp_from="+4930222222")
         template = msgspec.structs.replace(config, whatsapp_content_sid="HX" + "b" * 32)
 
@@ -132,36 +132,36 @@ class TestSending:
         ],
         ids=str,
     )
-    async def test_what_each_answer_means(self, twilio: TwilioService, answer: Any, outcome: Outcome) -> None:
+    async def test_the_outcome_of_each_response(self, twilio: TwilioService, answer: Any, outcome: Outcome) -> None:
         twilio.answers, twilio.retry_after = [answer], "17"
 
         assert await sent_one(twilio.config) == outcome
 
-    async def test_an_answer_that_does_not_come_leaves_it_unknown(self, twilio: TwilioService) -> None:
+    async def test_a_missing_response_is_an_unknown_outcome(self, twilio: TwilioService) -> None:
         twilio.answers = [SLOW]
 
         assert await sent_one(twilio.config, timeout_s=0.2) == TryLater("timeout", unknown=True)
         assert len(twilio.sent) == 1
 
-    async def test_where_nobody_listens_nothing_was_sent(self) -> None:
+    async def test_a_refused_connection_sent_nothing(self) -> None:
         config = SmsConfig(
             account_sid=ACCOUNT, auth_token="t", from_number=NUMBER, base_url=f"http://127.0.0.1:{free_port()}"
         )
 
         assert await sent_one(config) == TryLater("unreachable")
 
-    async def test_who_is_unsubscribed_at_twilio_is_noted(self, twilio: TwilioService) -> None:
+    async def test_a_number_unsubscribed_at_twilio_is_recorded(self, twilio: TwilioService) -> None:
         twilio.answers = [(400, 21610)]
         stopped: list[str] = []
 
         async def note(number: str) -> None:
             stopped.append(number)
 
-        await sent_one(twilio.config, stopped=note)
+        await sent_one(twilio.config, opted_out=note)
 
         assert stopped == [TO]
 
-    async def test_neither_number_text_nor_token_is_logged_or_told(
+    async def test_neither_number_text_nor_token_is_logged_or_returned(
         self, twilio: TwilioService, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
@@ -176,11 +176,11 @@ class TestSending:
 
 
 class TestCheck:
-    async def test_an_account_that_answers_is_fine(self, twilio: TwilioService) -> None:
+    async def test_a_working_account_passes(self, twilio: TwilioService) -> None:
         async with adapter(twilio.config, public_url=PUBLIC_URL) as one:
-            assert await one.check() == "Twilio, account …0001, tells what became of messages"
+            assert await one.check() == "Twilio, account …0001, with status callbacks"
 
-    async def test_a_wrong_token_and_a_suspended_account_are_not(self, twilio: TwilioService) -> None:
+    async def test_a_wrong_token_and_a_suspended_account_fail(self, twilio: TwilioService) -> None:
         async with adapter(msgspec.structs.replace(twilio.config, auth_token="wrong")) as one:
             with pytest.raises(AdapterError, match=r"^Twilio: twilio_20003$"):
                 await one.check()
@@ -192,7 +192,7 @@ class TestCheck:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A server that sends by Twilio, and Twilio."""
+    """A server that sends by Twilio, and the Twilio server."""
 
     site: Site
     twilio: TwilioService
@@ -203,18 +203,18 @@ class Place:
         return self.site.node.pool
 
     async def calls_back(self, path: str, fields: dict[str, str]) -> int:
-        """Twilio calls; answers with the status."""
+        """Post a callback; returns the status."""
         body, headers = signed(self.site.url + path, fields)
         async with self.http.post(self.site.url + path, data=body, headers=headers) as answer:
             return answer.status
 
     async def tells(self, delivery: DeliveryId, state: str, **fields: str) -> int:
-        """Twilio tells what became of a message."""
+        """Post a message's state."""
         said = {"MessageSid": "SM1", "MessageStatus": state, "To": TO, "From": NUMBER, **fields}
         return await self.calls_back(f"/webhooks/twilio/status?delivery={delivery}", said)
 
     async def answers(self, text: str, sid: str, *, who: str = TO, **fields: str) -> int:
-        """Somebody answers."""
+        """Post a reply."""
         said = {"MessageSid": sid, "From": who, "To": NUMBER, "Body": text, **fields}
         return await self.calls_back("/webhooks/twilio/inbound", said)
 
@@ -223,7 +223,7 @@ class Place:
         assert answer.status == 200, answer.body
 
     async def delivery(self, state: str) -> Any:
-        """Wait until the newest SMS is in a state; gives its row."""
+        """Wait until the newest SMS is in a state; returns its row."""
         newest = "SELECT * FROM deliveries WHERE channel = 'sms' ORDER BY id DESC LIMIT 1"
 
         async def there() -> bool:
@@ -246,7 +246,7 @@ async def open_place(dsn: str, folder: Path, twilio: TwilioService) -> AsyncIter
 
 
 def free_port() -> int:
-    """A port that nobody has at the moment."""
+    """A free port."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -259,7 +259,7 @@ async def place(database_dsn: str, tmp_path: Path, twilio: TwilioService) -> Asy
 
 
 class TestCallbacks:
-    async def test_a_code_goes_out_and_what_became_of_it_is_kept(self, place: Place) -> None:
+    async def test_a_code_is_sent_and_its_states_are_stored(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         one = await place.delivery("sent")
@@ -272,7 +272,7 @@ class TestCallbacks:
         assert (await place.site.request("POST", "/auth/verify-phone/", ada, {"code": code})).status == 200
         assert (await ada.call(CurrentUser())).phone_number == TO
 
-    async def test_twice_and_in_any_order_the_furthest_state_counts(self, place: Place) -> None:
+    async def test_the_furthest_state_counts_in_any_order(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         one = await place.delivery("sent")
@@ -284,9 +284,9 @@ class TestCallbacks:
         assert statuses == [200] * 5
         kept = await place.delivery("sent")
         assert (kept["provider_state"], kept["provider_code"]) == ("delivered", None)
-        assert await place.pool.fetchval("SELECT count(*) FROM gateway_events") == 0
+        assert await place.pool.fetchval("SELECT count(*) FROM unmatched_webhooks") == 0
 
-    async def test_why_it_did_not_arrive_is_kept(self, place: Place) -> None:
+    async def test_the_error_code_is_stored(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         one = await place.delivery("sent")
@@ -299,22 +299,22 @@ class TestCallbacks:
     @pytest.mark.parametrize(
         ("delivery", "state", "problem"),
         [
-            (str(NOBODY), "delivered", "unknown_delivery"),
+            (str(UNKNOWN), "delivered", "unknown_delivery"),
             ("nonsense", "delivered", "unknown_delivery"),
-            (str(NOBODY), "teleported", "unknown_type"),
+            (str(UNKNOWN), "teleported", "unknown_type"),
         ],
     )
-    async def test_what_is_not_known_is_answered_and_kept_once_without_the_number(
+    async def test_an_unmatched_callback_is_acknowledged_and_stored_once_without_the_number(
         self, place: Place, delivery: str, state: str, problem: str
     ) -> None:
         for _ in range(2):
             assert await place.tells(DeliveryId(delivery), state) == 200  # type: ignore[arg-type]  # as an URL has it
 
-        (kept,) = await place.pool.fetch("SELECT gateway, type, problem, body FROM gateway_events")
-        assert (kept["gateway"], kept["type"], kept["problem"]) == ("twilio", state, problem)
+        (kept,) = await place.pool.fetch("SELECT provider, type, problem, body FROM unmatched_webhooks")
+        assert (kept["provider"], kept["type"], kept["problem"]) == ("twilio", state, problem)
         assert TO not in kept["body"]
 
-    async def test_only_twilio_is_heard(self, place: Place) -> None:
+    async def test_unsigned_callbacks_are_refused(self, place: Place) -> None:
         path = "/webhooks/twilio/inbound"
         fields = {"MessageSid": "SM1", "From": TO, "To": NUMBER, "Body": "STOP"}
         right, headers = signed(place.site.url + path, fields)
@@ -336,9 +336,9 @@ class TestCallbacks:
                 statuses.append(answer.status)
 
         assert statuses == [400] * len(bodies)
-        assert await place.pool.fetchval("SELECT count(*) FROM stopped_numbers") == 0
+        assert await place.pool.fetchval("SELECT count(*) FROM opted_out_numbers") == 0
 
-    async def test_a_body_without_end_is_not_read(self, place: Place) -> None:
+    async def test_a_body_above_the_limit_is_refused(self, place: Place) -> None:
         body = b"a=" + b"1" * WEBHOOK_BYTES_MAX
 
         async with place.http.post(place.site.url + "/webhooks/twilio/inbound", data=body) as answer:
@@ -346,7 +346,7 @@ class TestCallbacks:
 
 
 class TestStop:
-    async def test_stop_wins_over_codes_too_until_start(self, place: Place) -> None:
+    async def test_stop_applies_to_codes_too_until_start(self, place: Place) -> None:
         ada = await place.site.person("Ada")
 
         assert await place.answers("Stopp!", "SM1") == 200
@@ -362,7 +362,7 @@ class TestStop:
         await place.delivery("sent")
         assert len(place.twilio.sent) == 1
 
-    async def test_a_stop_between_planning_and_sending_still_wins(self, place: Place) -> None:
+    async def test_a_stop_between_routing_and_sending_applies(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         later = place.site.node.clock.now() + timedelta(hours=1)
         await planned(place, ada, later, address=TO)
@@ -373,7 +373,7 @@ class TestStop:
         assert (await place.delivery("skipped"))["reason"] == "stopped"
         assert place.twilio.sent == []
 
-    async def test_a_number_that_said_stop_is_planned_for_as_none(self, place: Place) -> None:
+    async def test_an_opted_out_number_is_routed_as_none(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         await place.asks_for_a_code(ada)
         await place.delivery("sent")
@@ -384,31 +384,31 @@ class TestStop:
         await place.answers("STOP", "SM1")
 
         reader = (await load_readers(place.pool, [ada.id], place.site.node.clock.now()))[ada.id]
-        assert (reader.phone_number, reader.stopped) == (None, True)
+        assert (reader.phone_number, reader.opted_out) == (None, True)
         await planned(place, ada, place.site.node.clock.now())
-        place.site.server.delivery.call([Channel.SMS])
+        place.site.server.delivery.wake([Channel.SMS])
         assert (await place.delivery("skipped"))["reason"] == "stopped"
 
-    async def test_an_answer_that_comes_again_late_is_not_heeded_again(self, place: Place) -> None:
+    async def test_a_repeated_reply_has_no_effect(self, place: Place) -> None:
         for text, sid in [("STOP", "SM1"), ("START", "SM2"), ("STOP", "SM1")]:
             assert await place.answers(text, sid) == 200
 
-        assert await load_stopped(place.pool, [TO]) == frozenset()
+        assert await load_opted_out(place.pool, [TO]) == frozenset()
 
-    async def test_what_is_no_order_changes_nothing_and_its_text_is_not_kept(self, place: Place) -> None:
+    async def test_another_reply_changes_nothing_and_its_text_is_not_stored(self, place: Place) -> None:
         await place.answers("Please stop by at 5", "SM1")
 
-        assert await load_stopped(place.pool, [TO]) == frozenset()
-        (kept,) = await place.pool.fetch("SELECT i::text AS row FROM inbound_messages i")
+        assert await load_opted_out(place.pool, [TO]) == frozenset()
+        (kept,) = await place.pool.fetch("SELECT i::text AS row FROM sms_replies i")
         assert "other" in kept["row"]
         assert TO not in kept["row"]
 
-    async def test_what_twilio_took_for_stop_is_one_whatever_the_word(self, place: Place) -> None:
+    async def test_twilio_s_own_opt_out_applies_whatever_the_word(self, place: Place) -> None:
         await place.answers("arrêt", "SM1", OptOutType="STOP")
 
-        assert await load_stopped(place.pool, [TO]) == {TO}
+        assert await load_opted_out(place.pool, [TO]) == {TO}
 
-    async def test_who_unsubscribed_at_twilio_gets_nothing_more(self, place: Place) -> None:
+    async def test_a_number_unsubscribed_at_twilio_gets_nothing_more(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         place.twilio.answers = [(400, 21610)]
 
@@ -416,19 +416,19 @@ class TestStop:
 
         dead = await place.delivery("dead")
         assert (dead["reason"], dead["secret"], dead["address"]) == ("stopped", None, None)
-        assert await load_stopped(place.pool, [TO]) == {TO}
+        assert await load_opted_out(place.pool, [TO]) == {TO}
 
-    async def test_many_answers_at_once_are_each_heeded_once(self, pool: Pool) -> None:
+    async def test_concurrent_replies_are_each_applied_once(self, pool: Pool) -> None:
         import asyncio  # only here
 
-        await asyncio.gather(*[take_answer(pool, f"SM{n % 4}", TO, "stop", NOW) for n in range(32)])
+        await asyncio.gather(*[record_reply(pool, f"SM{n % 4}", TO, "stop", NOW) for n in range(32)])
 
-        assert await pool.fetchval("SELECT count(*) FROM inbound_messages") == 4
-        assert await load_stopped(pool, [TO]) == {TO}
+        assert await pool.fetchval("SELECT count(*) FROM sms_replies") == 4
+        assert await load_opted_out(pool, [TO]) == {TO}
 
 
 class TestTrouble:
-    async def test_a_code_waits_out_a_provider_in_trouble_and_is_wiped_when_it_is_too_late(self, place: Place) -> None:
+    async def test_a_code_waits_for_a_failing_provider_and_is_erased_when_it_expires(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         place.twilio.always = 503
 
@@ -439,11 +439,11 @@ class TestTrouble:
 
         await until(tried)
         await place.site.advance(timedelta(seconds=CODE_VALID_S))
-        place.site.server.delivery.call([Channel.SMS])
+        place.site.server.delivery.wake([Channel.SMS])
         over = await place.delivery("skipped")
         assert (over["reason"], over["secret"], over["address"]) == ("expired", None, None)
 
-    async def test_what_was_cut_off_is_sent_again_and_counted(self, place: Place) -> None:
+    async def test_a_message_whose_connection_was_lost_is_sent_again_and_counted(self, place: Place) -> None:
         ada = await place.site.person("Ada")
         place.twilio.answers = [CUT]
 
@@ -473,7 +473,7 @@ class TestTrouble:
 
 
 async def planned(place: Place, person: Person, due_at: datetime, **said: Any) -> None:
-    """Put a critical short message into the queue."""
+    """Queue a critical short message."""
     one = Delivery(
         id=DeliveryId(place.site.node.runtime.new_id()),
         user_id=person.id,
@@ -485,5 +485,5 @@ async def planned(place: Place, person: Person, due_at: datetime, **said: Any) -
         at=due_at,
         **said,
     )
-    async with planning(place.pool) as round_:
+    async with routing_round(place.pool) as round_:
         await round_.write([one])

@@ -78,3 +78,23 @@ async def test_a_missing_database_is_no_reason_to_wait(bare_dsn: str) -> None:
 def socket_dir(dsn: str) -> str:
     """Return the DSN's host, as it is quoted there."""
     return dsn.partition("host=")[2].partition("&")[0]
+
+
+async def test_order_and_letters_are_those_of_the_builtin_locale(pool: Pool) -> None:
+    row = await pool.fetchrow(
+        "SELECT datlocprovider::text AS provider, datlocale, lower('ČŽ') AS lowered, 'Z' < 'a' AS bytewise"
+        " FROM pg_database WHERE datname = current_database()"
+    )
+
+    assert row is not None
+    assert tuple(row) == ("b", "C.UTF-8", "čž", True)
+
+
+async def test_trigrams_keep_letters_that_are_not_ascii(pool: Pool) -> None:
+    await pool.execute("CREATE EXTENSION pg_trgm")
+
+    trigrams = await pool.fetchval("SELECT show_trgm('Šíp')")
+
+    assert len(trigrams) == 4
+    assert await pool.fetchval("SELECT similarity('Žluťoučký kůň', 'ŽLUŤOUČKÝ KŮŇ')") == 1
+    assert await pool.fetchval("SELECT similarity('日本語', '日本')") > 0

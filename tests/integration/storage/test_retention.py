@@ -178,7 +178,7 @@ async def test_sweeping_reads_only_the_blocks_of_its_step(pool: Pool) -> None:
 
 
 async def test_an_empty_table_is_swept(pool: Pool) -> None:
-    assert await sweeping("gateway_events", "received_at")(pool, AT) == 0
+    assert await sweeping("unmatched_webhooks", "received_at")(pool, AT) == 0
 
 
 # Notifications
@@ -246,8 +246,8 @@ async def test_many_notifications_are_forgotten_in_many_statements(pool: Pool, m
 
 async def test_each_step_of_forgetting_reads_its_blocks_alone(pool: Pool) -> None:
     await pool.execute(
-        "INSERT INTO notifications SELECT gen_random_uuid(), gen_random_uuid(), 'booking.paid', 'booking', i.user_id,"
-        " '{}', '2030-01-01'::timestamptz + n * interval '1 minute'"
+        "INSERT INTO notifications SELECT gen_random_uuid(), gen_random_uuid(), 'booking.paid', 'booking',"
+        " i.user_id, 1, '{}', '2030-01-01'::timestamptz + n * interval '1 minute'"
         " FROM (SELECT gen_random_uuid() AS user_id) i, generate_series(1, 30000) n;"
         " INSERT INTO notification_reads SELECT user_id, id, at FROM notifications WHERE random() < 0.5;"
         " ANALYZE notifications, notification_reads"

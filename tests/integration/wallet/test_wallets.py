@@ -1,8 +1,9 @@
 """Wallets and their statements, each role's its own (rule M-7)."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -163,6 +164,39 @@ class TestPlans:
             assert index in plan, plan
         assert "Seq Scan on transfers" not in plan
         assert "Seq Scan on balances" not in plan
+
+    async def test_a_businesss_balance_takes_as_long_however_much_it_has_earned(self, pool: Pool) -> None:
+        business_id = uuid4()
+        await pool.execute("INSERT INTO balances VALUES ($1, 100)", f"business.wallet/{business_id}/EUR")
+        await pool.execute("INSERT INTO counters VALUES ($1, 100)", f"business.revenue/{business_id}/EUR")
+
+        few = await self._pages_read(pool, business_id, releases=10)
+        many = await self._pages_read(pool, business_id, releases=10_000)
+
+        assert few == many
+
+    async def _pages_read(self, pool: Pool, business_id: UUID, releases: int) -> int:
+        """How many pages a balance takes after so many more releases."""
+        await pool.execute(
+            """
+            WITH job AS (SELECT gen_random_uuid() AS id FROM generate_series(1, $3)),
+            hold AS (
+                INSERT INTO holds SELECT id, 'booking', id, $1, 'service', 'EUR', 100, 0, 'POSTED', now() FROM job)
+            INSERT INTO transfers
+            SELECT id, 'system.escrow/platform/EUR', $2, 100, 'EUR', 'release', 'booking', id, now() FROM job
+            """,
+            business_id,
+            f"business.wallet/{business_id}/EUR",
+            releases,
+        )
+        await pool.execute("VACUUM ANALYZE transfers, balances, holds, counters")
+        names = (uuid4(), f"business.wallet/{business_id}/", business_id, f"business.revenue/{business_id}/")
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL enable_seqscan = off")
+            await connection.fetch(BUSINESS_WALLET, *names)
+            (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {BUSINESS_WALLET}", *names)
+        (plan,) = json.loads(row[0])
+        return int(plan["Plan"]["Shared Hit Blocks"]) + int(plan["Plan"]["Shared Read Blocks"])
 
     async def test_balances_are_looked_up(self, pool: Pool) -> None:
         for sql in (BUSINESS_WALLET, CUSTOMERS_WALLET):

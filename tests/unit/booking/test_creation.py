@@ -12,7 +12,7 @@ from protocol.booking.events import (
     BookingPaid,
 )
 from protocol.booking.facts import BusySpan
-from protocol.booking.rows import BookingNotesRow, PaymentRow
+from protocol.booking.rows import BookingNotesRow
 from protocol.booking.terms import BookingStatus, PaymentStatus
 from protocol.booking.views import BookingReply
 from protocol.effects import (
@@ -21,6 +21,7 @@ from protocol.effects import (
     ReserveSlot,
 )
 from protocol.errors import Invalid
+from protocol.payment.rows import PaymentRow
 from tests.support import bookings as given
 from tests.support.actors import replay
 from tests.support.bookings import (
@@ -230,7 +231,7 @@ def test_a_free_service_runs_to_its_end_without_moving_money() -> None:
         events = [*events, *decided.events]
         effects += decided.effects
 
-    assert replay(Booking, events).hold is HoldStatus.POSTED
+    assert replay(Booking, events).hold.status is HoldStatus.POSTED
     assert moved(effects) == []
 
 

@@ -1,4 +1,4 @@
-"""Whatever happens to a booking, in whatever order: money, slot, timers and journal agree (rules B-1, M-4)."""
+"""Whatever happens to a booking and its payment, in any order: money, slot and timers agree (rules B-1, M-4)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,9 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.booking.actor import Booking
 from actors.booking.state import BookingState
+from actors.payment.actor import Payment
+from actors.payment.state import PaymentState
 from actors.rules import ledger
-from protocol.booking.commands import CreateBooking, RecordPayment, RecordRefund
-from protocol.booking.events import BookingReleased, PaymentReturned, PaymentUnplaced
+from protocol.booking.commands import CreateBooking
+from protocol.booking.events import BookingPaid, BookingReleased
 from protocol.booking.facts import LateSlot
 from protocol.booking.terms import BookingStatus, PaymentStatus
 from protocol.effects import (
@@ -24,12 +26,15 @@ from protocol.effects import (
     MoveHold,
     OpenHold,
     ReserveSlot,
+    Send,
     SetTimer,
     Transfer,
 )
 from protocol.errors import Rejected
 from protocol.events import Event
-from protocol.ids import PaymentId
+from protocol.ids import Kind
+from protocol.payment.commands import OpenPayment, RecordCapture, RecordReturn
+from protocol.payment.terms import PaymentStage, PaymentTerms
 from protocol.registry import Command
 from protocol.roles import Principal
 from tests.support import bookings as given
@@ -39,6 +44,7 @@ S = BookingStatus
 #: In these the staff member's time is taken.
 HOLDS_SLOT = {S.PENDING, S.CONFIRMED, S.IN_PROGRESS}
 ESCROW = ledger.escrow("EUR")
+UNALLOCATED = ledger.unallocated("EUR")
 PEOPLE = (given.CUSTOMER, given.STAFF, given.OWNER, given.STRANGER)
 WISHES = (
     given.PAY,
@@ -81,7 +87,7 @@ class Ledger:
 
 
 class OneBooking(RuleBasedStateMachine):
-    """One booking, its people, a gateway that repeats and forgets the order, and a clock."""
+    """One booking, its payment and its people, with webhooks and messages late, twice and in any order, and a clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +97,12 @@ class OneBooking(RuleBasedStateMachine):
         self.slots: set[UUID] = set()
         self.others_have_the_time = False
         self.timers: dict[str, SetTimer] = {}
+        self.payment_events: list[Event] = []
         self.webhooks: list[Command] = []
+        #: Messages between the two, on their way and arrived.
+        self.messages: list[Send] = []
+        self.terms: PaymentTerms | None = None
+        self.arrived: list[Send] = []
 
     @initialize(
         price_minor=st.sampled_from((given.PRICE_MINOR, 1, 0)), auto_approve=st.booleans(), hours=st.integers(0, 5)
@@ -113,7 +124,8 @@ class OneBooking(RuleBasedStateMachine):
         if state.status is S.PENDING and state.payment_id is None:
             self.decide(given.PAY, given.CUSTOMER)
         elif state.status is S.PENDING and state.payment_status is PaymentStatus.UNPAID:
-            self.webhook(RecordPayment, state.payment_id, state.price.total_minor)
+            self.webhook(RecordCapture, state.price.total_minor)
+            self.all_messages_arrive()
         elif state.status in NEXT:
             self.decide(*NEXT[state.status])
 
@@ -123,23 +135,37 @@ class OneBooking(RuleBasedStateMachine):
         self.decide(given.PAY, given.CUSTOMER)
         self.time_passes(minutes)
         self.others_have_the_time = taken and not self.slots
-        if self.state.payment_id is not None:
+        if self.terms is not None:
             self.gateway_captures(amount)
 
-    @precondition(lambda self: self.state.payment_id is not None)
+    @precondition(lambda self: self.terms is not None)
     @rule(amount=st.sampled_from(AMOUNTS))
     def gateway_captures(self, amount: int) -> None:
-        self.webhook(RecordPayment, self.state.payment_id, max(1, min(amount, self.state.price.total_minor)))
+        self.webhook(RecordCapture, max(1, min(amount, self.state.price.total_minor)))
 
     @precondition(lambda self: self.webhooks)
     @rule(data=st.data())
     def gateway_repeats(self, data: st.DataObject) -> None:
-        self.decide(data.draw(st.sampled_from(self.webhooks)), given.GATEWAY_SAYS, self.late_slot())
+        self.decide_payment(data.draw(st.sampled_from(self.webhooks)))
 
-    @precondition(lambda self: self.unplaced)
+    @precondition(lambda self: self.messages)
+    @rule(data=st.data())
+    def message_arrives(self, data: st.DataObject) -> None:
+        message = data.draw(st.sampled_from(self.messages))
+        self.messages.remove(message)
+        self.take(message)
+
+    @precondition(lambda self: self.arrived)
+    @rule(data=st.data())
+    def message_is_repeated(self, data: st.DataObject) -> None:
+        self.take(data.draw(st.sampled_from(self.arrived)))
+
+    @precondition(lambda self: self.payment is not None and self.payment.stage is PaymentStage.REFUNDING)
     @rule(too_little=st.sampled_from((0, 0, 1)))
     def gateway_sends_back(self, too_little: int) -> None:
-        self.webhook(RecordRefund, self.state.payment_id, max(1, self.unplaced - too_little))
+        assert self.payment is not None
+        assert self.payment.captured is not None
+        self.webhook(RecordReturn, max(1, self.payment.captured.amount_minor - too_little))
 
     @rule(minutes=st.sampled_from((1, 14, 15, 30, 60, 24 * 60)))
     def time_passes(self, minutes: int) -> None:
@@ -158,9 +184,23 @@ class OneBooking(RuleBasedStateMachine):
     # What must hold
 
     @invariant()
-    def escrow_is_what_is_held_and_what_is_on_its_way_back(self) -> None:
-        held = sum(remaining for _, remaining in self.ledger.holds.values())
-        assert self.ledger.accounts[ESCROW] == held + self.unplaced
+    def escrow_is_what_is_held(self) -> None:
+        assert self.ledger.accounts[ESCROW] == sum(remaining for _, remaining in self.ledger.holds.values())
+
+    @invariant()
+    def unallocated_is_what_was_captured_and_neither_placed_nor_sent_back(self) -> None:
+        payment = self.payment
+        captured = 0
+        if payment is not None and payment.captured is not None and payment.stage is not PaymentStage.REFUNDED:
+            captured = payment.captured.amount_minor
+        placed = sum(event.amount_minor for event in self.events if isinstance(event, BookingPaid))
+        assert self.ledger.accounts[UNALLOCATED] == captured - placed
+
+    @invariant()
+    def captured_money_is_placed_or_going_back_or_told_of(self) -> None:
+        waits = self.payment is not None and self.payment.stage is PaymentStage.CAPTURED
+        if waits and self.state.payment_status is PaymentStatus.UNPAID:
+            assert Kind.BOOKING in [message.to.kind for message in self.messages]
 
     @invariant()
     def wallets_and_holds_are_never_below_nothing(self) -> None:
@@ -173,7 +213,7 @@ class OneBooking(RuleBasedStateMachine):
     def a_settled_hold_is_empty_and_the_current_one_is_the_state_s(self) -> None:
         for status, remaining in self.ledger.holds.values():
             assert remaining == 0 or status in (HoldStatus.FUNDED, HoldStatus.PENDING_CLEARANCE)
-        assert self.ledger.holds[self.state.hold_id][0] is self.state.hold
+        assert self.ledger.holds[self.state.hold.hold_id][0] is self.state.hold.status
 
     @invariant()
     def the_slot_is_held_while_the_job_is_to_come_or_under_way(self) -> None:
@@ -194,7 +234,7 @@ class OneBooking(RuleBasedStateMachine):
     @invariant()
     def whatever_waits_has_a_timer_that_ends_the_waiting(self) -> None:
         waits_for = {S.PENDING: {"expire", "lapse"}, S.DECLINED: {"give_up"}}.get(self.state.status, set())
-        if self.state.hold is HoldStatus.PENDING_CLEARANCE:
+        if self.state.hold.status is HoldStatus.PENDING_CLEARANCE:
             waits_for = {"release"}
         assert set(self.timers) - {"remind"} <= waits_for
         assert len(set(self.timers) & waits_for) == bool(waits_for)
@@ -211,22 +251,51 @@ class OneBooking(RuleBasedStateMachine):
         return state
 
     @property
-    def unplaced(self) -> int:
-        """What the gateway has given us for nothing, and must get back."""
-        came = sum(event.amount_minor for event in self.events if isinstance(event, PaymentUnplaced))
-        went = sum(event.amount_minor for event in self.events if isinstance(event, PaymentReturned))
-        return came - went
+    def payment(self) -> PaymentState | None:
+        """None: not opened yet."""
+        state: PaymentState | None = replay(Payment, self.payment_events)
+        return state
 
     def late_slot(self) -> LateSlot:
         return LateSlot(free=not self.others_have_the_time)
 
-    def webhook(
-        self, kind: type[RecordPayment | RecordRefund], payment_id: PaymentId | None, amount_minor: int
-    ) -> None:
-        assert payment_id is not None
-        command = kind(booking_id=given.ID, payment_id=payment_id, amount_minor=amount_minor, currency="EUR")
+    def webhook(self, kind: type[RecordCapture | RecordReturn], amount_minor: int) -> None:
+        assert self.state.payment_id is not None
+        command = kind(payment_id=self.state.payment_id, amount_minor=amount_minor, currency="EUR")
         self.webhooks.append(command)
-        self.decide(command, given.GATEWAY_SAYS, self.late_slot())
+        self.decide_payment(command)
+
+    def decide_payment(self, command: Command, who: Principal = given.GATEWAY_SAYS) -> None:
+        payment_id = self.state.payment_id
+        assert payment_id is not None
+        facts = self.terms if Payment.handlers[type(command)].facts else None
+        decided = decide(Payment, self.payment_events, command, who, self.now, facts, actor_id=payment_id)
+        assert not isinstance(decided.reply, Rejected), "a payment refuses nothing that it can be sent"
+        self.payment_events += decided.events
+        self.ledger.take(decided.effects)
+        self.messages += [effect for effect in decided.effects if isinstance(effect, Send)]
+
+    def take(self, message: Send) -> None:
+        """Deliver a message to the payment or the booking."""
+        self.arrived.append(message)
+        command: Any = message.command
+        if message.to.kind is Kind.PAYMENT:
+            self.decide_payment(command, given.SERVER)
+        elif message.to.kind is Kind.BOOKING:
+            self.decide(command, given.SERVER, self.late_slot())
+
+    def all_messages_arrive(self) -> None:
+        while self.messages:
+            self.take(self.messages.pop(0))
+
+    def teardown(self) -> None:
+        """Once all messages have arrived, nothing is unallocated but what is on its way back."""
+        if not self.events:
+            return
+        self.all_messages_arrive()
+        payment = self.payment
+        refunding = payment is not None and payment.stage is PaymentStage.REFUNDING
+        assert bool(self.ledger.accounts[UNALLOCATED]) == refunding
 
     def decide(self, command: Command, who: Principal, facts: Any = None) -> None:
         facts = facts if Booking.handlers[type(command)].facts else None
@@ -237,6 +306,10 @@ class OneBooking(RuleBasedStateMachine):
         self.ledger.take(decided.effects)
         for effect in decided.effects:
             self.keep(effect)
+            if isinstance(effect, Send) and isinstance(effect.command, OpenPayment):
+                self.terms = effect.command.terms
+            if isinstance(effect, Send) and effect.to.kind is Kind.PAYMENT:
+                self.messages.append(effect)
 
     def keep(self, effect: Any) -> None:
         """Slots and timers as the database keeps them."""

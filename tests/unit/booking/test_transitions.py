@@ -32,10 +32,18 @@ COMMANDS: dict[str, Command] = {
     "remind": RemindCustomer(booking_id=given.ID),
     "auto_rel": given.AUTO_RELEASE,
     "payment": RecordPayment(
-        booking_id=given.ID, payment_id=PaymentId(ACTOR_ID), amount_minor=given.PRICE_MINOR, currency="EUR"
+        booking_id=given.ID,
+        payment_id=PaymentId(ACTOR_ID),
+        payment_version=2,
+        amount_minor=given.PRICE_MINOR,
+        currency="EUR",
     ),
     "refund": RecordRefund(
-        booking_id=given.ID, payment_id=PaymentId(ACTOR_ID), amount_minor=given.PRICE_MINOR, currency="EUR"
+        booking_id=given.ID,
+        payment_id=PaymentId(ACTOR_ID),
+        payment_version=2,
+        amount_minor=given.PRICE_MINOR,
+        currency="EUR",
     ),
 }
 

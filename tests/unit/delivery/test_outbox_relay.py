@@ -1,4 +1,4 @@
-"""The announcer goes on by itself after whatever failed."""
+"""The outbox relay retries a failed round by itself."""
 
 import asyncio
 
@@ -9,26 +9,26 @@ from server.delivery.outbox_relay import OutboxRelay
 
 
 @pytest.fixture(autouse=True)
-def _nobody_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 3600.0)
-    monkeypatch.setattr(module, "AGAIN_AFTER_S", 0.0)
+def _no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_EVERY_S", 3600.0)
+    monkeypatch.setattr(module, "RETRY_AFTER_S", 0.0)
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError(), ValueError("a bug")])
-async def test_a_round_that_failed_is_made_again_though_nobody_calls(error: Exception) -> None:
-    failures, told = [error], asyncio.Event()
+async def test_a_failed_round_is_retried_without_a_wake_up(error: Exception) -> None:
+    failures, routed = [error], asyncio.Event()
 
-    async def tell() -> int:
+    async def fan_out() -> int:
         if failures:
             raise failures.pop()
         return 0
 
-    async def plan() -> None:
-        told.set()
+    async def route() -> None:
+        routed.set()
 
-    announcer = OutboxRelay(tell, plan)
-    announcer.start()
+    outbox_relay = OutboxRelay(fan_out, route)
+    outbox_relay.start()
     try:
-        await asyncio.wait_for(told.wait(), 30)
+        await asyncio.wait_for(routed.wait(), 30)
     finally:
-        await announcer.stop()
+        await outbox_relay.stop()

@@ -1,4 +1,4 @@
-"""When a provider wants to be asked again: seconds or a date, and nothing that is out of all reason."""
+"""Retry-After: seconds or a date, cut to a maximum."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -21,11 +21,11 @@ from server.delivery.retry_after import WAIT_MAX_S, retry_after_s
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
     ],
 )
-def test_seconds_are_taken_as_said(header: str | None, wait_s: float | None) -> None:
+def test_seconds_are_parsed(header: str | None, wait_s: float | None) -> None:
     assert retry_after_s(header) == wait_s
 
 
-def test_a_date_is_as_long_as_it_is_ahead() -> None:
+def test_a_date_is_a_wait_until_then() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
 
     wait_s = retry_after_s(date)

@@ -17,7 +17,8 @@ from protocol.errors import (
     revive,
 )
 from server.edge.problems import problem_response
-from server.words.errors import ENGLISH, LANGUAGES, Text, Texts, error_text, language_of
+from server.words.errors import error_text
+from server.words.languages import ENGLISH
 
 #: Ours; a test may have errors of its own.
 PACKAGES = ("protocol", "storage", "actors", server.__name__)
@@ -78,7 +79,7 @@ def test_fields_of_any_type_and_number_can_be_shown() -> None:
     assert len(problem(error)["fields"]) == 64
 
 
-@pytest.mark.parametrize("code", sorted(ENGLISH.errors))
+@pytest.mark.parametrize("code", sorted(ENGLISH.texts.errors))
 def test_every_code_has_a_text_even_without_its_fields(code: str) -> None:
     title, detail = error_text(code, {})
 
@@ -90,16 +91,4 @@ def test_every_code_has_a_text_even_without_its_fields(code: str) -> None:
 def test_every_error_has_a_text_of_its_own() -> None:
     ours = {code for code, error in ERRORS.items() if error.__module__.partition(".")[0] in PACKAGES}
 
-    assert set(ENGLISH.errors) == ours
-
-
-def test_another_language_is_chosen_by_weight_and_falls_back_to_english(monkeypatch: pytest.MonkeyPatch) -> None:
-    german = Texts({"not_found": Text("Nicht gefunden", "Das gibt es nicht.")}, {"missing": "fehlt"})
-    monkeypatch.setitem(LANGUAGES, "de", german)
-
-    assert language_of("fr, de-AT;q=0.8, en;q=0.5") == "de"
-    assert language_of("en, de;q=0.9") == "en"
-    assert language_of("fr") == language_of(None) == language_of("de;q=much") == "en"
-    assert error_text("not_found", {}, "de").title == "Nicht gefunden"
-    assert error_text("forbidden", {}, "de").title == "Not allowed"
-    assert error_text("invalid", {"a": "missing", "b": "too_long"}, "de").detail == "“a” fehlt; “b” is too long."
+    assert set(ENGLISH.texts.errors) == ours

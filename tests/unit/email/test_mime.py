@@ -1,4 +1,4 @@
-"""A letter on the wire: what mail servers and mail programs read of it without decoding anything."""
+"""The MIME form of e-mails."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from server.delivery.channels.email.mime import Email, Sender, to_wire
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 SENDER = Sender("no-reply@market.example.com", "Guildwire")
-#: As long as real ones are, and beyond what the library leaves alone in a line.
+#: As long as real ones, and longer than the lines that the library leaves unfolded.
 URL = f"https://market.example.com/unsubscribe/{'A' * 90}"
 
 
@@ -17,7 +17,7 @@ def lines_of(**said: str) -> list[bytes]:
     return to_wire(email, SENDER, NOW).data.split(b"\r\n")
 
 
-def test_the_address_for_one_click_stands_there_as_it_is_however_long() -> None:
+def test_a_long_unsubscribe_url_stays_on_one_line() -> None:
     lines = lines_of(unsubscribe_url=URL)
 
     assert f"List-Unsubscribe: <{URL}>".encode() in lines
@@ -33,7 +33,7 @@ def test_a_long_message_id_stays_one() -> None:
     assert f"<{email.id}@{domain}>".encode() in data
 
 
-def test_no_line_of_a_letter_is_longer_than_mail_servers_take() -> None:
+def test_no_line_is_longer_than_mail_servers_accept() -> None:
     lines = lines_of(subject="ä" * 200, to_name="ö" * 80, unsubscribe_url=URL, html=f"<p>{'x' * 5_000}")
 
     assert max(map(len, lines)) <= 998

@@ -1,4 +1,4 @@
-"""Links in letters: whoever holds one may do its one thing for a while, and nobody can make or change one."""
+"""Tokens of links: they allow one action until they expire, and cannot be forged."""
 
 import stat
 from base64 import urlsafe_b64encode
@@ -12,29 +12,29 @@ from hypothesis import strategies as st
 
 from protocol.ids import UserId
 from server.edge.secret_file import UnusableKey
-from server.links.tokens import TOKEN_CHARS_MAX, Act, BrokenLink, Link, LinkExpired, Links, id_of, link_key
+from server.links.tokens import TOKEN_CHARS_MAX, BrokenLink, Link, LinkAction, LinkExpired, Links, id_of, link_key
 
 ADA = UserId(UUID("01890000-0000-7000-8000-00000000000a"))
 BOOKING = "01890000-0000-7000-8000-00000000000b"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=3)
 LINKS = Links(b"k" * 32, "https://guild.test")
-CANCEL = Link(act=Act.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER)
-UNSUBSCRIBE = Link(act=Act.UNSUBSCRIBE, user_id=ADA, subject="booking.confirmed", expires_at=LATER)
+CANCEL = Link(action=LinkAction.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER)
+UNSUBSCRIBE = Link(action=LinkAction.UNSUBSCRIBE, user_id=ADA, subject="booking.confirmed", expires_at=LATER)
 
 
 @pytest.mark.parametrize("link", [CANCEL, UNSUBSCRIBE], ids=["cancel", "unsubscribe"])
-def test_what_was_signed_is_what_is_read(link: Link) -> None:
+def test_a_signed_link_is_read_back(link: Link) -> None:
     assert LINKS.read(LINKS.token_of(link), NOW) == link
 
 
-def test_a_link_leads_to_its_own_page_and_is_short_enough_to_survive_a_letter() -> None:
+def test_a_link_has_its_route_and_is_short_enough_for_an_email() -> None:
     assert LINKS.url_of(CANCEL).startswith("https://guild.test/links/")
     assert LINKS.url_of(UNSUBSCRIBE).startswith("https://guild.test/unsubscribe/")
     assert len(LINKS.token_of(CANCEL)) <= 80
 
 
-def test_what_says_the_same_is_the_same_link_and_one_command() -> None:
+def test_equal_links_have_one_token_and_one_command_id() -> None:
     assert LINKS.token_of(CANCEL) == LINKS.token_of(CANCEL)
     assert id_of(LINKS.read(LINKS.token_of(CANCEL), NOW)) == id_of(CANCEL)
 
@@ -42,14 +42,14 @@ def test_what_says_the_same_is_the_same_link_and_one_command() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Link(act=Act.CONFIRM, user_id=ADA, subject=BOOKING, expires_at=LATER),
-        Link(act=Act.CANCEL, user_id=UserId(UUID(int=1)), subject=BOOKING, expires_at=LATER),
-        Link(act=Act.CANCEL, user_id=ADA, subject=str(UUID(int=1)), expires_at=LATER),
-        Link(act=Act.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER + timedelta(seconds=1)),
+        Link(action=LinkAction.CONFIRM, user_id=ADA, subject=BOOKING, expires_at=LATER),
+        Link(action=LinkAction.CANCEL, user_id=UserId(UUID(int=1)), subject=BOOKING, expires_at=LATER),
+        Link(action=LinkAction.CANCEL, user_id=ADA, subject=str(UUID(int=1)), expires_at=LATER),
+        Link(action=LinkAction.CANCEL, user_id=ADA, subject=BOOKING, expires_at=LATER + timedelta(seconds=1)),
     ],
     ids=["act", "user", "booking", "expiry"],
 )
-def test_another_sentence_is_another_command(other: Link) -> None:
+def test_different_links_have_different_command_ids(other: Link) -> None:
     assert id_of(other) != id_of(CANCEL)
 
 
@@ -91,7 +91,7 @@ def test_another_key_makes_other_links() -> None:
         Links(b"o" * 32, "").read(LINKS.token_of(CANCEL), NOW)
 
 
-def test_the_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_the_key_is_created_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     first = link_key(tmp_path / "keys")
 
     assert link_key(tmp_path / "keys") == first
@@ -100,7 +100,7 @@ def test_the_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> Non
     assert len(first) >= 32
 
 
-def test_a_key_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+def test_a_short_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "links.secret").write_bytes(b"short")
 
     with pytest.raises(UnusableKey, match=r"links\.secret: not a key"):

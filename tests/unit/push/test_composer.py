@@ -1,4 +1,4 @@
-"""Push messages: short enough for every push service, one a booking or thread, and nothing that was read."""
+"""Push messages: within the size limit, one for each booking or conversation, and none for read notifications."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,19 +16,19 @@ from protocol.notification.terms import Reader
 from protocol.notification.types import Importance
 from protocol.preference.rows import NotificationPreferences
 from server.delivery.adapters import Suppressed
-from server.delivery.channels.push.composer import BODY_BYTES, KEPT_MAX_S, TITLE_BYTES, Push, compose_push, fitted
+from server.delivery.channels.push.composer import BODY_BYTES, TITLE_BYTES, TTL_MAX_S, Push, compose_push, fitted
 from server.delivery.channels.push.web_push import payload_of, topic_of
 from server.delivery.context import DeliveryContext
-from server.delivery.renderer import Scene
-from server.words import language
+from server.delivery.renderer import NotificationContext
+from server.words.languages import language
 from storage.deliveries import Leased
-from storage.queries.notification import About, Kept
+from storage.queries.notification import BookingSummary, NotificationRecord
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ADA = UserId(UUID(int=1))
 STAFF = UserId(UUID(int=2))
 BOOKING = BookingId(UUID(int=3))
-#: Encrypted it is 103 bytes longer; push services take 4,096.
+#: Encryption adds 103 bytes; push services accept 4,096.
 PLAIN_BYTES_MAX = 4096 - 103
 
 
@@ -53,22 +53,24 @@ def leased(**said: Any) -> Leased:
     return Leased(**fields)
 
 
-def kept(**said: Any) -> Kept:
+def record(**said: Any) -> NotificationRecord:
     fields = {
         "user_id": ADA,
         "id": NotificationId(UUID(int=11)),
         "type": "booking.started",
-        "about": Ref(Kind.BOOKING, BOOKING),
+        "entity": Ref(Kind.BOOKING, BOOKING),
         "event": BookingStarted(at=NOW),
         "read": False,
         "at": NOW,
         **said,
     }
-    return Kept(**fields)
+    return NotificationRecord(**fields)
 
 
-def brief(notification: Kept | None, delivery: Leased | None = None, title: str = "Bike repair") -> DeliveryContext:
-    about = About(
+def context(
+    notification: NotificationRecord | None, delivery: Leased | None = None, title: str = "Bike repair"
+) -> DeliveryContext:
+    booking = BookingSummary(
         title=title,
         number="7K3M-9QZD",
         zone="Europe/Berlin",
@@ -78,7 +80,7 @@ def brief(notification: Kept | None, delivery: Leased | None = None, title: str 
         total_amount_minor=5000,
         currency="EUR",
     )
-    scene = Scene({BOOKING: about}, {ADA: "Ada", STAFF: "Stan"}, {})
+    shared = NotificationContext({BOOKING: booking}, {ADA: "Ada", STAFF: "Stan"}, {})
     reader = Reader(
         user_id=ADA,
         name="Ada",
@@ -87,17 +89,19 @@ def brief(notification: Kept | None, delivery: Leased | None = None, title: str 
         phone_number=None,
         preferences=NotificationPreferences(user_id=ADA),
     )
-    return DeliveryContext(delivery or leased(), reader, language("en"), notification, scene, unread=3)
+    return DeliveryContext(delivery or leased(), reader, language("en"), notification, shared, unread=3)
 
 
-def composed(notification: Kept | None, delivery: Leased | None = None, title: str = "Bike repair") -> Push:
-    push = compose_push(brief(notification, delivery, title))
+def composed(
+    notification: NotificationRecord | None, delivery: Leased | None = None, title: str = "Bike repair"
+) -> Push:
+    push = compose_push(context(notification, delivery, title))
     assert isinstance(push, Push)
     return push
 
 
-def test_a_message_says_what_the_notification_says_and_where_it_leads() -> None:
-    push = composed(kept())
+def test_a_push_has_the_notification_s_text_and_entity() -> None:
+    push = composed(record())
 
     assert push.title
     assert "Bike repair" in push.title + push.body
@@ -109,17 +113,17 @@ def test_a_message_says_what_the_notification_says_and_where_it_leads() -> None:
     assert push.badge == 3
 
 
-def test_of_a_booking_and_of_a_thread_only_the_latest_is_shown() -> None:
+def test_pushes_of_one_booking_or_conversation_replace_each_other() -> None:
     thread = Ref(Kind.CONVERSATION, BOOKING)
 
-    assert composed(kept()).collapse_key == f"booking/{BOOKING}"
-    assert composed(kept(id=NotificationId(UUID(int=12)))).collapse_key == f"booking/{BOOKING}"
-    assert composed(kept(about=thread)).collapse_key == f"conversation/{BOOKING}"
+    assert composed(record()).collapse_key == f"booking/{BOOKING}"
+    assert composed(record(id=NotificationId(UUID(int=12)))).collapse_key == f"booking/{BOOKING}"
+    assert composed(record(entity=thread)).collapse_key == f"conversation/{BOOKING}"
 
 
-def test_what_is_about_the_user_replaces_nothing() -> None:
+def test_pushes_about_the_user_replace_nothing() -> None:
     first, second = (
-        composed(kept(id=NotificationId(UUID(int=n)), about=Ref(Kind.USER, ADA))).collapse_key for n in (1, 2)
+        composed(record(id=NotificationId(UUID(int=n)), entity=Ref(Kind.USER, ADA))).collapse_key for n in (1, 2)
     )
 
     assert first != second
@@ -130,21 +134,23 @@ def test_what_is_about_the_user_replaces_nothing() -> None:
     ("notification", "delivery", "why"),
     [
         (None, leased(), "nothing_to_tell"),
-        (kept(event=None), leased(), "nothing_to_tell"),
-        (kept(), leased(device_id=None), "nothing_to_tell"),
-        (kept(read=True), leased(), "read"),
+        (record(event=None), leased(), "nothing_to_tell"),
+        (record(), leased(device_id=None), "nothing_to_tell"),
+        (record(read=True), leased(), "read"),
     ],
     ids=["no notification", "not to be seen any more", "no device", "read"],
 )
-def test_what_is_not_wanted_any_more_is_not_made(notification: Kept | None, delivery: Leased, why: str) -> None:
-    assert compose_push(brief(notification, delivery)) == Suppressed(why)
+def test_a_push_that_is_not_wanted_is_suppressed(
+    notification: NotificationRecord | None, delivery: Leased, why: str
+) -> None:
+    assert compose_push(context(notification, delivery)) == Suppressed(why)
 
 
-def test_only_what_can_wait_is_silent_and_only_what_is_critical_wakes() -> None:
-    timely = composed(kept())
+def test_only_ordinary_pushes_are_silent_and_only_critical_ones_wake() -> None:
+    timely = composed(record())
     refund = BookingRefunded(amount_minor=100, currency="EUR")
-    ordinary = composed(kept(type="booking.refunded", event=refund))
-    critical = composed(kept(), leased(critical=True))
+    ordinary = composed(record(type="booking.refunded", event=refund))
+    critical = composed(record(), leased(critical=True))
 
     assert [(one.sounds, one.urgency) for one in (critical, timely, ordinary)] == [
         (True, "high"),
@@ -157,14 +163,14 @@ def test_only_what_can_wait_is_silent_and_only_what_is_critical_wakes() -> None:
 @pytest.mark.parametrize(
     ("expires_at", "ttl_s"),
     [
-        (None, KEPT_MAX_S),
+        (None, TTL_MAX_S),
         (NOW + timedelta(seconds=90), 90),
         (NOW - timedelta(seconds=90), 0),
-        (NOW + timedelta(days=90), KEPT_MAX_S),
+        (NOW + timedelta(days=90), TTL_MAX_S),
     ],
 )
-def test_a_push_service_keeps_it_for_as_long_as_it_is_of_use(expires_at: datetime | None, ttl_s: int) -> None:
-    assert composed(kept(), leased(expires_at=expires_at)).ttl_s(NOW) == ttl_s
+def test_the_ttl_ends_when_the_push_becomes_useless(expires_at: datetime | None, ttl_s: int) -> None:
+    assert composed(record(), leased(expires_at=expires_at)).ttl_s(NOW) == ttl_s
 
 
 def test_texts_are_cut_between_two_characters() -> None:
@@ -176,14 +182,14 @@ def test_texts_are_cut_between_two_characters() -> None:
 
 
 @pytest.mark.parametrize("whole", ["e\u0301", "\U0001f44d\U0001f3fd", "\U0001f469\u200d\U0001f527", "☎\ufe0f"])
-def test_what_people_see_as_one_character_is_not_taken_apart(whole: str) -> None:
+def test_grapheme_clusters_are_not_split(whole: str) -> None:
     for bytes_max in range(8, 40):
         cut = fitted("ab" + whole * 10, bytes_max)
         assert cut.removeprefix("ab").removesuffix("…").replace(whole, "") == ""
 
 
 @given(st.text(max_size=5_000), st.integers(min_value=8, max_value=300))
-def test_a_cut_text_fits_and_begins_as_the_whole_does(text: str, bytes_max: int) -> None:
+def test_a_cut_text_fits_and_is_a_prefix(text: str, bytes_max: int) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -195,15 +201,15 @@ def test_a_cut_text_fits_and_begins_as_the_whole_does(text: str, bytes_max: int)
 
 
 @pytest.mark.parametrize("filling", ["x", "ü", "\N{PARTY POPPER}", '"', "\\", "\x00", "\n"])
-def test_the_longest_message_fits_into_what_a_push_service_takes(filling: str) -> None:
+def test_the_longest_message_fits_the_limit_of_push_services(filling: str) -> None:
     push = msgspec.structs.replace(
-        composed(kept()), title=fitted(filling * 5_000, TITLE_BYTES), body=fitted(filling * 5_000, BODY_BYTES)
+        composed(record()), title=fitted(filling * 5_000, TITLE_BYTES), body=fitted(filling * 5_000, BODY_BYTES)
     )
 
     assert len(payload_of(push)) <= PLAIN_BYTES_MAX
 
 
-def test_a_topic_is_short_and_tells_the_push_service_nothing() -> None:
+def test_a_topic_is_a_short_hash() -> None:
     topic = topic_of(f"conversation/{BOOKING}")
 
     assert len(topic) == 32

@@ -23,7 +23,7 @@ from actors.rules.quiet_hours import (
 from protocol.ids import UserId
 from protocol.preference.rows import NotificationPreferences
 from protocol.preference.terms import ContactTimes, PartOfDay, QuietHours
-from tests.support.wishes import instants, preferences_of_all_kinds
+from tests.support.preference_strategies import instants, preferences_of_all_kinds
 
 ADA = UserId(UUID(int=1))
 M, A, E, ANY = PartOfDay.MORNING, PartOfDay.AFTERNOON, PartOfDay.EVENING, PartOfDay.ANY

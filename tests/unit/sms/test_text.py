@@ -1,4 +1,4 @@
-"""Short messages: how many parts they take, how they are cut, and what a one-word answer means."""
+"""Short messages: segments, cutting, and opt-out words."""
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ from server.delivery.channels.sms.segments import fit, segments
         ("ą" * 66 + "🦉" + "ą" * 66, 3),
     ],
 )
-def test_parts_are_counted_as_networks_do(text: str, parts: int) -> None:
+def test_segments_are_counted_as_networks_do(text: str, parts: int) -> None:
     assert segments(text) == parts
 
 
@@ -35,13 +35,13 @@ def test_typography_does_not_cost_half_of_the_space() -> None:
     assert fit("“It’s late” – see you…", 1) == '"It\'s late" - see you...'
 
 
-def test_what_is_too_long_is_cut_with_an_ellipsis() -> None:
+def test_a_long_text_is_cut_with_an_ellipsis() -> None:
     assert fit("a" * 200, 1) == "a" * 157 + "..."
     assert fit("ą" * 100, 1) == "ą" * 69 + "…"
 
 
 @given(st.text(max_size=500), st.integers(1, 3))
-def test_a_cut_text_fits_and_is_a_beginning(text: str, parts: int) -> None:
+def test_a_cut_text_fits_and_is_a_prefix(text: str, parts: int) -> None:
     cut = fit(text, parts)
 
     assert segments(cut) <= parts
@@ -70,5 +70,5 @@ def test_a_cut_text_fits_and_is_a_beginning(text: str, parts: int) -> None:
         ("x" * 2_000, Meaning.OTHER),
     ],
 )
-def test_one_word_is_an_order_and_a_sentence_is_none(text: str, means: Meaning) -> None:
+def test_one_word_opts_out_and_a_sentence_does_not(text: str, means: Meaning) -> None:
     assert meaning(text) is means

@@ -1,1 +1,1 @@
-"""E-mail: letters, how each is made of what happened, and how it is brought to a mail server."""
+"""E-mail: content, rendering, MIME and SMTP."""

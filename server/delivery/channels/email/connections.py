@@ -1,4 +1,4 @@
-"""Connections to a mail server that are kept from one letter to the next: few, and none that has gone stale."""
+"""A pool of SMTP connections: bounded, reused from one e-mail to the next, checked after a rest."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from aiosmtplib import SMTP, SMTPException
 
-#: Connections at once; who needs another one waits.
+#: Open connections; a caller that needs another one waits.
 CONNECTIONS_MAX = 8
-#: Letters that one connection carries; many servers cut it soon after.
-LETTERS_MAX = 100
-#: A connection that nobody needed for so long is closed.
+#: E-mails sent over one connection; many servers close it soon after.
+EMAILS_PER_CONNECTION_MAX = 100
+#: An idle connection is closed after this.
 IDLE_MAX_S = 30.0
-#: One that rested for so long is asked whether it still works.
+#: A connection idle for longer is checked before it is reused.
 CHECK_AFTER_S = 5.0
 #: How long a server may take for NOOP, RSET and QUIT.
 CHECK_TIMEOUT_S = 5.0
@@ -21,42 +21,42 @@ CHECK_TIMEOUT_S = 5.0
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One connection, in somebody's hands or resting."""
+    """One connection, in use or idle."""
 
     smtp: SMTP
-    letters: int = 0
-    #: When it came to rest, by the loop's clock.
-    rests_since: float = 0.0
-    #: Closes it unless it is needed before.
+    emails: int = 0
+    #: Since when it is idle, on the loop's clock.
+    idle_since: float = 0.0
+    #: Closes it if it stays idle.
     closing: asyncio.TimerHandle | None = None
 
     @property
-    def kept(self) -> bool:
-        """Whether it has carried a letter before: the server may have gone meanwhile."""
-        return self.letters > 0
+    def reused(self) -> bool:
+        """Whether it has sent an e-mail before: the server may have closed it since."""
+        return self.emails > 0
 
 
 class Connections:
     """The connections to one server.
 
     Args:
-        connect: makes one that is ready for letters.
+        connect: opens one that is ready to send.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[SMTP]]) -> None:
         self._connect = connect
         self._free = asyncio.Semaphore(CONNECTIONS_MAX)
-        self._resting: list[Connection] = []
+        self._idle: list[Connection] = []
 
     @asynccontextmanager
     async def take(self, *, fresh: bool = False) -> AsyncIterator[Connection]:
-        """Have a connection for one letter; what is left in the middle of something is closed.
+        """Acquire a connection for one e-mail; it is closed if the caller raises.
 
         Args:
-            fresh: none that was kept.
+            fresh: open a new one.
         """
         async with self._free:
-            connection = None if fresh else await self._kept()
+            connection = None if fresh else await self._reusable()
             if connection is None:
                 connection = Connection(await self._connect())
             try:
@@ -64,50 +64,50 @@ class Connections:
             except BaseException:
                 connection.smtp.close()
                 raise
-            connection.letters += 1
-            await self._give_back(connection)
+            connection.emails += 1
+            await self._release(connection)
 
     async def close(self) -> None:
-        """Say goodbye on all that rest."""
-        await asyncio.gather(*[_quit(self._wake(connection).smtp) for connection in list(self._resting)])
+        """Close idle connections with QUIT."""
+        await asyncio.gather(*[_quit(self._take_idle(connection).smtp) for connection in list(self._idle)])
 
-    async def _kept(self) -> Connection | None:
-        """One that was kept and still works; the last one used is the likeliest."""
-        while self._resting:
-            connection = self._wake(self._resting[-1])
-            rested_s = asyncio.get_running_loop().time() - connection.rests_since
+    async def _reusable(self) -> Connection | None:
+        """An idle connection that still works, the most recently used first."""
+        while self._idle:
+            connection = self._take_idle(self._idle[-1])
+            idle_s = asyncio.get_running_loop().time() - connection.idle_since
             if not connection.smtp.is_connected:
                 connection.smtp.close()
-            elif rested_s < CHECK_AFTER_S or await _answers(connection.smtp):
+            elif idle_s < CHECK_AFTER_S or await _is_alive(connection.smtp):
                 return connection
-            else:  # the others rested for longer
-                for other in list(self._resting):
-                    self._drop(other)
+            else:  # the others have been idle for longer
+                for other in list(self._idle):
+                    self._discard(other)
         return None
 
-    async def _give_back(self, connection: Connection) -> None:
+    async def _release(self, connection: Connection) -> None:
         if not connection.smtp.is_connected:
             connection.smtp.close()
-        elif connection.letters >= LETTERS_MAX:
+        elif connection.emails >= EMAILS_PER_CONNECTION_MAX:
             await _quit(connection.smtp)
         else:
             loop = asyncio.get_running_loop()
-            connection.rests_since = loop.time()
-            connection.closing = loop.call_later(IDLE_MAX_S, self._drop, connection)
-            self._resting.append(connection)
+            connection.idle_since = loop.time()
+            connection.closing = loop.call_later(IDLE_MAX_S, self._discard, connection)
+            self._idle.append(connection)
 
-    def _wake(self, connection: Connection) -> Connection:
-        self._resting.remove(connection)
+    def _take_idle(self, connection: Connection) -> Connection:
+        self._idle.remove(connection)
         if connection.closing is not None:
             connection.closing.cancel()
         return connection
 
-    def _drop(self, connection: Connection) -> None:
-        self._wake(connection).smtp.close()
+    def _discard(self, connection: Connection) -> None:
+        self._take_idle(connection).smtp.close()
 
 
-async def start_over(smtp: SMTP) -> None:
-    """Have the server forget the letter that it refused; if it does not, the connection is closed."""
+async def reset(smtp: SMTP) -> None:
+    """Reset the session after a refused e-mail; closes the connection if that fails."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await smtp.rset()
@@ -115,8 +115,8 @@ async def start_over(smtp: SMTP) -> None:
         smtp.close()
 
 
-async def _answers(smtp: SMTP) -> bool:
-    """Whether the server still answers; if it does not, or nobody waits for it any more, the connection is closed."""
+async def _is_alive(smtp: SMTP) -> bool:
+    """Whether the server replies to NOOP; closes the connection if not, or if the call is cancelled."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await smtp.noop()

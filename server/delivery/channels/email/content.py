@@ -1,4 +1,4 @@
-"""What each letter says, in its reader's language, before it has any looks."""
+"""The content of e-mails in their reader's language, before rendering."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,193 +15,197 @@ from protocol.notification.registry import NOTIFICATIONS
 from protocol.user.events import SessionOpened
 from server.delivery.context import DeliveryContext
 from server.links.booking_details import booking_details
-from server.links.tokens import Act, Link
-from server.words.emails import EmailWords, email_words
+from server.links.tokens import Link, LinkAction
+from server.words.languages import Language
 from storage.queries.booking_email import BookingEmailView
 
-#: So long somebody can end letters of a kind by the link in one of them.
+#: How long an unsubscribe link works.
 UNSUBSCRIBE_FOR = timedelta(days=365)
-#: Titles that a list of letters shows behind a digest's subject.
+#: Titles in a digest's preheader.
 PREHEADER_ITEMS_MAX = 5
 
-#: Codes, and which words go with each.
+#: Template of a code → prefix of its text keys.
 CODES = {TEMPLATES[Purpose.EMAIL]: "code", TEMPLATES[Purpose.PASSWORD]: "reset"}
-#: Those that cannot be ended: they are about the safety of an account.
-_SAFETY = {SessionOpened.type, EMAIL_CHANGED} | {told.name for told in NOTIFICATIONS if told.critical}
-_ENDABLE = {told.name for told in NOTIFICATIONS} - _SAFETY | {DIGEST}
-#: An address of the web or of somebody, in a name.
-_LEADS_SOMEWHERE = re.compile(r"[/@\\]|\w\.\w{2,}")
+#: Kinds that cannot be unsubscribed: they concern the safety of an account.
+_SAFETY = {SessionOpened.type, EMAIL_CHANGED} | {one.name for one in NOTIFICATIONS if one.critical}
+_UNSUBSCRIBABLE = {one.name for one in NOTIFICATIONS} - _SAFETY | {DIGEST}
+#: A URL or an e-mail address in a name.
+_ADDRESS = re.compile(r"[/@\\]|\w\.\w{2,}")
 
 
-class Button(Struct, frozen=True, kw_only=True):
-    """One thing that the reader can do."""
+class EmailButton(Struct, frozen=True, kw_only=True):
+    """A link to something that the reader can do."""
 
     label: str
     url: str
     hint: str
-    #: Nothing that they are asked to do.
+    #: Shown less prominently: the reader is not asked to do it.
     quiet: bool = False
 
 
-class Item(Struct, frozen=True, kw_only=True):
-    """One line of a summary."""
+class EmailItem(Struct, frozen=True, kw_only=True):
+    """One notification in a digest."""
 
     title: str
     body: str
     at: str
 
 
-class Content(Struct, frozen=True, kw_only=True):
-    """All that a letter says."""
+class EmailContent(Struct, frozen=True, kw_only=True):
+    """Everything that an e-mail says."""
 
     layout: Literal["notice", "digest", "code"]
     subject: str
     title: str
     hello: str
     lead: str
-    #: What a list of letters shows behind the subject.
+    #: What a mail program's list shows after the subject.
     preheader: str
-    #: Why they get it.
+    #: Why the reader gets it.
     why: str
     #: Label and value.
     details: Sequence[tuple[str, str]] = ()
-    buttons: Sequence[Button] = ()
-    items: Sequence[Item] = ()
-    #: How many more there are; empty: none.
+    buttons: Sequence[EmailButton] = ()
+    items: Sequence[EmailItem] = ()
+    #: The sentence about further items; empty: there are none.
     more: str = ""
     code: str = ""
     hint: str = ""
     unsubscribe_url: str | None = None
 
 
-class Writer:
-    """Says what is in a letter.
+class EmailWriter:
+    """Writes the content of e-mails.
 
     Args:
-        url_of: the address of a link.
-        brand: how this installation is called.
+        url_of: returns the URL of a link.
+        brand: the installation's name.
     """
 
     def __init__(self, url_of: Callable[[Link], str], brand: str) -> None:
         self._url_of = url_of
         self._brand = brand
 
-    def notice(self, brief: DeliveryContext, occasion: BookingEmailView | None, now: datetime) -> Content:
-        """A letter about one thing that happened.
+    def notice(self, context: DeliveryContext, booking: BookingEmailView | None, now: datetime) -> EmailContent:
+        """An e-mail about one event.
 
         Args:
-            occasion: the booking that it is about, as far as the reader may still see it.
+            booking: its booking, if the reader may still see it.
         """
-        words = email_words(brief.language.code)
+        language = context.language
         details: Sequence[tuple[str, str]] = ()
-        buttons: Sequence[Button] = ()
-        if occasion is not None:
-            for_customer = occasion.customer_id == brief.reader.user_id
-            details = list(booking_details(occasion, words, for_customer=for_customer))
-            buttons = self._buttons(brief, occasion, words, now) if for_customer else ()
-        return Content(
+        buttons: Sequence[EmailButton] = ()
+        if booking is not None:
+            for_customer = booking.customer_id == context.reader.user_id
+            details = list(booking_details(booking, language, for_customer=for_customer))
+            buttons = self._buttons(context, booking, language, now) if for_customer else ()
+        return EmailContent(
             layout="notice",
-            subject=brief.title,
-            title=brief.title,
-            hello=_hello(brief, words),
-            lead=brief.body,
-            preheader=brief.body,
-            why=self._why(brief, occasion, words),
+            subject=context.title,
+            title=context.title,
+            hello=_hello(context, language),
+            lead=context.body,
+            preheader=context.body,
+            why=self._why(context, booking, language),
             details=details,
             buttons=buttons,
-            unsubscribe_url=self._unsubscribe(brief),
+            unsubscribe_url=self._unsubscribe(context),
         )
 
-    def digest(self, brief: DeliveryContext) -> Content:
-        """A letter about all that was put off to a day."""
-        digest, spoken, words = brief.digest, brief.language, email_words(brief.language.code)
+    def digest(self, context: DeliveryContext) -> EmailContent:
+        """An e-mail with the notifications deferred to a day."""
+        digest, language = context.digest, context.language
         assert digest is not None
-        zone = brief.reader.preferences.zone
-        return Content(
+        zone = context.reader.preferences.zone
+        return EmailContent(
             layout="digest",
-            subject=words.count("digest.subject", len(digest.items) + digest.more),
-            title=spoken.digest.title,
-            hello=_hello(brief, words),
-            lead=spoken.digest.opening,
+            subject=language.count("digest.subject", len(digest.items) + digest.more),
+            title=language.say("digest.title"),
+            hello=_hello(context, language),
+            lead=language.say("digest.opening"),
             preheader=" · ".join(item.title for item in digest.items[:PREHEADER_ITEMS_MAX]),
-            why=words.say("why.account", brand=self._brand),
-            items=[Item(title=item.title, body=item.body, at=spoken.moment(item.at, zone)) for item in digest.items],
-            more=spoken.digest.more.format(count=digest.more) if digest.more else "",
-            unsubscribe_url=self._unsubscribe(brief),
+            why=language.say("why.account", brand=self._brand),
+            items=[
+                EmailItem(title=item.title, body=item.body, at=language.moment(item.at, zone)) for item in digest.items
+            ],
+            more=language.say("digest.more", count=str(digest.more)) if digest.more else "",
+            unsubscribe_url=self._unsubscribe(context),
         )
 
-    def code(self, brief: DeliveryContext) -> Content:
-        """A letter with a code. It names nobody: whoever asked for it may have made the name up."""
-        words, delivery = email_words(brief.language.code), brief.delivery
+    def code(self, context: DeliveryContext) -> EmailContent:
+        """An e-mail with a code. It contains no name, since the person who asked for the code may have invented it."""
+        language, delivery = context.language, context.delivery
         name = CODES[delivery.template]
         assert delivery.secret is not None
-        lead = words.say(f"{name}.lead")
+        lead = language.say(f"{name}.lead")
         hint = ""
         if delivery.expires_at is not None:
             minutes = round((delivery.expires_at - delivery.at) / timedelta(minutes=1))
-            hint = words.count("code.holds", minutes)
-        return Content(
+            hint = language.count("code.holds", minutes)
+        return EmailContent(
             layout="code",
-            subject=words.say(f"{name}.title"),
-            title=words.say(f"{name}.title"),
-            hello=words.say("hello.nobody"),
+            subject=language.say(f"{name}.title"),
+            title=language.say(f"{name}.title"),
+            hello=language.say("hello.unnamed"),
             lead=lead,
             preheader=lead,
-            why=words.say("why.code"),
+            why=language.say("why.code"),
             code=delivery.secret,
             hint=hint,
         )
 
     def _buttons(
-        self, brief: DeliveryContext, occasion: BookingEmailView, words: EmailWords, now: datetime
-    ) -> Sequence[Button]:
-        event = None if brief.kept is None else brief.kept.event
-        user_id, subject = brief.reader.user_id, str(occasion.id)
+        self, context: DeliveryContext, booking: BookingEmailView, language: Language, now: datetime
+    ) -> Sequence[EmailButton]:
+        event = None if context.record is None else context.record.event
+        user_id, subject = context.reader.user_id, str(booking.id)
         match event:
-            case BookingConfirmed() | BookingReminded() if now < occasion.starts_at:
-                link = Link(act=Act.CANCEL, user_id=user_id, subject=subject, expires_at=occasion.starts_at)
-                hint = words.say("cancel.hint")
-                return (Button(label=words.say("cancel"), url=self._url_of(link), hint=hint, quiet=True),)
+            case BookingConfirmed() | BookingReminded() if now < booking.starts_at:
+                link = Link(action=LinkAction.CANCEL, user_id=user_id, subject=subject, expires_at=booking.starts_at)
+                hint = language.say("cancel.hint")
+                return (EmailButton(label=language.say("cancel"), url=self._url_of(link), hint=hint, quiet=True),)
             case BookingCompleted(release_at=release_at) if now < release_at:
-                link = Link(act=Act.CONFIRM, user_id=user_id, subject=subject, expires_at=release_at)
-                at = words.moment(release_at, occasion.zone)
-                hint = words.say("confirm.hint", business=occasion.business, release_at=at)
-                return (Button(label=words.say("confirm"), url=self._url_of(link), hint=hint),)
+                link = Link(action=LinkAction.CONFIRM, user_id=user_id, subject=subject, expires_at=release_at)
+                at = language.long_moment(release_at, booking.zone)
+                hint = language.say("confirm.hint", business=booking.business, release_at=at)
+                return (EmailButton(label=language.say("confirm"), url=self._url_of(link), hint=hint),)
         return ()
 
-    def _why(self, brief: DeliveryContext, occasion: BookingEmailView | None, words: EmailWords) -> str:
-        if brief.delivery.template in _SAFETY:
-            return words.say("why.safety")
-        if occasion is not None:
-            return words.say("why.booking", number=occasion.number)
-        return words.say("why.account", brand=self._brand)
+    def _why(self, context: DeliveryContext, booking: BookingEmailView | None, language: Language) -> str:
+        if context.delivery.template in _SAFETY:
+            return language.say("why.safety")
+        if booking is not None:
+            return language.say("why.booking", number=booking.number)
+        return language.say("why.account", brand=self._brand)
 
-    def _unsubscribe(self, brief: DeliveryContext) -> str | None:
-        """Where one click ends letters of this kind; None for those that cannot be ended."""
-        name = brief.delivery.template
-        if name not in _ENDABLE or brief.delivery.critical:
+    def _unsubscribe(self, context: DeliveryContext) -> str | None:
+        """The unsubscribe URL; None for kinds that cannot be unsubscribed."""
+        name = context.delivery.template
+        if name not in _UNSUBSCRIBABLE or context.delivery.critical:
             return None
-        until = (brief.delivery.at + UNSUBSCRIBE_FOR).replace(microsecond=0)
-        return self._url_of(Link(act=Act.UNSUBSCRIBE, user_id=brief.reader.user_id, subject=name, expires_at=until))
+        until = (context.delivery.at + UNSUBSCRIBE_FOR).replace(microsecond=0)
+        return self._url_of(
+            Link(action=LinkAction.UNSUBSCRIBE, user_id=context.reader.user_id, subject=name, expires_at=until)
+        )
 
 
-def about_booking(brief: DeliveryContext) -> BookingId | None:
-    """The booking that the letter is about, if there is one and the reader may still see it."""
-    kept = brief.kept
-    if kept is None or kept.event is None or kept.about.kind is not Kind.BOOKING:
+def booking_of(context: DeliveryContext) -> BookingId | None:
+    """The booking that the e-mail is about; None if there is none or the reader may not see it any more."""
+    record = context.record
+    if record is None or record.event is None or record.entity.kind is not Kind.BOOKING:
         return None
-    return BookingId(kept.about.id)
+    return BookingId(record.entity.id)
 
 
-def name_of(brief: DeliveryContext) -> str:
-    """How the reader is called; nothing, where the name is none but leads somewhere.
+def name_of(context: DeliveryContext) -> str:
+    """The reader's name; empty if it contains an address.
 
-    Anybody may sign somebody else's address up, and call them what they are to click on.
+    Otherwise anyone could sign up another person's address with a link as the name.
     """
-    name = " ".join(brief.reader.name.split())
-    return "" if _LEADS_SOMEWHERE.search(name) else name
+    name = " ".join(context.reader.name.split())
+    return "" if _ADDRESS.search(name) else name
 
 
-def _hello(brief: DeliveryContext, words: EmailWords) -> str:
-    name = name_of(brief)
-    return words.say("hello", name=name) if name else words.say("hello.nobody")
+def _hello(context: DeliveryContext, language: Language) -> str:
+    name = name_of(context)
+    return language.say("hello", name=name) if name else language.say("hello.unnamed")

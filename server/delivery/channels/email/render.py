@@ -1,4 +1,4 @@
-"""Gives letters their looks: HTML with its style in every element, as mail programs want it, and the same as text."""
+"""Renders e-mails: HTML with inlined styles, as mail programs need it, and plain text."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,8 +6,8 @@ from typing import NamedTuple
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from server.delivery.channels.email.content import Content
-from server.words.emails import EmailWords
+from server.delivery.channels.email.content import EmailContent
+from server.words.languages import Language
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -17,20 +17,20 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-#: What a screen decides (dark or light) cannot be inlined, and stays.
+#: Media queries (dark or light) cannot be inlined and stay.
 _INLINER = CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 
 
 class Rendered(NamedTuple):
-    """A letter's two parts."""
+    """The two parts of an e-mail."""
 
     html: str
     text: str
 
 
-def render(content: Content, words: EmailWords, brand: str) -> Rendered:
-    """Make both parts."""
-    fields = {"letter": content, "lang": words.code, "say": words.say, "brand": brand}
+def render(content: EmailContent, language: Language, brand: str) -> Rendered:
+    """Render both parts."""
+    fields = {"email": content, "lang": language.code, "say": language.say, "brand": brand}
     html = _TEMPLATES.get_template(f"{content.layout}.html").render(fields)
     text = _TEMPLATES.get_template(f"{content.layout}.txt").render(fields)
     return Rendered(_INLINER.inline(html), text.strip() + "\n")

@@ -1,7 +1,7 @@
-"""Brings letters to a mail server by SMTP.
+"""Sends e-mails by SMTP.
 
-Until DATA nothing can have been taken, so whatever goes wrong is simply tried again; from then on a cut leaves it
-unknown. A refusal of our own name, password or sender says nothing about a letter: that is tried later too.
+Before DATA the server cannot have accepted an e-mail, so any failure is retried; after DATA a lost connection leaves
+the outcome unknown. A refusal of our host name, password or sender does not concern an e-mail: it is retried too.
 """
 
 import asyncio
@@ -23,26 +23,26 @@ from aiosmtplib import (
 
 from protocol.delivery.channels import Channel
 from server.delivery.adapters import Gone, Outcome, Refused, Sent, TryLater
-from server.delivery.channels.email.connections import Connections, start_over
+from server.delivery.channels.email.connections import Connections, reset
 from server.delivery.channels.email.mime import BadAddress, Email, Sender, Wire, to_wire
 from server.delivery.config import EmailConfig
 from server.edge.adapter_error import AdapterError
 
-#: How long it may take to get a connection and have the envelope accepted.
+#: For acquiring a connection and having the envelope accepted.
 ENVELOPE_TIMEOUT_S = 25.0
-#: How long the server may take for the letter itself; together with the envelope, less than a courier waits.
+#: For DATA; together with the envelope, less than the delivery worker's timeout.
 DATA_TIMEOUT_S = 30.0
 
-#: The server is about to close the connection.
+#: The server will close the connection.
 _CLOSING = 421
-#: Bad mailbox, bad system, moved, never takes mail (RFC 3463, RFC 7505).
+#: Bad mailbox, bad system, moved, accepts no mail (RFC 3463, RFC 7505).
 _GONE = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10"})
 _ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}(?=\s|$)")
 _QUEUED = re.compile(r"\b(?:queued as|id=)\s*([\w.-]{1,64})", re.IGNORECASE)
 
 
-class _Cut(Exception):
-    """The connection is of no use any more; ``reason`` is a code."""
+class _ConnectionLost(Exception):
+    """The connection is unusable; ``reason`` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -50,14 +50,14 @@ class _Cut(Exception):
 
 
 class Smtp:
-    """A mail server that takes our letters.
+    """The adapter of a mail server.
 
     Args:
-        now: the clock for a letter's date.
+        now: the clock for the Date header.
     """
 
     channel = Channel.EMAIL
-    #: Each is noted as soon as it is sent: SMTP knows no idempotency key.
+    #: Each outcome is stored as soon as it is known: SMTP has no idempotency key.
     batch_max = 1
 
     def __init__(self, config: EmailConfig, now: Callable[[], datetime]) -> None:
@@ -68,11 +68,11 @@ class Smtp:
         self._connections = Connections(self._connect)
 
     async def send(self, messages: Sequence[Email]) -> Sequence[Outcome]:
-        """Bring letters to the server; answers one outcome for each, in order."""
+        """Send e-mails; returns one outcome for each, in order."""
         return [await self._send(message) for message in messages]
 
     async def check(self) -> str:
-        """Connect, greet, sign in, and ask for nothing. Raises: AdapterError."""
+        """Connect, sign in and send NOOP. Raises: AdapterError."""
         config = self._config
         try:
             async with asyncio.timeout(ENVELOPE_TIMEOUT_S), self._connections.take(fresh=True) as connection:
@@ -83,47 +83,47 @@ class Smtp:
         return f"{config.host}:{config.port}, {_SECURITY[config.security]}{signed_in}"
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         await self._connections.close()
 
     async def _send(self, email: Email) -> Outcome:
         try:
-            # Some milliseconds, which the loop has better use for.
+            # It takes some milliseconds, so it does not run in the event loop.
             wire = await asyncio.to_thread(to_wire, email, self._sender, self._now())
         except BadAddress:
             return Refused("bad_address")
-        handed_over = False
+        data_begun = False
         try:
-            async with asyncio.timeout(ENVELOPE_TIMEOUT_S) as limit:
+            async with asyncio.timeout(ENVELOPE_TIMEOUT_S) as timeout:
 
-                def hand_over() -> None:
-                    nonlocal handed_over
-                    handed_over = True
-                    limit.reschedule(asyncio.get_running_loop().time() + DATA_TIMEOUT_S)
+                def begin_data() -> None:
+                    nonlocal data_begun
+                    data_begun = True
+                    timeout.reschedule(asyncio.get_running_loop().time() + DATA_TIMEOUT_S)
 
-                return await self._transfer(wire, hand_over)
+                return await self._transfer(wire, begin_data)
         except TimeoutError:
-            return TryLater("timeout", unknown=handed_over)
-        except _Cut as cut:
-            return TryLater(cut.reason, unknown=handed_over)
+            return TryLater("timeout", unknown=data_begun)
+        except _ConnectionLost as lost:
+            return TryLater(lost.reason, unknown=data_begun)
         except (SMTPException, OSError) as error:
-            return TryLater(reason_of(error), unknown=handed_over)
+            return TryLater(reason_of(error), unknown=data_begun)
 
-    async def _transfer(self, wire: Wire, hand_over: Callable[[], None]) -> Outcome:
-        """Send a letter; a connection that was kept and turns out to be dead is replaced once. Raises as _converse."""
-        was_kept = False
+    async def _transfer(self, wire: Wire, begin_data: Callable[[], None]) -> Outcome:
+        """Send an e-mail; if a reused connection is lost, try once with a new one. Raises as _converse."""
+        reused = False
         try:
             async with self._connections.take() as connection:
-                was_kept = connection.kept
-                return await self._converse(connection.smtp, wire, hand_over)
-        except _Cut:
-            if not was_kept:
+                reused = connection.reused
+                return await self._converse(connection.smtp, wire, begin_data)
+        except _ConnectionLost:
+            if not reused:
                 raise
         async with self._connections.take(fresh=True) as connection:
-            return await self._converse(connection.smtp, wire, hand_over)
+            return await self._converse(connection.smtp, wire, begin_data)
 
-    async def _converse(self, smtp: SMTP, wire: Wire, hand_over: Callable[[], None]) -> Outcome:
-        """Raises: _Cut, before the letter is handed over; SMTPException and OSError afterwards."""
+    async def _converse(self, smtp: SMTP, wire: Wire, begin_data: Callable[[], None]) -> Outcome:
+        """Send envelope and data. Raises: _ConnectionLost before DATA; SMTPException and OSError afterwards."""
         if wire.utf8 and not smtp.supports_extension("smtputf8"):
             return Refused("smtputf8_missing")
         options, encoding = (["SMTPUTF8"], "utf-8") if wire.utf8 else ([], "ascii")
@@ -131,14 +131,14 @@ class Smtp:
             await smtp.mail(wire.sender, options=options, encoding=encoding)
             await smtp.rcpt(wire.recipient, encoding=encoding)
         except SMTPRecipientRefused as error:
-            return await _refused(smtp, error, handed_over=False)
+            return await _refused(smtp, error, data_begun=False)
         except (SMTPException, OSError) as error:
-            raise _Cut(reason_of(error)) from error
-        hand_over()
+            raise _ConnectionLost(reason_of(error)) from error
+        begin_data()
         try:
             response = await smtp.data(wire.data)
         except SMTPDataError as error:
-            return await _refused(smtp, error, handed_over=True)
+            return await _refused(smtp, error, data_begun=True)
         queued = _QUEUED.search(response.message)
         return Sent(queued[1] if queued else None)
 
@@ -170,24 +170,24 @@ class Smtp:
 _SECURITY = {"starttls": "encrypted by STARTTLS", "tls": "encrypted", "none": "not encrypted"}
 
 
-async def _refused(smtp: SMTP, error: SMTPRecipientRefused | SMTPDataError, *, handed_over: bool) -> Outcome:
-    """What the refusal of a recipient or of a letter means; the connection is ready for the next one, or closed."""
+async def _refused(smtp: SMTP, error: SMTPRecipientRefused | SMTPDataError, *, data_begun: bool) -> Outcome:
+    """The outcome of a refused recipient or e-mail. Afterwards the connection is reset or closed."""
     reason = reason_of(error)
     if not 400 <= error.code < 600:
         smtp.close()
-        return TryLater("malformed", unknown=handed_over)
+        return TryLater("malformed", unknown=data_begun)
     if error.code == _CLOSING:
         smtp.close()
         return TryLater(reason)
-    await start_over(smtp)
+    await reset(smtp)
     if error.code < 500:
-        return TryLater(reason, alone=not handed_over)  # a recipient's server is busy, or greets new ones so
+        return TryLater(reason, recipient_specific=not data_begun)  # the recipient's server is busy or uses greylisting
     enhanced = _ENHANCED.match(error.message)
     return Gone(reason) if enhanced is not None and enhanced[0] in _GONE else Refused(reason)
 
 
 def reason_of(error: BaseException) -> str:
-    """A code for what went wrong; nothing that a server wrote, which may name people."""
+    """A code for a failure, without the server's text, which may hold personal data."""
     if isinstance(error, SMTPResponseException) and 200 <= error.code < 600:
         return f"{'auth' if isinstance(error, SMTPAuthenticationError) else 'smtp'}_{error.code}"
     for kind, reason in _REASONS:

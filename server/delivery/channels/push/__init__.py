@@ -1,1 +1,1 @@
-"""Push messages: how they are made, and the two ways in which they go out."""
+"""Push messages to phones (FCM) and browsers (Web Push)."""

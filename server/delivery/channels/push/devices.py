@@ -1,4 +1,4 @@
-"""Where devices' messages go: looked up when they are sent, so that no message holds a token or a subscription."""
+"""Looks up push addresses when messages are sent, so that messages hold no tokens or subscriptions."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -11,13 +11,13 @@ FindDevices = Callable[[Sequence[DeviceId]], Awaitable[Mapping[DeviceId, DeviceA
 
 
 async def find_devices(find: FindDevices, ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceAddress] | TryLater:
-    """Look devices up before anything is sent; while the database is away nothing is."""
+    """Look up devices; TryLater while the database is down."""
     try:
         return await find(ids)
     except OUTAGES:
         return TryLater("database")
 
 
-async def nowhere(ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceAddress]:
-    """There are no devices, as for a doctor who only asks whether a provider can be reached."""
+async def no_devices(ids: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceAddress]:
+    """Find no devices, for checks of a provider that need none."""
     return {}

@@ -1,7 +1,7 @@
-"""Firebase Cloud Messaging: messages to telephones, by Google's own library.
+"""Firebase Cloud Messaging: messages to phones, by Google's library.
 
-What that library does by itself and would hurt here is taken from it: it fetches access tokens in the event loop, it
-tries a refused message four times more before it tells, and it loses a whole batch over one answer that it cannot read.
+Three behaviours of the library are replaced here: it fetches access tokens in the event loop, retries a refused message
+four times before it reports it, and loses a whole batch when one response cannot be parsed.
 """
 
 import asyncio
@@ -33,30 +33,30 @@ from server.delivery.channels.push.devices import FindDevices, find_devices
 from server.delivery.retry_after import retry_after_s
 from server.edge.adapter_error import AdapterError
 
-#: Messages of one batch, and of these under way at once: each takes the event loop some 2 ms.
+#: Messages of one batch, and of these sent concurrently: each takes some 2 ms of the event loop.
 BATCH_MAX = 50
 AT_ONCE_MAX = 25
-#: For one answer, and for one message with all that it waits for; twice that is well within a courier's patience.
-ANSWER_TIMEOUT_S = 15.0
+#: For one response, and for one message with all its waits; twice that is below the delivery worker's timeout.
+RESPONSE_TIMEOUT_S = 15.0
 SEND_TIMEOUT_S = 20.0
-#: For an access token; none of the messages that wait for it was sent then.
+#: For fetching an access token, before any message is sent.
 TOKEN_TIMEOUT_S = 10.0
-#: An access token that ends so soon is followed by the next one.
+#: An access token is renewed this long before it expires.
 TOKEN_AHEAD_S = 300.0
-#: After 429 without a Retry-After, as FCM asks for.
+#: The wait after 429 without Retry-After, as FCM requires.
 QUOTA_WAIT_S = 60.0
-#: How Firebase names an installation of an app; what is longer is one of the tokens that these follow.
+#: A Firebase installation id; longer ones are registration tokens, the older form.
 _INSTALLATION = re.compile(r"[\w-]{22}", re.ASCII)
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _TOPIC_OF_CHECK = "guildwire-check"
 
 
 class Fcm:
-    """Sends by one Firebase project.
+    """The adapter of one Firebase project.
 
     Args:
         credentials: the file with its service account.
-        find: where devices' messages go.
+        find: finds the push addresses of devices.
         now: the domain's clock.
     """
 
@@ -69,19 +69,19 @@ class Fcm:
         find: FindDevices,
         now: Callable[[], datetime],
         *,
-        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        response_timeout_s: float = RESPONSE_TIMEOUT_S,
     ) -> None:
-        self._project = Project(credentials, answer_timeout_s)
+        self._project = Project(credentials, response_timeout_s)
         self._find = find
         self._now = now
 
     async def send(self, messages: Sequence[Push]) -> Sequence[Outcome]:
-        """Send messages; each has its own answer, whatever becomes of the others."""
+        """Send messages; returns one outcome for each, in order."""
         addresses = await find_devices(self._find, [message.device_id for message in messages])
         if isinstance(addresses, TryLater):
             return [addresses] * len(messages)
-        if trouble := await self._project.prepare():
-            return [trouble if one.device_id in addresses else Suppressed("device_forgotten") for one in messages]
+        if failure := await self._project.prepare():
+            return [failure if one.device_id in addresses else Suppressed("device_forgotten") for one in messages]
         at_once = asyncio.Semaphore(AT_ONCE_MAX)
 
         async def send(message: Push) -> Outcome:
@@ -93,69 +93,69 @@ class Fcm:
         return await send_each(send, messages)
 
     async def check(self) -> str:
-        """Have a message looked at that goes to nobody. Raises: AdapterError."""
-        trouble = await self._project.prepare()
+        """Send a dry-run message to a topic without subscribers. Raises: AdapterError."""
+        failure = await self._project.prepare()
         message = messaging.Message(topic=_TOPIC_OF_CHECK, notification=messaging.Notification(title="check"))
-        outcome = trouble or await self._project.send(message, dry_run=True)
+        outcome = failure or await self._project.send(message, dry_run=True)
         if not isinstance(outcome, Sent):
             raise AdapterError(f"Firebase project {self._project.name}: {outcome.reason}")
         return f"Firebase project {self._project.name}, as {self._project.account_name}"
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         await self._project.close()
 
 
 class FetchedToken(Credentials):
-    """An access token that is fetched elsewhere: asking for another one here would hold up the event loop."""
+    """An access token fetched outside the event loop; the library must not fetch one itself."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # google.auth says that it is typed
 
     def refresh(self, request: object) -> None:
-        """FCM does not take the token. Raises: RefreshError."""
+        """Called when FCM refuses the token. Raises: RefreshError."""
         raise RefreshError("unauthenticated")
 
     def before_request(self, request: object, method: str, url: str, headers: Any) -> None:
-        """Sign a request."""
+        """Add the token to a request."""
         headers["authorization"] = f"Bearer {self.token}"
 
 
 class FetchedCredential(firebase_admin.credentials.Base):  # type: ignore[misc]  # firebase_admin ships no types
-    """The token, as firebase_admin wants to have it."""
+    """The token, wrapped for firebase_admin."""
 
     def __init__(self, token: FetchedToken) -> None:
         self._token = token
 
     def get_credential(self) -> FetchedToken:
-        """Give the token."""
+        """Return the token."""
         return self._token
 
 
 class Project:
-    """One Firebase project: its account, an access token, and the library's client.
+    """One Firebase project: service account, access token and the library's client.
 
     Args:
-        answer_timeout_s: how long one answer of FCM may take.
+        response_timeout_s: for one response of FCM.
     """
 
-    def __init__(self, credentials: Path, answer_timeout_s: float) -> None:
+    def __init__(self, credentials: Path, response_timeout_s: float) -> None:
         try:
             self._account = service_account.Credentials.from_service_account_file(str(credentials), scopes=[_SCOPE])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, GoogleAuthError) as error:
-            raise AdapterError(f"push.fcm_credentials: {credentials}: {_said(error)}") from error
+            raise AdapterError(f"push.fcm_credentials: {credentials}: {_message_of(error)}") from error
         if not self._account.project_id:
             raise AdapterError(f"push.fcm_credentials: {credentials}: has no project_id")
         self.name: str = self._account.project_id
         self.account_name: str = self._account.service_account_email
-        self._answer_timeout_s = answer_timeout_s
+        self._response_timeout_s = response_timeout_s
         self._token = FetchedToken()
         self._app: firebase_admin.App | None = None
         self._client: HttpxAsyncClient | None = None
         self._preparing = asyncio.Lock()
 
     async def prepare(self) -> TryLater | None:
-        """See to it that there is a client, and a token that holds for a while; answers what stands in the way."""
+        """Open the client and renew the token if needed; returns a TryLater if that fails."""
         async with self._preparing:
             if self._app is None:
                 await asyncio.to_thread(self._open)
@@ -185,30 +185,30 @@ class Project:
             return Refused("invalid_message")
         except exceptions.FirebaseError as error:
             return self._outcome_of(error)
-        (answer,) = batch.responses
-        if answer.exception is not None:
-            return self._outcome_of(answer.exception)
-        if not isinstance(answer.message_id, str):
+        (response,) = batch.responses
+        if response.exception is not None:
+            return self._outcome_of(response.exception)
+        if not isinstance(response.message_id, str):
             return TryLater("malformed", unknown=True)
-        return Sent(answer.message_id.rpartition("/")[2])
+        return Sent(response.message_id.rpartition("/")[2])
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         if self._client is None or self._app is None:
             return
         await self._client.aclose()
-        # The library closes its own by a new event loop, which no other may run beside.
+        # The library closes its client in a new event loop, which needs a thread without one.
         await asyncio.to_thread(firebase_admin.delete_app, self._app)
         self._app = self._client = None
 
     def _open(self) -> None:
-        """Make the library's client; reading the system's certificates takes it a while."""
-        options = {"projectId": self.name, "httpTimeout": self._answer_timeout_s}
+        """Create the library's client; it takes a while to read the system's certificates."""
+        options = {"projectId": self.name, "httpTimeout": self._response_timeout_s}
         app = firebase_admin.initialize_app(FetchedCredential(self._token), options, name=f"guildwire-{uuid4()}")
         self._client = HttpxAsyncClient(
-            credential=self._token, timeout=self._answer_timeout_s, retry_config=HttpxRetry(max_retries=0)
+            credential=self._token, timeout=self._response_timeout_s, retry_config=HttpxRetry(max_retries=0)
         )
-        # It has no setting for its own tries, which know of no breaker, and hide what the provider asks for.
+        # There is no setting that turns off the library's retries, which bypass the breaker and hide Retry-After.
         messaging._get_messaging_service(app)._async_client = self._client
         self._app = app
 
@@ -218,18 +218,18 @@ class Project:
         return self._token.token is None or expiry is None or expiry < soon
 
     def _fetch_token(self) -> None:
-        """Get an access token. Raises: GoogleAuthError; what comes of an answer that is none."""
+        """Fetch an access token. Raises: GoogleAuthError; ValueError and the like for a bad response."""
         self._account.refresh(partial(Request(), timeout=TOKEN_TIMEOUT_S))
         self._token.token = self._account.token
 
     def _outcome_of(self, error: exceptions.FirebaseError) -> Outcome:
         if error.code == exceptions.UNAUTHENTICATED or isinstance(error.cause, RefreshError):
-            self._token.token = None  # the next message asks for another one
+            self._token.token = None  # renewed before the next message
         return outcome_of(error)
 
 
-#: What FCM says of a message, by the library's exception. Others are named by their status.
-_ANSWERS: Mapping[type[Exception], Outcome] = {
+#: The library's exception → outcome. Others are named by their HTTP status.
+_REFUSALS: Mapping[type[Exception], Outcome] = {
     messaging.UnregisteredError: Gone("unregistered"),
     messaging.SenderIdMismatchError: Gone("sender_id_mismatch"),
     exceptions.InvalidArgumentError: Refused("invalid_argument"),
@@ -237,7 +237,7 @@ _ANSWERS: Mapping[type[Exception], Outcome] = {
     exceptions.UnauthenticatedError: TryLater("unauthenticated"),
     exceptions.PermissionDeniedError: TryLater("permission_denied"),
 }
-#: What went wrong on the way. In this order: a more special one comes first.
+#: Failures without a response. Subclasses first.
 _FAILURES: tuple[tuple[type[BaseException], TryLater], ...] = (
     (RefreshError, TryLater("unauthenticated")),
     (httpx.ConnectTimeout, TryLater("connect_timeout")),
@@ -251,8 +251,8 @@ _FAILURES: tuple[tuple[type[BaseException], TryLater], ...] = (
 
 
 def outcome_of(error: exceptions.FirebaseError) -> Outcome:
-    """What the library's exception means."""
-    if (known := _ANSWERS.get(type(error))) is not None and error.http_response is not None:
+    """The outcome of the library's exception."""
+    if (known := _REFUSALS.get(type(error))) is not None and error.http_response is not None:
         return known
     if error.http_response is None:
         return next(outcome for kind, outcome in _FAILURES if isinstance(error.cause, kind))
@@ -264,7 +264,7 @@ def outcome_of(error: exceptions.FirebaseError) -> Outcome:
 
 
 def fcm_message(push: Push, token: str, now: datetime) -> messaging.Message:
-    """The message as FCM takes it, for Android and for Apple's devices."""
+    """The message in FCM's form, for Android and Apple's devices."""
     ttl_s, sound = push.ttl_s(now), "default" if push.sounds else None
     to = {"fid" if _INSTALLATION.fullmatch(token) else "token": token}
     return messaging.Message(
@@ -290,5 +290,5 @@ def fcm_message(push: Push, token: str, now: datetime) -> messaging.Message:
     )
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)

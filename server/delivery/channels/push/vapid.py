@@ -1,7 +1,7 @@
-"""The key by which push services of browsers know this server (VAPID, RFC 8292): a file, made at the first start.
+"""The key that identifies this server to push services (VAPID, RFC 8292): a file, created at the first start.
 
-Browsers subscribe with its public half, and what is signed by another is refused: nodes that share a database share
-the file.
+Browsers subscribe with its public key, and push services refuse signatures of another key: nodes that share a database
+share the file.
 """
 
 import os
@@ -26,17 +26,17 @@ from server.edge.secret_file import UnusableKey
 log = structlog.get_logger(__name__)
 
 FILE = "vapid.pem"
-#: How long a signature holds; push services take a day at most.
+#: Lifetime of a signature; push services accept a day at most.
 SIGNED_FOR_S = 12 * 3600
-#: Who is responsible, if the operator has not said so. Nobody is there (RFC 2606), but a signature must name somebody.
-NOBODY = "mailto:nobody@example.com"
+#: The contact in signatures if the operator has set none: there must be one, and the domain is reserved (RFC 2606).
+NO_CONTACT = "mailto:nobody@example.com"
 
 
 class VapidKey:
-    """Signs what goes to push services.
+    """Signs requests to push services.
 
     Args:
-        subject: how they reach the operator: ``mailto:`` or ``https:``.
+        subject: the operator's contact: ``mailto:`` or ``https:``.
     """
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, subject: str) -> None:
@@ -46,11 +46,11 @@ class VapidKey:
         self.public_key = urlsafe_b64encode(point).rstrip(b"=").decode()
 
     async def show(self, pool: object, query: GetVapidKey, principal: Principal | None) -> PublicKey:
-        """Answer with the public half."""
+        """Return the public key."""
         return PublicKey(public_key=self.public_key)
 
     def headers(self, endpoint: str) -> dict[str, str]:
-        """The signature for one push service, as a header."""
+        """The Authorization header for one push service."""
         url = urlsplit(endpoint)
         claims = {
             "aud": f"{url.scheme}://{url.netloc}",
@@ -61,7 +61,7 @@ class VapidKey:
         return signed
 
     def signs(self) -> bool:
-        """Whether a signature comes about, which not every subject lets."""
+        """Whether signing works: some subjects are refused."""
         try:
             return bool(self.headers("https://push.example"))
         except VapidException:
@@ -69,16 +69,16 @@ class VapidKey:
 
 
 class NoKeyYet(UnusableKey):
-    """The first start makes it."""
+    """The key is created at the first start."""
 
 
 def load_vapid(server: ServerConfig, push: PushConfig, *, make: bool = True) -> VapidKey:
-    """Read the key, making it if there is none. Raises: UnusableKey; NoKeyYet if there is none and none is made."""
+    """Read the key, or create it if ``make`` is True. Raises: UnusableKey; NoKeyYet if there is none."""
     directory = server.keys_dir
     path = directory / FILE
     if not path.exists():
         if not make:
-            raise NoKeyYet(f"{path}: made at the first start")
+            raise NoKeyYet(f"{path}: created at the first start")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(path)
     try:
@@ -87,29 +87,29 @@ def load_vapid(server: ServerConfig, push: PushConfig, *, make: bool = True) -> 
         raise UnusableKey(f"{path}: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise UnusableKey(f"{path}: not a key on P-256")
-    if said := push.vapid_subject:
-        named = VapidKey(key, said)
+    if subject := push.vapid_subject:
+        named = VapidKey(key, subject)
         if not named.signs():
-            raise UnusableKey(f"push.vapid_subject: {said}: no address of a mailbox or a site that push services take")
+            raise UnusableKey(f"push.vapid_subject: {subject}: not a mailto: or https: URL that push services accept")
         return named
     url = urlsplit(server.url)
     named = VapidKey(key, f"https://{url.hostname}")
-    return named if url.scheme == "https" and named.signs() else VapidKey(key, NOBODY)
+    return named if url.scheme == "https" and named.signs() else VapidKey(key, NO_CONTACT)
 
 
 def _make(path: Path) -> None:
-    """Make a key; somebody else may be doing the same, and then theirs stays."""
+    """Create a key; if another process creates it at the same time, the first one stays."""
     pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    # Readable by its owner alone from the first byte on, and under its name only once it is whole.
+    # Readable by its owner only from the first byte, and linked to its name when complete.
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".vapid-")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
-        if os.geteuid() == 0:  # whoever runs the server is to read it too
+        if os.geteuid() == 0:  # the user that runs the server must be able to read it
             owner = path.parent.stat()
             os.chown(draft, owner.st_uid, owner.st_gid)
         os.link(draft, path)

@@ -1,7 +1,7 @@
 """Web Push: messages to browsers, encrypted for each (RFC 8291), signed by this server's key (RFC 8292).
 
-Each browser names a push service of its own, and whoever registers one may name any. So what one of them does, or asks
-for, is about its own messages alone: each has a breaker of its own.
+Each browser names its push service, and users may register any endpoint. So the failures and pauses of one service
+affect its own messages only: each has a circuit breaker.
 """
 
 import asyncio
@@ -22,33 +22,33 @@ from server.delivery.adapters import Gone, Outcome, Refused, Sent, Suppressed, T
 from server.delivery.channels.push.composer import Push
 from server.delivery.channels.push.devices import FindDevices, find_devices
 from server.delivery.channels.push.services import Services
-from server.delivery.channels.push.vapid import NOBODY, NoKeyYet, VapidKey
+from server.delivery.channels.push.vapid import NO_CONTACT, NoKeyYet, VapidKey
 from server.delivery.public_client import PrivateAddress, open_client
 from server.delivery.retry_after import retry_after_s
 from server.edge.adapter_error import AdapterError
 from server.edge.secret_file import UnusableKey
 from storage.queries.device import DeviceAddress
 
-#: Messages of one batch, all of them under way at once.
+#: Messages of one batch, sent concurrently.
 BATCH_MAX = 32
 CONNECTIONS_MAX = 256
 CONNECT_TIMEOUT_S = 5.0
-#: For one message, from the connection on. Push services answer at once; who does not holds up the others of a batch.
+#: For one message, connection included. Push services respond at once; a slow one delays the rest of its batch.
 SEND_TIMEOUT_S = 10.0
-#: Of an answer; nobody reads more.
-ANSWER_BYTES_MAX = 1024
+#: Bytes of a response that are read.
+RESPONSE_BYTES_MAX = 1024
 _TOPIC_CHARS = 32
 
 
 class WebPush:
-    """Sends to the push services of browsers.
+    """The adapter of browsers' push services.
 
     Args:
-        load_key: gives the key that it signs with. Raises: UnusableKey.
-        find: where devices' messages go.
+        load_key: returns the signing key. Raises: UnusableKey.
+        find: finds the push addresses of devices.
         now: the domain's clock.
-        private: endpoints may be private addresses, and without TLS.
-        monotonic: seconds, for pauses.
+        private: allow private addresses, and endpoints without TLS.
+        monotonic: seconds of a monotonic clock, for the breakers.
     """
 
     channel = Channel.WEB_PUSH
@@ -74,7 +74,7 @@ class WebPush:
         self._client: aiohttp.ClientSession | None = None
 
     async def send(self, messages: Sequence[Push]) -> Sequence[Outcome]:
-        """Send messages, each to its own push service."""
+        """Send messages, each to its push service; returns one outcome for each, in order."""
         addresses = await find_devices(self._find, [message.device_id for message in messages])
         if isinstance(addresses, TryLater):
             return [addresses] * len(messages)
@@ -85,19 +85,19 @@ class WebPush:
         return await send_each(send, messages)
 
     async def check(self) -> str:
-        """There is nobody to ask, since each browser brings its own push service; but a signature must come about."""
+        """Check that signing works; there is no provider to contact, since each browser names its own."""
         try:
             key = self._signer()
             key.headers("https://push.example")
         except NoKeyYet:
-            return "the first start makes its key"
+            return "the first start creates its key"
         except (UnusableKey, VapidException) as error:
             raise AdapterError(str(error)) from error
-        who = "as nobody in particular (set push.vapid_subject)" if key.subject == NOBODY else f"as {key.subject}"
-        return f"signs {who} for the push services of browsers"
+        contact = "without a contact (set push.vapid_subject)" if key.subject == NO_CONTACT else f"as {key.subject}"
+        return f"signs {contact} for the push services of browsers"
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         if self._client is not None:
             await self._client.close()
 
@@ -128,11 +128,11 @@ class WebPush:
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._http().post(endpoint, data=body, headers=headers, allow_redirects=False) as answer,
+                self._http().post(endpoint, data=body, headers=headers, allow_redirects=False) as response,
             ):
-                await answer.content.read(ANSWER_BYTES_MAX)
-                return outcome_of(answer.status, answer.headers.get("Retry-After"))
-        except (aiohttp.InvalidURL, UnicodeError):  # no host can have that name
+                await response.content.read(RESPONSE_BYTES_MAX)
+                return outcome_of(response.status, response.headers.get("Retry-After"))
+        except (aiohttp.InvalidURL, UnicodeError):  # an impossible host name
             return Gone("not_a_url")
         except (aiohttp.ClientError, OSError) as error:
             return failed(error)
@@ -150,14 +150,14 @@ class WebPush:
 
 
 def encrypted(message: Push, to: DeviceAddress) -> bytes:
-    """The message for one browser's eyes. Raises: ValueError, TypeError, WebPushException for keys that are none."""
+    """Encrypt a message for one browser. Raises: ValueError, TypeError, WebPushException for malformed keys."""
     subscription = {"endpoint": to.address, "keys": {"p256dh": to.p256dh, "auth": to.auth}}
     body: bytes = WebPusher(subscription).encode(payload_of(message))["body"]
     return body
 
 
 def payload_of(message: Push) -> bytes:
-    """What the service worker gets."""
+    """The payload for the service worker."""
     return msgspec.json.encode(
         {
             "title": message.title,
@@ -171,18 +171,18 @@ def payload_of(message: Push) -> bytes:
 
 
 def topic_of(collapse_key: str) -> str:
-    """The key as push services take it: 32 characters of base64url (RFC 8030 §5.4), which tell them nothing."""
+    """The Topic header: a hash of the key in 32 characters of base64url (RFC 8030 §5.4)."""
     return urlsafe_b64encode(sha256(collapse_key.encode()).digest()).decode()[:_TOPIC_CHARS]
 
 
 def failed(error: Exception) -> Outcome:
-    """What it means that no answer came."""
+    """The outcome of a request without a response."""
     if isinstance(getattr(error, "os_error", None), PrivateAddress):
         return Refused("private_address")
     return next(outcome for kind, outcome in _FAILURES if isinstance(error, kind))
 
 
-#: In this order: a more special one comes first. What was written before it failed may have arrived.
+#: Subclasses first. After the request was written, the message may have arrived.
 _FAILURES: tuple[tuple[type[Exception], TryLater], ...] = (
     (aiohttp.ClientConnectorDNSError, TryLater("no_such_host")),
     (aiohttp.ClientSSLError, TryLater("tls")),
@@ -195,7 +195,7 @@ _FAILURES: tuple[tuple[type[Exception], TryLater], ...] = (
 
 
 def outcome_of(status: int, retry_after: str | None) -> Outcome:
-    """What a push service's answer means (RFC 8030 §5, §7.3, §8.4)."""
+    """The outcome of a push service's response (RFC 8030 §5, §7.3, §8.4)."""
     match status:
         case 200 | 201 | 202 | 204:
             return Sent()

@@ -1,1 +1,1 @@
-"""Short messages, by SMS and by WhatsApp."""
+"""Short messages by SMS and WhatsApp."""

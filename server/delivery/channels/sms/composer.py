@@ -1,4 +1,4 @@
-"""What a short message is, and how one is made of a notification or a code."""
+"""Composes short messages from notifications and codes."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from server.delivery.adapters import Message, Suppressed
 from server.delivery.channels.sms.segments import fit
 from server.delivery.context import DeliveryContext
 
-#: Parts of one message, each of which costs.
+#: Segments of one message; each one is charged.
 SEGMENTS_MAX = 3
 
 
@@ -16,19 +16,19 @@ class Sms(Message, frozen=True, kw_only=True):
     #: E.164.
     to: str
     text: str
-    #: From then on the provider is not to deliver it any more; None: late is better than never.
+    #: From then on the provider must not deliver it. None: delivered however late.
     expires_at: datetime | None = None
 
 
-def compose_sms(brief: DeliveryContext) -> Sms | Suppressed:
-    """Write the short message of a delivery. Whoever said STOP gets none, however critical it is (rule N-3)."""
-    if brief.stopped:
+def compose_sms(context: DeliveryContext) -> Sms | Suppressed:
+    """Compose the short message of a delivery. An opted-out number gets none, not even a critical one (rule N-3)."""
+    if context.opted_out:
         return Suppressed("stopped")
-    to = brief.delivery.address or brief.reader.phone_number
+    to = context.delivery.address or context.reader.phone_number
     if to is None:
         return Suppressed("no_number")
-    if not brief.title:
+    if not context.title:
         return Suppressed("nothing_to_tell")
-    told = brief.delivery.notification_id is not None
-    text = f"{brief.title}: {brief.body}" if told and brief.body else brief.body or brief.title
-    return Sms(id=brief.delivery.id, to=to, text=fit(text, SEGMENTS_MAX), expires_at=brief.delivery.expires_at)
+    titled = context.delivery.notification_id is not None
+    text = f"{context.title}: {context.body}" if titled and context.body else context.body or context.title
+    return Sms(id=context.delivery.id, to=to, text=fit(text, SEGMENTS_MAX), expires_at=context.delivery.expires_at)

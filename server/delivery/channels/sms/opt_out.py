@@ -1,9 +1,9 @@
-"""What somebody means who answers a short message with one word: no more, or again."""
+"""Opt-out and opt-in by replying with one word."""
 
 from enum import StrEnum
 
-#: Twilio's own words, and those of our other languages. German "Ende" and Italian "fine" are left out: the first is
-#: harmless, the second is what an English reader says who is content.
+#: Twilio's words, and those of the other languages. German "Ende" and Italian "fine" are left out: the first is
+#: common, and an English reader may reply "fine" to agree.
 STOP_WORDS = frozenset(
     {
         *("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "revoke"),
@@ -12,14 +12,14 @@ STOP_WORDS = frozenset(
     }
 )
 START_WORDS = frozenset({"start", "unstop"})
-#: What is around a word, as telephones write it.
-_AROUND = " \t\r\n.,!?\"'“”„‘’-"
-#: Nobody reads more of an answer.
+#: Characters that phones put around a word.
+_TRIMMED = " \t\r\n.,!?\"'“”„‘’-"
+#: Characters of a reply that are read.
 _CHARS_MAX = 64
 
 
 class Meaning(StrEnum):
-    """What an answer means."""
+    """The meaning of a reply."""
 
     STOP = "stop"
     START = "start"
@@ -27,8 +27,8 @@ class Meaning(StrEnum):
 
 
 def meaning(text: str) -> Meaning:
-    """What the answer means. A word within a sentence is no order."""
-    word = text[:_CHARS_MAX].strip(_AROUND).casefold().replace("opt-out", "optout").replace("opt out", "optout")
+    """The meaning of a reply; only a single word opts out or in."""
+    word = text[:_CHARS_MAX].strip(_TRIMMED).casefold().replace("opt-out", "optout").replace("opt out", "optout")
     if word in STOP_WORDS:
         return Meaning.STOP
     return Meaning.START if word in START_WORDS else Meaning.OTHER

@@ -1,16 +1,16 @@
-"""How many parts a short message takes, which is what it costs, and how to keep it within some (3GPP TS 23.038)."""
+"""Counts the segments of a short message, each of which is charged, and shortens texts (3GPP TS 23.038)."""
 
-#: Characters of one part, and of each one where there are several: those share a header that joins them.
-GSM_ALONE, GSM_JOINED = 160, 153
-UCS2_ALONE, UCS2_JOINED = 70, 67
+#: Characters of a single segment, and of each of several: these have a concatenation header.
+GSM_SINGLE, GSM_JOINED = 160, 153
+UCS2_SINGLE, UCS2_JOINED = 70, 67
 
 _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-#: They take two characters each.
+#: These take two characters each.
 _EXTENDED = frozenset("\f^{}\\[~]|€")
-#: What typography made of plain characters, and would cost half of every part.
+#: Typographic characters outside the GSM alphabet, which would more than halve the length of a segment.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("’‘", "'"),
@@ -24,17 +24,17 @@ _PLAIN = str.maketrans(
 
 
 def plain(text: str) -> str:
-    """The text with plain quotes, dashes and spaces, if that lets it go by the small alphabet; else as it is."""
+    """The text with plain quotes, dashes and spaces, if that fits it into the GSM alphabet; else unchanged."""
     plainer = text.translate(_PLAIN)
     return plainer if _gsm_sizes(plainer) is not None else text
 
 
 def segments(text: str) -> int:
-    """How many parts the text takes. None ends within a character: it may be one more than its length says."""
-    sizes, alone, joined = _gsm_sizes(text), GSM_ALONE, GSM_JOINED
+    """How many segments the text takes. A segment never splits a character, so there may be one more."""
+    sizes, single, joined = _gsm_sizes(text), GSM_SINGLE, GSM_JOINED
     if sizes is None:
-        sizes, alone, joined = [1 + (character > "\uffff") for character in text], UCS2_ALONE, UCS2_JOINED
-    if sum(sizes) <= alone:
+        sizes, single, joined = [1 + (character > "\uffff") for character in text], UCS2_SINGLE, UCS2_JOINED
+    if sum(sizes) <= single:
         return 1
     parts, room = 1, joined
     for size in sizes:
@@ -45,7 +45,7 @@ def segments(text: str) -> int:
 
 
 def fit(text: str, segments_max: int) -> str:
-    """The text, in plain characters where that helps, cut with an ellipsis to so many parts."""
+    """The text in at most this many segments, cut with an ellipsis; in plain characters where that helps."""
     text = plain(text)
     if segments(text) <= segments_max:
         return text
@@ -58,6 +58,6 @@ def fit(text: str, segments_max: int) -> str:
 
 
 def _gsm_sizes(text: str) -> list[int] | None:
-    """What each character takes in the small alphabet; None if one is not in it."""
+    """The size of each character in the GSM alphabet; None if one is not in it."""
     sizes = [1 if character in _BASIC else 2 if character in _EXTENDED else 0 for character in text]
     return None if 0 in sizes else sizes

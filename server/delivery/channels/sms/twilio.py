@@ -1,6 +1,6 @@
-"""Sends short messages by Twilio, as SMS or over WhatsApp.
+"""Sends short messages by Twilio, as SMS or WhatsApp messages.
 
-Twilio takes no idempotency key, so what is cut off after it was written may arrive twice.
+Twilio takes no idempotency key, so a message whose connection is lost after the request may arrive twice.
 """
 
 import json
@@ -21,21 +21,21 @@ from server.delivery.config import SmsConfig
 from server.edge.adapter_error import AdapterError
 
 STATUS_PATH = "/webhooks/twilio/status"
-#: What Twilio takes for the time that a message is good for.
+#: The longest validity period that Twilio accepts, in seconds.
 VALIDITY_MAX_S = 36_000
 
-#: https://www.twilio.com/docs/api/errors: no number, no mobile one, unknown to WhatsApp.
+#: https://www.twilio.com/docs/api/errors: invalid number, not a mobile number, not on WhatsApp.
 _NO_SUCH_NUMBER = frozenset({21211, 21614, 63003})
 UNSUBSCRIBED = 21610
 STOPPED = Gone("stopped")
 _TOO_MANY = 20429
-#: Our own name or right: that says nothing about a message.
-_OURS = frozenset({401, 403})
+#: Our account or its permissions: not about a message.
+_ACCOUNT = frozenset({401, 403})
 _WHATSAPP = "whatsapp:"
 
 
-async def nobody_stops(number: str) -> None:
-    """For who asks Twilio without a database."""
+async def ignore_opt_out(number: str) -> None:
+    """Ignore opt-outs, for checks of the provider without a database."""
 
 
 class Twilio:
@@ -43,11 +43,11 @@ class Twilio:
 
     Args:
         now: the domain's clock.
-        public_url: where Twilio tells what became of a message; empty: it is not to tell.
-        stopped: hears of numbers that Twilio may not send to any more.
+        public_url: base of the status callback URL; empty: no status callbacks.
+        opted_out: receives numbers that Twilio may not send to any more.
     """
 
-    #: Each is noted as soon as it is sent.
+    #: Each outcome is stored as soon as it is known.
     batch_max = 1
 
     def __init__(
@@ -57,16 +57,16 @@ class Twilio:
         now: Callable[[], datetime],
         *,
         public_url: str = "",
-        stopped: Callable[[str], Awaitable[None]] = nobody_stops,
+        opted_out: Callable[[str], Awaitable[None]] = ignore_opt_out,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
         self.channel = channel
         self._config = config
         self._now = now
         self._status_url = public_url.rstrip("/") + STATUS_PATH if public_url else ""
-        self._stopped = stopped
+        self._opted_out = opted_out
         self._http = TwilioHttp(timeout_s)
-        # An environment of its own: the library would let variables choose the host.
+        # Without the process environment, whose variables could choose the host.
         self._client = Client(
             config.account_sid, config.auth_token, http_client=self._http, environment={"TWILIO_EDGE": ""}
         )
@@ -74,11 +74,11 @@ class Twilio:
             self._client.api.base_url = config.base_url
 
     async def send(self, messages: Sequence[Sms]) -> Sequence[Outcome]:
-        """Send messages; answers one outcome for each, in order."""
+        """Send messages; returns one outcome for each, in order."""
         return [await self._send(message) for message in messages]
 
     async def check(self) -> str:
-        """Read our own account. Raises: AdapterError."""
+        """Fetch our account. Raises: AdapterError."""
         try:
             account = await self._client.api.v2010.accounts(self._config.account_sid).fetch_async()
             status = str(account.status)
@@ -87,11 +87,11 @@ class Twilio:
             raise AdapterError(f"Twilio: {outcome.reason}") from None
         if status != "active":
             raise AdapterError(f"Twilio: the account is {status}")
-        told = "tells what became of messages" if self._status_url else "server.public_url is empty: tells nothing back"
-        return f"Twilio, account …{self._config.account_sid[-4:]}, {told}"
+        callbacks = "with status callbacks" if self._status_url else "server.public_url is empty: no status callbacks"
+        return f"Twilio, account …{self._config.account_sid[-4:]}, {callbacks}"
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         await self._http.close()
 
     async def _send(self, sms: Sms) -> Outcome:
@@ -101,7 +101,7 @@ class Twilio:
         except (TwilioException, NotNow, aiohttp.ClientError, OSError, ValueError, TypeError, KeyError) as error:
             outcome = outcome_of(error)
             if outcome == STOPPED:
-                await self._stopped(sms.to)
+                await self._opted_out(sms.to)
             return outcome
 
     def _request(self, sms: Sms) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Twilio:
 
 
 def outcome_of(error: Exception) -> TryLater | Refused | Gone:
-    """What it means; of what Twilio wrote only its code, for the rest may name people."""
+    """The outcome of an error. Of Twilio's text only the code is used: the rest may hold personal data."""
     match error:
         case NotNow():
             return TryLater(f"http_{error.status}", error.after_s)
@@ -141,12 +141,12 @@ def _refusal(status: int, code: int) -> TryLater | Refused | Gone:
         return Gone(reason)
     if code == UNSUBSCRIBED:
         return STOPPED
-    if code == _TOO_MANY or status in _OURS:
+    if code == _TOO_MANY or status in _ACCOUNT:
         return TryLater(reason)
     return Refused(reason)
 
 
-#: In this order: a more special one comes first. What was written before it failed may have been taken.
+#: Subclasses first. After the request was written, the message may have been accepted.
 _FAILURES: tuple[tuple[type[Exception], TryLater], ...] = (
     (aiohttp.ClientConnectorDNSError, TryLater("no_such_host")),
     (aiohttp.ClientSSLError, TryLater("tls")),

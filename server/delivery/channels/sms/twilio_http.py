@@ -1,6 +1,6 @@
-"""The connections under Twilio's client library: ours, so that they are bounded, timed, and silent.
+"""HTTP client for Twilio's library, with bounded connections, timeouts and no logging.
 
-The library's own client logs every request and tells nobody when to come again.
+The library's own client logs every request and drops Retry-After.
 """
 
 import asyncio
@@ -14,20 +14,20 @@ from twilio.http.response import Response
 from server.delivery.retry_after import retry_after_s
 
 CONNECTIONS_MAX = 16
-#: Shorter than what Twilio's own side keeps, so that no request goes into a connection that is being closed.
+#: Shorter than Twilio's own keep-alive, so that no request is sent on a connection that Twilio is closing.
 KEEP_ALIVE_S = 5.0
 CONNECT_TIMEOUT_S = 10.0
-#: For one request, from the connection on.
+#: For one request, connection included.
 REQUEST_TIMEOUT_S = 25.0
-#: Of an answer; more is none.
-ANSWER_BYTES_MAX = 64 * 1024
+#: A longer response is an error.
+RESPONSE_BYTES_MAX = 64 * 1024
 
 _BUSY = 429
 _SERVER_ERROR = 500
 
 
 class NotNow(Exception):
-    """Twilio has no time, or something is wrong with it."""
+    """Twilio is busy or failing."""
 
     def __init__(self, status: int, after_s: float | None) -> None:
         super().__init__(status)
@@ -36,7 +36,7 @@ class NotNow(Exception):
 
 
 class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]  # the library ships no type information
-    """Does the library's requests. Raises NotNow, aiohttp's errors, TimeoutError; ValueError for too long an answer."""
+    """Performs the library's requests. Raises: NotNow, aiohttp's errors, TimeoutError; ValueError if too long."""
 
     def __init__(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         super().__init__(logging.getLogger(__name__), is_async=True)
@@ -54,24 +54,24 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]  # the library ships no
         timeout: float | None = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """Do one request."""
-        signed_in = {} if auth is None else {"Authorization": encode_basic_auth(*auth)}
-        arguments: dict[str, Any] = {"params": params, "data": data, "headers": {**(headers or {}), **signed_in}}
+        """Perform one request."""
+        authorization = {} if auth is None else {"Authorization": encode_basic_auth(*auth)}
+        arguments: dict[str, Any] = {"params": params, "data": data, "headers": {**(headers or {}), **authorization}}
         async with (
             asyncio.timeout(self._timeout_s),
-            self._open().request(method, uri, allow_redirects=False, **arguments) as answer,
+            self._open().request(method, uri, allow_redirects=False, **arguments) as response,
         ):
-            if answer.status == _BUSY or answer.status >= _SERVER_ERROR:
-                raise NotNow(answer.status, retry_after_s(answer.headers.get("Retry-After")))
+            if response.status == _BUSY or response.status >= _SERVER_ERROR:
+                raise NotNow(response.status, retry_after_s(response.headers.get("Retry-After")))
             body = bytearray()
-            async for chunk in answer.content.iter_any():
+            async for chunk in response.content.iter_any():
                 body += chunk
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise ValueError("the answer is too long")
-            return Response(answer.status, body.decode(errors="replace"), answer.headers)
+                if len(body) > RESPONSE_BYTES_MAX:
+                    raise ValueError("the response is too long")
+            return Response(response.status, body.decode(errors="replace"), response.headers)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         if self._session is not None:
             await self._session.close()
 

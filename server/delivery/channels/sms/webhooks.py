@@ -1,8 +1,7 @@
-"""``POST /webhooks/twilio/…``: what became of short messages, and what people answered.
+"""``POST /webhooks/twilio/…``: states of short messages, and replies to them.
 
-Duplicates and any order are harmless: of a message the furthest state counts, and each answer counts once. Twilio hears
-200 only once it is durable. Nothing that is kept or logged holds a number or a text, but the list of those who said
-STOP.
+Duplicates and any order are harmless: the furthest state of a message counts, and each reply counts once. The response
+is 200 only after the commit. Numbers and texts are neither stored nor logged, except the list of opted-out numbers.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,17 +25,17 @@ from server.edge.handlers import PlainHandler
 from server.edge.webhooks import SignatureInvalid
 from storage.database import Pool
 from storage.queries.payment import UnmatchedEvent, keep_unmatched_event
-from storage.short_messages import note_state, note_stop, take_answer
+from storage.short_messages import record_opt_out, record_provider_state, record_reply
 
 INBOUND_PATH = "/webhooks/twilio/inbound"
 SIGNATURE_HEADER = "X-Twilio-Signature"
 WEBHOOK_BYTES_MAX = 64 * 1024
-#: Fields of one webhook; Twilio sends some twenty.
+#: Fields of one webhook; Twilio sends about twenty.
 FIELDS_MAX = 128
-#: Of a name that Twilio made, as far as it is kept.
+#: Characters of an identifier.
 NAME_CHARS_MAX = 64
 
-#: How far a message is in each state; of two that end it, the better one.
+#: The order of states; of two final states the better one wins.
 _RANKS: Mapping[str, int] = {
     "accepted": 1,
     "scheduled": 1,
@@ -49,19 +48,19 @@ _RANKS: Mapping[str, int] = {
     "delivered": 6,
     "read": 7,
 }
-_NOTHING_TO_SAY: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
-#: What comes before a number that is reached by another channel than SMS.
+_NO_REPLY: Final = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
+#: The prefix of WhatsApp numbers.
 _CHANNEL = "whatsapp:"
 
 log = structlog.get_logger(__name__)
 
 
 class TwilioWebhooks:
-    """Takes Twilio's webhooks.
+    """Handles Twilio's webhooks.
 
     Args:
-        auth_token: what Twilio signs with.
-        public_url: how Twilio reaches this server; the signature covers it.
+        auth_token: verifies Twilio's signatures.
+        public_url: this server's URL as Twilio calls it; the signature covers it.
         now: the domain's clock.
     """
 
@@ -73,49 +72,49 @@ class TwilioWebhooks:
 
     @property
     def routes(self) -> Mapping[tuple[str, str], PlainHandler]:
-        """What is served."""
+        """The routes."""
         return {("POST", STATUS_PATH): self.status, ("POST", INBOUND_PATH): self.inbound}
 
     async def status(self, request: BaseRequest) -> StreamResponse:
-        """Take news of a message. Raises: BodyTooLarge, SignatureInvalid, Malformed."""
+        """Store a message's state. Raises: BodyTooLarge, SignatureInvalid, Malformed."""
         fields = await self._read(request)
         sid, state, code = _name(fields, "MessageSid"), _name(fields, "MessageStatus"), _code(fields)
         if code == UNSUBSCRIBED:
-            await note_stop(self._pool, _number(fields, "To"), self._now())
-        problem = await self._note(request.query.get("delivery", ""), sid, state, code)
+            await record_opt_out(self._pool, _number(fields, "To"), self._now())
+        problem = await self._record_state(request.query.get("delivery", ""), sid, state, code)
         if problem:
             log.warning("twilio.odd_event", action="keep", event_id=sid, type=state, problem=problem)
             body = msgspec.json.encode({"MessageSid": sid, "MessageStatus": state, "ErrorCode": code})
             await keep_unmatched_event(
                 self._pool,
-                UnmatchedEvent(gateway="twilio", event_id=f"{sid}:{state}", type=state, problem=problem, body=body),
+                UnmatchedEvent(provider="twilio", event_id=f"{sid}:{state}", type=state, problem=problem, body=body),
             )
         return Response(status=200)
 
     async def inbound(self, request: BaseRequest) -> StreamResponse:
-        """Take an answer, and say nothing to it. Raises: BodyTooLarge, SignatureInvalid, Malformed."""
+        """Handle a reply; sends nothing back. Raises: BodyTooLarge, SignatureInvalid, Malformed."""
         fields = await self._read(request)
-        said = fields.get("OptOutType") or fields.get("Body") or ""
-        means = meaning(said)
+        reply = fields.get("OptOutType") or fields.get("Body") or ""
+        means = meaning(reply)
         number = _number(fields, "From")
-        await take_answer(self._pool, _name(fields, "MessageSid"), number, means.value, self._now())
+        await record_reply(self._pool, _name(fields, "MessageSid"), number, means.value, self._now())
         if means is not Meaning.OTHER:
-            log.info("sms.answered", action="heed", means=means.value)
-        return Response(body=_NOTHING_TO_SAY, content_type="text/xml")
+            log.info("sms.replied", action="apply", means=means.value)
+        return Response(body=_NO_REPLY, content_type="text/xml")
 
-    async def _note(self, delivery: str, sid: str, state: str, code: int | None) -> str:
-        """Keep the state with its delivery; answers why that was not possible, if it was not."""
+    async def _record_state(self, delivery: str, sid: str, state: str, code: int | None) -> str:
+        """Store a state with its delivery; returns the problem, or an empty string."""
         if state not in _RANKS:
             return "unknown_type"
         try:
             delivery_id = DeliveryId(UUID(delivery))
         except ValueError:
             return "unknown_delivery"
-        known = await note_state(self._pool, delivery_id, sid, state=state, code=code, ranks=_RANKS)
+        known = await record_provider_state(self._pool, delivery_id, sid, state=state, code=code, ranks=_RANKS)
         return "" if known else "unknown_delivery"
 
     async def _read(self, request: BaseRequest) -> MultiDict[str]:
-        """Read the form, once it is sure whose it is. Raises: BodyTooLarge, SignatureInvalid, Malformed."""
+        """Read the form and verify its signature. Raises: BodyTooLarge, SignatureInvalid, Malformed."""
         body = await read_body(request, WEBHOOK_BYTES_MAX)
         signature = request.headers.get(SIGNATURE_HEADER)
         if not signature:
@@ -131,7 +130,7 @@ class TwilioWebhooks:
 
 
 def _name(fields: MultiDict[str], name: str) -> str:
-    """A name that Twilio made. Raises: Malformed."""
+    """An identifier made by Twilio. Raises: Malformed."""
     value = fields.get(name, "")
     if not value or len(value) > NAME_CHARS_MAX or not value.isascii() or not value.isalnum():
         raise Malformed(reason=f"no_{name}")
@@ -139,7 +138,7 @@ def _name(fields: MultiDict[str], name: str) -> str:
 
 
 def _number(fields: MultiDict[str], name: str) -> str:
-    """A number in E.164, whichever channel it is reached by. Raises: Malformed."""
+    """A number in E.164, without the channel's prefix. Raises: Malformed."""
     number = fields.get(name, "").removeprefix(_CHANNEL)
     if not number or len(number) > NAME_CHARS_MAX or not number.lstrip("+").isalnum():
         raise Malformed(reason=f"no_{name}")

@@ -1,0 +1,1 @@
+"""A payment at a gateway: from the request to the captured, or returned, money."""

@@ -1,0 +1,23 @@
+"""German texts of payments."""
+
+from server.words.texts import NounTexts
+
+TEXTS = NounTexts(
+    notifications={
+        "payment.unplaced": (
+            "Zahlung geht zurück",
+            "{amount} kamen für eine Buchung, die es nicht mehr gibt. Sie gehen an ihre Quelle zurück.",
+        ),
+        "payment.returned": ("Zahlung zurückgesandt", "{amount} für {title} gingen dorthin zurück, woher sie kamen."),
+    },
+    timeline={
+        "payment.requested": "{customer} hat begonnen, {amount} zu bezahlen.",
+        "payment.unplaced": "{amount} kamen, die nicht zur Buchung gehören; sie gehen dorthin zurück, woher sie kamen.",
+        "payment.returned": "{amount} gingen dorthin zurück, woher sie kamen.",
+    },
+    errors={
+        "hold_spent": ("Schon abgerechnet", "Der Betrag wurde bereits freigegeben oder erstattet."),
+        "insufficient_funds": ("Nicht genug Geld", "Das Guthaben reicht für den Betrag nicht aus."),
+        "signature_invalid": ("Die Signatur ist ungültig", "Das ist nicht so signiert, wie es sein muss ({reason})."),
+    },
+)

@@ -1,0 +1,13 @@
+"""Italian: how it writes instants and unknown names. Each noun has a module of texts here."""
+
+from server.words.texts import Formats
+
+FORMATS = Formats(
+    code="it",
+    moment_pattern="EEEE d MMMM, 'ore' HH:mm",
+    day_pattern="EEEE d MMMM yyyy",
+    time_pattern="HH:mm",
+    timeline_pattern="EEEE d MMMM yyyy, HH:mm",
+    quoted="«{}»",
+    someone="Qualcuno",
+)

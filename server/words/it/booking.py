@@ -1,0 +1,107 @@
+"""Italian texts of bookings."""
+
+from server.words.texts import NounTexts
+
+TEXTS = NounTexts(
+    notifications={
+        "booking.paid": ("Nuova prenotazione", "{customer} ha prenotato {title}, {starts_at}. Pagato: {amount}."),
+        "booking.confirmed": ("Prenotazione confermata", "{title} con {staff}, {starts_at}: è confermata."),
+        "booking.declined": ("Prenotazione rifiutata", "{staff} non può occuparsi di {title}, {starts_at}."),
+        "booking.cancelled": ("Prenotazione annullata", "{by} ha annullato {title}, {starts_at}."),
+        "booking.abandoned": (
+            "Prenotazione annullata",
+            ("Per {title}, {starts_at}, non si è trovata un’altra soluzione. L’importo pagato torna per intero."),
+        ),
+        "booking.expired": (
+            "Prenotazione scaduta",
+            "{title}, {starts_at}, non è stata pagata in tempo. L’orario è di nuovo libero.",
+        ),
+        "booking.revived": (
+            "Prenotazione ripristinata",
+            "Il pagamento per {title} è arrivato tardi, ma l’orario era ancora libero.",
+        ),
+        "booking.reminded": ("Inizia entro un’ora", "{title} con {staff} inizia {starts_at}."),
+        "booking.started": ("Il lavoro è iniziato", "{staff} ha iniziato {title}."),
+        "booking.completed": (
+            "Il lavoro è finito",
+            "{staff} ha finito {title}. Conferma per favore che tutto va bene.",
+        ),
+        "booking.released": ("Denaro sbloccato", "{amount} per {title}: importo sbloccato."),
+        "booking.refunded": ("Rimborso", "{amount} per {title}: di nuovo nel tuo portafoglio."),
+    },
+    timeline={
+        "booking.created": "{customer} ha prenotato {title} con {staff} per {starts_at}, a {total}.",
+        "booking.paid": "{amount}: importo pagato e custodito fino alla fine del lavoro.",
+        "booking.approved": "{by} ha accettato il lavoro.",
+        "booking.confirmed": "La prenotazione è confermata.",
+        "booking.declined": "{by} ha rifiutato il lavoro: {reason}.",
+        "booking.declined:NO_ANSWER": "Nessuno ha risposto in tempo, perciò il lavoro è tornato indietro.",
+        "booking.cancelled": "{by} ha annullato la prenotazione.",
+        "booking.abandoned": (
+            "Prima dell’inizio non si è trovata un’altra soluzione, perciò la prenotazione è stata annullata."
+        ),
+        "booking.expired": "Nessuno ha pagato in tempo, perciò la prenotazione è scaduta.",
+        "booking.revived": (
+            "Il pagamento è arrivato tardi, ma l’orario era ancora libero: la prenotazione vale di nuovo."
+        ),
+        "booking.started": "Il lavoro è iniziato.",
+        "booking.completed": "Il lavoro è finito. Il denaro sarà sbloccato al più tardi {release_at}.",
+        "booking.released:customer": "{customer} ha confermato che va tutto bene. Importo sbloccato: {amount}.",
+        "booking.released:time": "Nessuno ha fatto obiezioni in tempo. Importo sbloccato: {amount}.",
+        "booking.refunded": "{amount}: importo tornato nel portafoglio di {customer}.",
+        "booking.reminded": "{customer} ha ricevuto il promemoria dell’inizio: {starts_at}.",
+    },
+    terms={
+        "someone_erased": "Qualcuno (account eliminato)",
+        "server": "Il server",
+        "unknown_event": "È successo qualcosa ({type}).",
+        "decline.SCHEDULE_CONFLICT": "un altro appuntamento",
+        "decline.TOO_FAR": "troppo lontano",
+        "decline.UNWELL": "malattia",
+        "decline.SAFETY": "sicurezza",
+        "decline.SKILL_MISMATCH": "competenze non adatte",
+        "decline.EQUIPMENT": "manca l’attrezzatura",
+        "decline.OTHER": "altri motivi",
+        "decline.NO_ANSWER": "nessuna risposta",
+    },
+    emails={
+        "service": "Servizio",
+        "with": "Con",
+        "business": "Azienda",
+        "when": "Quando",
+        "where": "Dove",
+        "price": "Prezzo",
+        "number": "Prenotazione",
+        "cancel": "Annulla la prenotazione",
+        "cancel.hint": (
+            "Un imprevisto? Il pulsante mostra che cosa succede prima che succeda qualcosa. Vale fino all’inizio."
+        ),
+        "confirm": "Sì, tutto bene",
+        "confirm.hint": "Allora il denaro va a {business}. Se non sappiamo nulla, ci va {release_at}.",
+        "why.booking": "Ricevi questa e-mail perché partecipi alla prenotazione {number}.",
+        "page.cancel.title": "Annullare questa prenotazione?",
+        "page.cancel.lead": "L’importo pagato va nel tuo portafoglio.",
+        "page.cancel.button": "Annulla la prenotazione",
+        "page.cancel.done.title": "Annullata",
+        "page.cancel.done.lead": "La prenotazione è annullata. L’importo pagato è nel tuo portafoglio.",
+        "page.cancel.used.title": "Già annullata",
+        "page.cancel.used.lead": "Questa prenotazione era già stata annullata. Non c’è altro da fare.",
+        "page.cancel.late.title": "Troppo tardi per annullare",
+        "page.cancel.late.lead": "La prenotazione è iniziata, è finita o si è chiusa in altro modo.",
+        "page.confirm.title": "Va tutto bene?",
+        "page.confirm.lead": "Il denaro va poi a {business}. Non si può tornare indietro.",
+        "page.confirm.button": "Sì, tutto bene",
+        "page.confirm.done.title": "Grazie!",
+        "page.confirm.done.lead": "Il denaro va a {business}.",
+        "page.confirm.used.title": "Già confermata",
+        "page.confirm.used.lead": "Il denaro è già andato a {business}. Non c’è altro da fare.",
+        "page.confirm.late.title": "Nulla da confermare",
+        "page.confirm.late.lead": "La prenotazione non è in uno stato in cui si possa confermare.",
+    },
+    errors={
+        "slot_taken": ("L’orario è occupato", "Qualcun altro ha appena prenotato questo orario."),
+        "no_staff_free": ("Nessuno è libero", "A quell’ora nessuno di chi offre il servizio è libero."),
+        "slot_unavailable": ("L’orario non si può prenotare", "Questo orario non si può prenotare ({reason})."),
+        "pair_blocked": ("Non disponibile", "Tra voi due non è più possibile prenotare."),
+    },
+)

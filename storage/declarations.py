@@ -1,0 +1,98 @@
+"""What the schema declares of its texts: whose data each column holds, and how long it is kept.
+
+A column of text or JSON has a comment in one grammar, ``data: customer; kept: until erased``. A migration that adds
+such a column adds the comment; docs/data.md is written from them.
+"""
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from storage.database import Connection, Pool
+
+#: Whose data a column can hold → what that means.
+DATA = {
+    "none": "says nothing about a person: codes, ids, amounts, instants, names that the server made",
+    "user": "the data of the account that the row is about",
+    "customer": "what a customer gave for one booking",
+    "business": "what a business says of itself and of what it offers",
+    "author": "text that a person wrote to others",
+    "provider": "what an outside provider said: a payment gateway, a sender of messages",
+    "secret": "gives access to an account or a device",
+}
+#: How long a column can be kept → what that means. ``retention.<setting>`` names a setting in days.
+KEPT = {
+    "for good": "never deleted; part of the books, the journal or the statistics",
+    "until erased": "deleted when the person or business is erased, or deletes it",
+    "until replaced": "overwritten by the next value",
+    "until done": "deleted once it has had its effect",
+    "until expired": "deleted the night after it expires",
+}
+_GRAMMAR = re.compile(r"data: (?P<data>[a-z]+); kept: (?P<kept>[a-z ]+|retention\.(?P<setting>[a-z_]+))")
+
+_COLUMNS = """
+SELECT c.relname AS table, a.attname AS column, col_description(c.oid, a.attnum) AS declared
+  FROM pg_attribute a
+  JOIN pg_class c ON c.oid = a.attrelid
+  JOIN pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+   AND coalesce(e.typname, t.typname) IN ('text', 'varchar', 'bpchar', 'json', 'jsonb')
+ ORDER BY c.relname, a.attnum
+"""
+
+
+class Declaration(Struct, frozen=True):
+    """What is declared of one column."""
+
+    table: str
+    column: str
+    #: None: nothing, or not in the grammar.
+    data: str | None
+    kept: str | None
+    #: The setting in [retention] that says how many days; None unless ``kept`` names one.
+    setting: str | None = None
+
+
+async def read_declarations(connection: Connection | Pool) -> list[Declaration]:
+    """Read what is declared of each column of text or JSON."""
+    return [_declaration(*row) for row in await connection.fetch(_COLUMNS)]
+
+
+def _declaration(table: str, column: str, declared: str | None) -> Declaration:
+    match = _GRAMMAR.fullmatch(declared or "")
+    if match is None or match["data"] not in DATA or not (match["setting"] or match["kept"] in KEPT):
+        return Declaration(table, column, None, None)
+    return Declaration(table, column, match["data"], match["kept"], match["setting"])
+
+
+def render(declarations: Sequence[Declaration]) -> str:
+    """Write docs/data.md."""
+    lines = [
+        "# Data",
+        "",
+        "Whose data each column of text or JSON holds, and how long it is kept. Ids, numbers and instants are not",
+        "listed.",
+        "This page is written from the column comments of the schema by",
+        "`python -m tests.integration.storage.test_declarations`; a test compares the two.",
+        "",
+        "| data | meaning |",
+        "| --- | --- |",
+        *[f"| {name} | {meaning} |" for name, meaning in DATA.items()],
+        "",
+        "| kept | meaning |",
+        "| --- | --- |",
+        *[f"| {name} | {meaning} |" for name, meaning in KEPT.items()],
+        "| `retention.…` | deleted after the days that this setting gives |",
+        "",
+        "| table | column | data | kept |",
+        "| --- | --- | --- | --- |",
+        *[f"| `{one.table}` | `{one.column}` | {one.data} | {_shown(one)} |" for one in declarations],
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _shown(declaration: Declaration) -> str:
+    return f"`{declaration.kept}`" if declaration.setting else str(declaration.kept)

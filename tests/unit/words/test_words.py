@@ -1,0 +1,162 @@
+"""Texts by language and noun: English is complete, other languages fall back to it text by text."""
+
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+import server.app.bootstrap  # noqa: F401  # imports every error
+from protocol.booking.events import BookingReleased
+from protocol.events import EVENTS
+from protocol.money import Money
+from protocol.notification.registry import NOTIFICATIONS
+from server.words.completeness import assert_complete, missing
+from server.words.errors import error_text
+from server.words.languages import ENGLISH, LANGUAGES, Language, language_of
+from server.words.texts import NounTexts, collect
+
+CODES = sorted(LANGUAGES)
+#: Sections whose texts name their fields freely: a language may leave a field out.
+FREE = ("notifications", "timeline", "errors")
+
+
+def test_english_has_a_text_for_everything_that_is_declared() -> None:
+    assert_complete()
+
+
+#: language → the texts that it still takes from English, as ``missing`` names them.
+STILL_ENGLISH: dict[str, list[str]] = {"de": [], "it": []}
+
+
+def test_the_texts_that_are_not_translated_yet_are_listed() -> None:
+    assert {code: missing(LANGUAGES[code].texts) for code in CODES if code != "en"} == STILL_ENGLISH
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_language_has_a_text_that_english_lacks(code: str) -> None:
+    for section in fields(NounTexts):
+        own, english = (getattr(one.texts, section.name) for one in (LANGUAGES[code], ENGLISH))
+        assert own.keys() <= english.keys(), section.name
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_translation_uses_the_fields_of_the_english_text(code: str) -> None:
+    for section, name, text in all_texts(LANGUAGES[code].texts):
+        english = next(one for where, key, one in all_texts(ENGLISH.texts) if (where, key) == (section, name))
+        assert names(text) <= names(english), (section, name)
+        if section.partition(".")[0] not in FREE:
+            assert names(text) == names(english), (section, name)
+
+
+def all_texts(texts: NounTexts) -> Iterator[tuple[str, str, str]]:
+    for section in fields(NounTexts):
+        for name, text in getattr(texts, section.name).items():
+            if isinstance(text, Mapping):
+                yield from ((f"{section.name}.{form}", name, one) for form, one in text.items())
+            elif isinstance(text, tuple):
+                yield from ((f"{section.name}.{at}", name, one) for at, one in enumerate(text))
+            else:
+                yield section.name, name, text
+
+
+def names(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ("notifications", NOTIFICATIONS[0].name),
+        ("errors", "slot_taken"),
+        ("timeline", "booking.created"),
+        ("terms", "decline.UNWELL"),
+        ("emails", "hello"),
+        ("counted", "code.holds"),
+        ("problems", "missing"),
+    ],
+)
+def test_what_is_missing_is_named(section: str, name: str) -> None:
+    assert missing(without(section, name)) == [f"{section} {name}"]
+
+
+def test_an_event_with_causes_needs_a_sentence_for_each_of_them() -> None:
+    lacking = missing(without("timeline", "booking.released:time"))
+
+    assert lacking == ["timeline booking.released", "timeline booking.released:time"]
+    assert EVENTS["booking.released"] is BookingReleased
+
+
+def without(section: str, name: str) -> NounTexts:
+    found: dict[str, Any] = dict(getattr(ENGLISH.texts, section))
+    del found[name]
+    return replace(ENGLISH.texts, **{section: found})
+
+
+def test_a_key_that_two_nouns_define_is_refused() -> None:
+    one, two = NounTexts(emails={"hello": "Hello"}), NounTexts(emails={"hello": "Good day"})
+
+    with pytest.raises(AssertionError, match="emails has two texts for hello"):
+        collect([one, two])
+
+
+def test_the_same_key_in_two_sections_is_two_texts() -> None:
+    collected = collect([NounTexts(emails={"code": "A"}), NounTexts(terms={"code": "B"})])
+
+    assert (collected.emails, collected.terms) == ({"code": "A"}, {"code": "B"})
+
+
+def test_a_text_that_a_language_lacks_is_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = Language(LANGUAGES["de"].formats, NounTexts(errors={"not_found": ("Nicht gefunden", "Das fehlt.")}))
+    monkeypatch.setitem(LANGUAGES, "de", bare)
+
+    assert error_text("not_found", {}, "de").title == "Nicht gefunden"
+    assert error_text("forbidden", {}, "de").title == "Not allowed"
+    assert error_text("invalid", {"a": "missing"}, "de").body == "„a“ is missing."
+    assert bare.notification("booking.confirmed").title == "Booking confirmed"
+    assert bare.timeline("booking.released", "time") == ENGLISH.texts.timeline["booking.released:time"]
+    assert bare.say("cancel") == "Cancel this booking"
+    assert bare.count("code.holds", 1) == "It holds for 1 minute, and for one use."
+    assert bare.term("decline.UNWELL") == "unwell"
+
+
+def test_a_type_without_texts_is_shown_by_its_name() -> None:
+    assert LANGUAGES["it"].notification("newer.type") == ("newer.type", "")
+    assert LANGUAGES["de"].timeline("newer.event") == "Etwas ist geschehen ({type})."
+    assert LANGUAGES["de"].error("newer_error").title == "Nicht möglich"
+
+
+def test_refusals_are_said_in_the_language_asked_for() -> None:
+    assert error_text("slot_taken", {}, "de").title == "Die Zeit ist vergeben"
+    assert error_text("slot_taken", {}, "it").title == "L’orario è occupato"
+    assert error_text("invalid", {"a": "missing", "b": "odd"}, "de").body == "„a“ fehlt; „b“ passt nicht (odd)."
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("fr, de-AT;q=0.8, en;q=0.5", "de"),
+        ("en, de;q=0.9", "en"),
+        ("it-CH", "it"),
+        ("fr", "en"),
+        (None, "en"),
+        ("", "en"),
+        ("de;q=much", "en"),
+    ],
+)
+def test_the_language_is_chosen_by_weight(header: str | None, code: str) -> None:
+    assert language_of(header) == code
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "code", "text"),
+    [
+        (123_450, "EUR", "en", "1234.50 EUR"),
+        (123_450, "EUR", "de", "1234,50 EUR"),
+        (500, "JPY", "en", "500 JPY"),
+        (1_234, "TND", "it", "1,234 TND"),
+    ],
+)
+def test_an_amount_in_a_sentence_has_its_currency_s_decimals(minor: int, currency: str, code: str, text: str) -> None:
+    assert LANGUAGES[code].plain_amount(Money(minor, currency)) == text
