@@ -1,4 +1,4 @@
-"""What one user is told, and how they want to be told: wishes are rows that it writes and does not keep."""
+"""The notifications of one user, and their preferences: rows that the actor writes, and are not part of its state."""
 
 from datetime import datetime
 from uuid import UUID
@@ -85,17 +85,17 @@ def _readers(user: Actor[UserState], command: SendNotification) -> tuple[UserId,
 
 @handles(SendNotification, facts=KnownUsers, asks=_readers)
 def send_notification(user: Actor[UserState], command: SendNotification, facts: KnownUsers) -> NoticeSent:
-    """Write to people, each of whom hears of it by a message of its own. Raises: Invalid."""
+    """Send a notice to users; each user's actor gets a message of its own. Raises: Invalid."""
     _check_notice(command, facts)
     by = user.principal.user_id
     notice = Notice(id=user.new_id(), title=command.title, body=command.body, sent_by=by, at=user.now)
     user.put(notice)
     readers = tuple(dict.fromkeys(command.user_ids))
     for user_id in readers:
-        told = TakeNotice(
+        message = TakeNotice(
             user_id=user_id, notice_id=notice.id, by=by, channels=command.channels, critical=command.critical
         )
-        user.send(Ref(Kind.USER, user_id), told)
+        user.send(Ref(Kind.USER, user_id), message)
     return NoticeSent(notice_id=notice.id, recipients=len(readers))
 
 
@@ -105,8 +105,8 @@ def _notice_id(user: Actor[UserState], command: TakeNotice) -> UUID:
 
 @handles(TakeNotice, facts=Notice, asks=_notice_id)
 def take_notice(user: Actor[UserState], command: TakeNotice, facts: Notice) -> None:
-    """Be told what an admin wrote. Raises: NotFound, if it was erased before."""
-    assert user.exists, f"user {user.actor_id} is written to and never was"
+    """Take a notice for this user. Raises: NotFound if the notice was erased before."""
+    assert user.exists, f"user {user.actor_id} got a notice and does not exist"
     user.emit(
         NotificationSent(notice_id=facts.id, by=command.by, channels=command.channels, critical=command.critical),
         content=facts,
@@ -125,15 +125,15 @@ def _preference_ask(
 
 @handles(SetPreferences, facts=PreferenceFacts, asks=_preference_ask)
 def set_preferences(user: Actor[UserState], command: SetPreferences, facts: PreferenceFacts) -> None:
-    """Say how one wants to be reached. Raises: Invalid."""
+    """Set the user's preferences. Raises: Invalid."""
     _prefer(user, facts, preferences_after(command, facts.preferences), command.language)
 
 
 @handles(SetContactPreferences, facts=PreferenceFacts, asks=_preference_ask)
 def set_contact_preferences(user: Actor[UserState], command: SetContactPreferences, facts: PreferenceFacts) -> None:
-    """Say how a person wants to be written to, as that person or for a business of theirs.
+    """Set contact preferences, as the user or for a business whose customer the user is.
 
-    Raises: Invalid, NotFound to anybody else.
+    Raises: Invalid, and NotFound for other principals.
     """
     if user.principal.user_id != UserId(user.actor_id) and not (user.principal.manager and facts.is_customer):
         raise NotFound(entity=user.kind.value, id=str(UserId(user.actor_id)))
@@ -141,8 +141,8 @@ def set_contact_preferences(user: Actor[UserState], command: SetContactPreferenc
 
 
 @handles(StopEmails, facts=PreferenceFacts, asks=_preference_ask)
-def stop_letters(user: Actor[UserState], command: StopEmails, facts: PreferenceFacts) -> None:
-    """Send no more letters of a kind."""
+def stop_emails(user: Actor[UserState], command: StopEmails, facts: PreferenceFacts) -> None:
+    """Unsubscribe the user from e-mails of one kind."""
     wanted = without_written_channels(command.template, facts.preferences)
     if wanted != facts.preferences:
         _prefer(user, facts, wanted, None)
@@ -151,7 +151,7 @@ def stop_letters(user: Actor[UserState], command: StopEmails, facts: PreferenceF
 def _prefer(
     user: Actor[UserState], facts: PreferenceFacts, wanted: NotificationPreferences, language: str | None
 ) -> None:
-    """Keep what is wanted. Nobody else writes these rows, so the facts are what they were."""
+    """Store the preferences. Only this actor writes these rows, so the facts are current."""
     user.emit(NotificationPreferencesSet(by=user.principal.user_id))
     user.put(wanted)
     if language is not None:
