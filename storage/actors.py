@@ -20,7 +20,7 @@ class Stored(Struct, frozen=True, gc=False):
     state: bytes | None = None
 
 
-class Answer(Struct, frozen=True):
+class StoredReply(Struct, frozen=True):
     """One entry of the command log."""
 
     to: Ref
@@ -49,9 +49,9 @@ async def load_states(pool: "asyncpg.Pool[asyncpg.Record]", refs: Sequence[Ref])
     return [found.get((ref.kind.value, ref.id)) or Stored(ref) for ref in refs]
 
 
-async def load_answers(
+async def load_replies(
     pool: "asyncpg.Pool[asyncpg.Record]", identities: Sequence[tuple[UUID, str]]
-) -> list[Answer | None]:
+) -> list[StoredReply | None]:
     """Read stored answers by principal and command id, in the order asked for; None where there is none."""
     rows = await pool.fetch(
         "SELECT l.* FROM unnest($1::uuid[], $2::text[]) w(principal, key)"
@@ -60,7 +60,7 @@ async def load_answers(
         [key for _, key in identities],
     )
     found = {
-        (row["principal"], row["key"]): Answer(
+        (row["principal"], row["key"]): StoredReply(
             Ref(Kind(row["kind"]), row["id"]),
             row["version"],
             row["hash"],

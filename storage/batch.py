@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from protocol.effects import Decision
 from protocol.ids import Ref
 from storage.columns import Columns
-from storage.outcomes import Done
+from storage.outcomes import CommitCallback
 
 BATCH_MAX = 256
 
@@ -20,7 +20,7 @@ class Batch:
 
     def __init__(self) -> None:
         self.decisions: list[Decision] = []
-        self.dones: list[Done] = []
+        self.dones: list[CommitCallback] = []
         self._columns = Columns()
         #: The error raised while encoding a decision; raised again by ``arguments``.
         self._error: Exception | None = None
@@ -43,7 +43,7 @@ class Batch:
         """Whether it takes no more."""
         return len(self.decisions) >= BATCH_MAX
 
-    def take(self, decision: Decision, done: Done) -> bool:
+    def take(self, decision: Decision, done: CommitCallback) -> bool:
         """Take a decision, or say that it has to wait for a later batch, and all behind it that are of its actor.
 
         One that does not build on the actor's decision before it comes first in a later batch, where its version is

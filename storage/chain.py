@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from storage.database import Connection
-from storage.seal import NO_HASH, Entry, seal_head, transfer_bytes
+from storage.seal import NO_HASH, LedgerTransfer, seal_head, transfer_bytes
 from storage.verify import CHECK_MAX_S, Finding, Violation
 
 #: Rows that are read at once.
@@ -166,8 +166,8 @@ class _Walk:
         self._member = await anext(self._members, None)
 
 
-def _entry(row: Any) -> Entry:
-    return Entry(
+def _entry(row: Any) -> LedgerTransfer:
+    return LedgerTransfer(
         id=row["id"],
         debit=row["debit"],
         credit=row["credit"],

@@ -19,7 +19,7 @@ from protocol.errors import RETRY_AFTER_S, Busy, Internal, Unavailable
 from storage.batch import Batch
 from storage.columns import call_of
 from storage.database import close
-from storage.outcomes import AGAIN, OK, Committed, Done
+from storage.outcomes import AGAIN, OK, CommitCallback, Committed
 from storage.supervision import Supervised
 
 QUEUE_MAX = 10_000
@@ -62,10 +62,14 @@ async def connect_committer(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
 
 
 #: SQLSTATEs after which the same batch may simply be called again: nothing of it was kept.
-_TRY_AGAIN = ("40P01", "40001", "55P03", "53000", "53100", "53200", "53300", "53400")
+_RETRYABLE = ("40P01", "40001", "55P03", "53000", "53100", "53200", "53300", "53400")
 #: After these nobody knows whether the batch was kept; nor after anything that is not the server's own word. Nor is a
 #: server of any use that only reads, as after a failover: a new connection may lead to another.
-_UNKNOWN = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.ReadOnlySQLTransactionError)
+_OUTCOME_UNKNOWN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 
 
 class Committer:
@@ -90,14 +94,14 @@ class Committer:
         self._observe = observe
         #: What gathers for the next call, and what has to wait for a later one.
         self._batch = Batch()
-        self._queue: deque[tuple[Decision, Done]] = deque()
+        self._queue: deque[tuple[Decision, CommitCallback]] = deque()
         #: What is with the database, and what came back and is not told yet.
         self._under_way = Batch()
         self._settled = Batch()
         self._outcomes: list[Committed] = []
         self._commit_task: asyncio.Task[list[Committed]] | None = None
         #: Set while it takes no decisions: it died, or it stops.
-        self._refuses = False
+        self._closed = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -118,7 +122,7 @@ class Committer:
 
     async def stop(self) -> None:
         """Commit what is queued, within ``STOP_TIMEOUT_S``, then close."""
-        self._refuses = True
+        self._closed = True
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._idle.wait()
@@ -131,14 +135,14 @@ class Committer:
         if self._connection is not None:
             await close(self._connection)
 
-    def submit(self, decision: Decision, done: Done) -> None:
+    def submit(self, decision: Decision, done: CommitCallback) -> None:
         """Queue a decision; ``done`` is called with what became of it.
 
         Raises:
             Busy: ``QUEUE_MAX`` decisions wait already.
             Unavailable: it has died and does not work yet again, or it stops.
         """
-        if self._refuses:
+        if self._closed:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
         if len(self._batch) + len(self._queue) >= QUEUE_MAX:
             raise Busy(queue="commit", retry_after_s=RETRY_AFTER_S)
@@ -149,7 +153,7 @@ class Committer:
             self._queue.append((decision, done))
 
     async def _run(self) -> None:
-        self._refuses = False
+        self._closed = False
         while True:
             await self._wake.wait()
             while self._batch or self._settled:
@@ -161,19 +165,19 @@ class Committer:
         """Commit the next batch; the one before is told its outcomes while the database is at work on this one."""
         if self._outcomes and isinstance(self._outcomes[0].fault, Unavailable):
             # No other decision waits as long as this batch has waited for a database that is not there.
-            for decision, done in self._give_up():
+            for decision, done in self._take_pending():
                 self._settled.decisions.append(decision)
                 self._settled.dones.append(done)
                 self._outcomes.append(self._outcomes[0])
-        batch = self._under_way = self._leave()
+        batch = self._under_way = self._take_batch()
         if not batch:
-            self._tell_settled()
+            self._report_settled()
             return
         began = perf_counter()
-        self._commit_task = self._loop.create_task(self._settle(batch), name="commit")
+        self._commit_task = self._loop.create_task(self._commit_with_retries(batch), name="commit")
         await asyncio.sleep(0)  # in this tick the call is handed to the transport,
         await asyncio.sleep(0)  # which writes it at the end of the tick
-        self._tell_settled()
+        self._report_settled()
         self._outcomes = await self._commit_task
         self._settled, self._under_way = batch, Batch()
         try:
@@ -181,27 +185,27 @@ class Committer:
         except Exception:
             log.exception("commit.observer_crashed", size=len(batch))
 
-    def _tell_settled(self) -> None:
+    def _report_settled(self) -> None:
         settled, outcomes = self._settled, self._outcomes
         self._settled, self._outcomes = Batch(), []
         for decision, done, outcome in zip(settled.decisions, settled.dones, outcomes, strict=True):
-            _tell(decision, done, outcome)
+            _report(decision, done, outcome)
 
     def _abandon(self) -> None:
         """Answer all that it holds: what came back as the database had it, the rest as unavailable."""
-        self._refuses = True
+        self._closed = True
         if self._commit_task is not None:
             self._commit_task.cancel()
         self._drop_connection()
-        self._tell_settled()
+        self._report_settled()
         batch, self._under_way = self._under_way, Batch()
         fault = Committed("fault", fault=Unavailable(retry_after_s=RETRY_AFTER_S))
-        for decision, done in (*zip(batch.decisions, batch.dones, strict=True), *self._give_up()):
-            _tell(decision, done, fault)
+        for decision, done in (*zip(batch.decisions, batch.dones, strict=True), *self._take_pending()):
+            _report(decision, done, fault)
         self._wake.clear()
         self._idle.set()
 
-    def _leave(self) -> Batch:
+    def _take_batch(self) -> Batch:
         """Take the current batch; start the next one with the decisions held back so far."""
         batch, self._batch = self._batch, Batch()
         later = []
@@ -212,19 +216,19 @@ class Committer:
         self._queue.extendleft(reversed(later))
         return batch
 
-    def _give_up(self) -> Iterator[tuple[Decision, Done]]:
+    def _take_pending(self) -> Iterator[tuple[Decision, CommitCallback]]:
         """All that wait, and do no more."""
         while self._batch:
-            batch = self._leave()
+            batch = self._take_batch()
             yield from zip(batch.decisions, batch.dones, strict=True)
 
-    async def _settle(self, batch: Batch) -> list[Committed]:
+    async def _commit_with_retries(self, batch: Batch) -> list[Committed]:
         """Commit a batch, whatever it takes within the named bounds."""
         decisions = batch.decisions
         try:
             arguments = batch.arguments()
         except Exception as error:
-            return await self._single_out(decisions, error)
+            return await self._commit_individually(decisions, error)
         unknown = False
         for attempt in range(RETRIES_MAX):
             try:
@@ -237,26 +241,26 @@ class Committer:
             try:
                 outcomes = await self._commit(decisions, arguments)
                 if unknown:
-                    outcomes = await self._claim_own(decisions, outcomes)
-                return await self._once_more(decisions, outcomes)
+                    outcomes = await self._reconcile_after_reconnect(decisions, outcomes)
+                return await self._recommit_affected(decisions, outcomes)
             except Exception as error:
-                if not isinstance(error, asyncpg.PostgresError) or isinstance(error, _UNKNOWN):
+                if not isinstance(error, asyncpg.PostgresError) or isinstance(error, _OUTCOME_UNKNOWN):
                     unknown = True
                     log.warning("commit.connection_lost", action="retry", attempt=attempt, error=repr(error))
                     self._drop_connection()
-                elif error.sqlstate in _TRY_AGAIN:
+                elif error.sqlstate in _RETRYABLE:
                     log.info("commit.retried", action="retry", attempt=attempt, error=repr(error))
                 else:
-                    return await self._single_out(decisions, error)
+                    return await self._commit_individually(decisions, error)
             await asyncio.sleep(RETRY_DELAY_S * 2**attempt)
         fault = Unavailable(retry_after_s=RETRY_AFTER_S)
         return [Committed("fault", fault=fault) for _ in decisions]
 
-    async def _once_more(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
+    async def _recommit_affected(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
         """Settle those that were refused for the sake of one that was refused itself; each pass leaves fewer."""
         doubted = [nth for nth, outcome in enumerate(outcomes) if outcome.status == AGAIN]
         if doubted:
-            settled = await self._settle(Batch.of([decisions[nth] for nth in doubted]))
+            settled = await self._commit_with_retries(Batch.of([decisions[nth] for nth in doubted]))
             for nth, outcome in zip(doubted, settled, strict=True):
                 outcomes[nth] = outcome
         return outcomes
@@ -267,31 +271,31 @@ class Committer:
         outcomes = []
         at = 0
         for decision, status in zip(decisions, statuses, strict=True):
-            count = decision.told
+            count = decision.inbox_count
             outcomes.append(Committed(status, seqs[at : at + count] if status == OK and count else ()))
             at += count
         return outcomes
 
-    async def _single_out(self, decisions: list[Decision], error: Exception) -> list[Committed]:
+    async def _commit_individually(self, decisions: list[Decision], error: Exception) -> list[Committed]:
         """The database refuses the batch for a reason that no claim foresaw: find the one that it is about."""
         if len(decisions) > 1:
-            log.warning("commit.singled_out", action="one_by_one", size=len(decisions), error=str(error))
-            return [(await self._settle(Batch.of([decision])))[0] for decision in decisions]
+            log.warning("commit.retried_individually", action="one_by_one", size=len(decisions), error=str(error))
+            return [(await self._commit_with_retries(Batch.of([decision])))[0] for decision in decisions]
         (decision,) = decisions
         sqlstate = getattr(error, "sqlstate", None)
         log.error("commit.refused", to=str(decision.to), cause=decision.cause, sqlstate=sqlstate, error=repr(error))
         return [Committed("fault", fault=Internal(incident=decision.cause))]
 
-    async def _claim_own(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
+    async def _reconcile_after_reconnect(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
         """After a lost connection: what this very batch had kept is ours, whatever stood in its way the second time."""
         return [
             Committed(OK, await self._seqs_of(decision))
-            if outcome.status != OK and await self._kept(decision)
+            if outcome.status != OK and await self._is_committed(decision)
             else outcome
             for decision, outcome in zip(decisions, outcomes, strict=True)
         ]
 
-    async def _kept(self, decision: Decision) -> bool:
+    async def _is_committed(self, decision: Decision) -> bool:
         assert self._connection is not None
         if decision.log is None:
             return False
@@ -325,7 +329,7 @@ class Committer:
         self._connection = None
 
 
-def _tell(decision: Decision, done: Done, outcome: Committed) -> None:
+def _report(decision: Decision, done: CommitCallback, outcome: Committed) -> None:
     """Tell a decision's outcome; a listener that crashes keeps no other from its own."""
     try:
         done(outcome)

@@ -43,7 +43,7 @@ SELECT c.relname AS table, a.attname AS column, col_description(c.oid, a.attnum)
 """
 
 
-class Declaration(Struct, frozen=True):
+class ColumnDeclaration(Struct, frozen=True):
     """What is declared of one column."""
 
     table: str
@@ -55,19 +55,19 @@ class Declaration(Struct, frozen=True):
     setting: str | None = None
 
 
-async def read_declarations(connection: Connection | Pool) -> list[Declaration]:
+async def read_declarations(connection: Connection | Pool) -> list[ColumnDeclaration]:
     """Read what is declared of each column of text or JSON."""
     return [_declaration(*row) for row in await connection.fetch(_COLUMNS)]
 
 
-def _declaration(table: str, column: str, declared: str | None) -> Declaration:
+def _declaration(table: str, column: str, declared: str | None) -> ColumnDeclaration:
     match = _GRAMMAR.fullmatch(declared or "")
     if match is None or match["data"] not in DATA or not (match["setting"] or match["kept"] in KEPT):
-        return Declaration(table, column, None, None)
-    return Declaration(table, column, match["data"], match["kept"], match["setting"])
+        return ColumnDeclaration(table, column, None, None)
+    return ColumnDeclaration(table, column, match["data"], match["kept"], match["setting"])
 
 
-def render(declarations: Sequence[Declaration]) -> str:
+def render(declarations: Sequence[ColumnDeclaration]) -> str:
     """Write docs/data.md."""
     lines = [
         "# Data",
@@ -94,5 +94,5 @@ def render(declarations: Sequence[Declaration]) -> str:
     return "\n".join(lines)
 
 
-def _shown(declaration: Declaration) -> str:
+def _shown(declaration: ColumnDeclaration) -> str:
     return f"`{declaration.kept}`" if declaration.setting else str(declaration.kept)

@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from storage import postmaster
-from storage.embedded_place import REACHABLE_ROOT, Place, settle
+from storage.postgres_installation import REACHABLE_ROOT, Installation, prepare_installation
 from storage.postmaster import SUPERUSER, ClusterError, Postmaster
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class EmbeddedPostgres:
         self._settings = {**SETTINGS, **(settings or {})}
         self._on_exit = on_exit
         self._reachable_root = reachable_root
-        self._place: Place | None = None
+        self._installation: Installation | None = None
         self._socket_dir: Path | None = None
         self._postmaster: Postmaster | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -98,21 +98,23 @@ class EmbeddedPostgres:
     async def start(self) -> str:
         """Make the cluster if needed, start it, wait until it accepts connections, and return its DSN.
 
-        Replaces what a killed server left running. Raises: PlaceError, ClusterError; nothing runs then.
+        Replaces what a killed server left running. Raises: InstallationError, ClusterError; nothing runs then.
         """
-        if self._place is not None:
+        if self._installation is not None:
             raise RuntimeError("the embedded database is already started")
-        self._place = place = await asyncio.to_thread(settle, self._data_dir, reachable_root=self._reachable_root)
+        self._installation = installation = await asyncio.to_thread(
+            prepare_installation, self._data_dir, reachable_root=self._reachable_root
+        )
         try:
-            await asyncio.to_thread(postmaster.init_cluster, place)
-            self._socket_dir = place.make_socket_dir()
-            await self._launch(place, attempts_max=LAUNCH_ATTEMPTS_MAX)
+            await asyncio.to_thread(postmaster.init_cluster, installation)
+            self._socket_dir = installation.make_socket_dir()
+            await self._launch(installation, attempts_max=LAUNCH_ATTEMPTS_MAX)
             await self._create_database()
         except BaseException:
             await self.stop(immediate=True)
             raise
-        self._supervisor = asyncio.create_task(self._supervise(place), name="embedded-postgres")
-        log.info("postgres.started", pid=self.pid, data_dir=str(place.home), uid=place.account.uid)
+        self._supervisor = asyncio.create_task(self._supervise(installation), name="embedded-postgres")
+        log.info("postgres.started", pid=self.pid, data_dir=str(installation.home), uid=installation.account.uid)
         return self.dsn()
 
     async def stop(self, *, immediate: bool = False) -> None:
@@ -125,12 +127,12 @@ class EmbeddedPostgres:
             await asyncio.wait([self._supervisor])
         if self._postmaster is not None:
             await self._postmaster.stop(immediate=immediate)
-        if self._place is not None:
-            await asyncio.to_thread(postmaster.clear_leftovers, self._place)
+        if self._installation is not None:
+            await asyncio.to_thread(postmaster.clear_leftovers, self._installation)
             if self._socket_dir is not None:
-                self._place.drop_socket_dir(self._socket_dir)
-            self._place.release()
-        self._place = self._socket_dir = self._postmaster = self._supervisor = None
+                self._installation.drop_socket_dir(self._socket_dir)
+            self._installation.release()
+        self._installation = self._socket_dir = self._postmaster = self._supervisor = None
 
     async def wait_lost(self) -> None:
         """Return when the database was stopped on purpose. Raises: DatabaseLost when it died for good."""
@@ -139,7 +141,7 @@ class EmbeddedPostgres:
             if not self._supervisor.cancelled():
                 await self._supervisor
 
-    async def _supervise(self, place: Place) -> None:
+    async def _supervise(self, installation: Installation) -> None:
         """Restart the postmaster whenever it dies, more slowly each time. Raises: DatabaseLost."""
         loop = asyncio.get_running_loop()
         failures = 0
@@ -147,33 +149,33 @@ class EmbeddedPostgres:
             started_s = loop.time()
             await asyncio.wait([self._postmaster.exited])  # to await it itself would cancel it with this task
             returncode = self._postmaster.exited.result()
-            log.error("postgres.died", returncode=returncode, said=postmaster.log_tail(place))
+            log.error("postgres.died", returncode=returncode, said=postmaster.log_tail(installation))
             if self._on_exit is not None:
                 self._on_exit(returncode)
             failures = 0 if loop.time() - started_s > HEALTHY_AFTER_S else failures + 1
             await asyncio.sleep(_backoff_s(failures))
             try:
-                await self._launch(place, attempts_max=RESTARTS_IN_A_ROW_MAX - failures)
+                await self._launch(installation, attempts_max=RESTARTS_IN_A_ROW_MAX - failures)
             except ClusterError as error:
                 log.critical("postgres.lost", restarts_max=RESTARTS_IN_A_ROW_MAX, error=str(error))
                 raise DatabaseLost(str(error)) from error
             log.warning("postgres.restarted", pid=self.pid)
 
-    async def _launch(self, place: Place, *, attempts_max: int) -> None:
+    async def _launch(self, installation: Installation, *, attempts_max: int) -> None:
         """Start a postmaster that accepts connections. Raises: ClusterError after so many attempts."""
         for attempt in range(1, attempts_max + 1):
-            await asyncio.to_thread(postmaster.clear_leftovers, place)
-            postmaster.rotate_log(place)
-            self._postmaster = child = postmaster.spawn(place, self._require_socket_dir(), self._settings)
+            await asyncio.to_thread(postmaster.clear_leftovers, installation)
+            postmaster.rotate_log(installation)
+            self._postmaster = child = postmaster.spawn(installation, self._require_socket_dir(), self._settings)
             try:
-                return await self._wait_ready(place, child)
+                return await self._wait_ready(installation, child)
             except ClusterError:
                 if attempt == attempts_max:
                     raise
                 await asyncio.sleep(_backoff_s(attempt))
-        raise ClusterError(f"Postgres died {RESTARTS_IN_A_ROW_MAX} times in a row: {postmaster.log_tail(place)}")
+        raise ClusterError(f"Postgres died {RESTARTS_IN_A_ROW_MAX} times in a row: {postmaster.log_tail(installation)}")
 
-    async def _wait_ready(self, place: Place, child: Postmaster) -> None:
+    async def _wait_ready(self, installation: Installation, child: Postmaster) -> None:
         """Return once a session can be opened. Raises: ClusterError when the postmaster exits or takes too long."""
         poll_s = READY_POLL_FIRST_S
         try:
@@ -188,8 +190,10 @@ class EmbeddedPostgres:
                         return await session.close()
         except TimeoutError:
             await child.stop(immediate=True)
-            raise ClusterError(f"Postgres was not ready in {READY_TIMEOUT_S} s: {postmaster.log_tail(place)}") from None
-        raise ClusterError(f"Postgres exited with {child.exited.result()}: {postmaster.log_tail(place)}")
+            raise ClusterError(
+                f"Postgres was not ready in {READY_TIMEOUT_S} s: {postmaster.log_tail(installation)}"
+            ) from None
+        raise ClusterError(f"Postgres exited with {child.exited.result()}: {postmaster.log_tail(installation)}")
 
     async def _create_database(self) -> None:
         session = await asyncpg.connect(self.dsn(MAINTENANCE_DATABASE), timeout=CONNECT_TIMEOUT_S)

@@ -43,7 +43,7 @@ SELECT w.ord, i.seq, i.kind, i.id, i.version, i.at, coalesce(h.type, a.type) AS 
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class InboxEntry:
     """One event of one user's inbox."""
 
     seq: int
@@ -60,7 +60,7 @@ class Entry:
     content: Row | None
 
 
-class Behind(NamedTuple):
+class InboxRange(NamedTuple):
     """Whose events are wanted: those behind a number, so many at most."""
 
     user_id: UserId
@@ -101,7 +101,7 @@ async def load_positions(conn: Connection | Pool, user_ids: Sequence[UserId]) ->
 # Events
 
 
-async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
+async def read_pages(pool: Pool, wanted: Sequence[InboxRange]) -> list[list[InboxEntry]]:
     """Read the events of many inboxes, in the order asked for: in two statements, and one for each kind of text."""
     rows = await pool.fetch(PAGES, *map(list, zip(*wanted, strict=True)))
     seen_by = [(wanted[row["ord"] - 1].user_id, Ref(Kind(row["kind"]), row["id"])) for row in rows]
@@ -111,9 +111,9 @@ async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
         for row, seeing in zip(rows, seen_by, strict=True)
     ]
     contents = await _load_contents(pool, events)
-    pages: list[list[Entry]] = [[] for _ in wanted]
+    pages: list[list[InboxEntry]] = [[] for _ in wanted]
     for row, (_, to), event in zip(rows, seen_by, events, strict=True):
-        entry = Entry(
+        entry = InboxEntry(
             seq=row["seq"],
             to=to,
             version=row["version"],

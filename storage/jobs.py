@@ -26,7 +26,7 @@ ERROR_CHARS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JobRecord:
     """What is known of one job's runs."""
 
     name: str
@@ -40,7 +40,7 @@ class Record:
     counts: Mapping[str, int]
 
 
-class Claim:
+class JobClaim:
     """A job's claim while it is held; ``lost`` is set when nothing comes through its connection any more."""
 
     def __init__(self, connection: Connection) -> None:
@@ -74,7 +74,7 @@ async def register(pool: Pool, first: Mapping[str, datetime]) -> None:
     )
 
 
-async def load_records(source: Pool | Connection, names: Collection[str]) -> dict[str, Record]:
+async def load_job_records(source: Pool | Connection, names: Collection[str]) -> dict[str, JobRecord]:
     """Read what is known of these jobs."""
     rows = await source.fetch(
         "SELECT name, done_for, succeeded_at, extract(epoch FROM now() - failed_at)::float8 AS failed_s, took_s,"
@@ -83,13 +83,13 @@ async def load_records(source: Pool | Connection, names: Collection[str]) -> dic
         list(names),
     )
     return {
-        row["name"]: Record(**{**row, "counts": msgspec.json.decode(row["counts"], type=dict[str, int])})
+        row["name"]: JobRecord(**{**row, "counts": msgspec.json.decode(row["counts"], type=dict[str, int])})
         for row in rows
     }
 
 
 @asynccontextmanager
-async def claim(dsn: str, name: str) -> AsyncIterator[Claim | None]:
+async def claim(dsn: str, name: str) -> AsyncIterator[JobClaim | None]:
     """Hold the right to run a job; None if another node does. The DSN must lead to Postgres itself, not to a pooler."""
     connection = await connect(dsn, startup_wait_s=0.0)
     try:
@@ -100,7 +100,7 @@ async def claim(dsn: str, name: str) -> AsyncIterator[Claim | None]:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", LOCK_SPACE, name):
             yield None
             return
-        held = Claim(connection)
+        held = JobClaim(connection)
         watch = asyncio.create_task(held.watch(), name=f"claim {name}")
         try:
             yield held
@@ -113,12 +113,12 @@ async def claim(dsn: str, name: str) -> AsyncIterator[Claim | None]:
         connection.terminate()
 
 
-async def mark_started(claimed: Claim, name: str) -> None:
+async def mark_started(claimed: JobClaim, name: str) -> None:
     """Note that a run begins."""
     await claimed.execute("UPDATE jobs SET started_at = now() WHERE name = $1", name)
 
 
-async def mark_done(claimed: Claim, name: str, done_for: datetime, took_s: float, counts: Mapping[str, int]) -> None:
+async def mark_done(claimed: JobClaim, name: str, done_for: datetime, took_s: float, counts: Mapping[str, int]) -> None:
     """Note that a due time was dealt with."""
     await claimed.execute(
         "UPDATE jobs SET done_for = $2, took_s = $3, counts = $4::text::jsonb, succeeded_at = now(), failed_at = NULL,"
@@ -127,7 +127,7 @@ async def mark_done(claimed: Claim, name: str, done_for: datetime, took_s: float
     )
 
 
-async def mark_failed(claimed: Claim, name: str, error: str) -> None:
+async def mark_failed(claimed: JobClaim, name: str, error: str) -> None:
     """Note that a run failed; it is made again after a while."""
     await claimed.execute(
         "UPDATE jobs SET failed_at = now(), error = $2 WHERE name = $1", name, error.replace("\0", "")[:ERROR_CHARS_MAX]

@@ -22,7 +22,7 @@ SERVICES_KEPT_MAX = 10_000
 HOURS_KEPT_MAX = 4_096
 
 
-class Worker(msgspec.Struct, frozen=True):
+class OfferStaff(msgspec.Struct, frozen=True):
     """A member who offers a service, without their time."""
 
     staff_id: UserId
@@ -35,11 +35,11 @@ class Offer(msgspec.Struct, frozen=True):
 
     service: ServiceFacts
     business: BusinessFacts
-    workers: tuple[Worker, ...]
+    workers: tuple[OfferStaff, ...]
     offering: tuple[UserId, ...]
 
 
-class Happened(Protocol):
+class CommittedEvent(Protocol):
     """What the runtime publishes; only the actor that it came from matters here."""
 
     to: Ref
@@ -56,7 +56,7 @@ class OfferCache:
         #: Counts the changes seen, so that what was read before one is not kept after it.
         self._changes = 0
 
-    def on_event(self, published: Happened) -> None:
+    def on_event(self, published: CommittedEvent) -> None:
         """Forget what a committed event of a business made untrue."""
         if published.to.kind is Kind.BUSINESS:
             self._changes += 1
@@ -107,7 +107,7 @@ SELECT s.id, s.business_id, s.title, s.price_minor, s.currency, s.duration_minut
   FROM services s JOIN businesses b ON b.id = s.business_id
  WHERE s.id = ANY ($1)
 """
-_workers = msgspec.json.Decoder(tuple[Worker, ...])
+_workers = msgspec.json.Decoder(tuple[OfferStaff, ...])
 _hours = msgspec.json.Decoder(OpenHours)
 
 

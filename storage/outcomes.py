@@ -42,4 +42,4 @@ class Committed(Struct, gc=False):
     fault: Fault | None = None
 
 
-Done = Callable[[Committed], None]
+CommitCallback = Callable[[Committed], None]

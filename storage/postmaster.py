@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from storage.embedded_place import Place
+from storage.postgres_installation import Installation
 
 log = structlog.get_logger(__name__)
 
@@ -68,38 +68,38 @@ class Postmaster:
             self.exited.set_result(returncode)
 
 
-def spawn(place: Place, socket_dir: Path, settings: Mapping[str, str]) -> Postmaster:
+def spawn(installation: Installation, socket_dir: Path, settings: Mapping[str, str]) -> Postmaster:
     """Start a postmaster in its own session, so that a terminal's Ctrl-C does not reach it before our own drain."""
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    with open(place.log_path, "ab") as output:
+    with open(installation.log_path, "ab") as output:
         process = subprocess.Popen(
-            [place.bin_dir / "postgres", "-D", place.cluster, "-k", socket_dir, *options],
+            [installation.bin_dir / "postgres", "-D", installation.cluster, "-k", socket_dir, *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
             env=_environment(),
             start_new_session=True,
-            **place.account.popen_args(),
+            **installation.account.popen_args(),
         )
     return Postmaster(process)
 
 
-def init_cluster(place: Place) -> None:
+def init_cluster(installation: Installation) -> None:
     """Make the cluster unless it is there; a killed attempt leaves nothing that looks like one.
 
     Text sorts by code point and folds case by Unicode, through the builtin provider: the same on every machine.
     Raises: ClusterError.
     """
-    if (place.cluster / "PG_VERSION").exists():
+    if (installation.cluster / "PG_VERSION").exists():
         return
-    fresh = place.home / "cluster.new"
+    fresh = installation.home / "cluster.new"
     shutil.rmtree(fresh, ignore_errors=True)
     # pg_trgm asks LC_CTYPE, not the provider, what a letter is: with C it knows none but ASCII's.
     locale = ["--locale=C", "--lc-ctype=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     done = subprocess.run(
         [
-            place.bin_dir / "initdb",
+            installation.bin_dir / "initdb",
             "-D",
             fresh,
             f"--username={SUPERUSER}",
@@ -115,47 +115,47 @@ def init_cluster(place: Place) -> None:
         env=_environment(),
         timeout=INITDB_TIMEOUT_S,
         check=False,
-        **place.account.popen_args(),
+        **installation.account.popen_args(),
     )
     if done.returncode != 0:
         raise ClusterError(f"initdb failed: {done.stdout.decode(errors='replace')}")
     (fresh / "pg_hba.conf").write_text(PG_HBA)
-    fresh.rename(place.cluster)
-    _sync_directory(place.home)
+    fresh.rename(installation.cluster)
+    _sync_directory(installation.home)
 
 
-def clear_leftovers(place: Place) -> None:
+def clear_leftovers(installation: Installation) -> None:
     """End every Postgres process that still works on this cluster, and drop a pid file that names a stranger.
 
     Only for the holder of the home's lock: whatever runs here was left over by a killed server, or by a killed
     postmaster. A pid file may name a process id that is someone else's by now (after a reboot, in a container).
     """
-    pid, socket_dir = _read_pid_file(place.cluster)
-    if pid is not None and _works_on(pid, place.cluster):
-        log.warning("postgres.leftover_stopped", pid=pid, cluster=str(place.cluster))
+    pid, socket_dir = _read_pid_file(installation.cluster)
+    if pid is not None and _works_on(pid, installation.cluster):
+        log.warning("postgres.leftover_stopped", pid=pid, cluster=str(installation.cluster))
         _stop_stranger(psutil.Process(pid))
-    orphans = [process for process in psutil.process_iter() if _works_on(process.pid, place.cluster)]
+    orphans = [process for process in psutil.process_iter() if _works_on(process.pid, installation.cluster)]
     _, busy = psutil.wait_procs(orphans, timeout=ORPHAN_GRACE_S)
     for process in busy:
-        log.warning("postgres.orphan_killed", pid=process.pid, cluster=str(place.cluster))
+        log.warning("postgres.orphan_killed", pid=process.pid, cluster=str(installation.cluster))
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(busy, timeout=IMMEDIATE_STOP_TIMEOUT_S)
-    if pid is not None and psutil.pid_exists(pid) and not _works_on(pid, place.cluster):
-        (place.cluster / "postmaster.pid").unlink(missing_ok=True)
+    if pid is not None and psutil.pid_exists(pid) and not _works_on(pid, installation.cluster):
+        (installation.cluster / "postmaster.pid").unlink(missing_ok=True)
     if socket_dir is not None:
-        place.drop_socket_dir(socket_dir)
+        installation.drop_socket_dir(socket_dir)
 
 
-def rotate_log(place: Place) -> None:
+def rotate_log(installation: Installation) -> None:
     """Keep one older log once the current one has grown to its limit."""
-    if place.log_path.exists() and place.log_path.stat().st_size > LOG_BYTES_MAX:
-        place.log_path.replace(place.log_path.with_suffix(".log.1"))
+    if installation.log_path.exists() and installation.log_path.stat().st_size > LOG_BYTES_MAX:
+        installation.log_path.replace(installation.log_path.with_suffix(".log.1"))
 
 
-def log_tail(place: Place) -> str:
+def log_tail(installation: Installation) -> str:
     """Return the end of what Postgres said, to explain a failed start."""
-    with open(place.log_path, "rb") as written:
-        written.seek(max(0, place.log_path.stat().st_size - LOG_TAIL_BYTES))
+    with open(installation.log_path, "rb") as written:
+        written.seek(max(0, installation.log_path.stat().st_size - LOG_TAIL_BYTES))
         return written.read().decode(errors="replace").strip()
 
 

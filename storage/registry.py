@@ -30,15 +30,15 @@ class Sources:
 
 
 #: ``async (pool, query, principal) -> view``; the principal of a public query may be None.
-Answer = Callable[[Any, Any, Any], Awaitable[Any]]
+QueryHandler = Callable[[Any, Any, Any], Awaitable[Any]]
 #: Loads the facts of a whole round, one answer for each ask and in their order; an answer may be a refusal. An ask is
 #: an id or a struct of the protocol that the actor computes from the command and its state.
 Loader = Callable[[Sources, Sequence[Any]], Awaitable[Sequence[Any]]]
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=QueryHandler)
 L = TypeVar("L", bound=Loader)
 
 #: Query → what answers it, and facts → what loads them; complete once every noun is imported.
-ANSWERS: dict[type[Query], Answer] = {}
+ANSWERS: dict[type[Query], QueryHandler] = {}
 LOADERS: dict[type[Struct], Loader] = {}
 
 

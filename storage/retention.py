@@ -18,7 +18,7 @@ ARCHIVE_ACTORS_MAX = 100
 ARCHIVE_EVENTS_MAX = 500
 
 #: A block, and a row in it.
-Place = tuple[int, int]
+TupleId = tuple[int, int]
 
 #: $1: the user behind whom to go on, $2: before when, $3: users, $4: rows of each.
 #: The newest row of an inbox stays, so that its numbers never hang in the air.
@@ -155,7 +155,7 @@ async def archive_journals(pool: Pool, before: datetime) -> int:
     return moved
 
 
-async def _steps(pool: Pool, table: str) -> AsyncIterator[tuple[Place, Place]]:
+async def _steps(pool: Pool, table: str) -> AsyncIterator[tuple[TupleId, TupleId]]:
     """Go through a table as it is now: from which place on, and up to which."""
     for first in range(0, await _blocks(pool, table), SWEEP_BLOCKS_MAX):
         yield (first, 0), (first + SWEEP_BLOCKS_MAX, 0)

@@ -47,7 +47,7 @@ async def who_may_see(pool: Connection | Pool, pairs: Collection[tuple[UserId, R
     return visible
 
 
-async def may_meet(pool: Connection | Pool, user_id: UserId, others: Collection[UserId]) -> set[UserId]:
+async def may_see_presence(pool: Connection | Pool, user_id: UserId, others: Collection[UserId]) -> set[UserId]:
     """Say of which people a user may know whether they are online: who shares a thread or a business, and itself."""
     rows = await pool.fetch(
         "SELECT o.id FROM unnest($2::uuid[]) o(id) WHERE o.id = $1"

@@ -24,7 +24,7 @@ _HEAD = struct.Struct(">qqi")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerTransfer:
     """One transfer as the ledger keeps it."""
 
     id: UUID
@@ -58,7 +58,7 @@ class Tail:
     last_seal: int
 
 
-def transfer_bytes(entry: Entry) -> bytes:
+def transfer_bytes(entry: LedgerTransfer) -> bytes:
     """The bytes of a transfer that its seal covers (docs/decisions/*-the-ledger-is-sealed-behind.md)."""
     return b"".join(
         (

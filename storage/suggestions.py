@@ -77,7 +77,7 @@ SELECT outcome, count(*) AS count FROM over GROUP BY outcome
 """
 
 
-class Shown(Struct, frozen=True, kw_only=True):
+class ShownSuggestions(Struct, frozen=True, kw_only=True):
     """Five replies that somebody was shown."""
 
     id: SuggestionId
@@ -92,7 +92,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     shown_at: datetime
 
 
-async def note_shown(pool: Pool, shown: Shown) -> None:
+async def record_shown(pool: Pool, shown: ShownSuggestions) -> None:
     """Note what somebody was shown, to be counted later."""
     await pool.execute(
         _SHOWN,

@@ -18,7 +18,7 @@ RESTART_RESET_S = 60.0
 log = structlog.get_logger(__name__)
 
 
-async def end(*tasks: "asyncio.Task[None]") -> None:
+async def cancel_and_wait(*tasks: "asyncio.Task[None]") -> None:
     """Cancel tasks and wait until they are over. One that has failed is logged, one that hangs is left behind."""
     for task in tasks:
         task.cancel()
@@ -74,7 +74,7 @@ class Supervised:
         if self._restart is not None:
             self._restart.cancel()
         if self._task is not None:
-            await end(self._task)
+            await cancel_and_wait(self._task)
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait until the loop returns by itself; returns whether it has."""

@@ -20,7 +20,7 @@ from actors.actor import Actor, actor, handles
 from actors.business import services
 from actors.business.permissions import emit_to_managers, managers_only
 from actors.business.state import BusinessState, Member, after
-from actors.business.validation import Check, business_row, changes
+from actors.business.validation import Validator, business_row, changes
 from actors.records import records_of
 from actors.rules.commission import COMMISSION_BP_DEFAULT
 from protocol.business.commands import (
@@ -46,7 +46,7 @@ from protocol.business.events import (
     BusinessUpdated,
 )
 from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
-from protocol.business.rows import BlockedPairRow, BusinessRow, MemberRow
+from protocol.business.rows import BlockedPairRow, BusinessMemberRow, BusinessRow
 from protocol.business.terms import MEMBERS_MAX, AlreadyMember, OwnerStays
 from protocol.business.views import BusinessReply, MemberReply
 from protocol.errors import Forbidden, LimitReached, NotFound
@@ -62,7 +62,7 @@ _SETTINGS = (
     *("lead_time_minutes", "auto_approve", "is_active"),
 )
 
-R = TypeVar("R", BusinessRow, MemberRow)
+R = TypeVar("R", BusinessRow, BusinessMemberRow)
 
 
 def _own_id(business: Actor[BusinessState], cmd: Command) -> BusinessId:
@@ -89,14 +89,14 @@ class Business(Actor[BusinessState]):
     @handles(RegisterBusiness)
     def register(self, cmd: RegisterBusiness) -> BusinessReply:
         """Open the business; the sender owns it. Raises: Invalid."""
-        check = Check()
+        check = Validator()
         check.names(name=cmd.name, city=cmd.city)
         check.category(cmd.category_id)
         check.zone(cmd.zone)
         check.currency(cmd.currency)
         check.place(cmd.latitude, cmd.longitude)
         hours = check.hours("hours", cmd.hours, cmd.zone)
-        check.done()
+        check.raise_problems()
         assert hours is not None, "checked"
         owner_id = self.principal.user_id
         self.emit(
@@ -124,13 +124,13 @@ class Business(Actor[BusinessState]):
         row = _own(facts.row)
         changed = changes(cmd, row, _SETTINGS)
         updated = replace(row, **changed)
-        check = Check()
+        check = Validator()
         check.names(name=cmd.name, city=cmd.city)
         check.category(cmd.category_id)
         check.zone(cmd.zone)
         check.currency(cmd.currency, self.state.currency)
         check.place(updated.latitude, updated.longitude)
-        check.done()
+        check.raise_problems()
         if changed:
             updated = replace(updated, hours=replace(row.hours, zone=updated.zone))
             self.emit(BusinessUpdated(fields=tuple(changed), zone=updated.zone, is_active=updated.is_active))
@@ -142,9 +142,9 @@ class Business(Actor[BusinessState]):
     def set_opening_hours(self, cmd: SetOpeningHours, facts: BusinessRecord) -> BusinessReply:
         """Open at other times. Raises: Invalid, Forbidden."""
         managers_only(self)
-        check = Check()
+        check = Validator()
         hours = check.hours("hours", cmd.hours, self.state.zone)
-        check.done()
+        check.raise_problems()
         assert hours is not None, "checked"
         self.emit(BusinessHoursChanged(), to=self.state.members)
         self.put(replace(_own(facts.row), hours=hours))
@@ -156,11 +156,11 @@ class Business(Actor[BusinessState]):
     def add_member(self, cmd: AddMember, facts: MemberRecord) -> MemberReply:
         """Let a user work here. Raises: Invalid, Forbidden, NotFound, AlreadyMember, LimitReached."""
         managers_only(self)
-        check = Check()
+        check = Validator()
         role = Role(cmd.role)
         check.manager_right(role, cmd.manager)
         working = check.hours("working", cmd.working, self.state.zone)
-        check.done()
+        check.raise_problems()
         if cmd.manager:
             self._owner_only()
         if not facts.user_exists:
@@ -224,9 +224,9 @@ class Business(Actor[BusinessState]):
         self._member(user_id)
         if user_id != self.principal.user_id:
             managers_only(self)
-        check = Check()
+        check = Validator()
         working = check.hours("working", cmd.working, self.state.zone)
-        check.done()
+        check.raise_problems()
         emit_to_managers(self, BusinessAvailabilityChanged(user_id=user_id), user_id)
         self.put(replace(_own(facts.row), working=working))
         return self._member_reply(user_id)
@@ -272,12 +272,12 @@ class Business(Actor[BusinessState]):
             return Member(role, True, was.serves if isinstance(cmd.serves, UnsetType) else cmd.serves)
         kept = was.manager and role is was.role
         manager = kept if isinstance(cmd.manager, UnsetType) else cmd.manager
-        check = Check()
+        check = Validator()
         check.manager_right(role, manager)
         serves = role is Role.STAFF
         if cmd.serves not in (UNSET, serves):
-            check.wrong("serves", "follows_role")
-        check.done()
+            check.add("serves", "follows_role")
+        check.raise_problems()
         return Member(role, manager, serves)
 
     # Effects
@@ -286,7 +286,7 @@ class Business(Actor[BusinessState]):
         """Write the row of somebody who has just come."""
         member = self.state.members[user_id]
         self.put(
-            MemberRow(
+            BusinessMemberRow(
                 business_id=self._id,
                 user_id=user_id,
                 role=member.role,
@@ -299,7 +299,7 @@ class Business(Actor[BusinessState]):
             )
         )
 
-    def _move_clocks(self, zone: str, members: Iterable[MemberRow]) -> None:
+    def _move_clocks(self, zone: str, members: Iterable[BusinessMemberRow]) -> None:
         """Working hours are in the zone of the business."""
         for member in members:
             if member.working is not None and member.working.zone != zone:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from actors.actor import Actor, applies, handles
 from actors.business.permissions import emit_to_managers, managers_only
 from actors.business.state import BusinessState, Services
-from actors.business.validation import Check, changes, service_reply, service_row
+from actors.business.validation import Validator, changes, service_reply, service_row
 from protocol.errors import LimitReached, NotFound
 from protocol.events import Event
 from protocol.ids import BusinessId, ServiceId
@@ -37,13 +37,13 @@ def create_service(business: Actor[BusinessState], cmd: CreateService) -> Servic
     managers_only(business)
     serving = business.state.serving()
     staff_ids = tuple(dict.fromkeys(serving if cmd.staff_ids is None else cmd.staff_ids))
-    check = Check()
+    check = Validator()
     check.names(title=cmd.title)
     check.category(cmd.category_id)
     check.currency(cmd.currency, business.state.currency)
     price = check.price(cmd.price, business.state.currency)
     check.staff(staff_ids, serving)
-    check.done()
+    check.raise_problems()
     if business.state.services.made >= SERVICES_MAX:
         raise LimitReached(limit="services", max=SERVICES_MAX)
     row = service_row(cmd, ServiceId(business.new_id()), BusinessId(business.actor_id), price, business.now)
@@ -72,7 +72,7 @@ def update_service(business: Actor[BusinessState], cmd: UpdateService, facts: Se
     managers_only(business)
     row = _own_service(business, cmd.service_id, facts)
     changed = changes(cmd, row, _SETTINGS)
-    check = Check()
+    check = Validator()
     check.names(title=cmd.title)
     check.category(cmd.category_id)
     check.currency(cmd.currency, business.state.currency)
@@ -80,7 +80,7 @@ def update_service(business: Actor[BusinessState], cmd: UpdateService, facts: Se
         price_minor = check.price(cmd.price, business.state.currency).amount_minor
         if price_minor != row.price_minor:
             changed["price_minor"] = price_minor
-    check.done()
+    check.raise_problems()
     if changed:
         row = replace(row, **changed)
         event = ServiceUpdated(
@@ -113,9 +113,9 @@ def set_service_staff(business: Actor[BusinessState], cmd: SetServiceStaff, fact
     managers_only(business)
     row = _own_service(business, cmd.service_id, facts)
     staff_ids = tuple(dict.fromkeys(cmd.staff_ids))
-    check = Check()
+    check = Validator()
     check.staff(staff_ids, business.state.serving())
-    check.done()
+    check.raise_problems()
     added = tuple(staff_id for staff_id in staff_ids if staff_id not in facts.staff_ids)
     removed = tuple(staff_id for staff_id in facts.staff_ids if staff_id not in staff_ids)
     if added or removed:

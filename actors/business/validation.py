@@ -26,18 +26,18 @@ from protocol.service.views import ServiceReply
 _COLUMNS = {"category_id": "category"}
 
 
-class Check:
-    """Collects what is wrong with a command's fields; ``done`` raises it all at once."""
+class Validator:
+    """Collects what is wrong with a command's fields; ``raise_problems`` raises it all at once."""
 
     def __init__(self) -> None:
         self._problems: dict[str, str] = {}
 
-    def done(self) -> None:
+    def raise_problems(self) -> None:
         """Raises: Invalid."""
         if self._problems:
             raise Invalid(**self._problems)
 
-    def wrong(self, field: str, problem: str) -> None:
+    def add(self, field: str, problem: str) -> None:
         """Note what is wrong with a field."""
         self._problems.setdefault(field, problem)
 
@@ -45,12 +45,12 @@ class Check:
         """Names are one line with something to see in it; ones that are not given are fine."""
         for field, text in texts.items():
             if text is not UNSET and (problem := text_problem(text.strip(), lines=False)):
-                self.wrong(field, problem)
+                self.add(field, problem)
 
     def category(self, category_id: Any) -> None:
         """The category exists, if one is given."""
         if category_id is not UNSET and category_id not in CATEGORIES:
-            self.wrong("category_id", "unknown_category")
+            self.add("category_id", "unknown_category")
 
     def zone(self, zone: Any) -> None:
         """The zone exists, if one is given."""
@@ -58,7 +58,7 @@ class Check:
             try:
                 zone_info(zone)
             except UnknownZone as unknown:
-                self.wrong("zone", unknown.code)
+                self.add("zone", unknown.code)
 
     def currency(self, currency: Any, fixed: str | None = None) -> None:
         """The currency exists, and is the one that the business has, if one is given."""
@@ -67,20 +67,20 @@ class Check:
         try:
             check_currency(currency)
         except MoneyError as unknown:
-            self.wrong("currency", unknown.code)
+            self.add("currency", unknown.code)
             return
         if fixed is not None and currency != fixed:
-            self.wrong("currency", "fixed")
+            self.add("currency", "fixed")
 
     def price(self, price: float | int, currency: str) -> Money:
         """The price; nothing if it is wrong."""
         try:
             found = from_major(price, currency)
         except MoneyError as error:
-            self.wrong("price", error.code)
+            self.add("price", error.code)
             return Money(0, currency)
         if found.amount_minor > PRICE_MINOR_MAX:
-            self.wrong("price", AmountTooLarge.code)
+            self.add("price", AmountTooLarge.code)
         return found
 
     def hours(self, field: str, week: Week | None, zone: str) -> OpenHours | None:
@@ -88,7 +88,7 @@ class Check:
         try:
             return week.in_zone(zone) if week else None
         except HoursInvalid as error:
-            self.wrong(field, error.code)
+            self.add(field, error.code)
         except UnknownZone:
             pass  # the zone itself is noted already
         return None
@@ -96,17 +96,17 @@ class Check:
     def place(self, latitude: float | None, longitude: float | None) -> None:
         """A place has both coordinates, or neither."""
         if (latitude is None) != (longitude is None):
-            self.wrong("latitude" if latitude is None else "longitude", "missing")
+            self.add("latitude" if latitude is None else "longitude", "missing")
 
     def manager_right(self, role: Role, manager: bool) -> None:
         """Only employees are given it; the owner has it (rule P-2)."""
         if manager and role is not Role.EMPLOYEE:
-            self.wrong("manager", "employees_only")
+            self.add("manager", "employees_only")
 
     def staff(self, staff_ids: Iterable[UserId], serving: Collection[UserId]) -> None:
         """All of them do jobs for the business."""
         if any(staff_id not in serving for staff_id in staff_ids):
-            self.wrong("staff_ids", "not_serving")
+            self.add("staff_ids", "not_serving")
 
 
 def changes(command: Struct, row: Struct, names: Iterable[str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from protocol.conversation.events import (
     MessagesRead,
 )
 from protocol.conversation.facts import BookingParties, WrittenMessage
-from protocol.conversation.rows import ConversationRow, MemberRow, MessageRow, ReadMarkRow
+from protocol.conversation.rows import ConversationMemberRow, ConversationRow, MessageRow, ReadMarkRow
 from protocol.conversation.terms import (
     MEMBERS_MAX,
     READ_ONLY_AFTER,
@@ -244,7 +244,7 @@ class Conversation(Actor[ConversationState]):
         self.emit(ConversationMembersChanged(left=left, joined=joined), to=told)
         assert len(self.state.members) <= MEMBERS_MAX, f"{len(self.state.members)} members"
         for user_id in left:
-            self.drop(MemberRow.table, conversation_id=self.actor_id, user_id=user_id)
+            self.drop(ConversationMemberRow.table, conversation_id=self.actor_id, user_id=user_id)
             self.drop(ReadMarkRow.table, conversation_id=self.actor_id, user_id=user_id)
         self._put_members()
 
@@ -289,7 +289,11 @@ class Conversation(Actor[ConversationState]):
 
     def _put_members(self) -> None:
         for user_id, role in self.state.members.items():
-            self.put(MemberRow(conversation_id=self._id, user_id=user_id, role=role, active_at=self.state.active_at))
+            self.put(
+                ConversationMemberRow(
+                    conversation_id=self._id, user_id=user_id, role=role, active_at=self.state.active_at
+                )
+            )
 
     def _put_use(self, used: UsedSuggestion, message: MessageRow) -> None:
         self.put(

@@ -60,14 +60,14 @@ class MessageKind(StrEnum):
     OTHER = "other"
 
 
-class Said(NamedTuple):
+class ContextMessage(NamedTuple):
     """One message, as far as a reply has to fit it."""
 
     own: bool
     text: str
 
 
-class Scene(NamedTuple):
+class ReplyContext(NamedTuple):
     """What a reply has to fit."""
 
     #: ``en``, ``de`` or ``it``.
@@ -77,7 +77,7 @@ class Scene(NamedTuple):
     #: None: the thread is not about a job.
     status: BookingStatus | None
     #: The last messages, oldest first.
-    said: Sequence[Said]
+    said: Sequence[ContextMessage]
 
 
 _WORDS = {"en": en, "de": de, "it": it}
@@ -151,16 +151,16 @@ _SPACE = " "
 # The local rules
 
 
-def local_replies(scene: Scene) -> Iterator[str]:
-    """Replies that fit the scene, the best first, each once; always more than five."""
-    words, side, kind = _WORDS[scene.language], _side(scene.role), kind_of(scene.said)
+def local_replies(context: ReplyContext) -> Iterator[str]:
+    """Replies that fit the context, the best first, each once; always more than five."""
+    words, side, kind = _WORDS[context.language], _side(context.role), kind_of(context.said)
     fitting = words.KINDS.get(kind, {})
     about = fitting.get(side) or fitting.get(Side.ANY, ())
-    stage = () if scene.status is None else words.STAGES[_STAGES.get(scene.status, Stage.OFF)].get(side, ())
+    stage = () if context.status is None else words.STAGES[_STAGES.get(context.status, Stage.OFF)].get(side, ())
     yield from dict.fromkeys([*about, *stage, *words.GENERAL])
 
 
-def kind_of(said: Sequence[Said]) -> MessageKind:
+def kind_of(said: Sequence[ContextMessage]) -> MessageKind:
     """What the last message is about."""
     if not said:
         return MessageKind.NOTHING
@@ -190,14 +190,14 @@ def _side(role: Role) -> Side:
 # The check
 
 
-def checked(candidates: Iterable[object], language: str) -> list[str]:
+def usable_replies(candidates: Iterable[object], language: str) -> list[str]:
     """Those of a model's replies that may be shown, as they are shown; no more than five."""
     return _each_once(filter(None, [clean(candidate, language) for candidate in candidates]))
 
 
-def five(replies: Iterable[str], scene: Scene) -> list[str]:
+def fill_up(replies: Iterable[str], context: ReplyContext) -> list[str]:
     """Fill up with local replies."""
-    return _each_once([*replies, *local_replies(scene)])
+    return _each_once([*replies, *local_replies(context)])
 
 
 def clean(candidate: object, language: str) -> str | None:

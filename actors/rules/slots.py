@@ -63,7 +63,7 @@ class SlotTerms:
             raise ValueError("lead time and horizon are at least 0 and within their bounds")
 
 
-class Busy(NamedTuple):
+class BusyTime(NamedTuple):
     """Time that a staff member has no more."""
 
     #: Job and buffers: what is reserved.
@@ -73,7 +73,7 @@ class Busy(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diary:
+class StaffSchedule:
     """What a staff member's time is already given to."""
 
     #: The opening hours of the business.
@@ -81,21 +81,23 @@ class Diary:
     #: The staff member's working hours and days off, in the business's zone; None: whenever the business is open.
     working: OpenHours | None = None
     #: Jobs and other blocks, in any order; without the booking that is being moved.
-    busy: Sequence[Busy] = ()
+    busy: Sequence[BusyTime] = ()
     #: Whether a job is in progress past its estimate.
     overrunning: bool = False
 
 
-def busy_for(start_at: datetime, terms: SlotTerms) -> Busy:
+def busy_for(start_at: datetime, terms: SlotTerms) -> BusyTime:
     """Lay out the time that a job takes: ``[start − buffer_before, start + duration + buffer_after)``."""
     end_at = start_at + terms.duration
-    return Busy(
+    return BusyTime(
         held=Span(start_at - terms.buffer_before, end_at + terms.buffer_after),
         job=Span(start_at, end_at),
     )
 
 
-def why_not(start_at: datetime, terms: SlotTerms, diary: Diary, now: datetime) -> SlotReason | None:
+def unavailable_reason(
+    start_at: datetime, terms: SlotTerms, schedule: StaffSchedule, now: datetime
+) -> SlotReason | None:
     """Say why a start cannot be booked with this staff member; None if it can.
 
     The booking check and the explanation of a missing slot are this one function.
@@ -103,22 +105,22 @@ def why_not(start_at: datetime, terms: SlotTerms, diary: Diary, now: datetime) -
     wanted = busy_for(start_at, terms)
     return (
         _too_soon_or_late(start_at, terms, now)
-        or _outside(wanted.job, diary)
-        or _overrun(start_at, diary, now)
-        or _collision(wanted, diary.busy)
+        or _outside(wanted.job, schedule)
+        or _overrun(start_at, schedule, now)
+        or _collision(wanted, schedule.busy)
     )
 
 
 def free_slots(
     terms: SlotTerms,
-    diary: Diary,
+    schedule: StaffSchedule,
     *,
     step: timedelta,
     range_: Span,
     now: datetime,
     limit: int = SLOTS_MAX,
 ) -> list[datetime]:
-    """List the bookable starts within a range, earliest first: those of the grid for which ``why_not`` is None.
+    """List the bookable starts within a range, earliest first: those of the grid without an ``unavailable_reason``.
 
     The grid starts anew at each opening of the business, so all of its staff share it.
 
@@ -130,11 +132,11 @@ def free_slots(
     if step < STEP_MIN or not 0 < limit <= SLOTS_MAX:
         raise ValueError(f"a step is at least {STEP_MIN}, a limit 1 to {SLOTS_MAX}")
     last_end_at = range_.to_at + terms.duration
-    openings = open_spans(diary.opening, range_.from_at, last_end_at)
-    starts = _between(_grid(openings, step, _bookable(terms, diary, range_, now)), _fitting(openings, terms))
-    if diary.working:
-        starts = _between(starts, _fitting(open_spans(diary.working, range_.from_at, last_end_at), terms))
-    return _between(starts, _gaps(diary.busy, terms))[:limit]
+    openings = open_spans(schedule.opening, range_.from_at, last_end_at)
+    starts = _between(_grid(openings, step, _bookable(terms, schedule, range_, now)), _fitting(openings, terms))
+    if schedule.working:
+        starts = _between(starts, _fitting(open_spans(schedule.working, range_.from_at, last_end_at), terms))
+    return _between(starts, _gaps(schedule.busy, terms))[:limit]
 
 
 def _too_soon_or_late(start_at: datetime, terms: SlotTerms, now: datetime) -> SlotReason | None:
@@ -143,28 +145,28 @@ def _too_soon_or_late(start_at: datetime, terms: SlotTerms, now: datetime) -> Sl
     return SlotReason.TOO_FAR_AHEAD if start_at > now + terms.ahead_max else None
 
 
-def _outside(job: Span, diary: Diary) -> SlotReason | None:
-    if not is_open(diary.opening, job.from_at, job.to_at):
+def _outside(job: Span, schedule: StaffSchedule) -> SlotReason | None:
+    if not is_open(schedule.opening, job.from_at, job.to_at):
         return SlotReason.HOURS
-    if diary.working and not is_open(diary.working, job.from_at, job.to_at):
+    if schedule.working and not is_open(schedule.working, job.from_at, job.to_at):
         return SlotReason.STAFF_OFF
     return None
 
 
-def _overrun(start_at: datetime, diary: Diary, now: datetime) -> SlotReason | None:
-    return SlotReason.OVERRUN if diary.overrunning and start_at < now + OVERRUN_MARGIN else None
+def _overrun(start_at: datetime, schedule: StaffSchedule, now: datetime) -> SlotReason | None:
+    return SlotReason.OVERRUN if schedule.overrunning and start_at < now + OVERRUN_MARGIN else None
 
 
-def _collision(wanted: Busy, busy: Sequence[Busy]) -> SlotReason | None:
+def _collision(wanted: BusyTime, busy: Sequence[BusyTime]) -> SlotReason | None:
     if any(wanted.job.overlaps(block.job) for block in busy):
         return SlotReason.BUSY
     return SlotReason.BUFFER if any(wanted.held.overlaps(block.held) for block in busy) else None
 
 
-def _bookable(terms: SlotTerms, diary: Diary, range_: Span, now: datetime) -> Span:
+def _bookable(terms: SlotTerms, schedule: StaffSchedule, range_: Span, now: datetime) -> Span:
     """Narrow a range of starts to what lead time, horizon and over-run leave of it."""
     earliest = max(range_.from_at, now + terms.lead_time)
-    if diary.overrunning:
+    if schedule.overrunning:
         earliest = max(earliest, now + OVERRUN_MARGIN)
     # The horizon itself is still bookable, and spans are half open.
     return Span(earliest, min(range_.to_at, now + terms.ahead_max + timedelta.resolution))
@@ -188,7 +190,7 @@ def _fitting(spans: Iterable[Span], terms: SlotTerms) -> Iterator[tuple[datetime
     return ((span.from_at, span.to_at - terms.duration) for span in joined(spans))
 
 
-def _gaps(busy: Iterable[Busy], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
+def _gaps(busy: Iterable[BusyTime], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
     """Give the ranges of starts, both ends included, at which a job and its buffers collide with nothing."""
     earliest = INSTANT_MIN
     for taken in joined(sorted(block.held for block in busy)):

@@ -27,13 +27,13 @@ class Activation:
     #: A decision failed; what is pending will fail too, and then everything starts on fresh state.
     dead: bool = False
     #: Calls to decide again, in order.
-    again: list[Call] = field(default_factory=list)
+    reruns: list[Call] = field(default_factory=list)
     #: Since when it has nothing to do, on the monotonic clock.
     idle_at: float = 0.0
 
     @property
     def idle(self) -> bool:
-        return not (self.mailbox or self.pending or self.waiting or self.again)
+        return not (self.mailbox or self.pending or self.waiting or self.reruns)
 
 
 class Activations:
@@ -61,18 +61,18 @@ class Activations:
             to, _ = self._idle.popitem(last=False)
             del self._all[to]
 
-    def busy(self, activation: Activation) -> None:
+    def mark_busy(self, activation: Activation) -> None:
         """It has something to do from now on."""
         self._idle.pop(activation.to, None)
 
-    def rest(self, activation: Activation) -> None:
+    def mark_idle(self, activation: Activation) -> None:
         """It has nothing to do any more."""
         if self._all.get(activation.to) is activation:  # it may have made room meanwhile
             activation.idle_at = monotonic()
             self._idle[activation.to] = activation
             self._idle.move_to_end(activation.to)
 
-    def forget(self, idle_s: float) -> int:
+    def drop_idle(self, idle_s: float) -> int:
         """Drop those that have been idle for longer; returns how many."""
         horizon = monotonic() - idle_s
         stale: list[Ref] = []

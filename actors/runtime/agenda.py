@@ -31,14 +31,14 @@ from actors.runtime.limits import (
     SWEEP_GRACE_S,
 )
 from actors.runtime.turns import Runtime
-from actors.runtime.upcoming_timers import Place, UpcomingTimers
+from actors.runtime.upcoming_timers import SortKey, UpcomingTimers
 from protocol.effects import CancelTimer, Decision, Logged, Send, SetTimer
 from protocol.errors import Fault, Internal
 from protocol.ids import SYSTEM, AgendaId, Ref
 from protocol.registry import BY_NAME, name_of
 from storage.agenda import Due
 from storage.outcomes import Committed
-from storage.supervision import Supervised, end
+from storage.supervision import Supervised, cancel_and_wait
 
 log = structlog.get_logger()
 
@@ -76,10 +76,10 @@ class Agenda:
         self._scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True})
         #: Rows that are being fired now.
         self._firing: set[AgendaId] = set()
-        self._room = asyncio.Event()
-        self._soon = UpcomingTimers(CLOCK_JOBS_MAX)
+        self._capacity = asyncio.Event()
+        self._upcoming = UpcomingTimers(CLOCK_JOBS_MAX)
         #: When the alarm rings, by the wall clock.
-        self._rings_at: datetime | None = None
+        self._alarm_at: datetime | None = None
         self._loading = False
         #: Of the rows that crashed their actor; a restart begins anew.
         self._crashes: dict[AgendaId, _Crash] = {}
@@ -91,7 +91,7 @@ class Agenda:
     @property
     def jobs(self) -> int:
         """Timers that the clock holds."""
-        return len(self._soon)
+        return len(self._upcoming)
 
     async def start(self) -> None:
         """Take over what is due, and begin to watch."""
@@ -107,7 +107,7 @@ class Agenda:
         self._open = False
         self._scheduler.shutdown(wait=False)
         await asyncio.gather(*[watch.stop() for watch in self.watches])
-        await end(*self._tasks)
+        await cancel_and_wait(*self._tasks)
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
         """Do something now and then, never twice at once, however the wall clock jumps; it may be missed."""
@@ -131,13 +131,13 @@ class Agenda:
 
     def scheduled(self, to: Ref, effect: SetTimer | CancelTimer) -> None:
         """A timer was set or cancelled, durably."""
-        self._soon.forget(to, effect.name)
+        self._upcoming.remove(to, effect.name)
         if isinstance(effect, SetTimer) and self._open:
             what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode(), "")
             due = Due(effect.agenda_id, to, effect.name, effect.due_at, effect.expires_at, *what)
             if effect.due_at <= self._runtime.clock.now() + timedelta(seconds=HORIZON_S):
-                self._soon.hold(due)
-                self._arm()
+                self._upcoming.add(due)
+                self._set_alarm()
 
     def send(self, effect: Send, cause: str) -> None:
         """A message was written, durably: deliver it at once. Bound to ``Runtime.send``."""
@@ -148,8 +148,8 @@ class Agenda:
 
     async def time_moved(self) -> None:
         """The clock was advanced: what is due soon, and what the alarm waits for, has other wall times now."""
-        self._soon.clear()
-        self._rings_at = None
+        self._upcoming.clear()
+        self._alarm_at = None
         await self.sweep(grace_s=0.0)
         await self.scan()
 
@@ -160,25 +160,25 @@ class Agenda:
         self._scheduler.wakeup()  # the wall clock may have jumped while it slept
         await self._load(None)
 
-    async def _load(self, after: Place | None) -> None:
+    async def _load(self, after: SortKey | None) -> None:
         horizon = self._runtime.clock.now() + timedelta(seconds=HORIZON_S)
-        self._soon.reopen()
+        self._upcoming.begin_load()
         try:
             async for due in self._pages(horizon, after):
                 if due.agenda_id not in self._firing:
-                    self._soon.hold(due)
-                if self._soon.left_out:
+                    self._upcoming.add(due)
+                if self._upcoming.truncated:
                     break
         except BaseException:
-            self._soon.close()
+            self._upcoming.end_load_early()
             raise
         finally:
-            self._arm()
+            self._set_alarm()
 
     async def _load_more(self) -> None:
         """Learn of what is behind the last one that is known."""
         try:
-            await self._load(self._soon.last)
+            await self._load(self._upcoming.last)
         except Exception as error:
             log.warning("agenda.load_failed", action="scan", error=repr(error))
         finally:
@@ -191,14 +191,14 @@ class Agenda:
         async for due in self._pages(before, None):
             crashed.discard(due.agenda_id)
             while len(self._firing) >= FIRING_MAX:
-                self._room.clear()
-                await self._room.wait()
+                self._capacity.clear()
+                await self._capacity.wait()
             self._fire(due)
         if self._open:
             for agenda_id in crashed:
                 self._crashes.pop(agenda_id, None)
 
-    async def _pages(self, before: datetime, after: Place | None) -> Any:
+    async def _pages(self, before: datetime, after: SortKey | None) -> Any:
         while self._open:
             page = await self._load_due(before, after)
             for due in page:
@@ -209,27 +209,27 @@ class Agenda:
 
     # The alarm
 
-    def _arm(self, not_before_s: float = 0.0) -> None:
+    def _set_alarm(self, not_before_s: float = 0.0) -> None:
         """Let the alarm ring when the first row is due."""
-        first_at = self._soon.first_at
+        first_at = self._upcoming.first_at
         if first_at is None or not self._open:
             return
         now = datetime.now(UTC)
         at = max(first_at - self._runtime.clock.offset, now + timedelta(seconds=not_before_s))
-        lost = self._rings_at is not None and self._rings_at < now - timedelta(seconds=SWEEP_GRACE_S)
-        if self._rings_at is None or at < self._rings_at or lost:
-            self._rings_at = at
+        lost = self._alarm_at is not None and self._alarm_at < now - timedelta(seconds=SWEEP_GRACE_S)
+        if self._alarm_at is None or at < self._alarm_at or lost:
+            self._alarm_at = at
             self._scheduler.add_job(
-                self._ring, "date", run_date=at, id="alarm", replace_existing=True, max_instances=ALARMS_MAX
+                self._on_alarm, "date", run_date=at, id="alarm", replace_existing=True, max_instances=ALARMS_MAX
             )
 
-    async def _ring(self) -> None:
+    async def _on_alarm(self) -> None:
         """Fire what is due. One alarm takes all that is, and the next one is a tick away."""
-        self._rings_at = None
-        for due in self._soon.take(self._runtime.clock.now(), FIRING_MAX - len(self._firing)):
+        self._alarm_at = None
+        for due in self._upcoming.take(self._runtime.clock.now(), FIRING_MAX - len(self._firing)):
             self._fire(due)
-        self._arm(CLOCK_TICK_S)
-        if self._soon.left_out and len(self._soon) <= CLOCK_JOBS_MAX // 2 and not self._loading:
+        self._set_alarm(CLOCK_TICK_S)
+        if self._upcoming.truncated and len(self._upcoming) <= CLOCK_JOBS_MAX // 2 and not self._loading:
             self._loading = True
             self._spawn(self._load_more())
 
@@ -267,7 +267,7 @@ class Agenda:
 
     def _release(self, due: Due) -> None:
         self._firing.discard(due.agenda_id)
-        self._room.set()
+        self._capacity.set()
 
     def _fired(self, due: Due, outcome: Outcome) -> None:
         self._release(due)
@@ -318,14 +318,14 @@ class Agenda:
                 command=due.command,
                 row=str(due.agenda_id),
             )
-            self._spawn(self._put_away(due.agenda_id, str(error)))
+            self._spawn(self._move_to_quarantine(due.agenda_id, str(error)))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _put_away(self, agenda_id: AgendaId, error: str) -> None:
+    async def _move_to_quarantine(self, agenda_id: AgendaId, error: str) -> None:
         try:
             await self._quarantine(agenda_id, error)
         except Exception:

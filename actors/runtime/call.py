@@ -55,7 +55,7 @@ class Call(Struct):
     reruns: int = 0
     began: float = 0.0
     #: Retries under the same id that arrived while this one was being decided.
-    twins: list["Call"] = []
+    retries: list["Call"] = []
     _hash: bytes = b""
 
     @property

@@ -19,9 +19,9 @@ LOOKUPS_AT_ONCE = 2
 #: Commands under way in the whole process.
 IN_FLIGHT_MAX = 20_000
 #: How long a retry waits for the first of its id before it is told to come again.
-TWIN_WAIT_S = 2.0
+RETRY_WAIT_S = 2.0
 #: Retries that wait for one command.
-TWINS_MAX = 16
+WAITING_RETRIES_MAX = 16
 #: Tries of an agenda command that crashes its actor, before it is put in quarantine.
 CRASHES_MAX = 5
 #: An actor's state, as JSON; about 2 KB is the aim.

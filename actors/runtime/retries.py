@@ -1,6 +1,6 @@
 """Retries: the same command under the same id is decided once, and answered as often as it comes.
 
-While the first is being decided, its twins wait for it. What was answered before is answered from the command log.
+While the first is being decided, its retries wait for it. What was answered before is answered from the command log.
 """
 
 import asyncio
@@ -10,13 +10,13 @@ from uuid import UUID
 import msgspec
 
 from actors.runtime.call import Call, Outcome
-from actors.runtime.limits import TWIN_WAIT_S, TWINS_MAX
+from actors.runtime.limits import RETRY_WAIT_S, WAITING_RETRIES_MAX
 from actors.runtime.lookups import Lookup
 from protocol.errors import RETRY_AFTER_S, CommandIdReused, GuildwireError, InFlight, Unavailable, revive
-from storage.actors import Answer
+from storage.actors import StoredReply
 
 #: Reads stored answers by principal and command id, in the order asked for; None where there is none.
-LoadAnswers = Callable[[Sequence[tuple[UUID, str]]], Awaitable[Sequence[Answer | None]]]
+LoadReplies = Callable[[Sequence[tuple[UUID, str]]], Awaitable[Sequence[StoredReply | None]]]
 
 
 class Retries:
@@ -26,8 +26,8 @@ class Retries:
         tell: gives a call its outcome; a crash of its listener is nobody else's.
     """
 
-    def __init__(self, load_answers: LoadAnswers, tell: Callable[[Call, Outcome], None]) -> None:
-        self._answers: Lookup[tuple[UUID, str], Answer | None] = Lookup("answers", load_answers)
+    def __init__(self, load_replies: LoadReplies, tell: Callable[[Call, Outcome], None]) -> None:
+        self._answers: Lookup[tuple[UUID, str], StoredReply | None] = Lookup("answers", load_replies)
         self._tell = tell
 
     def join(self, first: Call, call: Call) -> None:
@@ -37,22 +37,22 @@ class Retries:
             return
         tell = call.done
         later = Outcome(call.to, error=InFlight(id=call.key, retry_after_s=RETRY_AFTER_S))
-        if len(first.twins) >= TWINS_MAX:
+        if len(first.retries) >= WAITING_RETRIES_MAX:
             tell(later)
             return
 
         def give_up() -> None:
-            first.twins.remove(call)
+            first.retries.remove(call)
             tell(later)
 
-        timer = asyncio.get_running_loop().call_later(TWIN_WAIT_S, give_up)
+        timer = asyncio.get_running_loop().call_later(RETRY_WAIT_S, give_up)
 
         def done(outcome: Outcome) -> None:
             timer.cancel()
             tell(outcome)
 
         call.done = done
-        first.twins.append(call)
+        first.retries.append(call)
 
     def answer(self, call: Call, done: Callable[[Outcome], None]) -> None:
         """Give the answer that the log has for a command."""
@@ -67,7 +67,7 @@ class Retries:
         self._ask(call, done, missing=CommandIdReused(id=call.key))
 
     def _ask(self, call: Call, done: Callable[[Outcome], None], missing: GuildwireError) -> None:
-        def answered(answer: Answer | GuildwireError | None) -> None:
+        def answered(answer: StoredReply | GuildwireError | None) -> None:
             if answer is None:
                 done(Outcome(call.to, error=missing))
             elif isinstance(answer, GuildwireError):
@@ -80,7 +80,7 @@ class Retries:
         self._answers.ask((call.principal.user_id, call.key), answered)
 
 
-def _stored_outcome(answer: Answer) -> Outcome:
+def _stored_outcome(answer: StoredReply) -> Outcome:
     if answer.refused:
         refused = msgspec.json.decode(answer.reply)
         return Outcome(answer.to, answer.version, replayed=True, error=revive(refused["code"], refused["fields"]))

@@ -38,7 +38,7 @@ from actors.runtime.limits import (
 )
 from actors.runtime.lookups import Lookup
 from actors.runtime.observer import Observer
-from actors.runtime.retries import LoadAnswers, Retries
+from actors.runtime.retries import LoadReplies, Retries
 from protocol.effects import CancelTimer, Decision, Effect, Logged, Send, SetTimer
 from protocol.errors import (
     RETRY_AFTER_S,
@@ -90,7 +90,7 @@ class Runtime:
         facts: Mapping[type[msgspec.Struct], FactsLoader],
         commits: Commits,
         load_states: Callable[[Sequence[Ref]], Awaitable[Sequence[Stored]]],
-        load_answers: LoadAnswers,
+        load_replies: LoadReplies,
         clock: Clock,
         publish: Callable[[Published], None] = lambda published: None,
         scheduled: Callable[[Ref, SetTimer | CancelTimer], None] = lambda to, effect: None,
@@ -100,13 +100,13 @@ class Runtime:
         self._facts = {struct: Lookup(struct.__name__, load) for struct, load in facts.items()}
         self._commits = commits
         self._states: Lookup[Ref, Stored] = Lookup("states", load_states)
-        self._retries = Retries(load_answers, self._tell)
+        self._retries = Retries(load_replies, self._report)
         self._decoders = {kind: msgspec.json.Decoder(cls.state_type) for kind, cls in actors.items()}
         self._handlers: dict[type, Handler] = {c: h for cls in actors.values() for c, h in cls.handlers.items()}
         self._activations = Activations()
         self._in_flight: dict[tuple[int, str], Call] = {}
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.clock = clock
         self.publish = publish
         self.scheduled = scheduled
@@ -149,15 +149,15 @@ class Runtime:
             call.done(Outcome(call.to, error=Busy(queue="mailbox", retry_after_s=RETRY_AFTER_S)))
             return
         if len(self._in_flight) == 1:
-            self._quiet.clear()
+            self._idle.clear()
         if activation is None:
             activation = Activation(call.to, row=Stored(call.to) if fresh else None)
             self._activations.add(activation, ACTIVATIONS_MAX)
         else:
-            self._activations.busy(activation)
+            self._activations.mark_busy(activation)
         call.to = activation.to
         activation.mailbox.append(call)
-        self._step(activation)
+        self._run_turns(activation)
 
     async def call(
         self,
@@ -187,18 +187,18 @@ class Runtime:
         """Wait until every command has its answer, for ``DRAIN_TIMEOUT_S`` at most; the log names what has none."""
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
-                await self._quiet.wait()
+                await self._idle.wait()
         except TimeoutError:
             first = next(iter(self._in_flight.values()))
             log.error("runtime.drain_cut", action="leave", commands=len(self._in_flight), first=str(first.to))
 
     async def passivate(self) -> int:
         """Forget activations that nobody has used for a while; returns how many."""
-        return self._activations.forget(IDLE_S)
+        return self._activations.drop_idle(IDLE_S)
 
     # One turn after another
 
-    def _step(self, activation: Activation) -> None:
+    def _run_turns(self, activation: Activation) -> None:
         """Run the turns that can run now."""
         while activation.mailbox and not activation.waiting and not activation.dead:
             if activation.row is None:
@@ -216,7 +216,7 @@ class Runtime:
                 return
             self._turn(activation, handler, activation.mailbox.popleft(), None)
         if activation.idle:
-            self._activations.rest(activation)
+            self._activations.mark_idle(activation)
 
     def _read(self, activation: Activation) -> None:
         activation.waiting = True
@@ -236,7 +236,7 @@ class Runtime:
             except Exception as error:
                 log.exception("state.unreadable", actor=str(activation.to), error=repr(error))
                 self._fail_all(activation, Internal(incident=str(activation.to)))
-            self._step(activation)
+            self._run_turns(activation)
 
         self._states.ask(activation.to, read)
 
@@ -250,12 +250,12 @@ class Runtime:
             activation.mailbox.popleft()
             call.refusal = refusal
             self._turn(activation, handler, call, None)
-            self._step(activation)
+            self._run_turns(activation)
             return
         except Exception as error:
             activation.mailbox.popleft()
             self._crashed(call, "ask", error)
-            self._step(activation)
+            self._run_turns(activation)
             return
         activation.waiting = True
 
@@ -269,7 +269,7 @@ class Runtime:
                 self._finish(call, Outcome(call.to, error=facts))
             else:
                 self._turn(activation, handler, call, facts)
-            self._step(activation)
+            self._run_turns(activation)
 
         self._facts[handler.facts].ask(ask, loaded)
 
@@ -366,15 +366,15 @@ class Runtime:
             if committed.status == OK:
                 self._release(call, decision, committed)
             else:
-                self._undo(activation, call, committed)
+                self._not_committed(activation, call, committed)
         except Exception as error:
             activation.dead = True
             self._crashed(call, "settle", error)
         if activation.dead and not activation.pending:
-            self._revive(activation)
-        self._step(activation)
+            self._reload(activation)
+        self._run_turns(activation)
 
-    def _undo(self, activation: Activation, call: Call, committed: Committed) -> None:
+    def _not_committed(self, activation: Activation, call: Call, committed: Committed) -> None:
         """A decision did not come to be: nothing that builds on it may. Raises: AssertionError, see ``refusal_of``."""
         charged, activation.dead = not activation.dead, True
         if committed.fault is not None:
@@ -391,7 +391,7 @@ class Runtime:
             call.reruns += charged  # what only builds on the failed decision is not charged
             if refusal is not None and self._handlers[type(call.command)].facts is None:
                 call.refusal = refusal()
-            activation.again.append(call)
+            activation.reruns.append(call)
             self._observe_rerun(call, committed.status)
 
     def _observe_rerun(self, call: Call, status: str) -> None:
@@ -400,10 +400,10 @@ class Runtime:
         except Exception:
             log.exception("listener.crashed", actor=str(call.to), command=call.key)
 
-    def _revive(self, activation: Activation) -> None:
+    def _reload(self, activation: Activation) -> None:
         """Start again on fresh state, with the commands in their old order."""
-        activation.mailbox.extendleft(reversed(activation.again))
-        activation.again.clear()
+        activation.mailbox.extendleft(reversed(activation.reruns))
+        activation.reruns.clear()
         activation.dead = False
         activation.row = None
         activation.state = None
@@ -421,7 +421,7 @@ class Runtime:
             at += count
             events.append(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
         try:
-            self._announce(decision, events)
+            self._publish(decision, events)
         except Exception:
             log.exception("listener.crashed", actor=str(decision.to), cause=decision.cause)
         assert decision.log is not None
@@ -432,7 +432,7 @@ class Runtime:
         else:
             self._finish(call, Outcome(call.to, decision.version, decision.log.reply, seq))
 
-    def _announce(self, decision: Decision, events: Sequence[Published]) -> None:
+    def _publish(self, decision: Decision, events: Sequence[Published]) -> None:
         """Tell the sessions and the agenda. Raises whatever they raise; they find what they miss in the database."""
         for event in events:
             self.publish(event)
@@ -451,14 +451,14 @@ class Runtime:
     def _finish(self, call: Call, outcome: Outcome) -> None:
         self._in_flight.pop(call.identity, None)
         if not self._in_flight:
-            self._quiet.set()
-        self._tell(call, outcome)
-        for twin in call.twins:
+            self._idle.set()
+        self._report(call, outcome)
+        for retry in call.retries:
             replayed = not isinstance(outcome.error, Fault)
             again = Outcome(outcome.to, outcome.version, outcome.reply, outcome.seq, replayed, outcome.error)
-            self._tell(twin, again)
+            self._report(retry, again)
 
-    def _tell(self, call: Call, outcome: Outcome) -> None:
+    def _report(self, call: Call, outcome: Outcome) -> None:
         """Give somebody their answer; a crash of theirs is nobody else's."""
         try:
             call.done(outcome)

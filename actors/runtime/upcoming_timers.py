@@ -7,7 +7,7 @@ from protocol.ids import AgendaId, Ref
 from storage.agenda import Due
 
 #: A row's place: when it is due, and its id.
-Place = tuple[datetime, AgendaId]
+SortKey = tuple[datetime, AgendaId]
 #: What a row replaces: the timer of its actor and name. A message replaces nothing.
 _Key = tuple[Ref, str] | AgendaId
 
@@ -21,31 +21,31 @@ class UpcomingTimers:
 
     def __init__(self, rows_max: int) -> None:
         self._rows_max = rows_max
-        self._places: list[Place] = []
+        self._sort_keys: list[SortKey] = []
         self._rows: dict[AgendaId, Due] = {}
         self._ids: dict[_Key, AgendaId] = {}
         #: From here on rows are missing; None: none is.
-        self._missing_from: Place | None = None
+        self._truncated_at: SortKey | None = None
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._sort_keys)
 
     @property
-    def left_out(self) -> bool:
+    def truncated(self) -> bool:
         """Whether some were left out."""
-        return self._missing_from is not None
+        return self._truncated_at is not None
 
     @property
     def first_at(self) -> datetime | None:
         """When the first is due."""
-        return self._places[0][0] if self._places else None
+        return self._sort_keys[0][0] if self._sort_keys else None
 
     @property
-    def last(self) -> Place | None:
+    def last(self) -> SortKey | None:
         """Where it ends."""
-        return self._places[-1] if self._places else None
+        return self._sort_keys[-1] if self._sort_keys else None
 
-    def hold(self, due: Due) -> None:
+    def add(self, due: Due) -> None:
         """Take a row in, instead of the one that it replaces, unless it belongs to those that are left out."""
         place, key = (due.due_at, due.agenda_id), _key(due)
         known = self._ids.get(key)
@@ -53,16 +53,16 @@ class UpcomingTimers:
             return
         if known is not None:
             self._remove(known)
-        if self._missing_from is not None and place >= self._missing_from:
+        if self._truncated_at is not None and place >= self._truncated_at:
             return
-        insort(self._places, place)
+        insort(self._sort_keys, place)
         self._rows[due.agenda_id] = due
         self._ids[key] = due.agenda_id
-        if len(self._places) > self._rows_max:
-            self._missing_from = self._places[-1]
-            self._remove(self._missing_from[1])
+        if len(self._sort_keys) > self._rows_max:
+            self._truncated_at = self._sort_keys[-1]
+            self._remove(self._truncated_at[1])
 
-    def forget(self, to: Ref, name: str) -> None:
+    def remove(self, to: Ref, name: str) -> None:
         """A timer is no more."""
         agenda_id = self._ids.get((to, name))
         if agenda_id is not None:
@@ -71,33 +71,33 @@ class UpcomingTimers:
     def take(self, until: datetime, rows_max: int) -> list[Due]:
         """Take out what is due by an instant, the first first, at most so many."""
         count = 0
-        while count < min(rows_max, len(self._places)) and self._places[count][0] <= until:
+        while count < min(rows_max, len(self._sort_keys)) and self._sort_keys[count][0] <= until:
             count += 1
-        rows = [self._rows.pop(agenda_id) for _, agenda_id in self._places[:count]]
-        del self._places[:count]
+        rows = [self._rows.pop(agenda_id) for _, agenda_id in self._sort_keys[:count]]
+        del self._sort_keys[:count]
         for due in rows:
             del self._ids[_key(due)]
         return rows
 
-    def reopen(self) -> None:
+    def begin_load(self) -> None:
         """What was left out will be told again."""
-        self._missing_from = None
+        self._truncated_at = None
 
-    def close(self) -> None:
+    def end_load_early(self) -> None:
         """It was not told to the end after all: whatever is behind the last counts as left out."""
-        if self._places:
-            self._missing_from = self._places[-1]
+        if self._sort_keys:
+            self._truncated_at = self._sort_keys[-1]
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._places.clear()
+        self._sort_keys.clear()
         self._rows.clear()
         self._ids.clear()
-        self._missing_from = None
+        self._truncated_at = None
 
     def _remove(self, agenda_id: AgendaId) -> None:
         due = self._rows.pop(agenda_id)
-        del self._places[bisect_left(self._places, (due.due_at, agenda_id))]
+        del self._sort_keys[bisect_left(self._sort_keys, (due.due_at, agenda_id))]
         del self._ids[_key(due)]
 
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 from actors.actor import Actor, actor, handles
 from actors.records import records_of
 from actors.user import codes, devices, notifications
-from actors.user.state import Session, UserState, after
+from actors.user.state import SessionState, UserState, after
 from protocol.code.terms import UNIQUE_PHONE
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
 from protocol.events import Row
@@ -232,7 +232,7 @@ class User(Actor[UserState]):
             to=(),
         )
 
-    def _revoke(self, session: Session, reason: RevokeReason) -> None:
+    def _revoke(self, session: SessionState, reason: RevokeReason) -> None:
         self.emit(SessionRevoked(session_id=session.session_id, reason=reason, at=self.now))
 
     def _acting_of(self, role: Role, business_id: BusinessId | None) -> Acting:

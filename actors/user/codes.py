@@ -13,7 +13,7 @@ from hmac import compare_digest
 from msgspec.structs import replace
 
 from actors.actor import Actor, applies, handles
-from actors.user.state import Codes, CodeSlot, Session, UserState
+from actors.user.state import Codes, CodeSlot, SessionState, UserState
 from protocol.code.commands import ResetByCode, SendCode, SetPassword, VerifyContact
 from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
 from protocol.code.facts import ContactAsk, ContactFacts
@@ -221,7 +221,7 @@ def _set_password(user: Actor[UserState], password_hash: str, *, by_code: bool) 
     user.put(Credentials(user_id=UserId(user.actor_id), password_hash=password_hash, password_version=version))
 
 
-def _sign_out(user: Actor[UserState], sessions: tuple[Session, ...], but: SessionId | None = None) -> None:
+def _sign_out(user: Actor[UserState], sessions: tuple[SessionState, ...], but: SessionId | None = None) -> None:
     for session in sessions:
         if session.session_id != but:
             user.emit(SessionRevoked(session_id=session.session_id, reason=RevokeReason.NEW_PASSWORD, at=user.now))

@@ -141,7 +141,7 @@ def set_contact_preferences(user: Actor[UserState], command: SetContactPreferenc
 
 
 @handles(StopEmails, facts=PreferenceFacts, asks=_preference_ask)
-def stop_letters(user: Actor[UserState], command: StopEmails, facts: PreferenceFacts) -> None:
+def stop_emails(user: Actor[UserState], command: StopEmails, facts: PreferenceFacts) -> None:
     """Send no more letters of a kind."""
     wanted = without_written_channels(command.template, facts.preferences)
     if wanted != facts.preferences:

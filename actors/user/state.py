@@ -28,7 +28,7 @@ from protocol.user.terms import Acting, Membership
 PRECEDENCE = (Role.ADMIN, Role.OWNER, Role.EMPLOYEE, Role.STAFF, Role.CUSTOMER)
 
 
-class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SessionState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One device that the user is signed in on."""
 
     session_id: SessionId
@@ -115,7 +115,7 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that decisions about a user rest on; each part has a struct of its own."""
 
     memberships: tuple[Membership, ...]
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[SessionState, ...] = ()
     #: What was chosen last, on any device; None: nothing yet.
     chosen: Acting | None = None
     roles_version: int = 0
@@ -128,7 +128,7 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     codes: Codes = Codes()
     notifications: Notifications = Notifications()
 
-    def session(self, session_id: SessionId | None) -> Session | None:
+    def session(self, session_id: SessionId | None) -> SessionState | None:
         """The session of that id, unless it is over."""
         return next((one for one in self.sessions if one.session_id == session_id), None)
 
@@ -168,7 +168,7 @@ def _with_session_event(
 ) -> UserState:
     match event:
         case SessionOpened():
-            session = Session(
+            session = SessionState(
                 session_id=event.session_id,
                 device=event.device,
                 acting=Acting(event.role, event.business_id),
@@ -192,7 +192,7 @@ def _with_session_event(
             return _with_sessions(state, tuple(one for one in state.sessions if one.session_id != event.session_id))
 
 
-def _with_sessions(state: UserState, sessions: tuple[Session, ...]) -> UserState:
+def _with_sessions(state: UserState, sessions: tuple[SessionState, ...]) -> UserState:
     """With these and no others; devices go with the session that they were registered in."""
     left: set[SessionId | None] = {None, *(one.session_id for one in sessions)}
     return replace(state, sessions=sessions, devices=state.devices.of_sessions(left))

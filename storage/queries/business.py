@@ -7,7 +7,7 @@ import msgspec
 
 from protocol.booking.facts import RATING_PRIOR
 from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
-from protocol.business.rows import BusinessRow, MemberRow
+from protocol.business.rows import BusinessMemberRow, BusinessRow
 from protocol.business.views import (
     AvailabilityView,
     BusinessView,
@@ -32,8 +32,8 @@ visible(
 )
 
 _business = msgspec.json.Decoder(BusinessRow)
-_members = msgspec.json.Decoder(tuple[MemberRow, ...])
-_member = msgspec.json.Decoder(MemberRow)
+_members = msgspec.json.Decoder(tuple[BusinessMemberRow, ...])
+_member = msgspec.json.Decoder(BusinessMemberRow)
 
 
 # What everybody may see

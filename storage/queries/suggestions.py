@@ -17,7 +17,7 @@ from storage.database import Pool
 MESSAGE_CHARS_MAX = 500
 
 #: $1: the reader, $2: as what they must be in the thread to see it, $3: the thread, $4: messages, $5: letters of each.
-TALK = """
+SUGGESTION_CONTEXT = """
 SELECT c.role, coalesce(p.language, '') AS language, b.title, b.status, b.starts_at, b.zone, m.said
   FROM conversation_members c
   JOIN conversations t ON t.id = c.conversation_id
@@ -43,7 +43,7 @@ class SaidMessage(Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class ThreadJob(Struct, frozen=True, kw_only=True):
     """The job that a thread is about."""
 
     title: str
@@ -52,14 +52,14 @@ class Job(Struct, frozen=True, kw_only=True):
     zone: str
 
 
-class Talk(Struct, frozen=True, kw_only=True):
+class SuggestionContext(Struct, frozen=True, kw_only=True):
     """A thread, as far as a reply has to fit it."""
 
     #: The reader's: a tag such as ``de-AT``.
     language: str
     #: As what the reader is in it.
     role: Role
-    job: Job | None
+    job: ThreadJob | None
     #: The last messages, oldest first; none that were taken back.
     said: list[SaidMessage]
 
@@ -67,13 +67,15 @@ class Talk(Struct, frozen=True, kw_only=True):
 _said = msgspec.json.Decoder(list[SaidMessage])
 
 
-async def read_talk(pool: Pool, query: GetSuggestions, principal: Principal, messages_max: int) -> Talk:
+async def read_suggestion_context(
+    pool: Pool, query: GetSuggestions, principal: Principal, messages_max: int
+) -> SuggestionContext:
     """Read the end of one of the reader's threads. Raises: NotFound."""
     thread, roles = query.conversation_id, sorted(roles_seen(principal))
-    row = await pool.fetchrow(TALK, principal.user_id, roles, thread, messages_max, MESSAGE_CHARS_MAX)
+    row = await pool.fetchrow(SUGGESTION_CONTEXT, principal.user_id, roles, thread, messages_max, MESSAGE_CHARS_MAX)
     if row is None:
         raise NotFound(entity=Kind.CONVERSATION.value, id=str(thread))
-    job = row["title"] and Job(
+    job = row["title"] and ThreadJob(
         title=row["title"], status=BookingStatus(row["status"]), starts_at=row["starts_at"], zone=row["zone"]
     )
-    return Talk(language=row["language"], role=Role(row["role"]), job=job, said=_said.decode(row["said"]))
+    return SuggestionContext(language=row["language"], role=Role(row["role"]), job=job, said=_said.decode(row["said"]))

