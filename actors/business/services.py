@@ -1,6 +1,6 @@
-"""What a business offers, and who does it.
+"""The services of a business, and the staff who do them.
 
-a service:  create ──▶ on offer ◀─ update is_active ── off the market ◀── deactivate
+a service:  create ──▶ active ◀─ update is_active ── inactive ◀── deactivate
 """
 
 from msgspec import UnsetType
@@ -20,7 +20,7 @@ from protocol.service.rows import ServiceRow, ServiceStaffRow
 from protocol.service.terms import SERVICES_MAX
 from protocol.service.views import ServiceReply
 
-#: What ``UpdateService`` changes in the row just as it is said.
+#: Fields of ``UpdateService`` that are copied into the row.
 _SETTINGS = (
     *("category_id", "title", "description", "credits_required", "duration_minutes"),
     *("buffer_before_minutes", "buffer_after_minutes", "images", "is_active"),
@@ -33,7 +33,7 @@ FIELD = "services"
 
 @handles(CreateService)
 def create_service(business: Actor[BusinessState], cmd: CreateService) -> ServiceReply:
-    """Offer something more. Raises: Invalid, Forbidden, LimitReached."""
+    """Create a service. Raises: Invalid, Forbidden, LimitReached."""
     managers_only(business)
     serving = business.state.serving()
     staff_ids = tuple(dict.fromkeys(serving if cmd.staff_ids is None else cmd.staff_ids))
@@ -97,7 +97,7 @@ def update_service(business: Actor[BusinessState], cmd: UpdateService, facts: Se
 
 @handles(DeactivateService, facts=ServiceRecord, asks=_service_id)
 def deactivate_service(business: Actor[BusinessState], cmd: DeactivateService, facts: ServiceRecord) -> ServiceReply:
-    """Take a service off the market; again is harmless. Raises: Forbidden, NotFound."""
+    """Deactivate a service; repeating it does nothing. Raises: Forbidden, NotFound."""
     managers_only(business)
     row = _own_service(business, cmd.service_id, facts)
     if row.is_active:
@@ -109,7 +109,7 @@ def deactivate_service(business: Actor[BusinessState], cmd: DeactivateService, f
 
 @handles(SetServiceStaff, facts=ServiceRecord, asks=_service_id)
 def set_service_staff(business: Actor[BusinessState], cmd: SetServiceStaff, facts: ServiceRecord) -> ServiceReply:
-    """Say who does a service. Raises: Invalid, Forbidden, NotFound."""
+    """Set the staff of a service. Raises: Invalid, Forbidden, NotFound."""
     managers_only(business)
     row = _own_service(business, cmd.service_id, facts)
     staff_ids = tuple(dict.fromkeys(cmd.staff_ids))

@@ -1,7 +1,7 @@
-"""Bookable time: one set of rules says which starts are free, refuses the others, and explains why (rules B-2, F-1).
+"""Bookable time: one set of rules lists free starts, refuses other ones, and explains why (rules B-2, F-1).
 
 A job takes its staff member's time from its start, less the buffer before, to its end, plus the buffer after. The job
-itself lies inside the opening and the working hours; its buffers may reach past them.
+itself lies inside the opening and the working hours; its buffers may extend past them.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,7 +16,7 @@ from protocol.instants import INSTANT_MAX, INSTANT_MIN, OpenHours
 
 #: How far ahead a booking may start, unless the business says otherwise.
 AHEAD_MAX_DEFAULT = timedelta(days=365)
-#: A staff member whose job over-runs its estimate gets nothing that starts within this time from now.
+#: A staff member whose job overruns its estimate cannot be booked for starts within this time from now.
 OVERRUN_MARGIN = timedelta(minutes=30)
 #: The longest job.
 DURATION_MAX = timedelta(days=31)
@@ -25,14 +25,14 @@ LEAD_TIME_MAX = timedelta(days=365)
 AHEAD_MAX = timedelta(days=3 * 366)
 #: The finest grid of bookable starts.
 STEP_MIN = timedelta(minutes=5)
-#: The most starts that one answer holds; the earliest ones are given.
+#: The most starts of one result; it has the earliest ones.
 SLOTS_MAX = 2_000
 
 _NOTHING = timedelta()
 
 
 class SlotReason(StrEnum):
-    """Why a start cannot be booked; the first that applies, in this order."""
+    """Why a start cannot be booked; checked in this order."""
 
     LEAD_TIME = "lead_time"
     TOO_FAR_AHEAD = "too_far_ahead"
@@ -45,7 +45,7 @@ class SlotReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotTerms:
-    """What a service asks of a slot; a snapshot of the catalogue."""
+    """The terms of a service that its slots depend on, as a snapshot."""
 
     duration: timedelta
     buffer_before: timedelta = _NOTHING
@@ -64,30 +64,30 @@ class SlotTerms:
 
 
 class BusyTime(NamedTuple):
-    """Time that a staff member has no more."""
+    """Time of a staff member that is taken."""
 
     #: Job and buffers: what is reserved.
     held: Span
-    #: The job alone. The same as ``held`` where the block is no job, or its buffers are not known.
+    #: The job alone. The same as ``held`` for a block that is not a job, or whose buffers are not known.
     job: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffSchedule:
-    """What a staff member's time is already given to."""
+    """A staff member's hours and the time that is already taken."""
 
     #: The opening hours of the business.
     opening: OpenHours
     #: The staff member's working hours and days off, in the business's zone; None: whenever the business is open.
     working: OpenHours | None = None
-    #: Jobs and other blocks, in any order; without the booking that is being moved.
+    #: Jobs and other blocks, in any order; excludes the booking that is being moved.
     busy: Sequence[BusyTime] = ()
     #: Whether a job is in progress past its estimate.
     overrunning: bool = False
 
 
 def busy_for(start_at: datetime, terms: SlotTerms) -> BusyTime:
-    """Lay out the time that a job takes: ``[start − buffer_before, start + duration + buffer_after)``."""
+    """Return the time that a job takes: ``[start − buffer_before, start + duration + buffer_after)``."""
     end_at = start_at + terms.duration
     return BusyTime(
         held=Span(start_at - terms.buffer_before, end_at + terms.buffer_after),
@@ -98,9 +98,9 @@ def busy_for(start_at: datetime, terms: SlotTerms) -> BusyTime:
 def unavailable_reason(
     start_at: datetime, terms: SlotTerms, schedule: StaffSchedule, now: datetime
 ) -> SlotReason | None:
-    """Say why a start cannot be booked with this staff member; None if it can.
+    """Return why a start cannot be booked with this staff member; None if it can.
 
-    The booking check and the explanation of a missing slot are this one function.
+    Bookings are checked and missing slots are explained by this same function.
     """
     wanted = busy_for(start_at, terms)
     return (
@@ -164,7 +164,7 @@ def _collision(wanted: BusyTime, busy: Sequence[BusyTime]) -> SlotReason | None:
 
 
 def _bookable(terms: SlotTerms, schedule: StaffSchedule, range_: Span, now: datetime) -> Span:
-    """Narrow a range of starts to what lead time, horizon and over-run leave of it."""
+    """Narrow a range of starts by lead time, horizon and overrun."""
     earliest = max(range_.from_at, now + terms.lead_time)
     if schedule.overrunning:
         earliest = max(earliest, now + OVERRUN_MARGIN)
@@ -173,7 +173,7 @@ def _bookable(terms: SlotTerms, schedule: StaffSchedule, range_: Span, now: date
 
 
 def _grid(openings: Sequence[Span], step: timedelta, range_: Span) -> list[datetime]:
-    """Lay a grid of starts over each opening, as far as it lies in the range."""
+    """Return the grid of starts of each opening, within the range."""
     starts: set[datetime] = set()
     for span in openings:
         skipped = max(range_.from_at - span.from_at, _NOTHING)
@@ -186,12 +186,12 @@ def _grid(openings: Sequence[Span], step: timedelta, range_: Span) -> list[datet
 
 
 def _fitting(spans: Iterable[Span], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
-    """Give the ranges of starts, both ends included, at which a job lies inside the spans."""
+    """Yield the ranges of starts, both ends included, at which a job lies inside the spans."""
     return ((span.from_at, span.to_at - terms.duration) for span in joined(spans))
 
 
 def _gaps(busy: Iterable[BusyTime], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
-    """Give the ranges of starts, both ends included, at which a job and its buffers collide with nothing."""
+    """Yield the ranges of starts, both ends included, at which a job and its buffers do not overlap other blocks."""
     earliest = INSTANT_MIN
     for taken in joined(sorted(block.held for block in busy)):
         yield earliest, taken.from_at - terms.duration - terms.buffer_after
@@ -200,7 +200,7 @@ def _gaps(busy: Iterable[BusyTime], terms: SlotTerms) -> Iterator[tuple[datetime
 
 
 def _between(starts: list[datetime], ranges: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
-    """Keep those sorted starts that lie in one of the ranges, which are in order, disjoint and include both ends."""
+    """Return the sorted starts that lie in one of the ranges, which are in order, disjoint and include both ends."""
     return [
         start_at
         for first_at, last_at in ranges

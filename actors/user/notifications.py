@@ -1,4 +1,7 @@
-"""What one user is told, and how they want to be told: wishes are rows that it writes and does not keep."""
+"""A user's notifications, notices and preferences.
+
+Preferences and notices are stored as rows and are not part of the actor's state.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -54,7 +57,7 @@ def read_notifications(user: Actor[UserState], command: ReadNotifications, facts
 
 
 def _read_until(user: Actor[UserState], command: ReadNotifications) -> datetime | None:
-    """How far the mark moves; None: not at all. Raises: Invalid."""
+    """The new position of the mark; None: it does not move. Raises: Invalid."""
     if command.read_until is None:
         return None
     try:
@@ -72,7 +75,7 @@ def _read(notifications: Notifications, event: NotificationsRead) -> Notificatio
 
 @applies(NotificationPreferencesSet, NotificationSent)
 def _kept_elsewhere(notifications: Notifications, event: Event) -> Notifications:
-    """Preferences and notices are rows, and not part of the state."""
+    """Preferences and notices are rows; the state does not change."""
     return notifications
 
 
@@ -85,17 +88,17 @@ def _readers(user: Actor[UserState], command: SendNotification) -> tuple[UserId,
 
 @handles(SendNotification, facts=KnownUsers, asks=_readers)
 def send_notification(user: Actor[UserState], command: SendNotification, facts: KnownUsers) -> NoticeSent:
-    """Write to people, each of whom hears of it by a message of its own. Raises: Invalid."""
+    """Send a notice to users, with one message to each user's actor. Raises: Invalid."""
     _check_notice(command, facts)
     by = user.principal.user_id
     notice = Notice(id=user.new_id(), title=command.title, body=command.body, sent_by=by, at=user.now)
     user.put(notice)
     readers = tuple(dict.fromkeys(command.user_ids))
     for user_id in readers:
-        told = TakeNotice(
+        take = TakeNotice(
             user_id=user_id, notice_id=notice.id, by=by, channels=command.channels, critical=command.critical
         )
-        user.send(Ref(Kind.USER, user_id), told)
+        user.send(Ref(Kind.USER, user_id), take)
     return NoticeSent(notice_id=notice.id, recipients=len(readers))
 
 
@@ -105,8 +108,8 @@ def _notice_id(user: Actor[UserState], command: TakeNotice) -> UUID:
 
 @handles(TakeNotice, facts=Notice, asks=_notice_id)
 def take_notice(user: Actor[UserState], command: TakeNotice, facts: Notice) -> None:
-    """Be told what an admin wrote. Raises: NotFound, if it was erased before."""
-    assert user.exists, f"user {user.actor_id} is written to and never was"
+    """Receive a notice. Raises: NotFound, if it was erased before."""
+    assert user.exists, f"user {user.actor_id} gets a notice and does not exist"
     user.emit(
         NotificationSent(notice_id=facts.id, by=command.by, channels=command.channels, critical=command.critical),
         content=facts,
@@ -125,15 +128,15 @@ def _preference_ask(
 
 @handles(SetPreferences, facts=PreferenceFacts, asks=_preference_ask)
 def set_preferences(user: Actor[UserState], command: SetPreferences, facts: PreferenceFacts) -> None:
-    """Say how one wants to be reached. Raises: Invalid."""
+    """Set one's own preferences. Raises: Invalid."""
     _prefer(user, facts, preferences_after(command, facts.preferences), command.language)
 
 
 @handles(SetContactPreferences, facts=PreferenceFacts, asks=_preference_ask)
 def set_contact_preferences(user: Actor[UserState], command: SetContactPreferences, facts: PreferenceFacts) -> None:
-    """Say how a person wants to be written to, as that person or for a business of theirs.
+    """Set the contact preferences of a user, as that user or as a manager of a business that they are a customer of.
 
-    Raises: Invalid, NotFound to anybody else.
+    Raises: Invalid; NotFound for other senders.
     """
     if user.principal.user_id != UserId(user.actor_id) and not (user.principal.manager and facts.is_customer):
         raise NotFound(entity=user.kind.value, id=str(UserId(user.actor_id)))
@@ -142,7 +145,7 @@ def set_contact_preferences(user: Actor[UserState], command: SetContactPreferenc
 
 @handles(StopEmails, facts=PreferenceFacts, asks=_preference_ask)
 def stop_emails(user: Actor[UserState], command: StopEmails, facts: PreferenceFacts) -> None:
-    """Send no more letters of a kind."""
+    """Switch off e-mails of one kind."""
     wanted = without_written_channels(command.template, facts.preferences)
     if wanted != facts.preferences:
         _prefer(user, facts, wanted, None)
@@ -151,7 +154,7 @@ def stop_emails(user: Actor[UserState], command: StopEmails, facts: PreferenceFa
 def _prefer(
     user: Actor[UserState], facts: PreferenceFacts, wanted: NotificationPreferences, language: str | None
 ) -> None:
-    """Keep what is wanted. Nobody else writes these rows, so the facts are what they were."""
+    """Store preferences. Only this actor writes these rows, so the facts are not stale."""
     user.emit(NotificationPreferencesSet(by=user.principal.user_id))
     user.put(wanted)
     if language is not None:
@@ -159,7 +162,7 @@ def _prefer(
 
 
 def _check_notice(command: SendNotification, facts: KnownUsers) -> None:
-    """Raises: Invalid, naming each field that does not fit."""
+    """Raises: Invalid, with a problem for each invalid field."""
     problems = {
         "title": text_problem(command.title, lines=False),
         "body": text_problem(command.body),

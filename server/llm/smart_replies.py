@@ -12,7 +12,7 @@ from protocol.instants import zone_info
 from protocol.roles import PROVIDERS, Role
 from server.llm.prompts import load_prompt
 from server.llm.service import LanguageModel, Use, Wish
-from storage.queries.suggestions import ThreadJob, SuggestionContext
+from storage.queries.suggestions import SuggestionContext, ThreadJob
 
 #: With reading the thread and noting what was shown, within two seconds (rule T-7).
 TIMEOUT_S = 1.8

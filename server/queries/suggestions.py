@@ -78,5 +78,5 @@ def reply_context_of(talk: SuggestionContext, principal: Principal) -> ReplyCont
         language=language(talk.language).code,
         role=talk.role,
         status=None if talk.job is None else talk.job.status,
-        said=[ContextMessage(message.sender_id == principal.user_id, message.text) for message in talk.said],
+        messages=[ContextMessage(message.sender_id == principal.user_id, message.text) for message in talk.said],
     )
