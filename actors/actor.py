@@ -163,7 +163,8 @@ class Actor(Generic[S]):
 
     def __init_subclass__(cls) -> None:
         assert "emit" not in vars(cls), f"{cls.__name__} may not change how events are emitted"
-        own = [value for base in reversed(cls.__mro__) for value in vars(base).values()]
+        named = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+        own = list(named.values())
         cls.handlers, cls.arms = {}, {}
         for name, marked in [(cls.__name__, own), *((part.__name__, list(vars(part).values())) for part in cls.parts)]:
             for handler in (one.handles for one in marked if hasattr(one, "handles")):

@@ -21,6 +21,7 @@ from msgspec import Struct
 from actors.actor import Actor, actor, handles
 from actors.booking import escrow
 from actors.booking.creation import booking_ask, placed
+from actors.booking.permissions import customer_only, provider_only
 from actors.booking.state import TRANSITIONS, BookingState, S, after
 from actors.booking.views import booking_reply, booking_row
 from actors.rules import paying
@@ -60,7 +61,7 @@ from protocol.booking.views import BookingReply, BookingView, PaymentReply, book
 from protocol.conversation.commands import CloseConversation, OpenConversation, ReplaceMember
 from protocol.conversation.terms import Participant
 from protocol.effects import HoldStatus
-from protocol.errors import Forbidden, Invalid, NotFound, PairBlocked, WrongState
+from protocol.errors import Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
 from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId
 from protocol.money import major_number
@@ -118,7 +119,7 @@ class Booking(Actor[BookingState]):
     @handles(PayBooking)
     def pay(self, cmd: PayBooking) -> PaymentReply:
         """Say where to pay; asked again, the same payment is the answer. Raises: WrongState."""
-        self._customer_only()
+        customer_only(self)
         self.require(*TRANSITIONS[PayBooking])
         price = self.state.price
         if self.state.payment_status is not PaymentStatus.UNPAID:
@@ -168,7 +169,7 @@ class Booking(Actor[BookingState]):
     @handles(ApproveBooking)
     def approve(self, cmd: ApproveBooking) -> BookingReply:
         """Take the job. Raises: WrongState."""
-        self._provider_only()
+        provider_only(self)
         self.require(*TRANSITIONS[ApproveBooking])
         if self.state.approved:
             raise WrongState(status=self.state.status.value, reason="already_approved")
@@ -179,7 +180,7 @@ class Booking(Actor[BookingState]):
     @handles(DeclineBooking)
     def decline(self, cmd: DeclineBooking) -> BookingReply:
         """Refuse the job and give its time back. Raises: WrongState."""
-        self._provider_only()
+        provider_only(self)
         self.require(*TRANSITIONS[DeclineBooking])
         if cmd.reason_code is DeclineReason.NO_ANSWER:
             raise Invalid(reason_code="unknown_value")
@@ -191,7 +192,7 @@ class Booking(Actor[BookingState]):
     def cancel(self, cmd: CancelBooking) -> BookingReply:
         """Call it off before it starts; the customer gets everything back. Raises: WrongState."""
         if self.principal.user_id != self.state.customer_id:
-            self._provider_only()
+            provider_only(self)
         self.require(*TRANSITIONS[CancelBooking])
         was = self.state.status
         self.emit(BookingCancelled(by=self.principal.user_id))
@@ -205,7 +206,7 @@ class Booking(Actor[BookingState]):
     @handles(StartBooking)
     def start(self, cmd: StartBooking) -> BookingReply:
         """Begin the job. Raises: WrongState."""
-        self._provider_only()
+        provider_only(self)
         self.require(*TRANSITIONS[StartBooking])
         self.emit(BookingStarted(at=self.now))
         self.cancel_timer("remind")
@@ -214,7 +215,7 @@ class Booking(Actor[BookingState]):
     @handles(CompleteBooking)
     def complete(self, cmd: CompleteBooking) -> BookingReply:
         """Finish the job; the money waits for the customer's word, 24 hours at most. Raises: WrongState."""
-        self._provider_only()
+        provider_only(self)
         self.require(*TRANSITIONS[CompleteBooking])
         release_at = self.now + RELEASE_AFTER
         self.emit(BookingCompleted(at=self.now, release_at=release_at))
@@ -227,7 +228,7 @@ class Booking(Actor[BookingState]):
     @handles(ConfirmRelease)
     def confirm_release(self, cmd: ConfirmRelease) -> BookingReply:
         """Give the business its money now. Raises: WrongState, HoldSpent."""
-        self._customer_only()
+        customer_only(self)
         self.require(*TRANSITIONS[ConfirmRelease])
         if self.state.hold.status is not HoldStatus.PENDING_CLEARANCE:
             raise WrongState(status=self.state.status.value, reason="already_released")
@@ -272,32 +273,6 @@ class Booking(Actor[BookingState]):
         self.require(*TRANSITIONS[AutoRelease])
         if self.state.hold.status is HoldStatus.PENDING_CLEARANCE:
             escrow.release(self, ReleaseCause.TIME)
-
-    # Guards
-
-    def _customer_only(self) -> None:
-        """Raises: NotFound to strangers, Forbidden to the other parties."""
-        user_id = self.principal.user_id
-        if user_id == self.state.customer_id:
-            return
-        self._known()
-        raise Forbidden(reason="customer_only")
-
-    def _provider_only(self) -> None:
-        """The assigned staff member, or a manager. Raises: NotFound to strangers, Forbidden to the customer."""
-        if self.principal.manages(self.state.business_id):
-            return
-        acts_for = self.principal.business_id == self.state.business_id
-        if acts_for and self.principal.user_id == self.state.staff_id:
-            return
-        self._known()
-        raise Forbidden(reason="provider_only")
-
-    def _known(self) -> None:
-        state = self.state
-        parties = (state.customer_id, state.staff_id, state.owner_id)
-        if self.principal.user_id not in parties and not self.principal.manages(state.business_id):
-            raise NotFound(entity="booking", id=str(self.actor_id))
 
     # Steps
 

@@ -12,7 +12,6 @@ its activation as dead: the decisions built on it come back as stale and are rer
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from random import Random
 from time import perf_counter
@@ -63,7 +62,8 @@ _DONE = _encoder.encode(Done())
 #: Seeded from the system's entropy: ids and stamps must differ, not be secret.
 _random = Random()
 
-FactsLoader = Callable[[Sequence[tuple[Command, Principal, datetime]]], Awaitable[Sequence[Any]]]
+#: Loads what actors ask for, a round at a time.
+FactsLoader = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 
 
 class Commits(Protocol):

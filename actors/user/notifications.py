@@ -1,7 +1,4 @@
-"""A user's notifications, notices and preferences.
-
-Preferences and notices are stored as rows and are not part of the actor's state.
-"""
+"""The notifications of one user, and their preferences: rows that the actor writes, and are not part of its state."""
 
 from datetime import datetime
 from uuid import UUID
@@ -57,7 +54,7 @@ def read_notifications(user: Actor[UserState], command: ReadNotifications, facts
 
 
 def _read_until(user: Actor[UserState], command: ReadNotifications) -> datetime | None:
-    """The new position of the mark; None: it does not move. Raises: Invalid."""
+    """How far the mark moves; None: not at all. Raises: Invalid."""
     if command.read_until is None:
         return None
     try:
@@ -75,7 +72,7 @@ def _read(notifications: Notifications, event: NotificationsRead) -> Notificatio
 
 @applies(NotificationPreferencesSet, NotificationSent)
 def _kept_elsewhere(notifications: Notifications, event: Event) -> Notifications:
-    """Preferences and notices are rows; the state does not change."""
+    """Preferences and notices are rows, and not part of the state."""
     return notifications
 
 
@@ -88,17 +85,17 @@ def _readers(user: Actor[UserState], command: SendNotification) -> tuple[UserId,
 
 @handles(SendNotification, facts=KnownUsers, asks=_readers)
 def send_notification(user: Actor[UserState], command: SendNotification, facts: KnownUsers) -> NoticeSent:
-    """Send a notice to users, with one message to each user's actor. Raises: Invalid."""
+    """Send a notice to users; each user's actor gets a message of its own. Raises: Invalid."""
     _check_notice(command, facts)
     by = user.principal.user_id
     notice = Notice(id=user.new_id(), title=command.title, body=command.body, sent_by=by, at=user.now)
     user.put(notice)
     readers = tuple(dict.fromkeys(command.user_ids))
     for user_id in readers:
-        take = TakeNotice(
+        message = TakeNotice(
             user_id=user_id, notice_id=notice.id, by=by, channels=command.channels, critical=command.critical
         )
-        user.send(Ref(Kind.USER, user_id), take)
+        user.send(Ref(Kind.USER, user_id), message)
     return NoticeSent(notice_id=notice.id, recipients=len(readers))
 
 
@@ -108,8 +105,8 @@ def _notice_id(user: Actor[UserState], command: TakeNotice) -> UUID:
 
 @handles(TakeNotice, facts=Notice, asks=_notice_id)
 def take_notice(user: Actor[UserState], command: TakeNotice, facts: Notice) -> None:
-    """Receive a notice. Raises: NotFound, if it was erased before."""
-    assert user.exists, f"user {user.actor_id} gets a notice and does not exist"
+    """Take a notice for this user. Raises: NotFound if the notice was erased before."""
+    assert user.exists, f"user {user.actor_id} got a notice and does not exist"
     user.emit(
         NotificationSent(notice_id=facts.id, by=command.by, channels=command.channels, critical=command.critical),
         content=facts,
@@ -128,15 +125,15 @@ def _preference_ask(
 
 @handles(SetPreferences, facts=PreferenceFacts, asks=_preference_ask)
 def set_preferences(user: Actor[UserState], command: SetPreferences, facts: PreferenceFacts) -> None:
-    """Set one's own preferences. Raises: Invalid."""
+    """Set the user's preferences. Raises: Invalid."""
     _prefer(user, facts, preferences_after(command, facts.preferences), command.language)
 
 
 @handles(SetContactPreferences, facts=PreferenceFacts, asks=_preference_ask)
 def set_contact_preferences(user: Actor[UserState], command: SetContactPreferences, facts: PreferenceFacts) -> None:
-    """Set the contact preferences of a user, as that user or as a manager of a business that they are a customer of.
+    """Set contact preferences, as the user or for a business whose customer the user is.
 
-    Raises: Invalid; NotFound for other senders.
+    Raises: Invalid, and NotFound for other principals.
     """
     if user.principal.user_id != UserId(user.actor_id) and not (user.principal.manager and facts.is_customer):
         raise NotFound(entity=user.kind.value, id=str(UserId(user.actor_id)))
@@ -145,7 +142,7 @@ def set_contact_preferences(user: Actor[UserState], command: SetContactPreferenc
 
 @handles(StopEmails, facts=PreferenceFacts, asks=_preference_ask)
 def stop_emails(user: Actor[UserState], command: StopEmails, facts: PreferenceFacts) -> None:
-    """Switch off e-mails of one kind."""
+    """Unsubscribe the user from e-mails of one kind."""
     wanted = without_written_channels(command.template, facts.preferences)
     if wanted != facts.preferences:
         _prefer(user, facts, wanted, None)
@@ -154,7 +151,7 @@ def stop_emails(user: Actor[UserState], command: StopEmails, facts: PreferenceFa
 def _prefer(
     user: Actor[UserState], facts: PreferenceFacts, wanted: NotificationPreferences, language: str | None
 ) -> None:
-    """Store preferences. Only this actor writes these rows, so the facts are not stale."""
+    """Store the preferences. Only this actor writes these rows, so the facts are current."""
     user.emit(NotificationPreferencesSet(by=user.principal.user_id))
     user.put(wanted)
     if language is not None:
@@ -162,7 +159,7 @@ def _prefer(
 
 
 def _check_notice(command: SendNotification, facts: KnownUsers) -> None:
-    """Raises: Invalid, with a problem for each invalid field."""
+    """Raises: Invalid, naming each field that does not fit."""
     problems = {
         "title": text_problem(command.title, lines=False),
         "body": text_problem(command.body),

@@ -1,4 +1,4 @@
-"""The links in emails and their pages, as a part of the server."""
+"""The links in e-mails and their pages, as a part of the server."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from server.links.tokens import Links, link_key
 
 @dataclass(frozen=True, kw_only=True)
 class LinksPart(Part):
-    """The part, and the maker of links that emails need."""
+    """The part, and the maker of links for e-mails."""
 
     links: Links
 
@@ -18,7 +18,7 @@ def open_links(context: Context, *, brand: str) -> LinksPart:
     """Open the pages. Raises: UnusableKey.
 
     Args:
-        brand: the name of this installation.
+        brand: the installation's name.
     """
     node = context.node
     links = Links(link_key(context.server.keys_dir), context.server.url)

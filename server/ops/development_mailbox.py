@@ -1,7 +1,7 @@
-"""``/dev/mailbox``: what e-mail, push and SMS would have sent, to be read in a browser. Development only.
+"""``/dev/mailbox``: the messages of channels without a provider, shown in a browser. Development only.
 
-A message is shown from its JSON: the fields that every channel has get their place, any other one is listed below, so
-that a channel may add fields without a word here.
+A message is shown from its JSON. Fields that every channel has get their own place; others are listed below, so a
+channel may add fields without a change here.
 """
 
 import re
@@ -25,20 +25,20 @@ from storage.queries.development_mailbox import MailboxMessage, MailboxPage, fin
 _WEB = Path(__file__).parents[1] / "web" / "mailbox"
 _PAGE = Template((_WEB / "mailbox.html").read_text(encoding="utf-8"))
 _STYLE = (_WEB / "mailbox.css").read_bytes()
-#: The page shows letters in frames of their own; it runs nothing, and brings nothing from elsewhere.
+#: The page shows e-mails in frames; it runs no scripts and loads nothing from other hosts.
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-#: A letter has its looks within itself, runs nothing, and may open its links in a tab of their own.
+#: An e-mail has inline styles, runs no scripts, and may open its links in a new tab.
 _SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
-_LETTER_POLICY = (
+_EMAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
     f"base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox {_SANDBOX}"
 )
 #: Characters of a message's beginning that are shown before it is opened.
 GIST_CHARS_MAX = 140
-#: The longest number that a letter can have.
+#: Digits of a message's number.
 NUMBER_DIGITS_MAX = 18
 
 _CHANNELS = {
@@ -62,11 +62,11 @@ class MailboxPages:
 
     @property
     def routes(self) -> dict[tuple[str, str], PlainHandler]:
-        """What this answers."""
+        """The routes."""
         return {
             ("GET", "/dev/mailbox"): self.show,
             ("GET", "/dev/mailbox.css"): self.style,
-            ("GET", "/dev/mailbox/{number}"): self.letter,
+            ("GET", "/dev/mailbox/{number}"): self.email,
         }
 
     async def show(self, request: BaseRequest) -> StreamResponse:
@@ -77,18 +77,18 @@ class MailboxPages:
             return Response(body=msgspec.json.encode(page), headers={**_PRIVATE, "Content-Type": "application/json"})
         return _html(_page(page, channel), _POLICY)
 
-    async def letter(self, request: BaseRequest) -> StreamResponse:
-        """One letter with its looks, and nothing around it. Raises: NotFound."""
+    async def email(self, request: BaseRequest) -> StreamResponse:
+        """The HTML of one e-mail. Raises: NotFound."""
         number = request[EXCHANGE].path_params["number"]
         plain = number.isascii() and number.isdigit() and len(number) <= NUMBER_DIGITS_MAX
         found = await find_message(self._pool, int(number)) if plain else None
         html = "" if found is None else str(found.message.get("html") or "")
         if not html:
-            raise NotFound(entity="letter")
-        return _html(re.sub("(<head[^>]*>)", r'\1<base target="_blank">', html, count=1), _LETTER_POLICY)
+            raise NotFound(entity="email")
+        return _html(re.sub("(<head[^>]*>)", r'\1<base target="_blank">', html, count=1), _EMAIL_POLICY)
 
     async def style(self, request: BaseRequest) -> StreamResponse:
-        """How the page looks."""
+        """The page's style sheet."""
         return Response(body=_STYLE, headers={"Content-Type": "text/css; charset=utf-8", "Cache-Control": "no-cache"})
 
 
@@ -112,10 +112,10 @@ def _html(text: str, policy: str) -> Response:
 def _page(page: MailboxPage, channel: Channel | None) -> str:
     query = f"channel={channel}&amp;" if channel else ""
     older = f'<a class="older" href="/dev/mailbox?{query}cursor={page.next_cursor}">Older</a>'
-    nothing = '<p class="nothing">Nothing here yet. What would go out appears as soon as it is due.</p>'
+    nothing = '<p class="nothing">Nothing here yet. Messages appear as soon as they are due.</p>'
     return _PAGE.substitute(
         tabs="\n".join(_tab(one, channel) for one in (None, *_CHANNELS)),
-        letters="\n".join(map(_letter, page.items)) or nothing,
+        messages="\n".join(map(_message, page.items)) or nothing,
         older=older if page.next_cursor else "",
     )
 
@@ -126,47 +126,47 @@ def _tab(channel: Channel | None, shown: Channel | None) -> str:
     return f'<a href="{href}"{here}>{_CHANNELS[channel] if channel else "All"}</a>'
 
 
-def _letter(letter: MailboxMessage) -> str:
-    """One message: a line that opens to all of it."""
-    said = letter.message
-    headline, text = _first(said, _HEADLINES), _first(said, _TEXTS)
+def _message(message: MailboxMessage) -> str:
+    """One message: a line that opens to show all of it."""
+    fields = message.message
+    headline, text = _first(fields, _HEADLINES), _first(fields, _TEXTS)
     gist = " ".join(text.split())[:GIST_CHARS_MAX]
-    return f"""<details class="letter {letter.channel}">
+    return f"""<details class="message {message.channel}">
 <summary>
-  <span class="channel">{_CHANNELS[letter.channel]}</span>
-  <span class="to">{escape(_recipient(letter))}</span>
-  {_time(letter.at)}
+  <span class="channel">{_CHANNELS[message.channel]}</span>
+  <span class="to">{escape(_recipient(message))}</span>
+  {_time(message.at)}
   <span class="gist"><b>{escape(headline)}</b> {escape(gist)}</span>
 </summary>
-<div class="inside" id="m{letter.id}">
-{_body(letter, headline, text)}
-{_facts(letter)}
+<div class="inside" id="m{message.id}">
+{_body(message, headline, text)}
+{_facts(message)}
 </div>
 </details>"""
 
 
-def _body(letter: MailboxMessage, headline: str, text: str) -> str:
-    """What the person would see, about as they would see it."""
-    if letter.channel in (Channel.PUSH, Channel.WEB_PUSH):
+def _body(message: MailboxMessage, headline: str, text: str) -> str:
+    """The message, roughly as its reader would see it."""
+    if message.channel in (Channel.PUSH, Channel.WEB_PUSH):
         return (
             '<div class="shade"><article class="card"><img src="/docs/icon.svg" alt="" width="36" height="36">'
             f"<div><b>{escape(headline)}</b><p>{_linked(text)}</p></div><small>now</small></article></div>"
         )
-    if letter.channel in (Channel.SMS, Channel.WHATSAPP):
+    if message.channel in (Channel.SMS, Channel.WHATSAPP):
         return f'<div class="thread"><p class="bubble">{_linked(text)}</p></div>'
     plain = f'<pre class="text">{_linked(text)}</pre>'
-    if not letter.message.get("html"):
+    if not message.message.get("html"):
         return f"<h2>{escape(headline)}</h2>{plain}"
     return (
-        f'<h2>{escape(headline)}</h2><iframe src="/dev/mailbox/{letter.id}" sandbox="{_SANDBOX}" loading="lazy"'
+        f'<h2>{escape(headline)}</h2><iframe src="/dev/mailbox/{message.id}" sandbox="{_SANDBOX}" loading="lazy"'
         f' title="{escape(headline)}"></iframe><details class="plain"><summary>As text</summary>{plain}</details>'
     )
 
 
-def _facts(letter: MailboxMessage) -> str:
-    """Whatever else is known of it."""
-    facts = {"to": _recipient(letter)} | {name: one for name, one in letter.message.items() if name not in _PLACED}
-    facts |= {"template": letter.template, "delivery": str(letter.delivery_id)}
+def _facts(message: MailboxMessage) -> str:
+    """The other fields."""
+    facts = {"to": _recipient(message)} | {name: one for name, one in message.message.items() if name not in _PLACED}
+    facts |= {"template": message.template, "delivery": str(message.delivery_id)}
     rows = "\n".join(
         f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{_linked(_plain(value))}</dd>"
         for name, value in facts.items()
@@ -175,12 +175,12 @@ def _facts(letter: MailboxMessage) -> str:
     return f"<dl>{rows}</dl>"
 
 
-def _first(said: dict[str, Any], names: tuple[str, ...]) -> str:
-    return next((str(said[name]) for name in names if said.get(name)), "")
+def _first(fields: dict[str, Any], names: tuple[str, ...]) -> str:
+    return next((str(fields[name]) for name in names if fields.get(name)), "")
 
 
-def _recipient(letter: MailboxMessage) -> str:
-    to, name = _first(letter.message, _TO), str(letter.message.get("to_name") or "")
+def _recipient(message: MailboxMessage) -> str:
+    to, name = _first(message.message, _TO), str(message.message.get("to_name") or "")
     return f"{name} <{to}>" if name else to
 
 
@@ -193,7 +193,7 @@ def _time(at: datetime) -> str:
 
 
 def _linked(text: str) -> str:
-    """Text with its addresses as links."""
+    """The text with its URLs as links."""
     parts, end = [], 0
     for found in _LINK.finditer(text):
         href = escape(found[0])

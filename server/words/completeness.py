@@ -1,8 +1,9 @@
 """Which texts a language lacks. English must have every text; the other languages fall back to it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import fields
 from enum import Enum
+from typing import Any
 
 import msgspec
 
@@ -22,25 +23,37 @@ CODE_FIELDS = ("reason_code", "cause")
 
 
 def assert_complete() -> None:
-    """Assert that English has a text for everything that is declared; to be called when all modules are imported."""
+    """Assert that English has a text for everything that is declared; call it once all modules are imported."""
     lacking = missing(ENGLISH.texts)
     assert not lacking, f"English lacks texts: {', '.join(lacking)}"
 
 
 def missing(texts: NounTexts) -> list[str]:
     """The texts that are declared, or that English has, and that these lack: ``errors slot_taken``."""
-    lacking = {f"{section} {name}" for section, name in _declared() if name not in getattr(texts, section)}
-    lacking |= {f"timeline {event.type}" for event in _timeline_events() if not _has_sentence(texts.timeline, event)}
-    for section in fields(NounTexts):
-        names = getattr(ENGLISH.texts, section.name).keys() - getattr(texts, section.name).keys()
-        lacking |= {f"{section.name} {name}" for name in names}
-    return sorted(lacking)
+    found = {(section, name) for section, name, _ in all_texts(texts)}
+    declared = {*_declared(), *((section, name) for section, name, _ in all_texts(ENGLISH.texts))}
+    silent = {("events.timeline", event.type) for event in _timeline_events() if not _has_sentence(found, event)}
+    return sorted(f"{section} {name}" for section, name in declared - found | silent)
+
+
+def all_texts(texts: NounTexts) -> Iterator[tuple[str, str, Any]]:
+    """Section, name and text of each text; ``events.title``, ``events.body`` and ``events.timeline`` are sections."""
+    for name, event in texts.events.items():
+        for part in fields(event):
+            if (text := getattr(event, part.name)) is not None:
+                yield f"events.{part.name}", name, text
+    for section in fields(texts):
+        if section.name != "events":
+            for name, text in getattr(texts, section.name).items():
+                yield section.name, name, text
 
 
 def _declared() -> Iterator[tuple[str, str]]:
     """Section and name of each text that something else in the product refers to."""
-    for name in (*(one.name for one in NOTIFICATIONS), *TEMPLATES.values(), EMAIL_CHANGED):
-        yield "notifications", name
+    for notification in NOTIFICATIONS:
+        yield "events.title", notification.name
+    for template in (*TEMPLATES.values(), EMAIL_CHANGED):
+        yield "templates", template
     for reason in DeclineReason:
         yield "terms", f"decline.{reason.value}"
     for code, error in ERRORS.items():
@@ -52,11 +65,11 @@ def _timeline_events() -> list[type[Event]]:
     return [event for event in EVENTS.values() if event.__module__ == booking_events.__name__]
 
 
-def _has_sentence(timeline: Mapping[str, str], event: type[Event]) -> bool:
+def _has_sentence(found: Collection[tuple[str, str]], event: type[Event]) -> bool:
     """Whether an event has a sentence, or one for each of its reasons or causes."""
-    if event.type in timeline:
+    if ("events.timeline", event.type) in found:
         return True
     codes = next((field.type for field in msgspec.structs.fields(event) if field.name in CODE_FIELDS), None)
     if not (isinstance(codes, type) and issubclass(codes, Enum)):
         return False
-    return all(f"{event.type}:{code.value}" in timeline for code in codes)
+    return all(("events.timeline", f"{event.type}:{code.value}") in found for code in codes)

@@ -1,4 +1,4 @@
-"""Errors in words: ``protocol.errors`` knows codes and fields only."""
+"""The texts of errors; ``protocol.errors`` has only codes and fields."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ PROBLEMS_SHOWN_MAX = 8
 
 
 def error_text(code: str, fields: Mapping[str, Any], tag: str = "en") -> Text:
-    """Title and sentence of an error; a sentence whose fields are missing is the title again."""
+    """Title and sentence of an error; if a field of the sentence is missing, the sentence is the title."""
     lang = language(tag)
     title, sentence = lang.error(code)
     if code == "invalid" and fields:

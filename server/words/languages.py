@@ -42,14 +42,21 @@ class Language:
 
     def notification(self, name: str) -> Text:
         """Title and body of a notification type or delivery template, with their braces; of an unknown one its name."""
-        return Text(*(self.texts.notifications.get(name) or _FALLBACK.notifications.get(name) or (name, "")))
+        for texts in (self.texts, _FALLBACK):
+            event = texts.events.get(name)
+            if event is not None and event.title is not None:
+                return Text(event.title, event.body or "")
+            if (template := texts.templates.get(name)) is not None:
+                return Text(*template)
+        return Text(name, "")
 
     def timeline(self, event_type: str, code: object = None) -> str:
         """The sentence for an event, with its braces; a reason or cause ``code`` may have its own sentence."""
         for texts in (self.texts, _FALLBACK):
             for name in (f"{event_type}:{code}", event_type):
-                if (text := texts.timeline.get(name)) is not None:
-                    return text
+                event = texts.events.get(name)
+                if event is not None and event.timeline is not None:
+                    return event.timeline
         return self.term("unknown_event")
 
     def term(self, name: str) -> str:

@@ -11,14 +11,29 @@ Titled = Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventText:
+    """What people read of one event."""
+
+    #: Title and body of the notification; None: there is none. Fields: ``{title}``, ``{number}`` and ``{starts_at}`` of
+    #: the booking, ``{customer}``, ``{staff}``, ``{by}`` for the actor, ``{amount}``, ``{device}``.
+    title: str | None = None
+    body: str | None = None
+    #: The sentence in a booking's timeline; None: there is none. Fields: those of the event, ``{total}`` of a price,
+    #: ``{customer}``, ``{staff}``, ``{by}``, ``{reason}``.
+    timeline: str | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.title is None) == (self.body is None), f"a notification has a title and a body: {self}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NounTexts:
     """The texts of one noun in one language; collected, those of all nouns."""
 
-    #: Notification type or delivery template → title and body. Fields: ``{title}``, ``{number}`` and ``{starts_at}`` of
-    #: the booking, ``{customer}``, ``{staff}``, ``{by}`` for the actor, ``{amount}``, ``{device}``, ``{code}``.
-    notifications: Titled = field(default_factory=dict)
-    #: Event type → the sentence in a booking's timeline; ``type:code`` for one reason or cause of that event.
-    timeline: Mapping[str, str] = field(default_factory=dict)
+    #: Event type → its texts; ``type:code`` → the sentence for one reason or cause of that event.
+    events: Mapping[str, EventText] = field(default_factory=dict)
+    #: Delivery template without an event → title and body. Fields: ``{code}``.
+    templates: Titled = field(default_factory=dict)
     #: Words that other texts insert, such as ``decline.TOO_FAR``.
     terms: Mapping[str, str] = field(default_factory=dict)
     #: Labels, buttons and sentences of e-mails, and (``page.…``) of the pages that their links open.

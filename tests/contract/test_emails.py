@@ -75,7 +75,7 @@ def test_everything_that_is_sent_by_email_has_a_sample() -> None:
     assert {*CODES, EMAIL_CHANGED, DIGEST} <= sampled
 
 
-# Words
+# Texts
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_numbers_take_the_form_of_their_language(code: str, one: str, many: str)
 )
 def test_money_and_days_are_written_as_the_language_writes_them(code: str, amount: str, day: str) -> None:
     confirmed = dict(sample_emails(code))["booking.confirmed"]
-    said = dict(confirmed.details)
+    details = dict(confirmed.details)
 
-    assert amount in said.values()
-    assert any(value.startswith(day) for value in said.values())
+    assert amount in details.values()
+    assert any(value.startswith(day) for value in details.values())
 
 
 # Parts
@@ -115,11 +115,11 @@ def test_both_parts_say_the_same() -> None:
     for name, content, html, text in parts():
         seen = " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.DOTALL)).split())
         plain = " ".join(text.split())
-        said = [content.title, content.hello, content.lead, content.why, content.code, content.hint, content.more]
-        said += [word for pair in content.details for word in pair]
-        said += [word for item in content.items for word in (item.title, item.body, item.at)]
-        said += [word for button in content.buttons for word in (button.label, button.hint)]
-        for word in said:
+        texts = [content.title, content.hello, content.lead, content.why, content.code, content.hint, content.more]
+        texts += [word for pair in content.details for word in pair]
+        texts += [word for item in content.items for word in (item.title, item.body, item.at)]
+        texts += [word for button in content.buttons for word in (button.label, button.hint)]
+        for word in texts:
             assert " ".join(word.split()) in seen, (name, word)
             assert " ".join(word.split()) in plain, (name, word)
         for url in [
@@ -187,11 +187,11 @@ def pages(code: str) -> Iterator[tuple[str, str]]:
     for name in sorted(
         {key.rpartition(".")[0] for key in words.texts.emails if key.startswith("page.") and key.endswith(".title")}
     ):
-        said = {"business": BRAND, "kind": "Buchung bestätigt"}
+        fields = {"business": BRAND, "kind": "Buchung bestätigt"}
         page = Page(
             status=200,
             title=words.say(f"{name}.title"),
-            lead=words.say(f"{name}.lead", **said),
+            lead=words.say(f"{name}.lead", **fields),
             details=details if name.startswith(("page.cancel", "page.confirm")) else (),
             button=words.texts.emails.get(f"{name}.button", ""),
         )

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
+
 from actors.booking.actor import Booking
 from actors.rules import ledger
 from protocol.booking.commands import (
@@ -136,6 +138,8 @@ def facts(
 
 FREE = LateSlot(free=True)
 TAKEN = LateSlot(free=False)
+#: Facts that let each command through.
+KNOWING: dict[type[Struct] | None, Struct] = {LateSlot: FREE, BookingFacts: facts()}
 
 CREATE = CreateBooking(service_id=SERVICE_ID, start_at=START)
 PAY = PayBooking(booking_id=ID)

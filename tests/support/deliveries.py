@@ -47,7 +47,7 @@ async def compose(deliveries: Sequence[Leased]) -> dict[DeliveryId, Message | Su
     return {one.id: Message(id=one.id) for one in deliveries}
 
 
-def delivery(**said: object) -> Delivery:
+def delivery(**changes: object) -> Delivery:
     now = datetime.now(UTC)
     fields = {
         "id": DeliveryId(uuid4()),
@@ -56,7 +56,7 @@ def delivery(**said: object) -> Delivery:
         "channel": Channel.EMAIL,
         "due_at": now,
         "at": now,
-        **said,
+        **changes,
     }
     return Delivery(**fields)  # type: ignore[arg-type]  # a test's own fields
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -288,7 +288,8 @@ class Holder(Actor[HolderState]):
 
 ACTORS: dict[Kind, type[Actor[Any]]] = {actor.kind: actor for actor in (Counter, Account, Holder)}
 
-Ask = tuple[Command, Principal, datetime]
+#: The samples' facts are loaded by the command itself.
+Ask = Command
 Loader = Callable[[Sequence[Ask]], Awaitable[Sequence[Any]]]
 
 
@@ -308,7 +309,7 @@ def free_staff(pool: Pool, staff: Sequence[UserId]) -> Loader:
     async def load(asks: Sequence[Ask]) -> list[Candidates]:
         rows = await pool.fetch("SELECT staff_id, lower(during) AS starts_at FROM slots")
         busy = {(row["staff_id"], row["starts_at"]) for row in rows}
-        hours = [NOW + timedelta(hours=command.hour) for command, _, _ in asks if isinstance(command, Hold)]
+        hours = [NOW + timedelta(hours=command.hour) for command in asks if isinstance(command, Hold)]
         return [Candidates(tuple(member for member in staff if (member, hour) not in busy)) for hour in hours]
 
     return load

@@ -1,48 +1,76 @@
 """German texts of bookings."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "booking.paid": ("Neue Buchung", "{customer} hat {title} am {starts_at} gebucht. {amount} sind bezahlt."),
-        "booking.confirmed": ("Buchung bestätigt", "{title} mit {staff} am {starts_at} ist bestätigt."),
-        "booking.declined": ("Buchung abgelehnt", "{staff} kann {title} am {starts_at} nicht übernehmen."),
-        "booking.cancelled": ("Buchung storniert", "{by} hat {title} am {starts_at} storniert."),
-        "booking.abandoned": (
-            "Buchung storniert",
-            "Für {title} am {starts_at} fand sich kein anderer Weg. Was bezahlt wurde, geht ganz zurück.",
+    events={
+        "booking.created": EventText(
+            timeline="{customer} hat {title} mit {staff} für {starts_at} gebucht, zu {total}.",
         ),
-        "booking.expired": (
-            "Buchung verfallen",
-            "{title} am {starts_at} wurde nicht rechtzeitig bezahlt. Die Zeit ist wieder frei.",
+        "booking.paid": EventText(
+            title="Neue Buchung",
+            body="{customer} hat {title} am {starts_at} gebucht. {amount} sind bezahlt.",
+            timeline="{amount} sind bezahlt und werden verwahrt, bis der Auftrag erledigt ist.",
         ),
-        "booking.revived": ("Buchung wieder da", "Die Zahlung für {title} kam spät, und die Zeit war noch frei."),
-        "booking.reminded": ("Beginnt in einer Stunde", "{title} mit {staff} beginnt am {starts_at}."),
-        "booking.started": ("Der Auftrag läuft", "{staff} hat mit {title} begonnen."),
-        "booking.completed": (
-            "Der Auftrag ist fertig",
-            "{staff} hat {title} beendet. Bitte bestätigen, dass alles passt.",
+        "booking.approved": EventText(timeline="{by} hat den Auftrag angenommen."),
+        "booking.confirmed": EventText(
+            title="Buchung bestätigt",
+            body="{title} mit {staff} am {starts_at} ist bestätigt.",
+            timeline="Die Buchung ist bestätigt.",
         ),
-        "booking.released": ("Geld freigegeben", "{amount} für {title} sind freigegeben."),
-        "booking.refunded": ("Erstattung", "{amount} für {title} sind wieder im Guthaben."),
-    },
-    timeline={
-        "booking.created": "{customer} hat {title} mit {staff} für {starts_at} gebucht, zu {total}.",
-        "booking.paid": "{amount} sind bezahlt und werden verwahrt, bis der Auftrag erledigt ist.",
-        "booking.approved": "{by} hat den Auftrag angenommen.",
-        "booking.confirmed": "Die Buchung ist bestätigt.",
-        "booking.declined": "{by} hat den Auftrag abgelehnt: {reason}.",
-        "booking.declined:NO_ANSWER": "Niemand hat rechtzeitig geantwortet, darum ging der Auftrag zurück.",
-        "booking.cancelled": "{by} hat die Buchung storniert.",
-        "booking.abandoned": "Bis zum Beginn fand sich kein anderer Weg, darum wurde die Buchung storniert.",
-        "booking.expired": "Niemand hat rechtzeitig bezahlt, darum ist die Buchung verfallen.",
-        "booking.revived": "Die Zahlung kam spät, aber die Zeit war noch frei: Die Buchung gilt wieder.",
-        "booking.started": "Der Auftrag hat begonnen.",
-        "booking.completed": "Der Auftrag ist erledigt. Das Geld wird spätestens am {release_at} freigegeben.",
-        "booking.released:customer": "{customer} war zufrieden: {amount} wurden freigegeben.",
-        "booking.released:time": "Niemand hat rechtzeitig widersprochen: {amount} wurden freigegeben.",
-        "booking.refunded": "{customer} hat {amount} zurück ins Guthaben bekommen.",
-        "booking.reminded": "{customer} wurde an den Beginn am {starts_at} erinnert.",
+        "booking.declined": EventText(
+            title="Buchung abgelehnt",
+            body="{staff} kann {title} am {starts_at} nicht übernehmen.",
+            timeline="{by} hat den Auftrag abgelehnt: {reason}.",
+        ),
+        "booking.declined:NO_ANSWER": EventText(
+            timeline="Niemand hat rechtzeitig geantwortet, darum ging der Auftrag zurück.",
+        ),
+        "booking.cancelled": EventText(
+            title="Buchung storniert",
+            body="{by} hat {title} am {starts_at} storniert.",
+            timeline="{by} hat die Buchung storniert.",
+        ),
+        "booking.abandoned": EventText(
+            title="Buchung storniert",
+            body="Für {title} am {starts_at} fand sich kein anderer Weg. Was bezahlt wurde, geht ganz zurück.",
+            timeline="Bis zum Beginn fand sich kein anderer Weg, darum wurde die Buchung storniert.",
+        ),
+        "booking.expired": EventText(
+            title="Buchung verfallen",
+            body="{title} am {starts_at} wurde nicht rechtzeitig bezahlt. Die Zeit ist wieder frei.",
+            timeline="Niemand hat rechtzeitig bezahlt, darum ist die Buchung verfallen.",
+        ),
+        "booking.revived": EventText(
+            title="Buchung wieder da",
+            body="Die Zahlung für {title} kam spät, und die Zeit war noch frei.",
+            timeline="Die Zahlung kam spät, aber die Zeit war noch frei: Die Buchung gilt wieder.",
+        ),
+        "booking.started": EventText(
+            title="Der Auftrag läuft",
+            body="{staff} hat mit {title} begonnen.",
+            timeline="Der Auftrag hat begonnen.",
+        ),
+        "booking.completed": EventText(
+            title="Der Auftrag ist fertig",
+            body="{staff} hat {title} beendet. Bitte bestätigen, dass alles passt.",
+            timeline="Der Auftrag ist erledigt. Das Geld wird spätestens am {release_at} freigegeben.",
+        ),
+        "booking.released": EventText(title="Geld freigegeben", body="{amount} für {title} sind freigegeben."),
+        "booking.released:customer": EventText(timeline="{customer} war zufrieden: {amount} wurden freigegeben."),
+        "booking.released:time": EventText(
+            timeline="Niemand hat rechtzeitig widersprochen: {amount} wurden freigegeben.",
+        ),
+        "booking.refunded": EventText(
+            title="Erstattung",
+            body="{amount} für {title} sind wieder im Guthaben.",
+            timeline="{customer} hat {amount} zurück ins Guthaben bekommen.",
+        ),
+        "booking.reminded": EventText(
+            title="Beginnt in einer Stunde",
+            body="{title} mit {staff} beginnt am {starts_at}.",
+            timeline="{customer} wurde an den Beginn am {starts_at} erinnert.",
+        ),
     },
     terms={
         "someone_erased": "Jemand (Konto gelöscht)",

@@ -3,14 +3,14 @@
 from server.words.texts import NounTexts
 
 TEXTS = NounTexts(
-    notifications={
+    templates={
         "code.sms": ("Ihr Code", "{code} ist Ihr Guildwire-Code. Er gilt 10 Minuten. Geben Sie ihn niemandem weiter."),
         "code.email": ("Ihr Code", "{code} ist Ihr Code. Er zeigt, dass diese Adresse Ihre ist, und gilt 10 Minuten."),
         "reset.email": (
             "Ein neues Passwort",
             (
-                "{code} ist der Code für Ihr neues Passwort. Er gilt 10 Minuten. Haben Sie ihn nicht verlangt, "
-                "ist nichts zu tun."
+                "{code} ist der Code für Ihr neues Passwort. Er gilt 10 Minuten. Haben Sie ihn nicht verlangt, ist "
+                "nichts zu tun."
             ),
         ),
     },

@@ -1,10 +1,10 @@
 """German texts of conversations."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "message.posted": ("Neue Nachrichten", "{by} hat zu {title} geschrieben."),
+    events={
+        "message.posted": EventText(title="Neue Nachrichten", body="{by} hat zu {title} geschrieben."),
     },
     errors={
         "conversation_closed": ("Die Unterhaltung ist geschlossen", "Die Unterhaltung kann nur noch gelesen werden."),

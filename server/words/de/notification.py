@@ -1,11 +1,11 @@
 """German texts of notifications and digests."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
+    events={
         # The sender writes title and body; this title is shown after the notice was erased.
-        "notification.sent": ("Eine Nachricht für Sie", ""),
+        "notification.sent": EventText(title="Eine Nachricht für Sie", body=""),
     },
     emails={
         "hello": "Guten Tag {name},",

@@ -1,19 +1,20 @@
 """German texts of payments."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "payment.unplaced": (
-            "Zahlung geht zurück",
-            "{amount} kamen für eine Buchung, die es nicht mehr gibt. Sie gehen an ihre Quelle zurück.",
+    events={
+        "payment.requested": EventText(timeline="{customer} hat begonnen, {amount} zu bezahlen."),
+        "payment.unplaced": EventText(
+            title="Zahlung geht zurück",
+            body="{amount} kamen für eine Buchung, die es nicht mehr gibt. Sie gehen an ihre Quelle zurück.",
+            timeline="{amount} kamen, die nicht zur Buchung gehören; sie gehen dorthin zurück, woher sie kamen.",
         ),
-        "payment.returned": ("Zahlung zurückgesandt", "{amount} für {title} gingen dorthin zurück, woher sie kamen."),
-    },
-    timeline={
-        "payment.requested": "{customer} hat begonnen, {amount} zu bezahlen.",
-        "payment.unplaced": "{amount} kamen, die nicht zur Buchung gehören; sie gehen dorthin zurück, woher sie kamen.",
-        "payment.returned": "{amount} gingen dorthin zurück, woher sie kamen.",
+        "payment.returned": EventText(
+            title="Zahlung zurückgesandt",
+            body="{amount} für {title} gingen dorthin zurück, woher sie kamen.",
+            timeline="{amount} gingen dorthin zurück, woher sie kamen.",
+        ),
     },
     errors={
         "hold_spent": ("Schon abgerechnet", "Der Betrag wurde bereits freigegeben oder erstattet."),

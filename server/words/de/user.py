@@ -1,30 +1,32 @@
 """German texts of users and their accounts."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "session.opened": (
-            "Neue Anmeldung",
-            "Auf einem neuen Gerät ({device}) hat sich jemand mit Ihrem Konto angemeldet.",
+    events={
+        "session.opened": EventText(
+            title="Neue Anmeldung",
+            body="Auf einem neuen Gerät ({device}) hat sich jemand mit Ihrem Konto angemeldet.",
         ),
-        "session.revoked": (
-            "Zur Sicherheit abgemeldet",
-            (
-                "Eine Ihrer Anmeldungen wurde zweimal verwendet und darum beendet. Waren Sie das nicht, ändern "
-                "Sie bitte Ihr Passwort."
+        "session.revoked": EventText(
+            title="Zur Sicherheit abgemeldet",
+            body=(
+                "Eine Ihrer Anmeldungen wurde zweimal verwendet und darum beendet. Waren Sie das nicht, ändern Sie "
+                "bitte Ihr Passwort."
             ),
         ),
-        "password.changed": (
-            "Passwort geändert",
-            (
-                "Ihr Passwort wurde geändert. Waren Sie das nicht, setzen Sie es sofort zurück und melden Sie "
-                "sich bei uns."
+        "password.changed": EventText(
+            title="Passwort geändert",
+            body=(
+                "Ihr Passwort wurde geändert. Waren Sie das nicht, setzen Sie es sofort zurück und melden Sie sich bei "
+                "uns."
             ),
         ),
+    },
+    templates={
         "email.changed": (
             "E-Mail-Adresse geändert",
-            ("Ihr Konto hat jetzt eine andere E-Mail-Adresse. Waren Sie das nicht, melden Sie sich sofort bei uns."),
+            "Ihr Konto hat jetzt eine andere E-Mail-Adresse. Waren Sie das nicht, melden Sie sich sofort bei uns.",
         ),
     },
     emails={

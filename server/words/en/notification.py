@@ -1,11 +1,11 @@
 """English texts of notifications and digests."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
+    events={
         # The sender writes title and body; this title is shown after the notice was erased.
-        "notification.sent": ("A message for you", ""),
+        "notification.sent": EventText(title="A message for you", body=""),
     },
     emails={
         "hello": "Hello {name},",

@@ -1,23 +1,24 @@
 """English texts of payments."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "payment.unplaced": (
-            "Payment goes back",
-            "{amount} came for a booking that is no more. It goes back to its source.",
+    events={
+        "payment.requested": EventText(timeline="{customer} started to pay {amount}."),
+        "payment.unplaced": EventText(
+            title="Payment goes back",
+            body="{amount} came for a booking that does not exist any more. It goes back to its source.",
+            timeline="{amount} came, and the booking cannot take it; it goes back to its source.",
         ),
-        "payment.returned": ("Payment sent back", "{amount} for {title} was sent back to where it came from."),
-    },
-    timeline={
-        "payment.requested": "{customer} went to pay {amount}.",
-        "payment.unplaced": "{amount} came that the booking has no place for; it goes back to where it came from.",
-        "payment.returned": "{amount} was sent back to where it came from.",
+        "payment.returned": EventText(
+            title="Payment sent back",
+            body="{amount} for {title} was sent back to its source.",
+            timeline="{amount} was sent back to its source.",
+        ),
     },
     errors={
         "insufficient_funds": ("Not enough money", "The account does not hold the amount."),
         "hold_spent": ("Already settled", "The amount was released or refunded before."),
-        "signature_invalid": ("The signature does not hold", "This is not signed as it must be ({reason})."),
+        "signature_invalid": ("The signature is not valid", "The signature of this request is not valid ({reason})."),
     },
 )

@@ -1,55 +1,78 @@
 """Italian texts of bookings."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "booking.paid": ("Nuova prenotazione", "{customer} ha prenotato {title}, {starts_at}. Pagato: {amount}."),
-        "booking.confirmed": ("Prenotazione confermata", "{title} con {staff}, {starts_at}: è confermata."),
-        "booking.declined": ("Prenotazione rifiutata", "{staff} non può occuparsi di {title}, {starts_at}."),
-        "booking.cancelled": ("Prenotazione annullata", "{by} ha annullato {title}, {starts_at}."),
-        "booking.abandoned": (
-            "Prenotazione annullata",
-            ("Per {title}, {starts_at}, non si è trovata un’altra soluzione. L’importo pagato torna per intero."),
+    events={
+        "booking.created": EventText(
+            timeline="{customer} ha prenotato {title} con {staff} per {starts_at}, a {total}.",
         ),
-        "booking.expired": (
-            "Prenotazione scaduta",
-            "{title}, {starts_at}, non è stata pagata in tempo. L’orario è di nuovo libero.",
+        "booking.paid": EventText(
+            title="Nuova prenotazione",
+            body="{customer} ha prenotato {title}, {starts_at}. Pagato: {amount}.",
+            timeline="{amount}: importo pagato e custodito fino alla fine del lavoro.",
         ),
-        "booking.revived": (
-            "Prenotazione ripristinata",
-            "Il pagamento per {title} è arrivato tardi, ma l’orario era ancora libero.",
+        "booking.approved": EventText(timeline="{by} ha accettato il lavoro."),
+        "booking.confirmed": EventText(
+            title="Prenotazione confermata",
+            body="{title} con {staff}, {starts_at}: è confermata.",
+            timeline="La prenotazione è confermata.",
         ),
-        "booking.reminded": ("Inizia entro un’ora", "{title} con {staff} inizia {starts_at}."),
-        "booking.started": ("Il lavoro è iniziato", "{staff} ha iniziato {title}."),
-        "booking.completed": (
-            "Il lavoro è finito",
-            "{staff} ha finito {title}. Conferma per favore che tutto va bene.",
+        "booking.declined": EventText(
+            title="Prenotazione rifiutata",
+            body="{staff} non può occuparsi di {title}, {starts_at}.",
+            timeline="{by} ha rifiutato il lavoro: {reason}.",
         ),
-        "booking.released": ("Denaro sbloccato", "{amount} per {title}: importo sbloccato."),
-        "booking.refunded": ("Rimborso", "{amount} per {title}: di nuovo nel tuo portafoglio."),
-    },
-    timeline={
-        "booking.created": "{customer} ha prenotato {title} con {staff} per {starts_at}, a {total}.",
-        "booking.paid": "{amount}: importo pagato e custodito fino alla fine del lavoro.",
-        "booking.approved": "{by} ha accettato il lavoro.",
-        "booking.confirmed": "La prenotazione è confermata.",
-        "booking.declined": "{by} ha rifiutato il lavoro: {reason}.",
-        "booking.declined:NO_ANSWER": "Nessuno ha risposto in tempo, perciò il lavoro è tornato indietro.",
-        "booking.cancelled": "{by} ha annullato la prenotazione.",
-        "booking.abandoned": (
-            "Prima dell’inizio non si è trovata un’altra soluzione, perciò la prenotazione è stata annullata."
+        "booking.declined:NO_ANSWER": EventText(
+            timeline="Nessuno ha risposto in tempo, perciò il lavoro è tornato indietro.",
         ),
-        "booking.expired": "Nessuno ha pagato in tempo, perciò la prenotazione è scaduta.",
-        "booking.revived": (
-            "Il pagamento è arrivato tardi, ma l’orario era ancora libero: la prenotazione vale di nuovo."
+        "booking.cancelled": EventText(
+            title="Prenotazione annullata",
+            body="{by} ha annullato {title}, {starts_at}.",
+            timeline="{by} ha annullato la prenotazione.",
         ),
-        "booking.started": "Il lavoro è iniziato.",
-        "booking.completed": "Il lavoro è finito. Il denaro sarà sbloccato al più tardi {release_at}.",
-        "booking.released:customer": "{customer} ha confermato che va tutto bene. Importo sbloccato: {amount}.",
-        "booking.released:time": "Nessuno ha fatto obiezioni in tempo. Importo sbloccato: {amount}.",
-        "booking.refunded": "{amount}: importo tornato nel portafoglio di {customer}.",
-        "booking.reminded": "{customer} ha ricevuto il promemoria dell’inizio: {starts_at}.",
+        "booking.abandoned": EventText(
+            title="Prenotazione annullata",
+            body="Per {title}, {starts_at}, non si è trovata un’altra soluzione. L’importo pagato torna per intero.",
+            timeline="Prima dell’inizio non si è trovata un’altra soluzione, perciò la prenotazione è stata annullata.",
+        ),
+        "booking.expired": EventText(
+            title="Prenotazione scaduta",
+            body="{title}, {starts_at}, non è stata pagata in tempo. L’orario è di nuovo libero.",
+            timeline="Nessuno ha pagato in tempo, perciò la prenotazione è scaduta.",
+        ),
+        "booking.revived": EventText(
+            title="Prenotazione ripristinata",
+            body="Il pagamento per {title} è arrivato tardi, ma l’orario era ancora libero.",
+            timeline="Il pagamento è arrivato tardi, ma l’orario era ancora libero: la prenotazione vale di nuovo.",
+        ),
+        "booking.started": EventText(
+            title="Il lavoro è iniziato",
+            body="{staff} ha iniziato {title}.",
+            timeline="Il lavoro è iniziato.",
+        ),
+        "booking.completed": EventText(
+            title="Il lavoro è finito",
+            body="{staff} ha finito {title}. Conferma per favore che tutto va bene.",
+            timeline="Il lavoro è finito. Il denaro sarà sbloccato al più tardi {release_at}.",
+        ),
+        "booking.released": EventText(title="Denaro sbloccato", body="{amount} per {title}: importo sbloccato."),
+        "booking.released:customer": EventText(
+            timeline="{customer} ha confermato che va tutto bene. Importo sbloccato: {amount}.",
+        ),
+        "booking.released:time": EventText(
+            timeline="Nessuno ha fatto obiezioni in tempo. Importo sbloccato: {amount}.",
+        ),
+        "booking.refunded": EventText(
+            title="Rimborso",
+            body="{amount} per {title}: di nuovo nel tuo portafoglio.",
+            timeline="{amount}: importo tornato nel portafoglio di {customer}.",
+        ),
+        "booking.reminded": EventText(
+            title="Inizia entro un’ora",
+            body="{title} con {staff} inizia {starts_at}.",
+            timeline="{customer} ha ricevuto il promemoria dell’inizio: {starts_at}.",
+        ),
     },
     terms={
         "someone_erased": "Qualcuno (account eliminato)",

@@ -3,12 +3,12 @@
 from server.words.texts import NounTexts
 
 TEXTS = NounTexts(
-    notifications={
+    templates={
         "code.sms": ("Il tuo codice", "{code} è il tuo codice Guildwire. Vale 10 minuti. Non darlo a nessuno."),
         "code.email": ("Il tuo codice", "{code} è il tuo codice. Mostra che questo indirizzo è tuo e vale 10 minuti."),
         "reset.email": (
             "Una nuova password",
-            ("{code} è il codice per la tua nuova password. Vale 10 minuti. Se non l’hai chiesto, non fare nulla."),
+            "{code} è il codice per la tua nuova password. Vale 10 minuti. Se non l’hai chiesto, non fare nulla.",
         ),
     },
     emails={

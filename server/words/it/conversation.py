@@ -1,10 +1,10 @@
 """Italian texts of conversations."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "message.posted": ("Nuovi messaggi", "{by} ti ha scritto riguardo a {title}."),
+    events={
+        "message.posted": EventText(title="Nuovi messaggi", body="{by} ti ha scritto riguardo a {title}."),
     },
     errors={
         "conversation_closed": ("La conversazione è chiusa", "La conversazione si può solo leggere."),

@@ -1,11 +1,11 @@
 """Italian texts of notifications and digests."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
+    events={
         # The sender writes title and body; this title is shown after the notice was erased.
-        "notification.sent": ("Un messaggio per te", ""),
+        "notification.sent": EventText(title="Un messaggio per te", body=""),
     },
     emails={
         "hello": "Ciao {name},",

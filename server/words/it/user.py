@@ -1,21 +1,23 @@
 """Italian texts of users and their accounts."""
 
-from server.words.texts import NounTexts
+from server.words.texts import EventText, NounTexts
 
 TEXTS = NounTexts(
-    notifications={
-        "session.opened": (
-            "Nuovo accesso",
-            "È stato fatto un accesso al tuo account da un nuovo dispositivo ({device}).",
+    events={
+        "session.opened": EventText(
+            title="Nuovo accesso",
+            body="È stato fatto un accesso al tuo account da un nuovo dispositivo ({device}).",
         ),
-        "session.revoked": (
-            "Uscita per sicurezza",
-            ("Un tuo accesso è stato usato due volte, perciò lo abbiamo chiuso. Se non eri tu, cambia la password."),
+        "session.revoked": EventText(
+            title="Uscita per sicurezza",
+            body="Un tuo accesso è stato usato due volte, perciò lo abbiamo chiuso. Se non eri tu, cambia la password.",
         ),
-        "password.changed": (
-            "Password cambiata",
-            "La tua password è stata cambiata. Se non sei stato tu, reimpostala subito e avvisaci.",
+        "password.changed": EventText(
+            title="Password cambiata",
+            body="La tua password è stata cambiata. Se non sei stato tu, reimpostala subito e avvisaci.",
         ),
+    },
+    templates={
         "email.changed": (
             "Indirizzo e-mail cambiato",
             "Il tuo account ha ora un altro indirizzo e-mail. Se non sei stato tu, avvisaci subito.",

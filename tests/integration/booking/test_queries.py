@@ -235,13 +235,13 @@ class TestStory:
 
         assert [entry.text for entry in told.entries] == [
             "Carla booked Cut with Sam for Mon 3 June 2030, 14:30 CEST, at 50.00 EUR.",
-            "Carla went to pay 50.00 EUR.",
+            "Carla started to pay 50.00 EUR.",
             "50.00 EUR was paid and is held until the job is done.",
             "Sam took the job.",
             "The booking is confirmed.",
             "The job began.",
             "The job was done. The money is released by Sun 2 June 2030, 12:00 CEST at the latest.",
-            "Carla was content: 50.00 EUR was released.",
+            "Carla confirmed the job: 50.00 EUR was released.",
         ]
         assert [entry.version for entry in told.entries] == list(range(1, 9))
         by = [entry.by for entry in told.entries]
@@ -255,7 +255,7 @@ class TestStory:
 
         assert [entry.text for entry in told.entries][-3:] == [
             "Sam declined the job: too far away.",
-            "Olga called the booking off.",
+            "Olga cancelled the booking.",
             "50.00 EUR went back to Carla’s wallet.",
         ]
 
@@ -265,7 +265,7 @@ class TestStory:
 
         told: Timeline = await salon.ask(timeline, GetTimeline(booking_id=booking_id), salon.sam)
 
-        assert told.entries[0].text.startswith("Somebody whose account is gone booked Cut with Sam")
+        assert told.entries[0].text.startswith("A deleted account booked Cut with Sam")
 
     async def test_the_server_s_own_doing_is_told_as_such(self, salon: Salon) -> None:
         booking_id = await book(salon)

@@ -149,7 +149,7 @@ CELLS = [
 @pytest.mark.parametrize(("command", "who", "status", "cell"), CELLS, ids=str)
 def test_a_booking_allows_exactly_what_the_table_says(command: str, who: str, status: BookingStatus, cell: str) -> None:
     sent = COMMANDS[command]
-    facts = given.FREE if Booking.handlers[type(sent)].facts else None
+    facts = given.KNOWING.get(Booking.handlers[type(sent)].facts)
 
     decided = decide(Booking, at(status), sent, WHO[who], given.START + timedelta(hours=2), facts)
 
@@ -171,7 +171,7 @@ def test_the_table_has_every_command_in_every_status_and_for_everybody() -> None
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_a_booking_that_never_was_is_not_found(command: str) -> None:
     sent = COMMANDS[command]
-    facts = given.FREE if Booking.handlers[type(sent)].facts else None
+    facts = given.KNOWING.get(Booking.handlers[type(sent)].facts)
 
     decided = decide(Booking, [], sent, given.SERVER, given.NOW, facts)
 

@@ -29,10 +29,10 @@ ADA = UserId(UUID(int=1))
 M, A, E, ANY = PartOfDay.MORNING, PartOfDay.AFTERNOON, PartOfDay.EVENING, PartOfDay.ANY
 
 
-def wishes(zone: str, quiet: str | None = None, **said: Any) -> NotificationPreferences:
+def preferring(zone: str, quiet: str | None = None, **more: Any) -> NotificationPreferences:
     """Preferences; quiet hours like ``22:00-07:00``."""
     hours = None if quiet is None else QuietHours(*quiet.split("-"))
-    return NotificationPreferences(user_id=ADA, zone=zone, quiet_hours=hours, **said)
+    return NotificationPreferences(user_id=ADA, zone=zone, quiet_hours=hours, **more)
 
 
 def utc(text: str) -> datetime:
@@ -52,19 +52,19 @@ def utc(text: str) -> datetime:
         ("Europe/Berlin", "12:00-14:00", "2026-01-15T11:30", "2026-01-15T13:00"),
         ("Asia/Kathmandu", "22:00-07:00", "2026-01-15T16:20", "2026-01-16T01:15"),
         ("Asia/Kolkata", "22:00-07:00", "2026-01-15T16:30", "2026-01-16T01:30"),
-        # The night in which the clocks leap: an hour, or in Lord Howe half of one, is missing.
+        # The night in which the clocks go forward: an hour, or in Lord Howe half of one, is skipped.
         ("Europe/Berlin", "22:00-07:00", "2026-03-28T22:00", "2026-03-29T05:00"),
         ("America/New_York", "22:00-07:00", "2026-03-08T04:00", "2026-03-08T11:00"),
         ("Australia/Lord_Howe", "22:00-07:00", "2026-10-03T14:00", "2026-10-03T20:00"),
-        # Quiet that would end at a time that the clocks leap over ends with the leap.
+        # Quiet hours that would end at a skipped time end at the change.
         ("Europe/Berlin", "22:00-02:30", "2026-03-28T23:00", "2026-03-29T01:00"),
         ("America/New_York", "22:00-02:30", "2026-03-08T05:00", "2026-03-08T07:00"),
         ("Australia/Lord_Howe", "22:00-02:15", "2026-10-03T14:00", "2026-10-03T15:30"),
-        # The night in which they fall back: an hour, or half of one, comes twice.
+        # The night in which the clocks go back: an hour, or half of one, is repeated.
         ("Europe/Berlin", "22:00-07:00", "2026-10-24T22:00", "2026-10-25T06:00"),
         ("America/New_York", "22:00-07:00", "2026-11-01T04:00", "2026-11-01T12:00"),
         ("Australia/Lord_Howe", "22:00-07:00", "2026-04-04T14:00", "2026-04-04T20:30"),
-        # Quiet that ends at a time that comes twice ends at the first, but the clock shows quiet once more.
+        # Quiet hours that end at a repeated time end at its first occurrence, and begin again with the second.
         ("Europe/Berlin", "22:00-02:30", "2026-10-24T23:00", "2026-10-25T00:30"),
         ("Europe/Berlin", "22:00-02:30", "2026-10-25T00:45", "2026-10-25T00:45"),
         ("Europe/Berlin", "22:00-02:30", "2026-10-25T01:10", "2026-10-25T01:30"),
@@ -73,7 +73,7 @@ def utc(text: str) -> datetime:
     ],
 )
 def test_quiet_ends_when_the_readers_clock_says_so(zone: str, quiet: str, at: str, expected: str) -> None:
-    assert next_noisy(utc(at), wishes(zone, quiet)) == utc(expected)
+    assert next_noisy(utc(at), preferring(zone, quiet)) == utc(expected)
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,13 @@ def test_contact_times_hold_noise_up_until_their_next_part_of_a_day(
     at: str,
     expected: str,
 ) -> None:
-    preferences = wishes("Europe/Berlin", quiet, contact_times=ContactTimes(weekdays, weekends))
+    preferences = preferring("Europe/Berlin", quiet, contact_times=ContactTimes(weekdays, weekends))
 
     assert next_noisy(utc(at), preferences) == utc(expected)
 
 
-def test_whoever_is_quiet_at_all_of_their_contact_times_is_never_disturbed() -> None:
-    preferences = wishes("Europe/Berlin", "07:00-13:00", contact_times=ContactTimes((M,), (M,)))
+def test_if_quiet_hours_cover_all_contact_times_there_is_no_noisy_instant() -> None:
+    preferences = preferring("Europe/Berlin", "07:00-13:00", contact_times=ContactTimes((M,), (M,)))
 
     assert next_noisy(utc("2026-01-16T12:00"), preferences) is None
 
@@ -114,11 +114,11 @@ def test_whoever_is_quiet_at_all_of_their_contact_times_is_never_disturbed() -> 
         ("Europe/Berlin", 8, "2026-01-15T07:00", "2026-01-16", "2026-01-16T07:00"),
         ("Europe/Berlin", 0, "2026-01-15T22:00", "2026-01-16", "2026-01-15T23:00"),
         ("Asia/Kathmandu", 8, "2026-01-15T00:00", "2026-01-15", "2026-01-15T02:15"),
-        # An hour that the clocks leap over: with the leap.
+        # A skipped hour: at the change.
         ("Europe/Berlin", 2, "2026-03-28T12:00", "2026-03-29", "2026-03-29T01:00"),
         ("America/New_York", 2, "2026-03-08T00:00", "2026-03-08", "2026-03-08T07:00"),
         ("Australia/Lord_Howe", 2, "2026-10-03T00:00", "2026-10-04", "2026-10-03T15:30"),
-        # An hour that comes twice: the first time, and not again.
+        # A repeated hour: at its first occurrence only.
         ("Europe/Berlin", 2, "2026-10-24T12:00", "2026-10-25", "2026-10-25T00:00"),
         ("Europe/Berlin", 2, "2026-10-25T00:30", "2026-10-26", "2026-10-26T01:00"),
         ("America/New_York", 1, "2026-11-01T05:30", "2026-11-02", "2026-11-02T06:00"),
@@ -128,14 +128,14 @@ def test_whoever_is_quiet_at_all_of_their_contact_times_is_never_disturbed() -> 
     ],
 )
 def test_a_digest_comes_once_a_local_day_at_its_hour(zone: str, hour: int, after: str, day: str, expected: str) -> None:
-    found = next_digest(utc(after), wishes(zone, digest_hour=hour))
+    found = next_digest(utc(after), preferring(zone, digest_hour=hour))
 
     assert found == (date.fromisoformat(day), utc(expected))
 
 
 def test_what_comes_right_before_a_digest_waits_for_the_next_one() -> None:
     due_at = utc("2026-01-15T07:00")
-    preferences = wishes("Europe/Berlin", digest_hour=8)
+    preferences = preferring("Europe/Berlin", digest_hour=8)
     closes_at = due_at - timedelta(seconds=DIGEST_CLOSES_S)
 
     assert next_digest(closes_at, preferences)[1] == due_at
@@ -145,8 +145,8 @@ def test_what_comes_right_before_a_digest_waits_for_the_next_one() -> None:
 def test_a_day_that_had_its_digest_has_no_other_when_hour_or_zone_change() -> None:
     noon, last_day = utc("2026-01-15T12:00"), date(2026, 1, 15)
 
-    later = next_digest(noon, wishes("Europe/Berlin", digest_hour=20), last_day)
-    west = next_digest(noon, wishes("Pacific/Honolulu", digest_hour=8), last_day)
+    later = next_digest(noon, preferring("Europe/Berlin", digest_hour=20), last_day)
+    west = next_digest(noon, preferring("Pacific/Honolulu", digest_hour=8), last_day)
 
     assert later == (date(2026, 1, 16), utc("2026-01-16T19:00"))
     assert west == (date(2026, 1, 16), utc("2026-01-16T18:00"))

@@ -2,7 +2,7 @@
 
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,15 +11,14 @@ import server.app.bootstrap  # noqa: F401  # imports every error
 from protocol.booking.events import BookingReleased
 from protocol.events import EVENTS
 from protocol.money import Money
-from protocol.notification.registry import NOTIFICATIONS
-from server.words.completeness import assert_complete, missing
+from server.words.completeness import all_texts, assert_complete, missing
 from server.words.errors import error_text
 from server.words.languages import ENGLISH, LANGUAGES, Language, language_of
-from server.words.texts import NounTexts, collect
+from server.words.texts import EventText, NounTexts, collect
 
 CODES = sorted(LANGUAGES)
 #: Sections whose texts name their fields freely: a language may leave a field out.
-FREE = ("notifications", "timeline", "errors")
+FREE = ("events", "templates", "errors")
 
 
 def test_english_has_a_text_for_everything_that_is_declared() -> None:
@@ -36,29 +35,29 @@ def test_the_texts_that_are_not_translated_yet_are_listed() -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_no_language_has_a_text_that_english_lacks(code: str) -> None:
-    for section in fields(NounTexts):
-        own, english = (getattr(one.texts, section.name) for one in (LANGUAGES[code], ENGLISH))
-        assert own.keys() <= english.keys(), section.name
+    own, english = ({(where, name) for where, name, _ in all_texts(one.texts)} for one in (LANGUAGES[code], ENGLISH))
+
+    assert own <= english
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_translation_uses_the_fields_of_the_english_text(code: str) -> None:
-    for section, name, text in all_texts(LANGUAGES[code].texts):
-        english = next(one for where, key, one in all_texts(ENGLISH.texts) if (where, key) == (section, name))
+    for section, name, text in all_strings(LANGUAGES[code].texts):
+        english = next(one for where, key, one in all_strings(ENGLISH.texts) if (where, key) == (section, name))
         assert names(text) <= names(english), (section, name)
         if section.partition(".")[0] not in FREE:
             assert names(text) == names(english), (section, name)
 
 
-def all_texts(texts: NounTexts) -> Iterator[tuple[str, str, str]]:
-    for section in fields(NounTexts):
-        for name, text in getattr(texts, section.name).items():
-            if isinstance(text, Mapping):
-                yield from ((f"{section.name}.{form}", name, one) for form, one in text.items())
-            elif isinstance(text, tuple):
-                yield from ((f"{section.name}.{at}", name, one) for at, one in enumerate(text))
-            else:
-                yield section.name, name, text
+def all_strings(texts: NounTexts) -> Iterator[tuple[str, str, str]]:
+    """``all_texts``, with those of several strings taken apart."""
+    for section, name, text in all_texts(texts):
+        if isinstance(text, Mapping):
+            yield from ((f"{section}.{form}", name, one) for form, one in text.items())
+        elif isinstance(text, tuple):
+            yield from ((f"{section}.{at}", name, one) for at, one in enumerate(text))
+        else:
+            yield section, name, text
 
 
 def names(text: str) -> set[str]:
@@ -68,9 +67,8 @@ def names(text: str) -> set[str]:
 @pytest.mark.parametrize(
     ("section", "name"),
     [
-        ("notifications", NOTIFICATIONS[0].name),
+        ("templates", "code.sms"),
         ("errors", "slot_taken"),
-        ("timeline", "booking.created"),
         ("terms", "decline.UNWELL"),
         ("emails", "hello"),
         ("counted", "code.holds"),
@@ -81,10 +79,19 @@ def test_what_is_missing_is_named(section: str, name: str) -> None:
     assert missing(without(section, name)) == [f"{section} {name}"]
 
 
-def test_an_event_with_causes_needs_a_sentence_for_each_of_them() -> None:
-    lacking = missing(without("timeline", "booking.released:time"))
+def test_what_an_event_lacks_is_named() -> None:
+    unread = missing(with_event("booking.paid", EventText(timeline="{amount} was paid.")))
+    untold = missing(with_event("booking.paid", EventText(title="New booking", body="{amount} is paid.")))
 
-    assert lacking == ["timeline booking.released", "timeline booking.released:time"]
+    assert unread == ["events.body booking.paid", "events.title booking.paid"]
+    assert untold == ["events.timeline booking.paid"]
+    assert missing(without("events", "booking.created")) == ["events.timeline booking.created"]
+
+
+def test_an_event_with_causes_needs_a_sentence_for_each_of_them() -> None:
+    lacking = missing(without("events", "booking.released:time"))
+
+    assert lacking == ["events.timeline booking.released", "events.timeline booking.released:time"]
     assert EVENTS["booking.released"] is BookingReleased
 
 
@@ -92,6 +99,23 @@ def without(section: str, name: str) -> NounTexts:
     found: dict[str, Any] = dict(getattr(ENGLISH.texts, section))
     del found[name]
     return replace(ENGLISH.texts, **{section: found})
+
+
+def with_event(name: str, text: EventText) -> NounTexts:
+    return replace(ENGLISH.texts, events={**ENGLISH.texts.events, name: text})
+
+
+def test_a_notification_has_both_a_title_and_a_body() -> None:
+    with pytest.raises(AssertionError, match="a title and a body"):
+        EventText(title="New booking")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_reason_or_cause_has_a_sentence_only(code: str) -> None:
+    of_codes = [text for name, text in LANGUAGES[code].texts.events.items() if ":" in name]
+
+    assert of_codes
+    assert all(text.title is None and text.timeline is not None for text in of_codes)
 
 
 def test_a_key_that_two_nouns_define_is_refused() -> None:
@@ -115,10 +139,23 @@ def test_a_text_that_a_language_lacks_is_english(monkeypatch: pytest.MonkeyPatch
     assert error_text("forbidden", {}, "de").title == "Not allowed"
     assert error_text("invalid", {"a": "missing"}, "de").body == "„a“ is missing."
     assert bare.notification("booking.confirmed").title == "Booking confirmed"
-    assert bare.timeline("booking.released", "time") == ENGLISH.texts.timeline["booking.released:time"]
+    assert bare.timeline("booking.released", "time") == "Nobody objected in time: {amount} was released."
     assert bare.say("cancel") == "Cancel this booking"
-    assert bare.count("code.holds", 1) == "It holds for 1 minute, and for one use."
+    assert bare.count("code.holds", 1) == "It is valid for 1 minute, and for one use."
     assert bare.term("decline.UNWELL") == "unwell"
+
+
+def test_each_part_of_an_event_s_text_falls_back_alone() -> None:
+    events = {
+        "booking.paid": EventText(timeline="Bezahlt: {amount}."),
+        "booking.declined": EventText(title="Abgelehnt", body="Leider nein."),
+    }
+    bare = Language(LANGUAGES["de"].formats, NounTexts(events=events))
+
+    assert bare.notification("booking.paid").title == "New booking"
+    assert bare.timeline("booking.paid") == "Bezahlt: {amount}."
+    assert bare.notification("booking.declined").title == "Abgelehnt"
+    assert bare.timeline("booking.declined") == "{by} declined the job: {reason}."
 
 
 def test_a_type_without_texts_is_shown_by_its_name() -> None:
