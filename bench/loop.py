@@ -24,7 +24,7 @@ from server.live.hub.hub import Hub
 from server.live.limits import Limits
 from server.live.session.effects import TokenClaims
 from server.live.session.session import State
-from storage.actors import Answer, Stored
+from storage.actors import Stored, StoredReply
 from storage.outcomes import OK, Committed
 
 #: Actors whose decisions are under way, and idle ones beside them that make room.
@@ -63,7 +63,7 @@ class _Actors:
             facts={},
             commits=self,
             load_states=_nothing_stored,
-            load_answers=_nothing_answered,
+            load_replies=_nothing_answered,
             clock=Clock(),
         )
 
@@ -134,7 +134,7 @@ async def _nothing_stored(refs: Sequence[Ref]) -> list[Stored]:
     return [Stored(ref) for ref in refs]
 
 
-async def _nothing_answered(identities: Sequence[tuple[UUID, str]]) -> list[Answer | None]:
+async def _nothing_answered(identities: Sequence[tuple[UUID, str]]) -> list[StoredReply | None]:
     return [None for _ in identities]
 
 

@@ -12,7 +12,7 @@ from bench.machine import spent
 from bench.measured import Measured
 from storage.database import connect
 from storage.embedded import MAINTENANCE_DATABASE, EmbeddedPostgres
-from storage.embedded_place import BIN_DIR
+from storage.postgres_installation import BIN_DIR
 
 DATABASE = "yardstick"
 SCALE = 20

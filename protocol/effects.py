@@ -250,7 +250,7 @@ class Decision(Struct, kw_only=True, gc=False):
         return (self.expected_version, self.expected_stamp) == found
 
     @property
-    def told(self) -> int:
+    def inbox_count(self) -> int:
         """How many inbox rows it writes."""
         emitted = self.emitted
         return len(emitted[0].audience) if len(emitted) == 1 else sum([len(one.audience) for one in emitted])

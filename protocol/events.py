@@ -31,7 +31,7 @@ EVENTS: dict[str, type["Event"]] = {}
 _encode = Encoder(order="deterministic").encode
 
 #: What a frame carries beside an event's own fields; no field may have such a name.
-CARRIED = frozenset({"changes", "content", "refetch", "redacted"})
+RESERVED_FIELDS = frozenset({"changes", "content", "refetch", "redacted"})
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -82,7 +82,9 @@ def event(
         noun, dot, what = name.partition(".")
         assert all((noun, dot, what)), f"{name} is not <noun>.<what happened>"
         assert name not in EVENTS, f"the event {name} is declared twice"
-        assert not CARRIED & set(cls.__struct_fields__), f"{name} has a field that frames use for something else"
+        assert not RESERVED_FIELDS & set(cls.__struct_fields__), (
+            f"{name} has a field that frames use for something else"
+        )
         cls.type, cls.noun, cls.public, cls.refetch = name, noun, public, tuple(refetch)
         if content is not None:
             cls.content, cls.content_id = content

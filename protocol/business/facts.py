@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from protocol.business.rows import BusinessRow, MemberRow
+from protocol.business.rows import BusinessMemberRow, BusinessRow
 from protocol.ids import BusinessId, ServiceId, UserId
 
 # Facts: rows of the business itself, which its version check keeps from going stale
@@ -21,7 +21,7 @@ class BusinessRecord(Struct, frozen=True, kw_only=True):
     """The business's own row, and those of its active members."""
 
     row: BusinessRow | None
-    members: tuple[MemberRow, ...]
+    members: tuple[BusinessMemberRow, ...]
 
 
 class MemberRecord(Struct, frozen=True, kw_only=True):
@@ -29,6 +29,6 @@ class MemberRecord(Struct, frozen=True, kw_only=True):
 
     user_exists: bool
     #: None: never worked there.
-    row: MemberRow | None
+    row: BusinessMemberRow | None
     #: The business's services that they offer.
     service_ids: tuple[ServiceId, ...]

@@ -36,7 +36,7 @@ class BusinessRow(Row, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class MemberRow(Row, frozen=True, kw_only=True):
+class BusinessMemberRow(Row, frozen=True, kw_only=True):
     """Somebody who works for a business, or did."""
 
     table: ClassVar[str] = "members"

@@ -26,7 +26,7 @@ class ConversationRow(Row, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class MemberRow(Row, frozen=True, kw_only=True):
+class ConversationMemberRow(Row, frozen=True, kw_only=True):
     """Somebody's place in a thread, and the thread's place in their list."""
 
     table: ClassVar[str] = "conversation_members"

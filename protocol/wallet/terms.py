@@ -4,7 +4,7 @@ from enum import StrEnum
 from uuid import UUID
 
 
-class Purse(StrEnum):
+class WalletAccount(StrEnum):
     """The kinds of account that belong to somebody; never below 0."""
 
     #: What a customer got back and can spend or withdraw.
@@ -20,6 +20,6 @@ def revenue_of(business_id: UUID) -> str:
     return f"business.revenue/{business_id}/"
 
 
-def accounts_of(purse: Purse, owner_id: UUID) -> str:
+def accounts_of(account: WalletAccount, owner_id: UUID) -> str:
     """How the names of somebody's accounts begin; the currency follows."""
-    return f"{purse}/{owner_id}/"
+    return f"{account}/{owner_id}/"

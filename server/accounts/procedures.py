@@ -27,7 +27,7 @@ from server.accounts.sending import UserActors
 from server.accounts.tokens import TokenService
 from server.edge.context import RequestContext
 from storage.database import Pool
-from storage.queries.user import StoredPassword, find_password, load_taken_away, load_user
+from storage.queries.user import StoredPassword, find_password, load_revocations, load_user
 
 Handler = Callable[[Any, RequestContext], Awaitable[Struct]]
 
@@ -70,7 +70,7 @@ class Accounts:
     async def start(self) -> None:
         """Load recent revocations; after the listeners are in place, and before the first client."""
         since = self._runtime.clock.now() - timedelta(seconds=self._tokens.lifetime_s)
-        self._tokens.restore(await load_taken_away(self._pool, since))
+        self._tokens.restore(await load_revocations(self._pool, since))
 
     async def register(self, procedure: Register, context: RequestContext) -> Tokens:
         """Make an account and sign in. Raises: Invalid, EmailTaken, Busy.

@@ -15,7 +15,7 @@ from server.accounts.keys import SigningKeys
 from server.accounts.limits import LOOK_BACK_S, LOOK_EVERY_S
 from server.accounts.tokens import TokenService
 from storage.database import Pool
-from storage.queries.user import load_taken_away
+from storage.queries.user import load_revocations
 from storage.supervision import Supervised
 
 log = structlog.get_logger()
@@ -58,7 +58,7 @@ class Watch:
         """Load revocations since the last poll, with an overlap for clock skew and late commits."""
         now = self._clock.now()
         since = self._looked_at - timedelta(seconds=LOOK_BACK_S)
-        self._tokens.restore(await load_taken_away(self._pool, since))
+        self._tokens.restore(await load_revocations(self._pool, since))
         self._looked_at = now
 
     async def look_at_keys(self) -> None:

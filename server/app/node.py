@@ -15,18 +15,26 @@ from server.edge.adapter_error import AdapterError
 from server.edge.metrics import Metrics
 from server.edge.node import Committers, Node
 from server.edge.secret_file import UnusableKey
-from storage.actors import load_answers, load_states
+from storage.actors import load_replies, load_states
 from storage.agenda import load_due, quarantine
 from storage.commit import Committer, connect_committer
 from storage.database import DatabaseUnreachable, Pool, close, connect_pool
-from storage.embedded_place import PlaceError
 from storage.migrate import MigrationError
 from storage.offers import OfferCache
+from storage.postgres_installation import InstallationError
 from storage.postmaster import ClusterError
 from storage.registry import Sources, bound_loaders
 
 #: What keeps a server from starting and is no bug; its message is for the operator.
-STARTUP_ERRORS = (AdapterError, ClusterError, DatabaseUnreachable, MigrationError, OSError, PlaceError, UnusableKey)
+STARTUP_ERRORS = (
+    AdapterError,
+    ClusterError,
+    DatabaseUnreachable,
+    MigrationError,
+    OSError,
+    InstallationError,
+    UnusableKey,
+)
 
 
 @asynccontextmanager
@@ -45,7 +53,7 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
             facts=bound_loaders(sources),
             commits=committers,
             load_states=partial(load_states, pool),
-            load_answers=partial(load_answers, pool),
+            load_replies=partial(load_replies, pool),
             clock=clock,
             observer=metrics,
         )

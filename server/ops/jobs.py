@@ -14,8 +14,8 @@ import structlog
 from server.edge.job import Counts, Daily, Every, Job
 from server.ops.job_metrics import JobMetrics
 from storage.database import OUTAGES, DatabaseUnreachable, Pool
-from storage.jobs import Claim, claim, load_records, mark_done, mark_failed, mark_started, register
-from storage.supervision import end
+from storage.jobs import JobClaim, claim, load_job_records, mark_done, mark_failed, mark_started, register
+from storage.supervision import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class Jobs:
     async def stop(self) -> None:
         """Cancel the running jobs; another node, or the next start, runs them again."""
         self._open = False
-        await end(*self._running.values())
+        await cancel_and_wait(*self._running.values())
 
     async def check(self) -> None:
         """Run the jobs that are due."""
@@ -121,7 +121,7 @@ class Jobs:
 
     async def _due(self, job: Job) -> bool:
         """Whether the database has no run for its last due time."""
-        record = (await load_records(self._pool, [job.name]))[job.name]
+        record = (await load_job_records(self._pool, [job.name]))[job.name]
         self._metrics.known(job.name, record.succeeded_at, record.took_s)
         if job.report is not None and record.succeeded_at is not None:
             job.report(record.succeeded_at, record.counts)
@@ -135,7 +135,7 @@ class Jobs:
                 await self._run(job, claimed)
                 await self._due(job)  # updates the metrics
 
-    async def _run(self, job: Job, claimed: Claim) -> None:
+    async def _run(self, job: Job, claimed: JobClaim) -> None:
         """Run it once, for the last of its due times, however many were missed."""
         now, began_s = self._now(), monotonic()
         await mark_started(claimed, job.name)
@@ -158,7 +158,7 @@ class Jobs:
             log.info("job.done", job=job.name, took_s=round(took_s, 3), **counts)
 
 
-async def _held(work: Awaitable[Counts], claimed: Claim, time_max_s: float) -> Counts:
+async def _held(work: Awaitable[Counts], claimed: JobClaim, time_max_s: float) -> Counts:
     """Run while the claim is held. Raises: ClaimLost, TimeoutError."""
     working = asyncio.ensure_future(work)
     losing = asyncio.ensure_future(claimed.lost.wait())

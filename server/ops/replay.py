@@ -22,7 +22,7 @@ from server.edge.config import ServerConfig
 from server.ops.config import DatabaseConfig
 from server.ops.verify_command import reach_database
 from storage.database import Pool
-from storage.queries.replay import Kept, Told, load_kept, read_journal
+from storage.queries.replay import JournalEvent, StoredState, load_state, read_journal
 from storage.queries.user import load_names
 from storage.verify import JournalEntry, snapshot
 
@@ -43,7 +43,7 @@ class Until:
     at: datetime | None = None
     version: int | None = None
 
-    def includes(self, event: Told) -> bool:
+    def includes(self, event: JournalEvent) -> bool:
         """Whether an event had happened by then."""
         if self.at is not None:
             return event.at <= self.at
@@ -55,10 +55,10 @@ class History:
     """One actor's journal, replayed."""
 
     to: Ref
-    kept: Kept
+    kept: StoredState
     replay: Replay
     #: The last of the events up to where it was asked for, and how many there were.
-    events: deque[Told] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
+    events: deque[JournalEvent] = field(default_factory=lambda: deque(maxlen=SHOWN_MAX))
     count: int = 0
     #: The state there; None if the replay stopped before.
     state: Any = None
@@ -132,9 +132,9 @@ def read_until(at: str, version: int | None) -> Until:
 async def replay_actor(pool: Pool, to: Ref, until: Until) -> History:
     """Replay a journal to its end, keeping what was there at the point asked for. Raises: CannotReplay."""
     async with snapshot(pool) as connection:
-        kept = await load_kept(connection, to)
-        history = History(to, kept or Kept(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
-        first: Told | None = None
+        kept = await load_state(connection, to)
+        history = History(to, kept or StoredState(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
+        first: JournalEvent | None = None
         last, here = 0, True
         async for event in read_journal(connection, to):
             first, last = first or event, event.version
@@ -150,7 +150,7 @@ async def replay_actor(pool: Pool, to: Ref, until: Until) -> History:
     return history
 
 
-def _add(history: History, event: Told, here: bool) -> None:
+def _add(history: History, event: JournalEvent, here: bool) -> None:
     """Take one more event; ``here`` if it is one of those asked for."""
     if not history.error:
         try:

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from actors.booking.creation import diary_of, slot_terms
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
-from actors.rules.slots import SLOTS_MAX, Diary, SlotTerms, free_slots, why_not
+from actors.rules.slots import SLOTS_MAX, SlotTerms, StaffSchedule, free_slots, unavailable_reason
 from actors.rules.zones import first_instant
 from protocol.booking.facts import BookingAsk, BookingFacts, StaffFacts
 from protocol.errors import Invalid, NotFound
@@ -123,13 +123,13 @@ def _bound(field: str, text: str, zone: str, days_later: int = 0) -> datetime:
 
 
 def _free(
-    terms: SlotTerms, diaries: dict[UserId, Diary], range_: Span, now: datetime
+    terms: SlotTerms, diaries: dict[UserId, StaffSchedule], range_: Span, now: datetime
 ) -> tuple[dict[UserId, list[datetime]], bool]:
     """List the free starts of all staff, and whether there are more: then all lists end at the same start."""
     limit = min(SLOTS_MAX, STARTS_MAX // max(1, len(diaries)))
     free = {
-        staff_id: free_slots(terms, diary, step=STEP, range_=range_, now=now, limit=limit)
-        for staff_id, diary in diaries.items()
+        staff_id: free_slots(terms, schedule, step=STEP, range_=range_, now=now, limit=limit)
+        for staff_id, schedule in diaries.items()
     }
     full = [starts[-1] for starts in free.values() if len(starts) == limit]
     if not full:
@@ -169,20 +169,20 @@ def _staff_slots(staff: StaffFacts, facts: BookingFacts, starts: Sequence[dateti
 
 
 def _explained(
-    terms: SlotTerms, diaries: dict[UserId, Diary], range_: Span, now: datetime, *, blocked: bool
+    terms: SlotTerms, diaries: dict[UserId, StaffSchedule], range_: Span, now: datetime, *, blocked: bool
 ) -> tuple[list[Explanation], bool]:
     """Explain for every start of the grid, and for the range's first instant, why it cannot be booked."""
     if not diaries:
         return [], False
     opening = next(iter(diaries.values())).opening
     anything = SlotTerms(duration=STEP, buffer_after=timedelta())
-    grid = free_slots(anything, Diary(opening=opening), step=STEP, range_=range_, now=range_.from_at)
+    grid = free_slots(anything, StaffSchedule(opening=opening), step=STEP, range_=range_, now=range_.from_at)
     starts = sorted({range_.from_at, *grid})
     shown = starts[: max(1, EXPLANATIONS_MAX // len(diaries))]
     explanations = []
     for start_at in shown:
-        for staff_id, diary in diaries.items():
-            reason = why_not(start_at, terms, diary, now)
+        for staff_id, schedule in diaries.items():
+            reason = unavailable_reason(start_at, terms, schedule, now)
             said = "blocked" if blocked else reason.value if reason else None
             explanations.append(Explanation(start_at=start_at, staff_id=staff_id, reason=said))  # type: ignore[arg-type]  # the reasons are SlotReason's
     return explanations, len(shown) < len(starts)

@@ -14,7 +14,7 @@ from protocol.errors import (
     Unauthenticated,
     Unavailable,
 )
-from protocol.listening import EventPage, PollAsked
+from protocol.http_events import EventPage, PollParams
 from server.edge import problems
 from server.edge.event_route import EVENTS_PATH, JSON_TYPE, LAST_EVENT_ID, STREAM_TYPE
 from server.edge.problems import NotAcceptable
@@ -42,7 +42,7 @@ For: everybody who is signed in.
 
 def events_path() -> Mapping[str, Json]:
     """The path item."""
-    schemas = Schemas([EventPage, PollAsked], {})
+    schemas = Schemas([EventPage, PollParams], {})
     page = _inlined(schemas.ref(EventPage), schemas.components)
     stream = {"type": "string", "description": "Server-Sent Events; see docs/protocol.md."}
     content = {JSON_TYPE: {"schema": page}, STREAM_TYPE: {"schema": stream}}
@@ -58,15 +58,15 @@ def events_path() -> Mapping[str, Json]:
 
 
 def _query_parameters(schemas: Schemas) -> Iterable[Json]:
-    for name in PollAsked.__struct_fields__:
-        schema = schemas.field(PollAsked, name)
+    for name in PollParams.__struct_fields__:
+        schema = schemas.field(PollParams, name)
         described = {"name": name, "in": "query", "description": schema.pop("description", "")}
         yield described | {"schema": _without_null(schema)}
 
 
 def _last_event_id(schemas: Schemas) -> Json:
     about = "The `id` of the last event that was handled; goes before `since`."
-    schema = _without_null(schemas.field(PollAsked, "since"))
+    schema = _without_null(schemas.field(PollParams, "since"))
     schema.pop("description", None)
     return {"name": LAST_EVENT_ID, "in": "header", "description": about, "schema": schema}
 

@@ -19,7 +19,7 @@ from protocol.events import Event
 from protocol.ids import Kind, Ref, SessionId, UserId
 from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
-from storage.actors import Answer, Stored, load_answers, load_states
+from storage.actors import Stored, StoredReply, load_replies, load_states
 from storage.commit import Committer
 from storage.database import Pool
 from storage.outcomes import OK, Committed
@@ -325,7 +325,7 @@ def make_samples_runtime(
         facts={Known: know_one, Candidates: know_nobody, **(facts or {})},
         commits=commits,
         load_states=options.pop("load_states", states),
-        load_answers=partial(load_answers, pool) if pool else nothing_answered,
+        load_replies=partial(load_replies, pool) if pool else nothing_answered,
         clock=options.pop("clock", Clock()),
         **options,
     )
@@ -360,7 +360,7 @@ async def nothing_stored(refs: Sequence[Ref]) -> list[Stored]:
     return [Stored(ref) for ref in refs]
 
 
-async def nothing_answered(identities: Sequence[tuple[UUID, str]]) -> list[Answer | None]:
+async def nothing_answered(identities: Sequence[tuple[UUID, str]]) -> list[StoredReply | None]:
     """A database in which nothing was ever answered."""
     return [None for _ in identities]
 
@@ -378,7 +378,7 @@ class Gate:
         self.held.append((decision, done))
 
     def answer(self, *statuses: str, fault: Fault | None = None) -> None:
-        """Answer the oldest decisions with these, without any database."""
+        """StoredReply the oldest decisions with these, without any database."""
         for status in statuses:
             decision, done = self.held.pop(0)
             seqs = [1] * sum(len(emitted.audience) for emitted in decision.emitted) if status == OK else ()

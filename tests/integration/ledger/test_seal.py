@@ -22,7 +22,7 @@ from storage.chain import COMPLETE, EXPECTED, UNBROKEN, UNCHANGED, SealMark, che
 from storage.commit import Committer, connect_committer
 from storage.database import Connection, Pool, connect
 from storage.outcomes import OK
-from storage.seal import NO_HASH, Entry, Sealed, Tail, read_tail, seal, seal_head, transfer_bytes
+from storage.seal import NO_HASH, LedgerTransfer, Sealed, Tail, read_tail, seal, seal_head, transfer_bytes
 from storage.verify import Finding, snapshot
 from tests.support.kernel import HANG_S, booking, commit, make_decision, running, statuses
 
@@ -94,7 +94,7 @@ async def tamper(dsn: str, sql: str, *args: object) -> None:
 # The bytes
 
 
-GOLDEN = Entry(
+GOLDEN = LedgerTransfer(
     id=UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
     debit="system.escrow/EUR",
     credit="wallet/ünal/EUR",

@@ -358,8 +358,8 @@ async def test_the_clock_holds_only_so_many_timers_those_due_soonest(
         for nth, counter in enumerate(reversed(counters)):
             await send(node, AddLater(booking_id=counter, after_s=50 - nth))
         assert node.agenda.jobs == 3
-        assert node.agenda._soon.last is not None
-        assert node.agenda._soon.last[0] - node.clock.now() < timedelta(seconds=48)
+        assert node.agenda._upcoming.last is not None
+        assert node.agenda._upcoming.last[0] - node.clock.now() < timedelta(seconds=48)
 
         await node.advance(MINUTE)
 
@@ -394,7 +394,7 @@ async def test_an_alarm_that_got_lost_is_set_again(
     async with start() as node:
         await send(node, AddLater(booking_id=counter, after_s=60))
         node.agenda._scheduler.remove_job("alarm")
-        node.agenda._rings_at = datetime.now(UTC) - MINUTE
+        node.agenda._alarm_at = datetime.now(UTC) - MINUTE
         fired = asyncio.create_task(heard(node, 2))
 
         node.clock.advance(MINUTE)  # without a word to the agenda: only the alarm can fire it

@@ -11,7 +11,7 @@ import pytest
 
 from actors.runtime import retries, turns
 from actors.runtime.call import Call, Outcome, Published
-from actors.runtime.limits import MAILBOX_MAX, PIPELINE_MAX, RERUNS_MAX, TWINS_MAX
+from actors.runtime.limits import MAILBOX_MAX, PIPELINE_MAX, RERUNS_MAX, WAITING_RETRIES_MAX
 from actors.runtime.observer import Observer
 from actors.runtime.turns import Runtime
 from protocol.errors import (
@@ -279,7 +279,7 @@ async def test_who_misuses_an_id_keeps_nobody_from_its_answer(runtime: Runtime) 
 
 
 async def test_a_retry_in_flight_waits_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "TWIN_WAIT_S", 0.0)
+    monkeypatch.setattr(retries, "RETRY_WAIT_S", 0.0)
     gate, counter = Gate(), uuid4()
     runtime = make_samples_runtime(None, gate)
     runtime.submit(make_call(Add(booking_id=counter), key="one"))
@@ -297,13 +297,13 @@ async def test_only_so_many_retries_wait_for_one_command() -> None:
     gate, counter = Gate(), uuid4()
     outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
-    for _ in range(TWINS_MAX + 2):
+    for _ in range(WAITING_RETRIES_MAX + 2):
         runtime.submit(make_call(Add(booking_id=counter), key="one", done=outcomes.append))
 
     assert [type(outcome.error) for outcome in outcomes] == [InFlight]
     await settled()
     gate.answer(OK)
-    assert len(outcomes) == TWINS_MAX + 2
+    assert len(outcomes) == WAITING_RETRIES_MAX + 2
 
 
 async def test_after_a_fault_the_same_id_runs_anew() -> None:

@@ -34,7 +34,7 @@ from protocol.business.events import (
     BusinessUpdated,
 )
 from protocol.business.facts import BusinessRecord, MemberRecord
-from protocol.business.rows import BlockedPairRow, BusinessRow, MemberRow
+from protocol.business.rows import BlockedPairRow, BusinessMemberRow, BusinessRow
 from protocol.business.terms import MEMBERS_MAX, AlreadyMember, MemberRole, OwnerStays, Week
 from protocol.effects import DropRow, PutRow, Send
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
@@ -122,8 +122,8 @@ CUT_BY_SAM = ServiceRecord(row=SERVICE_ROW, staff_ids=(SAM,))
 SETTINGS = BusinessRecord(row=BUSINESS_ROW, members=())
 
 
-def member_row(user_id: UserId, role: Role = Role.STAFF, *, manager: bool = False, **changes: Any) -> MemberRow:
-    row = MemberRow(
+def member_row(user_id: UserId, role: Role = Role.STAFF, *, manager: bool = False, **changes: Any) -> BusinessMemberRow:
+    row = BusinessMemberRow(
         business_id=SALON,
         user_id=user_id,
         role=role,
@@ -137,7 +137,7 @@ def member_row(user_id: UserId, role: Role = Role.STAFF, *, manager: bool = Fals
     return msgspec.structs.replace(row, **changes)
 
 
-def known(row: MemberRow | None, *service_ids: ServiceId) -> MemberRecord:
+def known(row: BusinessMemberRow | None, *service_ids: ServiceId) -> MemberRecord:
     return MemberRecord(user_exists=True, row=row, service_ids=service_ids)
 
 
@@ -243,7 +243,7 @@ class TestSettings:
 
         business, sam = rows(decided)
         assert isinstance(business, BusinessRow)
-        assert isinstance(sam, MemberRow)
+        assert isinstance(sam, BusinessMemberRow)
         assert business.hours == sam.working == WEEK.in_zone("Europe/Lisbon")
         assert replay(Business, [*TEAM, *decided.events]).zone == "Europe/Lisbon"
 

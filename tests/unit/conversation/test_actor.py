@@ -36,7 +36,7 @@ from protocol.conversation.events import (
     MessagesRead,
 )
 from protocol.conversation.facts import BookingParties, WrittenMessage
-from protocol.conversation.rows import ConversationRow, MemberRow, MessageRow, ReadMarkRow
+from protocol.conversation.rows import ConversationMemberRow, ConversationRow, MessageRow, ReadMarkRow
 from protocol.conversation.terms import MEMBERS_MAX, READ_ONLY_AFTER, ConversationKind, Participant, roles_seen
 from protocol.conversation.views import ConversationReply, MessageReply
 from protocol.effects import DropRow, PutRow
@@ -129,7 +129,7 @@ def test_a_confirmed_booking_opens_its_thread_for_both_parties() -> None:
     decided = decide(Conversation, [], OPEN, SYSTEM_PRINCIPAL, NOW)
 
     assert decided.events == [OPENED]
-    assert [(row.user_id, row.role) for row in rows(decided, MemberRow)] == [
+    assert [(row.user_id, row.role) for row in rows(decided, ConversationMemberRow)] == [
         (CUSTOMER, Role.CUSTOMER),
         (STAFF, Role.STAFF),
     ]
@@ -292,7 +292,7 @@ def test_a_message_moves_its_thread_up_at_most_once_a_minute() -> None:
     for at in (NOW, NOW + ACTIVE_STEP - timedelta(seconds=1), NOW + ACTIVE_STEP, NOW + ACTIVE_STEP):
         decided = decide(Conversation, events, HELLO, customer, at)
         events += decided.events
-        moves.append([row.active_at for row in rows(decided, MemberRow)])
+        moves.append([row.active_at for row in rows(decided, ConversationMemberRow)])
 
     assert moves == [[NOW] * 2, [], [NOW + ACTIVE_STEP] * 2, []]
 
@@ -402,7 +402,7 @@ def test_whoever_declined_the_job_loses_the_thread() -> None:
     decided = decide(Conversation, events, command, SYSTEM_PRINCIPAL, NOW)
 
     assert decided.events == [ConversationMembersChanged(left=(STAFF,), joined=(AS_SUBSTITUTE,))]
-    assert dropped(decided) == [(MemberRow.table, str(STAFF)), (ReadMarkRow.table, str(STAFF))]
+    assert dropped(decided) == [(ConversationMemberRow.table, str(STAFF)), (ReadMarkRow.table, str(STAFF))]
     assert audience(events, command, SYSTEM_PRINCIPAL) == [(CUSTOMER, STAFF, SUBSTITUTE)]
     after = [*events, *decided.events]
     assert isinstance(decide(Conversation, after, HELLO, staff, NOW).reply, NotFound)

@@ -14,14 +14,14 @@ POLL_WAIT_DEFAULT_S = 25.0
 POLL_LIMIT_MAX = 100
 
 
-class StreamAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StreamParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be asked of the event stream; the header ``Last-Event-ID`` goes before ``since``."""
 
     #: ``epoch:seq`` of the last event that was handled; None begins with what happens from now on.
     since: Since | None = None
 
 
-class PollAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PollParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be asked of a long poll."""
 
     #: ``epoch:seq`` of the last event that was handled; None only says where the log ends now.
