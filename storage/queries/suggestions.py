@@ -16,7 +16,7 @@ from storage.database import Pool
 #: Characters of one message that are read.
 MESSAGE_CHARS_MAX = 500
 
-#: $1: the reader, $2: roles in which they see conversations, $3: the conversation, $4: messages, $5: characters each.
+#: $1: the reader, $2: roles that they see conversations in, $3: the conversation, $4: messages, $5: characters of each.
 SUGGESTION_CONTEXT = """
 SELECT c.role, coalesce(p.language, '') AS language, b.title, b.status, b.starts_at, b.zone, m.said
   FROM conversation_members c

@@ -42,7 +42,7 @@ class Node:
     committer: Committer
     agenda: Agenda
     clock: Clock
-    #: Every committed event that somebody hears of, in the order of their commits.
+    #: Every committed event with recipients, in the order of their commits.
     heard: list[Published]
 
     async def send(

@@ -21,7 +21,7 @@ from storage.database import Pool
 from storage.deliveries import _TAKE, lease
 from storage.queries.suppression import _LIST_DIGESTS, list_digests
 from tests.support.faults import until
-from tests.support.plans import generic_plan
+from tests.support.query_plans import generic_plan
 from tests.support.server import Person, Site
 
 #: A Thursday noon in Berlin; the digest is due at 8.

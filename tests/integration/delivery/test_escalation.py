@@ -22,7 +22,7 @@ from storage.deliveries import routing_round
 from storage.queries.suppression import _RECEIPTS, LOOK_BACK_MAX
 from tests.support.deliveries import delivery
 from tests.support.faults import until
-from tests.support.plans import generic_plan
+from tests.support.query_plans import generic_plan
 from tests.support.server import PASSWORD, Person, Site
 
 ALL_DAY_BUT_A_MINUTE = QuietHours("00:01", "00:00")

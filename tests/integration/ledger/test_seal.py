@@ -1,4 +1,4 @@
-"""The ledger's hash chain: every transfer is sealed exactly once, whoever commits when, and tampering is found."""
+"""The ledger's hash chain: every transfer is sealed exactly once in any order of commits, and tampering is found."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ from storage.database import Connection, Pool, connect
 from storage.outcomes import OK
 from storage.seal import NO_HASH, LedgerTransfer, Sealed, Tail, read_tail, seal, seal_head, transfer_bytes
 from storage.verify import Finding, snapshot
-from tests.support.kernel import HANG_S, booking, commit, make_decision, running, statuses
+from tests.support.sample_decisions import HANG_S, booking, commit, make_decision, running, statuses
 
 ROOT = Path(__file__).parents[3]
 OPERATIONS = ROOT / "docs/operations.md"

@@ -30,9 +30,9 @@ from storage.inbox import (
     read_pages,
 )
 from storage.rights import VISIBLE, may_see, may_see_presence
-from tests.support.kernel import sample_event
 from tests.support.live_server import acting
 from tests.support.postgres import TestPostgres
+from tests.support.sample_decisions import sample_event
 
 ADA, BOB, MANAGER, MEMBER, EVE = (UserId(UUID(int=number)) for number in range(1, 6))
 BUSINESS, BOOKING, THREAD = UUID(int=90), UUID(int=91), UUID(int=92)

@@ -18,7 +18,7 @@ from server.ops.config import DatabaseConfig
 from storage.database import Pool
 from storage.queries.suggestions import SUGGESTION_CONTEXT, read_suggestion_context
 from storage.suggestions import WAIT_MAX, count_outcomes, read_counts
-from tests.support.plans import generic_plan
+from tests.support.query_plans import generic_plan
 from tests.support.server import Market, Person, Site, make_config, open_site
 
 

@@ -22,7 +22,7 @@ from server.delivery.outbox_relay import OutboxRelay
 from storage.outbox import TAKE_MAX, fan_out
 from storage.queries.notification import _PAGE, _UNREAD
 from tests.support.faults import until
-from tests.support.plans import generic_plan
+from tests.support.query_plans import generic_plan
 from tests.support.server import Market, Person, Site
 
 

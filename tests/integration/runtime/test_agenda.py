@@ -16,9 +16,20 @@ from actors.runtime.limits import CRASHES_MAX, SWEEP_EVERY_S
 from protocol.errors import Busy
 from protocol.registry import Command
 from storage.database import Pool
-from tests.support.kernel import HANG_S, declared
 from tests.support.runtime import Node, make_runtime
-from tests.support.samples import ACTORS, Add, AddLater, Candidates, Forget, Known, Look, Tell, know_nobody, know_one
+from tests.support.sample_actors import (
+    ACTORS,
+    Add,
+    AddLater,
+    Candidates,
+    Forget,
+    Known,
+    Look,
+    Tell,
+    know_nobody,
+    know_one,
+)
+from tests.support.sample_decisions import HANG_S, declared
 
 MINUTE = timedelta(minutes=1)
 
