@@ -49,7 +49,7 @@ from protocol.notification.types import NotificationType, Party
 from protocol.registry import Command
 from protocol.roles import Principal
 
-#: Events of one turn, its effects with the rows that follow from its state, and users who hear of one event.
+#: Bounds of one turn: its events, its effects (read rows included), and the recipients of one event.
 EVENTS_MAX = 16
 EFFECTS_MAX = 128
 RECIPIENTS_MAX = 64
@@ -80,7 +80,7 @@ class Handler(Struct, frozen=True):
     command: type[Command]
     #: The struct that is loaded before the turn; None: the state is enough.
     facts: type[Struct] | None
-    #: Says what to load, from the actor's state and the command. May refuse.
+    #: Returns what to load, from the actor's state and the command. May refuse.
     asks: Callable[..., Any]
     call: Callable[..., Reply]
 
@@ -95,9 +95,9 @@ def handles(
     """Mark the handler of a command: a method, or a function of a part that takes the actor first.
 
     Args:
-        facts: a struct of the protocol that is loaded before the turn and given to the handler.
-        asks: takes the actor and the command, and returns what ``facts`` are loaded by: an id or a struct of the
-            protocol. The command itself, unless given.
+        facts: a protocol struct that is loaded before the turn and passed to the handler.
+        asks: takes the actor and the command, and returns the key by which ``facts`` are loaded: an id or a protocol
+            struct. Default: the command itself.
     """
 
     def mark(handler: A) -> A:
@@ -108,7 +108,7 @@ def handles(
 
 
 def applies(*events: type[Event]) -> Callable[[A], A]:
-    """Mark the arm of a part: a pure function from the part's own struct and the event to that struct."""
+    """Mark an arm of a part: a pure function that takes the part's struct and the event and returns the new struct."""
 
     def mark(arm: A) -> A:
         arm.applies = events  # type: ignore[attr-defined]  # functions take attributes
@@ -139,7 +139,7 @@ def actor(kind: Kind) -> Callable[[C], C]:
 
 
 class Actor(Generic[S]):
-    """One turn of one actor: made for a command, asked for its decision, thrown away."""
+    """One turn of one actor: created for a command, and discarded after its decision."""
 
     kind: ClassVar[Kind]
     schema: ClassVar[int] = 1
@@ -180,17 +180,17 @@ class Actor(Generic[S]):
 
     @property
     def ref(self) -> Ref:
-        """Its address."""
+        """The actor's address."""
         return Ref(self.kind, self.actor_id)
 
     @property
     def exists(self) -> bool:
-        """Whether anything ever happened to it."""
+        """Whether the actor has any event."""
         return self._state is not None
 
     @property
     def state(self) -> S:
-        """The state as of this moment of the turn. Raises NotFound for an actor that never was."""
+        """The current state within the turn. Raises: NotFound, for an actor that does not exist."""
         if self._state is None:
             raise NotFound(entity=self.kind.value, id=str(self.actor_id))
         return self._state
@@ -208,39 +208,39 @@ class Actor(Generic[S]):
 
     @staticmethod
     def evolve(state: Any, event: Event) -> Any:
-        """The state after an event that no part has an arm for. Raises: AssertionError, for one that nobody knows."""
+        """The state after an event that no part has an arm for. Raises: AssertionError, for an unknown event."""
         raise NotImplementedError
 
     @staticmethod
     def public(actor_id: UUID, state: Any) -> Struct | None:
         """The fields of the entity's view that are the same for all who may see it; None: it has no such view.
 
-        What changes in them goes out with each event, so they hold neither contact data nor private notes, and no
-        text but what the journal may keep.
+        Each event carries the changes of these fields. They therefore hold neither contact data nor private notes,
+        and only text that the journal may keep.
         """
         return None
 
     def audience(self) -> Iterable[UserId]:
-        """Who hears of this actor's events unless ``emit`` says otherwise."""
+        """The default recipients of this actor's events."""
         return ()
 
     def parties(self) -> Mapping[Party, Iterable[UserId]]:
-        """Who has which part in it, for those who are to be told of an event."""
+        """The users of each party, by which notifications find their recipients."""
         return {}
 
     def rows(self) -> Iterable[Row]:
-        """The read rows that follow from the state; written with every decision that emits."""
+        """The read rows derived from the state; written with every decision that emits."""
         return ()
 
     # Guards
 
     def require(self, *statuses: Any) -> None:
         """Refuse unless the status is one of these. Raises: WrongState."""
-        status = self.state.status  # type: ignore[attr-defined]  # only actors with a life cycle call this
+        status = self.state.status  # type: ignore[attr-defined]  # only actors with a status call this
         if status not in statuses:
             raise WrongState(status=str(status))
 
-    # What happened, and what is wanted
+    # Events and effects
 
     @final
     def emit(
@@ -251,21 +251,21 @@ class Actor(Generic[S]):
         content: Row | None = None,
         content_is_kept: bool = False,
     ) -> None:
-        """Let the event have happened.
+        """Record an event and apply it to the state.
 
         Args:
             to: the users whose inboxes it goes to; None: the actor's audience after the event.
-            content: free text that belongs to it, shown with it as long as that row exists.
-            content_is_kept: the row was written before, and may be erased at any time: it is not written again.
+            content: the row of free text shown with the event, as long as that row exists.
+            content_is_kept: the row exists already and may be erased at any time, so it is not written again.
         """
         before, changes = self._state, None
         former = self.audience() if event.public and before is not None else ()
         self._state = self.apply(before, event)
-        hears = self.audience() if to is None else to
-        audience = tuple(hears if isinstance(hears, dict) else dict.fromkeys(hears))
+        recipients = self.audience() if to is None else to
+        audience = tuple(recipients if isinstance(recipients, dict) else dict.fromkeys(recipients))
         assert len(audience) <= RECIPIENTS_MAX, f"{event.type} has {len(audience)} recipients"
         if event.public and before is not None:
-            joined = former is not hears and not set(audience) <= set(former)
+            joined = former is not recipients and not set(audience) <= set(former)
             changes = self._changes(before, joined=joined)
         shown = None if content is None else PutRow(content)
         self.emitted.append(Emitted(event, audience, shown, changes))
@@ -275,9 +275,9 @@ class Actor(Generic[S]):
             self._notify(event, event.tell)
 
     def _changes(self, before: S, *, joined: bool) -> dict[str, Any] | None:
-        """What changed in the public view; all of it where a user joins. None: nothing.
+        """The changed fields of the public view, or all fields if a user joins; None: nothing changed.
 
-        The first event of an entity needs none: whoever renders it makes the whole view of it.
+        The first event of an entity carries no changes: the renderer builds the whole view from it.
         """
         was, now = self.public(self.actor_id, before), self.public(self.actor_id, self._state)
         if was is None or now is None or (was == now and not joined):
@@ -286,7 +286,7 @@ class Actor(Generic[S]):
         return {name: getattr(now, name) for name in names if joined or getattr(now, name) != getattr(was, name)}
 
     def _notify(self, event: Event, notification: NotificationType) -> None:
-        """Write the outbox entry: who is to be notified, save the user who caused the event."""
+        """Write the outbox entry with the recipients of the notification, except the user who caused the event."""
         if notification.when is not None and not notification.when(event):
             return
         parties = self.parties()
@@ -308,7 +308,7 @@ class Actor(Generic[S]):
             )
 
     def finish(self) -> None:
-        """Add what follows from the turn: read rows, and what parts derive. Once, after the handler."""
+        """Add the read rows and the effects that parts derive. Called once, after the handler."""
         if self.emitted:
             for derive in self.derivations:
                 derive(self, self._before)
@@ -331,32 +331,32 @@ class Actor(Generic[S]):
         """Send the command to this actor itself at ``due_at``; replaces the timer of that name.
 
         Args:
-            expires_at: from then on it is skipped; None fires however late.
+            expires_at: from then on the timer is skipped; None: it fires however late.
         """
         self.effects.append(SetTimer(AgendaId(self.new_id()), name, due_at, command, expires_at))
 
     def cancel_timer(self, name: str) -> None:
-        """Take a timer back, if there is one."""
+        """Cancel a timer, if it exists."""
         self.effects.append(CancelTimer(name))
 
     def reserve(self, slot_id: UUID, staff_id: UserId, starts_at: datetime, ends_at: datetime) -> None:
-        """Claim a staff member's time for this actor; the command is refused with SlotTaken if it is not free."""
+        """Reserve a staff member's time for this actor; the command is refused with SlotTaken if it is not free."""
         self.effects.append(ReserveSlot(slot_id, staff_id, self.ref, starts_at, ends_at))
 
     def free(self, slot_id: UUID) -> None:
-        """Give claimed time back."""
+        """Release reserved time."""
         self.effects.append(FreeSlot(slot_id))
 
     def claim_key(self, unique: UniqueKey, key: str) -> None:
-        """Claim a name for this actor that only one may have; the command is refused with ``unique.taken`` if not."""
+        """Claim a unique key for this actor; the command is refused with ``unique.taken`` if another actor has it."""
         self.effects.append(ClaimKey(unique, key, self.actor_id))
 
     def release_key(self, unique: UniqueKey, key: str) -> None:
-        """Give the name back."""
+        """Release a unique key."""
         self.effects.append(ReleaseKey(unique, key))
 
     def transfer(self, debit: str, credit: str, amount_minor: int, currency: str, reason: str) -> None:
-        """Move money between two accounts; nothing happens for an amount of 0."""
+        """Transfer money between two accounts; an amount of 0 adds no transfer."""
         assert amount_minor >= 0, f"{reason}: {amount_minor}"
         if amount_minor:
             self.effects.append(Transfer(self.new_id(), debit, credit, amount_minor, currency, reason))
@@ -366,5 +366,5 @@ class Actor(Generic[S]):
         self.effects.append(hold)
 
     def move_hold(self, move: MoveHold) -> None:
-        """Take a hold to its next status; refused with HoldSpent if it has left the first one."""
+        """Move a hold to its next status; the command is refused with HoldSpent if it has left the expected one."""
         self.effects.append(move)

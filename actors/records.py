@@ -1,4 +1,4 @@
-"""Owned records as a part of their owner's actor: put, drop, the event and the bound, for every declared record."""
+"""Owned records as a part of their owner's actor: put, drop, event and limit for every declared record."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -15,7 +15,7 @@ from protocol.registry import Command
 
 
 def records_of(kind: Kind) -> ModuleType:
-    """The part that all records of one kind of owner are."""
+    """Build the part that handles all records of one kind of owner."""
     import_nouns()
     part = ModuleType(f"records of a {kind.value}")
     for record in RECORDS.values():
@@ -29,7 +29,7 @@ def records_of(kind: Kind) -> ModuleType:
 def _applying(record: Record) -> Callable[..., Any]:
     @applies(record.Changed)
     def unchanged(state: Any, event: Event) -> Any:
-        """The records are rows; the owner's state remembers none of them."""
+        """Records are rows and are not part of the owner's state."""
         return state
 
     return unchanged
@@ -45,7 +45,7 @@ def _asking(record: Record) -> Callable[[Actor[Any], Command], RecordAsk]:
 def _putting(record: Record) -> Callable[..., Any]:
     @handles(record.Put, facts=RecordFacts, asks=_asking(record))
     def put(owner: Actor[Any], command: Command, facts: RecordFacts) -> Any:
-        """Write one. Raises: Invalid, NotFound, LimitReached, Forbidden."""
+        """Write one record. Raises: Invalid, NotFound, LimitReached, Forbidden."""
         _owner_only(owner)
         fields = record.of(command)
         texts = {name: value for name in fields.__struct_fields__ if isinstance(value := getattr(fields, name), str)}
@@ -73,7 +73,7 @@ def _putting(record: Record) -> Callable[..., Any]:
 def _dropping(record: Record) -> Callable[..., Any]:
     @handles(record.Drop, facts=RecordFacts, asks=_asking(record))
     def drop(owner: Actor[Any], command: Command, facts: RecordFacts) -> None:
-        """Delete one. Raises: NotFound, Forbidden."""
+        """Delete one record. Raises: NotFound, Forbidden."""
         _owner_only(owner)
         record_id = getattr(command, record.key)
         if facts.place is None:
@@ -86,7 +86,7 @@ def _dropping(record: Record) -> Callable[..., Any]:
 
 
 def _owner_only(owner: Actor[Any]) -> None:
-    """The user themselves, or who manages the business. Raises: NotFound, for an owner that never was; Forbidden."""
+    """Require the user themselves, or a manager of the business. Raises: NotFound, if there is no owner; Forbidden."""
     manages = owner.kind is Kind.USER or owner.principal.manages(BusinessId(owner.actor_id))
     if owner.state is not None and not manages:
         raise Forbidden(reason="managers_only")

@@ -24,7 +24,7 @@ from server.live.hub.hub import Hub
 from server.live.limits import Limits
 from server.live.session.effects import TokenClaims
 from server.live.session.session import State
-from storage.actors import StoredReply, Stored
+from storage.actors import Stored, StoredReply
 from storage.outcomes import OK, Committed
 
 #: Actors whose decisions are under way, and new actors that are admitted in place of idle ones.

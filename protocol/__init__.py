@@ -1,1 +1,1 @@
-"""What can be said: commands, queries, events, views and errors as msgspec structs."""
+"""The protocol: commands, queries, events, views and errors as msgspec structs."""

@@ -1,11 +1,8 @@
-"""Users: who somebody is, what they may act as, and where they are signed in.
-
-Contact data and password hashes are rows; events, states and replies hold ids, codes and the SHA-256 of refresh tokens.
-"""
+"""Structs that are kept out of logs: contact data, password hashes, codes and tokens."""
 
 
 class Confidential:
-    """Keeps a struct's content out of logs and error messages."""
+    """A mixin that keeps a struct's fields out of its repr, and so out of logs and error messages."""
 
     __slots__ = ()
 

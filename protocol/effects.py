@@ -1,4 +1,4 @@
-"""Effects: everything that a decision wants done, as data. The commit writes them all or none."""
+"""Decisions, and their effects as data. The commit writes all effects of a decision or none."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,12 +12,12 @@ from protocol.errors import Rejected
 from protocol.events import Event, Row, event_json
 from protocol.ids import AgendaId, BusinessId, Ref, UserId
 
-#: In a fixed order: what is told live has to look like what is read again later.
+#: In a fixed order, so that live and replayed events have equal bytes.
 _encode = Encoder(order="deterministic").encode
 
 
 class HoldStatus(StrEnum):
-    """Where money promised to a payee is. HELD is not paid yet; POSTED and VOIDED are final."""
+    """The status of a hold. HELD is not paid yet; POSTED and VOIDED are final."""
 
     HELD = "HELD"
     FUNDED = "FUNDED"
@@ -27,9 +27,9 @@ class HoldStatus(StrEnum):
 
 
 class ReserveSlot(Struct, frozen=True):
-    """Claim a staff member's time ``[starts_at, ends_at)``, buffers included.
+    """Reserve a staff member's time ``[starts_at, ends_at)``, buffers included.
 
-    Slots of one subject may overlap each other, so that a move can claim its new time before the old one is given back.
+    Slots of one subject may overlap, so that a move can reserve its new time before the old one is released.
     """
 
     slot_id: UUID
@@ -41,18 +41,18 @@ class ReserveSlot(Struct, frozen=True):
 
 
 class FreeSlot(Struct, frozen=True):
-    """Give claimed time back."""
+    """Release a reserved slot."""
 
     slot_id: UUID
 
 
 class UniqueKey(Struct, frozen=True):
-    """A kind of name that only one actor may have, declared once with the refusal of a name that is taken."""
+    """A kind of key that only one actor may have, declared once with the refusal for a taken key."""
 
-    #: Every declared one, by its scope.
+    #: Scope → declaration.
     declared: ClassVar[dict[str, "UniqueKey"]] = {}
 
-    #: As the table ``unique_keys`` has it.
+    #: The scope in the table ``unique_keys``.
     scope: str
     taken: type[Rejected]
 
@@ -62,7 +62,7 @@ class UniqueKey(Struct, frozen=True):
 
 
 class ClaimKey(Struct, frozen=True):
-    """Claim a name that only one may have."""
+    """Claim a unique key for an actor."""
 
     unique: UniqueKey
     key: str
@@ -70,7 +70,7 @@ class ClaimKey(Struct, frozen=True):
 
 
 class ReleaseKey(Struct, frozen=True):
-    """Give such a name back."""
+    """Release a unique key."""
 
     unique: UniqueKey
     key: str
@@ -88,7 +88,7 @@ class Transfer(Struct, frozen=True):
 
 
 class OpenHold(Struct, frozen=True):
-    """Promise an amount to a business; it is HELD and holds nothing until it is funded."""
+    """Open a hold for a business, with status HELD; it contains nothing until it is funded."""
 
     hold_id: UUID
     #: What is paid for: a booking, an order.
@@ -100,7 +100,7 @@ class OpenHold(Struct, frozen=True):
 
 
 class MoveHold(Struct, frozen=True):
-    """Take a hold from one status to the next and change what is in it. Claims that it still has the first status."""
+    """Move a hold to its next status and change its amount. Claims that it still has the status ``was``."""
 
     hold_id: UUID
     was: HoldStatus
@@ -109,7 +109,7 @@ class MoveHold(Struct, frozen=True):
 
 
 class Count(Struct, frozen=True):
-    """Add to a counter (named ``<what>/<owner>/<currency>``), so that nobody has to add up rows."""
+    """Add to a counter (named ``<what>/<owner>/<currency>``), which saves summing rows."""
 
     counter: str
     delta: int
@@ -123,14 +123,14 @@ class PutRow(Struct, gc=False):
 
     @property
     def json(self) -> bytes:
-        """The row, encoded once, whoever writes or reads it."""
+        """The row as JSON, encoded once."""
         if not self._json:
             self._json = _encode(self.row)
         return self._json
 
 
 class DropRow(Struct, frozen=True):
-    """Delete the read row with this row's key; its other fields do not matter."""
+    """Delete the read row with this key."""
 
     table: str
     key: dict[str, str]
@@ -143,12 +143,12 @@ class SetTimer(Struct, frozen=True):
     name: str
     due_at: datetime
     command: Struct
-    #: After this instant it is skipped, and recorded as skipped. None: fires however late.
+    #: From then on it is skipped, and recorded as skipped. None: it fires however late.
     expires_at: datetime | None = None
 
 
 class CancelTimer(Struct, frozen=True):
-    """Take a timer back; harmless if there is none."""
+    """Cancel a timer; does nothing if there is none."""
 
     name: str
 
@@ -185,20 +185,20 @@ class Emitted(Struct, gc=False):
     audience: tuple[UserId, ...]
     #: Free text that is shown with the event, but is not part of it.
     content: PutRow | None = None
-    #: Public fields of the entity's view that changed; None: none, or it is the first event, which says them itself.
+    #: Public fields of the entity's view that changed; None: none did, or it is the entity's first event.
     changes: dict[str, Any] | None = None
     _json: bytes = b""
 
     @property
     def json(self) -> bytes:
-        """The event and its changes, encoded once for the journal and for every reader."""
+        """The event and its changes as JSON, encoded once for the journal and all readers."""
         if not self._json:
             self._json = event_json(self.event, self.changes)
         return self._json
 
 
 class Logged(Struct, frozen=True, gc=False):
-    """The entry in the command log: who sent what under which id, and the answer."""
+    """The entry in the command log: sender, command id, command and reply."""
 
     principal: UserId
     key: str
@@ -211,7 +211,7 @@ class Logged(Struct, frozen=True, gc=False):
 
 
 class Decision(Struct, kw_only=True, gc=False):
-    """All that one turn of one actor wants written, in one piece."""
+    """The result of one turn of one actor, which the commit writes as a whole."""
 
     to: Ref
     at: datetime
@@ -223,7 +223,7 @@ class Decision(Struct, kw_only=True, gc=False):
     version: int
     stamp: int
     schema: int
-    #: JSON; None leaves the row as it is (a refusal, or nothing happened) but its version is checked all the same.
+    #: JSON; None: the row stays as it is (a refusal, or no event), but its version is checked.
     state: bytes | None
     emitted: list[Emitted]
     effects: list[Effect]
@@ -233,16 +233,16 @@ class Decision(Struct, kw_only=True, gc=False):
 
     @property
     def claims(self) -> bool:
-        """Whether it must be the first of its actor in a batch, with nothing but plain writes behind it."""
+        """Whether it has claims: then it must be the first decision of its actor in a batch."""
         if self.fired is not None:
             return True
-        for effect in self.effects:  # noqa: SIM110  # any() would make a generator, and this is asked for each message
+        for effect in self.effects:  # noqa: SIM110  # any() would make a generator, and this runs for each message
             if type(effect) not in _PLAIN:
                 return True
         return False
 
     def builds_on(self, before: "Decision") -> bool:
-        """Whether it was made on what that one leaves behind, which is what it found if it was refused."""
+        """Whether it was decided on the version and stamp after ``before``, which a refused one leaves as they are."""
         if before.state is None:
             found = before.expected_version, before.expected_stamp
         else:
@@ -250,15 +250,15 @@ class Decision(Struct, kw_only=True, gc=False):
         return (self.expected_version, self.expected_stamp) == found
 
     @property
-    def told(self) -> int:
-        """How many inbox rows it writes."""
+    def inbox_count(self) -> int:
+        """The number of inbox rows that it writes."""
         emitted = self.emitted
         return len(emitted[0].audience) if len(emitted) == 1 else sum([len(one.audience) for one in emitted])
 
     @property
     def own(self) -> int | None:
-        """Which of its inbox rows is the sender's own, the last one if there are several."""
-        own, at, sender = None, 0, self.principal.int  # numbers, since ids compare in Python
+        """The index of the sender's own inbox row, the last one if there are several; None: there is none."""
+        own, at, sender = None, 0, self.principal.int  # as ints, since UUIDs compare in Python
         for emitted in self.emitted:
             for user_id in emitted.audience:
                 if user_id.int == sender:

@@ -1,14 +1,14 @@
-"""Everything that can go wrong, as one tree of stable codes and typed fields. Texts are made in ``server``.
+"""All errors, as one tree of stable codes and typed fields. Their texts are in ``server``.
 
 GuildwireError
-├── Rejected                   expected; the command's outcome; logged, so that a retry is refused alike
-│   ├── Invalid           422  the input does not fit; ``fields`` names each field and its problem
+├── Rejected                   expected; the command's outcome; stored, so that a retry is refused as well
+│   ├── Invalid           422  invalid input; ``fields`` maps each field to its problem
 │   ├── Unauthenticated   401
 │   ├── Forbidden         403
 │   ├── NotFound          404
 │   ├── Conflict          409  WrongState, SlotTaken, EmailTaken, …
 │   └── LimitReached      429
-└── Fault                      infrastructure; nothing was decided; a retry runs anew
+└── Fault                      infrastructure; nothing was decided; a retry is decided
     ├── Busy              503
     ├── InFlight          409  the same command id is still being decided
     └── Internal          500  our bug
@@ -17,18 +17,18 @@ GuildwireError
 import re
 from typing import Any, ClassVar
 
-#: How long a caller waits before the next try, where nothing better is known.
+#: The default ``retry_after_s``.
 RETRY_AFTER_S = 1.0
 
 _CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-#: code → class, for rendering a stored refusal again.
+#: code → class, for stored refusals.
 ERRORS: dict[str, type["GuildwireError"]] = {}
 
 
 class GuildwireError(Exception):
-    """The root: a machine ``code``, an HTTP ``status`` and fields for whoever renders it."""
+    """The root: a machine-readable ``code``, an HTTP ``status``, and fields for the texts."""
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
@@ -53,43 +53,43 @@ class Rejected(GuildwireError):
 
 
 class Invalid(Rejected):
-    """Input that does not fit. ``fields`` maps a field's path to what is wrong with it."""
+    """Invalid input. The fields map a field's path to its problem."""
 
     status = 422
 
 
 class Malformed(Rejected):
-    """Not JSON, or not the frame or body that was announced."""
+    """Not JSON, or not a valid frame or body."""
 
     status = 400
 
 
 class Unauthenticated(Rejected):
-    """No token, or one that does not hold. ``reason`` says which."""
+    """No token, or an invalid one. ``reason`` says which."""
 
     status = 401
 
 
 class Forbidden(Rejected):
-    """Known who you are, and you may not. ``reason`` says why where that gives nothing away."""
+    """The principal may not do this. ``reason`` says why, where that reveals nothing."""
 
     status = 403
 
 
 class NotFound(Rejected):
-    """No such thing, or nothing that you may see."""
+    """The entity does not exist, or the principal may not see it."""
 
     status = 404
 
 
 class LimitReached(Rejected):
-    """A named limit stands in the way; ``limit`` names it, ``retry_after_s`` says when to come again."""
+    """A limit was reached; ``limit`` names it, ``retry_after_s`` says when to retry."""
 
     status = 429
 
 
 class Conflict(Rejected):
-    """The world is not as the command supposes."""
+    """The command does not fit the present state."""
 
 
 class WrongState(Conflict):
@@ -97,15 +97,15 @@ class WrongState(Conflict):
 
 
 class VersionMismatch(Conflict):
-    """``if_version`` was given and the entity has moved on. Fields: ``version``."""
+    """The entity does not have the version of ``if_version``. Fields: ``version``."""
 
 
 class SlotTaken(Conflict):
-    """Somebody else holds the staff member's time."""
+    """The staff member's time is taken."""
 
 
 class NoStaffFree(Conflict):
-    """Nobody who offers the service is free then."""
+    """No staff member of the service is free at that time."""
 
 
 class SlotUnavailable(Conflict):
@@ -113,15 +113,15 @@ class SlotUnavailable(Conflict):
 
 
 class PairBlocked(Conflict):
-    """Customer and business do not deal with each other any more."""
+    """The business has blocked the customer."""
 
 
 class EmailTaken(Conflict):
-    """The address belongs to an account already."""
+    """Another account has this e-mail address."""
 
 
 class InsufficientFunds(Conflict):
-    """The account does not hold the amount."""
+    """The account's balance is below the amount."""
 
 
 class HoldSpent(Conflict):
@@ -129,17 +129,17 @@ class HoldSpent(Conflict):
 
 
 class ConversationClosed(Conflict):
-    """The thread is read-only."""
+    """The conversation is read-only."""
 
 
 class CommandIdReused(Rejected):
-    """The command id was used before for something else."""
+    """The command id was used before for another command."""
 
     status = 422
 
 
 class Fault(GuildwireError):
-    """Infrastructure failed; nothing was decided, a retry runs anew."""
+    """Infrastructure failed; nothing was decided, so a retry is decided."""
 
     status = 503
 
@@ -159,11 +159,11 @@ class InFlight(Fault):
 
 
 class Internal(Fault):
-    """Our bug; the log has it under ``incident``."""
+    """A bug of the server; the log has it under ``incident``."""
 
     status = 500
 
 
 def revive(code: str, fields: dict[str, Any]) -> GuildwireError:
-    """Make the error again from its stored code and fields."""
+    """Make an error from its stored code and fields."""
     return ERRORS.get(code, Rejected)(**fields)

@@ -1,4 +1,4 @@
-"""Events: what happened, in the past tense. One declaration serves state, timeline, apps and integrators.
+"""Events: what happened, in the past tense. One declaration defines type, recipients, importance and content.
 
 @event("booking.declined", tell=tell({Party.CUSTOMER, Party.OWNER}, ANY_CHANNEL))
 class BookingDeclined(Event):
@@ -16,7 +16,7 @@ from protocol.notification.types import NotificationType, register
 
 
 class Row(Struct, frozen=True, kw_only=True, gc=False):
-    """One row of a read table, written whole in the commit of the decision that it follows from."""
+    """One row of a read table, written as a whole in the commit of its decision."""
 
     table: ClassVar[str]
     key: ClassVar[tuple[str, ...]]
@@ -27,17 +27,17 @@ RowType = type[Row]
 #: type → class.
 EVENTS: dict[str, type["Event"]] = {}
 
-#: In a fixed order: a replayed event has to look like the live one.
+#: In a fixed order, so that live and replayed events have equal bytes.
 _encode = Encoder(order="deterministic").encode
 
-#: What a frame carries beside an event's own fields; no field may have such a name.
-CARRIED = frozenset({"changes", "content", "refetch", "redacted"})
+#: Fields of a frame beside an event's own ones; no event may have a field of these names.
+RESERVED_FIELDS = frozenset({"changes", "content", "refetch", "redacted"})
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Something that happened to one actor. Holds ids, codes and amounts; never contact data or free text.
+    """An event of one actor. Contains ids, codes and amounts; never contact data or free text.
 
-    A changed shape gets a higher ``schema`` and an upcaster.
+    A changed struct gets a higher ``schema`` and an upcaster.
     """
 
     #: ``<noun>.<what happened>``.
@@ -71,7 +71,7 @@ def event(
 
     Args:
         name: its type on the wire, ``<noun>.<what happened>``.
-        tell: who is notified of it, by which channels, and how important that is.
+        tell: who is notified of it, by which channels, and how important it is.
         public: False for an event that never changes the public fields of its entity's view, nor who may see it.
         refetch: fields of the entity's view that may look different afterwards and that no event may carry, such as
             contact data that becomes visible; ``*`` for the whole view.
@@ -82,7 +82,7 @@ def event(
         noun, dot, what = name.partition(".")
         assert all((noun, dot, what)), f"{name} is not <noun>.<what happened>"
         assert name not in EVENTS, f"the event {name} is declared twice"
-        assert not CARRIED & set(cls.__struct_fields__), f"{name} has a field that frames use for something else"
+        assert not RESERVED_FIELDS & set(cls.__struct_fields__), f"{name} has a field with a name that frames reserve"
         cls.type, cls.noun, cls.public, cls.refetch = name, noun, public, tuple(refetch)
         if content is not None:
             cls.content, cls.content_id = content
@@ -95,7 +95,7 @@ def event(
 
 
 def event_json(event: Event, changes: dict[str, Any] | None) -> bytes:
-    """The event as the journal keeps it: its fields, and ``changes`` beside them where there are any."""
+    """Encode an event for the journal: its fields, and ``changes`` if there are any."""
     fields = _encode(event)
     return fields if changes is None else with_field(fields, "changes", _encode(changes))
 

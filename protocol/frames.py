@@ -1,11 +1,11 @@
-"""WebSocket frames: what client and server say to each other, and why a socket is closed.
+"""WebSocket frames, and the reasons why the server closes a connection.
 
-A frame is one object with its kind under ``frame`` (``type`` is taken: it names events). Inbound frames forbid unknown
-fields; what is inside ``data`` is left undecoded until the name says which struct it is.
+A frame is one object with its kind in ``frame`` (``type`` is the type of an event). Inbound frames forbid unknown
+fields; ``data`` is decoded once the name tells its struct.
 
 FrameError (ValueError)
-├── Undecodable    not JSON (or whatever the subprotocol speaks): the client is broken, the socket is closed
-└── NotAFrame      an object that is no known frame; answered by an ``error`` frame, a few times
+├── Undecodable    not the format of the subprotocol: the client is broken, and the connection is closed
+└── NotAFrame      an object that is not a known frame; the reply is an ``error`` frame, a few times
 """
 
 from datetime import datetime
@@ -18,13 +18,13 @@ from msgspec import Meta, Raw, Struct
 SUBPROTOCOL_JSON = "guildwire.v1.json"
 SUBPROTOCOL_MSGPACK = "guildwire.v1.msgpack"
 
-#: A command's or query's id, chosen by the client: printable ASCII without spaces. ``$`` alone would let a newline by.
+#: A command's or query's id, chosen by the client: printable ASCII. ``$`` alone would allow a final newline.
 FrameId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$(?!\n)")]
 FrameName = Annotated[str, Meta(min_length=1, max_length=64)]
 Token = Annotated[str, Meta(min_length=1, max_length=8_192)]
-#: Names an app's installation, so that delivery is known for each device.
+#: The name of an app's installation, so that acks are stored for each device.
 DeviceName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$(?!\n)")]
-#: ``epoch:seq``; one that does not parse is answered with a reset, like any other that leads nowhere.
+#: ``epoch:seq``; an invalid one leads to a reset, like any other that cannot be resumed.
 Since = Annotated[str, Meta(max_length=64)]
 #: ``typing/<conversation id>`` or ``presence/<user id>``.
 TopicName = Annotated[str, Meta(max_length=64)]
@@ -32,15 +32,15 @@ Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class FrameError(ValueError):
-    """What came in is not a frame."""
+    """The input is not a frame."""
 
 
 class Undecodable(FrameError):
-    """The bytes are not what the subprotocol speaks."""
+    """The bytes are not in the format of the subprotocol."""
 
 
 class NotAFrame(FrameError):
-    """Decodable, but no frame that a client may send. ``fields`` says what is wrong, ``id`` to whom the answer goes."""
+    """Decodable, but not a frame that a client may send. ``fields`` has the problems, ``id`` is the frame's id."""
 
     def __init__(self, frame_id: str | None, fields: dict[str, str]) -> None:
         super().__init__(frame_id, fields)
@@ -49,9 +49,9 @@ class NotAFrame(FrameError):
 
 
 class Position(NamedTuple):
-    """A place in a user's stream of events, written ``epoch:seq``."""
+    """A position in a user's inbox, written ``epoch:seq``."""
 
-    #: Numbers of different epochs have nothing to do with each other.
+    #: ``seq`` values of different epochs cannot be compared.
     epoch: str
     seq: int
 
@@ -60,59 +60,59 @@ class Position(NamedTuple):
 
 
 def parse_position(text: str) -> Position | None:
-    """Read ``epoch:seq``; None if it is not that."""
+    """Parse ``epoch:seq``; returns None if it is invalid."""
     epoch, _, seq = text.rpartition(":")
     return Position(epoch, int(seq)) if epoch and seq.isascii() and seq.isdigit() else None
 
 
 class AckState(StrEnum):
-    """What a device did with the events up to a number."""
+    """The state of the events up to a ``seq`` on a device."""
 
     DELIVERED = "delivered"
     SEEN = "seen"
 
 
 class OpenOutcome(StrEnum):
-    """How a session begins."""
+    """The outcome of opening a session."""
 
     #: No ``since`` was given.
     FRESH = "fresh"
     #: Every event after ``since`` follows.
     RESUMED = "resumed"
-    #: That cannot be promised: fetch a snapshot.
+    #: The session cannot be resumed: fetch a snapshot.
     RESET = "reset"
 
 
 class SignalState(StrEnum):
-    """What somebody is doing in a conversation at this moment."""
+    """The state of a user in a conversation."""
 
     TYPING = "typing"
     IDLE = "idle"
 
 
 class ClientFrame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="frame", gc=False):
-    """What a client may send."""
+    """A frame from the client."""
 
 
 class ServerFrame(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="frame", gc=False):
-    """What the server sends; a field at its default is left out."""
+    """A frame from the server; fields with their default value are left out."""
 
 
 class Hello(ClientFrame, frozen=True, kw_only=True, tag="hello"):
-    """Who I am; the first frame, within 10 s."""
+    """Authenticates the connection; the first frame, within 10 s."""
 
     token: Token
-    #: ``epoch:seq`` of the last event that was handled; None begins anew.
+    #: ``epoch:seq`` of the last event that was handled; None: do not resume.
     since: Since | None = None
     device: DeviceName | None = None
 
 
 class CommandFrame(ClientFrame, frozen=True, kw_only=True, tag="command"):
-    """A wish to change something. The ``id`` makes a retry harmless, over either transport."""
+    """A command. Its ``id`` makes retries safe, over either transport."""
 
     id: FrameId
     name: FrameName
-    #: The entity, for a command that is sent to one; may also stand in ``data``.
+    #: The id of the entity, unless ``data`` has it.
     to: UUID | None = None
     #: Refuse unless the entity has this version.
     if_version: Counter | None = None
@@ -120,7 +120,7 @@ class CommandFrame(ClientFrame, frozen=True, kw_only=True, tag="command"):
 
 
 class QueryFrame(ClientFrame, frozen=True, kw_only=True, tag="query"):
-    """A question."""
+    """A query."""
 
     id: FrameId
     name: FrameName
@@ -128,28 +128,28 @@ class QueryFrame(ClientFrame, frozen=True, kw_only=True, tag="query"):
 
 
 class Subscribe(ClientFrame, frozen=True, kw_only=True, tag="subscribe"):
-    """Let me hear an ephemeral topic."""
+    """Subscribe to an ephemeral topic."""
 
     id: FrameId
     topic: TopicName
 
 
 class Unsubscribe(ClientFrame, frozen=True, kw_only=True, tag="unsubscribe"):
-    """No more of that topic."""
+    """Unsubscribe from a topic."""
 
     id: FrameId
     topic: TopicName
 
 
 class Signal(ClientFrame, frozen=True, kw_only=True, tag="signal"):
-    """Tell the others on a subscribed typing topic; never answered, never kept."""
+    """Signal one's state to the other subscribers of a typing topic; there is no reply, and it is not stored."""
 
     topic: TopicName
     state: SignalState
 
 
 class Ack(ClientFrame, frozen=True, kw_only=True, tag="ack"):
-    """This device has all events up to ``seq``, or its user has seen them."""
+    """This device has received all events up to ``seq``, or its user has seen them."""
 
     seq: Counter
     state: AckState
@@ -163,45 +163,45 @@ class Refresh(ClientFrame, frozen=True, kw_only=True, tag="refresh"):
 
 
 class Ping(ClientFrame, frozen=True, kw_only=True, tag="ping"):
-    """Are you there? Either side asks."""
+    """A heartbeat, from either side."""
 
 
 class Pong(ClientFrame, frozen=True, kw_only=True, tag="pong"):
-    """Yes."""
+    """The reply to a ping."""
 
 
 Inbound = Hello | CommandFrame | QueryFrame | Subscribe | Unsubscribe | Signal | Ack | Refresh | Ping | Pong
 
 
 class SocketLimits(Struct, frozen=True, kw_only=True):
-    """What a client had better know beforehand; a rate is a token bucket: a burst, refilled with so many a second."""
+    """The limits of a connection. A rate is a token bucket: a burst, refilled at ``…_per_s``."""
 
-    #: One frame of the client.
+    #: Bytes of one frame of the client.
     frame_bytes: int
-    #: Frames of any kind; past it the socket is closed.
+    #: Frames of any kind; above this rate the connection is closed.
     frames_per_s: float
     frames_burst: int
-    #: Frames that are none, before the socket is closed.
+    #: Invalid frames, before the connection is closed.
     bad_frames: int
     #: The user's commands, over all transports and connections.
     commands_per_s: float
     commands_burst: int
-    #: Commands of this session that have no answer yet.
+    #: Commands of this session without a reply.
     in_flight: int
     #: The user's queries, over all transports and connections; subscriptions and signals count too.
     queries_per_s: float
     queries_burst: int
-    #: Queries of this session that run at once, and that may wait for those.
+    #: Queries of this session that run at once, and that may wait.
     queries: int
     queries_waiting: int
     topics: int
-    #: Of one user; with one more an older one is closed.
+    #: Connections of one user; with one more an older one is closed.
     connections: int
-    #: What may wait for a client that does not read.
+    #: Bytes that may wait for a client that does not read.
     queue_bytes: int
-    #: Missed events that are read at once; the next ones follow when those were taken.
+    #: Missed events of one page; the next page is read when the client has received this one.
     resume_page: int
-    #: How long an answer to a ping may take; None: nobody has to answer.
+    #: How long the reply to a ping may take; None: there need not be one.
     pong_s: float | None
 
 
@@ -211,7 +211,7 @@ class Welcome(ServerFrame, frozen=True, kw_only=True, tag="welcome"):
     session: UUID
     user: UUID
     epoch: str
-    #: The user's last event number as the session opens.
+    #: The ``seq`` of the user's last event when the session opens.
     seq: int
     outcome: OpenOutcome
     heartbeat_s: float
@@ -219,20 +219,20 @@ class Welcome(ServerFrame, frozen=True, kw_only=True, tag="welcome"):
 
 
 class ReplyFrame(ServerFrame, frozen=True, kw_only=True, tag="reply"):
-    """The answer to the frame with this id."""
+    """The reply to the frame with this id."""
 
     id: str
     data: Any
     #: The entity's version after the command.
     version: int | None = None
-    #: The sender's number of the last event that the command caused; None if it caused none for them.
+    #: The ``seq`` of the last event that the command put into its sender's inbox; None: it put none there.
     seq: int | None = None
-    #: The stored answer to a retry.
+    #: Whether it is the stored reply to a retry.
     replayed: bool = False
 
 
 class ErrorFrame(ServerFrame, frozen=True, kw_only=True, tag="error"):
-    """A refusal or a fault; without ``id`` it is about the session."""
+    """A refusal or a fault; without ``id`` it concerns the session."""
 
     id: str | None = None
     code: str
@@ -241,7 +241,7 @@ class ErrorFrame(ServerFrame, frozen=True, kw_only=True, tag="error"):
 
 
 class EventFrame(ServerFrame, frozen=True, kw_only=True, tag="event"):
-    """Something that happened. Ephemeral ones have neither ``seq``, ``version`` nor ``cause``."""
+    """An event. Ephemeral events have neither ``seq``, ``version`` nor ``cause``."""
 
     seq: int | None = None
     type: str
@@ -251,13 +251,13 @@ class EventFrame(ServerFrame, frozen=True, kw_only=True, tag="event"):
     at: datetime
     #: The id of the command that caused it.
     cause: str | None = None
-    #: The event's fields, and under ``content`` the free text that belongs to it; ``{"redacted": true}`` for an event
-    #: that the user may no longer see.
+    #: The event's fields, and its free text in ``content``; ``{"redacted": true}`` for an event that the user may no
+    #: longer see.
     data: Any
 
 
 class Bye(ServerFrame, frozen=True, kw_only=True, tag="bye"):
-    """The server closes the socket next."""
+    """The server is about to close the connection."""
 
     code: int
     reason: str
@@ -267,7 +267,7 @@ class Bye(ServerFrame, frozen=True, kw_only=True, tag="bye"):
 
 
 class CloseCode(IntEnum):
-    """Why the server closes a socket. Below 4500: reconnect and resume; from 4500 on: do not, something must change."""
+    """Why the server closes a connection. Below 4500: reconnect and resume. From 4500 on: do not reconnect."""
 
     advice: str
 
@@ -298,10 +298,10 @@ class CloseCode(IntEnum):
 
     @property
     def reconnect(self) -> bool:
-        """Whether the client should come back by itself."""
+        """Whether the client should reconnect by itself."""
         return self < 4500
 
     @property
     def reason(self) -> str:
-        """The stable name, which also travels in the close frame."""
+        """The stable name, which is also in the close frame."""
         return self.name.lower()

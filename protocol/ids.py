@@ -1,4 +1,4 @@
-"""Identifiers: every id is a UUIDv7 made by the server, so that ids sort by the time of their making."""
+"""Identifiers: every id is a UUIDv7 made by the server, so that ids sort by their creation time."""
 
 from enum import StrEnum
 from typing import NamedTuple, NewType
@@ -18,10 +18,10 @@ AgendaId = NewType("AgendaId", UUID)
 NotificationId = NewType("NotificationId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 DeviceId = NewType("DeviceId", UUID)
-#: Made of what was suggested, so that the same suggestions have the same id.
+#: A hash of the suggestion, so that equal suggestions have equal ids.
 SuggestionId = NewType("SuggestionId", UUID)
 
-#: The principal of everything that the server does by itself: timers, messages between actors.
+#: The principal of the server itself: timers, messages between actors.
 SYSTEM = UserId(UUID(int=0))
 
 
@@ -34,7 +34,7 @@ class Kind(StrEnum):
     CONVERSATION = "conversation"
     PAYMENT = "payment"
 
-    __hash__ = str.__hash__  # in C, while Enum's is not; every look-up of an actor asks for it
+    __hash__ = str.__hash__  # in C, while Enum's is not; it is used in every look-up of an actor
 
 
 class Ref(NamedTuple):
@@ -48,7 +48,7 @@ class Ref(NamedTuple):
 
 
 def id_text(entity_id: UUID) -> str:
-    """Write an id, several times as fast as ``str`` does."""
+    """Format an id, several times as fast as ``str``."""
     text: str = to_builtins(entity_id)
     return text
 
@@ -58,15 +58,15 @@ def uuid7(unix_ms: int, random: int) -> UUID:
     value = (unix_ms & 0xFFFF_FFFF_FFFF) << 80
     value |= 0x7000 << 64 | (random >> 62) << 64
     value |= 0x2 << 62 | (random & 0x3FFF_FFFF_FFFF_FFFF)
-    return convert(value.to_bytes(16, "big"), UUID)  # a third of what the class's own constructor takes
+    return convert(value.to_bytes(16, "big"), UUID)  # takes a third of the time of the class's own constructor
 
 
-#: Letters of the human booking number: Crockford's base 32, without I, L, O and U.
+#: Characters of the human-readable number: Crockford's base 32, without I, L, O and U.
 _NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def human_number(entity_id: UUID) -> str:
-    """Give an entity its short human number, like ``7K3M-9QZD``: 40 of the id's random bits."""
+    """Return an entity's short human-readable number, like ``7K3M-9QZD``: 40 of the id's random bits."""
     bits = entity_id.int & 0xFF_FFFF_FFFF
     letters = "".join(_NUMBER_ALPHABET[(bits >> shift) & 31] for shift in range(35, -1, -5))
     return f"{letters[:4]}-{letters[4:]}"

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from msgspec import Meta, Struct, ValidationError, convert
 from msgspec.structs import force_setattr
 
-#: Bounds of every instant that is handled, far enough from the calendar's ends that sums with days never leave it.
+#: The range of instants; far enough from the calendar's ends that sums with days do not overflow.
 INSTANT_MIN = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT_MAX = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -25,20 +25,20 @@ DAY_MINUTES = 24 * 60
 CLOSES_MINUTE_MAX = 2 * DAY_MINUTES
 SPANS_PER_DAY_MAX = 12
 CLOSED_DATES_MAX = 1_000
-#: How many zones are kept loaded; the database has some 600 names.
+#: Zones in the cache; the database has about 600 names.
 ZONES_MAX = 1_024
 
-#: A moment on the wire: RFC 3339 with an offset. Pass it through ``to_utc`` on its way in.
+#: An instant on the wire: RFC 3339 with an offset. Input must pass through ``to_utc``.
 Instant = Annotated[datetime, Meta(tz=True)]
-#: The name of an IANA zone, such as ``Europe/Berlin``. The length guards the wire; ``zone_info`` knows the names.
+#: The name of an IANA zone, such as ``Europe/Berlin``. The length is for the wire; ``zone_info`` checks the name.
 ZoneName = Annotated[str, Meta(min_length=1, max_length=64, description="IANA time zone", examples=["Europe/Berlin"])]
 
-#: Names in the database's folder that are no places: the host's own zone, and "not set".
+#: Names in the database's folder that are not zones: the host's own zone, and "not set".
 _NOT_ZONES = frozenset({"Factory", "localtime"})
 
 
 class InstantError(ValueError):
-    """Not an instant that is handled. ``code`` says why."""
+    """An invalid instant. ``code`` says why."""
 
     code: ClassVar[str] = "instant_error"
 
@@ -84,21 +84,21 @@ class LocalSpan(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
             raise HoursInvalid("a span closes after it opens, by the end of the next day")
 
 
-#: The spans of one weekday in order; the gaps between them are the breaks, none at all is a day off.
+#: The spans of one weekday in order; gaps between them are breaks, no span is a day off.
 DaySpans = Annotated[tuple[LocalSpan, ...], Meta(max_length=SPANS_PER_DAY_MAX)]
 
 
 class OpenHours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a business is open, or a staff member works: a week that repeats, without the closed dates.
+    """When a business is open, or a staff member works: a weekly schedule, without the closed dates.
 
-    A span belongs to the day that it opens on: a closed Saturday neither cuts Friday's night short nor opens Sunday's
-    first hours.
+    A span belongs to the day on which it opens: a closed Saturday neither ends Friday's span at midnight nor changes
+    Sunday's spans.
     """
 
     zone: ZoneName
     #: Monday first, as in ``date.weekday()``.
     week: tuple[DaySpans, DaySpans, DaySpans, DaySpans, DaySpans, DaySpans, DaySpans]
-    #: Holidays, or days off. Kept sorted and each once, so that equal hours have equal bytes.
+    #: Holidays, or days off; sorted and without duplicates, so that equal hours have equal bytes.
     closed_dates: Annotated[tuple[date, ...], Meta(max_length=CLOSED_DATES_MAX)] = ()
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class OpenHours(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 @lru_cache(maxsize=ZONES_MAX)
 def zone_info(name: str) -> ZoneInfo:
-    """Give the zone of that name, loaded once. Raises: UnknownZone."""
+    """Return the zone of that name, loaded once. Raises: UnknownZone."""
     if name not in zone_names():
         raise UnknownZone(f"{name!r:.70} is not an IANA time zone")
     return ZoneInfo(name)
@@ -124,22 +124,22 @@ def zone_info(name: str) -> ZoneInfo:
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Name every zone that is accepted; the first call reads the zone database, some 70 ms."""
+    """Return the names of all zones; the first call reads the zone database, which takes about 70 ms."""
     return frozenset(available_timezones() - _NOT_ZONES)
 
 
 def to_utc(at: datetime) -> datetime:
-    """Turn an aware instant into UTC. Raises: InstantMalformed when naive, InstantOutOfRange."""
+    """Convert an aware instant to UTC. Raises: InstantMalformed if it is naive, InstantOutOfRange."""
     if at.tzinfo is None:
         raise InstantMalformed("the instant lacks its offset from UTC")
-    # Aware instants compare across offsets without leaving the calendar, which a conversion could.
+    # Comparing aware instants cannot overflow, while a conversion can.
     if not INSTANT_MIN <= at <= INSTANT_MAX:
         raise InstantOutOfRange(f"instants lie between {INSTANT_MIN:%Y} and {INSTANT_MAX:%Y}")
     return at.astimezone(UTC)
 
 
 def parse_instant(text: str) -> datetime:
-    """Read RFC 3339, like ``2026-03-29T09:30:00+02:00``, into UTC. Raises: InstantMalformed, InstantOutOfRange."""
+    """Parse RFC 3339, like ``2026-03-29T09:30:00+02:00``, to UTC. Raises: InstantMalformed, InstantOutOfRange."""
     try:
         at = convert(text, Instant)
     except ValidationError as error:

@@ -1,13 +1,13 @@
-"""Money: an integer of minor units and an ISO 4217 code inside, a decimal number in major units on the wire (rule W-3).
+"""Money: integer minor units and an ISO 4217 code inside, a decimal number of major units on the wire (rule W-3).
 
 MoneyError (ValueError)
-├── UnknownCurrency     not a currency that anybody can pay in
-├── CurrencyMismatch    two currencies met in one sum or comparison
+├── UnknownCurrency     not a known currency of payment
+├── CurrencyMismatch    two currencies in one sum or comparison
 └── AmountInvalid
     ├── AmountMalformed    not a plain decimal number
     ├── AmountNotFinite    NaN or an infinity
     ├── AmountTooPrecise   more digits than the currency has
-    └── AmountTooLarge     past ``AMOUNT_MINOR_MAX``
+    └── AmountTooLarge     above ``AMOUNT_MINOR_MAX``
 """
 
 import math
@@ -17,12 +17,12 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-#: The greatest amount, either way: fifteen digits, which a float64 carries unharmed to any reader of the JSON.
+#: The largest absolute amount: fifteen digits, which a float64 in JSON represents exactly.
 AMOUNT_MINOR_MAX = 999_999_999_999_999
-#: The longest decimal text that is looked at.
+#: The longest decimal text that is parsed.
 AMOUNT_TEXT_MAX = 40
 
-#: An ISO 4217 code in capitals. The pattern guards the wire; ``check_currency`` knows the codes themselves.
+#: An ISO 4217 code in capitals. The pattern is for the wire; ``check_currency`` checks the code itself.
 Currency = Annotated[
     str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", max_length=3, description="ISO 4217 code", examples=["EUR"])
 ]
@@ -37,7 +37,7 @@ _DIGITS_2 = """
     TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
 """
 
-#: Currency → digits after the point. ISO 4217 without metals, funds and units of account, which nobody pays in.
+#: Currency → digits after the decimal point. ISO 4217 without metals, funds and units of account.
 MINOR_DIGITS: dict[str, int] = {
     code: digits for digits, codes in ((0, _DIGITS_0), (2, _DIGITS_2), (3, _DIGITS_3)) for code in codes.split()
 }
@@ -48,25 +48,25 @@ _PLAIN_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 class MoneyError(ValueError):
-    """An amount or a currency that cannot be. ``code`` says why."""
+    """An invalid amount or currency. ``code`` says why."""
 
     code: ClassVar[str] = "money_error"
 
 
 class UnknownCurrency(MoneyError):
-    """The code names no currency that anybody can pay in."""
+    """The code is not a known currency of payment."""
 
     code = "unknown_currency"
 
 
 class CurrencyMismatch(MoneyError):
-    """Two currencies met in one sum or comparison; currencies never mix (rule M-1)."""
+    """Two currencies in one sum or comparison (rule M-1)."""
 
     code = "currency_mismatch"
 
 
 class AmountInvalid(MoneyError):
-    """The number is no amount of that currency."""
+    """The number is not a valid amount of that currency."""
 
     code = "amount_invalid"
 
@@ -90,7 +90,7 @@ class AmountTooPrecise(AmountInvalid):
 
 
 class AmountTooLarge(AmountInvalid):
-    """Past ``AMOUNT_MINOR_MAX``, either way."""
+    """The absolute amount is above ``AMOUNT_MINOR_MAX``."""
 
     code = "amount_too_large"
 
@@ -133,11 +133,11 @@ class Money(Struct, frozen=True):
 
 
 class PriceSnapshot(Struct, frozen=True, kw_only=True):
-    """What a service costs, as agreed at booking time; later changes of the catalogue do not touch it (rule B-9)."""
+    """The price of a service as agreed at booking time; later changes of the service do not change it (rule B-9)."""
 
     #: The service's own price.
     base_minor: int
-    #: What comes on top because the owner does the job in person; 0 otherwise.
+    #: The surcharge if the owner does the job in person; 0 otherwise.
     owner_premium_minor: int = 0
     currency: Currency
 
@@ -147,7 +147,7 @@ class PriceSnapshot(Struct, frozen=True, kw_only=True):
 
 
 def check_currency(code: str) -> str:
-    """Return the code if it is a currency that somebody can pay in. Raises: UnknownCurrency."""
+    """Return the code if it is a known currency. Raises: UnknownCurrency."""
     if code not in MINOR_DIGITS:
         raise UnknownCurrency(f"{code!r:.20} is not a known ISO 4217 currency")
     return code
@@ -161,14 +161,14 @@ def check_amount_minor(amount_minor: int) -> int:
 
 
 def to_major(money: Money) -> Decimal:
-    """Say the amount in major units, with exactly the currency's digits: 12.50 EUR, 1200 JPY, 0.105 KWD."""
+    """Return the amount in major units, with exactly the currency's digits: 12.50 EUR, 1200 JPY, 0.105 KWD."""
     return Decimal(money.amount_minor).scaleb(-MINOR_DIGITS[money.currency])
 
 
 def from_major(value: Decimal | int | float | str, currency: str) -> Money:
-    """Read an amount in major units as it came in; trailing zeros count for nothing.
+    """Parse an amount in major units; trailing zeros are ignored.
 
-    A float is taken for the shortest decimal that it prints as, which is what its sender wrote.
+    A float means the shortest decimal that it prints as, which is what its sender wrote.
 
     Raises: UnknownCurrency, AmountMalformed, AmountNotFinite, AmountTooPrecise, AmountTooLarge.
     """
@@ -189,7 +189,7 @@ def from_major(value: Decimal | int | float | str, currency: str) -> Money:
 
 
 def major_number(amount_minor: int, currency: str) -> int | float:
-    """Say the amount as the JSON number for the wire; it prints exactly: 12.5, 1200, 0.105.
+    """Return the amount as the JSON number for the wire; it prints exactly: 12.5, 1200, 0.105.
 
     Raises: UnknownCurrency, AmountTooLarge.
     """
@@ -202,7 +202,7 @@ def _decimal(value: Decimal | int | float | str) -> Decimal:
     if isinstance(value, bool):
         raise AmountMalformed("a truth value is not an amount")
     if isinstance(value, int):
-        # The decimal of a number with millions of digits costs seconds.
+        # Converting a number with millions of digits takes seconds.
         return Decimal(check_amount_minor(value))
     if isinstance(value, float):
         if not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""Imports every noun of a package, so that what registers itself is there before anybody looks it up."""
+"""Imports every noun of a package, so that its declarations are registered."""
 
 from importlib import import_module
 from pkgutil import walk_packages
@@ -8,13 +8,13 @@ import protocol
 
 
 def import_modules(package: ModuleType) -> None:
-    """Import every module of a package. Each declares what it has where it stands; nothing lists them."""
+    """Import every module of a package; each registers its declarations."""
     for module in walk_packages(package.__path__, f"{package.__name__}."):
         import_module(module.name)
 
 
 def import_nouns() -> None:
-    """Import all of ``protocol``: commands, events and notification types are declared then."""
+    """Import all of ``protocol``, which registers commands, events and notification types."""
     for module in walk_packages(protocol.__path__, "protocol."):
         if module.name != __name__ and not module.name.endswith("notification.registry"):
             import_module(module.name)

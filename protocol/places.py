@@ -1,4 +1,4 @@
-"""Places on Earth, in degrees (WGS 84)."""
+"""Geographic coordinates, in degrees (WGS 84)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""How often something may happen: one rate for commands, requests, frames and deliveries."""
+"""Rates of commands, requests, frames and deliveries."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ MINUTE_S, HOUR_S = 60, 3_600
 
 
 class Rate(Struct, frozen=True, forbid_unknown_fields=True):
-    """An average, and a burst that may come at once after a pause: what a token bucket lets through."""
+    """The rate of a token bucket: an average, and a burst that is allowed at once after a pause."""
 
     per_s: float
     burst: int
@@ -17,15 +17,15 @@ class Rate(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def window_s(self) -> int:
-        """In how many seconds the burst comes back, rounded."""
+        """The seconds in which the bucket refills, rounded."""
         return round(self.burst / self.per_s)
 
 
 def per_minute(times: int) -> Rate:
-    """That many a minute, and at once."""
+    """A rate for each minute, with a burst of the same size."""
     return Rate(times / MINUTE_S, times)
 
 
 def per_hour(times: int) -> Rate:
-    """That many an hour, and at once."""
+    """A rate for each hour, with a burst of the same size."""
     return Rate(times / HOUR_S, times)

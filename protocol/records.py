@@ -1,17 +1,17 @@
-"""Owned records: simple rows without states of their own, put and dropped by commands of their owner.
+"""Owned records: simple rows without states of their own, put and dropped by their owner.
 
     ADDRESS = Record("address", plural="addresses", owner=Kind.USER, fields=Address, records_max=20, by=ANYONE)
 
-From that one declaration come
+This declaration defines
 
 * the command ``address.put`` at ``POST /addresses/`` (a new one) and ``PUT /addresses/{address_id}/`` (in its place),
   ``address.drop`` at ``DELETE /addresses/{address_id}/``, and the query ``address.list`` at ``GET /addresses/``, paged;
 * the event ``address.changed {id, deleted}``, which goes to those who get their owner's events;
 * the row, which the owner's actor writes in the commit of the command (``actors/records.py``);
-* the bound: each record claims one of ``records_max`` places of its owner, so the database itself keeps it.
+* the limit: each record claims one of ``records_max`` places of its owner, so the database enforces it.
 
-The owner is the sender: their own user actor, or the business that they act for. The ids of records are not in the
-owner's state. What has states of its own is no record. The table, in a migration, has the row's columns in order.
+The owner is the sender's user actor, or the business that they act for. The ids of records are not in the owner's
+state. Something with states of its own is not a record. A migration creates the table, with the row's columns in order.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -44,18 +44,18 @@ class Readers(StrEnum):
 
 
 class RecordAsk(NamedTuple):
-    """Whose records of which name, and perhaps one of them."""
+    """The owner and the name of records, and possibly one record."""
 
     name: str
     owner_id: UUID
-    #: None: a new one.
+    #: None: a new record.
     record_id: UUID | None
 
 
 class RecordFacts(Struct, frozen=True, kw_only=True):
-    """Facts: which places an owner's records take. Never stale: every put and drop changes the owner's version."""
+    """Facts: the places that an owner's records take. Never stale: each put or drop changes the owner's version."""
 
-    #: Where the record asked about is; None: there is none of that id.
+    #: The place of the requested record; None: there is no record of that id.
     place: int | None
     taken: frozenset[int]
 
@@ -71,11 +71,11 @@ class Record:
         name: the noun, singular; ``<name>_id`` is the field that names one.
         plural: the path, and the table.
         owner: the kind of actor that owns them: a user, or a business.
-        fields: what the owner writes.
-        records_max: how many one owner may have.
+        fields: the fields that the owner writes.
+        records_max: records of one owner.
         by: the roles that may put, drop and list them.
-        readers: who of a business may list them; the others who may send commands of it are managers.
-        problems: what is wrong with fields that fit each by itself, as field → code; pure.
+        readers: members of a business who may list them; only managers may put and drop.
+        problems: validates fields together; returns field → code. Pure.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Record:
         self.key = f"{name}_id"
         self.place = UniqueKey(
             f"{name}_place", taken=Conflict
-        )  # never the answer: with facts a lost claim is decided again
+        )  # never returned: with facts a lost claim causes a rerun
         roles = frozenset(by)
         written = [_field(one) for one in msgspec.structs.fields(fields)]
         self.Row = self._row(written)
@@ -109,7 +109,7 @@ class Record:
         RECORDS[name] = self
 
     def of(self, put: Command) -> RecordFields:
-        """The fields that a put wants written."""
+        """The fields of a put command."""
         return self.fields(**{name: getattr(put, name) for name in self.fields.__struct_fields__})
 
     # The structs
@@ -153,7 +153,7 @@ class Record:
         put = self._make(
             "Put{}",
             (Command,),
-            f"Save one of the {self.plural}: a new one, or in the place of the one that is named.",
+            f"Save one of the {self.plural}: a new one, or a replacement of the one that is named.",
             [*written, (self.key, UUID | None, None)],
         )
         drop = self._make("Drop{}", (Command,), f"Drop one of the {self.plural}.", [(self.key, UUID)])
@@ -179,7 +179,7 @@ class Record:
 
 
 def _field(field: msgspec.structs.FieldInfo) -> tuple[Any, ...]:
-    """A field for another struct, with its bounds and its default."""
+    """The definition of a field for another struct, with its bounds and its default."""
     if field.required:
         return field.name, field.type
     return field.name, field.type, field.default

@@ -1,7 +1,7 @@
-"""The catalogue: every command, query and procedure is declared once, and everything else is derived from it.
+"""The registry: every command, query and procedure is declared once.
 
-A declaration is a frozen msgspec struct under one of three decorators. From it come decoding and validation, the
-REST routes, the WebSocket command, the OpenAPI document and the permission matrix.
+A declaration is a frozen msgspec struct under one of three decorators. Decoding and validation, the REST routes, the
+WebSocket command, the OpenAPI document and the permission matrix are derived from it.
 
     @command("booking.decline", actor=Kind.BOOKING, routes=("POST /bookings/{booking_id}/decline",), by={Role.STAFF})
     class DeclineBooking(Command):
@@ -26,32 +26,32 @@ from protocol.roles import Principal, Role
 
 PAGE_LIMIT_MAX = 100
 PAGE_LIMIT_DEFAULT = 20
-#: How many rows of a list somebody wants.
+#: The rows of one page of a list.
 PageLimit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT_MAX)]
 
 
 class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """A wish to change something, sent to one actor. Named in the imperative."""
+    """A request to change something, sent to one actor. Named in the imperative."""
 
 
 class Query(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A question; answered from the tables, never by an actor."""
+    """A request to read something; it reads the tables and never passes through an actor."""
 
 
 class Procedure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A REST call that the server itself carries out around commands (sign-in hashes, then opens a session)."""
+    """A REST call that the server carries out by commands of its own (sign-in opens a session)."""
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """Something shown to a client."""
+    """Data returned to a client."""
 
 
 class Done(View, frozen=True):
-    """The empty answer: it is done."""
+    """The empty reply of a command that succeeded."""
 
 
 class Mode(StrEnum):
-    """What a declaration is."""
+    """The kind of a declaration."""
 
     COMMAND = "command"
     QUERY = "query"
@@ -64,7 +64,7 @@ class Route:
 
     method: str
     path: str
-    #: An app's own body shape (rule W-5); its ``to_command`` makes the declared struct. None: the struct itself.
+    #: A body of another shape, for one app (rule W-5), with ``to_command``. None: the body is the declared struct.
     wire: type["Wire"] | None = None
 
     @property
@@ -73,10 +73,10 @@ class Route:
 
 
 class Wire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A body as an app writes it, for a command that has another shape inside. Path parameters are fields too."""
+    """A body in the shape of one app, for a command with another shape. Path parameters are fields too."""
 
     def to_command(self) -> Command:
-        """Say the same as the declared command."""
+        """Return the declared command."""
         raise NotImplementedError
 
 
@@ -86,7 +86,7 @@ Refusals = tuple[type[Rejected], ...]
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What the catalogue knows of one command, query or procedure."""
+    """The declaration of one command, query or procedure."""
 
     mode: Mode
     name: str
@@ -94,14 +94,14 @@ class Declaration:
     routes: tuple[Route, ...]
     by: frozenset[Role]
     reply: StructType
-    #: Which kind of actor decides; None for queries and procedures.
+    #: The kind of actor that decides; None for queries and procedures.
     actor: Kind | None = None
-    #: The field that names the actor; None: see ``addressee``.
+    #: The field with the actor's id; None: see ``addressee``.
     key: str | None = None
     creates: bool = False
     status: int = 200
     errors: Refusals = ()
-    #: Of a command that has one of its own, beside that of all commands.
+    #: The rate of this command, in addition to that of all commands; None: it has none of its own.
     rate: Rate | None = None
 
     @property
@@ -109,9 +109,9 @@ class Declaration:
         return (self.type.__doc__ or "").strip()
 
     def addressee(self, command: Struct, principal: Principal) -> UUID | None:
-        """Say which actor decides a command: the one that it names, else the sender's own; None: a new one.
+        """Return the actor that decides a command: the one that it names, else the sender's own; None: a new one.
 
-        The sender's own business is the acting one. Raises: Forbidden, for somebody who acts for none.
+        The sender's own business is the acting business. Raises: Forbidden, if there is none.
         """
         if self.creates:
             return None
@@ -149,11 +149,11 @@ def command(
     Args:
         actor: the kind of actor. The field ``<kind>_id`` names it, unless the command ``creates`` it or lacks that
             field: then it goes to the sender's own user actor, or acting business.
-        by: the roles that may send it at all; the actor checks the object.
-        routes: ``"METHOD /path/{field}"``, the first one being the canonical one.
-        errors: the refusals worth documenting beside the general ones.
-        rate: how often one user may send it, over all transports; None: as often as any command. Counted when it is
-            sent, whatever comes of it: a retry of what was answered already counts too.
+        by: the roles that may send it; the actor checks the rights on the entity.
+        routes: ``"METHOD /path/{field}"``; the first one is canonical.
+        errors: the refusals to document in addition to the general ones.
+        rate: how often one user may send it, over all transports; None: only the rate of all commands applies. Every
+            command sent counts, refused ones and retries included.
     """
 
     def declare(cls: T) -> T:
@@ -190,7 +190,7 @@ def query(
     routes: Iterable[str | Route] = (),
     errors: Iterable[type[Rejected]] = (),
 ) -> Callable[[T], T]:
-    """Declare a question and the view that answers it."""
+    """Declare a query and the view that it returns."""
 
     def declare(cls: T) -> T:
         _add(

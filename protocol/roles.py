@@ -1,4 +1,4 @@
-"""Who may do things: roles, and the principal that a verified token stands for."""
+"""Roles, and the principal of a verified token."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from protocol.ids import BusinessId, SessionId, UserId
 
 
 class Role(StrEnum):
-    """What somebody acts as. A user has a set of them; a token has one that is active (rule P-1)."""
+    """The roles of users. A user has a set of them; a token has one active role (rule P-1)."""
 
     CUSTOMER = "customer"
     STAFF = "staff"
@@ -20,11 +20,11 @@ class Role(StrEnum):
     __hash__ = str.__hash__  # in C, while Enum's is not
 
 
-#: Everybody with an account.
+#: All users with an account.
 ANYONE = frozenset({Role.CUSTOMER, Role.STAFF, Role.EMPLOYEE, Role.OWNER, Role.ADMIN})
-#: Whoever buys.
+#: Those who book.
 CUSTOMERS = frozenset({Role.CUSTOMER})
-#: Whoever works for a business.
+#: Members of a business.
 PROVIDERS = frozenset({Role.STAFF, Role.EMPLOYEE, Role.OWNER})
 #: No token needed.
 PUBLIC: frozenset[Role] = frozenset()
@@ -33,7 +33,7 @@ INTERNAL = frozenset({Role.SYSTEM})
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """Whoever sends a command, as the verified token says."""
+    """The sender of a command, as given by the verified token."""
 
     user_id: UserId
     role: Role
@@ -45,5 +45,5 @@ class Principal(Struct, frozen=True, kw_only=True):
     session_id: SessionId | None = None
 
     def manages(self, business_id: BusinessId) -> bool:
-        """Whether the principal is a manager (rule P-2) of this very business."""
+        """Whether the principal is a manager (rule P-2) of this business."""
         return self.manager and self.business_id == business_id

@@ -1,4 +1,4 @@
-"""Ephemeral topics: who is typing in a conversation, who is online. Never kept, never numbered."""
+"""Ephemeral topics: who is typing in a conversation, who is online. They are neither stored nor numbered."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -6,16 +6,16 @@ from uuid import UUID
 
 from protocol.ids import Kind, Ref
 
-#: The types of the ephemeral events that are told on them.
+#: The types of ephemeral events.
 TYPING, ONLINE = "conversation.typing", "user.presence"
 
 
 class TopicKind(StrEnum):
-    """What can be heard besides one's own events."""
+    """The kinds of topic."""
 
-    #: Who is typing, per conversation.
+    #: Who is typing in a conversation.
     TYPING = "typing"
-    #: Whether somebody is online, per user.
+    #: Whether a user is online.
     PRESENCE = "presence"
 
 
@@ -27,7 +27,7 @@ class Topic(NamedTuple):
 
     @property
     def entity(self) -> Ref:
-        """What the topic is about."""
+        """The entity of the topic."""
         return Ref(Kind.CONVERSATION if self.kind is TopicKind.TYPING else Kind.USER, self.id)
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class Topic(NamedTuple):
 
 
 def parse_topic(text: str) -> Topic | None:
-    """Read a topic's name; None if it is none."""
+    """Parse a topic's name; returns None if it is invalid."""
     kind, _, entity_id = text.partition("/")
     try:
         return Topic(TopicKind(kind), UUID(entity_id))

@@ -1,4 +1,4 @@
-"""Reading actors back: their rows, their journal, and the answers to their commands."""
+"""Reading actors' rows, and stored replies from the command log."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -10,7 +10,7 @@ from protocol.ids import Kind, Ref
 
 
 class Stored(Struct, frozen=True, gc=False):
-    """One actor's row; version 0 and no state for an actor that never was."""
+    """One actor's row; version 0 and no state if the actor does not exist."""
 
     to: Ref
     version: int = 0
@@ -20,7 +20,7 @@ class Stored(Struct, frozen=True, gc=False):
     state: bytes | None = None
 
 
-class Answer(Struct, frozen=True):
+class StoredReply(Struct, frozen=True):
     """One entry of the command log."""
 
     to: Ref
@@ -49,10 +49,10 @@ async def load_states(pool: "asyncpg.Pool[asyncpg.Record]", refs: Sequence[Ref])
     return [found.get((ref.kind.value, ref.id)) or Stored(ref) for ref in refs]
 
 
-async def load_answers(
+async def load_replies(
     pool: "asyncpg.Pool[asyncpg.Record]", identities: Sequence[tuple[UUID, str]]
-) -> list[Answer | None]:
-    """Read stored answers by principal and command id, in the order asked for; None where there is none."""
+) -> list[StoredReply | None]:
+    """Read stored replies by principal and command id, in the order asked for; None where there is none."""
     rows = await pool.fetch(
         "SELECT l.* FROM unnest($1::uuid[], $2::text[]) w(principal, key)"
         " JOIN command_log l ON l.principal = w.principal AND l.key = w.key",
@@ -60,7 +60,7 @@ async def load_answers(
         [key for _, key in identities],
     )
     found = {
-        (row["principal"], row["key"]): Answer(
+        (row["principal"], row["key"]): StoredReply(
             Ref(Kind(row["kind"]), row["id"]),
             row["version"],
             row["hash"],

@@ -1,4 +1,4 @@
-"""Reading the agenda: what is due, and what was put in quarantine."""
+"""Reading due agenda rows, and moving rows to quarantine."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ class Due:
     #: The timer's name; None for a message.
     name: str | None
     due_at: datetime
-    #: From then on it is skipped; None fires however late.
+    #: From then on it is skipped; None: it fires however late.
     expires_at: datetime | None
     #: The command's name and its JSON.
     command: str
@@ -28,7 +28,7 @@ class Due:
 async def load_due(
     pool: "asyncpg.Pool[asyncpg.Record]", before: datetime, after: tuple[datetime, AgendaId] | None, page: int
 ) -> list[Due]:
-    """Rows due before an instant, in the order they are due, behind the given one."""
+    """Load a page of rows due by an instant, in order, after the given sort key."""
     rows = await pool.fetch(
         "SELECT id, kind, actor_id, name, due_at, expires_at, command, payload, cause FROM agenda"
         " WHERE due_at <= $1 AND ($2::timestamptz IS NULL OR (due_at, id) > ($2, $3::uuid))"
@@ -54,7 +54,7 @@ async def load_due(
 
 
 async def quarantine(pool: "asyncpg.Pool[asyncpg.Record]", agenda_id: AgendaId, error: str) -> None:
-    """Put a row away that crashes its actor each time, for an operator to look at."""
+    """Move a row that keeps crashing its actor to quarantine, for an operator to inspect."""
     await pool.execute(
         "WITH taken AS (DELETE FROM agenda WHERE id = $1 RETURNING *)"
         " INSERT INTO agenda_quarantine"

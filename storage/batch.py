@@ -1,26 +1,26 @@
-"""A batch: decisions that are committed together, each encoded when it is taken, with their callbacks."""
+"""A batch: decisions that are committed together, with their callbacks; each is encoded when it is added."""
 
 from collections.abc import Iterable
 
 from protocol.effects import Decision
 from protocol.ids import Ref
 from storage.columns import Columns
-from storage.outcomes import Done
+from storage.outcomes import CommitCallback
 
 BATCH_MAX = 256
 
 
 class Batch:
-    """Decisions in order, of which each actor's first alone may have claims.
+    """Decisions in order; only the first one of each actor may have claims.
 
-    They are encoded while the database is at work on the batch before, so that this one leaves as soon as that is done.
+    They are encoded while the database commits the batch before, so that this one can be sent as soon as that is done.
     """
 
     __slots__ = ("_columns", "_error", "_held_back", "_last", "decisions", "dones")
 
     def __init__(self) -> None:
         self.decisions: list[Decision] = []
-        self.dones: list[Done] = []
+        self.dones: list[CommitCallback] = []
         self._columns = Columns()
         #: The error raised while encoding a decision; raised again by ``arguments``.
         self._error: Exception | None = None
@@ -29,7 +29,7 @@ class Batch:
 
     @classmethod
     def of(cls, decisions: Iterable[Decision]) -> "Batch":
-        """Make a batch of decisions that were in another one, without callbacks."""
+        """Make a batch from decisions of another one, without callbacks."""
         batch = cls()
         for decision in decisions:
             batch._add(decision)
@@ -40,14 +40,14 @@ class Batch:
 
     @property
     def full(self) -> bool:
-        """Whether it takes no more."""
+        """Whether it has ``BATCH_MAX`` decisions."""
         return len(self.decisions) >= BATCH_MAX
 
-    def take(self, decision: Decision, done: Done) -> bool:
-        """Take a decision, or say that it has to wait for a later batch, and all behind it that are of its actor.
+    def take(self, decision: Decision, done: CommitCallback) -> bool:
+        """Add a decision; returns False if it, and all later ones of its actor, have to wait for a later batch.
 
-        One that does not build on the actor's decision before it comes first in a later batch, where its version is
-        checked against the database.
+        A decision that does not build on its actor's previous one waits: it comes first in a later batch, where its
+        version is checked against the database.
         """
         if len(self.decisions) >= BATCH_MAX:
             return False
@@ -70,7 +70,7 @@ class Batch:
                 self._error = error
 
     def arguments(self) -> list[str]:
-        """The arguments of the call that commits them. Raises whatever encoding one of them raised."""
+        """The arguments of the call that commits the batch. Raises: the error of a decision that cannot be encoded."""
         if self._error is not None:
             raise self._error
         return self._columns.parameters()

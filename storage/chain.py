@@ -1,6 +1,6 @@
-"""The proof of the ledger's hash chain: every seal is computed again, every transfer that it covers looked at.
+"""The check of the ledger's hash chain: every seal is recomputed from the transfers that it covers.
 
-Streamed: whatever the ledger's size, a page of its rows is in memory.
+Rows are streamed: only a page of them is in memory, whatever the ledger's size.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from storage.database import Connection
-from storage.seal import NO_HASH, Entry, seal_head, transfer_bytes
+from storage.seal import NO_HASH, LedgerTransfer, seal_head, transfer_bytes
 from storage.verify import CHECK_MAX_S, Finding, Violation
 
-#: Rows that are read at once.
+#: Rows of one page.
 SEALS_PAGE, MEMBERS_PAGE = 500, 2_000
 
-#: Hexadecimal digits of a hash that name it among others.
+#: Hexadecimal digits of an abbreviated hash.
 BRIEF_DIGITS = 12
 
 UNBROKEN = "the ledger's seals are one chain, each the hash of what it covers"
@@ -39,7 +39,7 @@ SELECT t.id FROM transfers t
 
 
 class SealMark(NamedTuple):
-    """A seal that somebody wrote down: the chain must still have it."""
+    """A seal that was recorded elsewhere: the chain must still contain it."""
 
     number: int
     hash: bytes
@@ -49,12 +49,12 @@ class SealMark(NamedTuple):
 
     @property
     def brief(self) -> str:
-        """As much of the hash as a line has room for."""
+        """The abbreviated hash."""
         return f"{self.hash.hex()[:BRIEF_DIGITS]}…"
 
     @classmethod
     def read(cls, text: str) -> "SealMark":
-        """Read ``N:HASH``. Raises: ValueError."""
+        """Parse ``N:HASH``. Raises: ValueError."""
         number, _, digits = text.partition(":")
         mark = cls(int(number), bytes.fromhex(digits))
         if mark.number < 1 or len(mark.hash) != len(NO_HASH):
@@ -71,7 +71,7 @@ class _Seal(NamedTuple):
 
 
 async def check_chain(connection: Connection, expected: Sequence[SealMark] = ()) -> AsyncIterator[Finding]:
-    """Go along the whole chain within the connection's transaction, then look for what slipped past it."""
+    """Check the whole chain within the connection's transaction, then look for transfers that are not in it."""
     walk = _Walk(connection, expected)
     await walk.run()
     waiting = await connection.fetchval("SELECT count(*) FROM unsealed_transfers", timeout=CHECK_MAX_S)
@@ -90,7 +90,7 @@ async def check_chain(connection: Connection, expected: Sequence[SealMark] = ())
 
 
 class _Walk:
-    """One way along the chain, from its first seal to its last."""
+    """One pass over the chain, from its first seal to its last."""
 
     def __init__(self, connection: Connection, expected: Sequence[SealMark]) -> None:
         self.chain, self.transfers, self.expected = Violation(UNBROKEN), Violation(UNCHANGED), Violation(EXPECTED)
@@ -106,12 +106,12 @@ class _Walk:
         self._member: asyncpg.Record | None = None
 
     async def run(self) -> None:
-        """Look at every seal, and at every transfer that says it has one."""
+        """Check every seal, and every transfer that refers to one."""
         await self._next_member()
         async for row in self._connection.cursor(_SEALS, prefetch=SEALS_PAGE, timeout=CHECK_MAX_S):
             seal = _Seal(**row)
             await self._skip_members(seal.number)
-            self._check_place(seal)
+            self._check_position(seal)
             if await self._hash_members(seal) != seal.hash:
                 self.chain.add(f"seal {seal.number}: its hash is not that of what it covers")
             now = SealMark(seal.number, seal.hash)
@@ -121,8 +121,8 @@ class _Walk:
             self.head = now
         await self._skip_members(None)
 
-    def _check_place(self, seal: _Seal) -> None:
-        """No number may be missing before this seal, and it must name the hash of the one before."""
+    def _check_position(self, seal: _Seal) -> None:
+        """Check that no number is missing before this seal, and that it contains the hash of the one before."""
         last, known = self.head or (0, NO_HASH)
         if seal.number != last + 1:
             missing = f"seal {last + 1}" if seal.number == last + 2 else f"seals {last + 1} to {seal.number - 1}"
@@ -146,7 +146,7 @@ class _Walk:
         return digest.digest()
 
     def _bytes_of(self, member: asyncpg.Record) -> bytes:
-        """The bytes of a listed transfer, which is named if it is not what was sealed."""
+        """The bytes of a listed transfer; a missing or changed one is reported."""
         name = f"transfer {member['transfer_id']} of seal {member['seal']}"
         if member["id"] is None:
             self.transfers.add(f"{name}: not there")
@@ -157,7 +157,7 @@ class _Walk:
         return data
 
     async def _skip_members(self, until: int | None) -> None:
-        """Pass over transfers whose seal is not there."""
+        """Skip and report transfers whose seal is missing."""
         while (member := self._member) is not None and (until is None or member["seal"] < until):
             self.chain.add(f"transfer {member['transfer_id']}: its seal {member['seal']} is not there")
             await self._next_member()
@@ -166,8 +166,8 @@ class _Walk:
         self._member = await anext(self._members, None)
 
 
-def _entry(row: Any) -> Entry:
-    return Entry(
+def _entry(row: Any) -> LedgerTransfer:
+    return LedgerTransfer(
         id=row["id"],
         debit=row["debit"],
         credit=row["credit"],

@@ -1,4 +1,4 @@
-"""``python -m storage.checksums``: a migration that has landed never changes.
+"""``python -m storage.checksums``: checks that released migrations do not change.
 
 ``storage/migrations/CHECKSUMS`` has one line for each migration, as ``sha256sum`` writes them. ``make check`` fails if
 a listed file has changed or is missing, or if a file is not listed; ``--add`` lists new files, and changes no line.
@@ -21,7 +21,7 @@ def read_checksums(directory: Path = MIGRATIONS_DIR) -> dict[str, str]:
 
 
 def problems(listed: Mapping[str, str], migrations: Sequence[Migration]) -> list[str]:
-    """What is wrong, a sentence each; empty if nothing is."""
+    """Return the problems, one sentence each."""
     found = {migration.name: migration.checksum for migration in migrations}
     return [
         *[f"{name} is listed and missing" for name in listed if name not in found],

@@ -1,8 +1,8 @@
-"""The commit: makes decisions durable, many at a time, each whole or not at all.
+"""The commit: makes decisions durable in batches, each decision whole or not at all.
 
-A committer takes what is queued while its last batch is in flight, so a lone decision waits for nobody and a crowd
-shares one round trip and one fsync. The batch is one call of ``commit_v1`` (migrations/0003_commit.sql), which names
-the decisions whose claims failed; the rest goes on in the same call.
+A committer takes what is queued while its last batch is in flight: a single decision does not wait, and many share one
+round trip and one fsync. A batch is one call of ``commit_v1`` (migrations/0003_commit.sql), which returns the decisions
+whose claims failed, and commits the rest in the same call.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from protocol.errors import RETRY_AFTER_S, Busy, Internal, Unavailable
 from storage.batch import Batch
 from storage.columns import call_of
 from storage.database import close
-from storage.outcomes import AGAIN, OK, Committed, Done
+from storage.outcomes import AGAIN, OK, CommitCallback, Committed
 from storage.supervision import Supervised
 
 QUEUE_MAX = 10_000
 RETRIES_MAX = 5
 RETRY_DELAY_S = 0.05
-#: How long a stop waits for what is queued; what is not durable by then is answered as unavailable.
+#: How long a stop waits for queued decisions; what is not durable by then fails with Unavailable.
 STOP_TIMEOUT_S = 20.0
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 _CALL = f"SELECT statuses, seqs FROM {call_of('commit_v1')}"
 
 
-#: The planner knows nothing of arrays; these keep every lookup an index lookup, however small the tables still are.
+#: The planner cannot estimate arrays; these settings force index look-ups, however small the tables are.
 CONNECTION_SETTINGS = {
     "application_name": "guildwire-committer",
     "timezone": "UTC",
@@ -49,7 +49,7 @@ CONNECTION_SETTINGS = {
 
 Connect = Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
 
-#: Bounds of the committer's own waiting; the server's statement timeout is shorter.
+#: Client-side timeouts; the server's statement timeout is shorter.
 CONNECT_TIMEOUT_S = 5.0
 CALL_TIMEOUT_S = 15.0
 
@@ -61,22 +61,26 @@ async def connect_committer(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
     )
 
 
-#: SQLSTATEs after which the same batch may simply be called again: nothing of it was kept.
-_TRY_AGAIN = ("40P01", "40001", "55P03", "53000", "53100", "53200", "53300", "53400")
-#: After these nobody knows whether the batch was kept; nor after anything that is not the server's own word. Nor is a
-#: server of any use that only reads, as after a failover: a new connection may lead to another.
-_UNKNOWN = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.ReadOnlySQLTransactionError)
+#: SQLSTATEs after which the same batch is called again: nothing of it was committed.
+_RETRYABLE = ("40P01", "40001", "55P03", "53000", "53100", "53200", "53300", "53400")
+#: Errors after which it is unknown whether the batch was committed, as after any error that the server did not send.
+#: A read-only server, as after a failover, also needs a new connection, which may lead to another server.
+_OUTCOME_UNKNOWN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 
 
 class Committer:
     """One connection that commits batches, one in flight at a time.
 
-    Its loop is supervised: when it dies, all that it holds is answered as unavailable, and it starts again with a new
-    connection; until then it takes no decisions.
+    Its loop is supervised: when it dies, all its decisions fail with Unavailable, and it restarts with a new
+    connection. Until then it refuses decisions.
 
     Args:
         connect: opens the connection; called again whenever it is lost.
-        observe: told the size and the duration in seconds of each batch.
+        observe: called with the size and the duration in seconds of each batch.
         name: names it in the log and in ``/ready``.
     """
 
@@ -88,16 +92,16 @@ class Committer:
     ) -> None:
         self._connect = connect
         self._observe = observe
-        #: What gathers for the next call, and what has to wait for a later one.
+        #: Decisions for the next call, and those that have to wait for a later one.
         self._batch = Batch()
-        self._queue: deque[tuple[Decision, Done]] = deque()
-        #: What is with the database, and what came back and is not told yet.
+        self._queue: deque[tuple[Decision, CommitCallback]] = deque()
+        #: The batch being committed, and the one whose outcomes are not reported yet.
         self._under_way = Batch()
         self._settled = Batch()
         self._outcomes: list[Committed] = []
         self._commit_task: asyncio.Task[list[Committed]] | None = None
-        #: Set while it takes no decisions: it died, or it stops.
-        self._refuses = False
+        #: Set while it refuses decisions: its loop has died, or it stops.
+        self._closed = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -107,18 +111,18 @@ class Committer:
 
     @property
     def queued(self) -> int:
-        """Decisions that wait for their batch."""
+        """Decisions that wait for a batch."""
         return len(self._batch) + len(self._queue)
 
     async def start(self) -> None:
-        """Open the connection and begin to take batches."""
+        """Open the connection and start the loop."""
         await self._reconnect()
         self._loop = asyncio.get_running_loop()
         self.task.start()
 
     async def stop(self) -> None:
         """Commit what is queued, within ``STOP_TIMEOUT_S``, then close."""
-        self._refuses = True
+        self._closed = True
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._idle.wait()
@@ -131,14 +135,14 @@ class Committer:
         if self._connection is not None:
             await close(self._connection)
 
-    def submit(self, decision: Decision, done: Done) -> None:
-        """Queue a decision; ``done`` is called with what became of it.
+    def submit(self, decision: Decision, done: CommitCallback) -> None:
+        """Queue a decision; ``done`` is called with its outcome.
 
         Raises:
-            Busy: ``QUEUE_MAX`` decisions wait already.
-            Unavailable: it has died and does not work yet again, or it stops.
+            Busy: ``QUEUE_MAX`` decisions are waiting.
+            Unavailable: its loop has died and is not restarted yet, or it stops.
         """
-        if self._refuses:
+        if self._closed:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
         if len(self._batch) + len(self._queue) >= QUEUE_MAX:
             raise Busy(queue="commit", retry_after_s=RETRY_AFTER_S)
@@ -149,7 +153,7 @@ class Committer:
             self._queue.append((decision, done))
 
     async def _run(self) -> None:
-        self._refuses = False
+        self._closed = False
         while True:
             await self._wake.wait()
             while self._batch or self._settled:
@@ -158,22 +162,22 @@ class Committer:
             self._idle.set()
 
     async def _next(self) -> None:
-        """Commit the next batch; the one before is told its outcomes while the database is at work on this one."""
+        """Commit the next batch; the outcomes of the one before are reported while the database works on this one."""
         if self._outcomes and isinstance(self._outcomes[0].fault, Unavailable):
-            # No other decision waits as long as this batch has waited for a database that is not there.
-            for decision, done in self._give_up():
+            # The database is unreachable: pending decisions fail at once, without waiting as long as this batch did.
+            for decision, done in self._take_pending():
                 self._settled.decisions.append(decision)
                 self._settled.dones.append(done)
                 self._outcomes.append(self._outcomes[0])
-        batch = self._under_way = self._leave()
+        batch = self._under_way = self._take_batch()
         if not batch:
-            self._tell_settled()
+            self._report_settled()
             return
         began = perf_counter()
-        self._commit_task = self._loop.create_task(self._settle(batch), name="commit")
+        self._commit_task = self._loop.create_task(self._commit_with_retries(batch), name="commit")
         await asyncio.sleep(0)  # in this tick the call is handed to the transport,
         await asyncio.sleep(0)  # which writes it at the end of the tick
-        self._tell_settled()
+        self._report_settled()
         self._outcomes = await self._commit_task
         self._settled, self._under_way = batch, Batch()
         try:
@@ -181,27 +185,27 @@ class Committer:
         except Exception:
             log.exception("commit.observer_crashed", size=len(batch))
 
-    def _tell_settled(self) -> None:
+    def _report_settled(self) -> None:
         settled, outcomes = self._settled, self._outcomes
         self._settled, self._outcomes = Batch(), []
         for decision, done, outcome in zip(settled.decisions, settled.dones, outcomes, strict=True):
-            _tell(decision, done, outcome)
+            _report(decision, done, outcome)
 
     def _abandon(self) -> None:
-        """Answer all that it holds: what came back as the database had it, the rest as unavailable."""
-        self._refuses = True
+        """Report the outcomes that the database returned, and fail all other decisions with Unavailable."""
+        self._closed = True
         if self._commit_task is not None:
             self._commit_task.cancel()
         self._drop_connection()
-        self._tell_settled()
+        self._report_settled()
         batch, self._under_way = self._under_way, Batch()
         fault = Committed("fault", fault=Unavailable(retry_after_s=RETRY_AFTER_S))
-        for decision, done in (*zip(batch.decisions, batch.dones, strict=True), *self._give_up()):
-            _tell(decision, done, fault)
+        for decision, done in (*zip(batch.decisions, batch.dones, strict=True), *self._take_pending()):
+            _report(decision, done, fault)
         self._wake.clear()
         self._idle.set()
 
-    def _leave(self) -> Batch:
+    def _take_batch(self) -> Batch:
         """Take the current batch; start the next one with the decisions held back so far."""
         batch, self._batch = self._batch, Batch()
         later = []
@@ -212,19 +216,19 @@ class Committer:
         self._queue.extendleft(reversed(later))
         return batch
 
-    def _give_up(self) -> Iterator[tuple[Decision, Done]]:
-        """All that wait, and do no more."""
+    def _take_pending(self) -> Iterator[tuple[Decision, CommitCallback]]:
+        """Remove and yield all pending decisions, which the caller fails."""
         while self._batch:
-            batch = self._leave()
+            batch = self._take_batch()
             yield from zip(batch.decisions, batch.dones, strict=True)
 
-    async def _settle(self, batch: Batch) -> list[Committed]:
-        """Commit a batch, whatever it takes within the named bounds."""
+    async def _commit_with_retries(self, batch: Batch) -> list[Committed]:
+        """Commit a batch, with reconnects and retries up to ``RETRIES_MAX``."""
         decisions = batch.decisions
         try:
             arguments = batch.arguments()
         except Exception as error:
-            return await self._single_out(decisions, error)
+            return await self._commit_individually(decisions, error)
         unknown = False
         for attempt in range(RETRIES_MAX):
             try:
@@ -237,27 +241,27 @@ class Committer:
             try:
                 outcomes = await self._commit(decisions, arguments)
                 if unknown:
-                    outcomes = await self._claim_own(decisions, outcomes)
-                return await self._once_more(decisions, outcomes)
+                    outcomes = await self._reconcile_after_reconnect(decisions, outcomes)
+                return await self._recommit_affected(decisions, outcomes)
             except Exception as error:
-                if not isinstance(error, asyncpg.PostgresError) or isinstance(error, _UNKNOWN):
+                if not isinstance(error, asyncpg.PostgresError) or isinstance(error, _OUTCOME_UNKNOWN):
                     unknown = True
                     log.warning("commit.connection_lost", action="retry", attempt=attempt, error=repr(error))
                     self._drop_connection()
-                elif error.sqlstate in _TRY_AGAIN:
+                elif error.sqlstate in _RETRYABLE:
                     log.info("commit.retried", action="retry", attempt=attempt, error=repr(error))
                 else:
-                    return await self._single_out(decisions, error)
+                    return await self._commit_individually(decisions, error)
             await asyncio.sleep(RETRY_DELAY_S * 2**attempt)
         fault = Unavailable(retry_after_s=RETRY_AFTER_S)
         return [Committed("fault", fault=fault) for _ in decisions]
 
-    async def _once_more(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
-        """Settle those that were refused for the sake of one that was refused itself; each pass leaves fewer."""
-        doubted = [nth for nth, outcome in enumerate(outcomes) if outcome.status == AGAIN]
-        if doubted:
-            settled = await self._settle(Batch.of([decisions[nth] for nth in doubted]))
-            for nth, outcome in zip(doubted, settled, strict=True):
+    async def _recommit_affected(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
+        """Commit again the decisions that failed because of one that was refused itself; each pass leaves fewer."""
+        affected = [nth for nth, outcome in enumerate(outcomes) if outcome.status == AGAIN]
+        if affected:
+            settled = await self._commit_with_retries(Batch.of([decisions[nth] for nth in affected]))
+            for nth, outcome in zip(affected, settled, strict=True):
                 outcomes[nth] = outcome
         return outcomes
 
@@ -267,31 +271,31 @@ class Committer:
         outcomes = []
         at = 0
         for decision, status in zip(decisions, statuses, strict=True):
-            count = decision.told
+            count = decision.inbox_count
             outcomes.append(Committed(status, seqs[at : at + count] if status == OK and count else ()))
             at += count
         return outcomes
 
-    async def _single_out(self, decisions: list[Decision], error: Exception) -> list[Committed]:
-        """The database refuses the batch for a reason that no claim foresaw: find the one that it is about."""
+    async def _commit_individually(self, decisions: list[Decision], error: Exception) -> list[Committed]:
+        """Commit the decisions one by one, after the database refused the batch for another reason than a claim."""
         if len(decisions) > 1:
-            log.warning("commit.singled_out", action="one_by_one", size=len(decisions), error=str(error))
-            return [(await self._settle(Batch.of([decision])))[0] for decision in decisions]
+            log.warning("commit.retried_individually", action="one_by_one", size=len(decisions), error=str(error))
+            return [(await self._commit_with_retries(Batch.of([decision])))[0] for decision in decisions]
         (decision,) = decisions
         sqlstate = getattr(error, "sqlstate", None)
         log.error("commit.refused", to=str(decision.to), cause=decision.cause, sqlstate=sqlstate, error=repr(error))
         return [Committed("fault", fault=Internal(incident=decision.cause))]
 
-    async def _claim_own(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
-        """After a lost connection: what this very batch had kept is ours, whatever stood in its way the second time."""
+    async def _reconcile_after_reconnect(self, decisions: list[Decision], outcomes: list[Committed]) -> list[Committed]:
+        """After a lost connection: report the decisions that the first call had committed as committed."""
         return [
             Committed(OK, await self._seqs_of(decision))
-            if outcome.status != OK and await self._kept(decision)
+            if outcome.status != OK and await self._is_committed(decision)
             else outcome
             for decision, outcome in zip(decisions, outcomes, strict=True)
         ]
 
-    async def _kept(self, decision: Decision) -> bool:
+    async def _is_committed(self, decision: Decision) -> bool:
         assert self._connection is not None
         if decision.log is None:
             return False
@@ -325,8 +329,8 @@ class Committer:
         self._connection = None
 
 
-def _tell(decision: Decision, done: Done, outcome: Committed) -> None:
-    """Tell a decision's outcome; a listener that crashes keeps no other from its own."""
+def _report(decision: Decision, done: CommitCallback, outcome: Committed) -> None:
+    """Call a decision's ``done``; a crash of it is logged."""
     try:
         done(outcome)
     except Exception:

@@ -1,6 +1,6 @@
 """Connections to Postgres, all with the same bounds: a pool for reads, single ones for committers and listeners.
 
-`json` and `jsonb` travel as text, as asyncpg leaves them: who writes has encoded, who reads decodes into structs.
+`json` and `jsonb` are passed as text, asyncpg's default: writers encode them, and readers decode them into structs.
 """
 
 import asyncio
@@ -30,18 +30,18 @@ STARTUP_POLL_MAX_S = 1.0
 STATEMENT_TIMEOUT_S = 30.0
 LOCK_TIMEOUT_S = 5.0
 IDLE_IN_TRANSACTION_TIMEOUT_S = 30.0
-#: How long lines to the database may take to say goodbye before they are cut.
+#: How long closing a connection may take before it is terminated.
 CLOSE_TIMEOUT_S = 5.0
-#: So long after the server's own limit the client gives up: the network or the server is gone.
+#: How long after the server's own limit the client times out: the network or the server is down.
 COMMAND_MARGIN_S = 5.0
 
 APPLICATION_NAME = "guildwire"
 
-#: What a server says, or does not say, while it is starting. A wrong password or database is not among these.
-_NOT_YET = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
+#: Errors while a server is starting. A wrong password or database is not among these.
+_STARTING = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 
 
-#: What a read raises while the database is away: a reason to come again later, not a bug.
+#: Errors of a read while the database is unreachable: a reason to retry, not a bug.
 OUTAGES = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -51,12 +51,12 @@ OUTAGES = (
     TimeoutError,
 )
 
-#: What a write raises then, or while the database only reads: whoever can do without it goes on.
+#: Errors of a write while the database is unreachable or read-only.
 UNWRITABLE = (*OUTAGES, asyncpg.ReadOnlySQLTransactionError)
 
 
 class DatabaseUnreachable(Exception):
-    """No connection to the database came about in time."""
+    """The database did not accept a connection in time."""
 
 
 async def connect_pool(
@@ -84,7 +84,7 @@ async def connect_pool(
 
 
 async def _keep(connection: Connection) -> None:
-    """Give a connection back as it is: no reader leaves anything behind in it, and to make sure costs 0.1 ms."""
+    """Return a connection to the pool without a reset: readers change no session state, and a reset costs 0.1 ms."""
 
 
 async def connect(dsn: str, *, startup_wait_s: float = STARTUP_WAIT_S) -> Connection:
@@ -101,14 +101,14 @@ async def connect(dsn: str, *, startup_wait_s: float = STARTUP_WAIT_S) -> Connec
     return await _once_started(open_connection, dsn, startup_wait_s)
 
 
-async def close(lines: Pool | Connection) -> None:
-    """Close a pool or a connection; whatever does not answer any more is cut."""
+async def close(connections: Pool | Connection) -> None:
+    """Close a pool or a connection; one that does not close in time is terminated."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await lines.close()
+            await connections.close()
     except OUTAGES as error:
         log.warning("database.not_closed", action="cut", error=repr(error))
-        lines.terminate()
+        connections.terminate()
 
 
 async def _once_started(attempt: Callable[[], Awaitable[T]], dsn: str, startup_wait_s: float) -> T:
@@ -118,7 +118,7 @@ async def _once_started(attempt: Callable[[], Awaitable[T]], dsn: str, startup_w
     while True:
         try:
             return await attempt()
-        except _NOT_YET as error:
+        except _STARTING as error:
             if loop.time() + poll_s > deadline_s:
                 raise DatabaseUnreachable(f"{_without_secrets(dsn)}: {error!r}") from error
             log.info("database.not_yet", database=_without_secrets(dsn), error=str(error))
@@ -139,7 +139,7 @@ def _server_settings(statement_timeout_s: float) -> dict[str, str]:
 
 
 def _without_secrets(dsn: str) -> str:
-    """Return what names the database in a message: neither user nor password."""
+    """Return the DSN for messages, without user and password."""
     parts = urlsplit(dsn)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

@@ -1,7 +1,7 @@
-"""What the schema declares of its texts: whose data each column holds, and how long it is kept.
+"""The data declarations of the schema: whose data each column of text holds, and how long it is kept.
 
-A column of text or JSON has a comment in one grammar, ``data: customer; kept: until erased``. A migration that adds
-such a column adds the comment; docs/data.md is written from them.
+Each column of text or JSON has a comment such as ``data: customer; kept: until erased``. A migration that adds a column
+adds the comment; docs/data.md is generated from them.
 """
 
 import re
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from storage.database import Connection, Pool
 
-#: Whose data a column can hold → what that means.
+#: Whose data a column can hold → its meaning.
 DATA = {
     "none": "says nothing about a person: codes, ids, amounts, instants, names that the server made",
     "user": "the data of the account that the row is about",
@@ -21,7 +21,7 @@ DATA = {
     "provider": "what an outside provider said: a payment gateway, a sender of messages",
     "secret": "gives access to an account or a device",
 }
-#: How long a column can be kept → what that means. ``retention.<setting>`` names a setting in days.
+#: How long a column can be kept → its meaning. ``retention.<setting>`` names a setting in days.
 KEPT = {
     "for good": "never deleted; part of the books, the journal or the statistics",
     "until erased": "deleted when the person or business is erased, or deletes it",
@@ -43,32 +43,32 @@ SELECT c.relname AS table, a.attname AS column, col_description(c.oid, a.attnum)
 """
 
 
-class Declaration(Struct, frozen=True):
-    """What is declared of one column."""
+class ColumnDeclaration(Struct, frozen=True):
+    """The declaration of one column."""
 
     table: str
     column: str
-    #: None: nothing, or not in the grammar.
+    #: None: there is no declaration, or an invalid one.
     data: str | None
     kept: str | None
-    #: The setting in [retention] that says how many days; None unless ``kept`` names one.
+    #: The setting in [retention] with the number of days; None unless ``kept`` names one.
     setting: str | None = None
 
 
-async def read_declarations(connection: Connection | Pool) -> list[Declaration]:
-    """Read what is declared of each column of text or JSON."""
+async def read_declarations(connection: Connection | Pool) -> list[ColumnDeclaration]:
+    """Read the declaration of each column of text or JSON."""
     return [_declaration(*row) for row in await connection.fetch(_COLUMNS)]
 
 
-def _declaration(table: str, column: str, declared: str | None) -> Declaration:
+def _declaration(table: str, column: str, declared: str | None) -> ColumnDeclaration:
     match = _GRAMMAR.fullmatch(declared or "")
     if match is None or match["data"] not in DATA or not (match["setting"] or match["kept"] in KEPT):
-        return Declaration(table, column, None, None)
-    return Declaration(table, column, match["data"], match["kept"], match["setting"])
+        return ColumnDeclaration(table, column, None, None)
+    return ColumnDeclaration(table, column, match["data"], match["kept"], match["setting"])
 
 
-def render(declarations: Sequence[Declaration]) -> str:
-    """Write docs/data.md."""
+def render(declarations: Sequence[ColumnDeclaration]) -> str:
+    """Render docs/data.md."""
     lines = [
         "# Data",
         "",
@@ -94,5 +94,5 @@ def render(declarations: Sequence[Declaration]) -> str:
     return "\n".join(lines)
 
 
-def _shown(declaration: Declaration) -> str:
+def _shown(declaration: ColumnDeclaration) -> str:
     return f"`{declaration.kept}`" if declaration.setting else str(declaration.kept)

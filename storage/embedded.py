@@ -1,7 +1,7 @@
 """An embedded Postgres 18 from a wheel, so that the server runs with nothing else installed.
 
-`EmbeddedPostgres` supervises one cluster: it makes it, starts it, restarts it when its postmaster dies, and shuts it
-down. Nothing listens on TCP; a unix socket in a private directory is the only way in.
+`EmbeddedPostgres` supervises one cluster: it creates it, starts it, restarts it when its postmaster dies, and shuts it
+down. It does not listen on TCP; the only access is a unix socket in a private directory.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from storage import postmaster
-from storage.embedded_place import REACHABLE_ROOT, Place, settle
+from storage.postgres_installation import REACHABLE_ROOT, Installation, prepare_installation
 from storage.postmaster import SUPERUSER, ClusterError, Postmaster
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ SETTINGS: Mapping[str, str] = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # Statements and details of errors carry people's data, which does not belong in a log.
+    # Statements and details of errors contain personal data, which must not be logged.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
@@ -50,7 +50,7 @@ LAUNCH_ATTEMPTS_MAX = 3
 RESTARTS_IN_A_ROW_MAX = 10
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
-#: A postmaster that lived this long was healthy: the count of restarts begins anew.
+#: A postmaster that ran this long was healthy: the count of restarts starts at 0 again.
 HEALTHY_AFTER_S = 60.0
 
 
@@ -73,13 +73,13 @@ class EmbeddedPostgres:
 
         settings: server parameters that override SETTINGS.
         on_exit: called with the return code each time the postmaster dies unasked, before its restart.
-        reachable_root: where copies go that the database's user can reach; matters only as root.
+        reachable_root: where copies go that the database's user can access; used only when running as root.
         """
         self._data_dir = data_dir
         self._settings = {**SETTINGS, **(settings or {})}
         self._on_exit = on_exit
         self._reachable_root = reachable_root
-        self._place: Place | None = None
+        self._installation: Installation | None = None
         self._socket_dir: Path | None = None
         self._postmaster: Postmaster | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -96,84 +96,86 @@ class EmbeddedPostgres:
         return f"postgresql:///{quote(database)}?host={host}&user={SUPERUSER}"
 
     async def start(self) -> str:
-        """Make the cluster if needed, start it, wait until it accepts connections, and return its DSN.
+        """Create the cluster if needed, start it, wait until it accepts connections, and return its DSN.
 
-        Replaces what a killed server left running. Raises: PlaceError, ClusterError; nothing runs then.
+        Stops processes that a killed server left behind. Raises: InstallationError, ClusterError; nothing runs then.
         """
-        if self._place is not None:
+        if self._installation is not None:
             raise RuntimeError("the embedded database is already started")
-        self._place = place = await asyncio.to_thread(settle, self._data_dir, reachable_root=self._reachable_root)
+        self._installation = installation = await asyncio.to_thread(
+            prepare_installation, self._data_dir, reachable_root=self._reachable_root
+        )
         try:
-            await asyncio.to_thread(postmaster.init_cluster, place)
-            self._socket_dir = place.make_socket_dir()
-            await self._launch(place, attempts_max=LAUNCH_ATTEMPTS_MAX)
+            await asyncio.to_thread(postmaster.init_cluster, installation)
+            self._socket_dir = installation.make_socket_dir()
+            await self._launch(installation, attempts_max=LAUNCH_ATTEMPTS_MAX)
             await self._create_database()
         except BaseException:
             await self.stop(immediate=True)
             raise
-        self._supervisor = asyncio.create_task(self._supervise(place), name="embedded-postgres")
-        log.info("postgres.started", pid=self.pid, data_dir=str(place.home), uid=place.account.uid)
+        self._supervisor = asyncio.create_task(self._supervise(installation), name="embedded-postgres")
+        log.info("postgres.started", pid=self.pid, data_dir=str(installation.home), uid=installation.account.uid)
         return self.dsn()
 
     async def stop(self, *, immediate: bool = False) -> None:
         """Shut the database down and release its directory; harmless when it is not running.
 
-        immediate: without a checkpoint, for data that nobody wants any more; the next start recovers.
+        immediate: without a checkpoint, for data that is not needed any more; the next start recovers.
         """
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
         if self._postmaster is not None:
             await self._postmaster.stop(immediate=immediate)
-        if self._place is not None:
-            await asyncio.to_thread(postmaster.clear_leftovers, self._place)
+        if self._installation is not None:
+            await asyncio.to_thread(postmaster.clear_leftovers, self._installation)
             if self._socket_dir is not None:
-                self._place.drop_socket_dir(self._socket_dir)
-            self._place.release()
-        self._place = self._socket_dir = self._postmaster = self._supervisor = None
+                self._installation.drop_socket_dir(self._socket_dir)
+            self._installation.release()
+        self._installation = self._socket_dir = self._postmaster = self._supervisor = None
 
     async def wait_lost(self) -> None:
-        """Return when the database was stopped on purpose. Raises: DatabaseLost when it died for good."""
+        """Return when the database was stopped by ``stop``. Raises: DatabaseLost when it could not be restarted."""
         if self._supervisor is not None:
             await asyncio.wait([self._supervisor])
             if not self._supervisor.cancelled():
                 await self._supervisor
 
-    async def _supervise(self, place: Place) -> None:
+    async def _supervise(self, installation: Installation) -> None:
         """Restart the postmaster whenever it dies, more slowly each time. Raises: DatabaseLost."""
         loop = asyncio.get_running_loop()
         failures = 0
         while self._postmaster is not None:
             started_s = loop.time()
-            await asyncio.wait([self._postmaster.exited])  # to await it itself would cancel it with this task
+            await asyncio.wait([self._postmaster.exited])  # awaiting it directly would cancel it with this task
             returncode = self._postmaster.exited.result()
-            log.error("postgres.died", returncode=returncode, said=postmaster.log_tail(place))
+            log.error("postgres.died", returncode=returncode, said=postmaster.log_tail(installation))
             if self._on_exit is not None:
                 self._on_exit(returncode)
             failures = 0 if loop.time() - started_s > HEALTHY_AFTER_S else failures + 1
             await asyncio.sleep(_backoff_s(failures))
             try:
-                await self._launch(place, attempts_max=RESTARTS_IN_A_ROW_MAX - failures)
+                await self._launch(installation, attempts_max=RESTARTS_IN_A_ROW_MAX - failures)
             except ClusterError as error:
                 log.critical("postgres.lost", restarts_max=RESTARTS_IN_A_ROW_MAX, error=str(error))
                 raise DatabaseLost(str(error)) from error
             log.warning("postgres.restarted", pid=self.pid)
 
-    async def _launch(self, place: Place, *, attempts_max: int) -> None:
-        """Start a postmaster that accepts connections. Raises: ClusterError after so many attempts."""
+    async def _launch(self, installation: Installation, *, attempts_max: int) -> None:
+        """Start a postmaster that accepts connections. Raises: ClusterError after ``attempts_max`` attempts."""
         for attempt in range(1, attempts_max + 1):
-            await asyncio.to_thread(postmaster.clear_leftovers, place)
-            postmaster.rotate_log(place)
-            self._postmaster = child = postmaster.spawn(place, self._require_socket_dir(), self._settings)
+            await asyncio.to_thread(postmaster.clear_leftovers, installation)
+            postmaster.rotate_log(installation)
+            self._postmaster = child = postmaster.spawn(installation, self._require_socket_dir(), self._settings)
             try:
-                return await self._wait_ready(place, child)
+                return await self._wait_ready(installation, child)
             except ClusterError:
                 if attempt == attempts_max:
                     raise
                 await asyncio.sleep(_backoff_s(attempt))
-        raise ClusterError(f"Postgres died {RESTARTS_IN_A_ROW_MAX} times in a row: {postmaster.log_tail(place)}")
+        raise ClusterError(f"Postgres died {RESTARTS_IN_A_ROW_MAX} times in a row: {postmaster.log_tail(installation)}")
 
-    async def _wait_ready(self, place: Place, child: Postmaster) -> None:
+    async def _wait_ready(self, installation: Installation, child: Postmaster) -> None:
         """Return once a session can be opened. Raises: ClusterError when the postmaster exits or takes too long."""
         poll_s = READY_POLL_FIRST_S
         try:
@@ -188,8 +190,10 @@ class EmbeddedPostgres:
                         return await session.close()
         except TimeoutError:
             await child.stop(immediate=True)
-            raise ClusterError(f"Postgres was not ready in {READY_TIMEOUT_S} s: {postmaster.log_tail(place)}") from None
-        raise ClusterError(f"Postgres exited with {child.exited.result()}: {postmaster.log_tail(place)}")
+            raise ClusterError(
+                f"Postgres was not ready in {READY_TIMEOUT_S} s: {postmaster.log_tail(installation)}"
+            ) from None
+        raise ClusterError(f"Postgres exited with {child.exited.result()}: {postmaster.log_tail(installation)}")
 
     async def _create_database(self) -> None:
         session = await asyncpg.connect(self.dsn(MAINTENANCE_DATABASE), timeout=CONNECT_TIMEOUT_S)
@@ -206,5 +210,5 @@ class EmbeddedPostgres:
 
 
 def _backoff_s(failures: int) -> float:
-    """Return how long to wait after so many failures in a row; the first restart comes at once."""
+    """Return the pause after a number of failures in a row; the first restart has none."""
     return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** (failures - 2)) if failures > 1 else 0.0

@@ -1,7 +1,7 @@
-"""The inbox: each user's own numbered stream of events, read back with their rights checked again.
+"""The inbox: each user's own numbered stream of events; a read checks the user's present rights.
 
-A row only points to its event. What it looked like when it was sent is made again from the journal and from the row of
-free text that belongs to it, so what was erased since is gone from here too.
+A row only refers to its event. The event is rendered again from the journal and from its row of free text, so text that
+was erased meanwhile is not shown.
 """
 
 from collections import defaultdict
@@ -23,8 +23,8 @@ from storage.rights import who_may_see
 
 log = structlog.get_logger(__name__)
 
-#: The events behind a number, of each of many inboxes; those of actors at rest for long are in the archive,
-#: which OFFSET 0 keeps from being asked for the others.
+#: The events after a ``seq``, of each of many inboxes. Events of actors at rest are in the archive; OFFSET 0 keeps the
+#: planner from searching the archive for the other ones.
 PAGES = """
 SELECT w.ord, i.seq, i.kind, i.id, i.version, i.at, coalesce(h.type, a.type) AS type,
        coalesce(h.data, a.data)::text AS data, coalesce(h.cause, a.cause) AS cause
@@ -43,7 +43,7 @@ SELECT w.ord, i.seq, i.kind, i.id, i.version, i.at, coalesce(h.type, a.type) AS 
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class InboxEntry:
     """One event of one user's inbox."""
 
     seq: int
@@ -52,16 +52,16 @@ class Entry:
     at: datetime
     cause: str
     type: str
-    #: The event, or its JSON if this server knows no such event; None: the user may not see it any more.
+    #: The event, or its JSON if this server does not know its type; None: the user may not see it any more.
     event: Event | Raw | None
-    #: The public fields of the entity's view that changed; None: none were kept.
+    #: The public fields of the entity's view that changed; None: none were stored.
     changes: dict[str, Any] | None
-    #: The free text that belongs to it; None if there is none, or not any more.
+    #: Its free text; None: there is none, or it was erased.
     content: Row | None
 
 
-class Behind(NamedTuple):
-    """Whose events are wanted: those behind a number, so many at most."""
+class InboxRange(NamedTuple):
+    """A range of one user's inbox: the events after a ``seq``, at most ``rows_max``."""
 
     user_id: UserId
     after: int
@@ -70,7 +70,7 @@ class Behind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """How far one device has got."""
+    """The last events that one device has received and its user has seen."""
 
     user_id: UserId
     device: str
@@ -82,13 +82,13 @@ class Acked:
 
 
 async def position(conn: Connection | Pool, user_id: UserId) -> str:
-    """Say where a user's inbox ends, as ``epoch:seq``, in the snapshot of the connection's transaction."""
+    """Return the end of a user's inbox, as ``epoch:seq``, in the snapshot of the connection's transaction."""
     (found,) = await load_positions(conn, [user_id])
     return str(found)
 
 
 async def load_positions(conn: Connection | Pool, user_ids: Sequence[UserId]) -> list[Position]:
-    """Say where these users' inboxes end, in the order asked for."""
+    """Return the ends of these users' inboxes, in the order asked for."""
     rows = await conn.fetch(
         "SELECT e.epoch, coalesce(c.seq, 0) AS seq FROM (SELECT inbox_epoch() AS epoch) e"
         " CROSS JOIN unnest($1::uuid[]) WITH ORDINALITY w(user_id, ord)"
@@ -101,8 +101,8 @@ async def load_positions(conn: Connection | Pool, user_ids: Sequence[UserId]) ->
 # Events
 
 
-async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
-    """Read the events of many inboxes, in the order asked for: in two statements, and one for each kind of text."""
+async def read_pages(pool: Pool, wanted: Sequence[InboxRange]) -> list[list[InboxEntry]]:
+    """Read ranges of many inboxes, in the order asked for: two statements, and one for each kind of text."""
     rows = await pool.fetch(PAGES, *map(list, zip(*wanted, strict=True)))
     seen_by = [(wanted[row["ord"] - 1].user_id, Ref(Kind(row["kind"]), row["id"])) for row in rows]
     visible = await who_may_see(pool, set(seen_by))
@@ -111,9 +111,9 @@ async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
         for row, seeing in zip(rows, seen_by, strict=True)
     ]
     contents = await _load_contents(pool, events)
-    pages: list[list[Entry]] = [[] for _ in wanted]
+    pages: list[list[InboxEntry]] = [[] for _ in wanted]
     for row, (_, to), event in zip(rows, seen_by, events, strict=True):
-        entry = Entry(
+        entry = InboxEntry(
             seq=row["seq"],
             to=to,
             version=row["version"],
@@ -121,7 +121,9 @@ async def read_pages(pool: Pool, wanted: Sequence[Behind]) -> list[list[Entry]]:
             cause=row["cause"] or "",
             type=row["type"] or "",
             event=event,
-            changes=_carried(row["data"]).changes if isinstance(event, Event) and _CHANGES in row["data"] else None,
+            changes=_decode_changes(row["data"]).changes
+            if isinstance(event, Event) and _CHANGES in row["data"]
+            else None,
             content=contents.get(_content_of(event)),
         )
         pages[row["ord"] - 1].append(entry)
@@ -138,16 +140,16 @@ def _event(name: str, data: str) -> Event | Raw:
     return Raw(data.encode())
 
 
-class _Carried(Struct):
-    """What the journal keeps beside an event's own fields."""
+class _Changes(Struct):
+    """The journal's data beside an event's own fields."""
 
     changes: dict[str, Any] | None = None
 
 
 _CHANGES = '"changes"'
-_carried = msgspec.json.Decoder(_Carried).decode
+_decode_changes = msgspec.json.Decoder(_Changes).decode
 
-#: Which row of free text: its class and its id.
+#: A row of free text: its class and its id.
 _Content = tuple[type[Row], UUID]
 
 
@@ -158,7 +160,7 @@ def _content_of(event: Event | Raw | None) -> _Content | None:
 
 
 async def _load_contents(pool: Pool, events: Collection[Event | Raw | None]) -> dict[_Content | None, Row]:
-    """Read the free text that belongs to events, one statement a table."""
+    """Read the free texts of events, one statement for each table."""
     wanted: defaultdict[type[Row], set[UUID]] = defaultdict(set)
     for event in events:
         content = _content_of(event)
@@ -180,7 +182,7 @@ async def _load_contents(pool: Pool, events: Collection[Event | Raw | None]) -> 
 
 
 async def write_acks(pool: Pool, acks: Sequence[Acked]) -> None:
-    """Keep how far devices have got; never moves back."""
+    """Store the acks of devices; they never move back."""
     await pool.execute(
         "INSERT INTO inbox_acks AS a (user_id, device, delivered, seen, at)"
         " SELECT w.user_id, w.device, w.delivered, w.seen, now()"

@@ -1,7 +1,7 @@
 """Forward-only schema migrations: numbered SQL files, each applied once, in order, in a transaction of its own.
 
-`schema_migrations` remembers each file's checksum. A file that was edited after it ran is refused by name, as is a
-database that knows more migrations than this program: an old server must not work on a newer schema.
+`schema_migrations` stores each file's checksum. A file that was edited after it was applied is refused, and so is a
+database with more migrations than this program has: an old server must not work on a newer schema.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from storage.database import Connection, connect
 log = structlog.get_logger(__name__)
 
 MIGRATIONS_DIR = Path(__file__).parent / "migrations"
-#: Any number will do, as long as every version of the program takes the same one.
+#: An arbitrary number, the same in every version of the program.
 ADVISORY_LOCK = 0x6775696C64
 #: How long to wait for another node that is migrating.
 LOCK_WAIT_S = 600.0
@@ -54,7 +54,7 @@ class DatabaseNewer(MigrationError):
 
 
 class MigrationFailed(MigrationError):
-    """The database refused a migration, which left no trace."""
+    """The database refused a migration, which was rolled back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def read_migrations(directory: Path = MIGRATIONS_DIR) -> list[Migration]:
     for path in sorted(directory.glob("*.sql")):
         match = _FILE_NAME.fullmatch(path.name)
         if match is None:
-            raise MigrationMalformed(f"{path.name}: a migration is called NNNN_name.sql, in lower case")
+            raise MigrationMalformed(f"{path.name}: a migration is named NNNN_name.sql, in lower case")
         sql = path.read_text(encoding="utf-8")
         migrations.append(Migration(number=int(match[1]), name=path.name, sql=sql))
     for expected, migration in enumerate(migrations, start=1):
@@ -118,7 +118,7 @@ async def _migrate_locked(connection: Connection, migrations: list[Migration]) -
 
 
 async def _lock(connection: Connection) -> None:
-    """Wait for our turn among the nodes, longer than a session's usual limits allow."""
+    """Take the lock that one node migrates under, waiting longer than a session's usual limits."""
     await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S:.0f}s'; SET statement_timeout = 0")
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK, timeout=LOCK_WAIT_S * 2)
@@ -129,7 +129,7 @@ async def _lock(connection: Connection) -> None:
 
 
 def _compare(applied: Mapping[int, asyncpg.Record], migrations: list[Migration]) -> None:
-    """Raise unless the applied migrations are a beginning of ours, unchanged."""
+    """Raise unless the applied migrations are the first ones of this program, unchanged."""
     known = {migration.number: migration for migration in migrations}
     for number, row in applied.items():
         if number > len(migrations):

@@ -1,4 +1,4 @@
-"""Offers in memory: each service with its business and who does it, as booking decisions and slots need them."""
+"""The cache of offers: each service with its business and its staff, as booking decisions and slots need them."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,16 +14,16 @@ from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
 from protocol.instants import OpenHours
 from storage.database import Pool
 
-#: How long another node's change of an offer may go unnoticed.
+#: How long an offer that another node has changed may be stale.
 OFFER_TTL_S = 5.0
-#: Services kept in memory; the ones read longest ago go first.
+#: Services in the cache; past this the ones read longest ago are evicted.
 SERVICES_KEPT_MAX = 10_000
-#: Different opening hours kept decoded.
+#: Decoded opening hours in the cache.
 HOURS_KEPT_MAX = 4_096
 
 
-class Worker(msgspec.Struct, frozen=True):
-    """A member who offers a service, without their time."""
+class OfferStaff(msgspec.Struct, frozen=True):
+    """A staff member who does a service, without their bookings."""
 
     staff_id: UserId
     is_owner: bool
@@ -31,40 +31,40 @@ class Worker(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A service, whose it is, and who does it."""
+    """A service, its business and its staff."""
 
     service: ServiceFacts
     business: BusinessFacts
-    workers: tuple[Worker, ...]
+    workers: tuple[OfferStaff, ...]
     offering: tuple[UserId, ...]
 
 
-class Happened(Protocol):
-    """What the runtime publishes; only the actor that it came from matters here."""
+class CommittedEvent(Protocol):
+    """A committed event as the runtime publishes it; only its actor is used here."""
 
     to: Ref
 
 
 class OfferCache:
-    """Offers in memory, forgotten when their business changes, and after a short time in any case."""
+    """Offers in memory, invalidated when their business changes, and after ``OFFER_TTL_S`` in any case."""
 
     def __init__(self, pool: Pool, now_s: Callable[[], float] = monotonic) -> None:
         self._pool = pool
         self._now_s = now_s
         self._kept: OrderedDict[ServiceId, tuple[float, Offer]] = OrderedDict()
         self._of_business: dict[BusinessId, set[ServiceId]] = {}
-        #: Counts the changes seen, so that what was read before one is not kept after it.
+        #: Counts the changes seen, so that offers read before a change are not cached after it.
         self._changes = 0
 
-    def on_event(self, published: Happened) -> None:
-        """Forget what a committed event of a business made untrue."""
+    def on_event(self, published: CommittedEvent) -> None:
+        """Invalidate the offers of a business that has a new event."""
         if published.to.kind is Kind.BUSINESS:
             self._changes += 1
             for service_id in self._of_business.pop(BusinessId(published.to.id), ()):
                 self._kept.pop(service_id, None)
 
     async def find(self, service_ids: Iterable[ServiceId]) -> dict[ServiceId, Offer]:
-        """Give the offers of those services that exist; one statement for all that are not in memory."""
+        """Return the offers of those services that exist; one statement reads all that are not in memory."""
         oldest_s = self._now_s() - OFFER_TTL_S
         found: dict[ServiceId, Offer] = {}
         missing: list[ServiceId] = []
@@ -107,7 +107,7 @@ SELECT s.id, s.business_id, s.title, s.price_minor, s.currency, s.duration_minut
   FROM services s JOIN businesses b ON b.id = s.business_id
  WHERE s.id = ANY ($1)
 """
-_workers = msgspec.json.Decoder(tuple[Worker, ...])
+_workers = msgspec.json.Decoder(tuple[OfferStaff, ...])
 _hours = msgspec.json.Decoder(OpenHours)
 
 
@@ -144,5 +144,5 @@ def _offer(row: asyncpg.Record) -> Offer:
 
 @lru_cache(maxsize=HOURS_KEPT_MAX)
 def decode_hours(text: str) -> OpenHours:
-    """Decode opening hours as the tables have them; equal ones are one object."""
+    """Decode opening hours from their column; equal ones are one object."""
     return _hours.decode(text)

@@ -1,4 +1,4 @@
-"""What can become of a decision that was to be committed."""
+"""The outcomes of committing a decision."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,21 +9,21 @@ from protocol.errors import Fault, HoldSpent, InsufficientFunds, Rejected, SlotT
 
 #: Statuses of commit_v1 that are not a constraint's name.
 OK, DUPLICATE, STALE, GONE = "ok", "duplicate", "stale", "gone"
-#: Refused for the sake of a decision that was refused in its turn: to be committed again. Never leaves ``commit.py``.
+#: Failed because of another decision that was refused itself: to be committed again. Never leaves ``commit.py``.
 AGAIN = "again"
 
-#: The refusal of a command whose claim failed, by the constraint that refused it.
+#: Constraint of a failed claim → the refusal of its command.
 REFUSALS: dict[str, type[Rejected]] = {
     "slots_no_overlap": SlotTaken,
     "balances_funded": InsufficientFunds,
     "holds_once": HoldSpent,
 }
-#: A unique key's constraint is its scope after this; its declaration names the refusal.
+#: The constraint of a unique key is this prefix and its scope; its declaration names the refusal.
 UNIQUE = "unique_"
 
 
 def refusal_of(constraint: str) -> type[Rejected]:
-    """The refusal that a failed claim means. Raises: AssertionError for a constraint without one: a bug."""
+    """The refusal for a failed claim. Raises: AssertionError, for a constraint without a refusal, which is a bug."""
     refusal = REFUSALS.get(constraint)
     if constraint.startswith(UNIQUE) and (unique := UniqueKey.declared.get(constraint.removeprefix(UNIQUE))):
         refusal = unique.taken
@@ -33,13 +33,13 @@ def refusal_of(constraint: str) -> type[Rejected]:
 
 
 class Committed(Struct, gc=False):
-    """What became of one decision."""
+    """The outcome of one decision."""
 
     #: ``ok``, ``duplicate``, ``stale``, ``gone`` or the name of the constraint that refused it.
     status: str
-    #: One inbox number for each (event, user) pair, in the order of ``Decision.emitted``.
+    #: One inbox ``seq`` for each (event, user) pair, in the order of ``Decision.emitted``.
     seqs: Sequence[int] = ()
     fault: Fault | None = None
 
 
-Done = Callable[[Committed], None]
+CommitCallback = Callable[[Committed], None]

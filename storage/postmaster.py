@@ -1,4 +1,4 @@
-"""The postmaster as a system process: its start, its end noticed, and what an earlier life may have left over."""
+"""The postmaster process: starting, watching and stopping it, and removing leftovers of an earlier one."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from storage.embedded_place import Place
+from storage.postgres_installation import Installation
 
 log = structlog.get_logger(__name__)
 
@@ -22,12 +22,12 @@ INITDB_TIMEOUT_S = 120.0
 #: A fast shutdown writes a checkpoint first; then comes an immediate one, then SIGKILL.
 FAST_STOP_TIMEOUT_S = 30.0
 IMMEDIATE_STOP_TIMEOUT_S = 5.0
-#: Backends whose postmaster died leave by themselves, unless they are busy.
+#: How long backends get to exit by themselves after their postmaster died.
 ORPHAN_GRACE_S = 1.0
 LOG_BYTES_MAX = 10 * 1024 * 1024
 LOG_TAIL_BYTES = 1024
 
-#: Access goes by the socket's directory, which is private to one system user; there is no TCP.
+#: Access is limited by the socket's directory, which is private to one system user; there is no TCP.
 PG_HBA = "local all all trust\n"
 
 
@@ -68,38 +68,38 @@ class Postmaster:
             self.exited.set_result(returncode)
 
 
-def spawn(place: Place, socket_dir: Path, settings: Mapping[str, str]) -> Postmaster:
-    """Start a postmaster in its own session, so that a terminal's Ctrl-C does not reach it before our own drain."""
+def spawn(installation: Installation, socket_dir: Path, settings: Mapping[str, str]) -> Postmaster:
+    """Start a postmaster in its own session, so that a terminal's Ctrl-C does not stop it before the server drains."""
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    with open(place.log_path, "ab") as output:
+    with open(installation.log_path, "ab") as output:
         process = subprocess.Popen(
-            [place.bin_dir / "postgres", "-D", place.cluster, "-k", socket_dir, *options],
+            [installation.bin_dir / "postgres", "-D", installation.cluster, "-k", socket_dir, *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",
             env=_environment(),
             start_new_session=True,
-            **place.account.popen_args(),
+            **installation.account.popen_args(),
         )
     return Postmaster(process)
 
 
-def init_cluster(place: Place) -> None:
-    """Make the cluster unless it is there; a killed attempt leaves nothing that looks like one.
+def init_cluster(installation: Installation) -> None:
+    """Create the cluster unless it exists; an interrupted attempt leaves no cluster behind.
 
     Text sorts by code point and folds case by Unicode, through the builtin provider: the same on every machine.
     Raises: ClusterError.
     """
-    if (place.cluster / "PG_VERSION").exists():
+    if (installation.cluster / "PG_VERSION").exists():
         return
-    fresh = place.home / "cluster.new"
+    fresh = installation.home / "cluster.new"
     shutil.rmtree(fresh, ignore_errors=True)
-    # pg_trgm asks LC_CTYPE, not the provider, what a letter is: with C it knows none but ASCII's.
+    # pg_trgm classifies letters by LC_CTYPE, not by the provider; with C it knows only ASCII letters.
     locale = ["--locale=C", "--lc-ctype=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     done = subprocess.run(
         [
-            place.bin_dir / "initdb",
+            installation.bin_dir / "initdb",
             "-D",
             fresh,
             f"--username={SUPERUSER}",
@@ -115,52 +115,52 @@ def init_cluster(place: Place) -> None:
         env=_environment(),
         timeout=INITDB_TIMEOUT_S,
         check=False,
-        **place.account.popen_args(),
+        **installation.account.popen_args(),
     )
     if done.returncode != 0:
         raise ClusterError(f"initdb failed: {done.stdout.decode(errors='replace')}")
     (fresh / "pg_hba.conf").write_text(PG_HBA)
-    fresh.rename(place.cluster)
-    _sync_directory(place.home)
+    fresh.rename(installation.cluster)
+    _sync_directory(installation.home)
 
 
-def clear_leftovers(place: Place) -> None:
-    """End every Postgres process that still works on this cluster, and drop a pid file that names a stranger.
+def clear_leftovers(installation: Installation) -> None:
+    """Stop every Postgres process that still runs on this cluster, and remove a stale pid file.
 
-    Only for the holder of the home's lock: whatever runs here was left over by a killed server, or by a killed
-    postmaster. A pid file may name a process id that is someone else's by now (after a reboot, in a container).
+    Only for the holder of the home's lock: such processes were left over by a killed server or postmaster. A pid file
+    may contain a process id that another program has by now (after a reboot, in a container).
     """
-    pid, socket_dir = _read_pid_file(place.cluster)
-    if pid is not None and _works_on(pid, place.cluster):
-        log.warning("postgres.leftover_stopped", pid=pid, cluster=str(place.cluster))
-        _stop_stranger(psutil.Process(pid))
-    orphans = [process for process in psutil.process_iter() if _works_on(process.pid, place.cluster)]
+    pid, socket_dir = _read_pid_file(installation.cluster)
+    if pid is not None and _runs_on(pid, installation.cluster):
+        log.warning("postgres.leftover_stopped", pid=pid, cluster=str(installation.cluster))
+        _stop_leftover(psutil.Process(pid))
+    orphans = [process for process in psutil.process_iter() if _runs_on(process.pid, installation.cluster)]
     _, busy = psutil.wait_procs(orphans, timeout=ORPHAN_GRACE_S)
     for process in busy:
-        log.warning("postgres.orphan_killed", pid=process.pid, cluster=str(place.cluster))
+        log.warning("postgres.orphan_killed", pid=process.pid, cluster=str(installation.cluster))
         _signal(process, signal.SIGKILL)
     psutil.wait_procs(busy, timeout=IMMEDIATE_STOP_TIMEOUT_S)
-    if pid is not None and psutil.pid_exists(pid) and not _works_on(pid, place.cluster):
-        (place.cluster / "postmaster.pid").unlink(missing_ok=True)
+    if pid is not None and psutil.pid_exists(pid) and not _runs_on(pid, installation.cluster):
+        (installation.cluster / "postmaster.pid").unlink(missing_ok=True)
     if socket_dir is not None:
-        place.drop_socket_dir(socket_dir)
+        installation.drop_socket_dir(socket_dir)
 
 
-def rotate_log(place: Place) -> None:
+def rotate_log(installation: Installation) -> None:
     """Keep one older log once the current one has grown to its limit."""
-    if place.log_path.exists() and place.log_path.stat().st_size > LOG_BYTES_MAX:
-        place.log_path.replace(place.log_path.with_suffix(".log.1"))
+    if installation.log_path.exists() and installation.log_path.stat().st_size > LOG_BYTES_MAX:
+        installation.log_path.replace(installation.log_path.with_suffix(".log.1"))
 
 
-def log_tail(place: Place) -> str:
-    """Return the end of what Postgres said, to explain a failed start."""
-    with open(place.log_path, "rb") as written:
-        written.seek(max(0, place.log_path.stat().st_size - LOG_TAIL_BYTES))
+def log_tail(installation: Installation) -> str:
+    """Return the end of the log, to explain a failed start."""
+    with open(installation.log_path, "rb") as written:
+        written.seek(max(0, installation.log_path.stat().st_size - LOG_TAIL_BYTES))
         return written.read().decode(errors="replace").strip()
 
 
 def _read_pid_file(cluster: Path) -> tuple[int | None, Path | None]:
-    """Return the process id and the socket directory that postmaster.pid names, as far as it was written."""
+    """Return the process id and the socket directory from postmaster.pid, if it has them."""
     try:
         lines = (cluster / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
@@ -169,8 +169,8 @@ def _read_pid_file(cluster: Path) -> tuple[int | None, Path | None]:
     return pid, Path(lines[4]) if len(lines) > 4 and lines[4].strip() else None
 
 
-def _works_on(pid: int, cluster: Path) -> bool:
-    """Return whether the process is a live Postgres of this cluster: every one of them changes into its PGDATA."""
+def _runs_on(pid: int, cluster: Path) -> bool:
+    """Return whether the process is a live Postgres of this cluster, whose working directory is PGDATA."""
     try:
         process = psutil.Process(pid)
         return process.name() == "postgres" and process.cwd() == str(cluster)
@@ -178,7 +178,7 @@ def _works_on(pid: int, cluster: Path) -> bool:
         return False
 
 
-def _stop_stranger(postmaster: psutil.Process) -> None:
+def _stop_leftover(postmaster: psutil.Process) -> None:
     for number, timeout_s in ((signal.SIGINT, FAST_STOP_TIMEOUT_S), (signal.SIGQUIT, IMMEDIATE_STOP_TIMEOUT_S)):
         _signal(postmaster, number)
         _, alive = psutil.wait_procs([postmaster], timeout=timeout_s)
@@ -195,7 +195,7 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Make a rename inside the directory outlast a power cut."""
+    """Make a rename inside the directory durable."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -204,5 +204,5 @@ def _sync_directory(path: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return a small, fixed environment: nothing of the caller's PG* variables or locale leaks in."""
+    """Return a small, fixed environment, without the caller's PG* variables and locale."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}

@@ -1,4 +1,4 @@
-"""What storage offers to the layers above; each function registers where it stands.
+"""The registry of query handlers and loaders; each function registers itself where it is defined.
 
 @answers(GetBooking)
 async def get_booking(pool: Pool, query: GetBooking, principal: Principal) -> BookingDetail: ...
@@ -21,32 +21,32 @@ from storage.offers import OfferCache
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What loaders read from."""
+    """The sources that loaders read from."""
 
     pool: Pool
     offers: OfferCache
-    #: Messages to browsers may go to private addresses. Development only.
+    #: Whether push endpoints may have private addresses. Development only.
     private_endpoints: bool = False
 
 
 #: ``async (pool, query, principal) -> view``; the principal of a public query may be None.
-Answer = Callable[[Any, Any, Any], Awaitable[Any]]
-#: Loads the facts of a whole round, one answer for each ask and in their order; an answer may be a refusal. An ask is
-#: an id or a struct of the protocol that the actor computes from the command and its state.
+QueryHandler = Callable[[Any, Any, Any], Awaitable[Any]]
+#: Loads the facts of a batch, one result for each ask, in their order; a result may be a refusal. An ask is an id or a
+#: protocol struct that the actor computes from the command and its state.
 Loader = Callable[[Sources, Sequence[Any]], Awaitable[Sequence[Any]]]
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=QueryHandler)
 L = TypeVar("L", bound=Loader)
 
-#: Query → what answers it, and facts → what loads them; complete once every noun is imported.
-ANSWERS: dict[type[Query], Answer] = {}
+#: Query → its handler, and facts → their loader; complete once every noun is imported.
+ANSWERS: dict[type[Query], QueryHandler] = {}
 LOADERS: dict[type[Struct], Loader] = {}
 
 
 def answers(query: type[Query]) -> Callable[[A], A]:
-    """Register the one function that answers a query."""
+    """Register the one handler of a query."""
 
     def register(function: A) -> A:
-        assert query not in ANSWERS, f"{query.__name__} is answered twice"
+        assert query not in ANSWERS, f"{query.__name__} has two handlers"
         ANSWERS[query] = function
         return function
 
@@ -65,5 +65,5 @@ def loads(facts: type[Struct]) -> Callable[[L], L]:
 
 
 def bound_loaders(sources: Sources) -> Mapping[type[Struct], Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]]:
-    """The loaders with what they read from; the runtime asserts that none is missing."""
+    """The loaders bound to their sources; start-up asserts that none is missing."""
     return {facts: partial(loader, sources) for facts, loader in LOADERS.items()}

@@ -1,4 +1,4 @@
-"""What is not kept for good: old rows go in small statements, so that nobody waits for a lock or a long transaction."""
+"""Deletion and archiving of old rows, in small statements without long locks or transactions."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
@@ -7,21 +7,21 @@ from uuid import UUID
 from storage.database import Pool
 from storage.queries.notification import READ
 
-#: Blocks of 8 KiB that one statement looks through, and so, with their rows, all that it can delete.
+#: Blocks of 8 KiB that one statement scans, which also bounds the rows that it deletes.
 SWEEP_BLOCKS_MAX = 256
-#: Inboxes that one statement looks at, and rows of each that it deletes.
+#: Inboxes that one statement trims, and rows of each that it deletes.
 TRIM_USERS_MAX = 200
 TRIM_ROWS_MAX = 100
-#: Blocks of the journal in which one statement looks for actors at rest, how many it moves, and events of each.
+#: Blocks of the journal that one statement searches for actors at rest, actors that it moves, and events of each.
 ARCHIVE_BLOCKS_MAX = 256
 ARCHIVE_ACTORS_MAX = 100
 ARCHIVE_EVENTS_MAX = 500
 
-#: A block, and a row in it.
-Place = tuple[int, int]
+#: A ctid: a block, and a row in it.
+TupleId = tuple[int, int]
 
-#: $1: the user behind whom to go on, $2: before when, $3: users, $4: rows of each.
-#: The newest row of an inbox stays, so that its numbers never hang in the air.
+#: $1: the user after whom to continue, $2: before when, $3: users, $4: rows of each.
+#: The newest row of an inbox stays, so that its rows always end at its counter.
 TRIM = """
 WITH page AS MATERIALIZED (
     SELECT user_id, seq FROM inbox_counters WHERE user_id > $1 ORDER BY user_id LIMIT $3),
@@ -44,8 +44,8 @@ SELECT (SELECT user_id FROM page ORDER BY user_id DESC LIMIT 1) AS last,
        EXISTS (SELECT FROM deleted GROUP BY user_id HAVING count(*) >= $4) AS more
 """
 
-#: $1, $2: the blocks, $3: before when what was read goes, $4: before when all of it does.
-#: The blocks come first: seen together with the rest, the planner would search a whole index in every step.
+#: $1, $2: the blocks, $3: read notifications before this are deleted, $4: all before this.
+#: The blocks are materialized first: otherwise the planner would search a whole index in every step.
 FORGET_NOTIFICATIONS = f"""
 WITH old AS MATERIALIZED (
     SELECT ctid AS place, user_id, id, at FROM notifications WHERE ctid >= $1::tid AND ctid < $2::tid AND at < $3),
@@ -58,7 +58,7 @@ gone AS (
     DELETE FROM notifications WHERE ctid = ANY (ARRAY(SELECT place FROM doomed)) RETURNING id)
 SELECT count(*) FROM gone
 """
-#: Marks of what never was a notification of theirs. $1, $2: the blocks, $3: before when.
+#: Read marks without a notification of the same user. $1, $2: the blocks, $3: before when.
 FORGET_STRAY_READS = """
 WITH old AS MATERIALIZED (
     SELECT ctid AS place, user_id, notification_id FROM notification_reads
@@ -94,10 +94,10 @@ RETURNING cardinality(types)
 
 
 def sweeping(table: str, column: str) -> Callable[[Pool, datetime], Awaitable[int]]:
-    """Make what deletes a table's rows with an instant before another, and answers how many.
+    """Make a function that deletes a table's rows by the age of a column, and returns how many.
 
-    It goes through the whole table, block by block: the work of one sequential scan a night, and no index that every
-    insert would have to keep up.
+    It scans the whole table, block by block: one sequential scan a night, instead of an index that every insert would
+    have to update.
     """
     sql = f"DELETE FROM {table} WHERE ctid >= $1::tid AND ctid < $2::tid AND {column} < $3"
 
@@ -112,9 +112,9 @@ def sweeping(table: str, column: str) -> Callable[[Pool, datetime], Awaitable[in
 
 
 async def forget_notifications(pool: Pool, *, read_before: datetime, unread_before: datetime) -> int:
-    """Forget notifications from before one instant that were read, and all from before another; answers how many.
+    """Delete read notifications from before one instant, and all from before another; returns how many.
 
-    Whether one was read is forgotten with it.
+    Their read marks are deleted as well.
     """
     forgotten = 0
     async for here in _steps(pool, "notifications"):
@@ -125,10 +125,10 @@ async def forget_notifications(pool: Pool, *, read_before: datetime, unread_befo
 
 
 async def trim_inboxes(pool: Pool, before: datetime) -> int:
-    """Forget inbox rows from before an instant, and answer how many.
+    """Delete inbox rows from before an instant, and return how many.
 
-    Of each inbox a beginning goes, up to the first row that is not older, and never its last row: what is left is
-    contiguous and ends at its counter. Whoever asks for what went is told to start afresh.
+    In each inbox the rows before the first one that is not older are deleted, but never the last row: what is left is
+    contiguous and ends at its counter. A client that resumes from a deleted row gets a reset.
     """
     after, trimmed = UUID(int=0), 0
     while True:
@@ -143,9 +143,9 @@ async def trim_inboxes(pool: Pool, before: datetime) -> int:
 
 
 async def archive_journals(pool: Pool, before: datetime) -> int:
-    """Move the journals of actors at rest since before an instant to the archive, and answer how many events.
+    """Move the journals of actors at rest since before an instant to the archive, and return how many events.
 
-    At rest is who had no event since, and has no timer. Who wakes up goes on in ``journal``, and can be moved again.
+    An actor is at rest if it has no event since and no timer. Its later events go to ``journal``, and can be moved too.
     """
     moved = 0
     for first in range(0, await _blocks(pool, "journal"), ARCHIVE_BLOCKS_MAX):
@@ -155,13 +155,13 @@ async def archive_journals(pool: Pool, before: datetime) -> int:
     return moved
 
 
-async def _steps(pool: Pool, table: str) -> AsyncIterator[tuple[Place, Place]]:
-    """Go through a table as it is now: from which place on, and up to which."""
+async def _steps(pool: Pool, table: str) -> AsyncIterator[tuple[TupleId, TupleId]]:
+    """Yield the ranges of blocks of a table at its present size."""
     for first in range(0, await _blocks(pool, table), SWEEP_BLOCKS_MAX):
         yield (first, 0), (first + SWEEP_BLOCKS_MAX, 0)
 
 
 async def _blocks(pool: Pool, table: str) -> int:
-    """How long a table is now."""
+    """The number of blocks of a table."""
     sql = "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::int"
     return int(await pool.fetchval(sql, table))

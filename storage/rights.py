@@ -1,4 +1,4 @@
-"""Rights: who may see which entity now. Each kind of entity says its rule where its queries are.
+"""Rights: who may see which entity now. The rule of each kind is declared beside its queries.
 
 visible(Kind.BOOKING, "JOIN bookings b ON b.id = w.id WHERE b.customer_id = w.user_id OR …")
 """
@@ -10,24 +10,24 @@ from uuid import UUID
 from protocol.ids import Kind, Ref, UserId
 from storage.database import Connection, Pool
 
-#: Kind → SQL behind ``FROM … w(user_id, id)`` that keeps the pairs of which the user may see the entity.
+#: Kind → SQL after ``FROM … w(user_id, id)`` that keeps the pairs whose user may see the entity.
 VISIBLE: dict[Kind, str] = {}
 
 
 def visible(kind: Kind, sql: str) -> None:
-    """Declare who may see entities of a kind. A kind without a rule is seen by nobody; a user sees itself."""
-    assert kind not in VISIBLE, f"two rules say who may see a {kind.value}"
+    """Declare who may see entities of a kind. Without a rule nobody may see them, except users themselves."""
+    assert kind not in VISIBLE, f"there are two rules about who may see a {kind.value}"
     VISIBLE[kind] = sql
 
 
 async def may_see(pool: Connection | Pool, user_id: UserId, refs: Collection[Ref]) -> set[Ref]:
-    """Say which of these entities a user may see now. A kind without a rule is not seen at all."""
+    """Return those of the entities that a user may see now."""
     visible = await who_may_see(pool, {(user_id, ref) for ref in refs})
     return {ref for _, ref in visible}
 
 
 async def who_may_see(pool: Connection | Pool, pairs: Collection[tuple[UserId, Ref]]) -> set[tuple[UserId, Ref]]:
-    """Say who of these may see what they are paired with, all in one statement."""
+    """Return the pairs whose user may see the entity now, by one statement."""
     visible = {(user_id, ref) for user_id, ref in pairs if ref.kind is Kind.USER and ref.id == user_id}
     wanted: defaultdict[Kind, tuple[list[UUID], list[UUID]]] = defaultdict(lambda: ([], []))
     for user_id, ref in pairs:
@@ -47,8 +47,8 @@ async def who_may_see(pool: Connection | Pool, pairs: Collection[tuple[UserId, R
     return visible
 
 
-async def may_meet(pool: Connection | Pool, user_id: UserId, others: Collection[UserId]) -> set[UserId]:
-    """Say of which people a user may know whether they are online: who shares a thread or a business, and itself."""
+async def may_see_presence(pool: Connection | Pool, user_id: UserId, others: Collection[UserId]) -> set[UserId]:
+    """Return the users whose presence a user may see: themselves, and those of their conversations and businesses."""
     rows = await pool.fetch(
         "SELECT o.id FROM unnest($2::uuid[]) o(id) WHERE o.id = $1"
         " OR EXISTS (SELECT FROM conversation_members a JOIN conversation_members b USING (conversation_id)"

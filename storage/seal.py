@@ -1,7 +1,7 @@
-"""The ledger's hash chain: transfers are sealed behind the commits that made them, and can be proved since.
+"""The ledger's hash chain: transfers are sealed after their commits, so that later changes can be detected.
 
-A seal is the SHA-256 of the seal before it and of the bytes of the transfers that it covers. It is made by ``seal_v1``
-(migrations/0002_ledger.sql); this file computes the same bytes again, so that neither is believed alone.
+A seal is the SHA-256 of the seal before it and of the bytes of the transfers that it covers. ``seal_v1``
+(migrations/0002_ledger.sql) makes it; this file computes the same bytes independently, for the audit.
 """
 
 import struct
@@ -13,9 +13,9 @@ from storage.database import Pool
 
 #: Transfers in one seal.
 SEAL_TRANSFERS_MAX = 2_000
-#: Seals made in one go; what is left waits for the next.
+#: Seals of one run; what is left waits for the next run.
 SEALS_MAX = 100
-#: What the first seal has for a predecessor.
+#: The predecessor of the first seal.
 NO_HASH = bytes(32)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,8 +24,8 @@ _HEAD = struct.Struct(">qqi")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One transfer as the ledger keeps it."""
+class LedgerTransfer:
+    """One transfer as stored in the ledger."""
 
     id: UUID
     debit: str
@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What one run of the sealer did."""
+    """The result of one run of the sealer."""
 
     seals: int
     transfers: int
@@ -48,18 +48,18 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What no seal covers yet."""
+    """The transfers that no seal covers yet."""
 
     #: Transfers.
     waiting: int
-    #: Since the oldest of them was written; 0 if there are none.
+    #: Seconds since the oldest of them was written; 0 if there are none.
     waiting_s: float
     #: The newest seal; 0 before the first.
     last_seal: int
 
 
-def transfer_bytes(entry: Entry) -> bytes:
-    """The bytes of a transfer that its seal covers (docs/decisions/*-the-ledger-is-sealed-behind.md)."""
+def transfer_bytes(entry: LedgerTransfer) -> bytes:
+    """The bytes of a transfer in its seal (docs/decisions/*-the-ledger-is-sealed-behind.md)."""
     return b"".join(
         (
             entry.id.bytes,
@@ -76,7 +76,7 @@ def transfer_bytes(entry: Entry) -> bytes:
 
 
 def seal_head(previous: bytes, number: int, sealed_at: datetime, transfers: int) -> bytes:
-    """The bytes of a seal that come before those of its transfers; all of it hashed is the seal."""
+    """The bytes of a seal before those of its transfers; the hash of all of them is the seal."""
     return previous + _HEAD.pack(number, _microseconds(sealed_at), transfers)
 
 
@@ -90,9 +90,9 @@ def _microseconds(at: datetime) -> int:
 
 
 async def seal(pool: Pool, *, transfers_max: int = SEAL_TRANSFERS_MAX, seals_max: int = SEALS_MAX) -> Sealed:
-    """Seal what waits, each seal in a transaction of its own; does nothing while another node is at it.
+    """Seal the waiting transfers, each seal in a transaction of its own; does nothing while another node seals.
 
-    Safe to call at any time, on every node, and to be killed in: a seal is there whole or not at all.
+    Safe to call at any time and on every node, and to interrupt: a seal is written whole or not at all.
     """
     seals = transfers = 0
     for _ in range(seals_max):
@@ -107,7 +107,7 @@ async def seal(pool: Pool, *, transfers_max: int = SEAL_TRANSFERS_MAX, seals_max
 
 
 async def read_tail(pool: Pool) -> Tail:
-    """Look at what waits for its seal."""
+    """Read how many transfers wait for a seal."""
     row = await pool.fetchrow(
         "SELECT count(*) AS waiting, coalesce(extract(epoch FROM now() - min(queued_at)), 0)::float8 AS waiting_s,"
         " (SELECT coalesce(max(number), 0) FROM ledger_seals) AS last_seal FROM unsealed_transfers"

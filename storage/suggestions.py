@@ -1,4 +1,4 @@
-"""What was suggested, and what came of it: counted behind the messages, a page at a time, without a word of them.
+"""The outcomes of suggested replies, counted after the messages were sent, in pages and without their texts.
 
 suggestions ──(the reader's next message)──▶ suggestion_counts: accepted · edited · ignored · unanswered
 suggestion_uses ─┘  names the suggestion that a message came from; written in that message's commit
@@ -15,13 +15,13 @@ from protocol.ids import ConversationId, MessageId, SuggestionId, UserId
 from protocol.suggestion.terms import ReplySource
 from storage.database import Pool
 
-#: Suggestions that one statement looks at, and uses that it counts.
+#: Suggestions or uses that one statement counts.
 COUNT_MAX = 500
-#: Such statements in one run.
+#: Statements of one run.
 PAGES_MAX = 20
-#: Whoever has said nothing among the next so many messages of the thread has not answered.
+#: A suggestion is unanswered if its reader sent none of this many next messages of the conversation.
 MESSAGES_LOOKED_AT_MAX = 200
-#: A suggestion is waited for so long.
+#: How long a suggestion waits for its reader's next message.
 WAIT_MAX = timedelta(days=7)
 
 _NIL = UUID(int=0)
@@ -30,7 +30,7 @@ _SHOWN = """
 INSERT INTO suggestions (id, conversation_id, user_id, after_id, source, prompt, digests, shown_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING
 """
-#: $1: rows, $2: the day. A use of what was never suggested to that person there goes uncounted.
+#: $1: rows, $2: the day. A use without a matching suggestion for that reader is not counted.
 _COUNT_USED = """
 WITH used AS (
     DELETE FROM suggestion_uses
@@ -48,11 +48,11 @@ counted AS (
 SELECT outcome, count(*) AS count FROM known GROUP BY outcome
  UNION ALL SELECT NULL, count(*) FROM used
 """
-#: $1: rows, $2: the day, $3: before when who has not answered never will, $4: messages looked at, $5: looked at before.
+#: $1: rows, $2: the day, $3: those shown before are closed, $4: messages read, $5: only rows not checked since.
 _COUNT_UNUSED = """
 WITH page AS (
     SELECT * FROM suggestions WHERE looked_at < $5 ORDER BY looked_at LIMIT $1 FOR UPDATE SKIP LOCKED),
-told AS (
+closing AS (
     SELECT p.id, p.source, p.prompt,
            CASE WHEN n.answered THEN 'ignored' WHEN p.shown_at < $3 THEN 'unanswered' END AS outcome
       FROM page p
@@ -62,11 +62,11 @@ told AS (
              WHERE conversation_id = p.conversation_id AND id > p.after_id ORDER BY id LIMIT $4) m) n
      WHERE NOT EXISTS (SELECT FROM suggestion_uses u WHERE u.suggestion_id = p.id)),
 over AS (
-    DELETE FROM suggestions s USING told t WHERE s.id = t.id AND t.outcome IS NOT NULL
+    DELETE FROM suggestions s USING closing t WHERE s.id = t.id AND t.outcome IS NOT NULL
     RETURNING t.source, t.prompt, t.outcome),
 waiting AS (
     UPDATE suggestions s SET looked_at = clock_timestamp() FROM page p
-     WHERE s.id = p.id AND NOT EXISTS (SELECT FROM told t WHERE t.id = p.id AND t.outcome IS NOT NULL)),
+     WHERE s.id = p.id AND NOT EXISTS (SELECT FROM closing t WHERE t.id = p.id AND t.outcome IS NOT NULL)),
 counted AS (
     INSERT INTO suggestion_counts (day, source, prompt, outcome, count)
     SELECT $2, source, prompt, outcome, count(*) FROM over GROUP BY source, prompt, outcome
@@ -77,13 +77,13 @@ SELECT outcome, count(*) AS count FROM over GROUP BY outcome
 """
 
 
-class Shown(Struct, frozen=True, kw_only=True):
-    """Five replies that somebody was shown."""
+class ShownSuggestions(Struct, frozen=True, kw_only=True):
+    """Five replies as shown to a reader."""
 
     id: SuggestionId
     conversation_id: ConversationId
     user_id: UserId
-    #: The message that they follow; None: there is none.
+    #: The last message before them; None: there is none.
     after_id: MessageId | None
     source: ReplySource
     #: The prompt's name and version.
@@ -92,8 +92,8 @@ class Shown(Struct, frozen=True, kw_only=True):
     shown_at: datetime
 
 
-async def note_shown(pool: Pool, shown: Shown) -> None:
-    """Note what somebody was shown, to be counted later."""
+async def record_shown(pool: Pool, shown: ShownSuggestions) -> None:
+    """Store shown suggestions, to count their outcome later."""
     await pool.execute(
         _SHOWN,
         shown.id,
@@ -108,7 +108,7 @@ async def note_shown(pool: Pool, shown: Shown) -> None:
 
 
 async def count_outcomes(pool: Pool, now: datetime) -> dict[str, int]:
-    """Count what came of suggestions, by the messages that were sent since. Answers how many of each."""
+    """Count the outcomes of suggestions by the messages sent since. Returns the number of each outcome."""
     counts: Counter[str] = Counter()
     before: datetime = await pool.fetchval("SELECT clock_timestamp()")
     for sql, arguments in (
@@ -124,6 +124,6 @@ async def count_outcomes(pool: Pool, now: datetime) -> dict[str, int]:
 
 
 async def read_counts(pool: Pool) -> Mapping[tuple[str, str], int]:
-    """How often what came of suggestions, by outcome and source, ever."""
+    """Read the total counts by outcome and source."""
     rows = await pool.fetch("SELECT outcome, source, sum(count)::bigint AS count FROM suggestion_counts GROUP BY 1, 2")
     return {(row["outcome"], row["source"]): row["count"] for row in rows}

@@ -1,4 +1,4 @@
-"""Loops that have to run for as long as the process does: none of them ends unnoticed."""
+"""Supervised loops: loops that run as long as the process does, and are restarted and logged when they die."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-#: A task that does not end within this at a stop is left behind: it waits for a database that does not answer.
+#: A task that does not end within this at a stop is left running: it waits for a database that does not answer.
 END_TIMEOUT_S = 5.0
 #: The pause before a loop that died starts again. It doubles with each death, up to the maximum.
 RESTART_FIRST_S = 0.1
@@ -18,8 +18,8 @@ RESTART_RESET_S = 60.0
 log = structlog.get_logger(__name__)
 
 
-async def end(*tasks: "asyncio.Task[None]") -> None:
-    """Cancel tasks and wait until they are over. One that has failed is logged, one that hangs is left behind."""
+async def cancel_and_wait(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel tasks and wait for their end. Failed and hanging ones are logged; hanging ones are left running."""
     for task in tasks:
         task.cancel()
     if not tasks:
@@ -33,11 +33,11 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
 
 
 class Supervised:
-    """One loop, started again whenever it dies: by an exception, or by a cancellation that is not ours.
+    """One loop, restarted whenever it dies by an exception, or by a cancellation that is not ours.
 
     Args:
-        name: names it in the log and in ``/ready``.
-        work: the loop. That it returns is no death: its work is done.
+        name: its name in the log and in ``/ready``.
+        work: the loop. If it returns, its work is done and it is not restarted.
         prepare: runs before a restart; until it succeeds the loop counts as dead.
         died: called at once after each death.
     """
@@ -51,7 +51,7 @@ class Supervised:
         died: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
-        #: What it died of; None while it works.
+        #: The error that it died of; None while it runs.
         self.failure: str | None = None
         self._work = work
         self._prepare = prepare
@@ -59,25 +59,25 @@ class Supervised:
         self._task: asyncio.Task[None] | None = None
         self._restart: asyncio.TimerHandle | None = None
         self._began_at_s = 0.0
-        #: In a row.
+        #: Deaths in a row.
         self._deaths = 0
         self._stopping = False
 
     def start(self) -> None:
-        """Begin."""
+        """Start the loop."""
         self._stopping = False
         self._begin()
 
     async def stop(self) -> None:
-        """End it for good, within ``END_TIMEOUT_S``."""
+        """Stop the loop, within ``END_TIMEOUT_S``."""
         self._stopping = True
         if self._restart is not None:
             self._restart.cancel()
         if self._task is not None:
-            await end(self._task)
+            await cancel_and_wait(self._task)
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait until the loop returns by itself; returns whether it has."""
+        """Wait until the loop returns by itself; returns whether it did."""
         if self._task is None:
             return True
         over, _ = await asyncio.wait([self._task], timeout=timeout_s)

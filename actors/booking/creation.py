@@ -6,7 +6,7 @@ from actors.actor import Actor
 from actors.booking.state import BookingState
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
-from actors.rules.slots import Busy, Diary, SlotReason, SlotTerms, busy_for, why_not
+from actors.rules.slots import BusyTime, SlotReason, SlotTerms, StaffSchedule, busy_for, unavailable_reason
 from actors.rules.zones import LocalTimeError, to_instant, to_local
 from protocol.booking.commands import CreateBooking
 from protocol.booking.events import BookingCreated
@@ -101,9 +101,9 @@ def slot_terms(facts: BookingFacts) -> SlotTerms:
     )
 
 
-def diary_of(staff: StaffFacts, facts: BookingFacts) -> Diary:
+def diary_of(staff: StaffFacts, facts: BookingFacts) -> StaffSchedule:
     """What a staff member's time is already given to."""
-    return Diary(
+    return StaffSchedule(
         opening=facts.business.hours,
         working=staff.working,
         busy=[_busy(span) for span in staff.busy],
@@ -151,7 +151,7 @@ def choose_staff(
     """
     why = SlotReason.STAFF_OFF
     for staff in sorted(facts.staff, key=lambda member: (-member.rating, member.is_owner, member.staff_id)):
-        reason = why_not(starts_at, terms, diary_of(staff, facts), now)
+        reason = unavailable_reason(starts_at, terms, diary_of(staff, facts), now)
         if reason is None:
             return staff
         why = reason
@@ -162,5 +162,5 @@ def choose_staff(
     raise SlotUnavailable(reason=why.value)
 
 
-def _busy(span: BusySpan) -> Busy:
-    return Busy(Span(span.held_from_at, span.held_to_at), Span(span.job_from_at, span.job_to_at))
+def _busy(span: BusySpan) -> BusyTime:
+    return BusyTime(Span(span.held_from_at, span.held_to_at), Span(span.job_from_at, span.job_to_at))

@@ -1,13 +1,13 @@
-"""A business: its settings, its hours, its people and what they offer.
+"""A business: its settings, opening hours, members and services.
 
-Owns the members with their rights, the catalogue of services and who does them (``services.py``), opening and working
-hours, and the list of customers that it does not serve. Tells its owner and managers of each change, the people
-concerned too, and a user actor which roles its person has here. Bookings keep what was agreed: they read the catalogue,
-and never hear from it.
+Owns the members with their rights, the services and the staff who do them (``services.py``), opening and working
+hours, and the list of blocked customers. Its events go to the owner, the managers and the members concerned, and it
+sends each member's user actor the roles that they have here. Bookings read the services when they are made and keep the
+agreed terms; the business sends them nothing.
 
-    register ──▶ active ◀── update is_active ──▶ inactive (nothing of it can be booked or found)
+    register ──▶ active ◀── update is_active ──▶ inactive (its services can be neither booked nor found)
 
-    a member:   add ──▶ works here ◀─ update ─▶ … ── remove ──▶ gone (may be added again); the owner stays
+    a member:   add ──▶ active ◀─ update ─▶ … ── remove ──▶ inactive (may be added again); the owner stays
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from actors.actor import Actor, actor, handles
 from actors.business import services
 from actors.business.permissions import emit_to_managers, managers_only
 from actors.business.state import BusinessState, Member, after
-from actors.business.validation import Check, business_row, changes
+from actors.business.validation import Validator, business_row, changes
 from actors.records import records_of
 from actors.rules.commission import COMMISSION_BP_DEFAULT
 from protocol.business.commands import (
@@ -46,7 +46,7 @@ from protocol.business.events import (
     BusinessUpdated,
 )
 from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
-from protocol.business.rows import BlockedPairRow, BusinessRow, MemberRow
+from protocol.business.rows import BlockedPairRow, BusinessMemberRow, BusinessRow
 from protocol.business.terms import MEMBERS_MAX, AlreadyMember, OwnerStays
 from protocol.business.views import BusinessReply, MemberReply
 from protocol.errors import Forbidden, LimitReached, NotFound
@@ -56,13 +56,13 @@ from protocol.registry import Command
 from protocol.roles import Role
 from protocol.user.commands import GrantRole, RevokeRole
 
-#: What ``UpdateBusiness`` changes in the row just as it is said.
+#: Fields of ``UpdateBusiness`` that are copied into the row.
 _SETTINGS = (
     *("name", "category_id", "description", "city", "zone", "latitude", "longitude"),
     *("lead_time_minutes", "auto_approve", "is_active"),
 )
 
-R = TypeVar("R", BusinessRow, MemberRow)
+R = TypeVar("R", BusinessRow, BusinessMemberRow)
 
 
 def _own_id(business: Actor[BusinessState], cmd: Command) -> BusinessId:
@@ -79,7 +79,7 @@ def _availability_ask(business: Actor[BusinessState], cmd: SetAvailability) -> M
 
 @actor(Kind.BUSINESS)
 class Business(Actor[BusinessState]):
-    """One business; what it offers is a part of its own."""
+    """One business; its services are a part of their own."""
 
     state_type: ClassVar[type[Struct]] = BusinessState
     parts = (services, records_of(Kind.BUSINESS))
@@ -88,15 +88,15 @@ class Business(Actor[BusinessState]):
 
     @handles(RegisterBusiness)
     def register(self, cmd: RegisterBusiness) -> BusinessReply:
-        """Open the business; the sender owns it. Raises: Invalid."""
-        check = Check()
+        """Register the business; the sender becomes its owner. Raises: Invalid."""
+        check = Validator()
         check.names(name=cmd.name, city=cmd.city)
         check.category(cmd.category_id)
         check.zone(cmd.zone)
         check.currency(cmd.currency)
         check.place(cmd.latitude, cmd.longitude)
         hours = check.hours("hours", cmd.hours, cmd.zone)
-        check.done()
+        check.raise_problems()
         assert hours is not None, "checked"
         owner_id = self.principal.user_id
         self.emit(
@@ -124,13 +124,13 @@ class Business(Actor[BusinessState]):
         row = _own(facts.row)
         changed = changes(cmd, row, _SETTINGS)
         updated = replace(row, **changed)
-        check = Check()
+        check = Validator()
         check.names(name=cmd.name, city=cmd.city)
         check.category(cmd.category_id)
         check.zone(cmd.zone)
         check.currency(cmd.currency, self.state.currency)
         check.place(updated.latitude, updated.longitude)
-        check.done()
+        check.raise_problems()
         if changed:
             updated = replace(updated, hours=replace(row.hours, zone=updated.zone))
             self.emit(BusinessUpdated(fields=tuple(changed), zone=updated.zone, is_active=updated.is_active))
@@ -140,27 +140,27 @@ class Business(Actor[BusinessState]):
 
     @handles(SetOpeningHours, facts=BusinessRecord, asks=_own_id)
     def set_opening_hours(self, cmd: SetOpeningHours, facts: BusinessRecord) -> BusinessReply:
-        """Open at other times. Raises: Invalid, Forbidden."""
+        """Set the opening hours. Raises: Invalid, Forbidden."""
         managers_only(self)
-        check = Check()
+        check = Validator()
         hours = check.hours("hours", cmd.hours, self.state.zone)
-        check.done()
+        check.raise_problems()
         assert hours is not None, "checked"
         self.emit(BusinessHoursChanged(), to=self.state.members)
         self.put(replace(_own(facts.row), hours=hours))
         return self._reply()
 
-    # People
+    # Members
 
     @handles(AddMember, facts=MemberRecord, asks=_member_ask)
     def add_member(self, cmd: AddMember, facts: MemberRecord) -> MemberReply:
-        """Let a user work here. Raises: Invalid, Forbidden, NotFound, AlreadyMember, LimitReached."""
+        """Add a user as a member. Raises: Invalid, Forbidden, NotFound, AlreadyMember, LimitReached."""
         managers_only(self)
-        check = Check()
+        check = Validator()
         role = Role(cmd.role)
         check.manager_right(role, cmd.manager)
         working = check.hours("working", cmd.working, self.state.zone)
-        check.done()
+        check.raise_problems()
         if cmd.manager:
             self._owner_only()
         if not facts.user_exists:
@@ -179,7 +179,7 @@ class Business(Actor[BusinessState]):
 
     @handles(UpdateMember, facts=MemberRecord, asks=_member_ask)
     def update_member(self, cmd: UpdateMember, facts: MemberRecord) -> MemberReply:
-        """Change somebody's role, rights or text. Raises: Invalid, Forbidden, NotFound, OwnerStays."""
+        """Change a member's role, rights or bio. Raises: Invalid, Forbidden, NotFound, OwnerStays."""
         was = self._member(cmd.user_id)
         becomes = self._becomes(cmd, was)
         if becomes != was or cmd.user_id != self.principal.user_id:
@@ -203,7 +203,7 @@ class Business(Actor[BusinessState]):
 
     @handles(RemoveMember, facts=MemberRecord, asks=_member_ask)
     def remove_member(self, cmd: RemoveMember, facts: MemberRecord) -> BusinessReply:
-        """End somebody's work here, or one's own. Raises: Forbidden, NotFound, OwnerStays."""
+        """Remove a member, or leave the business. Raises: Forbidden, NotFound, OwnerStays."""
         member = self._member(cmd.user_id)
         if cmd.user_id != self.principal.user_id:
             managers_only(self)
@@ -219,14 +219,14 @@ class Business(Actor[BusinessState]):
 
     @handles(SetAvailability, facts=MemberRecord, asks=_availability_ask)
     def set_availability(self, cmd: SetAvailability, facts: MemberRecord) -> MemberReply:
-        """Work at other times. Raises: Invalid, Forbidden, NotFound."""
+        """Set a member's working hours. Raises: Invalid, Forbidden, NotFound."""
         user_id = cmd.staff_id or self.principal.user_id
         self._member(user_id)
         if user_id != self.principal.user_id:
             managers_only(self)
-        check = Check()
+        check = Validator()
         working = check.hours("working", cmd.working, self.state.zone)
-        check.done()
+        check.raise_problems()
         emit_to_managers(self, BusinessAvailabilityChanged(user_id=user_id), user_id)
         self.put(replace(_own(facts.row), working=working))
         return self._member_reply(user_id)
@@ -235,14 +235,14 @@ class Business(Actor[BusinessState]):
 
     @handles(BlockCustomer)
     def block_customer(self, cmd: BlockCustomer) -> None:
-        """Deal with a customer no more. Raises: Forbidden."""
+        """Block a customer. Raises: Forbidden."""
         managers_only(self)
         self.emit(BusinessCustomerBlocked(customer_id=cmd.customer_id))
         self.put(BlockedPairRow(business_id=self._id, customer_id=cmd.customer_id, blocked_at=self.now))
 
     @handles(UnblockCustomer)
     def unblock_customer(self, cmd: UnblockCustomer) -> None:
-        """Deal with a customer again. Raises: Forbidden."""
+        """Unblock a customer. Raises: Forbidden."""
         managers_only(self)
         self.emit(BusinessCustomerUnblocked(customer_id=cmd.customer_id))
         self.drop("blocked_pairs", business_id=self._id, customer_id=cmd.customer_id)
@@ -255,7 +255,7 @@ class Business(Actor[BusinessState]):
             raise Forbidden(reason="owner_only")
 
     def _member(self, user_id: UserId) -> Member:
-        """Somebody who works here, for a sender who does so too. Raises: NotFound, Forbidden."""
+        """The member of that id, if the sender is a member too. Raises: NotFound, Forbidden."""
         if self.principal.user_id not in self.state.members:
             raise Forbidden(reason="members_only")
         member = self.state.members.get(user_id)
@@ -264,7 +264,7 @@ class Business(Actor[BusinessState]):
         return member
 
     def _becomes(self, cmd: UpdateMember, was: Member) -> Member:
-        """What a member would be afterwards. Raises: Invalid, OwnerStays."""
+        """The member after the update. Raises: Invalid, OwnerStays."""
         role = was.role if isinstance(cmd.role, UnsetType) else Role(cmd.role)
         if cmd.user_id == self.state.owner_id:
             if role is not Role.OWNER or cmd.manager is False:
@@ -272,21 +272,21 @@ class Business(Actor[BusinessState]):
             return Member(role, True, was.serves if isinstance(cmd.serves, UnsetType) else cmd.serves)
         kept = was.manager and role is was.role
         manager = kept if isinstance(cmd.manager, UnsetType) else cmd.manager
-        check = Check()
+        check = Validator()
         check.manager_right(role, manager)
         serves = role is Role.STAFF
         if cmd.serves not in (UNSET, serves):
-            check.wrong("serves", "follows_role")
-        check.done()
+            check.add("serves", "follows_role")
+        check.raise_problems()
         return Member(role, manager, serves)
 
     # Effects
 
     def _put_member(self, user_id: UserId, *, bio: str, working: OpenHours | None) -> None:
-        """Write the row of somebody who has just come."""
+        """Write the row of a new member."""
         member = self.state.members[user_id]
         self.put(
-            MemberRow(
+            BusinessMemberRow(
                 business_id=self._id,
                 user_id=user_id,
                 role=member.role,
@@ -299,8 +299,8 @@ class Business(Actor[BusinessState]):
             )
         )
 
-    def _move_clocks(self, zone: str, members: Iterable[MemberRow]) -> None:
-        """Working hours are in the zone of the business."""
+    def _move_clocks(self, zone: str, members: Iterable[BusinessMemberRow]) -> None:
+        """Move working hours to a new zone of the business; the local times stay."""
         for member in members:
             if member.working is not None and member.working.zone != zone:
                 self.put(replace(member, working=replace(member.working, zone=zone)))
@@ -310,7 +310,7 @@ class Business(Actor[BusinessState]):
             self.drop("service_staff", service_id=service_id, staff_id=user_id)
 
     def _grant(self, user_id: UserId) -> None:
-        """Tell the user actor what its person is here."""
+        """Send a member's user actor the role that they have here."""
         member = self.state.members[user_id]
         grant = GrantRole(user_id=user_id, role=member.role, business_id=self._id, manager=member.manager)
         self.send(Ref(Kind.USER, user_id), grant)
@@ -352,6 +352,6 @@ class Business(Actor[BusinessState]):
 
 
 def _own(row: R | None) -> R:
-    """A row of the actor's own: written with the state, so it is there whenever the state says so."""
-    assert row is not None, "the state knows what has no row"
+    """Assert that a row of the actor's own exists, as it was written with the state."""
+    assert row is not None, "the state names something without a row"
     return row

@@ -1,4 +1,4 @@
-"""What every part of a business shares: who may change it, and who gets its events."""
+"""Shared by the parts of a business: who may change it, and who gets its events."""
 
 from actors.actor import Actor
 from actors.business.state import BusinessState
@@ -8,12 +8,12 @@ from protocol.ids import BusinessId, UserId
 
 
 def managers_only(business: Actor[BusinessState]) -> None:
-    """The sender manages this business, and acts for it. Raises: NotFound, Forbidden."""
+    """Require a sender who manages this business and acts for it. Raises: NotFound, Forbidden."""
     member = business.state.members.get(business.principal.user_id)
     if member is None or not member.manager or business.principal.business_id != BusinessId(business.actor_id):
         raise Forbidden(reason="managers_only")
 
 
 def emit_to_managers(business: Actor[BusinessState], event: Event, *concerned: UserId) -> None:
-    """Emit an event to the managers and to the people concerned."""
+    """Emit an event to the managers and the members concerned."""
     business.emit(event, to=[*business.state.managers(), *concerned])

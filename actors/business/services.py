@@ -1,6 +1,6 @@
-"""What a business offers, and who does it.
+"""The services of a business, and the staff who do them.
 
-a service:  create ──▶ on offer ◀─ update is_active ── off the market ◀── deactivate
+a service:  create ──▶ active ◀─ update is_active ── inactive ◀── deactivate
 """
 
 from msgspec import UnsetType
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from actors.actor import Actor, applies, handles
 from actors.business.permissions import emit_to_managers, managers_only
 from actors.business.state import BusinessState, Services
-from actors.business.validation import Check, changes, service_reply, service_row
+from actors.business.validation import Validator, changes, service_reply, service_row
 from protocol.errors import LimitReached, NotFound
 from protocol.events import Event
 from protocol.ids import BusinessId, ServiceId
@@ -20,7 +20,7 @@ from protocol.service.rows import ServiceRow, ServiceStaffRow
 from protocol.service.terms import SERVICES_MAX
 from protocol.service.views import ServiceReply
 
-#: What ``UpdateService`` changes in the row just as it is said.
+#: Fields of ``UpdateService`` that are copied into the row.
 _SETTINGS = (
     *("category_id", "title", "description", "credits_required", "duration_minutes"),
     *("buffer_before_minutes", "buffer_after_minutes", "images", "is_active"),
@@ -33,17 +33,17 @@ FIELD = "services"
 
 @handles(CreateService)
 def create_service(business: Actor[BusinessState], cmd: CreateService) -> ServiceReply:
-    """Offer something more. Raises: Invalid, Forbidden, LimitReached."""
+    """Create a service. Raises: Invalid, Forbidden, LimitReached."""
     managers_only(business)
     serving = business.state.serving()
     staff_ids = tuple(dict.fromkeys(serving if cmd.staff_ids is None else cmd.staff_ids))
-    check = Check()
+    check = Validator()
     check.names(title=cmd.title)
     check.category(cmd.category_id)
     check.currency(cmd.currency, business.state.currency)
     price = check.price(cmd.price, business.state.currency)
     check.staff(staff_ids, serving)
-    check.done()
+    check.raise_problems()
     if business.state.services.made >= SERVICES_MAX:
         raise LimitReached(limit="services", max=SERVICES_MAX)
     row = service_row(cmd, ServiceId(business.new_id()), BusinessId(business.actor_id), price, business.now)
@@ -72,7 +72,7 @@ def update_service(business: Actor[BusinessState], cmd: UpdateService, facts: Se
     managers_only(business)
     row = _own_service(business, cmd.service_id, facts)
     changed = changes(cmd, row, _SETTINGS)
-    check = Check()
+    check = Validator()
     check.names(title=cmd.title)
     check.category(cmd.category_id)
     check.currency(cmd.currency, business.state.currency)
@@ -80,7 +80,7 @@ def update_service(business: Actor[BusinessState], cmd: UpdateService, facts: Se
         price_minor = check.price(cmd.price, business.state.currency).amount_minor
         if price_minor != row.price_minor:
             changed["price_minor"] = price_minor
-    check.done()
+    check.raise_problems()
     if changed:
         row = replace(row, **changed)
         event = ServiceUpdated(
@@ -97,7 +97,7 @@ def update_service(business: Actor[BusinessState], cmd: UpdateService, facts: Se
 
 @handles(DeactivateService, facts=ServiceRecord, asks=_service_id)
 def deactivate_service(business: Actor[BusinessState], cmd: DeactivateService, facts: ServiceRecord) -> ServiceReply:
-    """Take a service off the market; again is harmless. Raises: Forbidden, NotFound."""
+    """Deactivate a service; repeating it does nothing. Raises: Forbidden, NotFound."""
     managers_only(business)
     row = _own_service(business, cmd.service_id, facts)
     if row.is_active:
@@ -109,13 +109,13 @@ def deactivate_service(business: Actor[BusinessState], cmd: DeactivateService, f
 
 @handles(SetServiceStaff, facts=ServiceRecord, asks=_service_id)
 def set_service_staff(business: Actor[BusinessState], cmd: SetServiceStaff, facts: ServiceRecord) -> ServiceReply:
-    """Say who does a service. Raises: Invalid, Forbidden, NotFound."""
+    """Set the staff of a service. Raises: Invalid, Forbidden, NotFound."""
     managers_only(business)
     row = _own_service(business, cmd.service_id, facts)
     staff_ids = tuple(dict.fromkeys(cmd.staff_ids))
-    check = Check()
+    check = Validator()
     check.staff(staff_ids, business.state.serving())
-    check.done()
+    check.raise_problems()
     added = tuple(staff_id for staff_id in staff_ids if staff_id not in facts.staff_ids)
     removed = tuple(staff_id for staff_id in facts.staff_ids if staff_id not in staff_ids)
     if added or removed:

@@ -1,4 +1,4 @@
-"""What a business remembers for its decisions; everything else is in its rows."""
+"""The state of a business; all other data is in its rows."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,27 +21,27 @@ from protocol.roles import Role
 
 
 class Member(Struct, frozen=True, array_like=True):
-    """Somebody who works there now."""
+    """An active member."""
 
     role: Role
     manager: bool
-    #: Does jobs.
+    #: Whether the member does jobs.
     serves: bool
 
 
 class Services(Struct, frozen=True):
-    """What the business offers; the services themselves are rows."""
+    """The services of the business; the services themselves are rows."""
 
-    #: How many it ever made; they stay, inactive ones too.
+    #: Services created so far, inactive ones included; they are never deleted.
     made: int = 0
 
 
 class BusinessState(Struct, frozen=True, kw_only=True):
-    """A business: some 60 bytes a member, and nothing that grows with services or customers."""
+    """A business: about 60 bytes for each member, and nothing that grows with services or customers."""
 
     owner_id: UserId
     zone: str
-    #: Fixed for good: prices, holds and wallets are in it.
+    #: Never changes: prices, holds and wallets are in it.
     currency: Currency
     commission_bp: int
     is_active: bool = True
@@ -53,7 +53,7 @@ class BusinessState(Struct, frozen=True, kw_only=True):
         return [user_id for user_id, member in self.members.items() if member.manager]
 
     def serving(self) -> list[UserId]:
-        """Those who do jobs, longest there first."""
+        """The members who do jobs, in the order in which they joined."""
         return [user_id for user_id, member in self.members.items() if member.serves]
 
 
@@ -83,5 +83,5 @@ def after(state: BusinessState | None, event: Event) -> BusinessState:
             | BusinessCustomerBlocked()
             | BusinessCustomerUnblocked()
         ):
-            return state  # rows tell
+            return state  # kept in rows
     raise AssertionError(f"a business does not know {event.type}")

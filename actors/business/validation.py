@@ -1,4 +1,4 @@
-"""What a business writes about itself and its services: checked as a whole, then made into rows."""
+"""Validation of commands about a business and its services, and the rows made from them."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -26,31 +26,31 @@ from protocol.service.views import ServiceReply
 _COLUMNS = {"category_id": "category"}
 
 
-class Check:
-    """Collects what is wrong with a command's fields; ``done`` raises it all at once."""
+class Validator:
+    """Collects the problems of a command's fields; ``raise_problems`` raises them all at once."""
 
     def __init__(self) -> None:
         self._problems: dict[str, str] = {}
 
-    def done(self) -> None:
+    def raise_problems(self) -> None:
         """Raises: Invalid."""
         if self._problems:
             raise Invalid(**self._problems)
 
-    def wrong(self, field: str, problem: str) -> None:
-        """Note what is wrong with a field."""
+    def add(self, field: str, problem: str) -> None:
+        """Add the problem of a field; the first one counts."""
         self._problems.setdefault(field, problem)
 
     def names(self, **texts: Any) -> None:
-        """Names are one line with something to see in it; ones that are not given are fine."""
+        """Names are one line of visible text; ones that are not given are valid."""
         for field, text in texts.items():
             if text is not UNSET and (problem := text_problem(text.strip(), lines=False)):
-                self.wrong(field, problem)
+                self.add(field, problem)
 
     def category(self, category_id: Any) -> None:
         """The category exists, if one is given."""
         if category_id is not UNSET and category_id not in CATEGORIES:
-            self.wrong("category_id", "unknown_category")
+            self.add("category_id", "unknown_category")
 
     def zone(self, zone: Any) -> None:
         """The zone exists, if one is given."""
@@ -58,7 +58,7 @@ class Check:
             try:
                 zone_info(zone)
             except UnknownZone as unknown:
-                self.wrong("zone", unknown.code)
+                self.add("zone", unknown.code)
 
     def currency(self, currency: Any, fixed: str | None = None) -> None:
         """The currency exists, and is the one that the business has, if one is given."""
@@ -67,52 +67,52 @@ class Check:
         try:
             check_currency(currency)
         except MoneyError as unknown:
-            self.wrong("currency", unknown.code)
+            self.add("currency", unknown.code)
             return
         if fixed is not None and currency != fixed:
-            self.wrong("currency", "fixed")
+            self.add("currency", "fixed")
 
     def price(self, price: float | int, currency: str) -> Money:
-        """The price; nothing if it is wrong."""
+        """The price; 0 if it is invalid."""
         try:
             found = from_major(price, currency)
         except MoneyError as error:
-            self.wrong("price", error.code)
+            self.add("price", error.code)
             return Money(0, currency)
         if found.amount_minor > PRICE_MINOR_MAX:
-            self.wrong("price", AmountTooLarge.code)
+            self.add("price", AmountTooLarge.code)
         return found
 
     def hours(self, field: str, week: Week | None, zone: str) -> OpenHours | None:
-        """The hours in the zone; None if none are given, or they are wrong."""
+        """The hours in the zone; None if none are given or they are invalid."""
         try:
             return week.in_zone(zone) if week else None
         except HoursInvalid as error:
-            self.wrong(field, error.code)
+            self.add(field, error.code)
         except UnknownZone:
-            pass  # the zone itself is noted already
+            pass  # the zone has a problem of its own
         return None
 
     def place(self, latitude: float | None, longitude: float | None) -> None:
-        """A place has both coordinates, or neither."""
+        """Both coordinates are given, or neither."""
         if (latitude is None) != (longitude is None):
-            self.wrong("latitude" if latitude is None else "longitude", "missing")
+            self.add("latitude" if latitude is None else "longitude", "missing")
 
     def manager_right(self, role: Role, manager: bool) -> None:
-        """Only employees are given it; the owner has it (rule P-2)."""
+        """Only employees can get the manager right; the owner always has it (rule P-2)."""
         if manager and role is not Role.EMPLOYEE:
-            self.wrong("manager", "employees_only")
+            self.add("manager", "employees_only")
 
     def staff(self, staff_ids: Iterable[UserId], serving: Collection[UserId]) -> None:
-        """All of them do jobs for the business."""
+        """All of these users do jobs for the business."""
         if any(staff_id not in serving for staff_id in staff_ids):
-            self.wrong("staff_ids", "not_serving")
+            self.add("staff_ids", "not_serving")
 
 
 def changes(command: Struct, row: Struct, names: Iterable[str]) -> dict[str, Any]:
-    """Give column → value for what a command says and the row does not say yet."""
-    said = {_COLUMNS.get(name, name): _stripped(getattr(command, name)) for name in names}
-    return {name: value for name, value in said.items() if value is not UNSET and value != getattr(row, name)}
+    """Return column → new value for the fields of a command that differ from the row."""
+    given = {_COLUMNS.get(name, name): _stripped(getattr(command, name)) for name in names}
+    return {name: value for name, value in given.items() if value is not UNSET and value != getattr(row, name)}
 
 
 def _stripped(value: Any) -> Any:
@@ -122,7 +122,7 @@ def _stripped(value: Any) -> Any:
 def business_row(
     cmd: RegisterBusiness, business_id: BusinessId, owner_id: UserId, hours: OpenHours, now: datetime
 ) -> BusinessRow:
-    """Write down a business that opens."""
+    """Make the row of a new business."""
     return BusinessRow(
         id=business_id,
         owner_id=owner_id,
@@ -146,7 +146,7 @@ def business_row(
 def service_row(
     cmd: CreateService, service_id: ServiceId, business_id: BusinessId, price: Money, now: datetime
 ) -> ServiceRow:
-    """Write down a service that is new."""
+    """Make the row of a new service."""
     return ServiceRow(
         id=service_id,
         business_id=business_id,
@@ -166,7 +166,7 @@ def service_row(
 
 
 def service_reply(row: ServiceRow, staff_ids: tuple[UserId, ...]) -> ServiceReply:
-    """Show a service to whoever has just changed it."""
+    """Make the reply to a command that created or changed a service."""
     return ServiceReply(
         id=row.id,
         business_id=row.business_id,

@@ -1,14 +1,14 @@
-"""A conversation: one thread between a few people.
+"""A conversation: one thread between a few users.
 
-Owns who is in it and as what, the order of its messages, how far each member has read, and when it becomes read-only.
-The texts are rows of their own: neither state nor events hold a word. Tells its members of everything, sender included.
+Owns its members and their roles, the order of its messages, the read marks, and when it becomes read-only.
+Texts are rows of their own; neither state nor events contain them. All events go to all members, the sender included.
 
     (nothing) ──open──▶ OPEN ──48 h after the job's end──▶ READ-ONLY
                           ▲                                    │
                           └──────── a dispute, a new job ──────┘
 
-There is no status to keep: the thread is read-only from ``closes_at`` on. Posting is the hottest path of the product:
-it needs no facts, copies nothing, and but once a minute touches no read row save the message's own.
+There is no status: the thread is read-only from ``closes_at`` on. Posting is the most frequent command of the product:
+it needs no facts and writes only the row of the message; the members' rows are written at most once a minute.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.actor import Actor, actor, handles
-from actors.conversation.state import ACTIVE_STEP, TALKING, ConversationState, after
+from actors.conversation.state import ACTIVE_STEP, OPENING_STATUSES, ConversationState, after
 from actors.rules.replies import reply_digest
 from actors.rules.texts import text_problem
 from protocol.conversation.commands import (
@@ -44,7 +44,7 @@ from protocol.conversation.events import (
     MessagesRead,
 )
 from protocol.conversation.facts import BookingParties, WrittenMessage
-from protocol.conversation.rows import ConversationRow, MemberRow, MessageRow, ReadMarkRow
+from protocol.conversation.rows import ConversationMemberRow, ConversationRow, MessageRow, ReadMarkRow
 from protocol.conversation.terms import (
     MEMBERS_MAX,
     READ_ONLY_AFTER,
@@ -72,7 +72,7 @@ def _message_id(conversation: Actor[ConversationState], cmd: EditMessage | Delet
 
 @actor(Kind.CONVERSATION)
 class Conversation(Actor[ConversationState]):
-    """One thread."""
+    """One conversation."""
 
     state_type: ClassVar[type[Struct]] = ConversationState
 
@@ -80,9 +80,9 @@ class Conversation(Actor[ConversationState]):
 
     @handles(OpenConversation)
     def open(self, cmd: OpenConversation) -> ConversationReply:
-        """Open the thread, or bring the open one to these members."""
-        about_a_job = cmd.kind is ConversationKind.CUSTOMER_STAFF
-        assert cmd.booking_id == (BookingId(self.actor_id) if about_a_job else None), f"booking {cmd.booking_id}"
+        """Open the conversation, or change an existing one to these members."""
+        of_booking = cmd.kind is ConversationKind.CUSTOMER_STAFF
+        assert cmd.booking_id == (BookingId(self.actor_id) if of_booking else None), f"booking {cmd.booking_id}"
         if not self.exists:
             self._open(cmd.kind, cmd.business_id, cmd.members, closes_at=None)
             return self._reply()
@@ -96,7 +96,10 @@ class Conversation(Actor[ConversationState]):
 
     @handles(OpenBookingConversation, facts=BookingParties, asks=_booking_id)
     def open_for_booking(self, cmd: OpenBookingConversation, facts: BookingParties) -> ConversationReply:
-        """Open a booking's thread for a party of it. Raises: NotFound, WrongState, PairBlocked, ConversationClosed."""
+        """Open a booking's conversation for one of its parties.
+
+        Raises: NotFound, WrongState, PairBlocked, ConversationClosed.
+        """
         if self.exists:
             self._require_member()
             return self._reply()
@@ -107,7 +110,7 @@ class Conversation(Actor[ConversationState]):
         mine = roles_seen(self.principal)
         if not any(member.user_id == self.principal.user_id and member.role in mine for member in members):
             raise NotFound(entity="booking", id=str(self.actor_id))
-        if facts.status not in TALKING:
+        if facts.status not in OPENING_STATUSES:
             raise WrongState(status=facts.status.value)
         if facts.blocked:
             raise PairBlocked()
@@ -117,11 +120,11 @@ class Conversation(Actor[ConversationState]):
         self._open(ConversationKind.CUSTOMER_STAFF, facts.business_id, members, closes_at)
         return self._reply()
 
-    # Talking
+    # Messages
 
     @handles(PostMessage)
     def post(self, cmd: PostMessage) -> MessageReply:
-        """Say something. Raises: NotFound, ConversationClosed, Invalid."""
+        """Post a message. Raises: NotFound, ConversationClosed, Invalid."""
         self._require_writable()
         _require_text(cmd.text)
         state, now, sender_id = self.state, self.now, self.principal.user_id
@@ -139,7 +142,7 @@ class Conversation(Actor[ConversationState]):
 
     @handles(EditMessage, facts=WrittenMessage, asks=_message_id)
     def edit(self, cmd: EditMessage, facts: WrittenMessage) -> MessageReply:
-        """Change one's own message. Raises: NotFound, ConversationClosed, Invalid."""
+        """Edit one's own message. Raises: NotFound, ConversationClosed, Invalid."""
         self._require_own(cmd.message_id, facts)
         _require_text(cmd.text)
         if cmd.text != facts.text:
@@ -149,7 +152,7 @@ class Conversation(Actor[ConversationState]):
 
     @handles(DeleteMessage, facts=WrittenMessage, asks=_message_id)
     def delete(self, cmd: DeleteMessage, facts: WrittenMessage) -> MessageReply:
-        """Take back one's own message. Raises: NotFound, ConversationClosed."""
+        """Delete one's own message. Raises: NotFound, ConversationClosed."""
         self._require_own(cmd.message_id, facts)
         self.emit(MessageDeleted(message_id=cmd.message_id, sender_id=self.principal.user_id))
         self.put(_row(cmd.message_id, replace(facts, text="", deleted_at=self.now)))
@@ -157,7 +160,7 @@ class Conversation(Actor[ConversationState]):
 
     @handles(MarkRead)
     def mark_read(self, cmd: MarkRead) -> None:
-        """Move the sender's mark forward; a message before it changes nothing. Raises: NotFound."""
+        """Move the sender's read mark forward; it never moves back. Raises: NotFound."""
         self._require_member()
         last = self.state.last_message_id
         if last is None or cmd.message_id > last:
@@ -169,28 +172,28 @@ class Conversation(Actor[ConversationState]):
         self.emit(MessagesRead(user_id=user_id, message_id=cmd.message_id))
         self.put(ReadMarkRow(conversation_id=self._id, user_id=user_id, message_id=cmd.message_id, read_at=self.now))
 
-    # What becomes of its job
+    # Changes of its booking
 
     @handles(ReplaceMember)
     def replace_member(self, cmd: ReplaceMember) -> None:
-        """Somebody loses the thread, somebody else may take their place. Raises: NotFound if there is no thread."""
+        """Remove a member, and possibly add another one. Raises: NotFound."""
         left = (cmd.leaves,) if cmd.leaves in self.state.members else ()
         self._change_members(left, () if cmd.joins is None else (cmd.joins,))
 
     @handles(CloseConversation)
     def close(self, cmd: CloseConversation) -> None:
-        """Become read-only 48 hours after the job's end. Raises: NotFound if there is no thread."""
+        """Become read-only 48 hours after the job's end. Raises: NotFound."""
         self._set_closing(cmd.ended_at + READ_ONLY_AFTER)
 
     @handles(KeepConversationOpen)
     def keep_open(self, cmd: KeepConversationOpen) -> None:
-        """Stay open, or be open again. Raises: NotFound if there is no thread."""
+        """Stay open, or reopen. Raises: NotFound."""
         self._set_closing(None)
 
     # Guards
 
     def _require_member(self) -> None:
-        """Raises: NotFound to strangers, and to members who act in another role (rule T-2)."""
+        """Raises: NotFound for non-members, and for members who act in another role (rule T-2)."""
         principal = self.principal
         role = self.state.members.get(principal.user_id)
         if role is None or (role is not principal.role and role not in roles_seen(principal)):
@@ -204,13 +207,16 @@ class Conversation(Actor[ConversationState]):
             raise ConversationClosed(closes_at=closes_at)
 
     def _require_own(self, message_id: MessageId, written: WrittenMessage) -> None:
-        """A message of this thread that is the sender's and still there. Raises: NotFound, ConversationClosed."""
+        """Require a message of this conversation that the sender wrote and did not delete.
+
+        Raises: NotFound, ConversationClosed.
+        """
         self._require_writable()
         own = written.conversation_id == self._id and written.sender_id == self.principal.user_id
         if not own or written.deleted_at is not None:
             raise NotFound(entity="message", id=str(message_id))
 
-    # Steps that several commands share
+    # Shared by several handlers
 
     def _open(
         self,
@@ -236,15 +242,15 @@ class Conversation(Actor[ConversationState]):
         self._put_members()
 
     def _change_members(self, left: tuple[UserId, ...], joined: tuple[Participant, ...]) -> None:
-        """Those who leave hear of it too; those who come see what was said before."""
+        """Change the members. The event also goes to those who leave; new members see the earlier messages."""
         if not (left or joined):
             return
         self._require_roles(self.state.kind, joined)
-        told = dict.fromkeys([*self.state.members, *[member.user_id for member in joined]])
-        self.emit(ConversationMembersChanged(left=left, joined=joined), to=told)
+        recipients = dict.fromkeys([*self.state.members, *[member.user_id for member in joined]])
+        self.emit(ConversationMembersChanged(left=left, joined=joined), to=recipients)
         assert len(self.state.members) <= MEMBERS_MAX, f"{len(self.state.members)} members"
         for user_id in left:
-            self.drop(MemberRow.table, conversation_id=self.actor_id, user_id=user_id)
+            self.drop(ConversationMemberRow.table, conversation_id=self.actor_id, user_id=user_id)
             self.drop(ReadMarkRow.table, conversation_id=self.actor_id, user_id=user_id)
         self._put_members()
 
@@ -258,14 +264,14 @@ class Conversation(Actor[ConversationState]):
             self._put_conversation()
 
     def _next_message_id(self) -> MessageId:
-        """A new id behind the last one, so that ids are in the order of the messages even within one millisecond."""
+        """A new id greater than the last one, so that ids keep the order of messages even within one millisecond."""
         message_id = self.new_id()
         last = self.state.last_message_id
         if last is not None and message_id.int <= last.int:
             message_id = UUID(int=last.int + 1)
         return MessageId(message_id)
 
-    # What it shows
+    # Rows and replies
 
     @property
     def _id(self) -> ConversationId:
@@ -289,7 +295,11 @@ class Conversation(Actor[ConversationState]):
 
     def _put_members(self) -> None:
         for user_id, role in self.state.members.items():
-            self.put(MemberRow(conversation_id=self._id, user_id=user_id, role=role, active_at=self.state.active_at))
+            self.put(
+                ConversationMemberRow(
+                    conversation_id=self._id, user_id=user_id, role=role, active_at=self.state.active_at
+                )
+            )
 
     def _put_use(self, used: UsedSuggestion, message: MessageRow) -> None:
         self.put(
@@ -331,6 +341,6 @@ def _row(message_id: MessageId, written: WrittenMessage) -> MessageRow:
 
 
 def _require_text(text: str) -> None:
-    """Refuse what nobody could see, and what no message needs. Raises: Invalid."""
+    """Refuse texts that are blank or contain control characters. Raises: Invalid."""
     if problem := text_problem(text):
         raise Invalid(text=problem)

@@ -1,4 +1,4 @@
-"""What a conversation remembers, and how events change it."""
+"""The state of a conversation, and how events change it."""
 
 from datetime import datetime, timedelta
 
@@ -20,25 +20,25 @@ from protocol.events import Event
 from protocol.ids import BusinessId, MessageId, UserId
 from protocol.roles import Role
 
-#: A thread moves up in its members' lists at most this often, so that most messages leave the members' rows alone.
+#: A conversation moves up in its members' lists at most this often, so that most messages do not write their rows.
 ACTIVE_STEP = timedelta(minutes=1)
 
 
-#: From when on a booking has a thread.
-TALKING = frozenset({BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS, BookingStatus.COMPLETED})
+#: Statuses in which a booking's conversation can be opened.
+OPENING_STATUSES = frozenset({BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS, BookingStatus.COMPLETED})
 
 
 class ConversationState(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a conversation needs to remember; messages are counted, not kept."""
+    """The state of a conversation; messages are counted, and stored as rows."""
 
     kind: ConversationKind
     business_id: BusinessId | None = None
     members: dict[UserId, Role]
-    #: Up to which message each has read; a member without a mark has read nothing.
+    #: The last message that each member has read; a member without a mark has read none.
     reads: dict[UserId, MessageId] = {}
     message_count: int = 0
     last_message_id: MessageId | None = None
-    #: Where it stands in its members' lists.
+    #: The sort key in its members' lists.
     active_at: datetime
     created_at: datetime
     #: Read-only from then on; None: open.

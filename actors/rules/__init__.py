@@ -1,1 +1,1 @@
-"""Pure rules that several actors share: money, pricing, slots, matching."""
+"""Pure rules shared by actors: money, pricing, slots, holds, replies."""

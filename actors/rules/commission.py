@@ -1,4 +1,4 @@
-"""Splitting: what a release leaves to the provider and brings the platform (rule M-6)."""
+"""Commission: the split of a released amount between provider and platform (rule M-6)."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Split(NamedTuple):
 
 
 def split_commission(amount_minor: int, *, rate_bp: int = COMMISSION_BP_DEFAULT) -> Split:
-    """Split what is released, the commission rounded half up.
+    """Split a released amount; the commission is rounded half up.
 
     Args:
         rate_bp: the rate in basis points.

@@ -32,7 +32,7 @@ class Hold(Struct, frozen=True, kw_only=True):
 
 
 def open_hold(actor: Actor[Any], hold: Hold, purpose: str) -> None:
-    """Promise the amount. ``purpose`` says what it is for: service, …"""
+    """Open the hold. ``purpose`` is what is paid for: service, …"""
     terms = (hold.business_id, purpose, hold.currency, hold.amount_minor)
     actor.open_hold(OpenHold(hold.hold_id, actor.ref, *terms))
 
@@ -44,12 +44,12 @@ def fund(actor: Actor[Any], hold: Hold, source: str) -> None:
 
 
 def clear(actor: Actor[Any], hold: Hold) -> None:
-    """The work is done: the money waits for its release."""
+    """Mark the hold as pending clearance: the work is done, and the money waits for its release."""
     actor.move_hold(MoveHold(hold.hold_id, HoldStatus.FUNDED, HoldStatus.PENDING_CLEARANCE))
 
 
 def release(actor: Actor[Any], hold: Hold) -> Split:
-    """Escrow to the business, less the commission (rule M-3)."""
+    """Move the amount from escrow to the business, less the commission (rule M-3)."""
     split = split_commission(hold.amount_minor, rate_bp=hold.commission_bp)
     escrow, currency = ledger.escrow(hold.currency), hold.currency
     actor.move_hold(MoveHold(hold.hold_id, HoldStatus.PENDING_CLEARANCE, HoldStatus.POSTED, -hold.amount_minor))
@@ -62,11 +62,11 @@ def release(actor: Actor[Any], hold: Hold) -> Split:
 
 
 def void(actor: Actor[Any], hold: Hold) -> None:
-    """Nothing was paid, and nothing is promised any more."""
+    """Void a hold that was not funded."""
     actor.move_hold(MoveHold(hold.hold_id, HoldStatus.HELD, HoldStatus.VOIDED))
 
 
 def refund(actor: Actor[Any], hold: Hold, account: str) -> None:
-    """Escrow back to an account of the payer, before the release."""
+    """Move the amount from escrow back to an account of the payer, before the release."""
     actor.move_hold(MoveHold(hold.hold_id, hold.status, HoldStatus.VOIDED, -hold.amount_minor))
     actor.transfer(ledger.escrow(hold.currency), account, hold.amount_minor, hold.currency, "refund")

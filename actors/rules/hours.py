@@ -9,9 +9,9 @@ from typing import NamedTuple
 from actors.rules.zones import first_instant, to_local
 from protocol.instants import LocalSpan, OpenHours
 
-#: The longest range that is laid out at once: a quarter of a year, and a day at either end.
+#: The longest range of ``open_spans``: a quarter of a year, and a day at either end.
 RANGE_MAX = timedelta(days=94)
-#: How many laid out days are kept. Businesses with the same hours and zone share them.
+#: Days in the cache. Businesses with the same hours and zone share them.
 DAYS_KEPT_MAX = 4_096
 
 _DAY = timedelta(days=1)
@@ -39,18 +39,18 @@ def is_open(hours: OpenHours, start_at: datetime, end_at: datetime) -> bool:
 
 
 def open_spans(hours: OpenHours, from_at: datetime, to_at: datetime) -> list[Span]:
-    """Lay out the spans that overlap a range, in UTC, whole and in order of opening.
+    """Return the opening spans that overlap a range, in UTC, uncut and in order of opening.
 
-    One span for each opening: a business open around the clock has one for each day. ``joined`` makes one of those
+    There is one span for each opening: a business open around the clock has one for each day. ``joined`` merges spans
     that touch.
 
-    Opening and closing are wall clock times. On the days when the clocks change, a time that they leap over is the
-    leap itself, and one that comes twice is the first.
+    Opening and closing are wall clock times. When the clocks change, a skipped time means the moment of the change,
+    and an ambiguous time means the earlier instant.
 
     Raises: ValueError for a range that is empty, or longer than RANGE_MAX.
     """
     if not from_at < to_at <= from_at + RANGE_MAX:
-        raise ValueError(f"a range is longer than nothing and at most {RANGE_MAX.days} days")
+        raise ValueError(f"a range is not empty and has at most {RANGE_MAX.days} days")
     first_day = to_local(from_at, hours.zone).date()
     last_at = to_local(to_at, hours.zone)
     # Clocks that fall back past midnight show the old date again, after the new one's first hours.
@@ -66,7 +66,7 @@ def open_spans(hours: OpenHours, from_at: datetime, to_at: datetime) -> list[Spa
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
-    """Make one span of those that touch or overlap; both argument and result are in order of opening."""
+    """Merge spans that touch or overlap; argument and result are in order of opening."""
     result: list[Span] = []
     for span in spans:
         if result and span.from_at <= result[-1].to_at:
@@ -79,7 +79,7 @@ def joined(spans: Iterable[Span]) -> list[Span]:
 
 @lru_cache(maxsize=DAYS_KEPT_MAX)
 def _day_spans(spans: tuple[LocalSpan, ...], day: date, zone: str) -> tuple[Span, ...]:
-    """Lay out one day, without spans that a leap of the clocks swallows whole. Kept, for days are asked for often."""
+    """Return the spans of one day, without those that a clock change skips. Cached."""
     midnight = datetime.combine(day, _MIDNIGHT)
     laid_out = (
         Span(

@@ -5,7 +5,7 @@ Those of the system may go either way; wallets never below 0.
 
 from uuid import UUID
 
-from protocol.wallet.terms import Purse, accounts_of, revenue_of
+from protocol.wallet.terms import WalletAccount, accounts_of, revenue_of
 
 #: The reason of a transfer that is a business's revenue.
 RELEASE = "release"
@@ -33,7 +33,7 @@ def platform_revenue(currency: str) -> str:
 
 def business_wallet(business_id: UUID, currency: str) -> str:
     """What a business can withdraw."""
-    return accounts_of(Purse.BUSINESS, business_id) + currency
+    return accounts_of(WalletAccount.BUSINESS, business_id) + currency
 
 
 def business_revenue(business_id: UUID, currency: str) -> str:
@@ -43,4 +43,4 @@ def business_revenue(business_id: UUID, currency: str) -> str:
 
 def customer_wallet(user_id: UUID, currency: str) -> str:
     """What a customer got back and can spend or withdraw."""
-    return accounts_of(Purse.CUSTOMER, user_id) + currency
+    return accounts_of(WalletAccount.CUSTOMER, user_id) + currency

@@ -1,13 +1,13 @@
-"""Rounding: the one way in which every price, fee and share becomes a whole number of minor units."""
+"""Rounding of prices, fees and shares to whole minor units; all of them use these functions."""
 
-#: Basis points of the whole: 10 000 are all of it.
+#: Basis points of the whole amount.
 BASIS_POINTS = 10_000
 
 
 def half_up(amount_minor: int, numerator: int, denominator: int) -> int:
     """Take ``numerator / denominator`` of an amount in minor units, half a unit going up (rule M-1).
 
-    The amount and the factor are never negative: a fee or a share of less than nothing is a bug of the caller.
+    Raises: ValueError, for a negative amount or factor, which is a bug of the caller.
     """
     if amount_minor < 0 or numerator < 0 or denominator <= 0:
         raise ValueError("half_up takes an amount and a factor of at least 0")

@@ -1,6 +1,6 @@
-"""Asking for a payment, and sending it back: what a subject (a booking, …) does with payments, whatever it is.
+"""Requesting and refunding payments of a subject (a booking, …).
 
-The payment is an actor of its own. It tells its subject by message when the gateway has captured or returned the money.
+The payment is an actor of its own. It sends its subject a message when the gateway has captured or refunded the money.
 """
 
 from typing import Any
@@ -14,8 +14,8 @@ from protocol.payment.terms import Gateway, PaymentStage, PaymentTerms
 
 
 def request(actor: Actor[Any], payment_id: PaymentId, terms: PaymentTerms) -> None:
-    """Ask for a payment: the gateway's page and its webhooks find it as soon as this is durable."""
-    assert terms.subject.kind in PAYABLE, f"nobody tells a {terms.subject.kind} of its payments"
+    """Request a payment: the gateway's page and its webhooks find it as soon as this is durable."""
+    assert terms.subject.kind in PAYABLE, f"a {terms.subject.kind} handles no payment messages"
     actor.put(payment_row(payment_id, terms))
     # The sandbox names a payment by our own id.
     actor.put(GatewayRefRow(gateway=Gateway.SANDBOX, reference=str(payment_id), payment_id=payment_id))
@@ -23,12 +23,12 @@ def request(actor: Actor[Any], payment_id: PaymentId, terms: PaymentTerms) -> No
 
 
 def send_back(actor: Actor[Any], payment_id: PaymentId) -> None:
-    """Have captured money sent back to its source; it stays in ``system.unallocated`` until the gateway has done so."""
+    """Refund captured money to its source; it stays in ``system.unallocated`` until the gateway has refunded it."""
     actor.send(Ref(Kind.PAYMENT, payment_id), RefundPayment(payment_id=payment_id))
 
 
 def payment_row(payment_id: PaymentId, terms: PaymentTerms) -> PaymentRow:
-    """The row of a payment that was just asked for."""
+    """Make the row of a payment that was just requested."""
     return PaymentRow(
         id=payment_id,
         subject_kind=terms.subject.kind,

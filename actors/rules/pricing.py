@@ -1,4 +1,4 @@
-"""What a booking costs: the snapshot taken when it is made, and moved only by a choice of the customer."""
+"""The price of a booking: a snapshot taken when it is made, which only a choice of the customer changes."""
 
 from actors.rules.money import half_up
 from protocol.money import Money, PriceSnapshot
@@ -6,7 +6,7 @@ from protocol.money import Money, PriceSnapshot
 #: The owner as staff costs one and a half times the price (rule B-9), as a fraction.
 OWNER_NUMERATOR = 3
 OWNER_DENOMINATOR = 2
-#: The highest price of a service: with the premium it is an amount, and so is what hundreds of such bookings sum up to.
+#: The highest price of a service; the premium and sums over hundreds of bookings stay within ``AMOUNT_MINOR_MAX``.
 PRICE_MINOR_MAX = 10**12
 
 

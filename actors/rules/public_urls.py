@@ -1,43 +1,53 @@
-"""Addresses that a server may be asked to call: which of them lead out of the house."""
+"""Checks that a URL which the server is to call leads to the public internet, not into a private network."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
-#: All that is given out of IPv6; beyond it are old ways of writing IPv4, and what means something at home only.
-_GIVEN_OUT = ip_network("2000::/3")
-#: IPv4 addresses as seen through NAT64: the last four bytes say which one.
+#: The allocated part of IPv6 (global unicast); the rest is embedded IPv4 or local.
+_GLOBAL_UNICAST = ip_network("2000::/3")
+#: IPv4 addresses behind NAT64, in the last four bytes.
 _NAT64 = ip_network("64:ff9b::/96")
-#: Names that only mean something on one's own network; so does a name without a dot.
-_INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".localdomain", ".intranet", ".corp", ".home")
-#: A host's name (RFC 1123), and the underscore that some have all the same.
+#: Suffixes of names that resolve only in a private network, as names without a dot do.
+_PRIVATE_SUFFIXES = (
+    ".localhost",
+    ".local",
+    ".internal",
+    ".lan",
+    ".home.arpa",
+    ".localdomain",
+    ".intranet",
+    ".corp",
+    ".home",
+)
+#: A host name (RFC 1123); underscores are accepted as well.
 _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet, in whatever clothes it comes. Raises: ValueError."""
+    """Whether an IP address is public, embedded IPv4 addresses included. Raises: ValueError."""
     ip = ip_address(address.partition("%")[0])
-    inner = _within(ip) if isinstance(ip, IPv6Address) else None
+    embedded = _embedded(ip) if isinstance(ip, IPv6Address) else None
     if not ip.is_global or ip.is_multicast:
         return False
-    if inner is not None:
-        return is_public(str(inner))
-    return ip.version == 4 or ip in _GIVEN_OUT
+    if embedded is not None:
+        return is_public(str(embedded))
+    return ip.version == 4 or ip in _GLOBAL_UNICAST
 
 
-def _within(ip: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for, if it does."""
+def _embedded(ip: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address embedded in an IPv6 address; None: there is none."""
     if ip in _NAT64:
         return IPv4Address(ip.packed[-4:])
     return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 def endpoint_problem(url: str, *, private: bool = False) -> str | None:
-    """What is wrong with a URL that is to be called, as a code; None: nothing that can be seen without asking the DNS.
+    """The problem of a URL that is to be called, as a code; None: no problem that shows without a DNS look-up.
 
     Args:
-        private: private addresses, and plain HTTP, are fine.
+        private: allow private addresses and plain HTTP.
     """
     try:
         parts = urlsplit(url)
@@ -58,4 +68,4 @@ def endpoint_problem(url: str, *, private: bool = False) -> str | None:
 
 
 def _may_be_public(name: str) -> bool:
-    return "." in name and not name.endswith(_INNER) and not name.rpartition(".")[2].isdigit()
+    return "." in name and not name.endswith(_PRIVATE_SUFFIXES) and not name.rpartition(".")[2].isdigit()

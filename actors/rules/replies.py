@@ -1,6 +1,6 @@
-"""Suggested replies (rules T-7, T-8): the local rules that always have five, and the check of what a model says.
+"""Suggested replies (rules T-7, T-8): local rules, which always have at least five, and the check of a model's replies.
 
-Whatever the check is given, five clean replies come out of it: bad ones are dropped, and the local rules fill up.
+The result always has five valid replies: invalid ones are dropped, and local ones fill up.
 """
 
 import re
@@ -17,16 +17,16 @@ from protocol.booking.terms import BookingStatus
 from protocol.roles import PROVIDERS, Role
 from protocol.suggestion.terms import REPLIES, REPLY_CHARS_MAX
 
-#: The last so many messages of a thread say what a reply has to fit (rule T-7).
+#: A reply has to fit this many last messages of a conversation (rule T-7).
 CONTEXT_MESSAGES_MAX = 5
-#: A message that greets and says no more has so many words at most.
+#: The most words of a message that is only a greeting.
 GREETING_WORDS_MAX = 5
-#: Accents and the like on one letter; more are there to hide the text.
+#: Combining marks on one letter; more of them serve to hide text.
 MARKS_MAX = 2
 
 
 class Side(StrEnum):
-    """Who reads."""
+    """The reader's side of the booking."""
 
     CUSTOMER = "customer"
     PROVIDER = "provider"
@@ -34,7 +34,7 @@ class Side(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where the job is."""
+    """The stage of the booking."""
 
     BEFORE = "before"
     NOW = "now"
@@ -43,7 +43,7 @@ class Stage(StrEnum):
 
 
 class MessageKind(StrEnum):
-    """What the last message is about."""
+    """The subject of the last message."""
 
     GREETING = "greeting"
     CANCEL = "cancel"
@@ -60,24 +60,24 @@ class MessageKind(StrEnum):
     OTHER = "other"
 
 
-class Said(NamedTuple):
-    """One message, as far as a reply has to fit it."""
+class ContextMessage(NamedTuple):
+    """One message that a reply has to fit."""
 
     own: bool
     text: str
 
 
-class Scene(NamedTuple):
-    """What a reply has to fit."""
+class ReplyContext(NamedTuple):
+    """The context that a reply has to fit."""
 
     #: ``en``, ``de`` or ``it``.
     language: str
-    #: As what the reader is in the thread.
+    #: The reader's role in the conversation.
     role: Role
-    #: None: the thread is not about a job.
+    #: None: the conversation has no booking.
     status: BookingStatus | None
     #: The last messages, oldest first.
-    said: Sequence[Said]
+    messages: Sequence[ContextMessage]
 
 
 _WORDS = {"en": en, "de": de, "it": it}
@@ -88,7 +88,7 @@ _STAGES = {
     BookingStatus.COMPLETED: Stage.AFTER,
 }
 
-#: What a message is about, by its words in any of the languages; the first that fits wins.
+#: The subject of a message by its words in any of the languages; the first match wins.
 _ABOUT: Sequence[tuple[MessageKind, re.Pattern[str]]] = [
     (kind, re.compile(rf"\b(?:{words})\b"))
     for kind, words in (
@@ -134,8 +134,8 @@ _GREETING = re.compile(
     r"|ciao|salve|buongiorno|buonasera)\b"
 )
 
-#: Words that one of the languages has and the others do not.
-_TELLTALE: Mapping[str, frozenset[str]] = {
+#: Words that only one of the languages has.
+_TYPICAL_WORDS: Mapping[str, frozenset[str]] = {
     language: frozenset(re.findall(r"\S+", words))
     for language, words in (
         ("en", "the is are you your i'm i'll we it's that this with for and can will not have my please"),
@@ -143,7 +143,7 @@ _TELLTALE: Mapping[str, frozenset[str]] = {
         ("it", "il lo gli è sono lei suo sua che con per può sarà non ho mio mia un una della di le"),
     )
 }
-#: What belongs to code, to markup, or to the placeholders that went out.
+#: Characters of code, markup, or the placeholders in a prompt.
 _MARKUP = frozenset("<>[]{}`|\\^~")
 _SPACE = " "
 
@@ -151,25 +151,25 @@ _SPACE = " "
 # The local rules
 
 
-def local_replies(scene: Scene) -> Iterator[str]:
-    """Replies that fit the scene, the best first, each once; always more than five."""
-    words, side, kind = _WORDS[scene.language], _side(scene.role), kind_of(scene.said)
+def local_replies(context: ReplyContext) -> Iterator[str]:
+    """Yield local replies that fit the context, the best first, without duplicates; always more than five."""
+    words, side, kind = _WORDS[context.language], _side(context.role), kind_of(context.messages)
     fitting = words.KINDS.get(kind, {})
     about = fitting.get(side) or fitting.get(Side.ANY, ())
-    stage = () if scene.status is None else words.STAGES[_STAGES.get(scene.status, Stage.OFF)].get(side, ())
+    stage = () if context.status is None else words.STAGES[_STAGES.get(context.status, Stage.OFF)].get(side, ())
     yield from dict.fromkeys([*about, *stage, *words.GENERAL])
 
 
-def kind_of(said: Sequence[Said]) -> MessageKind:
-    """What the last message is about."""
-    if not said:
+def kind_of(messages: Sequence[ContextMessage]) -> MessageKind:
+    """The subject of the last message."""
+    if not messages:
         return MessageKind.NOTHING
-    last = said[-1]
+    last = messages[-1]
     if last.own:
         return MessageKind.OWN
     text = plain(last.text).casefold().replace("’", "'")
     greets = _GREETING.match(text)
-    if greets and (not text[greets.end() :].strip(" !?.,") or _says_no_more(text)):
+    if greets and (not text[greets.end() :].strip(" !?.,") or _is_short(text)):
         return MessageKind.GREETING
     for kind, words in _ABOUT:
         if words.search(text):
@@ -177,7 +177,7 @@ def kind_of(said: Sequence[Said]) -> MessageKind:
     return MessageKind.QUESTION if "?" in text else MessageKind.OTHER
 
 
-def _says_no_more(greeting: str) -> bool:
+def _is_short(greeting: str) -> bool:
     return "?" not in greeting and len(greeting.split()) <= GREETING_WORDS_MAX
 
 
@@ -190,30 +190,33 @@ def _side(role: Role) -> Side:
 # The check
 
 
-def checked(candidates: Iterable[object], language: str) -> list[str]:
-    """Those of a model's replies that may be shown, as they are shown; no more than five."""
-    return _each_once(filter(None, [clean(candidate, language) for candidate in candidates]))
+def usable_replies(candidates: Iterable[object], language: str) -> list[str]:
+    """Return the valid ones of a model's replies, cleaned; at most five."""
+    return _without_duplicates(filter(None, [clean(candidate, language) for candidate in candidates]))
 
 
-def five(replies: Iterable[str], scene: Scene) -> list[str]:
-    """Fill up with local replies."""
-    return _each_once([*replies, *local_replies(scene)])
+def fill_up(replies: Iterable[str], context: ReplyContext) -> list[str]:
+    """Fill up to five replies with local ones."""
+    return _without_duplicates([*replies, *local_replies(context)])
 
 
 def clean(candidate: object, language: str) -> str | None:
-    """A reply as it may be shown; None if it may not.
+    """Return a cleaned reply; None if it is invalid.
 
-    It holds no contact, not even one that the thread holds: contacts never reach the model, so it made them up.
+    Contact data makes it invalid, even if the conversation contains the same: contact data is never sent to the model,
+    so the model made it up.
     """
     if not isinstance(candidate, str) or len(candidate) > 2 * REPLY_CHARS_MAX:
         return None
     reply = unicodedata.normalize("NFC", candidate.strip(_SPACE))
-    fits = 0 < len(reply) <= REPLY_CHARS_MAX and all(test(reply) for test in _TESTS) and _speaks(reply, language)
+    fits = (
+        0 < len(reply) <= REPLY_CHARS_MAX and all(test(reply) for test in _TESTS) and _is_in_language(reply, language)
+    )
     return reply if fits else None
 
 
 def _one_line_of_text(reply: str) -> bool:
-    """Nothing that controls, hides or turns text, and no space but the usual one."""
+    """Whether it has no control or format characters, and no space but U+0020."""
     return all(char == _SPACE or unicodedata.category(char)[0] not in "CZ" for char in reply)
 
 
@@ -222,12 +225,12 @@ def _no_markup(reply: str) -> bool:
 
 
 def _latin(reply: str) -> bool:
-    """Letters of the script that the three languages are written in, and at least one."""
+    """Whether all letters are Latin, and there is at least one."""
     letters = [char for char in plain(reply) if char.isalpha()]
     return bool(letters) and all(unicodedata.name(char, "").startswith("LATIN") for char in letters)
 
 
-def _few_marks(reply: str) -> bool:
+def _no_stacked_marks(reply: str) -> bool:
     marks = 0
     for char in reply:
         marks = marks + 1 if unicodedata.category(char)[0] == "M" else 0
@@ -240,38 +243,38 @@ def _no_contact(reply: str) -> bool:
     return not has_contact(reply)
 
 
-_TESTS: Sequence[Callable[[str], bool]] = (_one_line_of_text, _no_markup, _latin, _few_marks, _no_contact)
+_TESTS: Sequence[Callable[[str], bool]] = (_one_line_of_text, _no_markup, _latin, _no_stacked_marks, _no_contact)
 
 
-def _speaks(reply: str, language: str) -> bool:
-    """Whether it is not plainly of another of the three languages; a few words tell, one alone does not."""
+def _is_in_language(reply: str, language: str) -> bool:
+    """Whether it is not clearly in another of the three languages, by at least two typical words."""
     words = set(re.findall(r"[\w']+", reply.casefold().replace("’", "'")))
-    telling = {name: len(words & known) for name, known in _TELLTALE.items()}
-    own = telling.pop(language)
-    return own > 0 or max(telling.values()) < 2
+    counts = {name: len(words & known) for name, known in _TYPICAL_WORDS.items()}
+    own = counts.pop(language)
+    return own > 0 or max(counts.values()) < 2
 
 
-def _each_once(replies: Iterable[str]) -> list[str]:
-    """The first five of those that differ by more than case, spaces and punctuation."""
+def _without_duplicates(replies: Iterable[str]) -> list[str]:
+    """The first five replies that differ by more than case, spaces and punctuation."""
     kept: dict[str, str] = {}
     for reply in replies:
-        kept.setdefault(_gist(reply), reply)
+        kept.setdefault(_letters_and_digits(reply), reply)
     return list(kept.values())[:REPLIES]
 
 
-def _gist(reply: str) -> str:
+def _letters_and_digits(reply: str) -> str:
     return "".join([char for char in plain(reply).casefold() if char.isalnum()])
 
 
-# Their names
+# Ids
 
 
 def suggestion_id(*parts: str | UUID | None) -> UUID:
-    """An id (RFC 9562, version 8) made of what was suggested to whom, so that the same has the same."""
+    """Make an id (RFC 9562, version 8) from the suggestion and its reader, so that equal suggestions have equal ids."""
     digest = sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
     return UUID(int=(int.from_bytes(digest[:16], "big") & ~(0xF << 76 | 0x3 << 62)) | 0x8 << 76 | 0x2 << 62)
 
 
 def reply_digest(text: str) -> int:
-    """64 bits of a text, by which what was sent is compared with what was suggested."""
+    """A 64-bit digest of a text, to compare a sent message with the suggested reply."""
     return int.from_bytes(sha256(text.strip(_SPACE).encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)

@@ -1,7 +1,7 @@
-"""Bookable time: one set of rules says which starts are free, refuses the others, and explains why (rules B-2, F-1).
+"""Bookable time: one set of rules lists free starts, refuses other ones, and explains why (rules B-2, F-1).
 
 A job takes its staff member's time from its start, less the buffer before, to its end, plus the buffer after. The job
-itself lies inside the opening and the working hours; its buffers may reach past them.
+itself lies inside the opening and the working hours; its buffers may extend past them.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,7 +16,7 @@ from protocol.instants import INSTANT_MAX, INSTANT_MIN, OpenHours
 
 #: How far ahead a booking may start, unless the business says otherwise.
 AHEAD_MAX_DEFAULT = timedelta(days=365)
-#: A staff member whose job over-runs its estimate gets nothing that starts within this time from now.
+#: A staff member whose job overruns its estimate cannot be booked for starts within this time from now.
 OVERRUN_MARGIN = timedelta(minutes=30)
 #: The longest job.
 DURATION_MAX = timedelta(days=31)
@@ -25,14 +25,14 @@ LEAD_TIME_MAX = timedelta(days=365)
 AHEAD_MAX = timedelta(days=3 * 366)
 #: The finest grid of bookable starts.
 STEP_MIN = timedelta(minutes=5)
-#: The most starts that one answer holds; the earliest ones are given.
+#: The most starts of one result; it has the earliest ones.
 SLOTS_MAX = 2_000
 
 _NOTHING = timedelta()
 
 
 class SlotReason(StrEnum):
-    """Why a start cannot be booked; the first that applies, in this order."""
+    """Why a start cannot be booked; checked in this order."""
 
     LEAD_TIME = "lead_time"
     TOO_FAR_AHEAD = "too_far_ahead"
@@ -45,7 +45,7 @@ class SlotReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotTerms:
-    """What a service asks of a slot; a snapshot of the catalogue."""
+    """The terms of a service that its slots depend on, as a snapshot."""
 
     duration: timedelta
     buffer_before: timedelta = _NOTHING
@@ -63,62 +63,64 @@ class SlotTerms:
             raise ValueError("lead time and horizon are at least 0 and within their bounds")
 
 
-class Busy(NamedTuple):
-    """Time that a staff member has no more."""
+class BusyTime(NamedTuple):
+    """Time of a staff member that is taken."""
 
     #: Job and buffers: what is reserved.
     held: Span
-    #: The job alone. The same as ``held`` where the block is no job, or its buffers are not known.
+    #: The job alone. The same as ``held`` for a block that is not a job, or whose buffers are not known.
     job: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diary:
-    """What a staff member's time is already given to."""
+class StaffSchedule:
+    """A staff member's hours and the time that is already taken."""
 
     #: The opening hours of the business.
     opening: OpenHours
     #: The staff member's working hours and days off, in the business's zone; None: whenever the business is open.
     working: OpenHours | None = None
-    #: Jobs and other blocks, in any order; without the booking that is being moved.
-    busy: Sequence[Busy] = ()
+    #: Jobs and other blocks, in any order; excludes the booking that is being moved.
+    busy: Sequence[BusyTime] = ()
     #: Whether a job is in progress past its estimate.
     overrunning: bool = False
 
 
-def busy_for(start_at: datetime, terms: SlotTerms) -> Busy:
-    """Lay out the time that a job takes: ``[start − buffer_before, start + duration + buffer_after)``."""
+def busy_for(start_at: datetime, terms: SlotTerms) -> BusyTime:
+    """Return the time that a job takes: ``[start − buffer_before, start + duration + buffer_after)``."""
     end_at = start_at + terms.duration
-    return Busy(
+    return BusyTime(
         held=Span(start_at - terms.buffer_before, end_at + terms.buffer_after),
         job=Span(start_at, end_at),
     )
 
 
-def why_not(start_at: datetime, terms: SlotTerms, diary: Diary, now: datetime) -> SlotReason | None:
-    """Say why a start cannot be booked with this staff member; None if it can.
+def unavailable_reason(
+    start_at: datetime, terms: SlotTerms, schedule: StaffSchedule, now: datetime
+) -> SlotReason | None:
+    """Return why a start cannot be booked with this staff member; None if it can.
 
-    The booking check and the explanation of a missing slot are this one function.
+    Bookings are checked and missing slots are explained by this same function.
     """
     wanted = busy_for(start_at, terms)
     return (
         _too_soon_or_late(start_at, terms, now)
-        or _outside(wanted.job, diary)
-        or _overrun(start_at, diary, now)
-        or _collision(wanted, diary.busy)
+        or _outside(wanted.job, schedule)
+        or _overrun(start_at, schedule, now)
+        or _collision(wanted, schedule.busy)
     )
 
 
 def free_slots(
     terms: SlotTerms,
-    diary: Diary,
+    schedule: StaffSchedule,
     *,
     step: timedelta,
     range_: Span,
     now: datetime,
     limit: int = SLOTS_MAX,
 ) -> list[datetime]:
-    """List the bookable starts within a range, earliest first: those of the grid for which ``why_not`` is None.
+    """List the bookable starts within a range, earliest first: those of the grid without an ``unavailable_reason``.
 
     The grid starts anew at each opening of the business, so all of its staff share it.
 
@@ -130,11 +132,11 @@ def free_slots(
     if step < STEP_MIN or not 0 < limit <= SLOTS_MAX:
         raise ValueError(f"a step is at least {STEP_MIN}, a limit 1 to {SLOTS_MAX}")
     last_end_at = range_.to_at + terms.duration
-    openings = open_spans(diary.opening, range_.from_at, last_end_at)
-    starts = _between(_grid(openings, step, _bookable(terms, diary, range_, now)), _fitting(openings, terms))
-    if diary.working:
-        starts = _between(starts, _fitting(open_spans(diary.working, range_.from_at, last_end_at), terms))
-    return _between(starts, _gaps(diary.busy, terms))[:limit]
+    openings = open_spans(schedule.opening, range_.from_at, last_end_at)
+    starts = _between(_grid(openings, step, _bookable(terms, schedule, range_, now)), _fitting(openings, terms))
+    if schedule.working:
+        starts = _between(starts, _fitting(open_spans(schedule.working, range_.from_at, last_end_at), terms))
+    return _between(starts, _gaps(schedule.busy, terms))[:limit]
 
 
 def _too_soon_or_late(start_at: datetime, terms: SlotTerms, now: datetime) -> SlotReason | None:
@@ -143,35 +145,35 @@ def _too_soon_or_late(start_at: datetime, terms: SlotTerms, now: datetime) -> Sl
     return SlotReason.TOO_FAR_AHEAD if start_at > now + terms.ahead_max else None
 
 
-def _outside(job: Span, diary: Diary) -> SlotReason | None:
-    if not is_open(diary.opening, job.from_at, job.to_at):
+def _outside(job: Span, schedule: StaffSchedule) -> SlotReason | None:
+    if not is_open(schedule.opening, job.from_at, job.to_at):
         return SlotReason.HOURS
-    if diary.working and not is_open(diary.working, job.from_at, job.to_at):
+    if schedule.working and not is_open(schedule.working, job.from_at, job.to_at):
         return SlotReason.STAFF_OFF
     return None
 
 
-def _overrun(start_at: datetime, diary: Diary, now: datetime) -> SlotReason | None:
-    return SlotReason.OVERRUN if diary.overrunning and start_at < now + OVERRUN_MARGIN else None
+def _overrun(start_at: datetime, schedule: StaffSchedule, now: datetime) -> SlotReason | None:
+    return SlotReason.OVERRUN if schedule.overrunning and start_at < now + OVERRUN_MARGIN else None
 
 
-def _collision(wanted: Busy, busy: Sequence[Busy]) -> SlotReason | None:
+def _collision(wanted: BusyTime, busy: Sequence[BusyTime]) -> SlotReason | None:
     if any(wanted.job.overlaps(block.job) for block in busy):
         return SlotReason.BUSY
     return SlotReason.BUFFER if any(wanted.held.overlaps(block.held) for block in busy) else None
 
 
-def _bookable(terms: SlotTerms, diary: Diary, range_: Span, now: datetime) -> Span:
-    """Narrow a range of starts to what lead time, horizon and over-run leave of it."""
+def _bookable(terms: SlotTerms, schedule: StaffSchedule, range_: Span, now: datetime) -> Span:
+    """Narrow a range of starts by lead time, horizon and overrun."""
     earliest = max(range_.from_at, now + terms.lead_time)
-    if diary.overrunning:
+    if schedule.overrunning:
         earliest = max(earliest, now + OVERRUN_MARGIN)
     # The horizon itself is still bookable, and spans are half open.
     return Span(earliest, min(range_.to_at, now + terms.ahead_max + timedelta.resolution))
 
 
 def _grid(openings: Sequence[Span], step: timedelta, range_: Span) -> list[datetime]:
-    """Lay a grid of starts over each opening, as far as it lies in the range."""
+    """Return the grid of starts of each opening, within the range."""
     starts: set[datetime] = set()
     for span in openings:
         skipped = max(range_.from_at - span.from_at, _NOTHING)
@@ -184,12 +186,12 @@ def _grid(openings: Sequence[Span], step: timedelta, range_: Span) -> list[datet
 
 
 def _fitting(spans: Iterable[Span], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
-    """Give the ranges of starts, both ends included, at which a job lies inside the spans."""
+    """Yield the ranges of starts, both ends included, at which a job lies inside the spans."""
     return ((span.from_at, span.to_at - terms.duration) for span in joined(spans))
 
 
-def _gaps(busy: Iterable[Busy], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
-    """Give the ranges of starts, both ends included, at which a job and its buffers collide with nothing."""
+def _gaps(busy: Iterable[BusyTime], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the ranges of starts, both ends included, at which a job and its buffers do not overlap other blocks."""
     earliest = INSTANT_MIN
     for taken in joined(sorted(block.held for block in busy)):
         yield earliest, taken.from_at - terms.duration - terms.buffer_after
@@ -198,7 +200,7 @@ def _gaps(busy: Iterable[Busy], terms: SlotTerms) -> Iterator[tuple[datetime, da
 
 
 def _between(starts: list[datetime], ranges: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
-    """Keep those sorted starts that lie in one of the ranges, which are in order, disjoint and include both ends."""
+    """Return the sorted starts that lie in one of the ranges, which are in order, disjoint and include both ends."""
     return [
         start_at
         for first_at, last_at in ranges

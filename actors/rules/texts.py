@@ -1,22 +1,22 @@
-"""Which texts of people's own are taken: with something to see in them, and without what no text needs."""
+"""Validation of user texts: at least one visible character, and no control characters."""
 
 import re
 
-#: Control characters but tab and line feed, and halves of surrogate pairs.
+#: Control characters except tab and line feed, and unpaired surrogates.
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-#: Something to see: neither blank nor of no width nor only a change of direction.
+#: A visible character: not a space, zero-width character or direction mark.
 _VISIBLE = re.compile(r"[^\s\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-#: What ends a line, or looks so.
+#: Tabs and line breaks.
 _LINE_END = re.compile(r"[\t\n\u2028\u2029]")
 
 
 def text_problem(text: str, *, lines: bool = True) -> str | None:
-    """What is wrong with a text, as a code; None: nothing.
+    """The problem of a text, as a code; None: it is valid.
 
     Args:
-        lines: whether it may have more than one, and tabs.
+        lines: whether line breaks and tabs are allowed.
     """
-    if text.isprintable():  # as nearly always: one pass in C, and nothing but letters, signs and spaces
+    if text.isprintable():  # the usual case, in one pass in C
         return None if text.strip() else "blank"
     if _UNFIT.search(text) or (not lines and _LINE_END.search(text)):
         return "control_character"

@@ -1,4 +1,4 @@
-"""Wall clocks and instants: what a local time means on the days when the clocks change (rule K-2)."""
+"""Conversion between local times and instants, also on the days when the clocks change (rule K-2)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -10,7 +10,7 @@ _SECOND = timedelta(seconds=1)
 
 
 class LocalTimeError(ValueError):
-    """A wall clock time that stands for no instant. ``code`` says why."""
+    """A local time that no instant has. ``code`` says why."""
 
     code: ClassVar[str] = "local_time_error"
 
@@ -21,23 +21,23 @@ class LocalTimeError(ValueError):
 
 
 class NonexistentLocalTime(LocalTimeError):
-    """The clocks leap over it, in spring."""
+    """The clock change in spring skips it."""
 
     code = "nonexistent_local_time"
 
 
 class OffsetMismatch(LocalTimeError):
-    """The zone does not have the offset given, at that local time."""
+    """The zone does not have the given offset at that local time."""
 
     code = "offset_mismatch"
 
 
 def to_instant(local: datetime, zone: str, offset: timedelta | None = None) -> datetime:
-    """Find the instant in UTC at which the wall clock of the zone shows a local time.
+    """Return the instant in UTC at which the wall clock of the zone shows a local time.
 
     Args:
         local: the wall clock time, naive.
-        offset: the offset from UTC that is meant. Without it an ambiguous time, in autumn, is the earlier of the two.
+        offset: the expected offset from UTC. Without it an ambiguous time, in autumn, means the earlier instant.
 
     Raises: UnknownZone, NonexistentLocalTime, OffsetMismatch, InstantOutOfRange.
     """
@@ -51,15 +51,15 @@ def to_instant(local: datetime, zone: str, offset: timedelta | None = None) -> d
 
 
 def to_local(at: datetime, zone: str) -> datetime:
-    """Give the aware local time that the wall clock of the zone shows at an instant."""
+    """Return the aware local time that the wall clock of the zone shows at an instant."""
     return at.astimezone(zone_info(zone))
 
 
 def first_instant(local: datetime, zone: str) -> datetime:
-    """Find the first instant in UTC at which the wall clock shows a naive local time or a later one.
+    """Return the first instant in UTC at which the wall clock shows a naive local time or a later one.
 
-    The bounds of opening hours and of local days go by this: unlike ``to_instant`` it always has an answer, namely the
-    leap itself for a time that the clocks leap over, and a later local time never has an earlier answer.
+    The bounds of opening hours and local days use this. Unlike ``to_instant`` it always has a result: the moment of the
+    clock change for a skipped time. The result never decreases for later local times.
     """
     info = zone_info(zone)
     shown = datetime.combine(local, local.time(), info)
@@ -67,11 +67,11 @@ def first_instant(local: datetime, zone: str) -> datetime:
     if at.astimezone(info) == shown:
         return at
     first, second = _offsets(local, info)
-    return _leap((local - second).replace(tzinfo=UTC), (local - first).replace(tzinfo=UTC), info)
+    return _clock_change((local - second).replace(tzinfo=UTC), (local - first).replace(tzinfo=UTC), info)
 
 
 def _offsets(local: datetime, info: ZoneInfo) -> tuple[timedelta, timedelta]:
-    """Give the offsets of both readings: equal as a rule, falling where ambiguous, rising where nonexistent."""
+    """Return the offsets for fold 0 and 1: equal as a rule, falling if ambiguous, rising if nonexistent."""
     if local.tzinfo is not None:
         raise AssertionError("a local time is naive")
     first = local.replace(tzinfo=info, fold=0).utcoffset()
@@ -81,8 +81,8 @@ def _offsets(local: datetime, info: ZoneInfo) -> tuple[timedelta, timedelta]:
     return first, second
 
 
-def _leap(before: datetime, after: datetime, info: ZoneInfo) -> datetime:
-    """Search by halves, to the second, for the change of offset that lies after ``before`` and not past ``after``."""
+def _clock_change(before: datetime, after: datetime, info: ZoneInfo) -> datetime:
+    """Find the change of offset after ``before`` and not past ``after``, by binary search, to the second."""
     offset = before.astimezone(info).utcoffset()
     while after - before > _SECOND:
         middle = before + (after - before) // (2 * _SECOND) * _SECOND

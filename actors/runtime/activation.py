@@ -1,4 +1,4 @@
-"""Activations: actors in memory, and which of them may make room for others."""
+"""Activations: actors in memory, and the eviction of idle ones."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator
@@ -13,35 +13,35 @@ from storage.actors import Stored
 
 @dataclass(slots=True)
 class Activation:
-    """An actor in memory: a cache of its row, and the commands that wait for it."""
+    """An actor in memory: a cache of its row, and its mailbox."""
 
     to: Ref
     mailbox: deque[Call] = field(default_factory=deque)
-    #: None until it is read; a Stored of version 0 for an actor that never was.
+    #: None until it is read; a Stored of version 0 for an actor that does not exist.
     row: Stored | None = None
     state: Any = None
-    #: Decisions under way to the database, oldest first.
+    #: Calls whose decisions are being committed, oldest first.
     pending: deque[Call] = field(default_factory=deque)
     #: Reading its row, or the facts of the next command.
     waiting: bool = False
-    #: A decision failed; what is pending will fail too, and then everything starts on fresh state.
+    #: A decision failed: the pending ones will fail as well, and then the actor is reloaded.
     dead: bool = False
     #: Calls to decide again, in order.
-    again: list[Call] = field(default_factory=list)
-    #: Since when it has nothing to do, on the monotonic clock.
+    reruns: list[Call] = field(default_factory=list)
+    #: When it became idle, on the monotonic clock.
     idle_at: float = 0.0
 
     @property
     def idle(self) -> bool:
-        return not (self.mailbox or self.pending or self.waiting or self.again)
+        return not (self.mailbox or self.pending or self.waiting or self.reruns)
 
 
 class Activations:
-    """The activations of this process; of more than fit, the one that has been idle for longest goes."""
+    """The activations of this process; past the limit, the one idle for longest is evicted."""
 
     def __init__(self) -> None:
         self._all: dict[Ref, Activation] = {}
-        #: Those that are idle, in the order in which they became so.
+        #: Idle activations, in the order in which they became idle.
         self._idle: OrderedDict[Ref, Activation] = OrderedDict()
 
     def __len__(self) -> int:
@@ -55,25 +55,25 @@ class Activations:
         return self._all.get(to)
 
     def add(self, activation: Activation, count_max: int) -> None:
-        """Keep a new one; one that is idle makes room for it."""
+        """Add an activation; past ``count_max`` an idle one is evicted."""
         self._all[activation.to] = activation
         if len(self._all) > count_max and self._idle:
             to, _ = self._idle.popitem(last=False)
             del self._all[to]
 
-    def busy(self, activation: Activation) -> None:
-        """It has something to do from now on."""
+    def mark_busy(self, activation: Activation) -> None:
+        """Mark an activation as busy: it is not evicted."""
         self._idle.pop(activation.to, None)
 
-    def rest(self, activation: Activation) -> None:
-        """It has nothing to do any more."""
-        if self._all.get(activation.to) is activation:  # it may have made room meanwhile
+    def mark_idle(self, activation: Activation) -> None:
+        """Mark an activation as idle: it may be evicted."""
+        if self._all.get(activation.to) is activation:  # it may have been evicted meanwhile
             activation.idle_at = monotonic()
             self._idle[activation.to] = activation
             self._idle.move_to_end(activation.to)
 
-    def forget(self, idle_s: float) -> int:
-        """Drop those that have been idle for longer; returns how many."""
+    def drop_idle(self, idle_s: float) -> int:
+        """Drop activations that have been idle for longer; returns how many."""
         horizon = monotonic() - idle_s
         stale: list[Ref] = []
         for to, activation in self._idle.items():

@@ -1,10 +1,10 @@
-"""The agenda's clock: fires what is due, on time, and takes care that nothing due is ever forgotten.
+"""The scheduler of the agenda: fires due rows on time, and finds overdue ones by sweeping the table.
 
 Every timer, message and retry is a row of the table ``agenda``, written and consumed inside commits. The rows that are
-due soonest are known here (``soon.py``), and APScheduler is the alarm clock for the first of them, on the wall clock;
-looking around goes by the monotonic one, so that no jump of the first can stop it. A row fires by sending its command,
-and the commit of that command deletes the row. Whoever comes second finds no row, and so has no effect. What is due now
-skips the clock.
+due soonest are held in memory (``upcoming_timers.py``), and APScheduler wakes the agenda for the first of them, by the
+wall clock. Scans and sweeps run by the monotonic clock, so that no jump of the wall clock can stop them. A row fires by
+sending its command, and the commit of that command deletes the row; a second firing finds no row and has no effect.
+Messages, which are due at once, skip the scheduler.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ from actors.runtime.limits import (
     SWEEP_GRACE_S,
 )
 from actors.runtime.turns import Runtime
-from actors.runtime.upcoming_timers import Place, UpcomingTimers
+from actors.runtime.upcoming_timers import SortKey, UpcomingTimers
 from protocol.effects import CancelTimer, Decision, Logged, Send, SetTimer
 from protocol.errors import Fault, Internal
 from protocol.ids import SYSTEM, AgendaId, Ref
 from protocol.registry import BY_NAME, name_of
 from storage.agenda import Due
 from storage.outcomes import Committed
-from storage.supervision import Supervised, end
+from storage.supervision import Supervised, cancel_and_wait
 
 log = structlog.get_logger()
 
@@ -54,9 +54,9 @@ class Agenda:
     """Timers and messages of this process.
 
     Args:
-        load_due: rows due before an instant, in order, at most a page, after a given (due_at, id).
-        quarantine: takes a row away that crashed its actor too often.
-        observe_lateness: told how many seconds after its due time a row fired.
+        load_due: loads one page of rows due before an instant, in order, after a given (due_at, id).
+        quarantine: removes a row that crashed its actor too often.
+        observe_lateness: called with the seconds between a row's due time and its firing.
     """
 
     def __init__(
@@ -74,27 +74,27 @@ class Agenda:
         self._quarantine = quarantine
         self._observe_lateness = observe_lateness
         self._scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True})
-        #: Rows that are being fired now.
+        #: Rows whose commands are being decided or committed.
         self._firing: set[AgendaId] = set()
-        self._room = asyncio.Event()
-        self._soon = UpcomingTimers(CLOCK_JOBS_MAX)
-        #: When the alarm rings, by the wall clock.
-        self._rings_at: datetime | None = None
+        self._capacity = asyncio.Event()
+        self._upcoming = UpcomingTimers(CLOCK_JOBS_MAX)
+        #: When the next wake-up is due, by the wall clock.
+        self._alarm_at: datetime | None = None
         self._loading = False
-        #: Of the rows that crashed their actor; a restart begins anew.
+        #: Crash counts of rows that crashed their actor; reset by a restart.
         self._crashes: dict[AgendaId, _Crash] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        #: What is done now and then.
+        #: The periodic loops.
         self.watches: list[Supervised] = []
         self._open = False
 
     @property
     def jobs(self) -> int:
-        """Timers that the clock holds."""
-        return len(self._soon)
+        """Timers held in memory."""
+        return len(self._upcoming)
 
     async def start(self) -> None:
-        """Take over what is due, and begin to watch."""
+        """Fire what is due, and start the periodic loops."""
         self._open = True
         self._scheduler.start()
         self.every("scan", SCAN_EVERY_S, self.scan)
@@ -103,14 +103,14 @@ class Agenda:
         await self.scan()
 
     async def stop(self) -> None:
-        """Fire nothing any more; the rows stay for the next start."""
+        """Stop firing; the rows stay for the next start."""
         self._open = False
         self._scheduler.shutdown(wait=False)
         await asyncio.gather(*[watch.stop() for watch in self.watches])
-        await end(*self._tasks)
+        await cancel_and_wait(*self._tasks)
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
-        """Do something now and then, never twice at once, however the wall clock jumps; it may be missed."""
+        """Run an action periodically by the monotonic clock, never twice at once; runs may be skipped."""
         watch = Supervised(f"agenda {name}", lambda: self._repeat(name, seconds, action))
         self.watches.append(watch)
         watch.start()
@@ -124,81 +124,81 @@ class Agenda:
                 log.exception("agenda.watch_failed", action="try_later", watch=name, error=repr(error))
 
     def daily(self, name: str, at: time, action: Callable[[], Awaitable[object]]) -> None:
-        """Do something once a day at a time of day in UTC, however late."""
+        """Run an action once a day at a time of day in UTC, however late."""
         self._scheduler.add_job(action, "cron", hour=at.hour, minute=at.minute, id=name, max_instances=1)
 
-    # What the runtime tells
+    # Called by the runtime
 
     def scheduled(self, to: Ref, effect: SetTimer | CancelTimer) -> None:
-        """A timer was set or cancelled, durably."""
-        self._soon.forget(to, effect.name)
+        """Handle a committed timer effect."""
+        self._upcoming.remove(to, effect.name)
         if isinstance(effect, SetTimer) and self._open:
             what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode(), "")
             due = Due(effect.agenda_id, to, effect.name, effect.due_at, effect.expires_at, *what)
             if effect.due_at <= self._runtime.clock.now() + timedelta(seconds=HORIZON_S):
-                self._soon.hold(due)
-                self._arm()
+                self._upcoming.add(due)
+                self._set_alarm()
 
     def send(self, effect: Send, cause: str) -> None:
-        """A message was written, durably: deliver it at once. Bound to ``Runtime.send``."""
+        """Deliver a committed message at once. Bound to ``Runtime.send``."""
         if self._open:
             what = (name_of(type(effect.command)), msgspec.json.encode(effect.command).decode(), cause)
             now = self._runtime.clock.now()
             asyncio.get_running_loop().call_soon(self._fire, Due(effect.agenda_id, effect.to, None, now, None, *what))
 
     async def time_moved(self) -> None:
-        """The clock was advanced: what is due soon, and what the alarm waits for, has other wall times now."""
-        self._soon.clear()
-        self._rings_at = None
+        """Reload the upcoming timers after the clock was advanced, since their wall times have changed."""
+        self._upcoming.clear()
+        self._alarm_at = None
         await self.sweep(grace_s=0.0)
         await self.scan()
 
-    # Watching
+    # Scans and sweeps
 
     async def scan(self) -> None:
-        """Learn of what is due within the horizon, as far as there is room."""
+        """Load rows due within the horizon, up to the limit of timers in memory."""
         self._scheduler.wakeup()  # the wall clock may have jumped while it slept
         await self._load(None)
 
-    async def _load(self, after: Place | None) -> None:
+    async def _load(self, after: SortKey | None) -> None:
         horizon = self._runtime.clock.now() + timedelta(seconds=HORIZON_S)
-        self._soon.reopen()
+        self._upcoming.begin_load()
         try:
             async for due in self._pages(horizon, after):
                 if due.agenda_id not in self._firing:
-                    self._soon.hold(due)
-                if self._soon.left_out:
+                    self._upcoming.add(due)
+                if self._upcoming.truncated:
                     break
         except BaseException:
-            self._soon.close()
+            self._upcoming.end_load_early()
             raise
         finally:
-            self._arm()
+            self._set_alarm()
 
     async def _load_more(self) -> None:
-        """Learn of what is behind the last one that is known."""
+        """Load the rows after the last one in memory."""
         try:
-            await self._load(self._soon.last)
+            await self._load(self._upcoming.last)
         except Exception as error:
             log.warning("agenda.load_failed", action="scan", error=repr(error))
         finally:
             self._loading = False
 
     async def sweep(self, grace_s: float = SWEEP_GRACE_S) -> None:
-        """Fire everything overdue, whichever node scheduled it; forget the crashes of rows that are gone."""
+        """Fire all overdue rows, whichever node scheduled them; drop the crash counts of deleted rows."""
         before = self._runtime.clock.now() - timedelta(seconds=grace_s)
         crashed = {agenda_id for agenda_id, crash in self._crashes.items() if crash.due_at <= before}
         async for due in self._pages(before, None):
             crashed.discard(due.agenda_id)
             while len(self._firing) >= FIRING_MAX:
-                self._room.clear()
-                await self._room.wait()
+                self._capacity.clear()
+                await self._capacity.wait()
             self._fire(due)
         if self._open:
             for agenda_id in crashed:
                 self._crashes.pop(agenda_id, None)
 
-    async def _pages(self, before: datetime, after: Place | None) -> Any:
+    async def _pages(self, before: datetime, after: SortKey | None) -> Any:
         while self._open:
             page = await self._load_due(before, after)
             for due in page:
@@ -209,34 +209,34 @@ class Agenda:
 
     # The alarm
 
-    def _arm(self, not_before_s: float = 0.0) -> None:
-        """Let the alarm ring when the first row is due."""
-        first_at = self._soon.first_at
+    def _set_alarm(self, not_before_s: float = 0.0) -> None:
+        """Schedule a wake-up for the first row."""
+        first_at = self._upcoming.first_at
         if first_at is None or not self._open:
             return
         now = datetime.now(UTC)
         at = max(first_at - self._runtime.clock.offset, now + timedelta(seconds=not_before_s))
-        lost = self._rings_at is not None and self._rings_at < now - timedelta(seconds=SWEEP_GRACE_S)
-        if self._rings_at is None or at < self._rings_at or lost:
-            self._rings_at = at
+        lost = self._alarm_at is not None and self._alarm_at < now - timedelta(seconds=SWEEP_GRACE_S)
+        if self._alarm_at is None or at < self._alarm_at or lost:
+            self._alarm_at = at
             self._scheduler.add_job(
-                self._ring, "date", run_date=at, id="alarm", replace_existing=True, max_instances=ALARMS_MAX
+                self._on_alarm, "date", run_date=at, id="alarm", replace_existing=True, max_instances=ALARMS_MAX
             )
 
-    async def _ring(self) -> None:
-        """Fire what is due. One alarm takes all that is, and the next one is a tick away."""
-        self._rings_at = None
-        for due in self._soon.take(self._runtime.clock.now(), FIRING_MAX - len(self._firing)):
+    async def _on_alarm(self) -> None:
+        """Fire all due rows; the next wake-up comes a tick later at the earliest."""
+        self._alarm_at = None
+        for due in self._upcoming.take(self._runtime.clock.now(), FIRING_MAX - len(self._firing)):
             self._fire(due)
-        self._arm(CLOCK_TICK_S)
-        if self._soon.left_out and len(self._soon) <= CLOCK_JOBS_MAX // 2 and not self._loading:
+        self._set_alarm(CLOCK_TICK_S)
+        if self._upcoming.truncated and len(self._upcoming) <= CLOCK_JOBS_MAX // 2 and not self._loading:
             self._loading = True
             self._spawn(self._load_more())
 
     # Firing
 
     def _fire(self, due: Due) -> None:
-        """Send a row's command; its commit consumes the row."""
+        """Send a row's command, whose commit deletes the row."""
         now = self._runtime.clock.now()
         crash = self._crashes.get(due.agenda_id)
         if due.agenda_id in self._firing or not self._open or (crash is not None and crash.again_at > now):
@@ -267,7 +267,7 @@ class Agenda:
 
     def _release(self, due: Due) -> None:
         self._firing.discard(due.agenda_id)
-        self._room.set()
+        self._capacity.set()
 
     def _fired(self, due: Due, outcome: Outcome) -> None:
         self._release(due)
@@ -281,14 +281,14 @@ class Agenda:
             self._crashes.pop(due.agenda_id, None)
 
     def _skip(self, due: Due, now: datetime) -> None:
-        """It is too late for this one by its own policy: consume the row and record that it was skipped."""
+        """Delete an expired row, and record that it was skipped."""
         reply = msgspec.json.encode({"code": "skipped", "fields": {"due_at": due.due_at}})
         decision = Decision(
             to=due.to,
             at=now,
             principal=SYSTEM,
             cause=str(due.agenda_id),
-            expected_version=-1,  # whatever it is: nothing of the actor changes
+            expected_version=-1,  # any version: the actor does not change
             expected_stamp=0,
             version=0,
             stamp=0,
@@ -305,7 +305,7 @@ class Agenda:
             self._release(due)
 
     def _crashed(self, due: Due, error: Internal) -> None:
-        """It crashed its actor: try again later, and put it away after too many times."""
+        """Retry a row that crashed its actor with backoff; after ``CRASHES_MAX`` crashes move it to quarantine."""
         crash = self._crashes.setdefault(due.agenda_id, _Crash(0, due.due_at, due.due_at))
         crash.times += 1
         crash.again_at = self._runtime.clock.now() + timedelta(seconds=SWEEP_EVERY_S * 2**crash.times)
@@ -318,14 +318,14 @@ class Agenda:
                 command=due.command,
                 row=str(due.agenda_id),
             )
-            self._spawn(self._put_away(due.agenda_id, str(error)))
+            self._spawn(self._move_to_quarantine(due.agenda_id, str(error)))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _put_away(self, agenda_id: AgendaId, error: str) -> None:
+    async def _move_to_quarantine(self, agenda_id: AgendaId, error: str) -> None:
         try:
             await self._quarantine(agenda_id, error)
         except Exception:

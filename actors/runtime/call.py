@@ -1,4 +1,4 @@
-"""A command on its way through the runtime, and what comes of it."""
+"""A command in the runtime, and its outcome."""
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -21,22 +21,22 @@ SYSTEM_PRINCIPAL = Principal(user_id=SYSTEM, role=Role.SYSTEM, roles=frozenset({
 
 
 class Outcome(Struct, gc=False):
-    """The answer to a command: its reply, or why not."""
+    """The outcome of a command: its reply, or an error."""
 
     to: Ref
     #: The entity's version after the command.
     version: int = 0
     #: JSON of the reply; empty if there is an error.
     reply: bytes = b""
-    #: The sender's inbox number of the last event that it caused; None if it caused none for them.
+    #: The ``seq`` of the last event that the command put into its sender's inbox; None: it put none there.
     seq: int | None = None
-    #: Whether this is the stored answer to a retry.
+    #: Whether this is the stored reply to a retry.
     replayed: bool = False
     error: GuildwireError | None = None
 
 
 class Call(Struct):
-    """One command, who sent it under which id, and whom to tell.
+    """One command with its sender, its command id and its callback.
 
     ``done`` is called exactly once, and only after the commit (the output gate).
     """
@@ -48,24 +48,24 @@ class Call(Struct):
     done: Callable[[Outcome], None]
     #: Refuse unless the entity has this version.
     if_version: int | None = None
-    #: The agenda row that this call consumes.
+    #: The agenda row that this call consumes; None: it was not sent by the agenda.
     fired: AgendaId | None = None
-    #: Set when a claim failed: the next turn only records the refusal.
+    #: Set when the command is refused outside its handler: the next turn only records the refusal.
     refusal: Rejected | None = None
     reruns: int = 0
     began: float = 0.0
     #: Retries under the same id that arrived while this one was being decided.
-    twins: list["Call"] = []
+    retries: list["Call"] = []
     _hash: bytes = b""
 
     @property
     def identity(self) -> tuple[int, str]:
-        """What makes a retry a retry; with the user's number, since ids hash and compare in Python."""
+        """Principal and command id, by which retries are recognised; the user id as an int, which hashes in C."""
         return self.principal.user_id.int, self.key
 
     @property
     def hash(self) -> bytes:
-        """16 bytes over the decoded command and its target; the same over every transport."""
+        """A 16-byte digest of the decoded command and its target, the same over every transport."""
         if not self._hash:
             declared = BY_TYPE[type(self.command)]
             target = None if declared.creates else self.to.id
@@ -75,7 +75,7 @@ class Call(Struct):
 
 
 class Caller(Protocol):
-    """Where the server's parts send commands: ``Runtime``."""
+    """The interface of ``Runtime`` by which the server sends commands."""
 
     def new_id(self) -> UUID: ...
 
@@ -91,12 +91,12 @@ class Caller(Protocol):
 
 
 class Published(Struct, gc=False):
-    """One committed event on its way to the sessions of those who may see it."""
+    """One committed event, to be sent to the sessions of its audience."""
 
     to: Ref
     version: int
     at: Any
     cause: str
     emitted: Emitted
-    #: One inbox number for each user of ``emitted.audience``.
+    #: One inbox ``seq`` for each user of ``emitted.audience``.
     seqs: Sequence[int]

@@ -1,4 +1,4 @@
-"""The server's clock. The domain's time may run ahead of the wall's, so that tests and demos can skip a day."""
+"""The server's clock. It can run ahead of the wall clock, so that tests and demos can skip time."""
 
 from datetime import UTC, datetime, timedelta
 from time import time_ns
@@ -7,14 +7,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock:
-    """Now, as the actors see it: the wall clock plus an offset that only development moves."""
+    """The time that actors see: the wall clock plus an offset, which only development and demos change."""
 
     def __init__(self) -> None:
         self._offset = timedelta(0)
 
     @property
     def offset(self) -> timedelta:
-        """How far it runs ahead of the wall clock."""
+        """How far the clock runs ahead of the wall clock."""
         return self._offset
 
     def now(self) -> datetime:

@@ -1,4 +1,4 @@
-"""Batched look-ups: questions asked while a round is under way share the next one."""
+"""Batched look-ups: keys asked for while a batch is running share the next one."""
 
 import asyncio
 from collections import deque
@@ -17,11 +17,11 @@ log = structlog.get_logger()
 
 
 class Lookup(Generic[Q, A]):
-    """Asks one kind of question, many at a time.
+    """Loads one kind of record by key, many keys at a time.
 
     Args:
-        load: answers a round, one answer for each question, in order; an answer may be an error.
-        round_max: how many questions one round takes.
+        load: loads a batch; returns one result for each key, in order. A result may be an error.
+        round_max: how many keys one batch takes.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Lookup(Generic[Q, A]):
         self._rounds: set[asyncio.Task[None]] = set()
 
     def ask(self, question: Q, done: Callable[[A | GuildwireError], None]) -> None:
-        """Queue a question; ``done`` gets its answer, or the error that stands in its way."""
+        """Queue a key; ``done`` is called with its result or an error."""
         self._waiting.append((question, done))
         if len(self._rounds) < LOOKUPS_AT_ONCE:
             self._rounds.add(asyncio.get_running_loop().create_task(self._run()))
@@ -51,7 +51,7 @@ class Lookup(Generic[Q, A]):
                     done(answer)
                 except Exception:
                     log.exception("lookup.listener_crashed", lookup=self._name)
-        # In the same step as the last look at the queue: whoever asks from now on starts a round of their own.
+        # In the same step as the last check of the queue: a later key starts a new batch.
         task = asyncio.current_task()
         assert task is not None
         self._rounds.discard(task)

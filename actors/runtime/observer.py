@@ -1,10 +1,10 @@
-"""Who watches the runtime at work."""
+"""The observer of the runtime."""
 
 from actors.runtime.call import Call, Outcome
 
 
 class Observer:
-    """Hears what the runtime does; operations turn it into metrics."""
+    """Called by the runtime for each finished command and each rerun; the base class ignores both."""
 
     def finished(self, call: Call, outcome: Outcome, seconds: float) -> None: ...
 

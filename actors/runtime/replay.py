@@ -1,4 +1,4 @@
-"""Replaying an actor's journal: the same events give the same state, or something is wrong."""
+"""Replay an actor's journal, to compare the resulting state with the stored one."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ class Replay:
         self.state: Any = None
 
     def add(self, entry: JournalEntry) -> None:
-        """Go one event on. Raises: KeyError, for a type nobody knows; whatever ``apply`` raises."""
+        """Apply the next event. Raises: KeyError, for an unknown type; any error of ``apply``."""
         self.state = self._actor.apply(self.state, msgspec.json.decode(entry.data, type=EVENTS[entry.type]))
 
     def gives(self, state: str) -> bool:
-        """Whether a kept state, as JSON, is the one that the events lead to."""
+        """Whether a stored state (JSON) equals the replayed one."""
         return bool(self.state == msgspec.json.decode(state, type=self._actor.state_type))

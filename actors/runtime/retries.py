@@ -1,6 +1,6 @@
-"""Retries: the same command under the same id is decided once, and answered as often as it comes.
+"""Retries: a command is decided once for each command id, and each retry gets the same outcome.
 
-While the first is being decided, its twins wait for it. What was answered before is answered from the command log.
+While the first command is being decided, its retries wait for it. Later ones get the reply from the command log.
 """
 
 import asyncio
@@ -10,78 +10,78 @@ from uuid import UUID
 import msgspec
 
 from actors.runtime.call import Call, Outcome
-from actors.runtime.limits import TWIN_WAIT_S, TWINS_MAX
+from actors.runtime.limits import RETRY_WAIT_S, WAITING_RETRIES_MAX
 from actors.runtime.lookups import Lookup
 from protocol.errors import RETRY_AFTER_S, CommandIdReused, GuildwireError, InFlight, Unavailable, revive
-from storage.actors import Answer
+from storage.actors import StoredReply
 
-#: Reads stored answers by principal and command id, in the order asked for; None where there is none.
-LoadAnswers = Callable[[Sequence[tuple[UUID, str]]], Awaitable[Sequence[Answer | None]]]
+#: Reads stored replies by principal and command id, in the order asked for; None where there is none.
+LoadReplies = Callable[[Sequence[tuple[UUID, str]]], Awaitable[Sequence[StoredReply | None]]]
 
 
 class Retries:
-    """Answers whoever asks again.
+    """Gives retries the outcome of the first command of their id.
 
     Args:
-        tell: gives a call its outcome; a crash of its listener is nobody else's.
+        report: reports an outcome to a call and logs a crash of its callback.
     """
 
-    def __init__(self, load_answers: LoadAnswers, tell: Callable[[Call, Outcome], None]) -> None:
-        self._answers: Lookup[tuple[UUID, str], Answer | None] = Lookup("answers", load_answers)
-        self._tell = tell
+    def __init__(self, load_replies: LoadReplies, report: Callable[[Call, Outcome], None]) -> None:
+        self._replies: Lookup[tuple[UUID, str], StoredReply | None] = Lookup("replies", load_replies)
+        self._report = report
 
     def join(self, first: Call, call: Call) -> None:
-        """Let a retry of a command that is still being decided wait for it, within bounds."""
+        """Let a retry wait for the first command of its id, within ``RETRY_WAIT_S``."""
         if first.hash != call.hash:
             self._refuse(call)
             return
-        tell = call.done
+        report = call.done
         later = Outcome(call.to, error=InFlight(id=call.key, retry_after_s=RETRY_AFTER_S))
-        if len(first.twins) >= TWINS_MAX:
-            tell(later)
+        if len(first.retries) >= WAITING_RETRIES_MAX:
+            report(later)
             return
 
-        def give_up() -> None:
-            first.twins.remove(call)
-            tell(later)
+        def stop_waiting() -> None:
+            first.retries.remove(call)
+            report(later)
 
-        timer = asyncio.get_running_loop().call_later(TWIN_WAIT_S, give_up)
+        timer = asyncio.get_running_loop().call_later(RETRY_WAIT_S, stop_waiting)
 
         def done(outcome: Outcome) -> None:
             timer.cancel()
-            tell(outcome)
+            report(outcome)
 
         call.done = done
-        first.twins.append(call)
+        first.retries.append(call)
 
-    def answer(self, call: Call, done: Callable[[Outcome], None]) -> None:
-        """Give the answer that the log has for a command."""
+    def reply(self, call: Call, done: Callable[[Outcome], None]) -> None:
+        """Call ``done`` with the outcome that the command log has for a command."""
         self._ask(call, done, missing=Unavailable(retry_after_s=RETRY_AFTER_S))
 
     def _refuse(self, call: Call) -> None:
-        """Something else is under way under this id; unless that is the misuse, and this the command of old."""
+        """Refuse a command whose id another command in flight has; unless the command log has this one's reply."""
 
         def done(outcome: Outcome) -> None:
-            self._tell(call, outcome)
+            self._report(call, outcome)
 
         self._ask(call, done, missing=CommandIdReused(id=call.key))
 
     def _ask(self, call: Call, done: Callable[[Outcome], None], missing: GuildwireError) -> None:
-        def answered(answer: Answer | GuildwireError | None) -> None:
-            if answer is None:
+        def loaded(stored: StoredReply | GuildwireError | None) -> None:
+            if stored is None:
                 done(Outcome(call.to, error=missing))
-            elif isinstance(answer, GuildwireError):
-                done(Outcome(call.to, error=answer))
-            elif answer.hash != call.hash:
+            elif isinstance(stored, GuildwireError):
+                done(Outcome(call.to, error=stored))
+            elif stored.hash != call.hash:
                 done(Outcome(call.to, error=CommandIdReused(id=call.key)))
             else:
-                done(_stored_outcome(answer))
+                done(_stored_outcome(stored))
 
-        self._answers.ask((call.principal.user_id, call.key), answered)
+        self._replies.ask((call.principal.user_id, call.key), loaded)
 
 
-def _stored_outcome(answer: Answer) -> Outcome:
-    if answer.refused:
-        refused = msgspec.json.decode(answer.reply)
-        return Outcome(answer.to, answer.version, replayed=True, error=revive(refused["code"], refused["fields"]))
-    return Outcome(answer.to, answer.version, answer.reply, answer.seq, replayed=True)
+def _stored_outcome(stored: StoredReply) -> Outcome:
+    if stored.refused:
+        refused = msgspec.json.decode(stored.reply)
+        return Outcome(stored.to, stored.version, replayed=True, error=revive(refused["code"], refused["fields"]))
+    return Outcome(stored.to, stored.version, stored.reply, stored.seq, replayed=True)

@@ -1,12 +1,12 @@
-"""Turns: one command at a time for each actor, decided on its cached state and made durable by the committer.
+"""Turns: each actor decides one command at a time on its cached state; the committer makes the decision durable.
 
-    submit ─▶ mailbox ─▶ (facts) ─▶ decide ─▶ committer ─▶ settle ─▶ reply, events, follow-ups
+    submit ─▶ mailbox ─▶ (facts) ─▶ decide ─▶ committer ─▶ settle ─▶ reply, events, messages
                  ▲                                │ stale, claim failed
                  └────────── in order ◀───────────┘
 
-A turn may build on a decision whose commit is still under way, unless it needs facts: those wait until its actor is
-durable. Nothing of a turn is heard outside before its own commit. A decision that fails marks its activation as dead:
-what builds on it comes back as stale and is decided again, in order, on fresh state.
+A turn may build on a decision that is still being committed, unless it needs facts: facts are loaded once all of the
+actor's decisions are durable. Nothing of a turn leaves the process before its own commit. A decision that fails marks
+its activation as dead: the decisions built on it come back as stale and are rerun, in order, on fresh state.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from actors.runtime.limits import (
 )
 from actors.runtime.lookups import Lookup
 from actors.runtime.observer import Observer
-from actors.runtime.retries import LoadAnswers, Retries
+from actors.runtime.retries import LoadReplies, Retries
 from protocol.effects import CancelTimer, Decision, Effect, Logged, Send, SetTimer
 from protocol.errors import (
     RETRY_AFTER_S,
@@ -67,20 +67,20 @@ FactsLoader = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 
 
 class Commits(Protocol):
-    """Where decisions become durable."""
+    """The interface of the committers."""
 
     def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None: ...
 
 
 class Runtime:
-    """All the activations of this process.
+    """Runs the turns of all actors of this process.
 
     Args:
         actors: the actor class of each kind.
         facts: the loader of each facts struct.
-        commits: where decisions go.
-        publish: hears of each committed event.
-        scheduled: hears of each committed timer effect, with the actor that it belongs to.
+        commits: commits the decisions.
+        publish: called with each committed event.
+        scheduled: called with each committed timer effect and its actor.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Runtime:
         facts: Mapping[type[msgspec.Struct], FactsLoader],
         commits: Commits,
         load_states: Callable[[Sequence[Ref]], Awaitable[Sequence[Stored]]],
-        load_answers: LoadAnswers,
+        load_replies: LoadReplies,
         clock: Clock,
         publish: Callable[[Published], None] = lambda published: None,
         scheduled: Callable[[Ref, SetTimer | CancelTimer], None] = lambda to, effect: None,
@@ -100,20 +100,20 @@ class Runtime:
         self._facts = {struct: Lookup(struct.__name__, load) for struct, load in facts.items()}
         self._commits = commits
         self._states: Lookup[Ref, Stored] = Lookup("states", load_states)
-        self._retries = Retries(load_answers, self._tell)
+        self._retries = Retries(load_replies, self._report)
         self._decoders = {kind: msgspec.json.Decoder(cls.state_type) for kind, cls in actors.items()}
         self._handlers: dict[type, Handler] = {c: h for cls in actors.values() for c, h in cls.handlers.items()}
         self._activations = Activations()
         self._in_flight: dict[tuple[int, str], Call] = {}
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.clock = clock
         self.publish = publish
         self.scheduled = scheduled
         self.send: Callable[[Send, str], None] = lambda effect, cause: None
         self.observer = observer or Observer()
 
-    # What the outside sees
+    # Public interface
 
     @property
     def activations(self) -> int:
@@ -122,7 +122,7 @@ class Runtime:
 
     @property
     def in_flight(self) -> int:
-        """Commands that have no answer yet."""
+        """Commands without an outcome."""
         return len(self._in_flight)
 
     @property
@@ -131,11 +131,11 @@ class Runtime:
         return sum(len(activation.mailbox) for activation in self._activations)
 
     def new_id(self) -> UUID:
-        """A UUIDv7 of this moment."""
+        """A new UUIDv7."""
         return uuid7(self.clock.now_ms(), _random.getrandbits(74))
 
     def submit(self, call: Call) -> None:
-        """Take a command in; its ``done`` is called once it is decided and durable, or has failed."""
+        """Queue a command; its ``done`` is called once it is durable or has failed."""
         fresh = BY_TYPE[type(call.command)].creates
         call.began = perf_counter()
         first = self._in_flight.setdefault(call.identity, call)
@@ -149,15 +149,15 @@ class Runtime:
             call.done(Outcome(call.to, error=Busy(queue="mailbox", retry_after_s=RETRY_AFTER_S)))
             return
         if len(self._in_flight) == 1:
-            self._quiet.clear()
+            self._idle.clear()
         if activation is None:
             activation = Activation(call.to, row=Stored(call.to) if fresh else None)
             self._activations.add(activation, ACTIVATIONS_MAX)
         else:
-            self._activations.busy(activation)
+            self._activations.mark_busy(activation)
         call.to = activation.to
         activation.mailbox.append(call)
-        self._step(activation)
+        self._run_turns(activation)
 
     async def call(
         self,
@@ -184,21 +184,21 @@ class Runtime:
         return await answer
 
     async def drain(self) -> None:
-        """Wait until every command has its answer, for ``DRAIN_TIMEOUT_S`` at most; the log names what has none."""
+        """Wait until every command has its outcome, for at most ``DRAIN_TIMEOUT_S``; then log what is left."""
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
-                await self._quiet.wait()
+                await self._idle.wait()
         except TimeoutError:
             first = next(iter(self._in_flight.values()))
             log.error("runtime.drain_cut", action="leave", commands=len(self._in_flight), first=str(first.to))
 
     async def passivate(self) -> int:
-        """Forget activations that nobody has used for a while; returns how many."""
-        return self._activations.forget(IDLE_S)
+        """Drop activations that have been idle for ``IDLE_S``; returns how many."""
+        return self._activations.drop_idle(IDLE_S)
 
-    # One turn after another
+    # Turns
 
-    def _step(self, activation: Activation) -> None:
+    def _run_turns(self, activation: Activation) -> None:
         """Run the turns that can run now."""
         while activation.mailbox and not activation.waiting and not activation.dead:
             if activation.row is None:
@@ -216,7 +216,7 @@ class Runtime:
                 return
             self._turn(activation, handler, activation.mailbox.popleft(), None)
         if activation.idle:
-            self._activations.rest(activation)
+            self._activations.mark_idle(activation)
 
     def _read(self, activation: Activation) -> None:
         activation.waiting = True
@@ -236,12 +236,12 @@ class Runtime:
             except Exception as error:
                 log.exception("state.unreadable", actor=str(activation.to), error=repr(error))
                 self._fail_all(activation, Internal(incident=str(activation.to)))
-            self._step(activation)
+            self._run_turns(activation)
 
         self._states.ask(activation.to, read)
 
     def _ask_facts(self, activation: Activation, handler: Handler) -> None:
-        """Have the facts of the next command loaded; what the actor refuses before that is decided without them."""
+        """Load the facts of the next command; one that the actor refuses before that is decided without facts."""
         assert handler.facts is not None
         call = activation.mailbox[0]
         try:
@@ -250,12 +250,12 @@ class Runtime:
             activation.mailbox.popleft()
             call.refusal = refusal
             self._turn(activation, handler, call, None)
-            self._step(activation)
+            self._run_turns(activation)
             return
         except Exception as error:
             activation.mailbox.popleft()
             self._crashed(call, "ask", error)
-            self._step(activation)
+            self._run_turns(activation)
             return
         activation.waiting = True
 
@@ -269,18 +269,18 @@ class Runtime:
                 self._finish(call, Outcome(call.to, error=facts))
             else:
                 self._turn(activation, handler, call, facts)
-            self._step(activation)
+            self._run_turns(activation)
 
         self._facts[handler.facts].ask(ask, loaded)
 
     def _actor(self, activation: Activation, call: Call) -> Actor[Any]:
-        """The actor as it is now, for one turn."""
+        """The actor with its current state, for one turn."""
         assert activation.row is not None
         turn = Turn(self.clock.now(), call.principal, self.new_id, activation.row.version)
         return self._actors[call.to.kind](call.to.id, activation.state, turn)
 
     def _turn(self, activation: Activation, handler: Handler, call: Call, facts: Any) -> None:
-        """Decide one command and send the decision on its way."""
+        """Decide one command and submit the decision."""
         try:
             actor, decision = self._decide(activation, handler, call, facts)
         except Exception as error:
@@ -358,7 +358,7 @@ class Runtime:
             fired=call.fired,
         )
 
-    # What the commit says
+    # Outcomes of the commit
 
     def _settle(self, activation: Activation, actor: Actor[Any], decision: Decision, committed: Committed) -> None:
         call = activation.pending.popleft()
@@ -366,21 +366,21 @@ class Runtime:
             if committed.status == OK:
                 self._release(call, decision, committed)
             else:
-                self._undo(activation, call, committed)
+                self._not_committed(activation, call, committed)
         except Exception as error:
             activation.dead = True
             self._crashed(call, "settle", error)
         if activation.dead and not activation.pending:
-            self._revive(activation)
-        self._step(activation)
+            self._reload(activation)
+        self._run_turns(activation)
 
-    def _undo(self, activation: Activation, call: Call, committed: Committed) -> None:
-        """A decision did not come to be: nothing that builds on it may. Raises: AssertionError, see ``refusal_of``."""
+    def _not_committed(self, activation: Activation, call: Call, committed: Committed) -> None:
+        """Handle a decision that was not committed. Raises: AssertionError, see ``refusal_of``."""
         charged, activation.dead = not activation.dead, True
         if committed.fault is not None:
             self._finish(call, Outcome(call.to, error=committed.fault))
         elif committed.status == DUPLICATE:
-            self._retries.answer(call, partial(self._finish, call))
+            self._retries.reply(call, partial(self._finish, call))
         elif committed.status == GONE:
             self._finish(call, Outcome(call.to, error=GoneFromAgenda()))
         else:
@@ -388,10 +388,10 @@ class Runtime:
             if call.reruns >= RERUNS_MAX:
                 self._finish(call, Outcome(call.to, error=Busy(queue="reruns", retry_after_s=RETRY_AFTER_S)))
                 return
-            call.reruns += charged  # what only builds on the failed decision is not charged
+            call.reruns += charged  # decisions built on the failed one do not consume a rerun
             if refusal is not None and self._handlers[type(call.command)].facts is None:
                 call.refusal = refusal()
-            activation.again.append(call)
+            activation.reruns.append(call)
             self._observe_rerun(call, committed.status)
 
     def _observe_rerun(self, call: Call, status: str) -> None:
@@ -400,16 +400,16 @@ class Runtime:
         except Exception:
             log.exception("listener.crashed", actor=str(call.to), command=call.key)
 
-    def _revive(self, activation: Activation) -> None:
-        """Start again on fresh state, with the commands in their old order."""
-        activation.mailbox.extendleft(reversed(activation.again))
-        activation.again.clear()
+    def _reload(self, activation: Activation) -> None:
+        """Drop the cached state, and put the commands to rerun back into the mailbox in their order."""
+        activation.mailbox.extendleft(reversed(activation.reruns))
+        activation.reruns.clear()
         activation.dead = False
         activation.row = None
         activation.state = None
 
     def _release(self, call: Call, decision: Decision, committed: Committed) -> None:
-        """Open the gate: the decision is durable, so now it may be heard."""
+        """Open the output gate of a durable decision: publish its events, then report its outcome."""
         at, own = 0, decision.own
         seq = None if own is None else committed.seqs[own]
         version = decision.version - len(decision.emitted)
@@ -421,7 +421,7 @@ class Runtime:
             at += count
             events.append(Published(decision.to, version, decision.at, decision.cause, emitted, seqs))
         try:
-            self._announce(decision, events)
+            self._publish(decision, events)
         except Exception:
             log.exception("listener.crashed", actor=str(decision.to), cause=decision.cause)
         assert decision.log is not None
@@ -432,8 +432,11 @@ class Runtime:
         else:
             self._finish(call, Outcome(call.to, decision.version, decision.log.reply, seq))
 
-    def _announce(self, decision: Decision, events: Sequence[Published]) -> None:
-        """Tell the sessions and the agenda. Raises whatever they raise; they find what they miss in the database."""
+    def _publish(self, decision: Decision, events: Sequence[Published]) -> None:
+        """Pass events to the sessions, timers and messages to the agenda. Raises: any error of theirs.
+
+        What they miss they find in the database.
+        """
         for event in events:
             self.publish(event)
         for effect in decision.effects:
@@ -443,7 +446,7 @@ class Runtime:
                 self.scheduled(decision.to, effect)
 
     def _crashed(self, call: Call, step: str, error: Exception | None = None) -> None:
-        """A bug of ours: it is logged under the command's id, which is the incident that the sender is told."""
+        """Log a crash of a turn, and finish the call with Internal, whose incident is the command id."""
         about = {"actor": str(call.to), "command": call.key, "type": type(call.command).__name__}
         log.error("turn.crashed", action="answer_internal", step=step, error=repr(error), exc_info=error, **about)
         self._finish(call, Outcome(call.to, error=Internal(incident=call.key)))
@@ -451,15 +454,15 @@ class Runtime:
     def _finish(self, call: Call, outcome: Outcome) -> None:
         self._in_flight.pop(call.identity, None)
         if not self._in_flight:
-            self._quiet.set()
-        self._tell(call, outcome)
-        for twin in call.twins:
+            self._idle.set()
+        self._report(call, outcome)
+        for retry in call.retries:
             replayed = not isinstance(outcome.error, Fault)
             again = Outcome(outcome.to, outcome.version, outcome.reply, outcome.seq, replayed, outcome.error)
-            self._tell(twin, again)
+            self._report(retry, again)
 
-    def _tell(self, call: Call, outcome: Outcome) -> None:
-        """Give somebody their answer; a crash of theirs is nobody else's."""
+    def _report(self, call: Call, outcome: Outcome) -> None:
+        """Call a call's ``done``; a crash of it is logged."""
         try:
             call.done(outcome)
             self.observer.finished(call, outcome, perf_counter() - call.began)
@@ -467,11 +470,11 @@ class Runtime:
             log.exception("listener.crashed", actor=str(call.to), command=call.key)
 
     def _fail_all(self, activation: Activation, error: GuildwireError) -> None:
-        """The actor cannot be read: everybody who waits for it is told."""
+        """Fail all commands of an actor that cannot be read."""
         calls, activation.mailbox = activation.mailbox, deque()
         for call in calls:
             self._finish(call, Outcome(call.to, error=error))
 
 
 class GoneFromAgenda(Rejected):
-    """The agenda row was cancelled, moved or consumed by somebody else; nobody waits for this answer."""
+    """The agenda row was cancelled, moved or consumed before; nothing waits for this outcome."""

@@ -1,14 +1,15 @@
-"""One user: the roles that they have, and the sessions that they are signed in with.
+"""One user: their roles and their sessions.
 
 Owns roles and memberships, sessions with the hashes of their refresh tokens, devices, and what is verified. Contact
-data, the password's hash and devices' addresses are rows that it writes and does not keep. Businesses tell it who works
-for them (GrantRole, RevokeRole); it tells nobody but the user's own devices, and whoever had one of these before.
+data, the password's hash and device addresses are stored as rows and are not part of the actor's state. Businesses send
+it the roles of their members (GrantRole, RevokeRole); its events go to the user alone, and it sends ForgetDevice to the
+former user of a device.
 
 A session:            rotate                        the token before the current one, in its grace: rotate
                      ┌──────┐
     open ──▶ OPEN ───┴──────┘ ── sign out ──▶ ended
               │ └── revoked by the user, displaced by newer ones, a token presented twice ──▶ revoked
-              └── not rotated in its lifetime ──▶ expired, and forgotten at the next sign-in
+              └── not rotated in its lifetime ──▶ expired, and dropped at the next sign-in
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,7 @@ from msgspec import Struct
 from actors.actor import Actor, actor, handles
 from actors.records import records_of
 from actors.user import codes, devices, notifications
-from actors.user.state import Session, UserState, after
+from actors.user.state import SessionState, UserState, after
 from protocol.code.terms import UNIQUE_PHONE
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
 from protocol.events import Row
@@ -75,7 +76,7 @@ class User(Actor[UserState]):
 
     @handles(SignUp)
     def sign_up(self, command: SignUp) -> None:
-        """The account comes into being. Refused by the claim: EmailTaken."""
+        """Create the account. Refused by its claims: EmailTaken, PhoneTaken."""
         assert not self.exists, f"user {self.actor_id} signs up again"
         self.claim_key(UNIQUE_EMAIL, email_key(command.email))
         if command.is_phone_verified and command.phone_number is not None:
@@ -100,7 +101,7 @@ class User(Actor[UserState]):
 
     @handles(RehashPassword)
     def rehash_password(self, command: RehashPassword) -> None:
-        """The same password gets a hash of today's strength."""
+        """Store a hash of the same password with the current parameters."""
         if command.password_version == self.state.password_version:
             self._put_password(command.password_hash, command.password_version)
 
@@ -108,7 +109,7 @@ class User(Actor[UserState]):
 
     @handles(OpenSession)
     def open_session(self, command: OpenSession) -> SessionGrant:
-        """The user signs in on a device; where too many are signed in, the one quiet for longest goes."""
+        """Sign the user in on a device; past ``SESSIONS_MAX`` the session refreshed longest ago is revoked."""
         live = [one for one in self.state.sessions if one.expires_at > self.now]
         if len(live) >= SESSIONS_MAX:
             self._revoke(min(live, key=lambda one: one.refreshed_at), RevokeReason.DISPLACED)
@@ -129,7 +130,7 @@ class User(Actor[UserState]):
 
     @handles(RotateSession)
     def rotate_session(self, command: RotateSession) -> Rotated:
-        """A refresh token is exchanged for the next one; one that is not due any more ends the session.
+        """Exchange a refresh token for the next one; a token that was used before ends the session.
 
         Raises: Unauthenticated.
         """
@@ -149,13 +150,13 @@ class User(Actor[UserState]):
 
     @handles(EndSession)
     def end_session(self, command: EndSession) -> None:
-        """The user signs out on this device; twice is harmless."""
+        """Sign out on this device; repeating it does nothing."""
         if session := self.state.session(self.principal.session_id):
             self.emit(SessionEnded(session_id=session.session_id, at=self.now))
 
     @handles(RevokeSession)
     def revoke_session(self, command: RevokeSession) -> None:
-        """The user signs out one device from another. Raises: NotFound."""
+        """Sign out another device. Raises: NotFound."""
         session = self.state.session(command.session_id)
         if session is None:
             raise NotFound(entity="session", id=str(command.session_id))
@@ -163,7 +164,7 @@ class User(Actor[UserState]):
 
     @handles(RevokeSessions)
     def revoke_sessions(self, command: RevokeSessions) -> None:
-        """The user signs out all other devices."""
+        """Sign out all other devices."""
         for session in self.state.sessions:
             if session.session_id != self.principal.session_id:
                 self._revoke(session, RevokeReason.BY_USER)
@@ -172,7 +173,7 @@ class User(Actor[UserState]):
 
     @handles(GrantRole)
     def grant_role(self, command: GrantRole) -> None:
-        """A business (or the operator) lets the user act as something. Raises: Invalid, LimitReached."""
+        """Grant a role, for a business or the operator. Raises: Invalid, LimitReached."""
         wanted = Membership(command.role, command.business_id, command.manager or command.role is Role.OWNER)
         if command.role not in {*PROVIDERS, Role.ADMIN}:
             raise Invalid(role="not_granted")
@@ -195,7 +196,7 @@ class User(Actor[UserState]):
 
     @handles(RevokeRole)
     def revoke_role(self, command: RevokeRole) -> None:
-        """A role is taken back. Raises: Forbidden for the customer's, which everybody keeps."""
+        """Revoke a role. Raises: Forbidden for the role customer, which every user has."""
         if command.role is Role.CUSTOMER:
             raise Forbidden(reason="everybody_is_customer")
         if self.state.membership(Acting(command.role, command.business_id)):
@@ -204,7 +205,7 @@ class User(Actor[UserState]):
 
     @handles(SwitchRole)
     def switch_role(self, command: SwitchRole) -> SessionGrant:
-        """The user acts as something else on one device. Raises: Unauthenticated, Forbidden, Invalid."""
+        """Switch the active role of one session. Raises: Unauthenticated, Forbidden, Invalid."""
         session = self.state.session(command.session_id)
         if session is None:
             raise Unauthenticated(reason="revoked")
@@ -232,11 +233,11 @@ class User(Actor[UserState]):
             to=(),
         )
 
-    def _revoke(self, session: Session, reason: RevokeReason) -> None:
+    def _revoke(self, session: SessionState, reason: RevokeReason) -> None:
         self.emit(SessionRevoked(session_id=session.session_id, reason=reason, at=self.now))
 
     def _acting_of(self, role: Role, business_id: BusinessId | None) -> Acting:
-        """Which membership somebody means who names a role and perhaps a business."""
+        """The membership of a role and, if given, a business. Raises: Forbidden, Invalid if several match."""
         held = [one.acting for one in self.state.memberships if one.role is role]
         if business_id is not None:
             held = [one for one in held if one.business_id == business_id]
@@ -250,7 +251,7 @@ class User(Actor[UserState]):
         session = self.state.session(session_id)
         assert session is not None
         membership = self.state.membership(session.acting)
-        assert membership is not None, f"session {session_id} acts as what its user is not"
+        assert membership is not None, f"session {session_id} has a role that its user does not have"
         return SessionGrant(
             session_id=session_id,
             role=membership.role,

@@ -1,9 +1,9 @@
-"""A user's codes: sent, guessed at, and taken once; and the password that one of them sets (rule P-5).
+"""A user's one-time codes, and the password that one of them sets (rule P-5).
 
 send              right ──▶ used: number or address verified, or a new password
  │   ┌──────────┐
  └──▶│ WAITING  │── another one is sent ──▶ void
-     └──────────┘── five wrong guesses ───▶ void
+     └──────────┘── five wrong codes ─────▶ void
                  ── ten minutes ──────────▶ void
 """
 
@@ -13,7 +13,7 @@ from hmac import compare_digest
 from msgspec.structs import replace
 
 from actors.actor import Actor, applies, handles
-from actors.user.state import Codes, CodeSlot, Session, UserState
+from actors.user.state import Codes, CodeSlot, SessionState, UserState
 from protocol.code.commands import ResetByCode, SendCode, SetPassword, VerifyContact
 from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
 from protocol.code.facts import ContactAsk, ContactFacts
@@ -45,8 +45,8 @@ FIELD = "codes"
 
 @handles(SendCode)
 def send_code(user: Actor[UserState], command: SendCode) -> None:
-    """A code goes out; the one before it holds no longer. Raises: LimitReached."""
-    _may_have_another(user, command.purpose)
+    """Send a code; it replaces the one before. Raises: LimitReached."""
+    _require_pause(user, command.purpose)
     expires_at = user.now + timedelta(seconds=CODE_VALID_S)
     user.emit(
         CodeIssued(
@@ -86,7 +86,7 @@ def _contact_ask(user: Actor[UserState], command: VerifyContact) -> ContactAsk:
 
 @handles(VerifyContact, facts=ContactFacts, asks=_contact_ask)
 def verify_contact(user: Actor[UserState], command: VerifyContact, facts: ContactFacts) -> CodeChecked:
-    """A code came back from where it was sent. Raises: EmailTaken, PhoneTaken, only to who has the right one."""
+    """Check the code that was sent to an address or number. Raises: EmailTaken, PhoneTaken, if the code is right."""
     target = facts.target
     believed = command.target in (None, target)
     if not _is_right(user, command.purpose, command.code_hash, believed) or target is None:
@@ -103,7 +103,7 @@ def verify_contact(user: Actor[UserState], command: VerifyContact, facts: Contac
 
 @handles(ResetByCode)
 def reset_by_code(user: Actor[UserState], command: ResetByCode) -> CodeChecked:
-    """Who has the code from their mailbox sets a new password; whoever was signed in is out."""
+    """Set a new password if the code is right, and revoke all sessions."""
     if not _is_right(user, Purpose.PASSWORD, command.code_hash):
         return CodeChecked(right=False)
     _set_password(user, command.password_hash, by_code=True)
@@ -116,7 +116,7 @@ def reset_by_code(user: Actor[UserState], command: ResetByCode) -> CodeChecked:
 
 @handles(SetPassword)
 def set_password(user: Actor[UserState], command: SetPassword) -> None:
-    """Who knows the password sets another one, and stays where they are. Raises: Forbidden."""
+    """Set a new password by the old one; other sessions are revoked. Raises: Forbidden."""
     if command.password_version != user.state.password_version:
         raise Forbidden(reason="wrong_password")
     _set_password(user, command.password_hash, by_code=False)
@@ -150,7 +150,7 @@ def _missed(codes: Codes, event: CodeMissed) -> Codes:
 # What handlers share
 
 
-def _may_have_another(user: Actor[UserState], purpose: Purpose) -> None:
+def _require_pause(user: Actor[UserState], purpose: Purpose) -> None:
     """Raises: LimitReached."""
     slot = user.state.codes.find(purpose)
     if slot is None:
@@ -163,7 +163,7 @@ def _may_have_another(user: Actor[UserState], purpose: Purpose) -> None:
 
 
 def _is_right(user: Actor[UserState], purpose: Purpose, code_hash: bytes, believed: bool = True) -> bool:
-    """Whether that is the code that waits; a wrong one is counted against it."""
+    """Whether this is the waiting code; a wrong one is counted as a miss."""
     slot = user.state.codes.find(purpose)
     if slot is None or slot.code_hash is None or slot.expires_at <= user.now:
         return False
@@ -192,11 +192,11 @@ def _take_address(user: Actor[UserState], person: Person, email: str) -> None:
     user.emit(EmailVerified(changed=changed, at=user.now))
     if changed:
         user.put(replace(person, email=email))
-        _tell_the_old_address(user, person.email)
+        _notify_old_address(user, person.email)
 
 
-def _tell_the_old_address(user: Actor[UserState], email: str) -> None:
-    """Whoever reads there may not know of it."""
+def _notify_old_address(user: Actor[UserState], email: str) -> None:
+    """Notify the former address, whose reader may not have made the change."""
     user.put(
         Delivery(
             id=DeliveryId(user.new_id()),
@@ -221,7 +221,7 @@ def _set_password(user: Actor[UserState], password_hash: str, *, by_code: bool) 
     user.put(Credentials(user_id=UserId(user.actor_id), password_hash=password_hash, password_version=version))
 
 
-def _sign_out(user: Actor[UserState], sessions: tuple[Session, ...], but: SessionId | None = None) -> None:
+def _sign_out(user: Actor[UserState], sessions: tuple[SessionState, ...], but: SessionId | None = None) -> None:
     for session in sessions:
         if session.session_id != but:
             user.emit(SessionRevoked(session_id=session.session_id, reason=RevokeReason.NEW_PASSWORD, at=user.now))

@@ -1,8 +1,8 @@
-"""The part of a user that keeps devices: which ones push messages go to, and for how long.
+"""The devices that receive a user's push messages.
 
 A device:   register ──▶ known ◀── register again
-                          │ └── removed, displaced, registered by somebody else, unknown to its service ──▶ forgotten
-                          └── the session that it was registered in is over ──▶ gone with it
+                          │ └── removed, displaced, registered by another user, unknown to the service ──▶ forgotten
+                          └── its session has ended ──▶ dropped
 """
 
 from base64 import urlsafe_b64decode
@@ -29,14 +29,14 @@ FIELD = "devices"
 
 
 def _address_hash(user: Actor[UserState], command: RegisterDevice) -> str | None:
-    """By which address a device is asked for; None: the command names none, and is refused."""
+    """The hash of a device's address; None: the command names no address and is refused."""
     address = command.subscription.endpoint if command.subscription is not None else command.token
     return None if address is None else address_hash(address)
 
 
 @handles(RegisterDevice, facts=DeviceFacts, asks=_address_hash)
 def register_device(user: Actor[UserState], command: RegisterDevice, facts: DeviceFacts) -> DeviceReply:
-    """A device may be written to from now on. Raises: Invalid, Unauthenticated."""
+    """Register a device for push messages. Raises: Invalid, Unauthenticated."""
     address = _address(command, private=facts.private_endpoints)
     session_id = user.principal.session_id
     if session_id is not None and user.state.session(session_id) is None:
@@ -44,8 +44,8 @@ def register_device(user: Actor[UserState], command: RegisterDevice, facts: Devi
     hashed = address_hash(address)
     known = next((one for one in user.state.devices.known if one.address_hash == hashed), None)
     if facts.holder is not None and facts.holder[0] != user.actor_id:
-        _take_from(user, *facts.holder)
-        if known is not None:  # what was ours of that address went to somebody else, who is told by its id
+        _take_over_from(user, *facts.holder)
+        if known is not None:  # the other user took over our device of this address; its id is not reused
             _forget(user, known, ForgetReason.MOVED)
             known = None
     if known is None and len(user.state.devices.known) >= DEVICES_MAX:
@@ -67,7 +67,7 @@ def register_device(user: Actor[UserState], command: RegisterDevice, facts: Devi
 
 @handles(RemoveDevice)
 def remove_device(user: Actor[UserState], command: RemoveDevice) -> None:
-    """The user wants no messages on a device any more. Raises: NotFound."""
+    """Remove a device. Raises: NotFound."""
     device = user.state.devices.find(command.device_id)
     if device is None:
         raise NotFound(entity="device", id=str(command.device_id))
@@ -76,7 +76,7 @@ def remove_device(user: Actor[UserState], command: RemoveDevice) -> None:
 
 @handles(ForgetDevice)
 def forget_device(user: Actor[UserState], command: ForgetDevice) -> None:
-    """A device moved to somebody else, or its service knows it no longer."""
+    """Forget a device that another user registered, or that its push service does not know."""
     device = user.state.devices.find(command.device_id)
     if device is not None:
         _forget(user, device, command.reason)
@@ -103,7 +103,7 @@ def _forgotten(devices: Devices, event: DeviceForgotten) -> Devices:
 
 @derives
 def drop_rows(user: Actor[UserState], before: UserState | None) -> None:
-    """Drop the rows of the devices that the turn took from the state, such as those of a session that ended."""
+    """Drop the rows of devices that the turn removed from the state, such as those of an ended session."""
     for device in () if before is None else before.devices.known:
         if user.state.devices.find(device.device_id) is None:
             user.drop(DeviceRow.table, device_id=device.device_id)
@@ -113,8 +113,8 @@ def _forget(user: Actor[UserState], device: Device, reason: ForgetReason) -> Non
     user.emit(DeviceForgotten(device_id=device.device_id, reason=reason))
 
 
-def _take_from(user: Actor[UserState], user_id: UserId, device_id: DeviceId) -> None:
-    """Tell whoever had the address until now; the row is taken from them in this very commit."""
+def _take_over_from(user: Actor[UserState], user_id: UserId, device_id: DeviceId) -> None:
+    """Send ForgetDevice to the former user of the address; this commit takes over the row itself."""
     forget = ForgetDevice(user_id=user_id, device_id=device_id, reason=ForgetReason.MOVED)
     user.send(Ref(Kind.USER, user_id), forget)
 
@@ -141,7 +141,7 @@ def _put_device(
 
 
 def _address(command: RegisterDevice, *, private: bool) -> str:
-    """Where the device's messages go. Raises: Invalid."""
+    """The checked address of the device. Raises: Invalid."""
     token, subscription = command.token, command.subscription
     if command.platform is Platform.FCM:
         if token is None or subscription is not None:
@@ -161,7 +161,7 @@ def _address(command: RegisterDevice, *, private: bool) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    """Bytes from base64url, padded or not; none if it is something else."""
+    """Decode base64url, padded or not; returns b"" for any other text."""
     bare = text.rstrip("=")
     if not bare.replace("-", "").replace("_", "").isalnum() or not bare.isascii():
         return b""

@@ -1,4 +1,4 @@
-"""What decisions about a user rest on, and how each event changes it."""
+"""The state of a user, and how each event changes it."""
 
 from datetime import datetime
 from typing import Any
@@ -24,11 +24,11 @@ from protocol.user.events import (
 )
 from protocol.user.terms import Acting, Membership
 
-#: What somebody acts as who never chose: the most that they may.
+#: The default active role: the first of these that the user has.
 PRECEDENCE = (Role.ADMIN, Role.OWNER, Role.EMPLOYEE, Role.STAFF, Role.CUSTOMER)
 
 
-class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SessionState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One device that the user is signed in on."""
 
     session_id: SessionId
@@ -36,7 +36,7 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
     acting: Acting
     #: SHA-256 of the refresh token in force; None for the moment in which the session opens.
     refresh_hash: bytes | None = None
-    #: SHA-256 of the one before it, good for REFRESH_GRACE_S more from ``refreshed_at``; None: it is the first.
+    #: SHA-256 of the one before it, valid for REFRESH_GRACE_S from ``refreshed_at``; None: there was none.
     previous_hash: bytes | None = None
     opened_at: datetime
     #: When the token in force took its predecessor's place.
@@ -45,12 +45,12 @@ class Session(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One device that push messages go to; where, is in its row."""
+    """One device that receives push messages; its address is in its row."""
 
     device_id: DeviceId
     platform: Platform
     address_hash: str
-    #: The session that it was registered in, and that it ends with.
+    #: The session that it was registered in; the device is dropped with it. None: no session.
     session_id: SessionId | None = None
     registered_at: datetime
     #: When it was last registered.
@@ -58,15 +58,15 @@ class Device(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CodeSlot(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The codes of one purpose: the newest one, and how many there were lately."""
+    """The codes of one purpose: the newest one, and the number issued in the current window."""
 
     purpose: Purpose
-    #: Keyed; None: used, or void.
+    #: A keyed hash; None: used or void.
     code_hash: bytes | None
     expires_at: datetime
     misses: int = 0
     issued_at: datetime
-    #: When the first one of the running window was issued, and how many were since.
+    #: When the first code of the current window was issued, and how many since.
     window_at: datetime
     issued: int = 1
 
@@ -91,32 +91,32 @@ class Codes(Struct, frozen=True, omit_defaults=True):
     slots: tuple[CodeSlot, ...] = ()
 
     def find(self, purpose: Purpose) -> CodeSlot | None:
-        """The codes of that purpose, if there ever were any."""
+        """The codes of that purpose; None: none was issued."""
         return next((one for one in self.slots if one.purpose is purpose), None)
 
     def with_slot(self, slot: CodeSlot) -> "Codes":
-        """With this slot in the place of the one of its purpose."""
+        """A copy with this slot in place of the one of its purpose."""
         return Codes((*(one for one in self.slots if one.purpose is not slot.purpose), slot))
 
     def without_code(self, purpose: Purpose) -> "Codes":
-        """The newest code of a purpose is void; how many there were is remembered."""
+        """A copy in which the newest code of a purpose is void; the number issued stays."""
         before = self.find(purpose)
         return self if before is None else self.with_slot(replace(before, code_hash=None))
 
 
 class Notifications(Struct, frozen=True, omit_defaults=True):
-    """What the user has read."""
+    """The notifications that the user has read."""
 
-    #: Notifications up to then are read; None: no such mark was ever set.
+    #: Notifications up to then are read; None: no mark was set.
     read_until: datetime | None = None
 
 
 class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All that decisions about a user rest on; each part has a struct of its own."""
+    """The state of a user; each part has a struct of its own."""
 
     memberships: tuple[Membership, ...]
-    sessions: tuple[Session, ...] = ()
-    #: What was chosen last, on any device; None: nothing yet.
+    sessions: tuple[SessionState, ...] = ()
+    #: The role chosen last, on any device; None: none was chosen.
     chosen: Acting | None = None
     roles_version: int = 0
     password_version: int = 1
@@ -128,17 +128,17 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     codes: Codes = Codes()
     notifications: Notifications = Notifications()
 
-    def session(self, session_id: SessionId | None) -> Session | None:
-        """The session of that id, unless it is over."""
+    def session(self, session_id: SessionId | None) -> SessionState | None:
+        """The session of that id; None: there is none, or it has ended."""
         return next((one for one in self.sessions if one.session_id == session_id), None)
 
     def membership(self, acting: Acting) -> Membership | None:
-        """The membership that lets the user act so."""
+        """The membership for a role and business; None: the user does not have it."""
         return next((one for one in self.memberships if one.acting == acting), None)
 
     @property
     def usual(self) -> Acting:
-        """What the user acts as at first: what they chose last, else the most that they may."""
+        """The active role of a new session: the one chosen last, else the first of ``PRECEDENCE``."""
         if self.chosen is not None and self.membership(self.chosen):
             return self.chosen
         return min(self.memberships, key=lambda one: PRECEDENCE.index(one.role)).acting
@@ -168,7 +168,7 @@ def _with_session_event(
 ) -> UserState:
     match event:
         case SessionOpened():
-            session = Session(
+            session = SessionState(
                 session_id=event.session_id,
                 device=event.device,
                 acting=Acting(event.role, event.business_id),
@@ -192,8 +192,8 @@ def _with_session_event(
             return _with_sessions(state, tuple(one for one in state.sessions if one.session_id != event.session_id))
 
 
-def _with_sessions(state: UserState, sessions: tuple[Session, ...]) -> UserState:
-    """With these and no others; devices go with the session that they were registered in."""
+def _with_sessions(state: UserState, sessions: tuple[SessionState, ...]) -> UserState:
+    """Replace the sessions; devices of ended sessions are dropped."""
     left: set[SessionId | None] = {None, *(one.session_id for one in sessions)}
     return replace(state, sessions=sessions, devices=state.devices.of_sessions(left))
 
@@ -222,7 +222,7 @@ def _with_role(state: UserState, granted: Membership, roles_version: int | None)
 
 
 def _without_role(state: UserState, event: RoleRevoked) -> UserState:
-    """Whoever acted so acts as a customer from now on, which everybody is."""
+    """Remove a membership; sessions that acted in it act as customer."""
     gone = Acting(event.role, event.business_id)
     return replace(
         state,
@@ -234,7 +234,7 @@ def _without_role(state: UserState, event: RoleRevoked) -> UserState:
 
 
 def _with_proof(state: UserState, event: PhoneVerified | EmailVerified | PasswordChanged) -> UserState:
-    """A code or a password has proved something; the codes that it makes void go."""
+    """Apply a verified number or address, or a new password; codes that it makes void are removed."""
     match event:
         case PhoneVerified():
             return replace(state, codes=state.codes.without_code(Purpose.PHONE), is_phone_verified=True)

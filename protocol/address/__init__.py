@@ -1,1 +1,1 @@
-"""What can be said about saved addresses."""
+"""Saved addresses: a record."""

@@ -1,4 +1,4 @@
-"""Saved addresses: the places where a user wants jobs to be done."""
+"""Saved addresses of a user, where jobs are done."""
 
 from typing import Annotated
 
@@ -20,13 +20,13 @@ CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", description="ISO 
 
 
 class Address(Confidential, RecordFields, frozen=True, kw_only=True):
-    """A place that a user has saved."""
+    """A saved address."""
 
-    #: What the user calls it, such as "Home".
+    #: The user's label, such as "Home".
     label: Label
     #: Street and number, on one line.
     street: Street
-    #: Floor, entrance, what else helps to find it.
+    #: Floor, entrance and other directions.
     details: Short = ""
     postal_code: Short = ""
     city: City
@@ -34,7 +34,7 @@ class Address(Confidential, RecordFields, frozen=True, kw_only=True):
     region: Short = ""
     #: ISO 3166-1 alpha-2.
     country: CountryCode
-    #: Degrees, WGS 84; with ``longitude`` or not at all.
+    #: Degrees, WGS 84; only together with ``longitude``.
     latitude: Latitude | None = None
     longitude: Longitude | None = None
 

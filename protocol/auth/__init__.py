@@ -1,1 +1,1 @@
-"""What can be said about signing in."""
+"""Signing in: procedures, terms and views."""

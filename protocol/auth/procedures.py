@@ -1,4 +1,4 @@
-"""Procedures of signing in: REST calls that the server carries out around commands."""
+"""Procedures of signing in: REST calls that the server carries out by commands of its own."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ from protocol.user.terms import Device, Language, PersonName
     errors=(EmailTaken, LimitReached),
 )
 class Register(Confidential, Procedure, frozen=True, kw_only=True):
-    """Make an account and sign in. Everybody begins as a customer; other roles come from businesses."""
+    """Create an account and sign in. A new user is a customer; businesses grant other roles."""
 
     email: Email
     password: Password
@@ -38,7 +38,7 @@ class Register(Confidential, Procedure, frozen=True, kw_only=True):
     "auth.sign_in", by=PUBLIC, reply=Tokens, routes=("POST /auth/signin/",), errors=(Unauthenticated, LimitReached)
 )
 class SignIn(Confidential, Procedure, frozen=True, kw_only=True):
-    """Sign in by e-mail and password. Acts as what the user acted as last, else as the most that they may."""
+    """Sign in by e-mail and password. The active role is the one used last, else the one with the most rights."""
 
     email: Email
     password: Password
@@ -47,14 +47,14 @@ class SignIn(Confidential, Procedure, frozen=True, kw_only=True):
 
 @procedure("auth.refresh", by=PUBLIC, reply=Tokens, routes=("POST /auth/refresh/",), errors=(Unauthenticated,))
 class Refresh(Confidential, Procedure, frozen=True, kw_only=True):
-    """Get new tokens for a refresh token, which is good for one time: a second use ends the session."""
+    """Get new tokens for a refresh token, which is valid once: a second use ends the session."""
 
     refresh_token: Annotated[str, Meta(max_length=REFRESH_TOKEN_MAX)]
 
 
 @procedure("auth.switch_role", by=ANYONE, reply=Tokens, routes=("POST /auth/switch-role/",), errors=(Forbidden,))
 class ActAs(Procedure, frozen=True, kw_only=True):
-    """Act in another of my roles, or for another of my businesses, from now on and on this device."""
+    """Switch to another of my roles or businesses on this device."""
 
     role: Role
     #: May be left out when the role is held for one business only.
@@ -72,9 +72,9 @@ _CODE_ERRORS = (CodeInvalid, ChannelUnavailable, LimitReached)
     errors=(*_CODE_ERRORS, PhoneTaken),
 )
 class VerifyPhone(Confidential, Procedure, frozen=True, kw_only=True):
-    """Show that a phone number is mine: without ``code`` one is sent there by SMS, with it the number is verified."""
+    """Verify my phone number: without ``code``, a code is sent by SMS; with it, the number is verified."""
 
-    #: Another number than mine, which becomes mine once it is verified.
+    #: A new number, which replaces the present one once it is verified.
     phone_number: Phone | None = None
     code: Code | None = None
 
@@ -87,9 +87,9 @@ class VerifyPhone(Confidential, Procedure, frozen=True, kw_only=True):
     errors=(*_CODE_ERRORS, EmailTaken),
 )
 class VerifyEmail(Confidential, Procedure, frozen=True, kw_only=True):
-    """Show that an e-mail address is mine: without ``code`` one is sent there, with it the address is verified."""
+    """Verify my e-mail address: without ``code``, a code is sent there; with it, the address is verified."""
 
-    #: Another address than mine, which becomes mine once it is verified.
+    #: A new address, which replaces the present one once it is verified.
     email: Email | None = None
     code: Code | None = None
 
@@ -102,9 +102,9 @@ class VerifyEmail(Confidential, Procedure, frozen=True, kw_only=True):
     errors=_CODE_ERRORS,
 )
 class ResetPassword(Confidential, Procedure, frozen=True, kw_only=True):
-    """Set a new password without the old one: with ``email`` alone a code is sent there, if an account has it.
+    """Reset a password: with ``email`` alone, a code is sent there if an account has that address.
 
-    With ``code`` and ``new_password`` too, the password is set and every device signed out.
+    With ``code`` and ``new_password`` as well, the password is set and all devices are signed out.
     """
 
     email: Email
@@ -120,7 +120,7 @@ class ResetPassword(Confidential, Procedure, frozen=True, kw_only=True):
     errors=(Forbidden, LimitReached),
 )
 class ChangePassword(Confidential, Procedure, frozen=True, kw_only=True):
-    """Set a new password by the old one; every other device is signed out."""
+    """Change the password, given the old one; all other devices are signed out."""
 
     password: Password
     new_password: Password

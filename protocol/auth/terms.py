@@ -13,7 +13,7 @@ PASSWORD_MIN = 8
 PASSWORD_MAX = 128
 
 
-#: A phone number as somebody may write it, with spaces and brackets.
+#: Characters of a phone number as written, with spaces and brackets.
 PHONE_MAX = 32
 
 

@@ -6,10 +6,10 @@ from protocol.user.views import UserView
 
 
 class Tokens(Confidential, View, frozen=True, kw_only=True):
-    """An access token, the refresh token that gets the next one, and whose they are."""
+    """An access token, its refresh token, and their user."""
 
     access_token: str
-    #: None when the one that the client has stays in force.
+    #: None: the client's present one stays valid.
     refresh_token: str | None
     token_type: str = "Bearer"
     #: Seconds until the access token expires.
@@ -18,9 +18,9 @@ class Tokens(Confidential, View, frozen=True, kw_only=True):
 
 
 class CodeStep(View, frozen=True, kw_only=True):
-    """How far it is with a code."""
+    """The state of a verification by code."""
 
-    #: The code was right, or none was needed. False: look for it where it goes; whether one goes out is not said.
+    #: Whether the code was right, or none was needed. False: the client asks for a code; it may be on its way.
     done: bool
-    #: How long a code that goes out now holds.
+    #: Seconds for which a code sent now is valid.
     expires_in_s: int | None = None

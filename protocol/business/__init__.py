@@ -1,1 +1,1 @@
-"""What can be said about businesses."""
+"""Businesses: commands, events, facts, rows, terms and views."""

@@ -40,7 +40,7 @@ from protocol.roles import ANYONE, PROVIDERS, Role
     rate=per_hour(20),
 )
 class RegisterBusiness(Command, frozen=True, kw_only=True):
-    """Open a business: whoever sends this becomes its owner, and may act as that from the next token on."""
+    """Register a business. The sender becomes its owner, and may act for it from the next token on."""
 
     name: BusinessName
     category_id: CategoryId
@@ -67,21 +67,21 @@ class RegisterBusiness(Command, frozen=True, kw_only=True):
     errors=(Invalid, Forbidden, NotFound),
 )
 class UpdateBusiness(Command, frozen=True, kw_only=True):
-    """Change what the business says of itself; what is left out stays. The currency is fixed for good."""
+    """Change the business's settings; omitted fields stay. The currency can never be changed."""
 
     business_id: BusinessId
     name: BusinessName | UnsetType = UNSET
     category_id: CategoryId | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     city: City | UnsetType = UNSET
-    #: Opening and working hours stay as the clocks show them, in the new zone.
+    #: Opening and working hours keep their local times in the new zone.
     zone: ZoneName | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
     latitude: Latitude | UnsetType | None = UNSET
     longitude: Longitude | UnsetType | None = UNSET
     lead_time_minutes: LeadTime | UnsetType = UNSET
     auto_approve: bool | UnsetType = UNSET
-    #: False: nothing of it can be booked or found.
+    #: False: its services can be neither booked nor found.
     is_active: bool | UnsetType = UNSET
 
 
@@ -94,7 +94,7 @@ class UpdateBusiness(Command, frozen=True, kw_only=True):
     errors=(Invalid, Forbidden),
 )
 class SetOpeningHours(Command, frozen=True, kw_only=True):
-    """Open at these times from now on. Bookings made before stay as they are."""
+    """Set the opening hours. Existing bookings stay."""
 
     business_id: BusinessId
     hours: Week
@@ -111,7 +111,7 @@ class SetOpeningHours(Command, frozen=True, kw_only=True):
     rate=per_minute(60),
 )
 class AddMember(Command, frozen=True, kw_only=True):
-    """Let a user work for the business. Only the owner gives the manager right."""
+    """Add a user as a member. Only the owner grants the manager right."""
 
     business_id: BusinessId
     user_id: UserId
@@ -131,13 +131,13 @@ class AddMember(Command, frozen=True, kw_only=True):
     errors=(Invalid, Forbidden, NotFound, OwnerStays),
 )
 class UpdateMember(Command, frozen=True, kw_only=True):
-    """Change somebody's role, rights or text; everybody may change the text about themselves."""
+    """Change a member's role, rights or bio; members may change their own bio."""
 
     business_id: BusinessId
     user_id: UserId
     role: MemberRole | UnsetType = UNSET
     manager: bool | UnsetType = UNSET
-    #: Whether the owner does jobs too; of others the role says so.
+    #: Whether the owner does jobs too; for other members the role determines it.
     serves: bool | UnsetType = UNSET
     bio: Bio | UnsetType = UNSET
 
@@ -151,7 +151,7 @@ class UpdateMember(Command, frozen=True, kw_only=True):
     errors=(Forbidden, NotFound, OwnerStays),
 )
 class RemoveMember(Command, frozen=True, kw_only=True):
-    """End somebody's work for the business, or one's own. Their bookings stay and are the managers' to hand on."""
+    """Remove a member, or leave the business. Their bookings stay, for managers to reassign."""
 
     business_id: BusinessId
     user_id: UserId
@@ -166,7 +166,7 @@ class RemoveMember(Command, frozen=True, kw_only=True):
     errors=(Invalid, Forbidden, NotFound),
 )
 class SetAvailability(Command, frozen=True, kw_only=True):
-    """Work at these times, in the acting business; managers may say so for others."""
+    """Set my working hours in the acting business; managers may set those of others."""
 
     #: None: the sender.
     staff_id: UserId | None = None
@@ -182,7 +182,7 @@ class SetAvailability(Command, frozen=True, kw_only=True):
     errors=(Forbidden,),
 )
 class BlockCustomer(Command, frozen=True, kw_only=True):
-    """Deal with a customer no more: no new bookings, no new threads; existing ones run on (rule B-26)."""
+    """Block a customer: no new bookings and conversations; existing ones continue (rule B-26)."""
 
     business_id: BusinessId
     customer_id: UserId
@@ -196,7 +196,7 @@ class BlockCustomer(Command, frozen=True, kw_only=True):
     errors=(Forbidden,),
 )
 class UnblockCustomer(Command, frozen=True, kw_only=True):
-    """Deal with a customer again."""
+    """Unblock a customer."""
 
     business_id: BusinessId
     customer_id: UserId

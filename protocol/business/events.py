@@ -10,7 +10,7 @@ from protocol.roles import Role
 
 @event("business.registered")
 class BusinessRegistered(Event, frozen=True, kw_only=True):
-    """A business opened its doors; its founder is the owner."""
+    """A business was registered; its registrant is the owner."""
 
     owner_id: UserId
     serves: bool
@@ -22,7 +22,7 @@ class BusinessRegistered(Event, frozen=True, kw_only=True):
 
 @event("business.updated", refetch=("*",))
 class BusinessUpdated(Event, frozen=True, kw_only=True):
-    """Settings changed. ``fields`` names them; what they say now is in the row."""
+    """Settings changed. ``fields`` names them; their values are in the row."""
 
     fields: tuple[str, ...]
     zone: str
@@ -31,12 +31,12 @@ class BusinessUpdated(Event, frozen=True, kw_only=True):
 
 @event("business.hours_changed", refetch=("hours",))
 class BusinessHoursChanged(Event, frozen=True, kw_only=True):
-    """The business opens at other times."""
+    """The opening hours changed."""
 
 
 @event("business.member_added")
 class BusinessMemberAdded(Event, frozen=True, kw_only=True):
-    """Somebody works for the business now."""
+    """A member was added."""
 
     user_id: UserId
     role: Role
@@ -46,7 +46,7 @@ class BusinessMemberAdded(Event, frozen=True, kw_only=True):
 
 @event("business.member_changed")
 class BusinessMemberChanged(Event, frozen=True, kw_only=True):
-    """Somebody has another role, other rights, or another text about them."""
+    """A member's role, rights or bio changed."""
 
     user_id: UserId
     role: Role
@@ -56,27 +56,27 @@ class BusinessMemberChanged(Event, frozen=True, kw_only=True):
 
 @event("business.member_removed")
 class BusinessMemberRemoved(Event, frozen=True, kw_only=True):
-    """Somebody does not work for the business any more."""
+    """A member was removed, or left."""
 
     user_id: UserId
 
 
 @event("business.availability_changed")
 class BusinessAvailabilityChanged(Event, frozen=True, kw_only=True):
-    """Somebody works at other times."""
+    """A member's working hours changed."""
 
     user_id: UserId
 
 
 @event("business.customer_blocked")
 class BusinessCustomerBlocked(Event, frozen=True, kw_only=True):
-    """The business deals with the customer no more. The customer does not hear of it."""
+    """The business blocked a customer. The customer is not notified."""
 
     customer_id: UserId
 
 
 @event("business.customer_unblocked")
 class BusinessCustomerUnblocked(Event, frozen=True, kw_only=True):
-    """The business deals with the customer again."""
+    """The business unblocked a customer."""
 
     customer_id: UserId

@@ -1,34 +1,34 @@
-"""Facts that decisions about businesses are made on, loaded before the turn."""
+"""Facts of decisions about businesses."""
 
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from protocol.business.rows import BusinessRow, MemberRow
+from protocol.business.rows import BusinessMemberRow, BusinessRow
 from protocol.ids import BusinessId, ServiceId, UserId
 
-# Facts: rows of the business itself, which its version check keeps from going stale
+# Rows of the business itself; its version check keeps them from going stale
 
 
 class MemberAsk(NamedTuple):
-    """Which user, seen from which business; None for a sender who acts for none."""
+    """A user and a business; None for a sender without an acting business."""
 
     business_id: BusinessId | None
     user_id: UserId
 
 
 class BusinessRecord(Struct, frozen=True, kw_only=True):
-    """The business's own row, and those of its active members."""
+    """The rows of the business and of its active members."""
 
     row: BusinessRow | None
-    members: tuple[MemberRow, ...]
+    members: tuple[BusinessMemberRow, ...]
 
 
 class MemberRecord(Struct, frozen=True, kw_only=True):
-    """A user, seen from the business."""
+    """A user and their membership of the business."""
 
     user_exists: bool
-    #: None: never worked there.
-    row: MemberRow | None
-    #: The business's services that they offer.
+    #: None: never was a member.
+    row: BusinessMemberRow | None
+    #: The business's services that the user does.
     service_ids: tuple[ServiceId, ...]

@@ -1,4 +1,4 @@
-"""Read rows of businesses, written in the commit of the decision that they follow from."""
+"""Read rows of businesses, written in the commit of their decision."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -13,7 +13,7 @@ from protocol.roles import Role
 
 
 class BusinessRow(Row, frozen=True, kw_only=True):
-    """A business as queries see it."""
+    """A business."""
 
     table: ClassVar[str] = "businesses"
     key: ClassVar[tuple[str, ...]] = ("id",)
@@ -36,8 +36,8 @@ class BusinessRow(Row, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class MemberRow(Row, frozen=True, kw_only=True):
-    """Somebody who works for a business, or did."""
+class BusinessMemberRow(Row, frozen=True, kw_only=True):
+    """A present or former member of a business."""
 
     table: ClassVar[str] = "members"
     key: ClassVar[tuple[str, ...]] = ("business_id", "user_id")
@@ -56,7 +56,7 @@ class MemberRow(Row, frozen=True, kw_only=True):
 
 
 class BlockedPairRow(Row, frozen=True, kw_only=True):
-    """A customer whom a business does not serve any more."""
+    """A customer whom a business has blocked."""
 
     table: ClassVar[str] = "blocked_pairs"
     key: ClassVar[tuple[str, ...]] = ("business_id", "customer_id")

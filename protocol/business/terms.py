@@ -10,7 +10,7 @@ from protocol.errors import Conflict
 from protocol.instants import CLOSED_DATES_MAX, DaySpans, LocalSpan, OpenHours
 from protocol.roles import Role
 
-#: People who work for one business, the owner included.
+#: Members of one business, the owner included.
 MEMBERS_MAX = 50
 
 
@@ -39,14 +39,14 @@ _NINE_TO_FIVE = (LocalSpan(9 * 60, 17 * 60),)
 
 
 class MemberRole(StrEnum):
-    """The roles that a business gives; its owner is there from the beginning."""
+    """The roles that a business can grant; the owner has theirs from the start."""
 
     EMPLOYEE = Role.EMPLOYEE.value
     STAFF = Role.STAFF.value
 
 
 class Week(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hours as a business writes them: they are in its own zone."""
+    """Weekly hours in the business's own zone."""
 
     #: Monday first; minutes of wall clock time, like ``[[540, 720], [780, 1080]]``.
     week: tuple[DaySpans, DaySpans, DaySpans, DaySpans, DaySpans, DaySpans, DaySpans]
@@ -57,7 +57,7 @@ class Week(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return OpenHours(zone=zone, week=self.week, closed_dates=self.closed_dates)
 
 
-#: What a business starts with unless it says otherwise.
+#: The default opening hours.
 DEFAULT_WEEK = Week(week=(*(_NINE_TO_FIVE,) * 5, (), ()))
 
 
@@ -66,4 +66,4 @@ class OwnerStays(Conflict):
 
 
 class AlreadyMember(Conflict):
-    """The user works there already."""
+    """The user is a member already."""

@@ -13,7 +13,7 @@ from protocol.roles import PROVIDERS, PUBLIC, Role
 
 
 class BusinessReply(View, frozen=True, kw_only=True):
-    """A business right after a command; its texts are for the query to tell."""
+    """The reply to a command about a business; its texts are in the query's view."""
 
     business_id: BusinessId
     owner_id: UserId
@@ -23,7 +23,7 @@ class BusinessReply(View, frozen=True, kw_only=True):
 
 
 class MemberReply(View, frozen=True, kw_only=True):
-    """A member right after a command."""
+    """The reply to a command about a member."""
 
     business_id: BusinessId
     user_id: UserId
@@ -36,7 +36,7 @@ class MemberReply(View, frozen=True, kw_only=True):
 
 
 class BusinessView(View, frozen=True, kw_only=True):
-    """A business as everybody may see it."""
+    """The public view of a business."""
 
     id: BusinessId
     owner_id: UserId
@@ -58,7 +58,7 @@ class BusinessView(View, frozen=True, kw_only=True):
 
 
 class StaffView(View, frozen=True, kw_only=True):
-    """Somebody who does jobs for a business, as everybody may see them."""
+    """The public view of a staff member."""
 
     staff_id: UserId
     name: str
@@ -71,14 +71,14 @@ class StaffView(View, frozen=True, kw_only=True):
 
 
 class StaffList(View, frozen=True, kw_only=True):
-    """Everybody who does jobs for a business, longest there first."""
+    """The staff of a business, in the order in which they joined."""
 
     business_id: BusinessId
     items: tuple[StaffView, ...]
 
 
 class AvailabilityView(View, frozen=True, kw_only=True):
-    """When somebody works, beside the hours of the business."""
+    """A member's working hours, with the hours of the business."""
 
     business_id: BusinessId
     staff_id: UserId
@@ -86,7 +86,7 @@ class AvailabilityView(View, frozen=True, kw_only=True):
     #: None: whenever the business is open.
     working: OpenHours | None
     hours: OpenHours
-    #: ``epoch:seq`` of the asking user's inbox at the moment of reading.
+    #: ``epoch:seq`` of the requesting user's inbox when this was read.
     as_of: str
 
 
@@ -99,14 +99,14 @@ class GetBusiness(Query, frozen=True, kw_only=True):
 
 @query("business.staff", by=PUBLIC, view=StaffList, routes=("GET /providers/{business_id}/staff",))
 class ListStaff(Query, frozen=True, kw_only=True):
-    """Who does jobs for a business, and which."""
+    """The staff of a business, with their services."""
 
     business_id: BusinessId
 
 
 @query("business.availability", by=PROVIDERS, view=AvailabilityView, routes=("GET /staff/availability",))
 class GetAvailability(Query, frozen=True, kw_only=True):
-    """When I work for the acting business; managers may ask about others."""
+    """My working hours in the acting business; managers may query those of others."""
 
     #: None: the sender.
     staff_id: UserId | None = None

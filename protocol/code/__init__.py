@@ -1,1 +1,1 @@
-"""What can be said about codes."""
+"""Codes: commands, events, facts, rows, terms and views."""

@@ -1,4 +1,4 @@
-"""Commands to codes."""
+"""Commands about codes, to users."""
 
 from protocol.code.terms import PhoneTaken, Purpose
 from protocol.code.views import CodeChecked
@@ -12,27 +12,27 @@ from protocol.roles import INTERNAL
 
 @command("user.send_code", actor=Kind.USER, by=INTERNAL, errors=(LimitReached,))
 class SendCode(Confidential, Command, frozen=True, kw_only=True):
-    """Send the user a code. Only the newest one of a purpose holds."""
+    """Send the user a code. Only the newest one of a purpose is valid."""
 
     user_id: UserId
     purpose: Purpose
     code: str
     code_hash: bytes
-    #: Random: whoever reads the hash of this command cannot find the code by trying all of them.
+    #: Random, so that the code cannot be found from the hash of this command by trying all codes.
     nonce: bytes
     channel: Channel
-    #: None: the user's own, whatever it is at the moment of sending.
+    #: None: the user's own address or number at the time of sending.
     target: str | None = None
 
 
 @command("user.verify_contact", actor=Kind.USER, by=INTERNAL, reply=CodeChecked, errors=(EmailTaken, PhoneTaken))
 class VerifyContact(Confidential, Command, frozen=True, kw_only=True):
-    """Take the number or address for the user's own, if the code is right."""
+    """Mark the number or address as verified, if the code is right."""
 
     user_id: UserId
     purpose: Purpose
     code_hash: bytes
-    #: Where the user believes the code went; None: they do not say.
+    #: The address or number that the user expects the code to be for; None: not given.
     target: str | None = None
 
 
@@ -47,11 +47,11 @@ class ResetByCode(Confidential, Command, frozen=True, kw_only=True):
 
 @command("user.change_password", actor=Kind.USER, by=INTERNAL, errors=(Forbidden,))
 class SetPassword(Confidential, Command, frozen=True, kw_only=True):
-    """Set a new password for somebody who knew the old one, and sign out every other device."""
+    """Set a new password for a user who gave the old one, and sign out all other devices."""
 
     user_id: UserId
     password_hash: str
-    #: Which password they knew.
+    #: The version of the old password.
     password_version: int
-    #: The device that stays.
+    #: The session that stays.
     session_id: SessionId

@@ -12,10 +12,10 @@ from protocol.notification.types import PUSH_AND_EMAIL, Importance, Party, tell
 
 @event("code.issued")
 class CodeIssued(Event, frozen=True, kw_only=True):
-    """A code is on its way; the one before it is void. Goes to nobody's inbox."""
+    """A code was issued; the one before it is void. Has no recipients."""
 
     purpose: Purpose
-    #: Keyed: without the server's key the digits cannot be found from it.
+    #: A keyed hash: the digits cannot be found from it without the server's key.
     code_hash: bytes
     channel: Channel
     expires_at: datetime
@@ -24,23 +24,23 @@ class CodeIssued(Event, frozen=True, kw_only=True):
 
 @event("code.missed")
 class CodeMissed(Event, frozen=True, kw_only=True):
-    """Somebody sent another code back. Goes to nobody's inbox."""
+    """A wrong code was entered. Has no recipients."""
 
     purpose: Purpose
 
 
 @event("phone.verified")
 class PhoneVerified(Event, frozen=True, kw_only=True):
-    """The user has shown that a number is theirs."""
+    """The user has verified a phone number."""
 
-    #: It is another one than before.
+    #: Whether it is another one than before.
     changed: bool = False
     at: datetime
 
 
 @event("email.verified")
 class EmailVerified(Event, frozen=True, kw_only=True):
-    """The user has shown that an address is theirs."""
+    """The user has verified an e-mail address."""
 
     changed: bool = False
     at: datetime
@@ -48,9 +48,9 @@ class EmailVerified(Event, frozen=True, kw_only=True):
 
 @event("password.changed", tell=tell({Party.SELF}, PUSH_AND_EMAIL, importance=Importance.CRITICAL, even_by_self=True))
 class PasswordChanged(Event, frozen=True, kw_only=True):
-    """The user has another password."""
+    """The user has a new password."""
 
-    #: Set by a code, not by who knew the old one.
+    #: Whether it was set by a code, without the old password.
     by_code: bool = False
     password_version: int
     at: datetime

@@ -1,4 +1,4 @@
-"""Facts that decisions about codes are made on, loaded before the turn."""
+"""Facts of decisions about codes."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,17 @@ from protocol.user.rows import Person
 
 
 class ContactAsk(NamedTuple):
-    """Whose contact data, and the code of which purpose."""
+    """The user, and the purpose of the code."""
 
     user_id: UserId
     purpose: Purpose
 
 
 class ContactFacts(Confidential, Struct, frozen=True, kw_only=True):
-    """How a user is reached now, and where their code was sent."""
+    """A user's contact data, and the target of their code."""
 
     person: Person
     #: None: there is no code for that purpose.
     target: str | None
-    #: It is another account's.
+    #: Whether another account has the target.
     taken: bool = False

@@ -1,4 +1,4 @@
-"""Read rows of codes, written in the commit of the decision that they follow from."""
+"""Read rows of codes, written in the commit of their decision."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -10,7 +10,7 @@ from protocol.ids import UserId
 
 
 class CodeTarget(Confidential, Row, frozen=True, kw_only=True):
-    """Where a user's code was sent: what is theirs once they send it back."""
+    """The address or number that a user's code was sent to, and that the code verifies."""
 
     table: ClassVar[str] = "code_targets"
     key: ClassVar[tuple[str, ...]] = ("user_id", "purpose")

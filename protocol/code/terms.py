@@ -12,15 +12,15 @@ from protocol.errors import Conflict, Rejected
 CODE_DIGITS = 6
 
 
-#: How long a code holds, by the domain's clock.
+#: How long a code is valid.
 CODE_VALID_S = 600
 
 
-#: Wrong guesses that void a code.
+#: Wrong entries that void a code.
 CODE_MISSES_MAX = 5
 
 
-#: Between two codes of one user for one purpose.
+#: The shortest time between two codes of one user for one purpose.
 CODE_PAUSE_S = 30
 
 
@@ -35,13 +35,13 @@ Code = Annotated[str, Meta(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$(?!\n)", descripti
 
 
 class CodeInvalid(Rejected):
-    """The code is not the one, or holds no longer: it was used, replaced, guessed at too often, or is too old."""
+    """The code is wrong, or invalid: used, replaced, entered wrongly too often, or expired."""
 
     status = 422
 
 
 class PhoneTaken(Conflict):
-    """Somebody else has shown that the number is theirs."""
+    """Another user has verified the number."""
 
 
 #: A verified number belongs to one account.
@@ -49,18 +49,18 @@ UNIQUE_PHONE = UniqueKey("phone", taken=PhoneTaken)
 
 
 class ChannelUnavailable(Conflict):
-    """This installation cannot send that. Fields: ``channel``."""
+    """This installation cannot send by that channel. Fields: ``channel``."""
 
 
 class Purpose(StrEnum):
-    """What a code is good for."""
+    """The purpose of a code."""
 
     PHONE = "phone"
     EMAIL = "email"
     PASSWORD = "password"
 
 
-#: Whose words a code is sent in.
+#: The template of a code's message.
 TEMPLATES: Mapping[Purpose, str] = {
     Purpose.PHONE: "code.sms",
     Purpose.EMAIL: "code.email",
@@ -68,5 +68,5 @@ TEMPLATES: Mapping[Purpose, str] = {
 }
 
 
-#: What the address before is told.
+#: The template of the message to the former address.
 EMAIL_CHANGED = "email.changed"

@@ -2,10 +2,10 @@
 
 from protocol.registry import View
 
-# Commands: the server's own, around which it hashes
+# Replies
 
 
 class CodeChecked(View, frozen=True, kw_only=True):
-    """What came of sending a code back."""
+    """The result of checking a code."""
 
     right: bool

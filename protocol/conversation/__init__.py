@@ -1,1 +1,1 @@
-"""What can be said about conversations."""
+"""Conversations: commands, events, facts, rows, terms and views."""

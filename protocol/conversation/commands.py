@@ -19,18 +19,18 @@ from protocol.suggestion.terms import UsedSuggestion
 
 @command("conversation.open", actor=Kind.CONVERSATION, by=INTERNAL)
 class OpenConversation(Command, frozen=True, kw_only=True):
-    """Open a thread, or bring one that is open to these members: whoever is not among them loses it."""
+    """Open a conversation, or set the members of an existing one; former members lose access."""
 
     conversation_id: ConversationId
     kind: ConversationKind = ConversationKind.CUSTOMER_STAFF
-    #: Of a customer–staff thread only; the same as ``conversation_id``.
+    #: Of a conversation between customer and staff only; the same as ``conversation_id``.
     booking_id: BookingId | None = None
     business_id: BusinessId | None = None
     members: Annotated[tuple[Participant, ...], Meta(min_length=1, max_length=MEMBERS_MAX)]
 
 
 class BookingThread(Wire, frozen=True, kw_only=True):
-    """The thread of a booking has the booking's id."""
+    """The conversation of a booking, which has the booking's id."""
 
     booking_id: BookingId
 
@@ -50,7 +50,7 @@ class BookingThread(Wire, frozen=True, kw_only=True):
     errors=(NotFound, WrongState, PairBlocked, ConversationClosed),
 )
 class OpenBookingConversation(Command, frozen=True, kw_only=True):
-    """Open the thread of a booking, as one of its parties; opened before, that thread is the answer."""
+    """Open the conversation of a booking, as one of its parties; returns it if it is open already."""
 
     #: The booking's id.
     conversation_id: ConversationId
@@ -67,11 +67,11 @@ class OpenBookingConversation(Command, frozen=True, kw_only=True):
     rate=per_minute(120),
 )
 class PostMessage(Command, frozen=True, kw_only=True):
-    """Say something to the other members."""
+    """Post a message to the other members."""
 
     conversation_id: ConversationId
     text: Text
-    #: The suggested reply that it came from, changed or not; None: it is all one's own.
+    #: The suggested reply that it was made from, edited or not; None: it was not.
     suggestion: UsedSuggestion | None = None
 
 
@@ -85,7 +85,7 @@ class PostMessage(Command, frozen=True, kw_only=True):
     rate=per_minute(60),
 )
 class EditMessage(Command, frozen=True, kw_only=True):
-    """Change one's own message; it is marked as edited."""
+    """Edit my own message; it is marked as edited."""
 
     conversation_id: ConversationId
     message_id: MessageId
@@ -101,7 +101,7 @@ class EditMessage(Command, frozen=True, kw_only=True):
     errors=(NotFound, ConversationClosed),
 )
 class DeleteMessage(Command, frozen=True, kw_only=True):
-    """Take back one's own message: its text is gone, that there was one stays."""
+    """Delete my own message: its text is erased, and a deleted message remains."""
 
     conversation_id: ConversationId
     message_id: MessageId
@@ -115,7 +115,7 @@ class DeleteMessage(Command, frozen=True, kw_only=True):
     errors=(NotFound,),
 )
 class MarkRead(Command, frozen=True, kw_only=True):
-    """Everything up to this message is read. A mark never moves back."""
+    """Mark all messages up to this one as read. The mark never moves back."""
 
     conversation_id: ConversationId
     message_id: MessageId
@@ -123,7 +123,7 @@ class MarkRead(Command, frozen=True, kw_only=True):
 
 @command("conversation.replace_member", actor=Kind.CONVERSATION, by=INTERNAL)
 class ReplaceMember(Command, frozen=True, kw_only=True):
-    """Somebody loses the thread, as who declined its job does; somebody else may take their place."""
+    """Remove a member, such as a staff member who declined the booking, and possibly add another one."""
 
     conversation_id: ConversationId
     leaves: UserId
@@ -132,7 +132,7 @@ class ReplaceMember(Command, frozen=True, kw_only=True):
 
 @command("conversation.close", actor=Kind.CONVERSATION, by=INTERNAL)
 class CloseConversation(Command, frozen=True, kw_only=True):
-    """The job has ended: 48 hours from then on the thread is read-only."""
+    """Make the conversation read-only 48 hours after the end of the job."""
 
     conversation_id: ConversationId
     ended_at: datetime
@@ -140,6 +140,6 @@ class CloseConversation(Command, frozen=True, kw_only=True):
 
 @command("conversation.keep_open", actor=Kind.CONVERSATION, by=INTERNAL)
 class KeepConversationOpen(Command, frozen=True, kw_only=True):
-    """A dispute: the thread does not become read-only, or is open again."""
+    """Keep the conversation open, or reopen it, because of a dispute."""
 
     conversation_id: ConversationId

@@ -13,7 +13,7 @@ from protocol.notification.types import Party, tell
 
 @event("conversation.opened", refetch=("*",))
 class ConversationOpened(Event, frozen=True, kw_only=True):
-    """People can talk."""
+    """A conversation was opened."""
 
     kind: ConversationKind
     booking_id: BookingId | None = None
@@ -30,33 +30,33 @@ class ConversationOpened(Event, frozen=True, kw_only=True):
     content=(MessageRow, "message_id"),
 )
 class MessagePosted(Event, frozen=True, kw_only=True):
-    """Somebody said something; the text is in the message's row."""
+    """A message was posted; its text is in its row."""
 
     message_id: MessageId
     sender_id: UserId
-    #: Set when the thread moves up in its members' lists: with the first message, and then at most once a minute.
+    #: Set if the conversation moves up in its members' lists: with the first message, then at most once a minute.
     active_at: datetime | None = None
 
 
 @event("message.edited", public=False, content=(MessageRow, "message_id"))
 class MessageEdited(Event, frozen=True, kw_only=True):
-    """The sender changed it."""
+    """The sender edited a message."""
 
     message_id: MessageId
 
 
 @event("message.deleted", public=False)
 class MessageDeleted(Event, frozen=True, kw_only=True):
-    """The sender took it back."""
+    """The sender deleted a message."""
 
     message_id: MessageId
-    #: Whether it counted as unread depends on whose it was.
+    #: Clients need it to know whether the message counted as unread.
     sender_id: UserId
 
 
 @event("messages.read", public=False)
 class MessagesRead(Event, frozen=True, kw_only=True):
-    """Somebody has read everything up to a message."""
+    """A member has read all messages up to one."""
 
     user_id: UserId
     message_id: MessageId
@@ -70,7 +70,7 @@ class MessagesRead(Event, frozen=True, kw_only=True):
     ),
 )
 class ConversationMembersChanged(Event, frozen=True, kw_only=True):
-    """Some lose the thread, others get it, with all that was said."""
+    """Members left or joined; new members see the earlier messages."""
 
     left: tuple[UserId, ...] = ()
     joined: tuple[Participant, ...] = ()
@@ -78,6 +78,6 @@ class ConversationMembersChanged(Event, frozen=True, kw_only=True):
 
 @event("conversation.closing_set")
 class ConversationClosingSet(Event, frozen=True, kw_only=True):
-    """When the thread becomes read-only; None: it does not."""
+    """The time at which the conversation becomes read-only was set; None: it stays open."""
 
     closes_at: datetime | None

@@ -1,4 +1,4 @@
-"""Facts that decisions about conversations are made on, loaded before the turn."""
+"""Facts of decisions about conversations."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from protocol.ids import BusinessId, ConversationId, UserId
 
 
 class BookingParties(Struct, frozen=True, kw_only=True):
-    """Whose booking it is, before its thread is opened.
+    """The parties of a booking, loaded to open its conversation.
 
-    May be stale by commit time: a booking that is declined meanwhile takes its staff member out by ``ReplaceMember``,
+    They may be stale at commit: a booking that is declined meanwhile removes its staff member by ``ReplaceMember``,
     which is decided after this.
     """
 
@@ -23,12 +23,12 @@ class BookingParties(Struct, frozen=True, kw_only=True):
     status: BookingStatus
     #: None until the job is done.
     ended_at: datetime | None
-    #: Whether business and customer do not deal with each other any more.
+    #: Whether the business has blocked the customer.
     blocked: bool
 
 
 class WrittenMessage(Struct, frozen=True, kw_only=True):
-    """A message of the thread as it is. Never stale: only the thread's own commands change it."""
+    """A message of the conversation. Never stale: only commands of the conversation change it."""
 
     conversation_id: ConversationId
     sender_id: UserId

@@ -1,4 +1,4 @@
-"""Read rows of conversations, written in the commit of the decision that they follow from."""
+"""Read rows of conversations, written in the commit of their decision."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -12,7 +12,7 @@ from protocol.roles import Role
 
 
 class ConversationRow(Row, frozen=True, kw_only=True):
-    """A thread. Messages leave it alone: what is latest is read from their own index."""
+    """A conversation. Messages do not change it: the last one is found by the index of messages."""
 
     table: ClassVar[str] = "conversations"
     key: ClassVar[tuple[str, ...]] = ("id",)
@@ -26,8 +26,8 @@ class ConversationRow(Row, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class MemberRow(Row, frozen=True, kw_only=True):
-    """Somebody's place in a thread, and the thread's place in their list."""
+class ConversationMemberRow(Row, frozen=True, kw_only=True):
+    """A member of a conversation, and its position in their list."""
 
     table: ClassVar[str] = "conversation_members"
     key: ClassVar[tuple[str, ...]] = ("conversation_id", "user_id")
@@ -35,7 +35,7 @@ class MemberRow(Row, frozen=True, kw_only=True):
     conversation_id: ConversationId
     user_id: UserId
     role: Role
-    #: What their list is in the order of.
+    #: The sort key of the member's list.
     active_at: datetime
 
 
@@ -56,7 +56,7 @@ class MessageRow(Row, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ReadMarkRow(Row, frozen=True, kw_only=True):
-    """How far somebody has read."""
+    """The last message that a member has read."""
 
     table: ClassVar[str] = "read_marks"
     key: ClassVar[tuple[str, ...]] = ("conversation_id", "user_id")

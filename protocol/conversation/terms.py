@@ -15,24 +15,24 @@ MEMBERS_MAX = 64
 TEXT_CHARS_MAX = 4000
 
 
-#: A job's thread becomes read-only so long after the job has ended (rule T-5).
+#: How long after its end a job's conversation becomes read-only (rule T-5).
 READ_ONLY_AFTER = timedelta(hours=48)
 
 
-#: Unread messages are counted among the newest so many; a client shows "99+".
+#: Unread messages are counted among this many newest ones; a client shows "99+".
 UNREAD_MAX = 100
 
 
-#: Of the last message, a thread in a list shows so much.
+#: Characters of the last message that a list of conversations shows.
 PREVIEW_CHARS_MAX = 200
 
 
-#: What is written, as typed. Counted in code points.
+#: The text of a message. Its length is counted in code points.
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
 
 
 class ConversationKind(StrEnum):
-    """Who talks to whom in a thread."""
+    """The kinds of conversation."""
 
     #: Tied to a booking; its id is the booking's.
     CUSTOMER_STAFF = "customer_staff"
@@ -41,7 +41,7 @@ class ConversationKind(StrEnum):
     ADMIN = "admin"
 
 
-#: As what somebody can be in a thread of each kind. Whoever is in it as staff finds it when acting as staff, and so on.
+#: The roles of members by kind of conversation. A member sees it while acting in that role.
 ROLES_IN: dict[ConversationKind, frozenset[Role]] = {
     ConversationKind.CUSTOMER_STAFF: frozenset({Role.CUSTOMER, Role.STAFF}),
     ConversationKind.CUSTOMER_BUSINESS: frozenset({Role.CUSTOMER, Role.OWNER, Role.EMPLOYEE}),
@@ -51,9 +51,9 @@ ROLES_IN: dict[ConversationKind, frozenset[Role]] = {
 
 
 def roles_seen(principal: Principal) -> frozenset[Role]:
-    """As what somebody must be in a thread to see it now: the active role decides (rule T-2).
+    """The roles of members in which the principal sees conversations now, by the active role (rule T-2).
 
-    An owner or employee who does jobs, but has no role of staff to switch to, sees the threads of those jobs as well.
+    An owner or employee who does jobs, but does not have the role staff, sees the conversations of those jobs as well.
     """
     if principal.role in PROVIDERS and Role.STAFF not in principal.roles:
         return frozenset({principal.role, Role.STAFF})
@@ -61,7 +61,7 @@ def roles_seen(principal: Principal) -> frozenset[Role]:
 
 
 class Participant(Struct, frozen=True, kw_only=True):
-    """A member of a thread, and as what."""
+    """A member of a conversation, with their role in it."""
 
     user_id: UserId
     role: Role

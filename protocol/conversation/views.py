@@ -12,16 +12,16 @@ from protocol.roles import ANYONE, Role
 
 
 class ConversationReply(View, frozen=True, kw_only=True):
-    """Where the thread is."""
+    """The reply to a command that opens a conversation."""
 
     conversation_id: ConversationId
 
 
 class MessageReply(View, frozen=True, kw_only=True):
-    """The message that was posted, changed or deleted."""
+    """The reply to a command that posts, edits or deletes a message."""
 
     message_id: MessageId
-    #: When the server took it in.
+    #: When the server decided the message.
     sent_at: datetime
 
 
@@ -42,7 +42,7 @@ class MessageView(View, frozen=True, kw_only=True):
 
 
 class MemberView(View, frozen=True, kw_only=True):
-    """Who is in a thread, as what, and how far they have read."""
+    """A member of a conversation, with their role and the last message that they have read."""
 
     user_id: UserId
     name: str
@@ -51,7 +51,7 @@ class MemberView(View, frozen=True, kw_only=True):
 
 
 class JobContext(View, frozen=True, kw_only=True):
-    """The job that a thread is about: the strip above it (rule T-3)."""
+    """The booking of a conversation, shown above it (rule T-3)."""
 
     job_id: BookingId
     job_title: str
@@ -60,7 +60,7 @@ class JobContext(View, frozen=True, kw_only=True):
 
 
 class ConversationPublic(View, frozen=True, kw_only=True):
-    """The fields of a thread's view that are the same for all its members, and that events may carry."""
+    """The fields of a conversation's view that are the same for all its members, and that events may carry."""
 
     kind: ConversationKind
     business_id: BusinessId | None
@@ -70,35 +70,35 @@ class ConversationPublic(View, frozen=True, kw_only=True):
 
 
 class ConversationView(View, frozen=True, kw_only=True):
-    """A thread as a member sees it."""
+    """A conversation as a member sees it."""
 
     id: ConversationId
     kind: ConversationKind
-    #: As what the reader is in it.
+    #: The reader's role in it.
     role: Role
     business_id: BusinessId | None
-    #: None: not about a job.
+    #: None: it has no booking.
     job_context: JobContext | None
     members: list[MemberView]
-    #: With the first ``PREVIEW_CHARS_MAX`` characters of its text; None: nobody has said anything.
+    #: With the first ``PREVIEW_CHARS_MAX`` characters of its text; None: there is no message.
     last_message: MessageView | None
-    #: Other people's messages behind the reader's mark, among the newest ``UNREAD_MAX``.
+    #: Messages of other members after the reader's mark, among the newest ``UNREAD_MAX``.
     unread_count: int
     #: Read-only from then on; None: open.
     closes_at: datetime | None
     created_at: datetime
-    #: Grows by one with each event of the thread.
+    #: Increases by one with each event of the conversation.
     version: int
 
 
 class ConversationDetail(ConversationView, frozen=True, kw_only=True):
-    """One thread."""
+    """One conversation."""
 
     as_of: str
 
 
 class ConversationPage(View, frozen=True, kw_only=True):
-    """A page of threads, the latest message first; on which page a thread is, is exact to the minute."""
+    """A page of conversations, the latest message first. Pages are ordered by the minute of the last message."""
 
     items: list[ConversationView]
     #: None: this was the last page.
@@ -125,7 +125,7 @@ class MessagePage(View, frozen=True, kw_only=True):
     routes=("GET /conversations/", "GET /chat/conversations/"),
 )
 class ListConversations(Query, frozen=True, kw_only=True):
-    """The sender's threads in the active role."""
+    """The sender's conversations in the active role."""
 
     limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
@@ -133,7 +133,7 @@ class ListConversations(Query, frozen=True, kw_only=True):
 
 @query("conversation.get", by=ANYONE, view=ConversationDetail, routes=("GET /conversations/{conversation_id}/",))
 class GetConversation(Query, frozen=True, kw_only=True):
-    """One of the sender's threads."""
+    """One of the sender's conversations."""
 
     conversation_id: ConversationId
 
@@ -145,7 +145,7 @@ class GetConversation(Query, frozen=True, kw_only=True):
     routes=("GET /conversations/{conversation_id}/messages", "GET /chat/messages/"),
 )
 class ListMessages(Query, frozen=True, kw_only=True):
-    """What was said in a thread."""
+    """The messages of a conversation, newest first."""
 
     conversation_id: ConversationId
     limit: PageLimit = PAGE_LIMIT_DEFAULT

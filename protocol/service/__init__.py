@@ -1,1 +1,1 @@
-"""What can be said about services."""
+"""Services: commands, events, facts, rows, terms and views."""

@@ -1,4 +1,4 @@
-"""Commands to services."""
+"""Commands about services, to businesses."""
 
 from msgspec import UNSET, UnsetType
 
@@ -31,20 +31,20 @@ from protocol.service.views import ServiceReply
     errors=(Invalid, Forbidden, LimitReached),
 )
 class CreateService(Command, frozen=True, kw_only=True):
-    """Offer a service in the acting business."""
+    """Create a service of the acting business."""
 
     category_id: CategoryId
     title: Title
     description: Description = ""
     price: Price
-    #: That of the business; may be said again, but not otherwise.
+    #: If given, it must be the currency of the business.
     currency: Currency | None = None
     credits_required: Credits = 0
     duration_minutes: Duration
     buffer_before_minutes: Buffer = 0
     buffer_after_minutes: Buffer = BUFFER_AFTER_MINUTES_DEFAULT
     images: Images = ()
-    #: None: everybody who does jobs for the business now.
+    #: None: all present staff of the business.
     staff_ids: StaffIds | None = None
 
 
@@ -57,7 +57,7 @@ class CreateService(Command, frozen=True, kw_only=True):
     errors=(Invalid, Forbidden, NotFound),
 )
 class UpdateService(Command, frozen=True, kw_only=True):
-    """Change a service of the acting business; what is left out stays. Bookings made before keep their terms."""
+    """Change a service of the acting business; omitted fields stay. Existing bookings keep their terms."""
 
     service_id: ServiceId
     category_id: CategoryId | UnsetType = UNSET
@@ -82,7 +82,7 @@ class UpdateService(Command, frozen=True, kw_only=True):
     errors=(Forbidden, NotFound),
 )
 class DeactivateService(Command, frozen=True, kw_only=True):
-    """Take a service of the acting business off the market. Bookings made before stay; an update brings it back."""
+    """Deactivate a service of the acting business. Existing bookings stay; an update can activate it again."""
 
     service_id: ServiceId
 
@@ -96,7 +96,7 @@ class DeactivateService(Command, frozen=True, kw_only=True):
     errors=(Invalid, Forbidden, NotFound),
 )
 class SetServiceStaff(Command, frozen=True, kw_only=True):
-    """Say who does a service of the acting business: these, and nobody else."""
+    """Set the staff of a service of the acting business."""
 
     service_id: ServiceId
     staff_ids: StaffIds

@@ -9,7 +9,7 @@ from protocol.money import Currency
 
 @event("service.created")
 class ServiceCreated(Event, frozen=True, kw_only=True):
-    """A business offers something more."""
+    """A service was created."""
 
     service_id: ServiceId
     category: str
@@ -21,7 +21,7 @@ class ServiceCreated(Event, frozen=True, kw_only=True):
 
 @event("service.updated")
 class ServiceUpdated(Event, frozen=True, kw_only=True):
-    """A service changed. ``fields`` names what; texts are in the row."""
+    """A service changed. ``fields`` names the changed fields; texts are in the row."""
 
     service_id: ServiceId
     fields: tuple[str, ...]
@@ -32,14 +32,14 @@ class ServiceUpdated(Event, frozen=True, kw_only=True):
 
 @event("service.deactivated")
 class ServiceDeactivated(Event, frozen=True, kw_only=True):
-    """A service cannot be booked any more."""
+    """A service was deactivated: it cannot be booked any more."""
 
     service_id: ServiceId
 
 
 @event("service.staff_changed")
 class ServiceStaffChanged(Event, frozen=True, kw_only=True):
-    """Other people do the service."""
+    """The staff of a service changed."""
 
     service_id: ServiceId
     added: tuple[UserId, ...]

@@ -1,4 +1,4 @@
-"""Facts that decisions about services are made on, loaded before the turn."""
+"""Facts of decisions about services."""
 
 from msgspec import Struct
 
@@ -7,7 +7,7 @@ from protocol.service.rows import ServiceRow
 
 
 class ServiceRecord(Struct, frozen=True, kw_only=True):
-    """Facts: the service's own row and who does it. The business's version check keeps them from going stale."""
+    """Facts: a service's row and its staff. The business's version check keeps them from going stale."""
 
     row: ServiceRow | None
     staff_ids: tuple[UserId, ...]

@@ -1,4 +1,4 @@
-"""Read rows of services, written in the commit of the decision that they follow from."""
+"""Read rows of services, written in the commit of their decision."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -11,7 +11,7 @@ from protocol.money import Currency
 
 
 class ServiceRow(Row, frozen=True, kw_only=True):
-    """A service as queries see it."""
+    """A service."""
 
     table: ClassVar[str] = "services"
     key: ClassVar[tuple[str, ...]] = ("id",)
@@ -33,7 +33,7 @@ class ServiceRow(Row, frozen=True, kw_only=True):
 
 
 class ServiceStaffRow(Row, frozen=True, kw_only=True):
-    """A staff member does a service."""
+    """A staff member of a service."""
 
     table: ClassVar[str] = "service_staff"
     key: ClassVar[tuple[str, ...]] = ("service_id", "staff_id")

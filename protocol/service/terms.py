@@ -29,21 +29,21 @@ BUFFER_AFTER_MINUTES_DEFAULT = 15
 CREDITS_MAX = 1_000_000
 
 
-#: The longest range of days that one look for slots takes in.
+#: Days of one search for slots.
 SLOT_RANGE_DAYS_MAX = 31
 
 
 SLOT_RANGE_DAYS_DEFAULT = 7
 
 
-#: The same where every start is explained.
+#: Days of one search in which every start is explained.
 EXPLAINED_DAYS_MAX = 2
 
 
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-#: An amount in major units, as clients write it.
+#: An amount in major units.
 Price = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0)]
 
 
@@ -56,7 +56,7 @@ Duration = Annotated[int, Meta(ge=1, le=DURATION_MINUTES_MAX)]
 Buffer = Annotated[int, Meta(ge=0, le=BUFFER_MINUTES_MAX)]
 
 
-Image = Annotated[str, Meta(min_length=1, max_length=500, description="Where the picture is")]
+Image = Annotated[str, Meta(min_length=1, max_length=500, description="The address of the picture")]
 
 
 Images = Annotated[tuple[Image, ...], Meta(max_length=IMAGES_MAX)]

@@ -13,11 +13,11 @@ from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import PUBLIC
 from protocol.service.terms import DateOrInstant, Price
 
-# Commands, all to the acting business of the token
+# Replies
 
 
 class ServiceReply(View, frozen=True, kw_only=True):
-    """A service right after a command; its texts are for the query to tell."""
+    """The reply to a command about a service; its texts are in the query's view."""
 
     id: ServiceId
     business_id: BusinessId
@@ -37,7 +37,7 @@ class ServiceReply(View, frozen=True, kw_only=True):
 
 
 class ServiceView(View, frozen=True, kw_only=True):
-    """A service as everybody may see it (rule F-3)."""
+    """The public view of a service (rule F-3)."""
 
     id: ServiceId
     business_id: BusinessId
@@ -72,7 +72,7 @@ class ServicePage(View, frozen=True, kw_only=True):
 
 
 class CategoryView(View, frozen=True, kw_only=True):
-    """A category, and how much there is in it."""
+    """A category, and its number of services."""
 
     id: str
     name: str
@@ -90,17 +90,17 @@ class CategoryList(View, frozen=True, kw_only=True):
 
 @query("service.list", by=PUBLIC, view=ServicePage, routes=("GET /services/",), errors=(Forbidden,))
 class ListServices(Query, frozen=True, kw_only=True):
-    """Services on offer, the newest first."""
+    """Active services, the newest first."""
 
     category: CategoryId | None = None
-    #: Words of title, description or business name; all of them must be there.
+    #: Words of title, description or business name; all of them must match.
     search: Annotated[str, Meta(max_length=100)] | None = None
     business_id: BusinessId | None = None
     #: In major units of the service's currency.
     price_min: Price | None = None
     price_max: Price | None = None
     currency: Currency | None = None
-    #: False: what is off the market; only for managers of the business asked about.
+    #: False: inactive services; only for managers of the business that is queried.
     is_active: bool = True
     limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
@@ -115,7 +115,7 @@ class GetService(Query, frozen=True, kw_only=True):
 
 @query("service.categories", by=PUBLIC, view=CategoryList, routes=("GET /services/categories/",))
 class ListCategories(Query, frozen=True, kw_only=True):
-    """All categories, with names in a language."""
+    """All categories, with their names in one language."""
 
     lang: Annotated[str, Meta(min_length=2, max_length=8)] = "en"
 
@@ -124,7 +124,7 @@ class ListCategories(Query, frozen=True, kw_only=True):
 
 
 class Slot(View, frozen=True, kw_only=True):
-    """A start that can be booked, and with whom."""
+    """A bookable start, and the staff members who are free."""
 
     start_at: datetime
     end_at: datetime
@@ -132,7 +132,7 @@ class Slot(View, frozen=True, kw_only=True):
 
 
 class StaffSlots(View, frozen=True, kw_only=True):
-    """One staff member's free starts, and what the service costs with them."""
+    """One staff member's free starts, and the price of the service with them."""
 
     staff_id: UserId
     is_owner: bool
@@ -142,7 +142,7 @@ class StaffSlots(View, frozen=True, kw_only=True):
 
 
 class Explanation(View, frozen=True, kw_only=True):
-    """Why a start can be booked with one staff member, or not."""
+    """Whether a start can be booked with one staff member, or why not."""
 
     start_at: datetime
     staff_id: UserId
@@ -151,7 +151,7 @@ class Explanation(View, frozen=True, kw_only=True):
 
 
 class SlotsView(View, frozen=True, kw_only=True):
-    """When a service can be booked."""
+    """The bookable starts of a service."""
 
     service_id: ServiceId
     business_id: BusinessId
@@ -161,24 +161,24 @@ class SlotsView(View, frozen=True, kw_only=True):
     step_minutes: int
     from_at: datetime
     to_at: datetime
-    #: Everybody's free starts together, earliest first.
+    #: The free starts of all staff members, earliest first.
     slots: tuple[Slot, ...]
     staff: tuple[StaffSlots, ...]
-    #: More starts were free than one answer holds: ask on from the last one.
+    #: Whether there are more free starts: continue from the last one.
     truncated: bool
-    #: Every start of the grid for every staff member, if asked for; empty otherwise.
+    #: Every start of the grid for every staff member, if requested; empty otherwise.
     explanations: tuple[Explanation, ...]
 
 
 @query("service.slots", by=PUBLIC, view=SlotsView, routes=("GET /services/{service_id}/slots",))
 class FindSlots(Query, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """When a service can be booked, with anybody or with one staff member."""
+    """The bookable starts of a service, with any or with one staff member."""
 
     service_id: ServiceId
     #: None: now.
     from_: DateOrInstant | None = None
-    #: Half open; a date is meant whole. None: a week later.
+    #: Exclusive; a date includes the whole day. None: a week later.
     to: DateOrInstant | None = None
     staff_id: UserId | None = None
-    #: Say of every start of the grid why it cannot be booked; for 2 days at most. ``from`` itself is always among them.
+    #: Explain for every start of the grid, and for ``from``, why it cannot be booked; for 2 days at most.
     explain: bool = False

@@ -1,1 +1,1 @@
-"""What can be said about suggested replies."""
+"""Suggested replies: rows, terms and views."""

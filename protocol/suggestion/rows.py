@@ -1,4 +1,4 @@
-"""Read rows of suggested replies, written in the commit of the decision that they follow from."""
+"""Read rows of suggested replies, written in the commit of their decision."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from protocol.ids import ConversationId, MessageId, SuggestionId, UserId
 
 
 class SuggestionUseRow(Row, frozen=True, kw_only=True):
-    """A message that came from a suggestion, until it is counted."""
+    """A message that was made from a suggestion; deleted once it is counted."""
 
     table: ClassVar[str] = "suggestion_uses"
     key: ClassVar[tuple[str, ...]] = ("message_id",)
@@ -17,5 +17,5 @@ class SuggestionUseRow(Row, frozen=True, kw_only=True):
     user_id: UserId
     suggestion_id: SuggestionId
     reply_index: int
-    #: Of the text that was sent, by which it is compared with the text that was suggested.
+    #: A digest of the sent text, to compare it with the suggested one.
     digest: int

@@ -7,11 +7,11 @@ from msgspec import Meta, Struct
 
 from protocol.ids import SuggestionId
 
-#: As many replies are suggested, always.
+#: Replies of one suggestion.
 REPLIES = 5
 
 
-#: How long one of them is at most, in code points.
+#: Code points of one reply.
 REPLY_CHARS_MAX = 120
 
 
@@ -19,18 +19,18 @@ ReplyIndex = Annotated[int, Meta(ge=0, lt=REPLIES)]
 
 
 class ReplySource(StrEnum):
-    """Who thought of the replies."""
+    """The source of the replies."""
 
-    #: A language model, of at least one of the five.
+    #: At least one of the five is from a language model.
     MODEL = "model"
-    #: The server's own rules.
+    #: All are from the server's own rules.
     LOCAL = "local"
 
 
 class UsedSuggestion(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which suggested reply a message came from, changed or not."""
+    """The suggested reply that a message was made from, edited or not."""
 
-    #: ``id`` of the suggestions.
+    #: The ``id`` of the suggestion.
     id: SuggestionId
-    #: The reply's place among the five, from 0.
+    #: The index of the reply, from 0.
     index: ReplyIndex

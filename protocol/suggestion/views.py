@@ -8,16 +8,16 @@ from protocol.suggestion.terms import ReplySource
 
 
 class SuggestionsView(View, frozen=True, kw_only=True):
-    """Five replies for one reader, for as long as nothing else is said."""
+    """Five suggested replies for one reader, valid until the next message."""
 
-    #: To be named by the message that comes of one of them.
+    #: Sent with a message that is made from one of the replies.
     id: SuggestionId
     conversation_id: ConversationId
     replies: list[str]
     #: ``en``, ``de`` or ``it``.
     language: str
     source: ReplySource
-    #: The message that they follow; None: nobody has said anything.
+    #: The last message before them; None: there is none.
     last_message_id: MessageId | None
 
 
@@ -29,6 +29,6 @@ class SuggestionsView(View, frozen=True, kw_only=True):
     errors=(NotFound,),
 )
 class GetSuggestions(Query, frozen=True, kw_only=True):
-    """Five short replies that fit what was said last, in the reader's language; within two seconds."""
+    """Five short replies to the last messages, in the reader's language; returned within two seconds."""
 
     conversation_id: ConversationId

@@ -1,1 +1,1 @@
-"""What can be said about users."""
+"""Users: commands, events, rows, terms and views."""

@@ -13,14 +13,14 @@ from protocol.user.views import Rotated, SessionGrant
 
 @command("user.sign_up", actor=Kind.USER, by=INTERNAL, creates=True, errors=(EmailTaken,))
 class SignUp(Confidential, Command, frozen=True, kw_only=True):
-    """Make an account, with the role customer. Address and number come normalised."""
+    """Create an account with the role customer. E-mail address and phone number are normalised."""
 
     email: str
     name: str
     phone_number: str | None = None
     profile_image_url: str | None = None
     language: str = "en"
-    #: None: the user signs in by other means.
+    #: None: the account has no password.
     password_hash: str | None = None
     is_email_verified: bool = False
     is_phone_verified: bool = False
@@ -28,7 +28,7 @@ class SignUp(Confidential, Command, frozen=True, kw_only=True):
 
 @command("user.rehash_password", actor=Kind.USER, by=INTERNAL)
 class RehashPassword(Confidential, Command, frozen=True, kw_only=True):
-    """Keep a stronger hash of the same password. Changes nothing if the password is another one by now."""
+    """Store a stronger hash of the same password. Does nothing if the password was changed meanwhile."""
 
     user_id: UserId
     password_hash: str
@@ -37,7 +37,7 @@ class RehashPassword(Confidential, Command, frozen=True, kw_only=True):
 
 @command("user.open_session", actor=Kind.USER, by=INTERNAL, reply=SessionGrant)
 class OpenSession(Confidential, Command, frozen=True, kw_only=True):
-    """Sign the user in on a device; whoever sends this has verified who it is."""
+    """Sign the user in on a device; the sender has authenticated the user."""
 
     user_id: UserId
     session_id: SessionId
@@ -49,7 +49,7 @@ class OpenSession(Confidential, Command, frozen=True, kw_only=True):
 
 @command("user.rotate_session", actor=Kind.USER, by=INTERNAL, reply=Rotated, errors=(Unauthenticated,))
 class RotateSession(Confidential, Command, frozen=True, kw_only=True):
-    """Take the next refresh token for the presented one; one that was used before ends the session."""
+    """Replace the presented refresh token by the next one; a token that was used before ends the session."""
 
     user_id: UserId
     session_id: SessionId
@@ -72,7 +72,7 @@ class EndSession(Command, frozen=True, kw_only=True):
     errors=(NotFound,),
 )
 class RevokeSession(Command, frozen=True, kw_only=True):
-    """Sign out another device; its sockets close within seconds."""
+    """Sign out another device; its connections close within seconds."""
 
     session_id: SessionId
 
@@ -84,7 +84,7 @@ class RevokeSessions(Command, frozen=True, kw_only=True):
 
 @command("user.grant_role", actor=Kind.USER, by=INTERNAL, errors=(NotFound, LimitReached))
 class GrantRole(Command, frozen=True, kw_only=True):
-    """Let the user act as something; again is harmless, and sets the manager right as it says."""
+    """Grant a role; repeating it changes only the manager right."""
 
     user_id: UserId
     role: Role
@@ -95,7 +95,7 @@ class GrantRole(Command, frozen=True, kw_only=True):
 
 @command("user.revoke_role", actor=Kind.USER, by=INTERNAL, errors=(NotFound, Forbidden))
 class RevokeRole(Command, frozen=True, kw_only=True):
-    """Take a role back; harmless if the user does not have it."""
+    """Revoke a role; does nothing if the user does not have it."""
 
     user_id: UserId
     role: Role
@@ -105,7 +105,7 @@ class RevokeRole(Command, frozen=True, kw_only=True):
 
 @command("user.switch_role", actor=Kind.USER, by=INTERNAL, reply=SessionGrant, errors=(Forbidden,))
 class SwitchRole(Command, frozen=True, kw_only=True):
-    """Act as something else on one device, and by default at the next sign-in."""
+    """Switch the active role on one device, which is also the default at the next sign-in."""
 
     user_id: UserId
     session_id: SessionId

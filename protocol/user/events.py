@@ -13,7 +13,7 @@ from protocol.user.terms import RevokeReason
 
 @event("user.signed_up")
 class UserSignedUp(Event, frozen=True, kw_only=True):
-    """An account was made."""
+    """An account was created."""
 
     is_email_verified: bool = False
     is_phone_verified: bool = False
@@ -22,7 +22,7 @@ class UserSignedUp(Event, frozen=True, kw_only=True):
 
 @event("session.opened", tell=tell({Party.SELF}, EMAIL_ONLY, even_by_self=True))
 class SessionOpened(Event, frozen=True, kw_only=True):
-    """Somebody signed in on a device."""
+    """The user signed in on a device."""
 
     session_id: SessionId
     device: str
@@ -34,12 +34,12 @@ class SessionOpened(Event, frozen=True, kw_only=True):
 
 @event("session.refreshed")
 class SessionRefreshed(Event, frozen=True, kw_only=True):
-    """A session got its next refresh token. Goes to nobody's inbox."""
+    """A session got its next refresh token. Has no recipients."""
 
     session_id: SessionId
     #: SHA-256 of the token.
     refresh_hash: bytes
-    #: The token in force was never received: it is void, and the one before it stays in its grace.
+    #: The client did not receive the current token: it is void, and the one before it stays valid in its grace.
     reply_lost: bool = False
     expires_at: datetime
     at: datetime
@@ -47,7 +47,7 @@ class SessionRefreshed(Event, frozen=True, kw_only=True):
 
 @event("session.ended")
 class SessionEnded(Event, frozen=True, kw_only=True):
-    """Somebody signed out."""
+    """The user signed out."""
 
     session_id: SessionId
     at: datetime
@@ -64,7 +64,7 @@ class SessionEnded(Event, frozen=True, kw_only=True):
     ),
 )
 class SessionRevoked(Event, frozen=True, kw_only=True):
-    """A session was taken away: its tokens hold no longer."""
+    """A session was revoked: its tokens are invalid."""
 
     session_id: SessionId
     reason: RevokeReason
@@ -73,18 +73,18 @@ class SessionRevoked(Event, frozen=True, kw_only=True):
 
 @event("role.granted")
 class RoleGranted(Event, frozen=True, kw_only=True):
-    """The user may act as something, as a manager or not."""
+    """The user got a role, with or without the manager right."""
 
     role: Role
     business_id: BusinessId | None = None
     manager: bool = False
-    #: Set when the manager right was taken: access tokens of an earlier one hold no longer.
+    #: Set if the manager right was revoked: access tokens of an earlier version are invalid.
     roles_version: int | None = None
 
 
 @event("role.revoked")
 class RoleRevoked(Event, frozen=True, kw_only=True):
-    """The user may act as something less: access tokens of earlier ``roles_version`` hold no longer."""
+    """A role was revoked: access tokens of an earlier ``roles_version`` are invalid."""
 
     role: Role
     business_id: BusinessId | None = None
@@ -93,7 +93,7 @@ class RoleRevoked(Event, frozen=True, kw_only=True):
 
 @event("role.switched")
 class RoleSwitched(Event, frozen=True, kw_only=True):
-    """The user acts as something else on one device."""
+    """The user switched the active role on one device."""
 
     session_id: SessionId
     role: Role

@@ -1,4 +1,4 @@
-"""Read rows of users, written in the commit of the decision that they follow from."""
+"""Read rows of users, written in the commit of their decision."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -12,7 +12,7 @@ from protocol.user.terms import Membership, UserSession
 
 
 class Person(Confidential, Row, frozen=True, kw_only=True):
-    """Who a user is: what is erased when the user asks for it."""
+    """A user's name and contact data, which can be erased."""
 
     table: ClassVar[str] = "people"
     key: ClassVar[tuple[str, ...]] = ("user_id",)
@@ -34,12 +34,12 @@ class Credentials(Confidential, Row, frozen=True, kw_only=True):
 
     user_id: UserId
     password_hash: str
-    #: Counts the user's passwords, so that a hash made anew is never of a password that was changed meanwhile.
+    #: Counts the user's passwords, so that a rehash never replaces a password that was changed meanwhile.
     password_version: int
 
 
 class UserRow(Row, frozen=True, kw_only=True):
-    """What queries know of a user beside the contact data."""
+    """A user's roles and sessions, without contact data."""
 
     table: ClassVar[str] = "users"
     key: ClassVar[tuple[str, ...]] = ("user_id",)

@@ -11,11 +11,11 @@ from protocol.errors import EmailTaken
 from protocol.ids import BusinessId, SessionId
 from protocol.roles import Role
 
-#: Sessions of one user; with one more, the one that was quiet for longest goes.
+#: Sessions of one user; with one more, the one refreshed longest ago is revoked.
 SESSIONS_MAX = 10
 
 
-#: Roles of one user, each business counted by itself.
+#: Roles of one user; the same role for two businesses counts twice.
 MEMBERSHIPS_MAX = 32
 
 
@@ -25,14 +25,14 @@ NAME_MAX = 100
 EMAIL_MAX = 254
 
 
-#: How long the refresh token before the current one is still taken: the reply with its successor may have been lost.
+#: How long the previous refresh token stays valid, since the reply with its successor may have been lost.
 REFRESH_GRACE_S = 10.0
 
 
 DEVICE_MAX = 32
 
 
-#: What a client calls the device that it runs on: a code such as ``web`` or ``android``, never a person's name for it.
+#: The client's code for its device, such as ``web`` or ``android``; not a name given by the user.
 Device = Annotated[
     str, Meta(pattern=rf"^[a-z0-9_.-]{{1,{DEVICE_MAX}}}$(?!\n)", description="A code, like web or android")
 ]
@@ -49,24 +49,24 @@ UNIQUE_EMAIL = UniqueKey("email", taken=EmailTaken)
 
 
 def email_key(email: str) -> str:
-    """The form of a normalised address in which only one account may have it."""
+    """The unique key of a normalised e-mail address."""
     return email.casefold()
 
 
 class RevokeReason(StrEnum):
-    """Why a session was taken away."""
+    """Why a session was revoked."""
 
     BY_USER = "by_user"
-    #: Somebody presented a refresh token that had been used before: it may have been stolen.
+    #: A refresh token was presented a second time: it may have been stolen.
     REUSE = "reuse"
-    #: The user signed in on more devices than are kept.
+    #: The user signed in on more than ``SESSIONS_MAX`` devices.
     DISPLACED = "displaced"
-    #: The password was changed: whoever knew the old one is out.
+    #: The password was changed.
     NEW_PASSWORD = "new_password"
 
 
 class Acting(Struct, frozen=True, omit_defaults=True):
-    """What somebody acts as, and for which business."""
+    """An active role, and the business that it is for."""
 
     role: Role = Role.CUSTOMER
     #: None for customers and admins.
@@ -88,7 +88,7 @@ class Membership(Struct, frozen=True):
 
 
 class UserSession(Struct, frozen=True, kw_only=True):
-    """One device that somebody is signed in on."""
+    """One session of a user."""
 
     session_id: SessionId
     device: str

@@ -11,26 +11,26 @@ from protocol.user.terms import Membership
 
 
 class SessionGrant(View, frozen=True, kw_only=True):
-    """What an access token says of its session. Holds no secret."""
+    """The claims of a session's access token. Contains no secret."""
 
     session_id: SessionId
     role: Role
     roles: tuple[Role, ...]
     business_id: BusinessId | None
     manager: bool
-    #: Counts what was taken from the user's roles: tokens made before the last time are refused.
+    #: Counts revocations of the user's roles: tokens of an earlier version are refused.
     roles_version: int
 
 
 class Rotated(View, frozen=True, kw_only=True):
-    """What came of presenting a refresh token."""
+    """The result of presenting a refresh token."""
 
     #: None: the token had been used before, and its session was revoked.
     grant: SessionGrant | None
 
 
 class UserView(View, frozen=True, kw_only=True):
-    """A user as they see themselves (rule P-1), and what they act as at present."""
+    """A user as they see themselves (rule P-1), with the active role."""
 
     id: UserId
     email: str
@@ -47,7 +47,7 @@ class UserView(View, frozen=True, kw_only=True):
     role: Role
     business_id: BusinessId | None
     manager: bool
-    #: ``epoch:seq`` of the user's inbox at the moment of reading.
+    #: ``epoch:seq`` of the user's inbox when this was read.
     as_of: str
 
 
@@ -56,7 +56,7 @@ class SessionView(View, frozen=True, kw_only=True):
 
     id: SessionId
     device: str
-    #: Whether the question came from this very session.
+    #: Whether this is the session of the request.
     current: bool
     opened_at: datetime
     refreshed_at: datetime
@@ -64,7 +64,7 @@ class SessionView(View, frozen=True, kw_only=True):
 
 
 class SessionList(View, frozen=True, kw_only=True):
-    """Where the user is signed in, the latest used first."""
+    """The user's sessions, the latest used first."""
 
     sessions: tuple[SessionView, ...]
     as_of: str
@@ -75,9 +75,9 @@ class SessionList(View, frozen=True, kw_only=True):
 
 @query("auth.current_user", by=ANYONE, view=UserView, routes=("GET /auth/current-user/",))
 class CurrentUser(Query, frozen=True, kw_only=True):
-    """Who I am, and what I act as."""
+    """My account and active role."""
 
 
 @query("auth.sessions", by=ANYONE, view=SessionList, routes=("GET /auth/sessions/",))
 class Sessions(Query, frozen=True, kw_only=True):
-    """Where I am signed in."""
+    """My sessions."""

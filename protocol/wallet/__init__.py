@@ -1,1 +1,1 @@
-"""What can be said about wallets."""
+"""Wallets: terms and views."""

@@ -4,22 +4,22 @@ from enum import StrEnum
 from uuid import UUID
 
 
-class Purse(StrEnum):
-    """The kinds of account that belong to somebody; never below 0."""
+class WalletAccount(StrEnum):
+    """The kinds of wallet account; their balance is never below 0."""
 
-    #: What a customer got back and can spend or withdraw.
+    #: A customer's refunds, which they can spend or withdraw.
     CUSTOMER = "customer.wallet"
-    #: What a business can withdraw.
+    #: The payout balance of a business.
     BUSINESS = "business.wallet"
-    #: What a staff member was given.
+    #: A staff member's tips.
     TIPS = "staff.tips"
 
 
 def revenue_of(business_id: UUID) -> str:
-    """How the names of a business's revenue counters begin; the currency follows."""
+    """The prefix of a business's revenue counters; the currency follows."""
     return f"business.revenue/{business_id}/"
 
 
-def accounts_of(purse: Purse, owner_id: UUID) -> str:
-    """How the names of somebody's accounts begin; the currency follows."""
-    return f"{purse}/{owner_id}/"
+def accounts_of(account: WalletAccount, owner_id: UUID) -> str:
+    """The prefix of an owner's accounts; the currency follows."""
+    return f"{account}/{owner_id}/"

@@ -18,16 +18,16 @@ class WalletAmounts(View, frozen=True, kw_only=True):
     #: Staff: tips, all that is theirs.
     tips_only: float | int | UnsetType = UNSET
     tips_only_minor: int | UnsetType = UNSET
-    #: Business: all that was ever released to it, after commission.
+    #: Business: the total released to it, after commission.
     total_revenue: float | int | UnsetType = UNSET
     total_revenue_minor: int | UnsetType = UNSET
-    #: Business: paid by customers and not released yet, before commission.
+    #: Business: paid by customers and not yet released, before commission.
     pending_escrow: float | int | UnsetType = UNSET
     pending_escrow_minor: int | UnsetType = UNSET
-    #: Business: what can be paid out now.
+    #: Business: the amount that can be paid out now.
     available_payout: float | int | UnsetType = UNSET
     available_payout_minor: int | UnsetType = UNSET
-    #: Customer: what can be spent or withdrawn.
+    #: Customer: the amount that can be spent or withdrawn.
     balance: float | int | UnsetType = UNSET
     balance_minor: int | UnsetType = UNSET
 
@@ -43,17 +43,17 @@ class WalletBalance(WalletAmounts, frozen=True, kw_only=True):
 
 
 class StatementLine(View, frozen=True, kw_only=True):
-    """One transfer into or out of one's own account."""
+    """One transfer into or out of the user's own account."""
 
     id: UUID
     at: datetime
-    #: Why: ``release``, ``refund`` …
+    #: The reason: ``release``, ``refund`` …
     reason: str
-    #: Below 0: it went out.
+    #: Negative: an outgoing transfer.
     amount: float | int
     amount_minor: int
     currency: str
-    #: The booking that it is about; None if it is about none.
+    #: The booking of the transfer; None: it has none.
     booking_id: BookingId | None
 
 
@@ -66,7 +66,7 @@ class StatementPage(View, frozen=True, kw_only=True):
     as_of: str
 
 
-#: Whoever has a wallet.
+#: The roles that have a wallet.
 _HOLDERS = frozenset({Role.CUSTOMER, Role.STAFF, Role.EMPLOYEE, Role.OWNER})
 
 
@@ -77,7 +77,7 @@ class GetBalance(Query, frozen=True, kw_only=True):
 
 @query("wallet.statement", by=_HOLDERS, view=StatementPage, routes=("GET /wallet/statement",))
 class GetStatement(Query, frozen=True, kw_only=True):
-    """What moved in my wallet in the active role."""
+    """The transfers of my wallet in the active role."""
 
     limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None

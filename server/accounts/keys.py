@@ -45,7 +45,7 @@ class SigningKeys:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """One key, as an operator sees it."""
+    """A key, as ``server keys list`` shows it."""
 
     path: Path
     key_id: str

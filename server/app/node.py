@@ -19,9 +19,9 @@ from storage.actors import load_replies, load_states
 from storage.agenda import load_due, quarantine
 from storage.commit import Committer, connect_committer
 from storage.database import DatabaseUnreachable, Pool, close, connect_pool
-from storage.postgres_installation import InstallationError
 from storage.migrate import MigrationError
 from storage.offers import OfferCache
+from storage.postgres_installation import InstallationError
 from storage.postmaster import ClusterError
 from storage.registry import Sources, bound_loaders
 

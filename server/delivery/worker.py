@@ -29,7 +29,7 @@ from server.edge.breaker import Breaker, BreakerState
 from server.edge.token_bucket import TokenBucket
 from storage.database import UNWRITABLE, Pool
 from storage.deliveries import Leased, Settlement, lease, next_due, settle
-from storage.supervision import Supervised, end
+from storage.supervision import Supervised, cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -149,7 +149,7 @@ class DeliveryWorker(Generic[M]):
                 timeout.reschedule(asyncio.get_running_loop().time())
         if self._sending:
             await asyncio.wait(self._sending, timeout=SETTLE_MAX_S)
-            await end(*self._sending)
+            await cancel_and_wait(*self._sending)
         await self._adapter.close()
 
     def wake(self) -> None:

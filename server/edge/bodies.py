@@ -18,7 +18,7 @@ class BodyTooLarge(Rejected):
 
 
 class UnsupportedMediaType(Rejected):
-    """The body is not announced as JSON in UTF-8, or is compressed. Fields: ``header``, ``supported``."""
+    """The media type is not JSON in UTF-8, or the body is compressed. Fields: ``header``, ``supported``."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 

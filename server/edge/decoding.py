@@ -19,7 +19,7 @@ from protocol.registry import Route, Wire
 from server.edge.guards import TEXT_PROBLEMS, Unfit, check, guard, invalid, join
 from server.edge.limits import COMMAND_ID_MAX, QUERY_FIELDS_MAX
 
-#: Path parameters by position, as they stand in the URL.
+#: Path parameters by position, still percent-encoded.
 Params = tuple[str, ...]
 T = TypeVar("T")
 

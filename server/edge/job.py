@@ -52,7 +52,7 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job.
+    """A background job.
 
     Args:
         run: gets the time by the domain's clock; returns counts of what it did.

@@ -1,4 +1,4 @@
-"""Metrics in Prometheus's text format; counted where things happen, read by ``GET /metrics``."""
+"""The metrics of a process in Prometheus's text format, served at ``GET /metrics``."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping

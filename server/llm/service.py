@@ -149,7 +149,7 @@ class LanguageModel:
             async with asyncio.timeout(KEEP_TIMEOUT_S):
                 await keep_answer(self._pool, key, msgspec.json.encode(answer), expires_at)
 
-    # Asking
+    # Calling the model
 
     async def _in_turn(self, use: Use[T], request: UseRequest, question: Question, until: float) -> T:
         """Raises: NoAnswer."""
@@ -243,7 +243,7 @@ def model_of(config: LlmConfig) -> Model | None:
     """The configured model; None if there is none."""
     if not config.base_url:
         return None
-    from server.llm.model import OpenAiModel  # noqa: PLC0415  # most of a second, for those who have one
+    from server.llm.model import OpenAiModel  # noqa: PLC0415  # takes most of a second, so only if there is a model
 
     return OpenAiModel(config)
 

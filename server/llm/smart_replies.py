@@ -6,13 +6,13 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from actors.rules.replies import Scene, checked
+from actors.rules.replies import ReplyContext, usable_replies
 from protocol.ids import ConversationId, UserId
 from protocol.instants import zone_info
 from protocol.roles import PROVIDERS, Role
 from server.llm.prompts import load_prompt
-from server.llm.service import LanguageModel, UseRequest, Use
-from storage.queries.suggestions import Job, Talk
+from server.llm.service import LanguageModel, Use, UseRequest
+from storage.queries.suggestions import SuggestionContext, ThreadJob
 
 #: Together with reading the thread and recording the suggestions within two seconds (rule T-7).
 TIMEOUT_S = 1.8
@@ -71,11 +71,13 @@ class SmartReplier:
         self._model = model
         self._now = now
 
-    async def replies(self, conversation_id: ConversationId, user_id: UserId, talk: Talk, scene: Scene) -> list[str]:
+    async def replies(
+        self, conversation_id: ConversationId, user_id: UserId, talk: SuggestionContext, context: ReplyContext
+    ) -> list[str]:
         """Return up to five replies; none if there is no model, or no acceptable answer in time."""
         request = UseRequest(
             user_id=user_id,
-            words={"language": _LANGUAGES[scene.language]},
+            words={"language": _LANGUAGES[context.language]},
             about=f"{conversation_id} {talk.said[-1].id if talk.said else ''}",
             data=_Data(
                 reader=_reader(talk.role),
@@ -87,7 +89,7 @@ class SmartReplier:
             ),
         )
         answer = await self._model.ask(SMART_REPLIES, request)
-        return [] if answer is None else checked(answer.replies, scene.language)
+        return [] if answer is None else usable_replies(answer.replies, context.language)
 
 
 def _reader(role: Role) -> str:
@@ -96,7 +98,7 @@ def _reader(role: Role) -> str:
     return "business" if role in PROVIDERS else "marketplace"
 
 
-def _job(job: Job, now: datetime) -> _Job:
+def _job(job: ThreadJob, now: datetime) -> _Job:
     zone = zone_info(job.zone)
     starts = job.starts_at.astimezone(zone)
     ahead = (starts.date() - now.astimezone(zone).date()).days

@@ -22,7 +22,7 @@ from server.edge.config import ServerConfig
 from server.ops.config import DatabaseConfig
 from server.ops.verify_command import reach_database
 from storage.database import Pool
-from storage.queries.replay import StoredState, JournalEvent, load_state, read_journal
+from storage.queries.replay import JournalEvent, StoredState, load_state, read_journal
 from storage.queries.user import load_names
 from storage.verify import JournalEntry, snapshot
 

@@ -46,5 +46,5 @@ async def run_verify(
     console.print(table)
     for note in notes:
         console.print(Text(note), soft_wrap=True)
-    console.print("[green]all invariants hold[/]" if not broken else f"[red]{broken} broken[/]")
+    console.print("[green]every invariant holds[/]" if not broken else f"[red]{broken} broken[/]")
     return 1 if broken else 0

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from actors.booking.creation import diary_of, slot_terms
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
-from actors.rules.slots import SLOTS_MAX, StaffSchedule, SlotTerms, free_slots, unavailable_reason
+from actors.rules.slots import SLOTS_MAX, SlotTerms, StaffSchedule, free_slots, unavailable_reason
 from actors.rules.zones import first_instant
 from protocol.booking.facts import BookingAsk, BookingFacts, StaffFacts
 from protocol.errors import Invalid, NotFound

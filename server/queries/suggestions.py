@@ -5,7 +5,14 @@ from datetime import datetime
 
 import structlog
 
-from actors.rules.replies import CONTEXT_MESSAGES_MAX, Said, Scene, five, reply_digest, suggestion_id
+from actors.rules.replies import (
+    CONTEXT_MESSAGES_MAX,
+    ContextMessage,
+    ReplyContext,
+    fill_up,
+    reply_digest,
+    suggestion_id,
+)
 from protocol.ids import SuggestionId
 from protocol.roles import Principal
 from protocol.suggestion.terms import ReplySource
@@ -13,8 +20,8 @@ from protocol.suggestion.views import GetSuggestions, SuggestionsView
 from server.llm.smart_replies import SMART_REPLIES, SmartReplier
 from server.words.languages import language
 from storage.database import UNWRITABLE, Pool
-from storage.queries.suggestions import Talk, read_talk
-from storage.suggestions import Shown, note_shown
+from storage.queries.suggestions import SuggestionContext, read_suggestion_context
+from storage.suggestions import ShownSuggestions, record_shown
 
 log = structlog.get_logger(__name__)
 
@@ -36,12 +43,12 @@ class Suggestions:
 
     async def __call__(self, pool: Pool, query: GetSuggestions, principal: Principal) -> SuggestionsView:
         """Suggest five replies to a member of the thread. Raises: NotFound."""
-        talk = await read_talk(pool, query, principal, CONTEXT_MESSAGES_MAX)
-        scene = scene_of(talk, principal)
-        thought = await self._replier.replies(query.conversation_id, principal.user_id, talk, scene)
-        replies = five(thought, scene)
+        talk = await read_suggestion_context(pool, query, principal, CONTEXT_MESSAGES_MAX)
+        context = reply_context_of(talk, principal)
+        thought = await self._replier.replies(query.conversation_id, principal.user_id, talk, context)
+        replies = fill_up(thought, context)
         last_id = talk.said[-1].id if talk.said else None
-        shown = Shown(
+        shown = ShownSuggestions(
             id=SuggestionId(suggestion_id(query.conversation_id, principal.user_id, last_id, *replies)),
             conversation_id=query.conversation_id,
             user_id=principal.user_id,
@@ -52,24 +59,24 @@ class Suggestions:
             shown_at=self._now(),
         )
         try:
-            await note_shown(pool, shown)
+            await record_shown(pool, shown)
         except UNWRITABLE as error:
             log.warning("suggestions.not_noted", action="go_uncounted", error=repr(error))
         return SuggestionsView(
             id=shown.id,
             conversation_id=query.conversation_id,
             replies=replies,
-            language=scene.language,
+            language=context.language,
             source=shown.source,
             last_message_id=last_id,
         )
 
 
-def scene_of(talk: Talk, principal: Principal) -> Scene:
+def reply_context_of(talk: SuggestionContext, principal: Principal) -> ReplyContext:
     """The context of a reply, for the local rules."""
-    return Scene(
+    return ReplyContext(
         language=language(talk.language).code,
         role=talk.role,
         status=None if talk.job is None else talk.job.status,
-        said=[Said(message.sender_id == principal.user_id, message.text) for message in talk.said],
+        messages=[ContextMessage(message.sender_id == principal.user_id, message.text) for message in talk.said],
     )

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Path parameters by position, as they stand in the URL.
+#: Path parameters by position, still percent-encoded.
 Params = tuple[str, ...]
 
 _NO_PARAMS: Params = ()

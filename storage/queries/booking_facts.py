@@ -11,7 +11,7 @@ from protocol.errors import NotFound
 from protocol.ids import UserId
 from storage.columns import array_text
 from storage.database import Pool
-from storage.offers import Offer, Worker
+from storage.offers import Offer, OfferStaff
 from storage.registry import Sources, loads
 
 #: One call for a whole round (migrations/0006_booking.sql).
@@ -47,7 +47,7 @@ class _Plan(msgspec.Struct):
 
     ask: BookingAsk
     offer: Offer
-    workers: tuple[Worker, ...]
+    workers: tuple[OfferStaff, ...]
     #: The index of each worker's span.
     spans: list[int]
     busy: dict[int, list[BusySpan]] = {}
@@ -63,7 +63,7 @@ class _Plan(msgspec.Struct):
             blocked=self.blocked,
         )
 
-    def _staff(self, worker: Worker, span: int) -> StaffFacts:
+    def _staff(self, worker: OfferStaff, span: int) -> StaffFacts:
         estimated_end_at = self.running.get(worker.staff_id)
         return StaffFacts(
             staff_id=worker.staff_id,

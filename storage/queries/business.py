@@ -1,4 +1,4 @@
-"""Reading businesses: what everybody may see of them, and the rows that their own decisions are made on."""
+"""Queries of businesses, and the loaders of their facts."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import msgspec
 
 from protocol.booking.facts import RATING_PRIOR
 from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
-from protocol.business.rows import BusinessRow, MemberRow
+from protocol.business.rows import BusinessMemberRow, BusinessRow
 from protocol.business.views import (
     AvailabilityView,
     BusinessView,
@@ -32,11 +32,11 @@ visible(
 )
 
 _business = msgspec.json.Decoder(BusinessRow)
-_members = msgspec.json.Decoder(tuple[MemberRow, ...])
-_member = msgspec.json.Decoder(MemberRow)
+_members = msgspec.json.Decoder(tuple[BusinessMemberRow, ...])
+_member = msgspec.json.Decoder(BusinessMemberRow)
 
 
-# What everybody may see
+# Queries
 
 
 @answers(GetBusiness)
@@ -69,7 +69,7 @@ async def get_business(pool: Pool, query: GetBusiness, principal: Principal | No
 
 
 def sees_all_of(business_id: BusinessId, principal: Principal | None) -> bool:
-    """Whether somebody sees what is off the market too: whoever acts for the business, and admins."""
+    """Whether the principal sees inactive entries too: members who act for the business, and admins."""
     return principal is not None and (principal.business_id == business_id or principal.role is Role.ADMIN)
 
 
@@ -88,7 +88,7 @@ SELECT m.user_id, m.bio, m.user_id = b.owner_id AS is_owner, coalesce(p.name, ''
 
 @answers(ListStaff)
 async def list_staff(pool: Pool, query: ListStaff, principal: Principal | None) -> StaffList:
-    """Show who does jobs for a business. Raises: NotFound."""
+    """Show the staff of a business. Raises: NotFound."""
     rows = await pool.fetch(_STAFF, query.business_id, sees_all_of(query.business_id, principal))
     if not rows:
         raise NotFound(entity=Kind.BUSINESS.value, id=str(query.business_id))
@@ -117,7 +117,7 @@ SELECT {AS_OF}, m.working, b.hours, b.zone
 
 @answers(GetAvailability)
 async def get_availability(pool: Pool, query: GetAvailability, principal: Principal | None) -> AvailabilityView:
-    """Show when somebody works. Raises: Unauthenticated, Forbidden, NotFound."""
+    """Show a member's working hours. Raises: Unauthenticated, Forbidden, NotFound."""
     if principal is None:
         raise Unauthenticated(reason="missing_token")
     business_id = principal.business_id
@@ -139,12 +139,12 @@ async def get_availability(pool: Pool, query: GetAvailability, principal: Princi
     )
 
 
-# What its own decisions are made on
+# Facts
 
 
 @loads(BusinessRecord)
 async def load_business_records(sources: Sources, business_ids: Sequence[BusinessId]) -> list[BusinessRecord]:
-    """Read businesses' own rows, and their members', in the order asked for."""
+    """Read the rows of businesses and of their members, in the order asked for."""
     rows = await sources.pool.fetch(
         "SELECT b.id, to_jsonb(b)::text AS business,"
         " (SELECT coalesce(jsonb_agg(m), '[]')::text FROM members m WHERE m.business_id = b.id AND m.active) AS members"
@@ -171,7 +171,7 @@ SELECT EXISTS (SELECT FROM users u WHERE u.user_id = w.user_id) AS user_exists, 
 
 @loads(MemberRecord)
 async def load_member_records(sources: Sources, asks: Sequence[MemberAsk]) -> list[MemberRecord]:
-    """Read users as their businesses see them, in the order asked for."""
+    """Read users with their membership of a business, in the order asked for."""
     rows = await sources.pool.fetch(_MEMBERS, [ask.business_id for ask in asks], [ask.user_id for ask in asks])
     return [
         MemberRecord(

@@ -1,7 +1,7 @@
-"""Reading conversations: whose threads they are, what was said, and the facts of a thread's decisions.
+"""Queries of conversations and messages, and the loaders of their facts.
 
-Every question is answered by one statement, so that ``as_of`` and what is shown are of one snapshot, and to members
-only: somebody else's thread is not found, like one that never was.
+Each query is one statement, so that ``as_of`` and the data are of one snapshot. Only members see a conversation; for
+others it is not found, like one that does not exist.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,9 @@ _members = msgspec.json.Decoder(list[MemberView])
 _threads = Cursor(tuple[Instant, UUID])
 _messages = Cursor(tuple[UUID])
 
-# Threads. $1 is the reader, $2 as what they must be in a thread to see it now.
+# Conversations. $1 is the reader, $2 the roles in which they see conversations now.
 
-#: A page of the reader's threads, each role's from its own stretch of the index, behind ($3, $4).
+#: A page of the reader's conversations after ($3, $4); each role is read from its own range of the index.
 _LISTED = """
 SELECT m.* FROM unnest($2::text[]) r(role) CROSS JOIN LATERAL (
     SELECT conversation_id, role, active_at FROM conversation_members
@@ -93,20 +93,20 @@ THREADS_ONE = _THREADS.format(mine=_ONE)
 
 @answers(ListConversations)
 async def list_conversations(pool: Pool, query: ListConversations, principal: Principal) -> ConversationPage:
-    """Show a page of the reader's threads in the active role. Raises: Invalid."""
+    """Show a page of the reader's conversations in the active role. Raises: Invalid."""
     after_at, after_id = _threads.read(query.cursor) or (None, None)
     found = await pool.fetch(
         THREADS_LISTED, principal.user_id, sorted(roles_seen(principal)), after_at, after_id, query.limit + 1
     )
     threads = [row for row in found if row["id"] is not None]
     shown, next_cursor = _threads.page(threads, query.limit, lambda row: (row["active_at"], row["id"]))
-    items = sorted([_view(row) for row in shown], key=_spoken_at, reverse=True)
+    items = sorted([_view(row) for row in shown], key=_last_message_at, reverse=True)
     return ConversationPage(items=items, next_cursor=next_cursor, as_of=found[0]["as_of"])
 
 
 @answers(GetConversation)
 async def get_conversation(pool: Pool, query: GetConversation, principal: Principal) -> ConversationDetail:
-    """Show one of the reader's threads. Raises: NotFound."""
+    """Show one of the reader's conversations. Raises: NotFound."""
     (row,) = await pool.fetch(THREADS_ONE, principal.user_id, sorted(roles_seen(principal)), query.conversation_id)
     if row["id"] is None:
         raise _no_thread(query.conversation_id)
@@ -135,7 +135,7 @@ def _view(row: asyncpg.Record) -> ConversationView:
     )
 
 
-def _spoken_at(view: ConversationView) -> datetime:
+def _last_message_at(view: ConversationView) -> datetime:
     return view.created_at if view.last_message is None else view.last_message.sent_at
 
 
@@ -154,7 +154,7 @@ SELECT {AS_OF}, m.*
 
 @answers(ListMessages)
 async def list_messages(pool: Pool, query: ListMessages, principal: Principal) -> MessagePage:
-    """Show what was said in one of the reader's threads, newest first. Raises: NotFound, Invalid."""
+    """Show a page of messages of one of the reader's conversations, newest first. Raises: NotFound, Invalid."""
     (before,) = _messages.read(query.cursor) or (None,)
     found = await pool.fetch(
         MESSAGES, principal.user_id, sorted(roles_seen(principal)), query.conversation_id, before, query.limit + 1
@@ -201,7 +201,7 @@ SELECT m.conversation_id, m.sender_id, m.text, m.sent_at, m.edited_at, m.deleted
 
 @loads(BookingParties)
 async def load_booking_parties(sources: Sources, booking_ids: Sequence[UUID]) -> list[BookingParties | NotFound]:
-    """Say whose bookings these are, in order; a booking that never was is not found."""
+    """Read the parties of bookings, in order; a booking that does not exist is not found."""
     return [
         NotFound(entity=Kind.BOOKING.value, id=str(booking_id))
         if row["customer_id"] is None
@@ -219,7 +219,7 @@ async def load_booking_parties(sources: Sources, booking_ids: Sequence[UUID]) ->
 
 @loads(WrittenMessage)
 async def load_written_messages(sources: Sources, message_ids: Sequence[UUID]) -> list[WrittenMessage | NotFound]:
-    """Read messages that are to be changed, in order; one that never was is not found."""
+    """Read messages, in order; one that does not exist is not found."""
     return [
         NotFound(entity="message", id=str(message_id)) if row["sender_id"] is None else WrittenMessage(**dict(row))
         for message_id, row in zip(message_ids, await sources.pool.fetch(WRITTEN_MESSAGES, message_ids), strict=True)

@@ -1,4 +1,4 @@
-"""What of the demo marketplace is there already, so that a second run only makes what is missing."""
+"""Look-ups of the existing demo data, so that a second run only creates what is missing."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -9,7 +9,7 @@ from storage.database import Pool
 
 
 async def find_accounts(pool: Pool, emails: Collection[str]) -> dict[str, UserId]:
-    """Find who has these addresses."""
+    """Find the accounts with these e-mail addresses."""
     rows = await pool.fetch("SELECT key, owner FROM unique_keys WHERE scope = 'email' AND key = ANY ($1)", list(emails))
     return {row["key"]: row["owner"] for row in rows}
 
@@ -25,13 +25,13 @@ async def find_businesses(pool: Pool, owner_ids: Collection[UserId]) -> dict[Use
 
 
 async def find_members(pool: Pool, business_ids: Collection[BusinessId]) -> set[tuple[BusinessId, UserId]]:
-    """Find everybody who works for these businesses, or did."""
+    """Find the present and former members of these businesses."""
     rows = await pool.fetch("SELECT business_id, user_id FROM members WHERE business_id = ANY ($1)", list(business_ids))
     return {(row["business_id"], row["user_id"]) for row in rows}
 
 
 async def find_titles(pool: Pool, business_ids: Collection[BusinessId]) -> set[tuple[BusinessId, str]]:
-    """Find what the services of these businesses are called, inactive ones too."""
+    """Find the titles of these businesses' services, inactive ones too."""
     rows = await pool.fetch("SELECT business_id, title FROM services WHERE business_id = ANY ($1)", list(business_ids))
     return {(row["business_id"], row["title"]) for row in rows}
 
@@ -48,5 +48,5 @@ async def is_admin(pool: Pool, user_id: UserId) -> bool:
 
 
 async def has_messages_under_way(pool: Pool, now: datetime) -> bool:
-    """Whether some message between actors was not handled yet."""
+    """Whether a message between actors is not handled yet."""
     return bool(await pool.fetchval("SELECT EXISTS (SELECT FROM agenda WHERE name IS NULL AND due_at <= $1)", now))

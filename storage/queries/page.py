@@ -1,6 +1,6 @@
-"""Pages by keyset: a cursor is the sort key of the last row shown, opaque to clients.
+"""Keyset pagination: a cursor is the sort key of the last row shown, opaque to clients.
 
-A page is asked for with one row more than its limit: that row tells whether there is a next page.
+A page is read with one row more than its limit, which shows whether there is a next page.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,9 +13,9 @@ import msgspec
 from protocol.errors import Invalid
 from protocol.instants import to_utc
 
-#: Where the inbox of the reader $1 ends, as ``epoch:seq``, in the statement's own snapshot.
+#: The end of the inbox of the reader $1, as ``epoch:seq``, in the statement's own snapshot.
 AS_OF = "inbox_epoch() || ':' || coalesce((SELECT seq FROM inbox_counters WHERE user_id = $1), 0) AS as_of"
-#: A cursor that is longer was not made here.
+#: Longer cursors are invalid.
 CURSOR_CHARS_MAX = 512
 
 K = TypeVar("K", bound=tuple[Any, ...])
@@ -33,7 +33,7 @@ class Cursor(Generic[K]):
         self._decode: Callable[[bytes], K] = msgspec.json.Decoder(key).decode
 
     def read(self, cursor: str | None) -> K | None:
-        """The sort key to go on behind; None for the first page. Raises: Invalid."""
+        """The sort key after which to continue; None for the first page. Raises: Invalid."""
         if cursor is None:
             return None
         if len(cursor) > CURSOR_CHARS_MAX:
@@ -46,18 +46,18 @@ class Cursor(Generic[K]):
         return key
 
     def write(self, key: K) -> str:
-        """The cursor that goes on behind this sort key."""
+        """The cursor that continues after this sort key."""
         return urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
 
     def page(self, rows: Sequence[R], limit: int, key_of: Callable[[R], K]) -> tuple[Sequence[R], str | None]:
-        """Cut ``limit + 1`` rows to a page, and give the cursor of the next one; None if this is the last."""
+        """Cut ``limit + 1`` rows to a page, and return it with the cursor of the next one; None if it is the last."""
         if len(rows) <= limit:
             return rows, None
         return rows[:limit], self.write(key_of(rows[limit - 1]))
 
 
 def _require_storable(key: tuple[Any, ...]) -> None:
-    """Raise ValueError for what the database could not even compare."""
+    """Raises: ValueError, for values that the database cannot compare."""
     for part in key:
         if isinstance(part, datetime):
             to_utc(part)

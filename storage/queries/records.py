@@ -1,4 +1,4 @@
-"""Reading owned records of every kind: an owner's page, and the places that decisions about them need."""
+"""Queries of owned records, and the loader of their facts."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ SELECT a.as_of, r.* FROM (SELECT {AS_OF}) a LEFT JOIN LATERAL (
 
 
 def page_of(record: Record) -> str:
-    """The statement that reads a page of an owner's records."""
+    """The SQL that reads a page of an owner's records."""
     return _PAGE.format(table=record.plural)
 
 
@@ -46,7 +46,7 @@ async def list_records(record: Record, pool: Pool, query: Any, principal: Princi
 
 
 def _owner_id(record: Record, principal: Principal) -> UUID:
-    """Whose records the sender lists. Raises: Forbidden."""
+    """The owner of the records that the sender lists. Raises: Forbidden."""
     if record.owner is Kind.USER:
         return principal.user_id
     if principal.business_id is None:
@@ -58,7 +58,7 @@ def _owner_id(record: Record, principal: Principal) -> UUID:
 
 @loads(RecordFacts)
 async def load_record_facts(sources: Sources, asks: Sequence[RecordAsk]) -> list[RecordFacts]:
-    """Read the places of owners' records, one statement a kind of record, in the order asked for."""
+    """Read the places of owners' records, one statement for each kind of record, in the order asked for."""
     owners: defaultdict[str, set[UUID]] = defaultdict(set)
     for ask in asks:
         owners[ask.name].add(ask.owner_id)

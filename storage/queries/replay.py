@@ -1,4 +1,4 @@
-"""Reading one actor's whole journal, hot and archived, beside the state that is kept of it."""
+"""Read one actor's whole journal, archived events included, and its stored state."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -12,8 +12,8 @@ from storage.database import Connection
 EVENTS_PAGE = 200
 
 
-class Kept(Struct, frozen=True, kw_only=True):
-    """An actor's row."""
+class StoredState(Struct, frozen=True, kw_only=True):
+    """An actor's row, with its state."""
 
     version: int
     schema: int
@@ -21,8 +21,8 @@ class Kept(Struct, frozen=True, kw_only=True):
     state: str
 
 
-class Told(Struct, frozen=True, kw_only=True):
-    """One event of its journal."""
+class JournalEvent(Struct, frozen=True, kw_only=True):
+    """One event of an actor's journal."""
 
     version: int
     at: datetime
@@ -40,15 +40,15 @@ SELECT version, at, type, schema, data::text AS data, principal, cause
 """
 
 
-async def load_kept(connection: Connection, to: Ref) -> Kept | None:
-    """Read an actor's row; None if there is none."""
+async def load_state(connection: Connection, to: Ref) -> StoredState | None:
+    """Read an actor's row; None: there is none."""
     row = await connection.fetchrow(
         "SELECT version, schema, state::text AS state FROM actors WHERE kind = $1 AND id = $2", to.kind, to.id
     )
-    return None if row is None else Kept(**row)
+    return None if row is None else StoredState(**row)
 
 
-async def read_journal(connection: Connection, to: Ref) -> AsyncIterator[Told]:
+async def read_journal(connection: Connection, to: Ref) -> AsyncIterator[JournalEvent]:
     """Read an actor's events in order, within the connection's transaction."""
     async for row in connection.cursor(JOURNAL, to.kind, to.id, prefetch=EVENTS_PAGE):
-        yield Told(**row)
+        yield JournalEvent(**row)

@@ -1,4 +1,4 @@
-"""Reading services: lists to choose from, single ones, and the rows that a business's decisions are made on."""
+"""Queries of services and categories, and the loader of their facts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ from storage.queries.business import sees_all_of
 from storage.queries.page import Cursor
 from storage.registry import Sources, answers, loads
 
-#: Words of one search that are looked for; the rest is left out.
+#: Words of one search; further ones are ignored.
 SEARCH_WORDS_MAX = 8
 
 _cursor = Cursor(tuple[datetime, UUID])
@@ -109,13 +109,13 @@ def _filters(query: ListServices, principal: Principal | None) -> _Where:
 
 
 def _literal(word: str) -> str:
-    """A word in which nothing stands for anything else."""
+    """Escape a word for LIKE."""
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 @answers(GetService)
 async def get_service(pool: Pool, query: GetService, principal: Principal | None) -> ServiceView:
-    """Show one service; one off the market only to those who act for its business, and to admins. Raises: NotFound."""
+    """Show one service; an inactive one only to those who act for its business, and to admins. Raises: NotFound."""
     row = await pool.fetchrow(_VIEW + " WHERE s.id = $1", query.service_id)
     if row is None or not ((row["is_active"] and row["open"]) or sees_all_of(row["business_id"], principal)):
         raise NotFound(entity="service", id=str(query.service_id))
@@ -150,7 +150,7 @@ def _view(row: asyncpg.Record) -> ServiceView:
 
 @answers(ListCategories)
 async def list_categories(pool: Pool, query: ListCategories, principal: Principal | None) -> CategoryList:
-    """Show all categories, and how much there is in each."""
+    """Show all categories with their number of services."""
     rows = await pool.fetch(
         "SELECT s.category, count(*) AS services FROM services s JOIN businesses b ON b.id = s.business_id"
         " WHERE s.is_active AND b.is_active GROUP BY s.category"
@@ -172,7 +172,7 @@ async def list_categories(pool: Pool, query: ListCategories, principal: Principa
 
 @loads(ServiceRecord)
 async def load_service_records(sources: Sources, service_ids: Sequence[ServiceId]) -> list[ServiceRecord]:
-    """Read services' own rows and who does them, in the order asked for."""
+    """Read the rows and the staff of services, in the order asked for."""
     rows = await sources.pool.fetch(
         "SELECT s.id, to_jsonb(s)::text AS service,"
         " ARRAY(SELECT o.staff_id FROM service_staff o WHERE o.service_id = s.id ORDER BY o.staff_id) AS staff_ids"

@@ -1,4 +1,4 @@
-"""The snapshot: open bookings and threads, and the reader's position, from one view of the database."""
+"""The snapshot: open bookings and conversations, and the reader's position, from one database snapshot."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -18,7 +18,7 @@ from storage.registry import answers
 
 @answers(GetSnapshot)
 async def get_snapshot(pool: Pool, query: GetSnapshot, principal: Principal) -> Snapshot:
-    """Read what is open, page by page, in one transaction that sees one moment."""
+    """Read open bookings and conversations page by page, in one repeatable-read transaction."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         reader = cast(Pool, connection)  # one connection reads like a pool
         as_of = await position(reader, principal.user_id)
@@ -46,7 +46,7 @@ def _conversations(pool: Pool, principal: Principal) -> Pages:
 
 
 async def _gather(into: list[Any], most: int, page_at: Pages) -> bool:
-    """Take pages until there are no more, or enough; answers whether some were left out."""
+    """Read pages up to ``most`` items; returns whether there were more."""
     cursor: str | None = None
     while len(into) < most:
         page = await page_at(cursor)

@@ -1,4 +1,4 @@
-"""Reading what a reply has to fit: the last messages of a thread and its job, for a member of it."""
+"""Read the context of suggested replies: the last messages of a conversation and its booking, for a member."""
 
 from datetime import datetime
 
@@ -13,11 +13,11 @@ from protocol.roles import Principal, Role
 from protocol.suggestion.views import GetSuggestions
 from storage.database import Pool
 
-#: Of one message, so much says what it is about.
+#: Characters of one message that are read.
 MESSAGE_CHARS_MAX = 500
 
-#: $1: the reader, $2: as what they must be in the thread to see it, $3: the thread, $4: messages, $5: letters of each.
-TALK = """
+#: $1: the reader, $2: roles that they see conversations in, $3: the conversation, $4: messages, $5: characters of each.
+SUGGESTION_CONTEXT = """
 SELECT c.role, coalesce(p.language, '') AS language, b.title, b.status, b.starts_at, b.zone, m.said
   FROM conversation_members c
   JOIN conversations t ON t.id = c.conversation_id
@@ -34,17 +34,17 @@ SELECT c.role, coalesce(p.language, '') AS language, b.title, b.status, b.starts
 
 
 class SaidMessage(Struct, frozen=True, kw_only=True):
-    """One message, as far as a reply has to fit it."""
+    """One message of the context."""
 
     id: MessageId
     sender_id: UserId
-    #: As what the sender is in the thread; None: not in it any more.
+    #: The sender's role in the conversation; None: not a member any more.
     role: Role | None
     text: str
 
 
-class Job(Struct, frozen=True, kw_only=True):
-    """The job that a thread is about."""
+class ThreadJob(Struct, frozen=True, kw_only=True):
+    """The booking of a conversation."""
 
     title: str
     status: BookingStatus
@@ -52,28 +52,30 @@ class Job(Struct, frozen=True, kw_only=True):
     zone: str
 
 
-class Talk(Struct, frozen=True, kw_only=True):
-    """A thread, as far as a reply has to fit it."""
+class SuggestionContext(Struct, frozen=True, kw_only=True):
+    """The part of a conversation that a reply has to fit."""
 
-    #: The reader's: a tag such as ``de-AT``.
+    #: The reader's language, a tag such as ``de-AT``; empty: unknown.
     language: str
-    #: As what the reader is in it.
+    #: The reader's role in it.
     role: Role
-    job: Job | None
-    #: The last messages, oldest first; none that were taken back.
+    job: ThreadJob | None
+    #: The last messages, oldest first, without deleted ones.
     said: list[SaidMessage]
 
 
 _said = msgspec.json.Decoder(list[SaidMessage])
 
 
-async def read_talk(pool: Pool, query: GetSuggestions, principal: Principal, messages_max: int) -> Talk:
-    """Read the end of one of the reader's threads. Raises: NotFound."""
+async def read_suggestion_context(
+    pool: Pool, query: GetSuggestions, principal: Principal, messages_max: int
+) -> SuggestionContext:
+    """Read the context of one of the reader's conversations. Raises: NotFound."""
     thread, roles = query.conversation_id, sorted(roles_seen(principal))
-    row = await pool.fetchrow(TALK, principal.user_id, roles, thread, messages_max, MESSAGE_CHARS_MAX)
+    row = await pool.fetchrow(SUGGESTION_CONTEXT, principal.user_id, roles, thread, messages_max, MESSAGE_CHARS_MAX)
     if row is None:
         raise NotFound(entity=Kind.CONVERSATION.value, id=str(thread))
-    job = row["title"] and Job(
+    job = row["title"] and ThreadJob(
         title=row["title"], status=BookingStatus(row["status"]), starts_at=row["starts_at"], zone=row["zone"]
     )
-    return Talk(language=row["language"], role=Role(row["role"]), job=job, said=_said.decode(row["said"]))
+    return SuggestionContext(language=row["language"], role=Role(row["role"]), job=job, said=_said.decode(row["said"]))

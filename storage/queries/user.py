@@ -1,4 +1,4 @@
-"""Reading users: who somebody is, where they are signed in, and what was taken from whom."""
+"""Queries of users and their sessions, and the look-ups of passwords and revocations."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,7 +22,7 @@ _sessions = msgspec.json.Decoder(tuple[UserSession, ...])
 
 
 class StoredPassword(Struct, frozen=True):
-    """What a password is held against."""
+    """A stored password hash."""
 
     user_id: UserId
     password_hash: str
@@ -76,14 +76,14 @@ async def load_user(
 
 @answers(CurrentUser)
 async def current_user(pool: Pool, query: CurrentUser, principal: Principal | None) -> UserView:
-    """Answer who the principal is. Raises: Unauthenticated, NotFound."""
+    """Show the user of the principal. Raises: Unauthenticated, NotFound."""
     who = _known(principal)
     return await load_user(pool, who.user_id, role=who.role, business_id=who.business_id, manager=who.manager)
 
 
 @answers(Sessions)
 async def list_sessions(pool: Pool, query: Sessions, principal: Principal | None) -> SessionList:
-    """Answer where the principal is signed in, the latest used first. Raises: Unauthenticated, NotFound."""
+    """Show the principal's sessions, the latest used first. Raises: Unauthenticated, NotFound."""
     who = _known(principal)
     row = await pool.fetchrow(f"SELECT sessions, now() AS now, {AS_OF} FROM users WHERE user_id = $1", who.user_id)
     if row is None:
@@ -104,13 +104,13 @@ async def list_sessions(pool: Pool, query: Sessions, principal: Principal | None
 
 
 async def load_names(pool: Pool, user_ids: Iterable[UserId]) -> dict[UserId, str]:
-    """Look up the names of people for views that mention them; who was erased is not among them."""
+    """Look up the names of users; erased ones are left out."""
     rows = await pool.fetch("SELECT user_id, name FROM people WHERE user_id = ANY($1::uuid[])", list(set(user_ids)))
     return {row["user_id"]: row["name"] for row in rows}
 
 
-async def load_taken_away(pool: Pool, since: datetime) -> list[tuple[UUID, Event]]:
-    """Load the events that took sessions or rights away since an instant, each with its user, in order."""
+async def load_revocations(pool: Pool, since: datetime) -> list[tuple[UUID, Event]]:
+    """Load the events since an instant that revoked sessions or roles, each with its user, in order."""
     rows = await pool.fetch(
         "SELECT id, type, data FROM journal"
         " WHERE type IN ('session.ended', 'session.revoked', 'role.revoked', 'role.granted') AND at > $1"

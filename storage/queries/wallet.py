@@ -12,7 +12,7 @@ from protocol.ids import BookingId, Kind
 from protocol.instants import Instant
 from protocol.money import major_number
 from protocol.roles import Principal, Role
-from protocol.wallet.terms import Purse, accounts_of, revenue_of
+from protocol.wallet.terms import WalletAccount, accounts_of, revenue_of
 from protocol.wallet.views import GetBalance, GetStatement, StatementLine, StatementPage, WalletAmounts, WalletBalance
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
@@ -63,47 +63,51 @@ _NOTHING = {"balance_minor": 0, "revenue_minor": 0, "pending_minor": 0}
 @answers(GetBalance)
 async def get_balance(pool: Pool, query: GetBalance, principal: Principal) -> WalletBalance:
     """Show the wallet of the active role. Raises: Forbidden."""
-    purse, owner_id = _purse_of(principal)
-    accounts = accounts_of(purse, owner_id)
-    if purse is Purse.CUSTOMER:
+    account, owner_id = _account_of(principal)
+    accounts = accounts_of(account, owner_id)
+    if account is WalletAccount.CUSTOMER:
         rows = await pool.fetch(CUSTOMERS_WALLET, principal.user_id, accounts)
     else:
-        sql = TIPS_WALLET if purse is Purse.TIPS else BUSINESS_WALLET
-        more = (revenue_of(owner_id),) if purse is Purse.BUSINESS else ()
+        sql = TIPS_WALLET if account is WalletAccount.TIPS else BUSINESS_WALLET
+        more = (revenue_of(owner_id),) if account is WalletAccount.BUSINESS else ()
         rows = await pool.fetch(sql, principal.user_id, accounts, principal.business_id, *more)
-    found = {row["currency"]: _amounts(purse, row["currency"], row) for row in rows if row["currency"] is not None}
+    found = {row["currency"]: _amounts(account, row["currency"], row) for row in rows if row["currency"] is not None}
     main = rows[0]["main_currency"] or next(iter(found), None)
     if main is not None and main not in found:
-        found = {main: _amounts(purse, main, _NOTHING), **found}
-    top = found[main] if main is not None else _amounts(purse, None, _NOTHING)
+        found = {main: _amounts(account, main, _NOTHING), **found}
+    top = found[main] if main is not None else _amounts(account, None, _NOTHING)
     return WalletBalance(
         **asdict(top),
         role=principal.role,
-        credits=0 if purse is Purse.CUSTOMER else UNSET,
+        credits=0 if account is WalletAccount.CUSTOMER else UNSET,
         by_currency=list(found.values()),
         as_of=rows[0]["as_of"],
     )
 
 
-def _purse_of(principal: Principal) -> tuple[Purse, UUID]:
+def _account_of(principal: Principal) -> tuple[WalletAccount, UUID]:
     """Whose wallet the active role opens: the business's for its managers, else one's own. Raises: Forbidden."""
     if principal.role is Role.CUSTOMER:
-        return Purse.CUSTOMER, principal.user_id
+        return WalletAccount.CUSTOMER, principal.user_id
     if principal.business_id is None:
         raise Forbidden(reason="role", role=principal.role)
-    return (Purse.BUSINESS, principal.business_id) if principal.manager else (Purse.TIPS, principal.user_id)
+    return (
+        (WalletAccount.BUSINESS, principal.business_id)
+        if principal.manager
+        else (WalletAccount.TIPS, principal.user_id)
+    )
 
 
-def _amounts(purse: Purse, currency: str | None, row: Any) -> WalletAmounts:
+def _amounts(account: WalletAccount, currency: str | None, row: Any) -> WalletAmounts:
     """The fields that the role sees (rule M-7)."""
 
     def major(amount_minor: int) -> int | float:
         return 0 if currency is None else major_number(amount_minor, currency)
 
     balance_minor = row["balance_minor"]
-    if purse is Purse.CUSTOMER:
+    if account is WalletAccount.CUSTOMER:
         return WalletAmounts(currency=currency, balance=major(balance_minor), balance_minor=balance_minor)
-    if purse is Purse.TIPS:
+    if account is WalletAccount.TIPS:
         return WalletAmounts(currency=currency, tips_only=major(balance_minor), tips_only_minor=balance_minor)
     return WalletAmounts(
         currency=currency,
@@ -139,7 +143,7 @@ _cursor = Cursor(tuple[Instant, UUID])
 async def get_statement(pool: Pool, query: GetStatement, principal: Principal) -> StatementPage:
     """Show a page of what moved in the wallet of the active role. Raises: Forbidden, Invalid."""
     after_at, after_id = _cursor.read(query.cursor) or (None, None)
-    accounts = accounts_of(*_purse_of(principal))
+    accounts = accounts_of(*_account_of(principal))
     found = await pool.fetch(STATEMENT, principal.user_id, accounts, after_at, after_id, query.limit + 1)
     rows = [row for row in found if row["id"] is not None]
     shown, next_cursor = _cursor.page(rows, query.limit, lambda row: (row["at"], row["id"]))

@@ -1,4 +1,4 @@
-"""Races through both transports at once: whoever comes first wins, everybody else hears why not, and the books hold."""
+"""Races over both transports at once: the first command wins, the others are refused, and the ledger balances."""
 
 import asyncio
 from collections import Counter
@@ -45,7 +45,7 @@ async def askers(server: Site) -> list[Person]:
 
 
 async def at_once(calls: Sequence[Awaitable[Any]]) -> list[Any]:
-    """What comes of calls that are all under way together."""
+    """The outcomes of calls that run at once."""
     return await asyncio.gather(*map(outcome_of, calls))
 
 
@@ -57,7 +57,7 @@ async def later(number: int, call: Awaitable[Any]) -> Any:
 
 
 def by_own_transport(person: Person, command: Command, **options: Any) -> Awaitable[Any]:
-    """Over the socket for whoever is live, else over REST."""
+    """Send over the WebSocket if there is one, else over REST."""
     return person.call(command, **options) if person.client is None else person.send(command, **options)
 
 

@@ -49,7 +49,7 @@ class Cast:
         return self.customer, self.staff, self.owner
 
     async def all_hear(self, type_: str, entity: str) -> None:
-        """Each of the three hears it live."""
+        """Each of the three users gets the event live."""
         for person in self.everybody:
             await person.hears(type_, entity)
 
@@ -81,7 +81,7 @@ class Cast:
 
 
 async def signed_up(server: Site, stack: AsyncExitStack, name: str) -> Person:
-    """Somebody who has just made an account."""
+    """A user with a new account."""
     person = Person(await stack.enter_async_context(Rest(server.url)))
     await person.rest.sign_up(f"{uuid4().hex}@people.test", PASSWORD, name)
     return person
@@ -266,7 +266,7 @@ async def test_a_late_payment_revives_the_booking_or_goes_back(cast: Cast) -> No
 
 
 async def talk(cast: Cast, booking_id: BookingId) -> None:
-    """They talk in the booking's thread: typing, words, how far each has read; nobody else hears of it."""
+    """Customer and staff chat in the booking's conversation; no other user gets its events."""
     customer, staff = cast.customer, cast.staff
     thread, entity = ConversationId(booking_id), f"conversation/{booking_id}"
     for person in (customer, staff):
@@ -300,7 +300,7 @@ async def members(person: Person, thread: ConversationId) -> Any:
 
 
 async def told(person: Person, booking_id: BookingId) -> list[str]:
-    """What the timeline tells, by type."""
+    """The types of the timeline's entries."""
     return [entry.type for entry in (await person.call(GetTimeline(booking_id=booking_id))).entries]
 
 

@@ -21,9 +21,9 @@ from protocol.ids import ConversationId
 from protocol.roles import Role
 from protocol.snapshot import Snapshot
 from server.client import Event, Gap, Replica
+from tests.support.booking_simulation import ClientCopy, Simulation
 from tests.support.server import TIMEOUT_S, Site
 from tests.support.sizes import some
-from tests.support.world import Copy, World
 
 #: Types of the events that change what a snapshot shows.
 SHOWN = {
@@ -36,18 +36,18 @@ LOOK_EVERY = 10
 
 
 @pytest.fixture
-async def world(server: Site) -> World:
+async def world(server: Site) -> Simulation:
     """Customer, staff member and owner; and the staff member once more, acting as the customer that they also are."""
     market = await server.market(staff=2)
     customer = await server.person("Carla Customer")
     as_customer = await server.sign_in(market.staff[0].me.email)
     await as_customer.rest.act_as(Role.CUSTOMER)
     people = [customer, market.staff[0], market.owner, as_customer]
-    copies = [await Copy.of(server, person) for person in people]
-    return World(server, market, customer, copies, random.Random(0))
+    copies = [await ClientCopy.of(server, person) for person in people]
+    return Simulation(server, market, customer, copies, random.Random(0))
 
 
-async def test_after_every_kind_of_event_the_copy_is_the_next_snapshot(world: World) -> None:
+async def test_after_every_kind_of_event_the_copy_is_the_next_snapshot(world: Simulation) -> None:
     customer, staff, other, site = world.customer, world.staff, world.other, world.site
     assert {"booking.created", "payment.unplaced", "message.posted", "messages.read"} <= SHOWN
 
@@ -106,7 +106,7 @@ async def test_after_every_kind_of_event_the_copy_is_the_next_snapshot(world: Wo
 
 
 @pytest.mark.parametrize("seed", some(range(1, 7), 1, 2))
-async def test_after_any_sequence_of_commands_the_copy_is_the_next_snapshot(world: World, seed: int) -> None:
+async def test_after_any_sequence_of_commands_the_copy_is_the_next_snapshot(world: Simulation, seed: int) -> None:
     world.chance = random.Random(seed)
     for _ in range(2):
         await world.confirmed()
@@ -122,7 +122,7 @@ async def test_after_any_sequence_of_commands_the_copy_is_the_next_snapshot(worl
     await world.site.prove()
 
 
-async def test_more_unread_messages_than_are_counted_are_counted_alike(world: World) -> None:
+async def test_more_unread_messages_than_are_counted_are_counted_alike(world: Simulation) -> None:
     booking_id = await world.confirmed()
     for number in range(UNREAD_MAX + 5):
         await world.say(world.customer, booking_id, str(number))
@@ -134,7 +134,7 @@ async def test_more_unread_messages_than_are_counted_are_counted_alike(world: Wo
     assert thread.unread_count == UNREAD_MAX + 5 - 51
 
 
-async def test_a_copy_of_somewhere_in_the_middle_converges(world: World) -> None:
+async def test_a_copy_of_somewhere_in_the_middle_converges(world: Simulation) -> None:
     booking_id = await world.confirmed()
     messages = [await world.say(world.customer, booking_id, str(number)) for number in range(5)]
     await world.read(world.staff, booking_id, messages[0])
@@ -143,7 +143,7 @@ async def test_a_copy_of_somewhere_in_the_middle_converges(world: World) -> None
     await world.ask_to_pay(expired)
     await world.site.advance(timedelta(minutes=15))
 
-    world.copies = [await Copy.of(world.site, copy.person) for copy in world.copies]
+    world.copies = [await ClientCopy.of(world.site, copy.person) for copy in world.copies]
     await world.customer.call(DeleteMessage(conversation_id=thread, message_id=messages[2]))
     await world.converge()
     await world.read(world.staff, booking_id, messages[1])
@@ -157,10 +157,10 @@ async def test_a_copy_of_somewhere_in_the_middle_converges(world: World) -> None
     assert shown.unread_count == 2
 
 
-async def test_an_answer_that_events_have_overtaken_is_asked_for_again(world: World) -> None:
+async def test_an_answer_that_events_have_overtaken_is_asked_for_again(world: Simulation) -> None:
     booking_id = await world.confirmed()
     messages = [await world.say(world.customer, booking_id, str(number)) for number in range(3)]
-    middle = await Copy.of(world.site, world.staff)
+    middle = await ClientCopy.of(world.site, world.staff)
     await world.read(world.staff, booking_id, messages[0])
     await middle.catch_up()
     (query,) = middle.replica.to_fetch
@@ -173,7 +173,7 @@ async def test_an_answer_that_events_have_overtaken_is_asked_for_again(world: Wo
     await middle.converges()
 
 
-async def test_a_gap_is_refused_and_what_is_known_changes_nothing(world: World) -> None:
+async def test_a_gap_is_refused_and_what_is_known_changes_nothing(world: Simulation) -> None:
     replica = Replica(Snapshot(as_of="epoch:7", bookings=[], conversations=[], truncated=False), world.customer.me)
     entity, at = f"booking/{UUID(int=1)}", "2026-03-02T09:00:00Z"
 
@@ -188,9 +188,9 @@ async def test_a_gap_is_refused_and_what_is_known_changes_nothing(world: World) 
     assert replica.as_of == "epoch:8"
 
 
-async def the_replay_converges_too(world: World) -> None:
+async def the_replay_converges_too(world: Simulation) -> None:
     """Copies that begin with the first snapshot, and hear of everything afterwards, from the log."""
     await world.site.at_rest()
     for copy in world.copies:
-        again = await Copy.of(world.site, copy.person, copy.first)
+        again = await ClientCopy.of(world.site, copy.person, copy.first)
         await again.converges()

@@ -21,7 +21,7 @@ from server.live.limits import Limits
 from server.live.session.effects import Close, TokenClaims
 from server.live.session.requests import decode_command, decode_query
 from server.live.session.session import Session, State
-from tests.support.hostile import examples, messages, odd_messages, values
+from tests.support.malformed_input import examples, messages, odd_messages, values
 from tests.support.session import ADA, CUSTOMER, EPOCH, UNLIMITED
 
 pytestmark = pytest.mark.sized

@@ -33,7 +33,7 @@ from protocol.conversation.commands import PostMessage
 from protocol.conversation.views import ListMessages
 from protocol.ids import ConversationId
 from server.edge.config import LimitsConfig
-from tests.support.hostile import examples
+from tests.support.malformed_input import examples
 from tests.support.server import Person, Site, make_config, open_site
 
 #: Examples of each operation.

@@ -22,11 +22,11 @@ from server.client import Client, Event, Replica, Rest
 from server.client import live as live_client
 from server.live.limits import Limits
 from storage.database import Pool
-from tests.support.lines import Line, bad_line
+from tests.support.bad_network import NetworkProxy, open_bad_network
 from tests.support.live_server import TIMEOUT_S, LiveServer, open_live
 from tests.support.runtime import Node
+from tests.support.sample_conversation import THREAD, ada, bob, open_sample_conversation, say
 from tests.support.server import Site
-from tests.support.thread import THREAD, ada, bob, open_thread, say
 
 TYPING = f"typing/{THREAD}"
 LISTENERS = 10
@@ -40,7 +40,7 @@ RSS_GROWTH_MAX_BYTES = 100 * 1024 * 1024
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    async with open_thread(database_dsn, pool) as node:
+    async with open_sample_conversation(database_dsn, pool) as node:
         yield node
 
 
@@ -58,7 +58,7 @@ class Badge(Rest):
 class Listener:
     """A device behind a bad line, and all that came over it."""
 
-    def __init__(self, line: Line, client: Client) -> None:
+    def __init__(self, line: NetworkProxy, client: Client) -> None:
         self.line = line
         self.client = client
         self.events: list[Event] = []
@@ -78,7 +78,7 @@ class Listener:
 async def listener(live: LiveServer, who: Principal) -> AsyncIterator[Listener]:
     """Somebody's device, from now on."""
     async with (
-        bad_line(live.url) as line,
+        open_bad_network(live.url) as line,
         Badge(line.url, live.token(who)) as rest,
         Client(rest) as client,
     ):
@@ -260,7 +260,7 @@ async def test_an_answer_over_rest_that_breaks_off_is_a_fault_and_the_retry_gets
     customer = await server.person("Carla")
     thread = ConversationId(await server.confirmed(market, customer))
     command = PostMessage(conversation_id=thread, text="x" * 500)
-    async with bad_line(server.url) as line, Rest(line.url, customer.rest.signed_in) as rest:
+    async with open_bad_network(server.url) as line, Rest(line.url, customer.rest.signed_in) as rest:
         line.cut_after_bytes = 100
         with pytest.raises(Unavailable):
             await rest.call(command, key="once")
@@ -282,7 +282,7 @@ async def test_three_devices_of_one_user_show_the_same_at_the_same_place(server:
     async with AsyncExitStack() as stack:
         devices = []
         for name in ("phone", "tablet", "laptop"):
-            line = await stack.enter_async_context(bad_line(server.url))
+            line = await stack.enter_async_context(open_bad_network(server.url))
             person = await server.sign_in(customer.me.email)
             rest = await stack.enter_async_context(Rest(line.url, person.rest.signed_in))
             client = await stack.enter_async_context(Client(rest, device=name, since=first.as_of))

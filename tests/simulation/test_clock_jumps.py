@@ -22,9 +22,9 @@ from server.accounts.keys import load_keys
 from server.accounts.tokens import TokenService
 from storage.database import Pool
 from tests.support.faults import until
-from tests.support.kernel import declared
 from tests.support.runtime import Node, make_runtime
-from tests.support.samples import ACTORS, AddLater, Candidates, Known, Look, know_nobody, know_one
+from tests.support.sample_actors import ACTORS, AddLater, Candidates, Known, Look, know_nobody, know_one
+from tests.support.sample_decisions import declared
 
 HOUR = timedelta(hours=1)
 EVERY_S = 0.05

@@ -20,11 +20,10 @@ from storage.database import Pool, connect_pool
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 from tests.support.faults import ROUNDS, Witness, make_scene, patient_config, until, watching
-from tests.support.kernel import HANG_S, declared
 from tests.support.pgproxy import PgProxy, Step, pg_proxy
 from tests.support.process import readable_directory
 from tests.support.runtime import make_runtime
-from tests.support.samples import (
+from tests.support.sample_actors import (
     ACTORS,
     Add,
     Candidates,
@@ -35,6 +34,7 @@ from tests.support.samples import (
     make_call,
     make_samples_runtime,
 )
+from tests.support.sample_decisions import HANG_S, declared
 from tests.support.server import Site, open_site, outcome_of
 
 SHORT_S = 0.3

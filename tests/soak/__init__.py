@@ -1,1 +1,1 @@
-"""A long run of a real server with real people on bad lines, while it is killed, frozen and cut off: ``make soak``."""
+"""``make soak``: a long run of a real server with simulated users on bad networks, while faults are injected."""

@@ -1,4 +1,4 @@
-"""``make soak``: rounds of load, each with one fault, and a proof after each. The seed makes a run choose alike again.
+"""``make soak``: rounds of load, each with one fault, and checks after each. The same seed makes the same choices.
 
 Exit code 0 if every promise held, 1 if one was broken, 130 if it was stopped. On a failure it says what was broken, and
 leaves a report beside the table: the seed, the round, what each client saw of its connections, the server's last words.
@@ -18,9 +18,9 @@ from time import monotonic
 from traceback import format_exception
 
 from server.ops.logs import configure_logs
-from tests.soak.crowd import Violation, gather_crowd, prepare
-from tests.soak.faults import STORM_S, Trouble
-from tests.soak.proof import Proof
+from tests.soak.checks import Checks
+from tests.soak.faults import STORM_S, FaultInjector
+from tests.soak.simulated_users import Violation, connect_users, prepare
 from tests.soak.work import Work
 from tests.support.process import readable_directory, server_process
 
@@ -56,14 +56,14 @@ HEAD = (
 
 
 class Table:
-    """One row a round, as it ends."""
+    """The report: one row for each round."""
 
     def __init__(self) -> None:
         self._rows = 0
         self._before: Counter[str] = Counter()
 
     def row(self, soak: "Soak", load_s: float, proof_s: float) -> None:
-        """Print what a round brought."""
+        """Print the result of a round."""
         if self._rows % 25 == 0:
             print(HEAD, flush=True)
         self._rows += 1
@@ -90,13 +90,13 @@ class Soak:
         self.fault = "preparing"
         self.faults: Counter[str] = Counter()
         self.table = Table()
-        self.proof: Proof
+        self.proof: Checks
         self.work: Work
-        self.trouble: Trouble
+        self.trouble: FaultInjector
 
     @property
     def counts(self) -> Counter[str]:
-        """Everything that is counted, since the beginning."""
+        """All counts since the start."""
         devices, ledger = self.work.crowd.devices, self.work.ledger
         return Counter(
             answers=ledger.answers,
@@ -109,16 +109,16 @@ class Soak:
         )
 
     async def run(self, data_dir: Path) -> None:
-        """Prepare, then one round after another. Raises: Broken."""
+        """Prepare, then run the rounds. Raises: Violation."""
         options = self.options
         plan = await prepare(data_dir, options.clients, options.staff)
         async with server_process(data_dir, **VARIABLES) as server, AsyncExitStack() as stack:
             await server.start()
-            crowd = await gather_crowd(stack, server.url, plan)
+            crowd = await connect_users(stack, server.url, plan)
             self.work = Work(crowd, self.chance)
             stack.push_async_callback(self.work.end)
-            self.trouble = Trouble(server, crowd, self.work, self.chance, storm_s=options.storm_s)
-            self.proof = Proof(server, crowd, self.work.ledger)
+            self.trouble = FaultInjector(server, crowd, self.work, self.chance, storm_s=options.storm_s)
+            self.proof = Checks(server, crowd, self.work.ledger)
             self.work.begin()
             began = monotonic()
             try:
@@ -138,7 +138,7 @@ class Soak:
         return options.rounds is not None and self.rounds >= options.rounds
 
     async def _round(self) -> None:
-        """Load, a fault in the middle of it, load; then everybody stands still for the proof."""
+        """Run load with a fault in the middle, then stop the load for the checks."""
         trouble, chance = self.trouble, self.chance
         self.rounds += 1
         self.fault = chance.choices([*WEIGHTS], [*WEIGHTS.values()])[0]
@@ -162,7 +162,7 @@ class Soak:
         self.table.row(self, paused - began, monotonic() - paused)
 
     def _report(self, error: BaseException, log: str) -> None:
-        """Write down all that helps to find the cause."""
+        """Write the details of a failure."""
         if isinstance(error, asyncio.CancelledError):
             return
         path = Path(self.options.report) / f"soak-{self.options.seed}.txt"
@@ -181,7 +181,7 @@ class Soak:
         print(f"BROKEN in round {self.rounds} ({self.fault}), seed {self.options.seed}:\n{error}\nreport {path}")
 
     def summary(self, passed_s: float) -> str:
-        """What came of it all."""
+        """The summary of the run."""
         counts, ledger = self.counts, self.work.ledger
         byes = sum((device.byes for device in self.work.crowd.devices), Counter[str]())
         faults = ", ".join(f"{name} {times}" for name, times in self.faults.most_common())
@@ -228,7 +228,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 async def main(options: argparse.Namespace) -> int:
-    """Run a soak; answers the exit code."""
+    """Run a soak; returns the exit code."""
     configure_logs("warning", "auto")
     print(f"seed {options.seed}", flush=True)
     task = asyncio.current_task()

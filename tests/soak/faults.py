@@ -1,4 +1,4 @@
-"""What happens to the server, its database and the lines of a soak, one kind a round."""
+"""The faults of a soak: of the server, its database and the networks, one kind in each round."""
 
 import asyncio
 import random
@@ -11,11 +11,11 @@ from time import monotonic
 import psutil
 
 from protocol.ids import ConversationId
-from tests.soak.crowd import Crowd, Device, Person, Violation
+from tests.soak.simulated_users import Device, Person, SimulatedUsers, Violation
 from tests.soak.work import Work
 from tests.support.process import ServerProcess
 
-#: The share of all devices that a cut or a freeze hits.
+#: The share of all devices that a cut or a freeze affects.
 SHARE = 0.3
 #: How long a round's load runs before the fault, and after it.
 LOAD_S = (0.5, 2.0)
@@ -23,9 +23,9 @@ LOAD_S = (0.5, 2.0)
 CUTS = 5
 STORM_S = 60.0
 STORM_PAUSE_S = (0.2, 2.0)
-#: Postmasters that may die in one life of the server: with ten in a row it rightly gives up.
+#: Postmasters that may die in one life of the server: with ten in a row it stops.
 POSTMASTERS_MAX = 8
-#: Longer than the client takes to notice that a line is dead: the heartbeat, and its margin.
+#: Longer than the client takes to detect a dead connection: the heartbeat, and its margin.
 DEAF_S = 45.0
 FREEZE_MESSAGES = 400
 FREEZE_TEXT = "x" * 4_000
@@ -34,20 +34,20 @@ STOPPED_S = 2.0
 
 
 @dataclass
-class Trouble:
-    """Whatever can go wrong, and what it does.
+class FaultInjector:
+    """Causes the faults of a soak.
 
     Args:
         storm_s: how long a storm of cuts takes.
     """
 
     server: ServerProcess
-    crowd: Crowd
+    crowd: SimulatedUsers
     work: Work
     chance: random.Random
     storm_s: float = STORM_S
     postmasters: int = 0
-    #: How long the server was away in the last fault; None: it was not.
+    #: How long the server was unavailable in the last fault; None: it was available.
     away_s: float | None = None
 
     @property
@@ -69,20 +69,20 @@ class Trouble:
         }
 
     async def some_load(self) -> None:
-        """Let people work for a moment."""
+        """Let the load run for a moment."""
         await asyncio.sleep(self.chance.uniform(*LOAD_S))
         self.work.check()
 
     # The server and its database
 
     async def kill(self) -> None:
-        """kill -9 in the middle of whatever the server does."""
+        """kill -9 of the server under load."""
         began = monotonic()
         await self.server.kill()
         await self._start(began)
 
     async def term(self) -> None:
-        """A restart in good order."""
+        """A clean restart."""
         began = monotonic()
         code = await self.server.stop()
         if code != 0:
@@ -118,7 +118,7 @@ class Trouble:
             self.chance.choice(sessions).kill()
 
     async def stop(self) -> None:
-        """The server's process stands still for a while, as on a machine that is overloaded."""
+        """Suspend the server's process for a while, as on an overloaded machine."""
         process = psutil.Process(self.server.pid)
         process.send_signal(signal.SIGSTOP)
         try:
@@ -129,21 +129,21 @@ class Trouble:
     def _postmaster(self) -> psutil.Process:
         return next(child for child in psutil.Process(self.server.pid).children() if child.name() == "postgres")
 
-    # The lines
+    # The networks
 
     def _some(self) -> list[Device]:
         devices = self.crowd.devices
         return self.chance.sample(devices, max(1, round(SHARE * len(devices))))
 
     async def cut(self) -> None:
-        """Cut some lines, several times."""
+        """Cut some networks, several times."""
         for _ in range(CUTS):
             for device in self._some():
                 device.line.cut()
             await asyncio.sleep(self.chance.uniform(0.05, 0.4))
 
     async def storm(self) -> None:
-        """A minute of cuts: at every moment some lines are cut, and some stay down for a while."""
+        """A minute of cuts: some networks are cut at any moment, and some stay down for a while."""
         until = monotonic() + self.storm_s
         while monotonic() < until:
             some = self._some()
@@ -156,7 +156,7 @@ class Trouble:
             self.work.check()
 
     async def freeze(self) -> None:
-        """Some devices read nothing while a thread of theirs is flooded; the server lets them go, and they resume."""
+        """Some devices stop reading while their conversation is flooded; the server closes them, and they resume."""
         if not self.work.talks:
             await self.cut()
             return
@@ -179,7 +179,7 @@ class Trouble:
         await self.work.say(alone, thread, f"{number:04} {FREEZE_TEXT}"[:4000], random.Random(number), at_once=True)
 
     async def typing(self) -> None:
-        """People type as no person can, and too many frames end a session for a moment."""
+        """Users send too many frames, which closes their sessions for a moment."""
         if not self.work.talks:
             return
         thread, customer, staff = self.work.talks[-1]
@@ -193,7 +193,7 @@ class Trouble:
             await asyncio.sleep(0.002)
 
     async def torn(self) -> None:
-        """Some lines deliver byte by byte, others late."""
+        """Some networks deliver byte by byte, others late."""
         some = self._some()
         for device in some:
             if self.chance.random() < 0.5:
@@ -205,7 +205,7 @@ class Trouble:
             device.line.heal()
 
     async def deaf(self) -> None:
-        """Half-open lines: what one end says never arrives, and neither end is told."""
+        """Half-open connections: data of one end never arrives, and neither end notices."""
         some = self._some()
         for device in some:
             if self.chance.random() < 0.5:
@@ -217,4 +217,4 @@ class Trouble:
             device.line.heal()
 
     async def nothing(self) -> None:
-        """A quiet round."""
+        """A round without a fault."""

@@ -1,4 +1,4 @@
-"""What people do during a soak, and the ledger of what they were told: it is held against the database afterwards."""
+"""The load of a soak, and the ledger of its replies, which is compared with the database afterwards."""
 
 import asyncio
 import random
@@ -29,22 +29,22 @@ from protocol.conversation.views import GetConversation
 from protocol.errors import Fault, NotFound, Rejected
 from protocol.ids import BookingId, ConversationId, MessageId
 from protocol.registry import BY_TYPE, Command
-from tests.soak.crowd import PATIENCE_S, RETRY_S, Crowd, Device, Person, Violation
+from tests.soak.simulated_users import PATIENCE_S, RETRY_S, Device, Person, SimulatedUsers, Violation
 
-#: What is not answered by then is sent again under the same id, from another device or over the other transport.
+#: A command without a reply by then is retried under the same id, from another device or over the other transport.
 ATTEMPT_S = 4.0
-#: Payments that are not seen by then are paid once more, as somebody before a page that hangs does.
+#: A payment that is not seen by then is paid again, as a user of a hanging page does.
 PAY_AGAIN_S = 4.0
 LOOK_EVERY_S = 0.1
-#: Threads of one staff member: a snapshot holds 200.
+#: Conversations of one staff member: a snapshot has at most 200.
 THREADS_MAX = 150
-#: Bookable times of each staff member, far enough apart for the buffer between jobs; what is given up is booked again.
+#: Bookable times of each staff member, far enough apart for the buffer between jobs; released ones are booked again.
 TIMES = 4_000
 APART = timedelta(hours=2)
-#: What the sandbox gateway may do to a payment, and how often it does nothing odd.
+#: Faults of the sandbox gateway, and how often there is none.
 GATEWAY_MODES = ("", "", "", "slow", "twice", "out_of_order", "slow&twice", "twice&out_of_order")
 
-#: Command → the event that it makes, exactly once. None: it may make none, as a mark that is behind another.
+#: Command → the event that it makes, exactly once. None: it may make none, as a read mark before another.
 MAKES: dict[type[Command], str | None] = {
     CreateBooking: "booking.created",
     PayBooking: None,
@@ -63,36 +63,36 @@ MAKES: dict[type[Command], str | None] = {
 
 @dataclass
 class Ledger:
-    """What everybody was told, by the ids of their commands."""
+    """All replies, by command id."""
 
-    #: Answered: the event that it makes.
+    #: Accepted commands: the event that each makes.
     acked: dict[str, str | None] = field(default_factory=dict)
-    #: Refused: why.
+    #: Refused commands: the reason.
     refused: dict[str, str] = field(default_factory=dict)
     bookings: set[UUID] = field(default_factory=set)
     paid: set[UUID] = field(default_factory=set)
     asked_to_pay: set[UUID] = field(default_factory=set)
     messages: dict[ConversationId, list[UUID]] = field(default_factory=dict)
-    #: Times that something had to be sent again.
+    #: Retries.
     retries: int = 0
     replayed: int = 0
 
     @property
     def answers(self) -> int:
-        """Commands that were answered, either way."""
+        """Commands with a reply, accepted or refused."""
         return len(self.acked) + len(self.refused)
 
 
 class Work:
-    """Everybody's errands, which stop between two steps when they are told to."""
+    """The tasks of all users, which can be paused between two steps."""
 
-    def __init__(self, crowd: Crowd, chance: random.Random) -> None:
+    def __init__(self, crowd: SimulatedUsers, chance: random.Random) -> None:
         self.crowd = crowd
         self.ledger = Ledger()
         self._chance = chance
         self._free = {person: deque(range(TIMES)) for person in crowd.staff}
         self._threads = dict.fromkeys(crowd.staff, 0)
-        #: Threads that people may talk in, the latest last.
+        #: Conversations in which users post, the latest last.
         self.talks: deque[tuple[ConversationId, Person, Person]] = deque(maxlen=12)
         self._running = asyncio.Event()
         self._parked = 0
@@ -103,7 +103,7 @@ class Work:
     # Starting and stopping
 
     def begin(self) -> None:
-        """Let one errand run for each customer, and a talker for each staff member."""
+        """Start a task for each customer, and one that posts messages for each staff member."""
         for person in self.crowd.customers:
             self._workers.append(self._start(self._errands(person, self._own_chance()), f"errands of {person.name}"))
         for person in self.crowd.staff:
@@ -116,18 +116,18 @@ class Work:
         return asyncio.create_task(coroutine, name=name)
 
     async def end(self) -> None:
-        """Let everything go."""
+        """Cancel all tasks."""
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         await self._http.close()
 
     def resume(self) -> None:
-        """Go on."""
+        """Resume the tasks."""
         self._running.set()
 
     async def pause(self) -> None:
-        """Wait until everybody has an answer to what they sent last, and stands still. Raises: Broken."""
+        """Pause the tasks, and wait until all commands have a reply. Raises: Violation."""
         self._running.clear()
         try:
             async with asyncio.timeout(PATIENCE_S), self._changed:
@@ -137,7 +137,7 @@ class Work:
         self.check()
 
     def check(self) -> None:
-        """Raises: what ended somebody's errands."""
+        """Raises: the error of a failed task."""
         for worker in self._dead():
             worker.result()
 
@@ -145,7 +145,7 @@ class Work:
         return [worker for worker in self._workers if worker.done()]
 
     async def _gate(self) -> None:
-        """Between two steps: stand still if told to."""
+        """Wait here between two steps while the tasks are paused."""
         if self._running.is_set():
             return
         await self._park(+1)
@@ -170,7 +170,7 @@ class Work:
         *,
         at_once: bool = False,
     ) -> Any | None:
-        """Send a command until it is answered; None if it was refused, as it may be. Raises: Broken.
+        """Send a command until there is a reply; None if it was refused as expected. Raises: Violation.
 
         Under one id, from whatever device is at hand, over either transport.
 
@@ -210,7 +210,7 @@ class Work:
                 return await device.client.send(command, id=key)
             return await device.rest.call(command, key=key)
 
-    # Errands
+    # Tasks
 
     async def _errands(self, customer: Person, chance: random.Random) -> None:
         while True:
@@ -221,7 +221,7 @@ class Work:
                 await self._errand(customer, staff, chance)
 
     async def _errand(self, customer: Person, staff: Person, chance: random.Random) -> None:
-        """One booking, as far as it gets."""
+        """One booking, through its stages."""
         async with self._hour(staff) as hour:
             booking_id = await self._book(customer, staff, hour, chance)
             assert booking_id is not None, "nobody else asks for this hour"
@@ -246,7 +246,7 @@ class Work:
 
     @asynccontextmanager
     async def _hour(self, staff: Person) -> AsyncIterator[int]:
-        """An hour that nobody else asks for; given back if the booking ended before it had a thread."""
+        """Take an hour that no other task books; released if the booking ends before it has a conversation."""
         if not self._free[staff]:
             raise Violation("every hour is booked: the soak is too long for its plan")
         hour, threads = self._free[staff].popleft(), self._threads[staff]
@@ -270,7 +270,7 @@ class Work:
         return BookingId(reply.booking_id)
 
     async def _contest(self, staff: Person, chance: random.Random) -> None:
-        """Three ask for the same hour at once; one gets it."""
+        """Three users book the same hour at once; one succeeds."""
         hour = self._free[staff].popleft()
         rivals = chance.sample(self.crowd.customers, min(3, len(self.crowd.customers)))
         await self._gate()  # together they are one step
@@ -289,13 +289,13 @@ class Work:
     async def _tell_in_vain(
         self, customer: Person, staff: Person, booking_id: BookingId, chance: random.Random
     ) -> None:
-        """What comes too late is refused, and does nothing."""
+        """A late command is refused and changes nothing."""
         late = chance.choice([ApproveBooking, StartBooking, CompleteBooking])
         await self.tell(staff, late(booking_id=booking_id), chance, may=("wrong_state",))
         await self.tell(customer, PayBooking(booking_id=booking_id), chance, may=("wrong_state",))
 
     async def _pay(self, customer: Person, booking_id: BookingId, chance: random.Random) -> None:
-        """Go to the gateway's page as often as it takes."""
+        """Pay on the gateway's page, with retries."""
         reply = await self.tell(customer, PayBooking(booking_id=booking_id), chance)
         assert isinstance(reply, PaymentReply)
         self.ledger.asked_to_pay.add(booking_id)
@@ -328,7 +328,7 @@ class Work:
                     raise Violation(f"{device.name}: the gateway's page answers {answer.status}")
 
     async def _talk_first(self, customer: Person, staff: Person, thread: ConversationId, chance: random.Random) -> None:
-        """Wait for the booking's thread, and exchange a few words."""
+        """Wait for the booking's conversation, and post a few messages."""
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + PATIENCE_S
         while True:
@@ -364,7 +364,7 @@ class Work:
             await self.tell(customer, ConfirmRelease(booking_id=booking_id), chance)
 
     async def _talks(self, staff: Person, chance: random.Random) -> None:
-        """Talk in the threads that there are: say, change, take back, read."""
+        """Post, edit, delete and read messages in the open conversations."""
         while True:
             await self._gate()
             mine = [talk for talk in self.talks if talk[2] is staff]

@@ -20,7 +20,7 @@ from protocol.registry import BY_NAME, BY_TYPE, Command, Procedure, Query, Route
 from protocol.roles import ANYONE, INTERNAL, PUBLIC, Principal, Role
 from server.edge.context import RequestContext
 from storage.database import Pool
-from tests.support.kernel import sample_event
+from tests.support.sample_decisions import sample_event
 
 #: Its kind and key are those of a booking, since kinds are fixed.
 KIND = Kind.BOOKING
@@ -94,7 +94,7 @@ class GadgetView(View, frozen=True, kw_only=True):
 
 
 class GetGadget(Query, frozen=True, kw_only=True):
-    """One gadget, to anybody with an account."""
+    """One gadget, for all users."""
 
     booking_id: BookingId
 
@@ -171,14 +171,14 @@ class GadgetBroken(Event, frozen=True, kw_only=True):
 
 
 class GadgetState(Struct, frozen=True, kw_only=True):
-    """What a gadget remembers."""
+    """The state of a gadget."""
 
     label: str
     broken: bool = False
 
 
 class Gadget(Actor[GadgetState]):
-    """A gadget; tells only whoever acts on it."""
+    """A gadget; its events go only to the sender of the command."""
 
     kind = KIND
     state_type = GadgetState
@@ -272,12 +272,12 @@ def _declare() -> None:
 
 @contextmanager
 def declared_gadgets() -> Iterator[None]:
-    """Put the gadgets into the catalogue, and take them out again."""
+    """Put the gadgets into the registry, and remove them again."""
     names, types = dict(BY_NAME), dict(BY_TYPE)
     _declare()
     try:
         yield
     finally:
-        for catalogue, kept in ((BY_NAME, names), (BY_TYPE, types)):
-            catalogue.clear()
-            catalogue.update(kept)  # type: ignore[arg-type]  # each with its own copy
+        for registry, kept in ((BY_NAME, names), (BY_TYPE, types)):
+            registry.clear()
+            registry.update(kept)  # type: ignore[arg-type]  # each with its own copy

@@ -17,14 +17,14 @@ from protocol.payment.commands import RecordCapture
 from protocol.payment.terms import GATEWAY
 from protocol.registry import Command
 from protocol.roles import Principal, Role
-from tests.support.salon import Salon, berlin
+from tests.support.sample_business import SampleBusiness, berlin
 
 GATEWAY_SAYS = Principal(user_id=GATEWAY, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
 ADDRESS = "Main Street 1"
 
 
 async def book(
-    salon: Salon, clock: str = "09:00", *, who: Principal | None = None, staff: Principal | None = None
+    salon: SampleBusiness, clock: str = "09:00", *, who: Principal | None = None, staff: Principal | None = None
 ) -> BookingId:
     """A booking of the cut on Monday, by default by Carla with Sam."""
     command = CreateBooking(
@@ -39,20 +39,22 @@ async def book(
     return BookingId((await done(salon, command, who or salon.customer)).to.id)
 
 
-async def done(salon: Salon, command: Command, who: Principal) -> Any:
+async def done(salon: SampleBusiness, command: Command, who: Principal) -> Any:
     outcome = await salon.do(command, who)
     assert outcome.error is None, outcome.error
     return outcome
 
 
-async def pay(salon: Salon, booking_id: BookingId, who: Principal | None = None, amount_minor: int = 5_000) -> None:
+async def pay(
+    salon: SampleBusiness, booking_id: BookingId, who: Principal | None = None, amount_minor: int = 5_000
+) -> None:
     await done(salon, PayBooking(booking_id=booking_id), who or salon.customer)
     payment_id = await salon.pool.fetchval("SELECT id FROM payments WHERE subject_id = $1", booking_id)
     payment = RecordCapture(payment_id=PaymentId(payment_id), amount_minor=amount_minor, currency="EUR")
     await done(salon, payment, GATEWAY_SAYS)
 
 
-async def brought_to(salon: Salon, status: BookingStatus, clock: str = "09:00") -> BookingId:
+async def brought_to(salon: SampleBusiness, status: BookingStatus, clock: str = "09:00") -> BookingId:
     """A booking of Carla's with Sam in one of the statuses."""
     booking_id = await book(salon, clock)
     if status is BookingStatus.PENDING:

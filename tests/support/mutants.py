@@ -209,7 +209,7 @@ MUTANTS = (
     ),
     Mutant(
         "a_lost_deadlock_is_not_tried_again",
-        (("storage/commit.py", '_TRY_AGAIN = ("40P01", ', "_TRY_AGAIN = ("),),
+        (("storage/commit.py", '_RETRYABLE = ("40P01", ', "_RETRYABLE = ("),),
         (_OUTAGES + "test_a_batch_refused_for_the_moment_is_called_again",),
     ),
     Mutant(

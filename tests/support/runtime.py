@@ -24,7 +24,7 @@ from actors.runtime.turns import FactsLoader, Runtime
 from protocol.ids import Kind, Ref
 from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal
-from storage.actors import load_answers, load_states
+from storage.actors import load_replies, load_states
 from storage.agenda import load_due, quarantine
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
@@ -42,7 +42,7 @@ class Node:
     committer: Committer
     agenda: Agenda
     clock: Clock
-    #: Every committed event that somebody hears of, in the order of their commits.
+    #: Every committed event with recipients, in the order of their commits.
     heard: list[Published]
 
     async def send(
@@ -100,7 +100,7 @@ async def make_runtime(
         facts=facts,
         commits=committer,
         load_states=partial(load_states, pool),
-        load_answers=partial(load_answers, pool),
+        load_replies=partial(load_replies, pool),
         clock=clock,
         publish=heard.append,
     )

@@ -11,7 +11,7 @@ from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from protocol.errors import RETRY_AFTER_S, Unavailable
 from protocol.frames import Hello, Position, parse_position
-from protocol.listening import PollAsked, StreamAsked
+from protocol.http_events import PollParams, StreamParams
 from protocol.registry import Route
 from protocol.roles import Principal
 from server.edge.addresses import limited_as
@@ -52,8 +52,8 @@ class EventsEndpoint:
     def __init__(self, hub: Hub, authenticate: Callable[[str], Principal], limiters: Limiters) -> None:
         self._hub = hub
         self._gate = Gate(authenticate, limiters)
-        self._read_stream = QueryDecoder(StreamAsked, Route("GET", EVENTS_PATH))
-        self._read_poll = QueryDecoder(PollAsked, Route("GET", EVENTS_PATH))
+        self._read_stream = QueryDecoder(StreamParams, Route("GET", EVENTS_PATH))
+        self._read_poll = QueryDecoder(PollParams, Route("GET", EVENTS_PATH))
         # Pings are comments, which clients do not answer.
         self._stream_limits = replace(hub.limits, pong_s=inf)
         self._codec = SseCodec("")
@@ -74,7 +74,7 @@ class EventsEndpoint:
             return await self._poll(request)
 
     async def _stream(self, request: BaseRequest, principal: Principal) -> StreamResponse:
-        asked: StreamAsked = self._read_stream(request.rel_url.raw_query_string, ())
+        asked: StreamParams = self._read_stream(request.rel_url.raw_query_string, ())
         since = _since(request, asked.since)
         if request.method == "HEAD":
             return Response(headers=_STREAM_HEADERS)
@@ -100,7 +100,7 @@ class EventsEndpoint:
         return response
 
     async def _poll(self, request: BaseRequest) -> StreamResponse:
-        asked: PollAsked = self._read_poll(request.rel_url.raw_query_string, ())
+        asked: PollParams = self._read_poll(request.rel_url.raw_query_string, ())
         since = _since(request, asked.since)
         if request.method == "HEAD":
             return Response(headers=_PAGE_HEADERS)

@@ -15,8 +15,8 @@ from msgspec import Raw
 
 from protocol.errors import RETRY_AFTER_S, GuildwireError, Internal, LimitReached, Unauthenticated, Unavailable
 from protocol.frames import CloseCode, Hello, OpenOutcome, Position
+from protocol.http_events import EventPage
 from protocol.ids import UserId
-from protocol.listening import EventPage
 from server.live.connection.codec import JSON
 from server.live.connection.receive_only import ReceiveOnlyConnection
 from server.live.limits import Limits

@@ -13,13 +13,13 @@ from server.live.hub.rendering import render_entry
 from server.live.limits import Limits
 from server.live.session.stream import Page
 from storage.database import Pool
-from storage.inbox import Behind, Entry, load_positions, read_pages
+from storage.inbox import InboxEntry, InboxRange, load_positions, read_pages
 
 
 class Entries(NamedTuple):
     """A page of a user's log."""
 
-    entries: list[Entry]
+    entries: list[InboxEntry]
     #: Whether the log may go on after it.
     more: bool
 
@@ -35,7 +35,7 @@ class InboxLog:
         self._pool = pool
         self._limits = limits
         self._positions: Lookup[UserId, Position] = Lookup("positions", self.positions)
-        self._pages: Lookup[Behind, Entries] = Lookup("pages", self._read, limits.pages_together)
+        self._pages: Lookup[InboxRange, Entries] = Lookup("pages", self._read, limits.pages_together)
 
     async def positions(self, user_ids: Sequence[UserId]) -> list[Position]:
         """The last positions of these users' inboxes, in the same order."""
@@ -48,12 +48,12 @@ class InboxLog:
     async def page(self, user_id: UserId, after: int, codec: Codec, rows_max: int | None = None) -> Page:
         """A page of the user's events after a number. Raises: Unavailable."""
         rows_max = min(rows_max or self._limits.page_rows, self._limits.page_rows)
-        found = await _ask(self._pages, Behind(user_id, after, rows_max))
+        found = await _ask(self._pages, InboxRange(user_id, after, rows_max))
         rows = [(entry.seq, render_entry(entry, codec)) for entry in found.entries]
         fitting = self._fitting(rows)
         return Page(rows[:fitting], more=fitting < len(rows) or found.more)
 
-    async def _read(self, requests: Sequence[Behind]) -> list[Entries]:
+    async def _read(self, requests: Sequence[InboxRange]) -> list[Entries]:
         """Read the pages of one batch, which share its rows: the more pages, the shorter each of them."""
         share = max(1, self._limits.page_rows_together // len(requests))
         requests = [request._replace(rows_max=min(request.rows_max, share)) for request in requests]

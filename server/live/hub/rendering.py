@@ -15,7 +15,7 @@ from actors.runtime.call import Published
 from protocol.events import Event, event_json, with_field
 from protocol.ids import Ref
 from server.live.connection.codec import Codec
-from storage.inbox import Entry
+from storage.inbox import InboxEntry
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _REDACTED = Raw(b'{"redacted":true}')
@@ -76,7 +76,7 @@ def render_published(published: Published) -> bytes:
     return _encode(_Body(event.type, str(published.to), published.version, published.at, published.cause, data))
 
 
-def render_entry(entry: Entry, codec: Codec) -> bytes:
+def render_entry(entry: InboxEntry, codec: Codec) -> bytes:
     """Render the frame of an event in the log."""
     if entry.event is None:
         data = _REDACTED

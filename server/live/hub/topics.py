@@ -13,7 +13,7 @@ from server.live.hub.presence import Presence
 from server.live.hub.rendering import EventBody, render_ephemeral
 from storage.bus import Bus
 from storage.database import Pool
-from storage.rights import may_meet, may_see
+from storage.rights import may_see, may_see_presence
 
 
 class Topics:
@@ -118,6 +118,6 @@ async def allowed_topics(pool: Pool, principal: Principal, topics: Collection[To
         visible = await may_see(pool, principal.user_id, conversations)
         allowed.update(Topic(TopicKind.TYPING, ref.id) for ref in visible)
     if user_ids:
-        known = await may_meet(pool, principal.user_id, user_ids)
+        known = await may_see_presence(pool, principal.user_id, user_ids)
         allowed.update(Topic(TopicKind.PRESENCE, user_id) for user_id in known)
     return allowed

@@ -91,9 +91,9 @@ async def start(stack: AsyncExitStack, dsn: str, pool: Pool, keys: Path) -> Site
     accounts = Accounts(node.runtime, pool, tokens, passwords, session_s=SESSION_S)
     published: list[Published] = []
 
-    def publish(published: Published) -> None:
-        published.append(published)
-        tokens.on_event(published)
+    def publish(one: Published) -> None:
+        published.append(one)
+        tokens.on_event(one)
 
     node.runtime.publish = publish
     await accounts.start()

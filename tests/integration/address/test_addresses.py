@@ -10,7 +10,7 @@ from protocol.records import RECORDS
 from protocol.snapshot import GetSnapshot
 from storage.database import Pool
 from storage.queries.records import page_of
-from tests.support.plans import generic_plan
+from tests.support.query_plans import generic_plan
 from tests.support.server import Person, Site
 
 HOME = {"label": "Home", "street": "Torstraße 1", "city": "Berlin", "country": "DE", "postal_code": "10119"}

@@ -24,28 +24,28 @@ from server.queries.timeline import timeline
 from storage.database import Pool
 from storage.queries.booking import get_booking, list_bookings, list_jobs, listing, load_late_slots
 from tests.support.jobs import ADDRESS, book, brought_to, done
-from tests.support.plans import generic_plan
-from tests.support.salon import Salon, acting, open_salon, sign_up
+from tests.support.query_plans import generic_plan
+from tests.support.sample_business import SampleBusiness, acting, open_sample_business, sign_up
 
 
 @pytest.fixture
-async def salon(database_dsn: str, pool: Pool) -> AsyncIterator[Salon]:
-    async with open_salon(database_dsn, pool) as salon:
+async def salon(database_dsn: str, pool: Pool) -> AsyncIterator[SampleBusiness]:
+    async with open_sample_business(database_dsn, pool) as salon:
         yield salon
 
 
-async def detail(salon: Salon, booking_id: BookingId, who: Principal) -> BookingDetail:
+async def detail(salon: SampleBusiness, booking_id: BookingId, who: Principal) -> BookingDetail:
     view: BookingDetail = await salon.ask(get_booking, GetBooking(booking_id=booking_id), who)
     return view
 
 
-async def listed(salon: Salon, who: Principal, **asked: Any) -> list[BookingId]:
+async def listed(salon: SampleBusiness, who: Principal, **asked: Any) -> list[BookingId]:
     page: BookingPage = await salon.ask(list_bookings, ListBookings(**asked), who)
     return [item.id for item in page.items]
 
 
 class TestOneBooking:
-    async def test_it_is_shown_on_the_business_s_clock_and_in_major_units(self, salon: Salon) -> None:
+    async def test_it_is_shown_on_the_business_s_clock_and_in_major_units(self, salon: SampleBusiness) -> None:
         booking_id = await book(salon, "14:30")
 
         view = await detail(salon, booking_id, salon.customer)
@@ -55,14 +55,14 @@ class TestOneBooking:
         assert (view.status, view.phase, view.duration_minutes) == ("PENDING", "upcoming", None)
         assert view.provider_id == view.staff_id == salon.sam.user_id
 
-    async def test_what_was_worked_is_counted_in_minutes(self, salon: Salon) -> None:
+    async def test_what_was_worked_is_counted_in_minutes(self, salon: SampleBusiness) -> None:
         booking_id = await brought_to(salon, BookingStatus.IN_PROGRESS)
         await salon.node.advance(timedelta(minutes=42, seconds=30))
         await done(salon, CompleteBooking(booking_id=booking_id), salon.sam)
 
         assert (await detail(salon, booking_id, salon.customer)).duration_minutes == 42
 
-    async def test_what_was_written_to_a_step_is_shown_to_whom_it_is_meant_for(self, salon: Salon) -> None:
+    async def test_what_was_written_to_a_step_is_shown_to_whom_it_is_meant_for(self, salon: SampleBusiness) -> None:
         declined, cancelled = await book(salon, "10:00"), await book(salon, "14:00")
         note = DeclineBooking(booking_id=declined, reason_code=DeclineReason.OTHER, note="My van is broken.")
         await done(salon, note, salon.sam)
@@ -75,7 +75,7 @@ class TestOneBooking:
         assert await texts(declined, salon.customer) == []
         assert await texts(cancelled, salon.customer) == await texts(cancelled, salon.sam) == ["Found the key."]
 
-    async def test_only_its_parties_see_it(self, salon: Salon) -> None:
+    async def test_only_its_parties_see_it(self, salon: SampleBusiness) -> None:
         booking_id = await book(salon)
         elsewhere = BusinessId(uuid4())
         stranger = await sign_up(salon.node, "Eve")
@@ -96,7 +96,7 @@ class TestOneBooking:
             with pytest.raises(NotFound):
                 await salon.ask(timeline, GetTimeline(booking_id=booking_id), who)
 
-    async def test_one_that_never_was_is_not_found(self, salon: Salon) -> None:
+    async def test_one_that_never_was_is_not_found(self, salon: SampleBusiness) -> None:
         with pytest.raises(NotFound):
             await detail(salon, BookingId(uuid4()), salon.customer)
 
@@ -112,7 +112,7 @@ class TestOneBooking:
         ],
     )
     async def test_the_customer_s_contact_is_shown_while_the_job_is_on(
-        self, salon: Salon, status: BookingStatus, staff_sees: bool, manager_sees: bool
+        self, salon: SampleBusiness, status: BookingStatus, staff_sees: bool, manager_sees: bool
     ) -> None:
         booking_id = await brought_to(salon, status)
 
@@ -121,7 +121,7 @@ class TestOneBooking:
             assert (view.customer_contact is not None) == sees, who.role
             assert view.notes == ("Please ring twice" if sees else None)
 
-    async def test_the_contact_says_how_to_reach_the_customer_and_where_to_go(self, salon: Salon) -> None:
+    async def test_the_contact_says_how_to_reach_the_customer_and_where_to_go(self, salon: SampleBusiness) -> None:
         view = await detail(salon, await brought_to(salon, BookingStatus.CONFIRMED), salon.sam)
 
         assert view.customer_contact is not None
@@ -129,26 +129,26 @@ class TestOneBooking:
         assert (contact.name, contact.email, contact.phone_number) == ("Carla", "carla@salon.test", None)
         assert (contact.address, contact.latitude, contact.longitude) == (ADDRESS, 52.5, 13.4)
 
-    async def test_managers_know_a_customer_who_has_another_confirmed_booking(self, salon: Salon) -> None:
+    async def test_managers_know_a_customer_who_has_another_confirmed_booking(self, salon: SampleBusiness) -> None:
         await brought_to(salon, BookingStatus.COMPLETED, "09:00")
         request = await book(salon, "14:00")
 
         assert (await detail(salon, request, salon.owner)).customer_contact is not None
         assert (await detail(salon, request, salon.sam)).customer_contact is None
 
-    async def test_a_staff_member_who_acts_for_another_business_sees_no_contact(self, salon: Salon) -> None:
+    async def test_a_staff_member_who_acts_for_another_business_sees_no_contact(self, salon: SampleBusiness) -> None:
         booking_id = await brought_to(salon, BookingStatus.CONFIRMED)
         elsewhere = acting(salon.sam, Role.STAFF, BusinessId(uuid4()))
 
         assert (await detail(salon, booking_id, elsewhere)).customer_contact is None
 
-    async def test_an_erased_customer_leaves_the_booking_without_contact(self, salon: Salon) -> None:
+    async def test_an_erased_customer_leaves_the_booking_without_contact(self, salon: SampleBusiness) -> None:
         booking_id = await brought_to(salon, BookingStatus.CONFIRMED)
         await salon.pool.execute("DELETE FROM people WHERE user_id = $1", salon.customer.user_id)
 
         assert (await detail(salon, booking_id, salon.sam)).customer_contact is None
 
-    async def test_as_of_is_where_the_reader_s_inbox_ends(self, salon: Salon) -> None:
+    async def test_as_of_is_where_the_reader_s_inbox_ends(self, salon: SampleBusiness) -> None:
         view = await detail(salon, await book(salon), salon.customer)
 
         seq = await salon.pool.fetchval("SELECT seq FROM inbox_counters WHERE user_id = $1", salon.customer.user_id)
@@ -156,7 +156,7 @@ class TestOneBooking:
 
 
 class TestLists:
-    async def test_each_role_sees_its_own(self, salon: Salon) -> None:
+    async def test_each_role_sees_its_own(self, salon: SampleBusiness) -> None:
         eve = await sign_up(salon.node, "Eve")
         carlas = await book(salon, "09:00", staff=salon.sam)
         eves = await book(salon, "09:00", who=eve, staff=salon.stela)
@@ -169,13 +169,13 @@ class TestLists:
         assert await listed(salon, acting(salon.sam, Role.STAFF, BusinessId(uuid4()))) == []
         assert await listed(salon, acting(salon.sam, Role.OWNER, BusinessId(uuid4()), manager=True)) == []
 
-    async def test_an_admin_has_no_bookings_to_list(self, salon: Salon) -> None:
+    async def test_an_admin_has_no_bookings_to_list(self, salon: SampleBusiness) -> None:
         admin = Principal(user_id=salon.owner.user_id, role=Role.ADMIN, roles=frozenset({Role.ADMIN}))
 
         with pytest.raises(Forbidden):
             await listed(salon, admin)
 
-    async def test_pages_hold_everything_once_the_latest_start_first(self, salon: Salon) -> None:
+    async def test_pages_hold_everything_once_the_latest_start_first(self, salon: SampleBusiness) -> None:
         clocks = ("09:00", "10:15", "13:00", "14:15", "15:30")
         made = [await book(salon, clock) for clock in clocks]
         same_start = [await book(salon, "09:00", staff=salon.stela)]
@@ -190,7 +190,7 @@ class TestLists:
         assert cursor is None
         assert seen == [*made[:0:-1], *sorted([made[0], *same_start], reverse=True)]
 
-    async def test_a_status_or_a_phase_narrows_the_list(self, salon: Salon) -> None:
+    async def test_a_status_or_a_phase_narrows_the_list(self, salon: SampleBusiness) -> None:
         pending = await brought_to(salon, BookingStatus.PENDING, "09:00")
         confirmed = await brought_to(salon, BookingStatus.CONFIRMED, "10:15")
         cancelled = await brought_to(salon, BookingStatus.CANCELLED, "13:00")
@@ -201,13 +201,15 @@ class TestLists:
         assert await listed(salon, salon.sam, status="ongoing") == []
 
     @pytest.mark.parametrize("asked", [{"status": "LOST"}, {"status": "Upcoming"}, {"cursor": "nonsense"}])
-    async def test_a_filter_that_is_none_is_refused_by_its_field(self, salon: Salon, asked: dict[str, str]) -> None:
+    async def test_a_filter_that_is_none_is_refused_by_its_field(
+        self, salon: SampleBusiness, asked: dict[str, str]
+    ) -> None:
         with pytest.raises(Invalid) as refused:
             await listed(salon, salon.customer, **asked)
 
         assert list(refused.value.fields) == list(asked)
 
-    async def test_jobs_are_what_waits_for_the_provider_s_answer(self, salon: Salon) -> None:
+    async def test_jobs_are_what_waits_for_the_provider_s_answer(self, salon: SampleBusiness) -> None:
         asked = await book(salon, "09:00")
         approved = await book(salon, "10:15")
         await done(salon, ApproveBooking(booking_id=approved), salon.sam)
@@ -219,7 +221,7 @@ class TestLists:
             page = await salon.ask(list_jobs, ListJobs(status="CONFIRMED"), who)
             assert [item.id for item in page.items] == [confirmed]
 
-    async def test_an_empty_list_knows_its_place_too(self, salon: Salon) -> None:
+    async def test_an_empty_list_knows_its_place_too(self, salon: SampleBusiness) -> None:
         page: BookingPage = await salon.ask(list_bookings, ListBookings(), salon.customer)
 
         assert page.items == []
@@ -227,7 +229,7 @@ class TestLists:
 
 
 class TestStory:
-    async def test_a_good_life_is_told_step_by_step(self, salon: Salon) -> None:
+    async def test_a_good_life_is_told_step_by_step(self, salon: SampleBusiness) -> None:
         booking_id = await brought_to(salon, BookingStatus.COMPLETED, "14:30")
         await done(salon, ConfirmRelease(booking_id=booking_id), salon.customer)
 
@@ -247,7 +249,7 @@ class TestStory:
         by = [entry.by for entry in told.entries]
         assert by[:4] == [salon.customer.user_id, salon.customer.user_id, None, salon.sam.user_id]
 
-    async def test_a_decline_is_told_with_its_reason_and_who_it_was(self, salon: Salon) -> None:
+    async def test_a_decline_is_told_with_its_reason_and_who_it_was(self, salon: SampleBusiness) -> None:
         booking_id = await brought_to(salon, BookingStatus.DECLINED)
         await done(salon, CancelBooking(booking_id=booking_id), salon.owner)
 
@@ -259,7 +261,7 @@ class TestStory:
             "50.00 EUR went back to Carla’s wallet.",
         ]
 
-    async def test_whose_account_is_gone_has_no_name_any_more(self, salon: Salon) -> None:
+    async def test_whose_account_is_gone_has_no_name_any_more(self, salon: SampleBusiness) -> None:
         booking_id = await book(salon)
         await salon.pool.execute("DELETE FROM people WHERE user_id = $1", salon.customer.user_id)
 
@@ -267,7 +269,7 @@ class TestStory:
 
         assert told.entries[0].text.startswith("A deleted account booked Cut with Sam")
 
-    async def test_the_server_s_own_doing_is_told_as_such(self, salon: Salon) -> None:
+    async def test_the_server_s_own_doing_is_told_as_such(self, salon: SampleBusiness) -> None:
         booking_id = await book(salon)
         await salon.node.advance(timedelta(minutes=15))
 
@@ -275,7 +277,7 @@ class TestStory:
 
         assert (told.entries[-1].text, told.entries[-1].by) == ("Nobody paid in time, so the booking expired.", None)
 
-    async def test_each_party_reads_it_in_their_own_language(self, salon: Salon) -> None:
+    async def test_each_party_reads_it_in_their_own_language(self, salon: SampleBusiness) -> None:
         booking_id = await brought_to(salon, BookingStatus.DECLINED)
         await salon.pool.execute("UPDATE people SET language = 'de-AT' WHERE user_id = $1", salon.customer.user_id)
         await salon.pool.execute("UPDATE people SET language = 'it' WHERE user_id = $1", salon.sam.user_id)
@@ -297,12 +299,14 @@ SELECT state ->> 'status' = 'EXPIRED' AS expired, (state ->> 'staff_id')::uuid A
 
 
 class TestLateSlot:
-    async def ask(self, salon: Salon, *booking_ids: UUID) -> list[bool]:
+    async def ask(self, salon: SampleBusiness, *booking_ids: UUID) -> list[bool]:
         rows = [row for one in booking_ids for row in await salon.pool.fetch(_STATE, one)]
         asks = [LateSlotAsk(row["expired"], row["staff_id"], row["busy_from"], row["busy_until"]) for row in rows]
         return [slot.free for slot in await load_late_slots(salon.sources, asks)]
 
-    async def test_the_time_of_an_expired_booking_is_free_until_somebody_takes_any_of_it(self, salon: Salon) -> None:
+    async def test_the_time_of_an_expired_booking_is_free_until_somebody_takes_any_of_it(
+        self, salon: SampleBusiness
+    ) -> None:
         late, other = await book(salon, "09:00"), await book(salon, "13:00")
         await salon.node.advance(timedelta(minutes=15))
         assert await self.ask(salon, other, late) == [True, True]
@@ -310,7 +314,7 @@ class TestLateSlot:
         await book(salon, "10:05")  # collides with the buffer alone
         assert await self.ask(salon, other, late) == [True, False]
 
-    async def test_a_booking_that_still_lives_has_no_late_slot(self, salon: Salon) -> None:
+    async def test_a_booking_that_still_lives_has_no_late_slot(self, salon: SampleBusiness) -> None:
         assert await self.ask(salon, await book(salon)) == [False]
 
 

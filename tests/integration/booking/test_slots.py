@@ -22,7 +22,7 @@ from server.queries import slots
 from server.queries.slots import show_slots
 from storage.database import Pool
 from storage.queries.booking_facts import load_booking_facts
-from tests.support.salon import MONDAY, NOW, ZONE, Days, Salon, berlin, open_salon
+from tests.support.sample_business import MONDAY, NOW, ZONE, Days, SampleBusiness, berlin, open_sample_business
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -31,8 +31,8 @@ ON_MONDAY = Days(from_=str(MONDAY), to=str(MONDAY))
 
 
 @pytest.fixture
-async def salon(database_dsn: str, pool: Pool) -> AsyncIterator[Salon]:
-    async with open_salon(database_dsn, pool) as salon:
+async def salon(database_dsn: str, pool: Pool) -> AsyncIterator[SampleBusiness]:
+    async with open_sample_business(database_dsn, pool) as salon:
         yield salon
 
 
@@ -56,7 +56,9 @@ def grid(*spans: tuple[str, str]) -> list[str]:
 WHOLE_DAY = grid(("09:00", "11:00"), ("13:00", "16:00"))
 
 
-async def book(salon: Salon, clock: str, staff_id: UserId | None = None, day: date = MONDAY, **more: Any) -> BookingId:
+async def book(
+    salon: SampleBusiness, clock: str, staff_id: UserId | None = None, day: date = MONDAY, **more: Any
+) -> BookingId:
     command = CreateBooking(service_id=salon.cut, start_at=berlin(clock, day), staff_id=staff_id, **more)
     outcome = await salon.node.send(command, salon.customer)
     assert outcome.error is None, outcome.error
@@ -64,14 +66,16 @@ async def book(salon: Salon, clock: str, staff_id: UserId | None = None, day: da
 
 
 class TestFreeStarts:
-    async def test_a_job_lies_inside_the_opening_hours_and_not_across_the_break(self, salon: Salon) -> None:
+    async def test_a_job_lies_inside_the_opening_hours_and_not_across_the_break(self, salon: SampleBusiness) -> None:
         view = await salon.slots(**ON_MONDAY)
 
         assert clocks(view) == WHOLE_DAY
         assert (view.zone, view.step_minutes, view.duration_minutes) == (ZONE, 15, 60)
         assert all(slot.end_at - slot.start_at == HOUR and len(slot.staff_ids) == 3 for slot in view.slots)
 
-    async def test_a_booking_takes_its_time_and_its_buffers_from_that_staff_member_only(self, salon: Salon) -> None:
+    async def test_a_booking_takes_its_time_and_its_buffers_from_that_staff_member_only(
+        self, salon: SampleBusiness
+    ) -> None:
         sam, stela = salon.sam.user_id, salon.stela.user_id
 
         await book(salon, "14:00", sam)
@@ -82,7 +86,7 @@ class TestFreeStarts:
         assert clocks(view, stela) == WHOLE_DAY
         assert clocks(view) == WHOLE_DAY
 
-    async def test_staff_are_free_when_they_work(self, salon: Salon) -> None:
+    async def test_staff_are_free_when_they_work(self, salon: SampleBusiness) -> None:
         afternoons = Week(week=((LocalSpan(14 * 60, 20 * 60),),) * 7)
 
         await salon.do(SetAvailability(working=afternoons), salon.sam)
@@ -90,7 +94,7 @@ class TestFreeStarts:
         view = await salon.slots(staff_id=salon.sam.user_id, **ON_MONDAY)
         assert clocks(view) == grid(("14:00", "16:00"))
 
-    async def test_only_who_offers_it_is_asked(self, salon: Salon) -> None:
+    async def test_only_who_offers_it_is_asked(self, salon: SampleBusiness) -> None:
         await salon.do(SetServiceStaff(service_id=salon.cut, staff_ids=(salon.sam.user_id,)))
 
         view = await salon.slots(**ON_MONDAY)
@@ -99,7 +103,7 @@ class TestFreeStarts:
         with pytest.raises(NotFound):
             await salon.slots(staff_id=salon.stela.user_id, **ON_MONDAY)
 
-    async def test_lead_time_moves_the_first_start(self, salon: Salon) -> None:
+    async def test_lead_time_moves_the_first_start(self, salon: SampleBusiness) -> None:
         await salon.do(UpdateBusiness(business_id=salon.business_id, lead_time_minutes=48 * 60))
 
         view = await salon.slots(**ON_MONDAY)
@@ -107,7 +111,7 @@ class TestFreeStarts:
         # Now is Saturday, 12:00 in Berlin and a few milliseconds.
         assert clocks(view) == grid(("13:00", "16:00"))
 
-    async def test_a_job_that_over_runs_takes_the_next_half_hour(self, salon: Salon) -> None:
+    async def test_a_job_that_over_runs_takes_the_next_half_hour(self, salon: SampleBusiness) -> None:
         await salon.node.advance(berlin("10:05") - salon.node.clock.now())
         await salon.pool.execute(
             "INSERT INTO bookings SELECT $1, 'N', 'IN_PROGRESS', $2, $3, $4, $5, 'Cut', $6::timestamptz, $7,"
@@ -122,7 +126,7 @@ class TestFreeStarts:
         assert clocks(view, salon.sam.user_id)[0] == "10:45"
         assert clocks(view, salon.stela.user_id)[0] == "10:15"
 
-    async def test_a_blocked_customer_is_offered_nothing(self, salon: Salon) -> None:
+    async def test_a_blocked_customer_is_offered_nothing(self, salon: SampleBusiness) -> None:
         await salon.do(BlockCustomer(business_id=salon.business_id, customer_id=salon.customer.user_id))
 
         view = await salon.slots(salon.customer, explain=True, **ON_MONDAY)
@@ -131,7 +135,7 @@ class TestFreeStarts:
         assert {one.reason for one in view.explanations} == {"blocked"}
         assert clocks(await salon.slots(**ON_MONDAY)) == WHOLE_DAY
 
-    async def test_the_owner_costs_half_as_much_again_where_there_is_a_choice(self, salon: Salon) -> None:
+    async def test_the_owner_costs_half_as_much_again_where_there_is_a_choice(self, salon: SampleBusiness) -> None:
         among_others = {one.staff_id: one for one in (await salon.slots(**ON_MONDAY)).staff}
         await salon.do(SetServiceStaff(service_id=salon.cut, staff_ids=(salon.owner.user_id,)))
         (alone,) = (await salon.slots(**ON_MONDAY)).staff
@@ -140,7 +144,7 @@ class TestFreeStarts:
         assert among_others[salon.sam.user_id].total_amount_minor == 5000
         assert (alone.is_owner, alone.total_amount_minor) == (True, 5000)
 
-    async def test_what_is_off_the_market_has_no_slots(self, salon: Salon) -> None:
+    async def test_what_is_off_the_market_has_no_slots(self, salon: SampleBusiness) -> None:
         await salon.do(DeactivateService(service_id=salon.cut))
 
         with pytest.raises(NotFound):
@@ -148,7 +152,7 @@ class TestFreeStarts:
 
 
 class TestBookingAgrees:
-    async def test_every_free_start_can_be_booked_and_no_other(self, salon: Salon) -> None:
+    async def test_every_free_start_can_be_booked_and_no_other(self, salon: SampleBusiness) -> None:
         sam = salon.sam.user_id
         await salon.do(UpdateService(service_id=salon.cut, buffer_before_minutes=10))
         await book(salon, "10:00", sam)
@@ -169,7 +173,7 @@ class TestBookingAgrees:
             assert booked.error is None, start_at
             await salon.do(CancelBooking(booking_id=BookingId(booked.to.id)), salon.customer)
 
-    async def test_the_last_free_one_is_assigned_and_then_nobody_is(self, salon: Salon) -> None:
+    async def test_the_last_free_one_is_assigned_and_then_nobody_is(self, salon: SampleBusiness) -> None:
         for _ in range(3):
             await book(salon, "09:00")
 
@@ -178,7 +182,7 @@ class TestBookingAgrees:
         assert isinstance((await salon.node.send(taken, salon.customer)).error, NoStaffFree)
         assert clocks(await salon.slots(**ON_MONDAY))[0] == "10:15"
 
-    async def test_a_blocked_customer_is_refused(self, salon: Salon) -> None:
+    async def test_a_blocked_customer_is_refused(self, salon: SampleBusiness) -> None:
         await salon.do(BlockCustomer(business_id=salon.business_id, customer_id=salon.customer.user_id))
 
         refused = await salon.node.send(CreateBooking(service_id=salon.cut, start_at=berlin("09:00")), salon.customer)
@@ -187,7 +191,7 @@ class TestBookingAgrees:
 
 
 class TestExplanations:
-    async def test_each_start_says_why_it_cannot_be_booked(self, salon: Salon) -> None:
+    async def test_each_start_says_why_it_cannot_be_booked(self, salon: SampleBusiness) -> None:
         sam = salon.sam.user_id
         mornings = Week(week=((LocalSpan(540, 720),),) * 7)
         await salon.do(SetAvailability(working=mornings), salon.sam)
@@ -203,26 +207,26 @@ class TestExplanations:
         assert reasons["11:15"] == "hours"  # it would reach into the break
         assert reasons["13:00"] == "staff_off"
 
-    async def test_any_one_time_can_be_asked_about(self, salon: Salon) -> None:
+    async def test_any_one_time_can_be_asked_about(self, salon: SampleBusiness) -> None:
         asked_at = berlin("20:07")
 
         view = await salon.slots(explain=True, from_=asked_at.isoformat(), to=(asked_at + MINUTE).isoformat())
 
         assert {(one.start_at, one.reason) for one in view.explanations} == {(asked_at, "hours")}
 
-    async def test_nothing_is_explained_unless_asked(self, salon: Salon) -> None:
+    async def test_nothing_is_explained_unless_asked(self, salon: SampleBusiness) -> None:
         assert (await salon.slots(**ON_MONDAY)).explanations == ()
 
 
 class TestRange:
-    async def test_a_week_from_now_by_default(self, salon: Salon) -> None:
+    async def test_a_week_from_now_by_default(self, salon: SampleBusiness) -> None:
         view = await salon.slots()
 
         assert view.to_at - view.from_at == timedelta(days=7)
         assert NOW <= view.from_at < NOW + MINUTE
         assert {to_local(slot.start_at, ZONE).weekday() for slot in view.slots} == {0, 1, 2, 3, 4}
 
-    async def test_dates_are_days_of_the_business(self, salon: Salon) -> None:
+    async def test_dates_are_days_of_the_business(self, salon: SampleBusiness) -> None:
         view = await salon.slots(from_=str(MONDAY), to=str(TUESDAY))
 
         assert (view.from_at, view.to_at) == (berlin("00:00"), berlin("00:00", MONDAY + timedelta(days=2)))
@@ -243,14 +247,14 @@ class TestRange:
         ],
     )
     async def test_what_is_no_range_is_refused_by_name(
-        self, salon: Salon, asked: dict[str, Any], field: str, problem: str
+        self, salon: SampleBusiness, asked: dict[str, Any], field: str, problem: str
     ) -> None:
         with pytest.raises(Invalid) as refused:
             await salon.slots(**asked)
 
         assert refused.value.fields == {field: problem}
 
-    async def test_31_days_fit_also_when_the_clocks_fall_back(self, salon: Salon) -> None:
+    async def test_31_days_fit_also_when_the_clocks_fall_back(self, salon: SampleBusiness) -> None:
         view = await salon.slots(from_="2030-10-01", to="2030-10-31")
 
         assert view.to_at - view.from_at == timedelta(days=31) + HOUR
@@ -334,7 +338,7 @@ def facts_of(*staff: StaffFacts, hours: OpenHours | None = None) -> BookingFacts
 
 
 class TestFacts:
-    async def test_a_round_is_answered_in_order(self, salon: Salon) -> None:
+    async def test_a_round_is_answered_in_order(self, salon: SampleBusiness) -> None:
         sam, stranger = salon.sam.user_id, UserId(UUID(int=1))
         await salon.do(BlockCustomer(business_id=salon.business_id, customer_id=stranger))
         await book(salon, "10:00", sam)
@@ -360,7 +364,7 @@ class TestFacts:
         assert nobody.staff == ()
         assert (named.blocked, anybody.blocked, nobody.blocked) == (False, True, False)
 
-    async def test_busy_time_is_the_held_slot_and_the_job_in_it(self, salon: Salon) -> None:
+    async def test_busy_time_is_the_held_slot_and_the_job_in_it(self, salon: SampleBusiness) -> None:
         booking_id = await book(salon, "10:00", salon.sam.user_id)
 
         (facts,) = await load_booking_facts(
@@ -373,7 +377,7 @@ class TestFacts:
         assert (busy.subject_id, busy.held_from_at, busy.held_to_at) == (booking_id, berlin("10:00"), berlin("11:15"))
         assert (busy.job_from_at, busy.job_to_at) == (berlin("10:00"), berlin("11:00"))
 
-    async def test_what_does_not_touch_the_range_is_left_out(self, salon: Salon) -> None:
+    async def test_what_does_not_touch_the_range_is_left_out(self, salon: SampleBusiness) -> None:
         await book(salon, "09:00", salon.sam.user_id)
         await book(salon, "15:15", salon.sam.user_id)
 

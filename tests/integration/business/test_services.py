@@ -1,4 +1,4 @@
-"""The catalogue: what businesses write through commands is what everybody reads (rule F-3)."""
+"""Services: what businesses write by commands is what all users read (rule F-3)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,25 +27,34 @@ from storage.database import Pool
 from storage.offers import OFFER_TTL_S, OfferCache, load_offers
 from storage.queries.business import get_availability, get_business, list_staff
 from storage.queries.service import get_service, list_categories, list_services
-from tests.support.salon import NINE_TO_FIVE, WEEK, ZONE, Salon, acting, offer, open_salon, sign_up
+from tests.support.sample_business import (
+    NINE_TO_FIVE,
+    WEEK,
+    ZONE,
+    SampleBusiness,
+    acting,
+    offer,
+    open_sample_business,
+    sign_up,
+)
 
 
 @pytest.fixture
-async def salon(database_dsn: str, pool: Pool) -> AsyncIterator[Salon]:
-    async with open_salon(database_dsn, pool) as salon:
+async def salon(database_dsn: str, pool: Pool) -> AsyncIterator[SampleBusiness]:
+    async with open_sample_business(database_dsn, pool) as salon:
         yield salon
 
 
-async def titles(salon: Salon, principal: Principal | None = None, **asked: Any) -> list[str]:
+async def titles(salon: SampleBusiness, principal: Principal | None = None, **asked: Any) -> list[str]:
     page: ServicePage = await salon.ask(list_services, ListServices(**asked), principal)
     return [service.title for service in page.items]
 
 
-async def found(salon: Salon, **asked: Any) -> set[str]:
+async def found(salon: SampleBusiness, **asked: Any) -> set[str]:
     return set(await titles(salon, **asked))
 
 
-async def second_business(salon: Salon, **changes: Any) -> Principal:
+async def second_business(salon: SampleBusiness, **changes: Any) -> Principal:
     """Another business, in New York; answers with its owner."""
     ben = await sign_up(salon.node, "Ben")
     said = {"name": "Ben's Pipes", "category_id": "plumbing", "city": "New York", "zone": "America/New_York"}
@@ -54,11 +63,11 @@ async def second_business(salon: Salon, **changes: Any) -> Principal:
 
 
 class TestBusiness:
-    async def test_everybody_sees_it_with_its_hours_and_without_its_private_terms(self, salon: Salon) -> None:
+    async def test_everybody_sees_it_with_its_hours_and_without_its_private_terms(self, salon: SampleBusiness) -> None:
         view: BusinessView = await salon.ask(get_business, GetBusiness(business_id=salon.business_id))
 
         assert (view.name, view.city, view.category_id, view.account_type) == (
-            "Salon Olga",
+            "SampleBusiness Olga",
             "Berlin",
             "hair",
             "business",
@@ -66,14 +75,14 @@ class TestBusiness:
         assert view.hours == WEEK.in_zone(ZONE)
         assert {"commission_bp", "auto_approve"}.isdisjoint(msgspec.json.decode(msgspec.json.encode(view)))
 
-    async def test_the_founder_may_act_as_its_owner(self, salon: Salon) -> None:
+    async def test_the_founder_may_act_as_its_owner(self, salon: SampleBusiness) -> None:
         memberships = await salon.pool.fetchval("SELECT memberships FROM users WHERE user_id = $1", salon.owner.user_id)
 
         assert {"role": "owner", "business_id": str(salon.business_id), "manager": True} in msgspec.json.decode(
             memberships
         )
 
-    async def test_a_solo_provider_is_an_individual(self, salon: Salon) -> None:
+    async def test_a_solo_provider_is_an_individual(self, salon: SampleBusiness) -> None:
         ben = await second_business(salon)
         assert ben.business_id is not None
 
@@ -81,7 +90,7 @@ class TestBusiness:
 
         assert view.account_type == "individual"
 
-    async def test_an_inactive_one_is_found_by_its_own_people_only(self, salon: Salon) -> None:
+    async def test_an_inactive_one_is_found_by_its_own_people_only(self, salon: SampleBusiness) -> None:
         await salon.do(UpdateBusiness(business_id=salon.business_id, is_active=False))
 
         for handler, query in (
@@ -95,7 +104,7 @@ class TestBusiness:
                     await salon.ask(handler, query, stranger)
         assert await titles(salon) == []
 
-    async def test_new_hours_and_a_new_zone_reach_hours_and_working_hours(self, salon: Salon) -> None:
+    async def test_new_hours_and_a_new_zone_reach_hours_and_working_hours(self, salon: SampleBusiness) -> None:
         hours = Week(week=(NINE_TO_FIVE,) * 7)
         await salon.do(SetAvailability(working=WEEK), salon.sam)
 
@@ -109,7 +118,7 @@ class TestBusiness:
 
 
 class TestStaff:
-    async def test_everybody_sees_who_does_what(self, salon: Salon) -> None:
+    async def test_everybody_sees_who_does_what(self, salon: SampleBusiness) -> None:
         await salon.do(SetServiceStaff(service_id=salon.cut, staff_ids=(salon.sam.user_id,)))
 
         staff = (await salon.ask(list_staff, ListStaff(business_id=salon.business_id))).items
@@ -120,7 +129,7 @@ class TestStaff:
             ("Stela", False, ()),
         ]
 
-    async def test_a_removed_member_is_gone_and_offers_nothing(self, salon: Salon) -> None:
+    async def test_a_removed_member_is_gone_and_offers_nothing(self, salon: SampleBusiness) -> None:
         await salon.do(RemoveMember(business_id=salon.business_id, user_id=salon.sam.user_id))
 
         staff = (await salon.ask(list_staff, ListStaff(business_id=salon.business_id))).items
@@ -130,7 +139,7 @@ class TestStaff:
         memberships = await salon.pool.fetchval("SELECT memberships FROM users WHERE user_id = $1", salon.sam.user_id)
         assert str(salon.business_id) not in memberships
 
-    async def test_one_who_comes_back_starts_anew(self, salon: Salon) -> None:
+    async def test_one_who_comes_back_starts_anew(self, salon: SampleBusiness) -> None:
         user_id = salon.sam.user_id
         await salon.do(RemoveMember(business_id=salon.business_id, user_id=user_id))
         back = AddMember(business_id=salon.business_id, user_id=user_id, role=MemberRole.STAFF, bio="Back")
@@ -140,12 +149,12 @@ class TestStaff:
         staff = (await salon.ask(list_staff, ListStaff(business_id=salon.business_id))).items
         assert [(one.name, one.bio, one.service_ids) for one in staff][-1] == ("Sam", "Back", ())
 
-    async def test_only_people_with_an_account_are_added(self, salon: Salon) -> None:
+    async def test_only_people_with_an_account_are_added(self, salon: SampleBusiness) -> None:
         nobody = AddMember(business_id=salon.business_id, user_id=UserId(UUID(int=1)), role=MemberRole.STAFF)
 
         assert isinstance((await salon.do(nobody)).error, NotFound)
 
-    async def test_availability_is_one_s_own_or_a_manager_s_to_read(self, salon: Salon) -> None:
+    async def test_availability_is_one_s_own_or_a_manager_s_to_read(self, salon: SampleBusiness) -> None:
         await salon.do(SetAvailability(working=WEEK), salon.sam)
         his = GetAvailability(staff_id=salon.sam.user_id)
 
@@ -158,18 +167,18 @@ class TestStaff:
 
 
 class TestServices:
-    async def test_a_service_goes_to_the_acting_business(self, salon: Salon) -> None:
+    async def test_a_service_goes_to_the_acting_business(self, salon: SampleBusiness) -> None:
         command = CreateService(category_id="hair", title="Beard", price=12.5, duration_minutes=20)
 
         outcome = await salon.do(command)
 
         reply = msgspec.json.decode(outcome.reply, type=ServiceReply)
         view = await salon.ask(get_service, GetService(service_id=reply.id))
-        assert (view.business_id, view.business_name) == (salon.business_id, "Salon Olga")
+        assert (view.business_id, view.business_name) == (salon.business_id, "SampleBusiness Olga")
         assert (view.price, view.price_minor, view.currency) == (12.5, 1250, "EUR")
         assert view.provider_id == salon.owner.user_id
 
-    async def test_somebody_without_a_business_has_no_services(self, salon: Salon) -> None:
+    async def test_somebody_without_a_business_has_no_services(self, salon: SampleBusiness) -> None:
         command = CreateService(category_id="hair", title="Beard", price=12.5, duration_minutes=20)
 
         with pytest.raises(Forbidden) as refused:
@@ -177,7 +186,7 @@ class TestServices:
 
         assert refused.value.fields == {"reason": "no_business"}
 
-    async def test_a_retried_create_makes_one_service(self, salon: Salon) -> None:
+    async def test_a_retried_create_makes_one_service(self, salon: SampleBusiness) -> None:
         command = CreateService(category_id="hair", title="Beard", price=12, duration_minutes=20)
 
         first = await salon.do(command, key="beard")
@@ -186,7 +195,7 @@ class TestServices:
         assert (again.replayed, again.reply) == (True, first.reply)
         assert await titles(salon, business_id=salon.business_id) == ["Beard", "Cut"]
 
-    async def test_changes_made_at_once_are_both_kept(self, salon: Salon) -> None:
+    async def test_changes_made_at_once_are_both_kept(self, salon: SampleBusiness) -> None:
         changes = [UpdateService(service_id=salon.cut, title="Trim"), UpdateService(service_id=salon.cut, price=45)]
 
         await asyncio.gather(*(salon.node.send(change, salon.owner) for change in changes))
@@ -194,7 +203,7 @@ class TestServices:
         view = await salon.ask(get_service, GetService(service_id=salon.cut))
         assert (view.title, view.price_minor) == ("Trim", 4500)
 
-    async def test_one_off_the_market_is_listed_for_its_managers_only(self, salon: Salon) -> None:
+    async def test_one_off_the_market_is_listed_for_its_managers_only(self, salon: SampleBusiness) -> None:
         await salon.do(DeactivateService(service_id=salon.cut))
         off = {"business_id": salon.business_id, "is_active": False}
 
@@ -204,7 +213,7 @@ class TestServices:
             with pytest.raises(Forbidden):
                 await titles(salon, stranger, **off)
 
-    async def test_filters_narrow_the_list(self, salon: Salon) -> None:
+    async def test_filters_narrow_the_list(self, salon: SampleBusiness) -> None:
         ben = await second_business(salon)
         await offer(salon.node, ben, category_id="plumbing", title="Leak repair", price=80, description="100% dry_")
         await offer(salon.node, salon.owner, title="Colour", price=89.9, description="With a cut")
@@ -221,14 +230,14 @@ class TestServices:
         assert await found(salon, price_min=50, price_max=80) == {"Cut", "Leak repair"}
         assert await found(salon, price_min=89.9, price_max=89.9) == {"Colour"}
 
-    async def test_prices_compare_in_their_own_currency_s_digits(self, salon: Salon) -> None:
+    async def test_prices_compare_in_their_own_currency_s_digits(self, salon: SampleBusiness) -> None:
         yen = await second_business(salon, currency="JPY", zone="Asia/Tokyo")
         await offer(salon.node, yen, title="Sento", price=4500)
 
         assert await found(salon, price_min=4500) == {"Sento"}
         assert await found(salon, price_max=4499.99) == {"Cut"}
 
-    async def test_pages_follow_each_other_without_gap_or_double(self, salon: Salon) -> None:
+    async def test_pages_follow_each_other_without_gap_or_double(self, salon: SampleBusiness) -> None:
         for number in range(6):
             await offer(salon.node, salon.owner, title=f"Service {number}")
         seen, cursor = [], None
@@ -243,13 +252,13 @@ class TestServices:
         assert seen == [*(f"Service {number}" for number in range(5, -1, -1)), "Cut"]
         assert cursor is None
 
-    async def test_a_made_up_cursor_is_refused_by_name(self, salon: Salon) -> None:
+    async def test_a_made_up_cursor_is_refused_by_name(self, salon: SampleBusiness) -> None:
         with pytest.raises(Invalid) as refused:
             await salon.ask(list_services, ListServices(cursor="nonsense"))
 
         assert set(refused.value.fields) == {"cursor"}
 
-    async def test_categories_have_names_and_counts(self, salon: Salon) -> None:
+    async def test_categories_have_names_and_counts(self, salon: SampleBusiness) -> None:
         categories = {one.id: one for one in (await salon.ask(list_categories, ListCategories(lang="de"))).items}
 
         assert (categories["hair"].name, categories["hair"].services) == ("Friseur", 1)
@@ -270,7 +279,7 @@ class Explained:
         return []
 
 
-async def test_each_list_order_is_an_index_s(salon: Salon) -> None:
+async def test_each_list_order_is_an_index_s(salon: SampleBusiness) -> None:
     await salon.pool.execute(
         "INSERT INTO businesses SELECT gen_random_uuid(), owner_id, name, category, description, city, zone, currency,"
         " latitude, longitude, hours, 0, 0, false, true, created_at FROM businesses, generate_series(1, 200)"
@@ -311,7 +320,7 @@ class SlowReads:
 
 
 class TestCatalogueInMemory:
-    async def test_a_change_on_this_node_is_seen_at_once(self, salon: Salon) -> None:
+    async def test_a_change_on_this_node_is_seen_at_once(self, salon: SampleBusiness) -> None:
         before = (await salon.sources.offers.find([salon.cut]))[salon.cut]
 
         await salon.do(UpdateService(service_id=salon.cut, price=60))
@@ -319,12 +328,12 @@ class TestCatalogueInMemory:
         after = (await salon.sources.offers.find([salon.cut]))[salon.cut]
         assert (before.service.price_minor, after.service.price_minor) == (5000, 6000)
 
-    async def test_an_unchanged_offer_is_not_read_twice(self, salon: Salon) -> None:
+    async def test_an_unchanged_offer_is_not_read_twice(self, salon: SampleBusiness) -> None:
         first = (await salon.sources.offers.find([salon.cut]))[salon.cut]
 
         assert (await salon.sources.offers.find([salon.cut]))[salon.cut] is first
 
-    async def test_a_change_on_another_node_is_seen_when_the_time_is_up(self, salon: Salon) -> None:
+    async def test_a_change_on_another_node_is_seen_when_the_time_is_up(self, salon: SampleBusiness) -> None:
         now_s = 0.0
         elsewhere = OfferCache(salon.pool, lambda: now_s)
         await elsewhere.find([salon.cut])
@@ -337,7 +346,7 @@ class TestCatalogueInMemory:
 
         assert (early.service.price_minor, late.service.price_minor) == (5000, 6000)
 
-    async def test_what_was_read_before_a_change_is_not_kept_after_it(self, salon: Salon) -> None:
+    async def test_what_was_read_before_a_change_is_not_kept_after_it(self, salon: SampleBusiness) -> None:
         slow = SlowReads(salon.pool)
         catalogue = OfferCache(cast(Pool, slow))
         reading = asyncio.create_task(catalogue.find([salon.cut]))
@@ -349,5 +358,5 @@ class TestCatalogueInMemory:
 
         assert (await catalogue.find([salon.cut]))[salon.cut].service.price_minor == 6000
 
-    async def test_unknown_services_are_left_out(self, salon: Salon) -> None:
+    async def test_unknown_services_are_left_out(self, salon: SampleBusiness) -> None:
         assert await salon.sources.offers.find([ServiceId(UUID(int=1))]) == {}

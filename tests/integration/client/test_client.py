@@ -18,7 +18,7 @@ from server.accounts.config import AuthConfig
 from server.client import Client, Closed, Rest, live
 from server.edge.config import LimitsConfig
 from tests.support.server import TIMEOUT_S, Site, make_config, open_site
-from tests.support.talking import Talk, at_commit, open_talk, opened
+from tests.support.two_party_chat import Chat, at_commit, open_chat, opened
 
 EVENTS = 200
 SENDS = 12
@@ -29,9 +29,9 @@ MOMENTARY_TOKEN_S = 2
 
 
 @pytest.fixture
-async def talk(server: Site) -> Talk:
+async def talk(server: Site) -> Chat:
     """A customer with a live connection, and a staff member who sends her messages."""
-    talk = await open_talk(server)
+    talk = await open_chat(server)
     await server.connect(talk.ada)
     return talk
 
@@ -40,7 +40,7 @@ async def talk(server: Site) -> Talk:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_no_event_is_missed_or_repeated_through_many_cuts(talk: Talk, seed: int) -> None:
+async def test_no_event_is_missed_or_repeated_through_many_cuts(talk: Chat, seed: int) -> None:
     chance = random.Random(seed)
     ada = talk.ada
     received: list[str] = []
@@ -73,7 +73,7 @@ async def test_no_event_is_missed_or_repeated_through_many_cuts(talk: Talk, seed
     assert set(more) == {OpenOutcome.RESUMED}
 
 
-async def test_a_client_that_resumes_later_receives_what_it_missed(server: Site, talk: Talk) -> None:
+async def test_a_client_that_resumes_later_receives_what_it_missed(server: Site, talk: Chat) -> None:
     since = talk.ada.phone.since
     await talk.ada.phone.close()
     for number in range(5):
@@ -87,7 +87,7 @@ async def test_a_client_that_resumes_later_receives_what_it_missed(server: Site,
     assert again.phone.outcomes == [OpenOutcome.RESUMED]
 
 
-async def test_an_unknown_position_is_reset(server: Site, talk: Talk) -> None:
+async def test_an_unknown_position_is_reset(server: Site, talk: Chat) -> None:
     again = await server.sign_in(talk.ada.me.email)
     await server.connect(again, since="another-database:7")
 
@@ -96,7 +96,7 @@ async def test_an_unknown_position_is_reset(server: Site, talk: Talk) -> None:
     assert (await again.hears("message.posted")).data["content"]["text"] == "from here on"
 
 
-async def test_subscriptions_are_renewed_after_a_cut(server: Site, talk: Talk) -> None:
+async def test_subscriptions_are_renewed_after_a_cut(server: Site, talk: Chat) -> None:
     await server.connect(talk.sam)
     topic = f"typing/{talk.thread}"
     await talk.ada.phone.subscribe(topic)
@@ -120,7 +120,7 @@ async def test_subscriptions_are_renewed_after_a_cut(server: Site, talk: Talk) -
 # Requests
 
 
-async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server: Site, talk: Talk) -> None:
+async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server: Site, talk: Chat) -> None:
     async with at_commit(server, MessagePosted, talk.ada.phone.cut), asyncio.timeout(TIMEOUT_S):
         answer = await talk.ada.phone.send(talk.words("once"))
 
@@ -130,7 +130,7 @@ async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server:
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])
-async def test_commands_cut_off_on_their_way_have_their_effect_once(talk: Talk, turns: int) -> None:
+async def test_commands_cut_off_on_their_way_have_their_effect_once(talk: Chat, turns: int) -> None:
     for number in range(SENDS):
         sending = asyncio.create_task(talk.ada.send(talk.words(str(number))))
         for _ in range(turns):
@@ -141,21 +141,21 @@ async def test_commands_cut_off_on_their_way_have_their_effect_once(talk: Talk, 
     assert await talk.said() == [str(number) for number in range(SENDS)]
 
 
-async def test_a_command_waits_for_a_connection(talk: Talk) -> None:
+async def test_a_command_waits_for_a_connection(talk: Chat) -> None:
     talk.ada.phone.cut()
     await talk.ada.send(talk.words("as soon as it is back"))
 
     assert await talk.said() == ["as soon as it is back"]
 
 
-async def test_the_same_command_sent_twice_at_once_has_one_answer(talk: Talk) -> None:
+async def test_the_same_command_sent_twice_at_once_has_one_answer(talk: Chat) -> None:
     first, second = await asyncio.gather(*[talk.ada.send(talk.words("once"), id="mine") for _ in range(2)])
 
     assert first == second
     assert await talk.said() == ["once"]
 
 
-async def test_one_of_two_callers_of_the_same_command_may_be_cancelled(server: Site, talk: Talk) -> None:
+async def test_one_of_two_callers_of_the_same_command_may_be_cancelled(server: Site, talk: Chat) -> None:
     impatient = asyncio.create_task(talk.ada.send(talk.words("once"), id="mine"))
     patient = asyncio.create_task(talk.ada.send(talk.words("once"), id="mine"))
     await asyncio.sleep(0)
@@ -165,7 +165,7 @@ async def test_one_of_two_callers_of_the_same_command_may_be_cancelled(server: S
     assert impatient.cancelled()
 
 
-async def test_another_command_under_a_pending_id_is_refused_at_once(talk: Talk) -> None:
+async def test_another_command_under_a_pending_id_is_refused_at_once(talk: Chat) -> None:
     first = asyncio.create_task(talk.ada.send(talk.words("once"), id="mine"))
     await asyncio.sleep(0)
     with pytest.raises(CommandIdReused):

@@ -18,9 +18,9 @@ from protocol.user.commands import RevokeSession
 from protocol.user.views import CurrentUser, Sessions
 from server.accounts.config import AuthConfig
 from server.client import Client, Closed, Event, Rest, live
-from tests.support.lines import Line, Sockets, bad_line
+from tests.support.bad_network import NetworkProxy, Sockets, open_bad_network
 from tests.support.server import TIMEOUT_S, Person, Site, make_config, open_site
-from tests.support.talking import Talk, at_commit, open_talk, opened
+from tests.support.two_party_chat import Chat, at_commit, open_chat, opened
 
 EVENTS = 120
 #: Long enough to open a stream with it.
@@ -28,23 +28,23 @@ MOMENTARY_TOKEN_S = 2
 
 
 @pytest.fixture
-async def line(server: Site) -> AsyncIterator[Line]:
+async def line(server: Site) -> AsyncIterator[NetworkProxy]:
     """A proxy that refuses WebSockets."""
-    async with bad_line(server.url) as line:
+    async with open_bad_network(server.url) as line:
         line.sockets = Sockets.REFUSED
         yield line
 
 
 @pytest.fixture
-async def talk(server: Site, line: Line) -> AsyncIterator[Talk]:
+async def talk(server: Site, line: NetworkProxy) -> AsyncIterator[Chat]:
     """A customer behind that proxy, and a staff member who sends her messages."""
-    talk = await open_talk(server)
+    talk = await open_chat(server)
     async with connected(line, talk.ada):
         yield talk
 
 
 @asynccontextmanager
-async def connected(line: Line, person: Person) -> AsyncIterator[Client]:
+async def connected(line: NetworkProxy, person: Person) -> AsyncIterator[Client]:
     """Connect a user through the proxy."""
     async with Rest(line.url, person.rest.signed_in) as rest, Client(rest) as person.client:
         yield person.client
@@ -61,9 +61,11 @@ async def numbered(client: Client, count: int) -> list[Event]:
 
 
 @pytest.mark.parametrize("sockets", [Sockets.REFUSED, Sockets.HUNG_UP, Sockets.STARVED])
-async def test_every_event_arrives_once_and_in_order_through_cuts(server: Site, line: Line, sockets: Sockets) -> None:
+async def test_every_event_arrives_once_and_in_order_through_cuts(
+    server: Site, line: NetworkProxy, sockets: Sockets
+) -> None:
     line.sockets = sockets
-    talk = await open_talk(server)
+    talk = await open_chat(server)
     chance = random.Random(sockets.name)
 
     async def send_all() -> None:
@@ -87,7 +89,7 @@ async def test_every_event_arrives_once_and_in_order_through_cuts(server: Site, 
     assert set(phone.outcomes[1:]) == {OpenOutcome.RESUMED}
 
 
-async def test_events_continue_over_whichever_transport_gets_through(line: Line, talk: Talk) -> None:
+async def test_events_continue_over_whichever_transport_gets_through(line: NetworkProxy, talk: Chat) -> None:
     phone, carried, received = talk.ada.phone, [], []
     for turn, sockets in enumerate([Sockets.REFUSED, Sockets.PASSED, Sockets.REFUSED]):
         await talk.sam.call(talk.words(f"before {turn}"))
@@ -105,7 +107,9 @@ async def test_events_continue_over_whichever_transport_gets_through(line: Line,
     assert phone.outcomes == [OpenOutcome.FRESH, *[OpenOutcome.RESUMED] * 3]
 
 
-async def test_a_silent_stream_is_cut_and_resumed(line: Line, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_stream_is_cut_and_resumed(
+    line: NetworkProxy, talk: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     phone = talk.ada.phone
     with monkeypatch.context() as patience:
         patience.setattr(live, "SILENCE_MARGIN_S", 0.2 - phone._heartbeat_s)
@@ -118,7 +122,9 @@ async def test_a_silent_stream_is_cut_and_resumed(line: Line, talk: Talk, monkey
     assert line.cuts == 1
 
 
-async def test_a_topic_has_no_events_until_a_websocket_gets_through(server: Site, line: Line, talk: Talk) -> None:
+async def test_a_topic_has_no_events_until_a_websocket_gets_through(
+    server: Site, line: NetworkProxy, talk: Chat
+) -> None:
     topic = f"typing/{talk.thread}"
     await talk.ada.phone.subscribe(topic)
     await server.connect(talk.sam)
@@ -140,14 +146,16 @@ async def test_a_topic_has_no_events_until_a_websocket_gets_through(server: Site
 # Requests
 
 
-async def test_commands_take_effect_in_the_order_of_their_calls(talk: Talk) -> None:
+async def test_commands_take_effect_in_the_order_of_their_calls(talk: Chat) -> None:
     texts = [str(number) for number in range(20)]
     await asyncio.gather(*[talk.ada.send(talk.words(text)) for text in texts])
 
     assert await talk.said() == texts
 
 
-async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server: Site, line: Line, talk: Talk) -> None:
+async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(
+    server: Site, line: NetworkProxy, talk: Chat
+) -> None:
     async with at_commit(server, MessagePosted, line.cut), asyncio.timeout(TIMEOUT_S):
         answer = await talk.ada.phone.send(talk.words("once"))
 
@@ -156,7 +164,7 @@ async def test_a_command_whose_reply_was_lost_is_sent_again_under_its_id(server:
     assert await talk.said() == ["once"]
 
 
-async def test_queries_and_errors_are_those_of_a_websocket(talk: Talk) -> None:
+async def test_queries_and_errors_are_those_of_a_websocket(talk: Chat) -> None:
     await talk.ada.send(talk.words("hello"))
     page = await talk.ada.phone.ask(ListMessages(conversation_id=talk.thread))
 
@@ -205,7 +213,7 @@ async def test_a_server_with_neither_transport_is_retried(server: Site, status: 
 
 async def test_a_stream_whose_token_expires_reconnects_with_a_new_one(database_dsn: str, tmp_path: Path) -> None:
     config = make_config(tmp_path, auth=AuthConfig(access_token_s=MOMENTARY_TOKEN_S))
-    async with open_site(database_dsn, config) as server, bad_line(server.url) as line:
+    async with open_site(database_dsn, config) as server, open_bad_network(server.url) as line:
         line.sockets = Sockets.REFUSED
         async with connected(line, await server.person("Ada")) as phone:
             await opened(phone, 2)
@@ -213,7 +221,7 @@ async def test_a_stream_whose_token_expires_reconnects_with_a_new_one(database_d
             assert phone.outcomes[:2] == [OpenOutcome.FRESH, OpenOutcome.RESUMED]
 
 
-async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site, line: Line) -> None:
+async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site, line: NetworkProxy) -> None:
     ada = await server.person("Ada")
     elsewhere = await server.sign_in(ada.me.email)
     (other,) = [one.id for one in (await elsewhere.call(Sessions())).sessions if not one.current]
@@ -225,7 +233,7 @@ async def test_a_revoked_sign_in_ends_the_client_for_good(server: Site, line: Li
     assert ended.value.code == CloseCode.REVOKED
 
 
-async def test_an_invalid_token_fails_the_first_connection(server: Site, line: Line) -> None:
+async def test_an_invalid_token_fails_the_first_connection(server: Site, line: NetworkProxy) -> None:
     ada = await server.person("Ada")
     assert ada.rest.signed_in is not None
     ada.rest.signed_in.tokens = replace(ada.rest.signed_in.tokens, access_token="forged")

@@ -29,7 +29,8 @@ from protocol.user.terms import UNIQUE_EMAIL
 from storage.commit import QUEUE_MAX, Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import DUPLICATE, OK, STALE
-from tests.support.kernel import (
+from tests.support.commit_model import read_model
+from tests.support.sample_decisions import (
     NOW,
     ROWS_DDL,
     Poke,
@@ -40,7 +41,6 @@ from tests.support.kernel import (
     running,
     statuses,
 )
-from tests.support.model import read_model
 
 BANK, ANNA, BEN = "system.bank/EUR", "wallet/anna/EUR", "wallet/ben/EUR"
 STAFF = UserId(uuid4())
@@ -336,7 +336,7 @@ async def test_a_poisonous_decision_faults_alone(committer: Committer, pool: Poo
     assert set((await read_model(pool)).actors) == {decision.to for decision in good}
 
 
-async def test_a_caller_who_fails_to_listen_harms_nobody_else(committer: Committer) -> None:
+async def test_a_crashing_callback_does_not_affect_other_decisions(committer: Committer) -> None:
     def deaf(committed: object) -> None:
         raise RuntimeError("not listening")
 

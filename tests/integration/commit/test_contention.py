@@ -11,8 +11,8 @@ import msgspec
 from protocol.ids import UserId
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
-from tests.support.contender import Contest, contend
-from tests.support.kernel import HANG_S, running
+from tests.support.sample_decisions import HANG_S, running
+from tests.support.slot_contention import ContentionResult, contend
 
 ROOT = Path(__file__).parents[3]
 CLIENTS = 64
@@ -38,7 +38,7 @@ async def test_two_processes_on_one_database_have_one_winner_a_slot(database_dsn
     command = [
         sys.executable,
         "-m",
-        "tests.support.contender",
+        "tests.support.slot_contention",
         database_dsn,
         str(staff_id),
         str(CLIENTS // 2),
@@ -52,14 +52,14 @@ async def test_two_processes_on_one_database_have_one_winner_a_slot(database_dsn
             assert await process.stdout.readline() == b"ready\n"
         answers = await asyncio.gather(*[process.communicate(b"go\n") for process in processes])
 
-    await assert_fair(pool, [msgspec.json.decode(out, type=Contest) for out, _ in answers])
+    await assert_fair(pool, [msgspec.json.decode(out, type=ContentionResult) for out, _ in answers])
 
 
 def plain(dsn: str) -> Committer:
     return Committer(partial(connect_committer, dsn))
 
 
-async def assert_fair(pool: Pool, contests: list[Contest]) -> None:
+async def assert_fair(pool: Pool, contests: list[ContentionResult]) -> None:
     assert [sum(winners) for winners in zip(*[contest.winners for contest in contests], strict=True)] == [1] * SLOTS
     assert sum(contest.refused for contest in contests) == (CLIENTS - 1) * SLOTS
     assert await pool.fetchval("SELECT count(*) FROM slots") == SLOTS

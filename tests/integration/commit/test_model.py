@@ -37,8 +37,8 @@ from protocol.user.terms import UNIQUE_EMAIL
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import AGAIN, OK, STALE, Committed
-from tests.support.kernel import NOW, ROWS_DDL, Poke, SampleRow, commit, make_decision, running, standing
-from tests.support.model import Model, read_model
+from tests.support.commit_model import CommitModel, read_model
+from tests.support.sample_decisions import NOW, ROWS_DDL, Poke, SampleRow, commit, make_decision, running, standing
 
 ACTORS = [
     Ref(kind, UUID(int=nth)) for nth, kind in enumerate((Kind.BOOKING, Kind.BOOKING, Kind.USER, Kind.BUSINESS), 1)
@@ -112,7 +112,7 @@ WISHES = st.builds(
 class Client:
     """Makes decisions as the activations of one or more processes would."""
 
-    model: Model
+    model: CommitModel
     ids: Random = field(default_factory=lambda: Random(1))
     #: What each activation believes to be its last decision's version and stamp.
     believed: dict[Ref, tuple[int, int]] = field(default_factory=dict)
@@ -213,7 +213,7 @@ async def test_batches_equal_the_same_decisions_one_after_another(
 ) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(EMPTY_ALL)
-    model = Model()
+    model = CommitModel()
     client = Client(model)
     for wave in waves:
         committer.calls = []
@@ -226,7 +226,7 @@ async def test_batches_equal_the_same_decisions_one_after_another(
         assert_equal(await read_model(pool), model)
 
 
-def follow(model: Model, batch: list[Decision], answers: list[Committed]) -> None:
+def follow(model: CommitModel, batch: list[Decision], answers: list[Committed]) -> None:
     """Check one transaction against the model and bring the model to its end."""
     answered = list(zip(batch, answers, strict=True))
     model.prepare([decision for decision, answer in answered if answer.status == OK])
@@ -247,7 +247,7 @@ def follow(model: Model, batch: list[Decision], answers: list[Committed]) -> Non
 
 
 def assert_final(decisions: list[Decision], outcomes: list[Committed], committer: Watched) -> None:
-    """What each was told is what its last transaction says; only what breaks a CHECK is a fault."""
+    """The outcome of each decision is that of its last transaction; only a failed CHECK is a fault."""
     said = {
         id(decision): answer
         for batch, answers in committer.calls
@@ -264,7 +264,7 @@ def is_poison(effect: Effect) -> bool:
     return isinstance(effect, Transfer) and effect.debit == effect.credit
 
 
-def assert_seqs(model: Model, decision: Decision, outcome: Committed) -> None:
+def assert_seqs(model: CommitModel, decision: Decision, outcome: Committed) -> None:
     """The inbox numbers that a decision got are where its events are."""
     version = decision.version - len(decision.emitted)
     pairs = [(user_id, version + nth) for nth, e in enumerate(decision.emitted, 1) for user_id in e.audience]
@@ -273,7 +273,7 @@ def assert_seqs(model: Model, decision: Decision, outcome: Committed) -> None:
         assert model.inbox[user_id][seq - 1] == (decision.to, at)
 
 
-def assert_equal(real: Model, model: Model) -> None:
+def assert_equal(real: CommitModel, model: CommitModel) -> None:
     real.journal.sort()
     model.journal.sort()
     for table, expected in vars(model).items():

@@ -21,10 +21,10 @@ from storage.database import Pool, connect, connect_pool
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 from storage.outcomes import OK, STALE, Committed
-from tests.support.kernel import HANG_S, NOW, ROWS_DDL, booking, commit, make_decision, running, statuses
-from tests.support.model import Model, read_model
+from tests.support.commit_model import CommitModel, read_model
 from tests.support.process import readable_directory
 from tests.support.proxy import Cut, Proxy, proxied
+from tests.support.sample_decisions import HANG_S, NOW, ROWS_DDL, booking, commit, make_decision, running, statuses
 
 ANNA, BEN = UserId(uuid4()), UserId(uuid4())
 
@@ -51,7 +51,7 @@ def some_decisions() -> list[Decision]:
 
 
 async def assert_kept_once(pool: Pool, decisions: list[Decision], outcomes: list[Committed]) -> None:
-    expected = Model()
+    expected = CommitModel()
     for decision, outcome in zip(decisions, outcomes, strict=True):
         assert outcome.status == expected.apply(decision) == OK
     assert [list(outcome.seqs) for outcome in outcomes] == [[1, 1], [2, 2], [3], []]
@@ -106,7 +106,7 @@ async def test_what_another_process_did_meanwhile_is_not_taken_for_our_own(
 
 
 async def until_blocked(pool: Pool, sessions: int) -> None:
-    """Wait until so many sessions wait for a lock."""
+    """Wait until this many sessions wait for a lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     async with asyncio.timeout(HANG_S):
         while await pool.fetchval(waiting) < sessions:
@@ -168,7 +168,7 @@ async def test_a_database_that_stays_away_is_unavailable(database_dsn: str, pool
 
         outcomes = await commit(committer, *[make_decision(booking()) for _ in range(5 * BATCH_MAX)])
         assert {type(outcome.fault) for outcome in outcomes} == {Unavailable}
-        assert tries <= 1 + RETRIES_MAX  # whoever waits behind the first batch does not wait for as long again
+        assert tries <= 1 + RETRIES_MAX  # later batches do not wait as long again
 
         reachable = True
         assert statuses(await commit(committer, make_decision(booking()))) == [OK]

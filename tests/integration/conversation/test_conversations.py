@@ -196,7 +196,7 @@ async def test_edited_and_deleted_messages_keep_their_place_and_say_what_happene
     assert not await node.pool.fetchval("SELECT EXISTS (SELECT FROM messages WHERE text = 'Oops')")
 
 
-async def test_nobody_changes_anothers_message(node: Node) -> None:
+async def test_a_message_is_changed_by_its_sender_only(node: Node) -> None:
     await opened(node, thread(1))
     message_id = await said(node, thread(1), customer)
 
@@ -401,7 +401,7 @@ async def test_the_parties_of_a_confirmed_booking_open_its_thread_once(node: Nod
     assert await node.pool.fetchval("SELECT count(*) FROM journal") == 1
 
 
-async def test_a_thread_is_opened_by_parties_of_bookings_that_are_on_and_by_nobody_else(node: Node) -> None:
+async def test_a_conversation_is_opened_by_parties_of_current_bookings_only(node: Node) -> None:
     await booked(node.pool, thread(1), BookingStatus.CONFIRMED)
     await booked(node.pool, thread(2), BookingStatus.DECLINED)
     await booked(node.pool, thread(3), BookingStatus.COMPLETED, ended_at=node.clock.now() - READ_ONLY_AFTER)

@@ -22,7 +22,7 @@ from storage.deliveries import routing_round
 from storage.queries.suppression import _RECEIPTS, LOOK_BACK_MAX
 from tests.support.deliveries import delivery
 from tests.support.faults import until
-from tests.support.plans import generic_plan
+from tests.support.query_plans import generic_plan
 from tests.support.server import PASSWORD, Person, Site
 
 ALL_DAY_BUT_A_MINUTE = QuietHours("00:01", "00:00")
@@ -48,10 +48,10 @@ async def notified(site: Site, person: Person, *, critical: bool = False) -> tup
     assert event.seq is not None
     found = "SELECT id FROM notifications WHERE user_id = $1 AND type = 'notification.sent'"
 
-    async def told() -> bool:
+    async def listed() -> bool:
         return await site.node.pool.fetchval(found, person.id) is not None
 
-    await until(told)
+    await until(listed)
     return await site.node.pool.fetchval(found, person.id), event.seq
 
 

@@ -1,4 +1,4 @@
-"""The ledger's hash chain: every transfer is sealed exactly once, whoever commits when, and tampering is found."""
+"""The ledger's hash chain: every transfer is sealed exactly once in any order of commits, and tampering is found."""
 
 import asyncio
 import hashlib
@@ -22,9 +22,9 @@ from storage.chain import COMPLETE, EXPECTED, UNBROKEN, UNCHANGED, SealMark, che
 from storage.commit import Committer, connect_committer
 from storage.database import Connection, Pool, connect
 from storage.outcomes import OK
-from storage.seal import NO_HASH, Entry, Sealed, Tail, read_tail, seal, seal_head, transfer_bytes
+from storage.seal import NO_HASH, LedgerTransfer, Sealed, Tail, read_tail, seal, seal_head, transfer_bytes
 from storage.verify import Finding, snapshot
-from tests.support.kernel import HANG_S, booking, commit, make_decision, running, statuses
+from tests.support.sample_decisions import HANG_S, booking, commit, make_decision, running, statuses
 
 ROOT = Path(__file__).parents[3]
 OPERATIONS = ROOT / "docs/operations.md"
@@ -94,7 +94,7 @@ async def tamper(dsn: str, sql: str, *args: object) -> None:
 # The bytes
 
 
-GOLDEN = Entry(
+GOLDEN = LedgerTransfer(
     id=UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
     debit="system.escrow/EUR",
     credit="wallet/ünal/EUR",

@@ -17,12 +17,12 @@ from tests.support.event_stream import PATH
 from tests.support.faults import until_blocked
 from tests.support.live_server import TIMEOUT_S, LiveServer, open_live
 from tests.support.runtime import Node
-from tests.support.thread import ada, bob, open_thread
+from tests.support.sample_conversation import ada, bob, open_sample_conversation
 
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    async with open_thread(database_dsn, pool) as node:
+    async with open_sample_conversation(database_dsn, pool) as node:
         yield node
 
 

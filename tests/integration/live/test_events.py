@@ -19,12 +19,12 @@ from storage.database import Pool
 from tests.support.event_stream import PATH, open_stream, poll
 from tests.support.live_server import TIMEOUT_S, UNLIMITED, LiveServer, open_live
 from tests.support.runtime import Node
-from tests.support.thread import BOB, THREAD, ada, bob, epoch_of, open_thread, say
+from tests.support.sample_conversation import BOB, THREAD, ada, bob, epoch_of, open_sample_conversation, say
 
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    async with open_thread(database_dsn, pool) as node:
+    async with open_sample_conversation(database_dsn, pool) as node:
         yield node
 
 

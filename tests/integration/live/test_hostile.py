@@ -16,8 +16,8 @@ from protocol.errors import ERRORS
 from protocol.frames import CloseCode
 from server.edge.config import LimitsConfig
 from server.live.connection.codec import JSON, MSGPACK, Codec
-from tests.support.hostile import examples, messages, odd_messages
 from tests.support.live_server import connect_client
+from tests.support.malformed_input import examples, messages, odd_messages
 from tests.support.server import Site, make_config, open_site
 from tests.support.wire import frame
 

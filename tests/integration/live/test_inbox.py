@@ -11,7 +11,7 @@ import pytest
 
 from actors.runtime.call import Published
 from protocol.conversation.events import MessagePosted
-from protocol.conversation.rows import MemberRow, MessageRow
+from protocol.conversation.rows import ConversationMemberRow, MessageRow
 from protocol.effects import Emitted, PutRow
 from protocol.events import EVENTS, Event, Row
 from protocol.ids import ConversationId, Kind, MessageId, Ref, UserId
@@ -24,15 +24,15 @@ from server.live.hub.topics import allowed_topics
 from server.live.limits import Limits
 from storage.database import Pool
 from storage.inbox import (
-    Behind,
+    InboxRange,
     load_positions,
     position,
     read_pages,
 )
-from storage.rights import VISIBLE, may_meet, may_see
-from tests.support.kernel import sample_event
+from storage.rights import VISIBLE, may_see, may_see_presence
 from tests.support.live_server import acting
 from tests.support.postgres import TestPostgres
+from tests.support.sample_decisions import sample_event
 
 ADA, BOB, MANAGER, MEMBER, EVE = (UserId(UUID(int=number)) for number in range(1, 6))
 BUSINESS, BOOKING, THREAD = UUID(int=90), UUID(int=91), UUID(int=92)
@@ -87,14 +87,16 @@ async def put_row(pool: Pool, row: Row) -> None:
 async def join_thread(pool: Pool, *user_ids: UserId) -> None:
     for user_id in user_ids:
         thread = ConversationId(THREAD)
-        await put_row(pool, MemberRow(conversation_id=thread, user_id=user_id, role=Role.CUSTOMER, active_at=AT))
+        await put_row(
+            pool, ConversationMemberRow(conversation_id=thread, user_id=user_id, role=Role.CUSTOMER, active_at=AT)
+        )
 
 
 async def live_and_replayed(pool: Pool, to: Ref, event: Event, content: Row | None) -> tuple[bytes, bytes]:
     await put(pool, ADA, 1, to, event)
     shown = None if content is None else PutRow(content)
     published = Published(to, 1, AT, "cause-1", Emitted(event, (ADA,), shown), [1])
-    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
+    ((entry,),) = await read_pages(pool, [InboxRange(ADA, 0, 10)])
     return JSON.event(1, JSON.body(render_published(published))), render_entry(entry, JSON)
 
 
@@ -144,7 +146,7 @@ async def test_an_unknown_event_is_passed_on(pool: Pool) -> None:
     )
     await pool.execute("UPDATE journal SET type = 'user.teleported', data = '{\"to\": \"Mars\"}'")
 
-    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
+    ((entry,),) = await read_pages(pool, [InboxRange(ADA, 0, 10)])
     frame = msgspec.json.decode(render_entry(entry, JSON))
 
     assert (frame["type"], frame["data"]) == ("user.teleported", {"to": "Mars"})
@@ -156,7 +158,7 @@ async def test_an_event_with_outdated_fields_is_passed_on(pool: Pool) -> None:
     )
     await pool.execute("UPDATE journal SET data = '{\"counts\": 5}'")
 
-    ((entry,),) = await read_pages(pool, [Behind(ADA, 0, 10)])
+    ((entry,),) = await read_pages(pool, [InboxRange(ADA, 0, 10)])
 
     assert msgspec.json.decode(render_entry(entry, JSON))["data"] == {"counts": 5}
 
@@ -282,8 +284,8 @@ async def test_presence_is_visible_to_users_who_share_a_conversation_or_a_busine
     await book(pool)
     await join_thread(pool, ADA, BOB)
 
-    assert await may_meet(pool, ADA, [ADA, BOB, MANAGER, EVE]) == {ADA, BOB}
-    assert await may_meet(pool, MANAGER, [ADA, MEMBER, EVE]) == {MEMBER}
+    assert await may_see_presence(pool, ADA, [ADA, BOB, MANAGER, EVE]) == {ADA, BOB}
+    assert await may_see_presence(pool, MANAGER, [ADA, MEMBER, EVE]) == {MEMBER}
 
 
 async def test_rights_to_several_topics_are_checked_together(pool: Pool) -> None:
@@ -319,7 +321,7 @@ async def test_of_pages_read_together_each_is_redacted_for_its_own_user(pool: Po
     for user_id in (ADA, EVE):
         await put(pool, user_id, 1, Ref(Kind.CONVERSATION, THREAD), event)
 
-    pages = await read_pages(pool, [Behind(ADA, 0, 10), Behind(EVE, 0, 10), Behind(ADA, 1, 10)])
+    pages = await read_pages(pool, [InboxRange(ADA, 0, 10), InboxRange(EVE, 0, 10), InboxRange(ADA, 1, 10)])
 
     assert [[entry.event for entry in page] for page in pages] == [[event], [None], []]
 

@@ -22,7 +22,7 @@ from storage.queries.conversation import list_messages
 from tests.support import wire
 from tests.support.live_server import TIMEOUT_S, UNLIMITED, Client, LiveServer, acting, open_live
 from tests.support.runtime import Node
-from tests.support.thread import ADA, BOB, THREAD, ada, bob, open_thread
+from tests.support.sample_conversation import ADA, BOB, THREAD, ada, bob, open_sample_conversation
 
 EVE = UserId(UUID(int=3))
 eve = acting(EVE)
@@ -30,7 +30,7 @@ eve = acting(EVE)
 
 @pytest.fixture
 async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    async with open_thread(database_dsn, pool) as node:
+    async with open_sample_conversation(database_dsn, pool) as node:
         yield node
 
 

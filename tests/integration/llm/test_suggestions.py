@@ -16,9 +16,9 @@ from protocol.suggestion.terms import REPLIES, ReplySource, UsedSuggestion
 from protocol.suggestion.views import GetSuggestions, SuggestionsView
 from server.ops.config import DatabaseConfig
 from storage.database import Pool
-from storage.queries.suggestions import TALK, read_talk
+from storage.queries.suggestions import SUGGESTION_CONTEXT, read_suggestion_context
 from storage.suggestions import WAIT_MAX, count_outcomes, read_counts
-from tests.support.plans import generic_plan
+from tests.support.query_plans import generic_plan
 from tests.support.server import Market, Person, Site, make_config, open_site
 
 
@@ -121,14 +121,14 @@ async def test_only_the_last_five_messages_count(server: Site, market: Market, a
     for number in range(7):
         await say(ada, where, f"{number} " + "x" * 1000)
 
-    talk = await read_talk(server.node.pool, GetSuggestions(conversation_id=where), ada.principal, 5)
+    talk = await read_suggestion_context(server.node.pool, GetSuggestions(conversation_id=where), ada.principal, 5)
 
     assert [message.text[:2] for message in talk.said] == ["2 ", "3 ", "4 ", "5 ", "6 "]
     assert {len(message.text) for message in talk.said} == {500}
 
 
 async def test_the_end_of_a_thread_is_found_by_its_index(pool: Pool) -> None:
-    plan = await generic_plan(pool, TALK)
+    plan = await generic_plan(pool, SUGGESTION_CONTEXT)
 
     assert "messages_conversation" in plan
     assert "Seq Scan on messages" not in plan

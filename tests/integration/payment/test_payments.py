@@ -17,20 +17,20 @@ from server.payments.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
 from server.payments.signature import TOLERANCE_S, sign
 from server.payments.webhooks import WEBHOOK_BYTES_MAX
 from storage.database import Pool
-from tests.support.till import SECRETS, TIMEOUT_S, Shop, open_shop
+from tests.support.payment_site import SECRETS, TIMEOUT_S, PaymentSite, open_payment_site
 
 
 @pytest.fixture
-async def shop(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[Shop]:
-    async with open_shop(database_dsn, pool, tmp_path) as shop:
-        yield shop
+async def site(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[PaymentSite]:
+    async with open_payment_site(database_dsn, pool, tmp_path) as site:
+        yield site
 
 
 class TestCheckout:
-    async def test_the_page_says_what_is_paid_to_whom(self, shop: Shop) -> None:
-        reply = await shop.asked_to_pay(await shop.book())
+    async def test_the_page_says_what_is_paid_to_whom(self, site: PaymentSite) -> None:
+        reply = await site.asked_to_pay(await site.book())
 
-        page = await shop.http.send("GET", reply.checkout_path)
+        page = await site.http.send("GET", reply.checkout_path)
 
         text = page.body.decode()
         assert page.status == 200
@@ -38,16 +38,16 @@ class TestCheckout:
             assert said in text
         assert "script" not in text
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-        css = (await shop.http.send("GET", "/gateway/checkout.css")).body.decode()
+        css = (await site.http.send("GET", "/gateway/checkout.css")).body.decode()
         assert "#1A237E" in css
         assert "#FFB74D" in css
 
-    async def test_what_others_wrote_is_shown_as_text(self, shop: Shop) -> None:
-        reply = await shop.asked_to_pay(await shop.book())
-        await shop.salon.pool.execute("UPDATE businesses SET name = '<script>alert(1)</script>'")
-        await shop.salon.pool.execute("UPDATE payments SET title = '\"><img src=x>'")
+    async def test_what_others_wrote_is_shown_as_text(self, site: PaymentSite) -> None:
+        reply = await site.asked_to_pay(await site.book())
+        await site.salon.pool.execute("UPDATE businesses SET name = '<script>alert(1)</script>'")
+        await site.salon.pool.execute("UPDATE payments SET title = '\"><img src=x>'")
 
-        page = (await shop.http.send("GET", reply.checkout_path)).body.decode()
+        page = (await site.http.send("GET", reply.checkout_path)).body.decode()
 
         assert "<script" not in page
         assert "<img" not in page
@@ -57,18 +57,18 @@ class TestCheckout:
     @pytest.mark.parametrize("payment", ["01a1fd00-0000-7000-8000-000000000000", "nonsense"])
     @pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("POST", "/pay")])
     async def test_a_payment_that_never_was_has_no_page(
-        self, shop: Shop, payment: str, method: str, suffix: str
+        self, site: PaymentSite, payment: str, method: str, suffix: str
     ) -> None:
-        answer = await shop.http.send(method, f"/gateway/checkout/{payment}{suffix}")
+        answer = await site.http.send(method, f"/gateway/checkout/{payment}{suffix}")
 
         assert answer.status == 404
 
-    async def test_after_paying_the_page_says_so_and_has_no_button(self, shop: Shop) -> None:
-        booking_id = await shop.book()
-        answer = await shop.pay(booking_id)
-        await shop.at_rest()
+    async def test_after_paying_the_page_says_so_and_has_no_button(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
+        answer = await site.pay(booking_id)
+        await site.at_rest()
 
-        page = (await shop.http.send("GET", answer.headers["Location"])).body.decode()
+        page = (await site.http.send("GET", answer.headers["Location"])).body.decode()
 
         assert answer.status == 303
         assert "Thank you" in page
@@ -85,139 +85,141 @@ class TestCheckout:
             ("/" + "a" * 600, None),
         ],
     )
-    async def test_the_way_back_stays_on_this_server(self, shop: Shop, return_to: str, goes_to: str | None) -> None:
-        answer = await shop.pay(await shop.book(), return_to=return_to)
+    async def test_the_way_back_stays_on_this_server(
+        self, site: PaymentSite, return_to: str, goes_to: str | None
+    ) -> None:
+        answer = await site.pay(await site.book(), return_to=return_to)
 
         assert answer.headers["Location"] == goes_to or answer.headers["Location"].startswith("/gateway/checkout/")
         assert (answer.headers["Location"] == goes_to) == (goes_to is not None)
 
 
 class TestPaying:
-    async def test_paying_secures_the_booking_and_the_approval_confirms_it(self, shop: Shop) -> None:
-        booking_id = await shop.book()
+    async def test_paying_secures_the_booking_and_the_approval_confirms_it(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
 
-        await shop.pay(booking_id)
-        await shop.at_rest()
+        await site.pay(booking_id)
+        await site.at_rest()
 
-        assert await shop.status(booking_id) == ("PENDING", "SECURED")
-        assert await shop.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
-        await shop.salon.do(ApproveBooking(booking_id=booking_id), shop.salon.sam)
-        assert await shop.status(booking_id) == ("CONFIRMED", "SECURED")
+        assert await site.status(booking_id) == ("PENDING", "SECURED")
+        assert await site.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
+        await site.salon.do(ApproveBooking(booking_id=booking_id), site.salon.sam)
+        assert await site.status(booking_id) == ("CONFIRMED", "SECURED")
 
     @pytest.mark.parametrize("options", ["?twice=1", "?slow=1", "?out_of_order=1", "?twice=1&slow=1&out_of_order=1"])
-    async def test_however_the_gateway_tells_it_it_counts_once(self, shop: Shop, options: str) -> None:
-        booking_id = await shop.book()
+    async def test_however_the_gateway_tells_it_it_counts_once(self, site: PaymentSite, options: str) -> None:
+        booking_id = await site.book()
 
-        await shop.pay(booking_id, options)
-        await shop.at_rest()
+        await site.pay(booking_id, options)
+        await site.at_rest()
 
-        assert await shop.status(booking_id) == ("PENDING", "SECURED")
-        assert await shop.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
+        assert await site.status(booking_id) == ("PENDING", "SECURED")
+        assert await site.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
         kept = [("payment.authorized", "unknown_type")] if "out_of_order" in options else []
-        assert await shop.odd() == kept
+        assert await site.odd() == kept
 
-    async def test_options_may_come_by_the_form_too(self, shop: Shop) -> None:
-        await shop.pay(await shop.book(), out_of_order="on", whatever="else")
-        await shop.at_rest()
+    async def test_options_may_come_by_the_form_too(self, site: PaymentSite) -> None:
+        await site.pay(await site.book(), out_of_order="on", whatever="else")
+        await site.at_rest()
 
-        assert await shop.odd() == [("payment.authorized", "unknown_type")]
+        assert await site.odd() == [("payment.authorized", "unknown_type")]
 
-    async def test_paying_twice_on_the_page_counts_once(self, shop: Shop) -> None:
-        reply = await shop.asked_to_pay(await shop.book())
-        await asyncio.gather(*[shop.http.send("POST", f"{reply.checkout_path}/pay") for _ in range(5)])
-        await shop.at_rest()
-        await shop.http.send("POST", f"{reply.checkout_path}/pay")
-        await shop.at_rest()
+    async def test_paying_twice_on_the_page_counts_once(self, site: PaymentSite) -> None:
+        reply = await site.asked_to_pay(await site.book())
+        await asyncio.gather(*[site.http.send("POST", f"{reply.checkout_path}/pay") for _ in range(5)])
+        await site.at_rest()
+        await site.http.send("POST", f"{reply.checkout_path}/pay")
+        await site.at_rest()
 
-        assert await shop.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
+        assert await site.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
 
-    async def test_a_late_payment_revives_the_booking_if_its_time_is_free(self, shop: Shop) -> None:
-        booking_id = await shop.book()
-        await shop.pay(booking_id, "?late=1")
-        assert await shop.status(booking_id) == ("PENDING", "UNPAID")
+    async def test_a_late_payment_revives_the_booking_if_its_time_is_free(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
+        await site.pay(booking_id, "?late=1")
+        assert await site.status(booking_id) == ("PENDING", "UNPAID")
 
-        await shop.salon.node.advance(timedelta(minutes=17))
-        await shop.at_rest()
+        await site.salon.node.advance(timedelta(minutes=17))
+        await site.at_rest()
 
-        assert await shop.status(booking_id) == ("PENDING", "SECURED")
-        types = [one.emitted.event.type for one in shop.heard if one.seqs]
+        assert await site.status(booking_id) == ("PENDING", "SECURED")
+        types = [one.emitted.event.type for one in site.heard if one.seqs]
         assert types[-3:] == ["booking.expired", "booking.revived", "booking.paid"]
-        slots = await shop.salon.pool.fetch("SELECT subject_id FROM slots")
+        slots = await site.salon.pool.fetch("SELECT subject_id FROM slots")
         assert [row["subject_id"] for row in slots] == [booking_id]
 
-    async def test_a_late_payment_whose_time_is_taken_goes_back_to_its_source(self, shop: Shop) -> None:
-        late = await shop.book("09:00")
-        about = await shop.about(late)
-        await shop.salon.node.advance(timedelta(minutes=15))
-        await shop.book("09:30")
+    async def test_a_late_payment_whose_time_is_taken_goes_back_to_its_source(self, site: PaymentSite) -> None:
+        late = await site.book("09:00")
+        about = await site.about(late)
+        await site.salon.node.advance(timedelta(minutes=15))
+        await site.book("09:30")
 
-        await shop.told(data=about)
-        await shop.hears(PaymentReturned)
+        await site.send_webhook(data=about)
+        await site.wait_for(PaymentReturned)
 
-        assert await shop.status(late) == ("EXPIRED", "REFUNDED")
-        assert await shop.moved() == [("payment_captured", 5_000), ("payment_returned", 5_000)]
-        assert await shop.salon.pool.fetchval("SELECT status FROM payments") == "REFUNDED"
+        assert await site.status(late) == ("EXPIRED", "REFUNDED")
+        assert await site.moved() == [("payment_captured", 5_000), ("payment_returned", 5_000)]
+        assert await site.salon.pool.fetchval("SELECT status FROM payments") == "REFUNDED"
 
-    async def test_a_payment_after_the_cancellation_goes_back_to_its_source(self, shop: Shop) -> None:
-        booking_id = await shop.book()
-        about = await shop.about(booking_id)
-        await shop.salon.do(CancelBooking(booking_id=booking_id), shop.salon.customer)
+    async def test_a_payment_after_the_cancellation_goes_back_to_its_source(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
+        about = await site.about(booking_id)
+        await site.salon.do(CancelBooking(booking_id=booking_id), site.salon.customer)
 
-        await shop.told(data=about)
-        await shop.hears(PaymentReturned)
+        await site.send_webhook(data=about)
+        await site.wait_for(PaymentReturned)
 
-        assert await shop.status(booking_id) == ("CANCELLED", "REFUNDED")
+        assert await site.status(booking_id) == ("CANCELLED", "REFUNDED")
 
-    async def test_a_wrong_amount_goes_back_in_its_own_currency(self, shop: Shop) -> None:
-        booking_id = await shop.book()
+    async def test_a_wrong_amount_goes_back_in_its_own_currency(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
 
-        await shop.told(data=await shop.about(booking_id, 6_000, "JPY"))
-        await shop.hears(PaymentReturned)
+        await site.send_webhook(data=await site.about(booking_id, 6_000, "JPY"))
+        await site.wait_for(PaymentReturned)
 
-        assert await shop.moved() == [("payment_captured", 6_000), ("payment_returned", 6_000)]
-        assert await shop.salon.pool.fetchval("SELECT currency FROM payments") == "JPY"
+        assert await site.moved() == [("payment_captured", 6_000), ("payment_returned", 6_000)]
+        assert await site.salon.pool.fetchval("SELECT currency FROM payments") == "JPY"
 
 
 class TestWebhooks:
-    async def test_two_hundred_means_that_it_is_durable(self, shop: Shop) -> None:
-        booking_id = await shop.book()
+    async def test_two_hundred_means_that_it_is_durable(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
 
-        answer = await shop.told(data=await shop.about(booking_id))
+        answer = await site.send_webhook(data=await site.about(booking_id))
 
         assert (answer.status, answer.json) == (200, {"received": True})
-        assert await shop.salon.pool.fetchval("SELECT status FROM payments") == "CAPTURED"
-        await shop.at_rest()
-        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+        assert await site.salon.pool.fetchval("SELECT status FROM payments") == "CAPTURED"
+        await site.at_rest()
+        assert await site.status(booking_id) == ("PENDING", "SECURED")
 
-    async def test_many_at_once_are_one(self, shop: Shop) -> None:
-        about = await shop.about(await shop.book())
+    async def test_many_at_once_are_one(self, site: PaymentSite) -> None:
+        about = await site.about(await site.book())
 
-        same = [shop.told(id="evt_same", data=about) for _ in range(12)]
-        others = [shop.told(data=about) for _ in range(50)]
+        same = [site.send_webhook(id="evt_same", data=about) for _ in range(12)]
+        others = [site.send_webhook(data=about) for _ in range(50)]
         answers = await asyncio.gather(*same, *others)
-        await shop.at_rest()
+        await site.at_rest()
 
         assert {answer.status for answer in answers} == {200}
-        assert await shop.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
-        assert await shop.odd() == []
+        assert await site.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
+        assert await site.odd() == []
 
-    async def test_payment_and_expiry_at_once_leave_one_of_two_clean_ends(self, shop: Shop) -> None:
-        booking_id = await shop.book()
-        about = await shop.about(booking_id)
+    async def test_payment_and_expiry_at_once_leave_one_of_two_clean_ends(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
+        about = await site.about(booking_id)
 
-        await asyncio.gather(shop.told(data=about), shop.salon.node.advance(timedelta(minutes=15)))
-        await shop.at_rest()
+        await asyncio.gather(site.send_webhook(data=about), site.salon.node.advance(timedelta(minutes=15)))
+        await site.at_rest()
 
-        assert await shop.status(booking_id) == ("PENDING", "SECURED")
-        assert await shop.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
-        assert await shop.salon.pool.fetchval("SELECT count(*) FROM slots") == 1
+        assert await site.status(booking_id) == ("PENDING", "SECURED")
+        assert await site.moved() == [("payment_captured", 5_000), ("payment_placed", 5_000)]
+        assert await site.salon.pool.fetchval("SELECT count(*) FROM slots") == 1
 
     @pytest.mark.parametrize("secret", SECRETS)
-    async def test_both_secrets_hold_while_they_rotate(self, shop: Shop, secret: str) -> None:
-        answer = await shop.told(data=await shop.about(await shop.book()), secret=secret)
+    async def test_both_secrets_hold_while_they_rotate(self, site: PaymentSite, secret: str) -> None:
+        answer = await site.send_webhook(data=await site.about(await site.book()), secret=secret)
 
         assert answer.status == 200
-        assert await shop.moved()
+        assert await site.moved()
 
     @pytest.mark.parametrize(
         ("changes", "reason"),
@@ -229,16 +231,16 @@ class TestWebhooks:
         ],
     )
     async def test_what_the_gateway_did_not_sign_lately_changes_nothing(
-        self, shop: Shop, changes: dict[str, Any], reason: str
+        self, site: PaymentSite, changes: dict[str, Any], reason: str
     ) -> None:
-        booking_id = await shop.book()
+        booking_id = await site.book()
 
-        answer = await shop.told(data=await shop.about(booking_id), **changes)
+        answer = await site.send_webhook(data=await site.about(booking_id), **changes)
 
         assert answer.status == 400
         assert (answer.problem["code"], answer.problem["fields"]["reason"]) == ("signature_invalid", reason)
-        assert await shop.status(booking_id) == ("PENDING", "UNPAID")
-        assert await shop.odd() == []
+        assert await site.status(booking_id) == ("PENDING", "UNPAID")
+        assert await site.odd() == []
 
     @pytest.mark.parametrize(
         "announced",
@@ -249,8 +251,10 @@ class TestWebhooks:
         ],
         ids=["a byte too much", "10 MB", "of unknown length"],
     )
-    async def test_a_body_that_is_too_large_is_refused_before_it_is_whole(self, shop: Shop, announced: str) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", shop.http.port)
+    async def test_a_body_that_is_too_large_is_refused_before_it_is_whole(
+        self, site: PaymentSite, announced: str
+    ) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.http.port)
         try:
             writer.write(f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: x\r\n{announced}".encode())
             async with asyncio.timeout(TIMEOUT_S):
@@ -260,11 +264,11 @@ class TestWebhooks:
 
         assert status.split()[1] == b"413"
 
-    async def test_an_unknown_type_is_taken_and_kept_once(self, shop: Shop) -> None:
+    async def test_an_unknown_type_is_taken_and_kept_once(self, site: PaymentSite) -> None:
         for _ in range(2):
-            assert (await shop.told(id="evt_1", type="customer.updated", data={"name": "Zoë \0"})).status == 200
+            assert (await site.send_webhook(id="evt_1", type="customer.updated", data={"name": "Zoë \0"})).status == 200
 
-        assert await shop.odd() == [("customer.updated", "unknown_type")]
+        assert await site.odd() == [("customer.updated", "unknown_type")]
 
     @pytest.mark.parametrize(
         "data",
@@ -278,57 +282,57 @@ class TestWebhooks:
             {"payment_id": str(uuid4()), "amount": 5.5, "currency": "EUR"},
         ],
     )
-    async def test_a_known_type_with_odd_content_is_taken_and_kept(self, shop: Shop, data: Any) -> None:
-        assert (await shop.told(data=data)).status == 200
+    async def test_a_known_type_with_odd_content_is_taken_and_kept(self, site: PaymentSite, data: Any) -> None:
+        assert (await site.send_webhook(data=data)).status == 200
 
-        assert await shop.odd() == [("payment.captured", "malformed")]
+        assert await site.odd() == [("payment.captured", "malformed")]
 
-    async def test_a_payment_that_is_none_of_ours_is_taken_and_kept(self, shop: Shop) -> None:
+    async def test_a_payment_that_is_none_of_ours_is_taken_and_kept(self, site: PaymentSite) -> None:
         about = {"payment_id": str(uuid4()), "amount": 5_000, "currency": "EUR"}
 
-        assert (await shop.told(data=about)).status == 200
+        assert (await site.send_webhook(data=about)).status == 200
 
-        assert await shop.odd() == [("payment.captured", "unknown_payment")]
+        assert await site.odd() == [("payment.captured", "unknown_payment")]
 
     @pytest.mark.parametrize(
         "body", [b"", b"nonsense", b"[]", b"{}", b'{"id":"a b","type":"x"}', b"\xff\xfe", b"[" * 9000]
     )
-    async def test_what_is_no_event_at_all_is_malformed(self, shop: Shop, body: bytes) -> None:
+    async def test_what_is_no_event_at_all_is_malformed(self, site: PaymentSite, body: bytes) -> None:
         signature = {SIGNATURE_HEADER: sign(body, SECRETS[0], int(time()))}
 
-        answer = await shop.http.send("POST", WEBHOOK_PATH, data=body, headers=signature)
+        answer = await site.http.send("POST", WEBHOOK_PATH, data=body, headers=signature)
 
         assert (answer.status, answer.problem["code"]) == (400, "malformed")
 
-    async def test_an_event_id_that_comes_with_other_content_is_kept(self, shop: Shop) -> None:
-        about = await shop.about(await shop.book())
-        await shop.told(id="evt_1", data=about)
+    async def test_an_event_id_that_comes_with_other_content_is_kept(self, site: PaymentSite) -> None:
+        about = await site.about(await site.book())
+        await site.send_webhook(id="evt_1", data=about)
 
-        answer = await shop.told(id="evt_1", data={**about, "amount": 1})
+        answer = await site.send_webhook(id="evt_1", data={**about, "amount": 1})
 
         assert answer.status == 200
-        assert await shop.odd() == [("payment.captured", "command_id_reused")]
+        assert await site.odd() == [("payment.captured", "command_id_reused")]
 
     @pytest.mark.parametrize("fault", [Busy(queue="mailbox", retry_after_s=1.0), InFlight(id="x", retry_after_s=1.0)])
-    async def test_a_fault_asks_the_gateway_to_come_again(self, shop: Shop, fault: Fault) -> None:
-        booking_id = await shop.book()
-        about = await shop.about(booking_id)
-        shop.runtime.faults = [fault]
+    async def test_a_fault_asks_the_gateway_to_come_again(self, site: PaymentSite, fault: Fault) -> None:
+        booking_id = await site.book()
+        about = await site.about(booking_id)
+        site.runtime.faults = [fault]
 
-        first = await shop.told(id="evt_1", data=about)
-        again = await shop.told(id="evt_1", data=about)
+        first = await site.send_webhook(id="evt_1", data=about)
+        again = await site.send_webhook(id="evt_1", data=about)
 
         assert (first.status, again.status) == (503, 200)
         assert "Retry-After" in first.headers
-        await shop.at_rest()
-        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+        await site.at_rest()
+        assert await site.status(booking_id) == ("PENDING", "SECURED")
 
-    async def test_the_gateway_comes_again_by_itself(self, shop: Shop) -> None:
-        booking_id = await shop.book()
-        shop.runtime.faults = [Busy(queue="mailbox", retry_after_s=1.0) for _ in range(3)]
+    async def test_the_gateway_comes_again_by_itself(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
+        site.runtime.faults = [Busy(queue="mailbox", retry_after_s=1.0) for _ in range(3)]
 
-        await shop.pay(booking_id)
-        await shop.at_rest()
+        await site.pay(booking_id)
+        await site.at_rest()
 
-        assert shop.runtime.faults == []
-        assert await shop.status(booking_id) == ("PENDING", "SECURED")
+        assert site.runtime.faults == []
+        assert await site.status(booking_id) == ("PENDING", "SECURED")

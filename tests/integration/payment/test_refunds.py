@@ -25,52 +25,52 @@ from server.payments.sandbox_adapter import SandboxGateway
 from storage.database import Pool
 from storage.queries.payment import PAGE, REFUNDING, Payment, load_refunding
 from tests.support.http_server import Answer
-from tests.support.samples import Gate, make_samples_runtime
-from tests.support.till import SECRETS, TIMEOUT_S, Shop, open_shop
+from tests.support.payment_site import SECRETS, TIMEOUT_S, PaymentSite, open_payment_site
+from tests.support.sample_actors import Gate, make_samples_runtime
 
 
 @pytest.fixture
-async def shop(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[Shop]:
-    async with open_shop(database_dsn, pool, tmp_path) as shop:
-        yield shop
+async def site(database_dsn: str, pool: Pool, tmp_path: Path) -> AsyncIterator[PaymentSite]:
+    async with open_payment_site(database_dsn, pool, tmp_path) as site:
+        yield site
 
 
 class TestRefundsAtTheGateway:
-    async def ask(self, shop: Shop, key: str = "refund-1", token: str | None = None, **changes: Any) -> Answer:
+    async def ask(self, site: PaymentSite, key: str = "refund-1", token: str | None = None, **changes: Any) -> Answer:
         wish = {"payment_id": str(uuid4()), "amount": 5_000, "currency": "EUR"} | changes
-        headers = {"Authorization": f"Bearer {token or shop.payments.sandbox._api_key}", "Idempotency-Key": key}
+        headers = {"Authorization": f"Bearer {token or site.payments.sandbox._api_key}", "Idempotency-Key": key}
         body = msgspec.json.encode(wish)
-        return await shop.http.send("POST", "/gateway/refunds", data=body, headers=headers)
+        return await site.http.send("POST", "/gateway/refunds", data=body, headers=headers)
 
-    async def test_the_same_key_is_the_same_refund(self, shop: Shop) -> None:
+    async def test_the_same_key_is_the_same_refund(self, site: PaymentSite) -> None:
         payment_id = str(uuid4())
-        first = await self.ask(shop, payment_id=payment_id)
-        again = await self.ask(shop, payment_id=payment_id)
-        other = await self.ask(shop, "refund-2", payment_id=payment_id)
+        first = await self.ask(site, payment_id=payment_id)
+        again = await self.ask(site, payment_id=payment_id)
+        other = await self.ask(site, "refund-2", payment_id=payment_id)
 
         assert first.status == again.status == 201
         assert first.json == again.json
         assert other.json["id"] != first.json["id"]
 
-    async def test_the_same_key_for_something_else_is_a_conflict(self, shop: Shop) -> None:
-        await self.ask(shop)
+    async def test_the_same_key_for_something_else_is_a_conflict(self, site: PaymentSite) -> None:
+        await self.ask(site)
 
-        assert (await self.ask(shop)).status == 409
+        assert (await self.ask(site)).status == 409
 
-    async def test_nobody_else_gets_money_back(self, shop: Shop) -> None:
-        assert (await self.ask(shop, token="guessed")).status == 401
-        assert (await shop.http.send("POST", "/gateway/refunds", data=b"{}")).status == 401
+    async def test_nobody_else_gets_money_back(self, site: PaymentSite) -> None:
+        assert (await self.ask(site, token="guessed")).status == 401
+        assert (await site.http.send("POST", "/gateway/refunds", data=b"{}")).status == 401
 
-    async def test_a_wish_that_is_none_is_refused(self, shop: Shop) -> None:
-        assert (await self.ask(shop, amount="much")).status == 400
-        assert (await self.ask(shop, key="")).status == 422
+    async def test_a_wish_that_is_none_is_refused(self, site: PaymentSite) -> None:
+        assert (await self.ask(site, amount="much")).status == 400
+        assert (await self.ask(site, key="")).status == 422
 
-    async def test_the_adapter_knows_down_from_no(self, shop: Shop) -> None:
+    async def test_the_adapter_knows_down_from_no(self, site: PaymentSite) -> None:
         payment = _payment()
         async with ClientSession() as http:
             down = SandboxGateway(http, lambda: "http://127.0.0.1:9", api_key="x", webhook_secrets=SECRETS)
             refused = SandboxGateway(
-                http, lambda: f"http://127.0.0.1:{shop.http.port}", api_key="x", webhook_secrets=SECRETS
+                http, lambda: f"http://127.0.0.1:{site.http.port}", api_key="x", webhook_secrets=SECRETS
             )
 
             with pytest.raises(GatewayDown):
@@ -134,19 +134,19 @@ async def refunds(
 
 
 class TestRefunds:
-    async def test_what_was_left_undone_is_asked_for_at_the_start(self, shop: Shop) -> None:
-        booking_id = await shop.book()
-        about = await shop.about(booking_id)
-        await shop.payments._refunds.stop()
-        await shop.salon.do(CancelBooking(booking_id=booking_id), shop.salon.customer)
-        await shop.told(data=about)
-        await shop.salon.node.at_rest()
-        assert await shop.status(booking_id) == ("CANCELLED", "REFUNDING")
+    async def test_what_was_left_undone_is_asked_for_at_the_start(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
+        about = await site.about(booking_id)
+        await site.payments._refunds.stop()
+        await site.salon.do(CancelBooking(booking_id=booking_id), site.salon.customer)
+        await site.send_webhook(data=about)
+        await site.salon.node.at_rest()
+        assert await site.status(booking_id) == ("CANCELLED", "REFUNDING")
 
-        shop.payments._refunds.start()
-        await shop.hears(PaymentReturned)
+        site.payments._refunds.start()
+        await site.wait_for(PaymentReturned)
 
-        assert await shop.status(booking_id) == ("CANCELLED", "REFUNDED")
+        assert await site.status(booking_id) == ("CANCELLED", "REFUNDED")
 
     async def test_more_than_a_page_is_asked_for_each_once_in_all_rounds(self) -> None:
         payments = [_payment(number) for number in range(PAGE + 20)]
@@ -224,18 +224,18 @@ class TestRefunds:
         assert "payments_refunding" in plan
         assert "Seq Scan on payments" not in plan
 
-    async def test_pages_of_the_work_hold_everything_once(self, shop: Shop) -> None:
-        booking_id = await shop.book()
-        await shop.payments.stop()
-        await shop.salon.pool.execute(
+    async def test_pages_of_the_work_hold_everything_once(self, site: PaymentSite) -> None:
+        booking_id = await site.book()
+        await site.payments.stop()
+        await site.salon.pool.execute(
             "INSERT INTO payments SELECT gen_random_uuid(), 'booking', $1, $2, $3, 'card', '', '', n, 'EUR',"
             " 'REFUNDING', '2030-06-01'::timestamptz + (n / 3) * interval '1 minute', now(), 3"
             " FROM generate_series(1, $4::int) n",
-            *(booking_id, shop.salon.customer.user_id, shop.salon.business_id, PAGE + 50),
+            *(booking_id, site.salon.customer.user_id, site.salon.business_id, PAGE + 50),
         )
 
-        first = await load_refunding(shop.salon.pool, None)
-        second = await load_refunding(shop.salon.pool, first[-1])
+        first = await load_refunding(site.salon.pool, None)
+        second = await load_refunding(site.salon.pool, first[-1])
 
         assert (len(first), len(second)) == (PAGE, 50)
         assert sorted(payment.amount_minor for payment in first + second) == list(range(1, PAGE + 51))

@@ -16,9 +16,20 @@ from actors.runtime.limits import CRASHES_MAX, SWEEP_EVERY_S
 from protocol.errors import Busy
 from protocol.registry import Command
 from storage.database import Pool
-from tests.support.kernel import HANG_S, declared
 from tests.support.runtime import Node, make_runtime
-from tests.support.samples import ACTORS, Add, AddLater, Candidates, Forget, Known, Look, Tell, know_nobody, know_one
+from tests.support.sample_actors import (
+    ACTORS,
+    Add,
+    AddLater,
+    Candidates,
+    Forget,
+    Known,
+    Look,
+    Tell,
+    know_nobody,
+    know_one,
+)
+from tests.support.sample_decisions import HANG_S, declared
 
 MINUTE = timedelta(minutes=1)
 
@@ -358,8 +369,8 @@ async def test_the_clock_holds_only_so_many_timers_those_due_soonest(
         for nth, counter in enumerate(reversed(counters)):
             await send(node, AddLater(booking_id=counter, after_s=50 - nth))
         assert node.agenda.jobs == 3
-        assert node.agenda._soon.last is not None
-        assert node.agenda._soon.last[0] - node.clock.now() < timedelta(seconds=48)
+        assert node.agenda._upcoming.last is not None
+        assert node.agenda._upcoming.last[0] - node.clock.now() < timedelta(seconds=48)
 
         await node.advance(MINUTE)
 
@@ -394,7 +405,7 @@ async def test_an_alarm_that_got_lost_is_set_again(
     async with start() as node:
         await send(node, AddLater(booking_id=counter, after_s=60))
         node.agenda._scheduler.remove_job("alarm")
-        node.agenda._rings_at = datetime.now(UTC) - MINUTE
+        node.agenda._alarm_at = datetime.now(UTC) - MINUTE
         fired = asyncio.create_task(heard(node, 2))
 
         node.clock.advance(MINUTE)  # without a word to the agenda: only the alarm can fire it

@@ -30,9 +30,8 @@ from storage.database import Pool
 from storage.outcomes import OK, STALE, Committed
 from tests.support.faults import until, until_blocked
 from tests.support.gadget_actor import Gadget, MakeGadget, MeltGadget, declared_gadgets
-from tests.support.kernel import HANG_S, booking, commit, declared, make_decision, running, statuses
 from tests.support.runtime import Node, make_runtime
-from tests.support.samples import (
+from tests.support.sample_actors import (
     Add,
     AddKnown,
     Counted,
@@ -45,6 +44,7 @@ from tests.support.samples import (
     make_call,
     make_samples_runtime,
 )
+from tests.support.sample_decisions import HANG_S, booking, commit, declared, make_decision, running, statuses
 from tests.support.server import Site, make_config, open_site, outcome_of
 
 

@@ -22,8 +22,18 @@ from protocol.registry import Command
 from protocol.roles import Principal
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
-from tests.support.kernel import HANG_S, declared, running
-from tests.support.samples import Add, AddKnown, Counted, Look, Pay, execute, make_call, make_samples_runtime, person
+from tests.support.sample_actors import (
+    Add,
+    AddKnown,
+    Counted,
+    Look,
+    Pay,
+    execute,
+    make_call,
+    make_samples_runtime,
+    person,
+)
+from tests.support.sample_decisions import HANG_S, declared, running
 
 EXAMPLES = int(os.environ.get("GUILDWIRE_EXAMPLES", "30"))
 STEPS_MAX = 40

@@ -11,7 +11,7 @@ import pytest
 
 from actors.runtime import retries, turns
 from actors.runtime.call import Call, Outcome, Published
-from actors.runtime.limits import MAILBOX_MAX, PIPELINE_MAX, RERUNS_MAX, TWINS_MAX
+from actors.runtime.limits import MAILBOX_MAX, PIPELINE_MAX, RERUNS_MAX, WAITING_RETRIES_MAX
 from actors.runtime.observer import Observer
 from actors.runtime.turns import Runtime
 from protocol.errors import (
@@ -32,8 +32,7 @@ from storage.actors import Stored
 from storage.commit import Committer, connect_committer
 from storage.database import Pool
 from storage.outcomes import OK, STALE
-from tests.support.kernel import HANG_S, declared, running
-from tests.support.samples import (
+from tests.support.sample_actors import (
     Add,
     AddKnown,
     AddLater,
@@ -55,6 +54,7 @@ from tests.support.samples import (
     make_samples_runtime,
     person,
 )
+from tests.support.sample_decisions import HANG_S, declared, running
 
 TAKEN = "slots_no_overlap"
 
@@ -266,7 +266,7 @@ async def test_a_retry_in_flight_for_something_else_is_refused() -> None:
     assert [type(outcome.error) for outcome in outcomes] == [CommandIdReused]
 
 
-async def test_who_misuses_an_id_keeps_nobody_from_its_answer(runtime: Runtime) -> None:
+async def test_a_reused_id_does_not_affect_the_first_command(runtime: Runtime) -> None:
     counter = uuid4()
     first = await send(runtime, Add(booking_id=counter), key="one")
 
@@ -279,7 +279,7 @@ async def test_who_misuses_an_id_keeps_nobody_from_its_answer(runtime: Runtime) 
 
 
 async def test_a_retry_in_flight_waits_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "TWIN_WAIT_S", 0.0)
+    monkeypatch.setattr(retries, "RETRY_WAIT_S", 0.0)
     gate, counter = Gate(), uuid4()
     runtime = make_samples_runtime(None, gate)
     runtime.submit(make_call(Add(booking_id=counter), key="one"))
@@ -289,7 +289,7 @@ async def test_a_retry_in_flight_waits_within_bounds(monkeypatch: pytest.MonkeyP
     assert isinstance(outcome.error, InFlight)
     gate_answer = asyncio.create_task(send(runtime, Look(booking_id=counter)))
     await settled()
-    gate.answer(OK, OK)  # whoever gave up is not told twice
+    gate.answer(OK, OK)  # a retry that has timed out gets no second outcome
     assert value(await gate_answer) == 1
 
 
@@ -297,13 +297,13 @@ async def test_only_so_many_retries_wait_for_one_command() -> None:
     gate, counter = Gate(), uuid4()
     outcomes: list[Outcome] = []
     runtime = make_samples_runtime(None, gate)
-    for _ in range(TWINS_MAX + 2):
+    for _ in range(WAITING_RETRIES_MAX + 2):
         runtime.submit(make_call(Add(booking_id=counter), key="one", done=outcomes.append))
 
     assert [type(outcome.error) for outcome in outcomes] == [InFlight]
     await settled()
     gate.answer(OK)
-    assert len(outcomes) == TWINS_MAX + 2
+    assert len(outcomes) == WAITING_RETRIES_MAX + 2
 
 
 async def test_after_a_fault_the_same_id_runs_anew() -> None:
@@ -496,7 +496,7 @@ async def test_a_command_that_is_refused_as_busy_takes_no_memory(monkeypatch: py
     assert (runtime.activations, runtime.in_flight) == (1, 1)
 
 
-async def test_actors_that_nobody_asks_are_forgotten(monkeypatch: pytest.MonkeyPatch, runtime: Runtime) -> None:
+async def test_idle_actors_are_dropped(monkeypatch: pytest.MonkeyPatch, runtime: Runtime) -> None:
     monkeypatch.setattr(turns, "IDLE_S", -1.0)
     counter = uuid4()
     await send(runtime, Add(booking_id=counter))
@@ -554,7 +554,7 @@ async def test_a_state_that_cannot_be_read_is_internal() -> None:
 
 
 @pytest.mark.parametrize("deaf", ["publish", "scheduled", "send", "done", "observer"])
-async def test_a_listener_who_crashes_keeps_nobody_from_their_answer(
+async def test_a_crashing_listener_does_not_keep_others_from_their_outcome(
     pool: Pool, committer: Committer, deaf: str
 ) -> None:
     def crash(*args: object) -> None:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from storage import embedded
 from storage.embedded import DatabaseLost, EmbeddedPostgres
-from storage.embedded_place import PlaceError, settle
+from storage.postgres_installation import InstallationError, prepare_installation
 from storage.postmaster import ClusterError
 
 TIMEOUT_S = 60
@@ -233,7 +233,7 @@ async def test_a_pid_file_that_names_a_stranger_is_no_obstacle(folder: Path) -> 
     database = EmbeddedPostgres(folder / "postgres")
     await database.start()
     await database.stop()
-    place = settle(folder / "postgres")
+    place = prepare_installation(folder / "postgres")
     place.release()
     with subprocess.Popen(["/bin/sh", "-c", "read _"], stdin=subprocess.PIPE, **place.account.popen_args()) as stranger:
         (place.cluster / "postmaster.pid").write_text(f"{stranger.pid}\n{place.cluster}\n1\n5432\n\n\n")
@@ -247,7 +247,7 @@ async def test_a_pid_file_that_names_a_stranger_is_no_obstacle(folder: Path) -> 
 
 
 async def test_a_data_directory_has_one_supervisor(folder: Path, postgres: EmbeddedPostgres) -> None:
-    with pytest.raises(PlaceError, match="already in use"):
+    with pytest.raises(InstallationError, match="already in use"):
         await EmbeddedPostgres(folder / "postgres").start()
 
     assert await query(postgres.dsn(), "SELECT 1") == 1

@@ -20,7 +20,7 @@ from server.ops.retention import retention_jobs
 from server.ops.verify import verify
 from storage import retention
 from storage.database import Pool
-from storage.inbox import PAGES, Behind, read_pages
+from storage.inbox import PAGES, InboxRange, read_pages
 from storage.retention import (
     ARCHIVE,
     FORGET_NOTIFICATIONS,
@@ -293,11 +293,11 @@ async def test_the_journal_of_what_has_come_to_rest_moves_to_the_archive(story: 
 
 async def test_an_inbox_is_read_back_from_the_archive_as_from_the_journal(story: Story) -> None:
     site, customer, _ = story
-    before = await read_pages(site.node.pool, [Behind(customer.id, 0, 500)])
+    before = await read_pages(site.node.pool, [InboxRange(customer.id, 0, 500)])
 
     await archive_journals(site.node.pool, site.node.clock.now() + DAY)
 
-    assert await read_pages(site.node.pool, [Behind(customer.id, 0, 500)]) == before
+    assert await read_pages(site.node.pool, [InboxRange(customer.id, 0, 500)]) == before
     assert len(before[0]) > 5
 
 

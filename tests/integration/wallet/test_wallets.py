@@ -16,22 +16,22 @@ from protocol.wallet.views import GetBalance, GetStatement, StatementPage, Walle
 from storage.database import Pool
 from storage.queries.wallet import BUSINESS_WALLET, CUSTOMERS_WALLET, STATEMENT, get_balance, get_statement
 from tests.support.jobs import brought_to, done
-from tests.support.plans import generic_plan
-from tests.support.salon import Salon, open_salon, sign_up
+from tests.support.query_plans import generic_plan
+from tests.support.sample_business import SampleBusiness, open_sample_business, sign_up
 
 
 @pytest.fixture
-async def salon(database_dsn: str, pool: Pool) -> AsyncIterator[Salon]:
-    async with open_salon(database_dsn, pool) as salon:
+async def salon(database_dsn: str, pool: Pool) -> AsyncIterator[SampleBusiness]:
+    async with open_sample_business(database_dsn, pool) as salon:
         yield salon
 
 
 class TestWallets:
-    async def balance(self, salon: Salon, who: Principal) -> WalletBalance:
+    async def balance(self, salon: SampleBusiness, who: Principal) -> WalletBalance:
         view: WalletBalance = await salon.ask(get_balance, GetBalance(), who)
         return view
 
-    async def test_the_business_sees_what_is_pending_then_what_is_its_own(self, salon: Salon) -> None:
+    async def test_the_business_sees_what_is_pending_then_what_is_its_own(self, salon: SampleBusiness) -> None:
         await brought_to(salon, BookingStatus.CONFIRMED, "09:00")
         cleared = await brought_to(salon, BookingStatus.COMPLETED, "13:00")
 
@@ -44,7 +44,7 @@ class TestWallets:
         assert (after.currency, after.total_revenue_minor, after.pending_escrow_minor) == ("EUR", 4_500, 5_000)
         assert [amounts.currency for amounts in after.by_currency] == ["EUR"]
 
-    async def test_a_role_sees_its_own_fields_and_no_others(self, salon: Salon) -> None:
+    async def test_a_role_sees_its_own_fields_and_no_others(self, salon: SampleBusiness) -> None:
         shown = {
             who.role: set(msgspec.to_builtins(await self.balance(salon, who)))
             for who in (salon.customer, salon.sam, salon.owner)
@@ -59,19 +59,19 @@ class TestWallets:
             for unit in ("", "_minor")
         }
 
-    async def test_a_refund_is_the_customer_s_balance(self, salon: Salon) -> None:
+    async def test_a_refund_is_the_customer_s_balance(self, salon: SampleBusiness) -> None:
         await brought_to(salon, BookingStatus.CANCELLED)
 
         view = await self.balance(salon, salon.customer)
 
         assert (view.balance, view.balance_minor, view.currency, view.credits) == (50, 5_000, "EUR", 0)
 
-    async def test_who_never_bought_anything_has_nothing_in_no_currency(self, salon: Salon) -> None:
+    async def test_who_never_bought_anything_has_nothing_in_no_currency(self, salon: SampleBusiness) -> None:
         view = await self.balance(salon, await sign_up(salon.node, "Eve"))
 
         assert (view.balance, view.currency, view.by_currency) == (0, None, [])
 
-    async def test_a_wallet_with_two_currencies_keeps_them_apart(self, salon: Salon) -> None:
+    async def test_a_wallet_with_two_currencies_keeps_them_apart(self, salon: SampleBusiness) -> None:
         await brought_to(salon, BookingStatus.CANCELLED)
         account = f"customer.wallet/{salon.customer.user_id}/JPY"
         await salon.pool.execute("INSERT INTO balances (account, balance_minor) VALUES ($1, 700)", account)
@@ -81,7 +81,7 @@ class TestWallets:
         assert (view.currency, view.balance) == ("EUR", 50)
         assert [(amounts.currency, amounts.balance) for amounts in view.by_currency] == [("EUR", 50), ("JPY", 700)]
 
-    async def test_the_statement_tells_what_moved_and_for_which_booking(self, salon: Salon) -> None:
+    async def test_the_statement_tells_what_moved_and_for_which_booking(self, salon: SampleBusiness) -> None:
         cancelled = await brought_to(salon, BookingStatus.CANCELLED, "09:00")
         released = await brought_to(salon, BookingStatus.COMPLETED, "13:00")
         await done(salon, ConfirmRelease(booking_id=released), salon.customer)
@@ -101,7 +101,7 @@ class TestWallets:
         assert (release.reason, release.amount_minor, release.booking_id) == ("release", 4_500, released)
         assert nobodys.items == []
 
-    async def test_what_went_out_is_below_nothing_and_pages_hold_everything_once(self, salon: Salon) -> None:
+    async def test_what_went_out_is_below_nothing_and_pages_hold_everything_once(self, salon: SampleBusiness) -> None:
         wallet = f"customer.wallet/{salon.customer.user_id}/EUR"
         await salon.pool.execute("INSERT INTO balances (account, balance_minor) VALUES ($1, 0)", wallet)
         await salon.pool.executemany(
@@ -130,7 +130,7 @@ class TestWallets:
         assert amounts[0] == 106
         assert sorted(amounts) == [-105, -103, -101, 100, 102, 104, 106]
 
-    async def test_admins_have_no_wallet(self, salon: Salon) -> None:
+    async def test_admins_have_no_wallet(self, salon: SampleBusiness) -> None:
         admin = Principal(user_id=salon.owner.user_id, role=Role.ADMIN, roles=frozenset({Role.ADMIN}))
 
         with pytest.raises(Forbidden):

@@ -16,7 +16,7 @@ from protocol.ids import Kind, UserId
 from protocol.registry import Command
 from protocol.roles import Principal, Role
 from server.app.nouns import import_all
-from tests.support.kernel import sample_event
+from tests.support.sample_decisions import sample_event
 
 NOW = datetime(2030, 6, 1, 10, tzinfo=UTC)
 ADA, BOB = UserId(UUID(int=1)), UserId(UUID(int=2))

@@ -38,14 +38,14 @@ def test_a_second_loader_and_a_second_rule_are_refused() -> None:
 
     with pytest.raises(AssertionError, match="BookingFacts has two loaders"):
         loads(BookingFacts)(LOADERS[BookingFacts])
-    with pytest.raises(AssertionError, match="two rules say who may see a booking"):
+    with pytest.raises(AssertionError, match="two rules about who may see a booking"):
         visible(Kind.BOOKING, "WHERE true")
 
 
 def test_a_second_handler_of_a_query_is_refused() -> None:
     import_all()
 
-    with pytest.raises(AssertionError, match="GetBooking is answered twice"):
+    with pytest.raises(AssertionError, match="GetBooking has two handlers"):
         answers(GetBooking)(ANSWERS[GetBooking])
 
 

@@ -1,4 +1,4 @@
-"""A business: its managers run it, its catalogue is checked whole, its people learn their roles (rules P-2, F-3)."""
+"""A business: its managers change it, commands are validated, and members get their roles (rules P-2, F-3)."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -34,7 +34,7 @@ from protocol.business.events import (
     BusinessUpdated,
 )
 from protocol.business.facts import BusinessRecord, MemberRecord
-from protocol.business.rows import BlockedPairRow, BusinessRow, MemberRow
+from protocol.business.rows import BlockedPairRow, BusinessMemberRow, BusinessRow
 from protocol.business.terms import MEMBERS_MAX, AlreadyMember, MemberRole, OwnerStays, Week
 from protocol.effects import DropRow, PutRow, Send
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
@@ -122,8 +122,8 @@ CUT_BY_SAM = ServiceRecord(row=SERVICE_ROW, staff_ids=(SAM,))
 SETTINGS = BusinessRecord(row=BUSINESS_ROW, members=())
 
 
-def member_row(user_id: UserId, role: Role = Role.STAFF, *, manager: bool = False, **changes: Any) -> MemberRow:
-    row = MemberRow(
+def member_row(user_id: UserId, role: Role = Role.STAFF, *, manager: bool = False, **changes: Any) -> BusinessMemberRow:
+    row = BusinessMemberRow(
         business_id=SALON,
         user_id=user_id,
         role=role,
@@ -137,7 +137,7 @@ def member_row(user_id: UserId, role: Role = Role.STAFF, *, manager: bool = Fals
     return msgspec.structs.replace(row, **changes)
 
 
-def known(row: MemberRow | None, *service_ids: ServiceId) -> MemberRecord:
+def known(row: BusinessMemberRow | None, *service_ids: ServiceId) -> MemberRecord:
     return MemberRecord(user_exists=True, row=row, service_ids=service_ids)
 
 
@@ -160,7 +160,7 @@ def sent(decided: Decided) -> list[tuple[Ref, Command]]:
 
 
 def audience(command: Command, principal: Principal, facts: Any = None) -> list[UserId]:
-    """Who hears of the first event that the command causes."""
+    """The recipients of the first event of the command."""
     handler = Business.handlers[type(command)]
     actor = Business(SALON, replay(Business, TEAM), Turn(NOW, principal, lambda: UUID(int=900)))
     handler.call(*((actor, command) if handler.facts is None else (actor, command, facts)))
@@ -243,7 +243,7 @@ class TestSettings:
 
         business, sam = rows(decided)
         assert isinstance(business, BusinessRow)
-        assert isinstance(sam, MemberRow)
+        assert isinstance(sam, BusinessMemberRow)
         assert business.hours == sam.working == WEEK.in_zone("Europe/Lisbon")
         assert replay(Business, [*TEAM, *decided.events]).zone == "Europe/Lisbon"
 
@@ -302,7 +302,7 @@ class TestPeople:
 
         assert refusal(decided, NotFound)["entity"] == "user"
 
-    def test_nobody_is_added_twice(self) -> None:
+    def test_a_member_cannot_be_added_twice(self) -> None:
         decided = given_team(
             AddMember(business_id=SALON, user_id=SAM, role=MemberRole.EMPLOYEE), OWNER, known(member_row(SAM))
         )
@@ -537,7 +537,7 @@ class TestServices:
         assert again.events == []
         assert rows(back) == [SERVICE_ROW]
 
-    def test_its_staff_are_these_and_nobody_else(self) -> None:
+    def test_its_staff_are_replaced(self) -> None:
         decided = given_team(SetServiceStaff(service_id=CUT, staff_ids=(STELA, OLGA, STELA)), OWNER, CUT_BY_SAM)
 
         assert decided.events == [ServiceStaffChanged(service_id=CUT, added=(STELA, OLGA), removed=(SAM,))]
@@ -568,7 +568,7 @@ class TestServices:
             (BlockCustomer(business_id=SALON, customer_id=STRANGER), None),
         ],
     )
-    def test_only_managers_run_the_catalogue(self, command: Command, facts: Any) -> None:
+    def test_only_managers_change_services(self, command: Command, facts: Any) -> None:
         for principal in (STAFF, OUTSIDER):
             refusal(given_team(command, principal, facts), Forbidden)
 

@@ -5,7 +5,7 @@ import pytest
 from protocol.effects import Decision, PutRow, ReleaseKey
 from protocol.user.terms import UNIQUE_EMAIL
 from storage.batch import BATCH_MAX, Batch
-from tests.support.kernel import SampleRow, booking, make_decision
+from tests.support.sample_decisions import SampleRow, booking, make_decision
 
 
 def taken(batch: Batch, *decisions: Decision) -> list[bool]:

@@ -36,7 +36,7 @@ from protocol.conversation.events import (
     MessagesRead,
 )
 from protocol.conversation.facts import BookingParties, WrittenMessage
-from protocol.conversation.rows import ConversationRow, MemberRow, MessageRow, ReadMarkRow
+from protocol.conversation.rows import ConversationMemberRow, ConversationRow, MessageRow, ReadMarkRow
 from protocol.conversation.terms import MEMBERS_MAX, READ_ONLY_AFTER, ConversationKind, Participant, roles_seen
 from protocol.conversation.views import ConversationReply, MessageReply
 from protocol.effects import DropRow, PutRow
@@ -115,7 +115,7 @@ def dropped(decided: Decided) -> list[tuple[str, str]]:
 
 
 def audience(events: list[Event], command: Any, principal: Principal, facts: Any = None) -> list[tuple[UserId, ...]]:
-    """Who hears of each event that the command leads to."""
+    """The recipients of each event of the command."""
     actor = Conversation(ACTOR_ID, replay(Conversation, events), Turn(NOW, principal, counting_ids(NOW)))
     handler = Conversation.handlers[type(command)]
     handler.call(actor, command) if handler.facts is None else handler.call(actor, command, facts)
@@ -129,7 +129,7 @@ def test_a_confirmed_booking_opens_its_thread_for_both_parties() -> None:
     decided = decide(Conversation, [], OPEN, SYSTEM_PRINCIPAL, NOW)
 
     assert decided.events == [OPENED]
-    assert [(row.user_id, row.role) for row in rows(decided, MemberRow)] == [
+    assert [(row.user_id, row.role) for row in rows(decided, ConversationMemberRow)] == [
         (CUSTOMER, Role.CUSTOMER),
         (STAFF, Role.STAFF),
     ]
@@ -164,9 +164,7 @@ def test_a_party_of_a_confirmed_booking_may_open_its_thread(party: Principal) ->
 
 @pytest.mark.parametrize("events", [[], [OPENED]])
 @pytest.mark.parametrize("other", [stranger, substitute, acting(STAFF, Role.CUSTOMER, Role.STAFF)])
-def test_whoever_is_no_party_in_the_active_role_learns_nothing_of_a_thread(
-    events: list[Event], other: Principal
-) -> None:
+def test_a_conversation_is_not_found_unless_the_active_role_is_a_party(events: list[Event], other: Principal) -> None:
     decided = decide(Conversation, events, OPEN_FOR_BOOKING, other, NOW, CONFIRMED)
 
     assert isinstance(decided.reply, NotFound)
@@ -205,7 +203,7 @@ def test_a_thread_opened_after_the_job_still_closes_48_hours_after_its_end() -> 
         (ConversationKind.STAFF_OWNER, Role.CUSTOMER),
     ],
 )
-def test_nobody_is_in_a_thread_as_what_its_kind_does_not_know(kind: ConversationKind, role: Role) -> None:
+def test_members_have_roles_of_the_kind_of_conversation(kind: ConversationKind, role: Role) -> None:
     about = BookingId(ACTOR_ID) if kind is ConversationKind.CUSTOMER_STAFF else None
     member = Participant(user_id=CUSTOMER, role=role)
     command = OpenConversation(conversation_id=THREAD, kind=kind, booking_id=about, members=(member,))
@@ -240,7 +238,7 @@ def test_neither_event_nor_state_nor_reply_holds_the_text() -> None:
     "other",
     [stranger, substitute, acting(STAFF, Role.CUSTOMER, Role.STAFF), acting(CUSTOMER, Role.OWNER, Role.CUSTOMER)],
 )
-def test_nobody_posts_who_is_not_a_member_in_the_active_role(other: Principal) -> None:
+def test_only_members_in_the_active_role_post(other: Principal) -> None:
     assert isinstance(decide(Conversation, [OPENED], HELLO, other, NOW).reply, NotFound)
 
 
@@ -292,7 +290,7 @@ def test_a_message_moves_its_thread_up_at_most_once_a_minute() -> None:
     for at in (NOW, NOW + ACTIVE_STEP - timedelta(seconds=1), NOW + ACTIVE_STEP, NOW + ACTIVE_STEP):
         decided = decide(Conversation, events, HELLO, customer, at)
         events += decided.events
-        moves.append([row.active_at for row in rows(decided, MemberRow)])
+        moves.append([row.active_at for row in rows(decided, ConversationMemberRow)])
 
     assert moves == [[NOW] * 2, [], [NOW + ACTIVE_STEP] * 2, []]
 
@@ -385,16 +383,16 @@ def test_a_read_mark_never_moves_back(number: int) -> None:
 
 
 @pytest.mark.parametrize("events", [[OPENED], [OPENED, posted(6)]])
-def test_nobody_has_read_what_is_not_said_yet(events: list[Event]) -> None:
+def test_a_message_that_does_not_exist_cannot_be_read(events: list[Event]) -> None:
     command = MarkRead(conversation_id=THREAD, message_id=message_id(7))
 
     assert isinstance(decide(Conversation, events, command, staff, NOW).reply, NotFound)
 
 
-# What becomes of its job
+# Changes of its booking
 
 
-def test_whoever_declined_the_job_loses_the_thread() -> None:
+def test_a_staff_member_who_declined_leaves_the_conversation() -> None:
     command = ReplaceMember(conversation_id=THREAD, leaves=STAFF, joins=AS_SUBSTITUTE)
     read = MessagesRead(user_id=STAFF, message_id=message_id(7))
     events: list[Event] = [OPENED, posted(7), read]
@@ -402,14 +400,14 @@ def test_whoever_declined_the_job_loses_the_thread() -> None:
     decided = decide(Conversation, events, command, SYSTEM_PRINCIPAL, NOW)
 
     assert decided.events == [ConversationMembersChanged(left=(STAFF,), joined=(AS_SUBSTITUTE,))]
-    assert dropped(decided) == [(MemberRow.table, str(STAFF)), (ReadMarkRow.table, str(STAFF))]
+    assert dropped(decided) == [(ConversationMemberRow.table, str(STAFF)), (ReadMarkRow.table, str(STAFF))]
     assert audience(events, command, SYSTEM_PRINCIPAL) == [(CUSTOMER, STAFF, SUBSTITUTE)]
     after = [*events, *decided.events]
     assert isinstance(decide(Conversation, after, HELLO, staff, NOW).reply, NotFound)
     assert isinstance(decide(Conversation, after, HELLO, substitute, NOW).reply, MessageReply)
 
 
-def test_taking_somebody_out_twice_changes_nothing() -> None:
+def test_removing_a_member_twice_changes_nothing() -> None:
     command = ReplaceMember(conversation_id=THREAD, leaves=SUBSTITUTE)
 
     assert decide(Conversation, [OPENED], command, SYSTEM_PRINCIPAL, NOW) == ([], [], None)
@@ -501,7 +499,7 @@ def steps() -> st.SearchStrategy[Any]:
 
 
 class Story:
-    """A thread's life so far, with what outsiders can see of it."""
+    """The events of a conversation so far, and what others can see of it."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -588,7 +586,7 @@ class Story:
             self.messages[row.id] = WrittenMessage(**told)
 
     def _message(self, ago: int) -> MessageId:
-        """The message so many before the last; one that never was, if there are not as many."""
+        """The nth message from the end; an unknown id if there are fewer."""
         ids = sorted(self.messages)
         return ids[-1 - ago] if ago < len(ids) else message_id(2**128 - 1)
 

@@ -40,7 +40,7 @@ def test_a_field_with_a_name_that_frames_use_is_refused() -> None:
     class Clashing(Event, frozen=True, kw_only=True):
         changes: int
 
-    with pytest.raises(AssertionError, match="frames use for something else"):
+    with pytest.raises(AssertionError, match="a name that frames reserve"):
         event("sample.clashing")(Clashing)
 
 

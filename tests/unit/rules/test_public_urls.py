@@ -20,7 +20,7 @@ def test_addresses_of_the_open_internet(address: str) -> None:
         *("::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b:1::7f00:1", "fec0::1", "5f00::1"),
     ],
 )
-def test_addresses_that_are_our_own_or_nobodys(address: str) -> None:
+def test_private_and_unallocated_addresses(address: str) -> None:
     assert not is_public(address)
 
 

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from actors.rules.contact_data import has_contact, redacted
 from actors.rules.replies import (
+    ContextMessage,
     MessageKind,
-    Said,
-    Scene,
+    ReplyContext,
     Side,
     Stage,
-    checked,
     clean,
-    five,
+    fill_up,
     kind_of,
     local_replies,
     reply_digest,
     suggestion_id,
+    usable_replies,
 )
 from actors.rules.reply_words import de, en, it
 from protocol.booking.terms import BookingStatus
@@ -29,7 +29,7 @@ from protocol.roles import Role
 from protocol.suggestion.terms import REPLIES, REPLY_CHARS_MAX
 
 LANGUAGES = {"en": en, "de": de, "it": it}
-ENGLISH = Scene("en", Role.CUSTOMER, BookingStatus.CONFIRMED, (Said(False, "When will you come?"),))
+ENGLISH = ReplyContext("en", Role.CUSTOMER, BookingStatus.CONFIRMED, (ContextMessage(False, "When will you come?"),))
 
 
 # The local rules
@@ -74,38 +74,38 @@ EXAMPLES = {
 
 @pytest.mark.parametrize(("kind", "text"), EXAMPLES.items())
 def test_what_a_message_is_about_shows_in_its_words(kind: MessageKind, text: str) -> None:
-    assert kind_of([Said(False, text)]) is kind
+    assert kind_of([ContextMessage(False, text)]) is kind
 
 
 @pytest.mark.parametrize("text", ["Hello?", "hi", "Guten Tag, Frau Meier!", "Buongiorno!!"])
 def test_a_greeting_and_no_more_is_a_greeting_whatever_its_marks(text: str) -> None:
-    assert kind_of([Said(False, text)]) is MessageKind.GREETING
+    assert kind_of([ContextMessage(False, text)]) is MessageKind.GREETING
 
 
 def test_ones_own_message_and_an_empty_thread_are_kinds_of_their_own() -> None:
-    assert kind_of([Said(False, "Where are you?"), Said(True, "Where are you?")]) is MessageKind.OWN
+    assert kind_of([ContextMessage(False, "Where are you?"), ContextMessage(True, "Where are you?")]) is MessageKind.OWN
     assert kind_of([]) is MessageKind.NOTHING
 
 
 def test_there_are_five_local_replies_for_every_scene() -> None:
-    texts: list[Sequence[Said]] = [(Said(False, text),) for text in EXAMPLES.values()]
-    texts += [(), (Said(True, "Hello"),)]
+    texts: list[Sequence[ContextMessage]] = [(ContextMessage(False, text),) for text in EXAMPLES.values()]
+    texts += [(), (ContextMessage(True, "Hello"),)]
     for language, role, status, said in product(LANGUAGES, set(Role) - {Role.SYSTEM}, [None, *BookingStatus], texts):
-        where = Scene(language, role, status, said)
-        replies = five((), where)
+        where = ReplyContext(language, role, status, said)
+        replies = fill_up((), where)
         assert len(replies) == len({reply.casefold() for reply in replies}) == REPLIES, where
 
 
 def test_replies_fit_reader_language_question_and_job() -> None:
-    customer = Scene("en", Role.CUSTOMER, BookingStatus.CONFIRMED, (Said(False, "I'm on my way"),))
-    staff = Scene("de", Role.STAFF, BookingStatus.IN_PROGRESS, (Said(False, "Where are you?"),))
+    customer = ReplyContext("en", Role.CUSTOMER, BookingStatus.CONFIRMED, (ContextMessage(False, "I'm on my way"),))
+    staff = ReplyContext("de", Role.STAFF, BookingStatus.IN_PROGRESS, (ContextMessage(False, "Where are you?"),))
 
-    assert five((), customer)[:4] == [*en.KINDS["arrival"]["customer"], en.STAGES["before"]["customer"][0]]
-    assert five((), staff)[:4] == [*de.KINDS["arrival"]["provider"], de.STAGES["now"]["provider"][0]]
+    assert fill_up((), customer)[:4] == [*en.KINDS["arrival"]["customer"], en.STAGES["before"]["customer"][0]]
+    assert fill_up((), staff)[:4] == [*de.KINDS["arrival"]["provider"], de.STAGES["now"]["provider"][0]]
 
 
 def test_the_same_scene_has_the_same_replies() -> None:
-    assert five((), ENGLISH) == five((), ENGLISH)
+    assert fill_up((), ENGLISH) == fill_up((), ENGLISH)
 
 
 # The check
@@ -178,13 +178,13 @@ def test_a_good_reply_is_shown_as_it_is(reply: str) -> None:
 
 
 def test_replies_that_differ_by_case_and_punctuation_only_are_one() -> None:
-    assert checked(["Yes, please.", "yes please", "YES PLEASE!", "No"], "en") == ["Yes, please.", "No"]
+    assert usable_replies(["Yes, please.", "yes please", "YES PLEASE!", "No"], "en") == ["Yes, please.", "No"]
 
 
 def test_good_replies_come_first_and_local_ones_fill_up() -> None:
     said = ["I'll be at home all day.", "Visit http://evil.example", "Call 0151 2345678", "Sounds good!"]
 
-    replies = five(checked(said, "en"), ENGLISH)
+    replies = fill_up(usable_replies(said, "en"), ENGLISH)
 
     assert replies[:2] == ["I'll be at home all day.", "Sounds good!"]
     assert replies[2:] == list(local_replies(ENGLISH))[:3]
@@ -204,14 +204,14 @@ known_replies = st.sampled_from([*en.GENERAL, *de.GENERAL, *it.GENERAL]).map(str
     st.sampled_from(sorted(LANGUAGES)),
     st.sampled_from([Role.CUSTOMER, Role.STAFF, Role.OWNER, Role.ADMIN]),
     st.none() | st.sampled_from(BookingStatus),
-    st.lists(st.builds(Said, st.booleans(), st.text(max_size=80) | wicked), max_size=5),
+    st.lists(st.builds(ContextMessage, st.booleans(), st.text(max_size=80) | wicked), max_size=5),
 )
 def test_whatever_a_model_says_there_are_five_clean_replies(
-    said: list[Any], language: str, role: Role, status: BookingStatus | None, messages: list[Said]
+    said: list[Any], language: str, role: Role, status: BookingStatus | None, messages: list[ContextMessage]
 ) -> None:
-    where = Scene(language, role, status, messages)
+    where = ReplyContext(language, role, status, messages)
 
-    replies = five(checked(said, language), where)
+    replies = fill_up(usable_replies(said, language), where)
 
     assert len(replies) == REPLIES
     assert len({reply.casefold() for reply in replies}) == REPLIES

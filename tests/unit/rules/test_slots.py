@@ -11,13 +11,13 @@ from actors.rules.hours import Span, is_open
 from actors.rules.slots import (
     AHEAD_MAX_DEFAULT,
     SLOTS_MAX,
-    Busy,
-    Diary,
+    BusyTime,
     SlotReason,
     SlotTerms,
+    StaffSchedule,
     busy_for,
     free_slots,
-    why_not,
+    unavailable_reason,
 )
 from actors.rules.zones import to_instant, to_local
 from protocol.instants import DAY_MINUTES, LocalSpan, OpenHours
@@ -51,20 +51,20 @@ LONG_AGO = at("09:00", "2026-01-01")
 def reason(
     start: str,
     terms: SlotTerms = AN_HOUR,
-    *busy: Busy,
+    *busy: BusyTime,
     working: OpenHours | None = None,
     now: datetime = LONG_AGO,
     overrunning: bool = False,
 ) -> SlotReason | None:
-    diary = Diary(opening=OPENING, working=working, busy=busy, overrunning=overrunning)
-    return why_not(at(start), terms, diary, now)
+    schedule = StaffSchedule(opening=OPENING, working=working, busy=busy, overrunning=overrunning)
+    return unavailable_reason(at(start), terms, schedule, now)
 
 
 class TestBusyTime:
     def test_busy_time_is_the_job_and_its_buffers(self) -> None:
         terms = SlotTerms(duration=HOUR, buffer_before=10 * MINUTE, buffer_after=20 * MINUTE)
 
-        assert busy_for(at("09:00"), terms) == Busy(
+        assert busy_for(at("09:00"), terms) == BusyTime(
             held=Span(at("08:50"), at("10:20")), job=Span(at("09:00"), at("10:00"))
         )
 
@@ -160,8 +160,8 @@ class TestWhyNot:
     def test_a_block_without_buffers_is_busy_all_through(self) -> None:
         errand = Span(at("14:00"), at("15:00"))
 
-        assert reason("14:45", AN_HOUR, Busy(held=errand, job=errand)) is SlotReason.BUSY
-        assert reason("15:00", AN_HOUR, Busy(held=errand, job=errand)) is None
+        assert reason("14:45", AN_HOUR, BusyTime(held=errand, job=errand)) is SlotReason.BUSY
+        assert reason("15:00", AN_HOUR, BusyTime(held=errand, job=errand)) is None
 
     def test_a_moved_booking_does_not_collide_with_itself_once_left_out(self) -> None:
         own = busy_for(at("14:00"), AN_HOUR)
@@ -175,16 +175,18 @@ class TestWhyNot:
         assert reason("15:00", now=at(now), overrunning=False) is None
 
     def test_a_job_across_midnight_and_the_end_of_a_month_can_be_booked(self) -> None:
-        diary = Diary(opening=every_day((1080, 1560)))
+        schedule = StaffSchedule(opening=every_day((1080, 1560)))
         terms = SlotTerms(duration=2 * HOUR)
 
-        assert why_not(at("23:30", "2026-06-30"), terms, diary, LONG_AGO) is None
-        assert why_not(at("00:01", "2026-07-01"), terms, diary, LONG_AGO) is SlotReason.HOURS
+        assert unavailable_reason(at("23:30", "2026-06-30"), terms, schedule, LONG_AGO) is None
+        assert unavailable_reason(at("00:01", "2026-07-01"), terms, schedule, LONG_AGO) is SlotReason.HOURS
 
 
 class TestFreeSlots:
-    def slots(self, diary: Diary, day: str = TODAY, step: timedelta = 30 * MINUTE, **more: object) -> list[str]:
-        zone = diary.opening.zone
+    def slots(
+        self, schedule: StaffSchedule, day: str = TODAY, step: timedelta = 30 * MINUTE, **more: object
+    ) -> list[str]:
+        zone = schedule.opening.zone
         next_day = (date.fromisoformat(day) + DAY).isoformat()
         arguments = {
             "terms": AN_HOUR,
@@ -192,73 +194,73 @@ class TestFreeSlots:
             "now": LONG_AGO,
         } | more
         terms = arguments.pop("terms")
-        return clocks(free_slots(terms, diary, step=step, **arguments), zone)  # type: ignore[arg-type]
+        return clocks(free_slots(terms, schedule, step=step, **arguments), zone)  # type: ignore[arg-type]
 
     def test_an_empty_day_offers_each_start_that_ends_in_time(self) -> None:
-        assert self.slots(Diary(opening=OPENING), step=HOUR) == [
+        assert self.slots(StaffSchedule(opening=OPENING), step=HOUR) == [
             "09:00", "10:00", "11:00", "13:00", "14:00", "15:00", "16:00", "17:00",
         ]  # fmt: skip
 
     def test_the_grid_starts_anew_at_each_opening(self) -> None:
-        assert self.slots(Diary(opening=every_day((545, 690), (785, 900))), step=30 * MINUTE) == [
+        assert self.slots(StaffSchedule(opening=every_day((545, 690), (785, 900))), step=30 * MINUTE) == [
             "09:05", "09:35", "10:05", "13:05", "13:35",
         ]  # fmt: skip
 
     def test_all_staff_share_the_business_s_grid(self) -> None:
-        assert self.slots(Diary(opening=OPENING, working=every_day((560, 720))), step=30 * MINUTE) == [
+        assert self.slots(StaffSchedule(opening=OPENING, working=every_day((560, 720))), step=30 * MINUTE) == [
             "09:30", "10:00", "10:30", "11:00",
         ]  # fmt: skip
 
     def test_a_job_takes_the_starts_that_collide_with_it_or_its_buffers(self) -> None:
         busy = [busy_for(at("14:15"), AN_HOUR)]
 
-        assert self.slots(Diary(opening=every_day((780, 1080)), busy=busy), step=15 * MINUTE) == [
+        assert self.slots(StaffSchedule(opening=every_day((780, 1080)), busy=busy), step=15 * MINUTE) == [
             "13:00", "15:30", "15:45", "16:00", "16:15", "16:30", "16:45", "17:00",
         ]  # fmt: skip
 
     def test_a_gap_that_fits_to_the_minute_is_offered(self) -> None:
         busy = [busy_for(at("13:00"), AN_HOUR), busy_for(at("15:30"), AN_HOUR)]
 
-        assert self.slots(Diary(opening=every_day((780, 990)), busy=busy), step=5 * MINUTE) == ["14:15"]
+        assert self.slots(StaffSchedule(opening=every_day((780, 990)), busy=busy), step=5 * MINUTE) == ["14:15"]
 
     def test_lead_time_horizon_and_over_run_bound_the_starts(self) -> None:
         terms = replace(AN_HOUR, lead_time=5 * MINUTE, ahead_max=3 * HOUR)
-        diary = Diary(opening=OPENING)
+        schedule = StaffSchedule(opening=OPENING)
 
-        assert self.slots(diary, terms=terms, now=at("13:25")) == [
+        assert self.slots(schedule, terms=terms, now=at("13:25")) == [
             "13:30", "14:00", "14:30", "15:00", "15:30", "16:00",
         ]  # fmt: skip
-        assert self.slots(replace(diary, overrunning=True), terms=terms, now=at("13:25"))[0] == "14:00"
+        assert self.slots(replace(schedule, overrunning=True), terms=terms, now=at("13:25"))[0] == "14:00"
 
     def test_the_range_is_half_open_and_does_not_move_the_grid(self) -> None:
         range_ = Span(at("09:10"), at("10:30"))
 
-        assert self.slots(Diary(opening=OPENING), range_=range_) == ["09:30", "10:00"]
+        assert self.slots(StaffSchedule(opening=OPENING), range_=range_) == ["09:30", "10:00"]
 
     def test_the_limit_keeps_the_earliest(self) -> None:
-        assert self.slots(Diary(opening=OPENING), limit=2) == ["09:00", "09:30"]
+        assert self.slots(StaffSchedule(opening=OPENING), limit=2) == ["09:00", "09:30"]
 
     def test_a_job_that_ends_past_the_range_is_still_offered(self) -> None:
-        around_the_clock = Diary(opening=every_day((0, DAY_MINUTES)))
+        around_the_clock = StaffSchedule(opening=every_day((0, DAY_MINUTES)))
 
         assert self.slots(around_the_clock)[-1] == "23:30"
 
     @pytest.mark.parametrize(("day", "count"), [("2026-03-28", 24), ("2026-03-29", 23), ("2026-10-25", 25)])
     def test_a_day_has_as_many_hours_as_the_clocks_give_it(self, day: str, count: int) -> None:
-        assert len(self.slots(Diary(opening=every_day((0, DAY_MINUTES))), day, step=HOUR)) == count
+        assert len(self.slots(StaffSchedule(opening=every_day((0, DAY_MINUTES))), day, step=HOUR)) == count
 
     @pytest.mark.parametrize("day", ["2026-04-05", "2026-10-04"])
     def test_the_grid_is_back_on_the_hour_the_day_after_a_change_by_half_an_hour(self, day: str) -> None:
-        diary = Diary(opening=every_day((0, DAY_MINUTES), zone="Australia/Lord_Howe"))
+        schedule = StaffSchedule(opening=every_day((0, DAY_MINUTES), zone="Australia/Lord_Howe"))
         next_day = (date.fromisoformat(day) + DAY).isoformat()
 
-        assert self.slots(diary, day, step=HOUR)[-1] != "23:00"
-        assert self.slots(diary, next_day, step=HOUR) == [f"{hour:02}:00" for hour in range(24)]
+        assert self.slots(schedule, day, step=HOUR)[-1] != "23:00"
+        assert self.slots(schedule, next_day, step=HOUR) == [f"{hour:02}:00" for hour in range(24)]
 
     @pytest.mark.parametrize("arguments", [{"step": MINUTE}, {"limit": 0}, {"limit": SLOTS_MAX + 1}])
     def test_steps_and_limits_out_of_bounds_are_refused(self, arguments: dict[str, object]) -> None:
         with pytest.raises(ValueError, match="at least"):
-            self.slots(Diary(opening=OPENING), **arguments)  # type: ignore[arg-type]
+            self.slots(StaffSchedule(opening=OPENING), **arguments)  # type: ignore[arg-type]
 
 
 FIVE = 5 * MINUTE
@@ -285,8 +287,8 @@ jobs = st.lists(st.tuples(st.integers(-50, 500).map(lambda n: BASE + n * FIVE), 
 
 
 @st.composite
-def diaries(draw: st.DrawFn) -> Diary:
-    return Diary(
+def diaries(draw: st.DrawFn) -> StaffSchedule:
+    return StaffSchedule(
         opening=draw(openings),
         working=draw(st.none() | openings),
         busy=[busy_for(start_at, terms) for start_at, terms in draw(jobs)],
@@ -306,29 +308,31 @@ nows = st.integers(-150, 50).map(lambda n: BASE + n * FIVE)
 @settings(max_examples=100 * TIMES)
 @given(terms_, diaries(), nows, st.integers(0, 400).map(lambda n: BASE + n * FIVE))
 def test_a_start_can_be_booked_exactly_when_each_of_its_minutes_can(
-    terms: SlotTerms, diary: Diary, now: datetime, start_at: datetime
+    terms: SlotTerms, schedule: StaffSchedule, now: datetime, start_at: datetime
 ) -> None:
     wanted = busy_for(start_at, terms)
-    fits = all(is_open(hours, *wanted.job) for hours in (diary.opening, diary.working) if hours)
-    taken = set().union(*(span_minutes(block.held) for block in diary.busy))
+    fits = all(is_open(hours, *wanted.job) for hours in (schedule.opening, schedule.working) if hours)
+    taken = set().union(*(span_minutes(block.held) for block in schedule.busy))
     in_time = now + terms.lead_time <= start_at <= now + terms.ahead_max
-    over = diary.overrunning and start_at - now < 30 * MINUTE
+    over = schedule.overrunning and start_at - now < 30 * MINUTE
 
     expected = fits and in_time and not over and not taken & span_minutes(wanted.held)
 
-    assert (why_not(start_at, terms, diary, now) is None) == expected
+    assert (unavailable_reason(start_at, terms, schedule, now) is None) == expected
 
 
 @pytest.mark.sized
 @settings(max_examples=100 * TIMES)
 @given(terms_, diaries(), nows, st.integers(0, 200), st.integers(1, 288))
 def test_free_slots_are_the_starts_of_the_grid_that_why_not_lets_pass(
-    terms: SlotTerms, diary: Diary, now: datetime, first: int, length: int
+    terms: SlotTerms, schedule: StaffSchedule, now: datetime, first: int, length: int
 ) -> None:
     range_ = Span(BASE + first * FIVE, BASE + (first + length) * FIVE)
 
-    free = free_slots(terms, diary, step=FIVE, range_=range_, now=now)
+    free = free_slots(terms, schedule, step=FIVE, range_=range_, now=now)
 
     assert free == [
-        start_at for start_at in sorted(span_minutes(range_)) if why_not(start_at, terms, diary, now) is None
+        start_at
+        for start_at in sorted(span_minutes(range_))
+        if unavailable_reason(start_at, terms, schedule, now) is None
     ]

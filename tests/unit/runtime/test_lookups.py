@@ -9,7 +9,7 @@ from protocol.errors import GuildwireError, NotFound, Unavailable
 
 
 class Library:
-    """Answers with the double, when it is told to."""
+    """Returns the double of each key, when it is released."""
 
     def __init__(self) -> None:
         self.rounds: list[list[int]] = []
@@ -94,7 +94,7 @@ async def test_one_answer_may_be_an_error() -> None:
     assert await answers(Lookup("same", load), [1, 2, 3]) == [1, missing, 3]
 
 
-async def test_an_asker_who_crashes_keeps_nobody_from_their_answer() -> None:
+async def test_a_crashing_callback_does_not_keep_others_from_their_result() -> None:
     async def load(questions: Sequence[int]) -> list[int]:
         return list(questions)
 

@@ -25,103 +25,103 @@ def numbers(rows: list[Due]) -> list[int]:
 
 
 def test_rows_come_out_in_the_order_they_are_due() -> None:
-    soon = UpcomingTimers(10)
+    timers = UpcomingTimers(10)
     for seconds, number in ((30, 1), (10, 2), (20, 3), (10, 4)):
-        soon.hold(row(seconds, number))
+        timers.add(row(seconds, number))
 
-    assert soon.first_at == at(10)
-    assert numbers(soon.take(at(20), 10)) == [2, 4, 3]
-    assert numbers(soon.take(at(20), 10)) == []
-    assert len(soon) == 1
+    assert timers.first_at == at(10)
+    assert numbers(timers.take(at(20), 10)) == [2, 4, 3]
+    assert numbers(timers.take(at(20), 10)) == []
+    assert len(timers) == 1
 
 
 def test_no_more_are_taken_than_asked_for() -> None:
-    soon = UpcomingTimers(10)
+    timers = UpcomingTimers(10)
     for number in range(5):
-        soon.hold(row(1, number))
+        timers.add(row(1, number))
 
-    assert numbers(soon.take(at(2), 3)) == [0, 1, 2]
-    assert numbers(soon.take(at(2), -1)) == []
-    assert numbers(soon.take(at(2), 3)) == [3, 4]
+    assert numbers(timers.take(at(2), 3)) == [0, 1, 2]
+    assert numbers(timers.take(at(2), -1)) == []
+    assert numbers(timers.take(at(2), 3)) == [3, 4]
 
 
 def test_a_timer_replaces_the_one_of_its_name_and_a_message_replaces_nothing() -> None:
-    soon = UpcomingTimers(10)
-    soon.hold(row(10, 1, "remind"))
-    soon.hold(row(20, 2, "remind"))
-    soon.hold(row(10, 3, "remind", UUID(int=8)))
-    soon.hold(row(10, 4))
-    soon.hold(row(10, 5))
-    soon.hold(row(10, 5))
+    timers = UpcomingTimers(10)
+    timers.add(row(10, 1, "remind"))
+    timers.add(row(20, 2, "remind"))
+    timers.add(row(10, 3, "remind", UUID(int=8)))
+    timers.add(row(10, 4))
+    timers.add(row(10, 5))
+    timers.add(row(10, 5))
 
-    assert numbers(soon.take(at(60), 10)) == [3, 4, 5, 2]
+    assert numbers(timers.take(at(60), 10)) == [3, 4, 5, 2]
 
 
 def test_a_timer_that_is_forgotten_does_not_come_out() -> None:
-    soon = UpcomingTimers(10)
-    soon.hold(row(10, 1, "remind"))
-    soon.forget(Ref(Kind.BOOKING, ACTOR), "remind")
-    soon.forget(Ref(Kind.BOOKING, ACTOR), "nothing")
+    timers = UpcomingTimers(10)
+    timers.add(row(10, 1, "remind"))
+    timers.remove(Ref(Kind.BOOKING, ACTOR), "remind")
+    timers.remove(Ref(Kind.BOOKING, ACTOR), "nothing")
 
-    assert (len(soon), soon.take(at(60), 10)) == (0, [])
+    assert (len(timers), timers.take(at(60), 10)) == (0, [])
 
 
 def test_of_too_many_the_last_are_left_out_and_so_is_what_is_behind_them() -> None:
-    soon = UpcomingTimers(2)
+    timers = UpcomingTimers(2)
     for seconds, number in ((30, 3), (20, 2), (10, 1)):
-        soon.hold(row(seconds, number))
-    assert soon.left_out
+        timers.add(row(seconds, number))
+    assert timers.truncated
 
-    soon.take(at(10), 10)
-    soon.hold(row(40, 4))
+    timers.take(at(10), 10)
+    timers.add(row(40, 4))
 
-    assert numbers(soon.take(at(60), 10)) == [2]
+    assert numbers(timers.take(at(60), 10)) == [2]
 
 
 def test_what_was_left_out_is_taken_in_when_it_is_told_again() -> None:
-    soon = UpcomingTimers(2)
+    timers = UpcomingTimers(2)
     for number in (1, 2, 3):
-        soon.hold(row(number, number))
-    soon.take(at(1), 10)
+        timers.add(row(number, number))
+    timers.take(at(1), 10)
 
-    soon.reopen()
-    soon.hold(row(3, 3))
+    timers.begin_load()
+    timers.add(row(3, 3))
 
-    assert not soon.left_out
-    assert numbers(soon.take(at(60), 10)) == [2, 3]
+    assert not timers.truncated
+    assert numbers(timers.take(at(60), 10)) == [2, 3]
 
 
 def test_what_was_not_told_to_the_end_counts_as_left_out() -> None:
-    soon = UpcomingTimers(10)
-    soon.hold(row(1, 1))
-    soon.close()
+    timers = UpcomingTimers(10)
+    timers.add(row(1, 1))
+    timers.end_load_early()
 
-    soon.hold(row(5, 5))
+    timers.add(row(5, 5))
 
-    assert soon.left_out
-    assert numbers(soon.take(at(60), 10)) == [1]
+    assert timers.truncated
+    assert numbers(timers.take(at(60), 10)) == [1]
 
 
 def test_whatever_happens_it_holds_the_first_of_all_that_it_was_told() -> None:
     for seed in range(40):
-        chance, soon, told, taken = random.Random(seed), UpcomingTimers(8), dict[int, Due](), list[int]()
+        chance, timers, told, taken = random.Random(seed), UpcomingTimers(8), dict[int, Due](), list[int]()
         for number in range(60):
             due = row(chance.randrange(100), number, f"n{number}")
-            soon.hold(due)
+            timers.add(due)
             told[number] = due
             if chance.random() < 0.1 and told:
                 gone = chance.choice(sorted(told))
-                soon.forget(told[gone].to, f"n{gone}")
+                timers.remove(told[gone].to, f"n{gone}")
                 del told[gone]
             if chance.random() < 0.3:
-                soon.reopen()
+                timers.begin_load()
                 for again in told.values():  # as a scan would
-                    soon.hold(again)
+                    timers.add(again)
         while told:
-            soon.reopen()
+            timers.begin_load()
             for again in told.values():
-                soon.hold(again)
-            some = numbers(soon.take(at(200), 5))
+                timers.add(again)
+            some = numbers(timers.take(at(200), 5))
             assert len(some) == min(5, len(told))
             for number in some:
                 del told[number]

@@ -18,7 +18,7 @@ def _restart_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Loop:
-    """Dies as often as it is told, then works until it is stopped."""
+    """Dies a given number of times, then runs until it is stopped."""
 
     def __init__(self, deaths: int, *, how: BaseException | None = None) -> None:
         self.runs = 0

@@ -194,7 +194,7 @@ class TestOpenSession:
         assert row.last_login_at == NOW
         assert [one.session_id for one in row.sessions] == [PHONE]
 
-    def test_nobody_hears_of_the_hash_of_a_token(self) -> None:
+    def test_the_hash_of_a_token_has_no_recipients(self) -> None:
         turns: list[Any] = []
 
         class Listening(User):
@@ -364,7 +364,7 @@ class TestRoles:
     def grant(self, role: Role, business_id: BusinessId | None, *, manager: bool = False) -> GrantRole:
         return GrantRole(user_id=ADA, role=role, business_id=business_id, manager=manager)
 
-    def test_a_business_lets_somebody_work_for_it(self) -> None:
+    def test_a_business_grants_a_role(self) -> None:
         events = self.EVENTS + tell(self.EVENTS, self.grant(Role.STAFF, SALON)).events
 
         assert replay(User, events).memberships == (Membership(Role.CUSTOMER), Membership(Role.STAFF, SALON))
@@ -414,7 +414,7 @@ class TestRoles:
             RoleRevoked(role=Role.STAFF, business_id=SALON, roles_version=1)
         ]
 
-    def test_whoever_loses_the_role_that_they_act_in_acts_as_a_customer(self) -> None:
+    def test_a_user_who_loses_the_active_role_acts_as_a_customer(self) -> None:
         events: list[Event] = [SIGNED_UP, granted(Role.STAFF, SALON), *opened(acting=Acting(Role.STAFF, SALON))]
         events += tell(events, RevokeRole(user_id=ADA, role=Role.STAFF, business_id=SALON)).events
 
@@ -424,7 +424,7 @@ class TestRoles:
         assert reply.grant is not None
         assert (reply.grant.role, reply.grant.business_id) == (Role.CUSTOMER, None)
 
-    def test_taking_back_a_role_that_nobody_has_is_harmless(self) -> None:
+    def test_revoking_a_role_that_the_user_does_not_have_does_nothing(self) -> None:
         assert tell(self.EVENTS, RevokeRole(user_id=ADA, role=Role.STAFF, business_id=SALON)) == ([], [], None)
 
     def test_everybody_stays_a_customer(self) -> None:

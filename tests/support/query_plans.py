@@ -1,4 +1,4 @@
-"""How the database would go about a statement."""
+"""The query plans of statements."""
 
 import re
 
@@ -6,7 +6,7 @@ from storage.database import Pool
 
 
 async def generic_plan(pool: Pool, sql: str) -> str:
-    """The plan that serves any arguments, whatever they are."""
+    """The generic plan of a statement, for any arguments."""
     nulls = ", ".join(["NULL"] * max(int(number) for number in re.findall(r"\$(\d+)", sql)))
     async with pool.acquire() as connection:
         await connection.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE asked AS {sql}")

@@ -1,6 +1,6 @@
-"""Clients that all want the same slots at once; alone, or as a process of its own beside others.
+"""Clients that try to book the same slots at once, in this process or in one of its own.
 
-As a process it says ``ready``, waits for a line, and prints what came of it.
+As a process it prints ``ready``, waits for a line, and prints its result.
 """
 
 import asyncio
@@ -17,23 +17,23 @@ from protocol.effects import ReserveSlot
 from protocol.ids import UserId
 from storage.commit import Committer, connect_committer
 from storage.outcomes import OK
-from tests.support.kernel import NOW, booking, commit, declared, make_decision
+from tests.support.sample_decisions import NOW, booking, commit, declared, make_decision
 
 TAKEN = "slots_no_overlap"
 
 
-class Contest(msgspec.Struct):
-    """What came of it."""
+class ContentionResult(msgspec.Struct):
+    """The result."""
 
-    #: How many bookings of each slot were kept.
+    #: Bookings of each slot that were committed.
     winners: list[int]
     refused: int
     seconds: list[float]
 
 
-async def contend(committers: Sequence[Committer], staff_id: UserId, clients: int, slots: int) -> Contest:
-    """Let each client try to book each of the slots; whoever is refused has that logged, as the runtime does."""
-    contest = Contest([0] * slots, 0, [])
+async def contend(committers: Sequence[Committer], staff_id: UserId, clients: int, slots: int) -> ContentionResult:
+    """Let each client try to book each slot; refusals are logged, as by the runtime."""
+    contest = ContentionResult([0] * slots, 0, [])
 
     async def client(nth: int) -> None:
         committer = committers[nth % len(committers)]
@@ -59,7 +59,7 @@ async def contend(committers: Sequence[Committer], staff_id: UserId, clients: in
 
 
 async def main() -> None:
-    """Contend when told to."""
+    """Run when a line is read from the standard input."""
     dsn, staff_id, clients, slots = sys.argv[1:]
     committer = Committer(partial(connect_committer, dsn))
     await committer.start()

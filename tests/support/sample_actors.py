@@ -1,4 +1,4 @@
-"""Tiny actors for the tests of the runtime: a counter, an account with a wallet, and one that holds somebody's time."""
+"""Sample actors for the tests of the runtime: a counter, an account with a wallet, and one that reserves time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,17 +19,17 @@ from protocol.events import Event
 from protocol.ids import Kind, Ref, SessionId, UserId
 from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
-from storage.actors import Answer, Stored, load_answers, load_states
+from storage.actors import Stored, StoredReply, load_replies, load_states
 from storage.commit import Committer
 from storage.database import Pool
 from storage.outcomes import OK, Committed
-from tests.support.kernel import NOW, sample, sample_event
+from tests.support.sample_decisions import NOW, sample, sample_event
 
 BANK = "system.bank/EUR"
 
 
 def person(nth: int = 1) -> Principal:
-    """Somebody with an account."""
+    """A principal with a new user id."""
     return Principal(
         user_id=UserId(UUID(int=0xA000 + nth)),
         role=Role.CUSTOMER,
@@ -82,7 +82,7 @@ class AddKnown(Command, frozen=True):
 
 @sample("counter.look", Kind.BOOKING)
 class Look(Command, frozen=True):
-    """Say the value; nothing happens."""
+    """Return the value, without an event."""
 
     booking_id: UUID
 
@@ -103,7 +103,7 @@ class OpenCounter(Command, frozen=True):
 
 @sample("counter.add_later", Kind.BOOKING)
 class AddLater(Command, frozen=True):
-    """Add something after a while, unless it is too late by then."""
+    """Add later by a timer, unless it has expired by then."""
 
     booking_id: UUID
     after_s: float
@@ -114,14 +114,14 @@ class AddLater(Command, frozen=True):
 
 @sample("counter.forget", Kind.BOOKING)
 class Forget(Command, frozen=True):
-    """Take the timer back."""
+    """Cancel the timer."""
 
     booking_id: UUID
 
 
 @sample("counter.tell", Kind.BOOKING)
 class Tell(Command, frozen=True):
-    """Let another counter add something."""
+    """Send another counter a message that adds."""
 
     booking_id: UUID
     other_id: UUID
@@ -196,7 +196,7 @@ class Counter(Actor[CounterState]):
         return (self.principal.user_id,)
 
 
-# An account, whose wallet only the database knows
+# An account; its balance is only in the database
 
 
 class AccountState(Struct, frozen=True):
@@ -218,7 +218,7 @@ class Pay(Command, frozen=True):
 
 
 class Account(Actor[AccountState]):
-    """Pays without looking into its wallet."""
+    """Pays without checking its balance."""
 
     kind = Kind.USER
     state_type: ClassVar[type[Struct]] = AccountState
@@ -238,11 +238,11 @@ class Account(Actor[AccountState]):
         return AccountState(event.payments)
 
 
-# One that holds the time of the first candidate who has it
+# An actor that reserves the time of the first free candidate
 
 
 class Candidates(Struct, frozen=True):
-    """Facts: who seems to be free."""
+    """Facts: the candidates who were free when loaded."""
 
     free: tuple[UserId, ...]
 
@@ -253,14 +253,14 @@ class HolderState(Struct, frozen=True):
 
 @sample_event("holder.chose")
 class HolderChose(Event, frozen=True):
-    """Somebody's time is held."""
+    """A candidate's time was reserved."""
 
     staff_id: UserId
 
 
 @sample("holder.hold", Kind.CONVERSATION, creates=True)
 class Hold(Command, frozen=True):
-    """Hold an hour of whoever is free."""
+    """Reserve an hour of a free candidate."""
 
     hour: int = 0
 
@@ -299,12 +299,12 @@ async def know_one(asks: Sequence[Ask]) -> list[Known]:
 
 
 async def know_nobody(asks: Sequence[Ask]) -> list[Candidates]:
-    """Nobody is free."""
+    """No candidate is free."""
     return [Candidates(()) for _ in asks]
 
 
 def free_staff(pool: Pool, staff: Sequence[UserId]) -> Loader:
-    """Load who of these has no slot that hour."""
+    """Load the candidates without a slot in that hour."""
 
     async def load(asks: Sequence[Ask]) -> list[Candidates]:
         rows = await pool.fetch("SELECT staff_id, lower(during) AS starts_at FROM slots")
@@ -318,14 +318,14 @@ def free_staff(pool: Pool, staff: Sequence[UserId]) -> Loader:
 def make_samples_runtime(
     pool: Pool | None, commits: Commits, facts: Mapping[type[Struct], Loader] | None = None, **options: Any
 ) -> Runtime:
-    """A runtime of the sample actors; without a pool no actor has ever been."""
+    """A runtime of the sample actors; without a pool no actor exists."""
     states = partial(load_states, pool) if pool else nothing_stored
     return Runtime(
         actors=ACTORS,
         facts={Known: know_one, Candidates: know_nobody, **(facts or {})},
         commits=commits,
         load_states=options.pop("load_states", states),
-        load_answers=partial(load_answers, pool) if pool else nothing_answered,
+        load_replies=partial(load_replies, pool) if pool else nothing_answered,
         clock=options.pop("clock", Clock()),
         **options,
     )
@@ -356,21 +356,21 @@ async def execute(runtime: Runtime, call: Call) -> Outcome:
 
 
 async def nothing_stored(refs: Sequence[Ref]) -> list[Stored]:
-    """A database in which no actor has ever been."""
+    """Load states from a database without actors."""
     return [Stored(ref) for ref in refs]
 
 
-async def nothing_answered(identities: Sequence[tuple[UUID, str]]) -> list[Answer | None]:
-    """A database in which nothing was ever answered."""
+async def nothing_answered(identities: Sequence[tuple[UUID, str]]) -> list[StoredReply | None]:
+    """Load replies from an empty command log."""
     return [None for _ in identities]
 
 
 class Gate:
-    """Stands before the committer, or in its place, and lets decisions and answers through when it is told to."""
+    """Stands before the committer, or in its place, and holds decisions and outcomes until they are released."""
 
     def __init__(self, committer: Committer | None = None) -> None:
         self._committer = committer
-        #: What was submitted, and whom to tell; oldest first.
+        #: Submitted decisions with their callbacks, oldest first.
         self.held: list[tuple[Decision, Callable[[Committed], None]]] = []
 
     def submit(self, decision: Decision, done: Callable[[Committed], None]) -> None:
@@ -378,14 +378,14 @@ class Gate:
         self.held.append((decision, done))
 
     def answer(self, *statuses: str, fault: Fault | None = None) -> None:
-        """Answer the oldest decisions with these, without any database."""
+        """Report these outcomes to the oldest decisions, without a database."""
         for status in statuses:
             decision, done = self.held.pop(0)
             seqs = [1] * sum(len(emitted.audience) for emitted in decision.emitted) if status == OK else ()
             done(Committed(status, seqs, fault))
 
     def let_through(self) -> None:
-        """Hand everything that is held to the committer."""
+        """Pass all held decisions to the committer."""
         assert self._committer is not None
         held, self.held = self.held, []
         for decision, done in held:

@@ -1,4 +1,4 @@
-"""A hair salon in Berlin on a real database: its owner, two who cut, a customer, and one service, open nine to five.
+"""A sample business, a hair salon in Berlin, on a real database: owner, two staff members, customer and one service.
 
 The time is Saturday, 1 June 2030; the Monday after it is ``MONDAY``.
 """
@@ -37,20 +37,20 @@ WEEK = Week(week=(*(WITH_A_BREAK,) * 5, (), ()))
 
 
 class Days(TypedDict):
-    """Where to look for slots: whole days, or instants."""
+    """The range of a search for slots: whole days, or instants."""
 
     from_: str
     to: str
 
 
 def berlin(clock: str, day: date = MONDAY) -> datetime:
-    """The instant at which the salon's clock shows that."""
+    """The instant of a local time of the business."""
     return to_instant(datetime.fromisoformat(f"{day}T{clock}"), ZONE)
 
 
 @dataclass
-class Salon:
-    """The salon's people, and how to speak to it."""
+class SampleBusiness:
+    """The business and its users, with functions to send commands and queries."""
 
     node: Node
     pool: Pool
@@ -77,25 +77,25 @@ class Salon:
         staff_id: UserId | None = None,
         explain: bool = False,
     ) -> SlotsView:
-        """Look for slots of the cut."""
+        """Find slots of the service."""
         finder = SlotFinder(self.sources, self.node.clock.now)
         asked = FindSlots(service_id=self.cut, from_=from_, to=to, staff_id=staff_id, explain=explain)
         return await finder(self.pool, asked, principal)
 
     async def ask(self, handler: Any, query: Query, principal: Principal | None = None) -> Any:
-        """Ask a query."""
+        """Run a query."""
         return await handler(self.pool, query, principal)
 
 
 async def sign_up(node: Node, name: str) -> Principal:
-    """Make an account; its holder acts as a customer."""
+    """Create an account; its principal acts as a customer."""
     outcome = await node.send(SignUp(email=f"{name.lower()}@salon.test", name=name))
     assert outcome.error is None
     return Principal(user_id=UserId(outcome.to.id), role=Role.CUSTOMER, roles=frozenset({Role.CUSTOMER}))
 
 
 def acting(person: Principal, role: Role, business_id: BusinessId, *, manager: bool = False) -> Principal:
-    """The same person, acting for a business."""
+    """The same user, acting for a business."""
     return Principal(
         user_id=person.user_id,
         role=role,
@@ -106,8 +106,8 @@ def acting(person: Principal, role: Role, business_id: BusinessId, *, manager: b
 
 
 @asynccontextmanager
-async def open_salon(dsn: str, pool: Pool) -> AsyncIterator[Salon]:
-    """Open it on an empty database, through its own commands."""
+async def open_sample_business(dsn: str, pool: Pool) -> AsyncIterator[SampleBusiness]:
+    """Create the business on an empty database, by commands."""
     offers = OfferCache(pool)
     sources = Sources(pool=pool, offers=offers)
     import_all()
@@ -121,14 +121,14 @@ async def open_salon(dsn: str, pool: Pool) -> AsyncIterator[Salon]:
         await node.advance(NOW - node.clock.now())
         olga, sam, stela, carla = [await sign_up(node, name) for name in ("Olga", "Sam", "Stela", "Carla")]
         register = RegisterBusiness(
-            name="Salon Olga", category_id="hair", city="Berlin", zone=ZONE, currency="EUR", hours=WEEK
+            name="SampleBusiness Olga", category_id="hair", city="Berlin", zone=ZONE, currency="EUR", hours=WEEK
         )
         business_id = BusinessId((await node.send(register, olga)).to.id)
         owner = acting(olga, Role.OWNER, business_id, manager=True)
         for person in (sam, stela):
             added = AddMember(business_id=business_id, user_id=person.user_id, role=MemberRole.STAFF)
             assert (await node.send(added, owner)).error is None
-        salon = Salon(
+        salon = SampleBusiness(
             node,
             pool,
             sources,
@@ -144,7 +144,7 @@ async def open_salon(dsn: str, pool: Pool) -> AsyncIterator[Salon]:
 
 
 async def offer(node: Node, owner: Principal, **changes: Any) -> ServiceId:
-    """Make one more service: by default a cut of an hour for 50 euros, done by everybody."""
+    """Create a service: by default a cut of an hour for 50 euros, done by all staff."""
     said = {"category_id": "hair", "title": "Cut", "price": 50, "duration_minutes": 60, **changes}
     outcome = await node.send(CreateService(**said), owner)
     assert outcome.error is None, outcome.error

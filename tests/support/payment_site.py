@@ -1,4 +1,4 @@
-"""The salon with a till: the sandbox gateway and its webhooks over real HTTP, beside the real runtime."""
+"""The sample business with the sandbox payment gateway and its webhooks, over real HTTP and the real runtime."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,16 +24,16 @@ from server.payments.signature import sign
 from server.rest.app import HttpApp
 from storage.database import Pool
 from tests.support.http_server import Answer, Http, authenticate, serve
-from tests.support.salon import Salon, berlin, open_salon
+from tests.support.sample_business import SampleBusiness, berlin, open_sample_business
 
 SECRETS = ("whsec_new", "whsec_old")
 TIMEOUT_S = 20
 
 
 class Flaky:
-    """The runtime, which fails as often as it is told before it works."""
+    """The runtime, which fails a given number of times before it works."""
 
-    def __init__(self, salon: Salon) -> None:
+    def __init__(self, salon: SampleBusiness) -> None:
         self._runtime = salon.node.runtime
         self.faults: list[Fault] = []
 
@@ -47,10 +47,10 @@ class Flaky:
 
 
 @dataclass
-class Shop:
-    """The salon with a till."""
+class PaymentSite:
+    """The sample business with a payment gateway."""
 
-    salon: Salon
+    salon: SampleBusiness
     payments: SandboxPayments
     runtime: Flaky
     http: Http
@@ -72,8 +72,8 @@ class Shop:
         reply = await self.asked_to_pay(booking_id)
         return await self.http.send("POST", f"{reply.checkout_path}/pay{query}", data=form or None)
 
-    async def told(self, **changes: Any) -> Answer:
-        """Send a webhook, as the gateway would unless told otherwise."""
+    async def send_webhook(self, **changes: Any) -> Answer:
+        """Send a webhook like the gateway's, with changes."""
         event = {"id": f"evt_{uuid4().hex}", "type": "payment.captured", "created": int(time()), "data": None}
         event |= {name: value for name, value in changes.items() if name in event}
         body = changes.get("body") or msgspec.json.encode(event)
@@ -82,16 +82,16 @@ class Shop:
         return await self.http.send("POST", WEBHOOK_PATH, data=body, headers=headers)
 
     async def at_rest(self) -> None:
-        """Wait until the gateway has told everything, and the payment its booking."""
+        """Wait until all webhooks, and all messages between payments and bookings, are handled."""
         await self.payments.sandbox.at_rest()
         await self.salon.node.at_rest()
 
     async def about(self, booking_id: BookingId, amount_minor: int = 5_000, currency: str = "EUR") -> dict[str, Any]:
-        """What a webhook says of the booking's payment."""
+        """The data of a webhook about the booking's payment."""
         reply = await self.asked_to_pay(booking_id)
         return {"payment_id": str(reply.payment_id), "amount": amount_minor, "currency": currency}
 
-    async def hears(self, kind: type) -> None:
+    async def wait_for(self, kind: type) -> None:
         """Wait until such an event was published."""
         async with asyncio.timeout(TIMEOUT_S):
             while not any(isinstance(one.emitted.event, kind) for one in self.heard):
@@ -105,20 +105,20 @@ class Shop:
         return row["status"], row["payment_status"]
 
     async def moved(self) -> list[tuple[str, int]]:
-        """Every transfer so far: why, and how much."""
+        """The reasons and amounts of all transfers."""
         rows = await self.salon.pool.fetch("SELECT reason, amount_minor FROM transfers ORDER BY at, id")
         return [(row["reason"], row["amount_minor"]) for row in rows]
 
     async def odd(self) -> list[tuple[str, str]]:
-        """Every event that was kept: its type, and its problem."""
+        """The types and problems of all unmatched webhooks."""
         rows = await self.salon.pool.fetch("SELECT type, problem FROM unmatched_webhooks ORDER BY received_at")
         return [(row["type"], row["problem"]) for row in rows]
 
 
 @asynccontextmanager
-async def open_shop(dsn: str, pool: Pool, keys_dir: Path) -> AsyncIterator[Shop]:
-    """Open the salon, its gateway, and the server that both are reached at; the gateway is in a hurry."""
-    async with open_salon(dsn, pool) as salon, AsyncExitStack() as stack:
+async def open_payment_site(dsn: str, pool: Pool, keys_dir: Path) -> AsyncIterator[PaymentSite]:
+    """Open the sample business, its gateway, and an HTTP server for both; the gateway has short delays."""
+    async with open_sample_business(dsn, pool) as salon, AsyncExitStack() as stack:
         runtime = Flaky(salon)
         payments = open_sandbox(pool, runtime, now=salon.node.clock.now, keys_dir=keys_dir, webhook_secrets=SECRETS)
         stack.push_async_callback(payments.stop)
@@ -133,15 +133,15 @@ async def open_shop(dsn: str, pool: Pool, keys_dir: Path) -> AsyncIterator[Shop]
             declarations=(),
         )
         async with serve(app) as http:
-            shop = Shop(salon, payments, runtime, http)
+            site = PaymentSite(salon, payments, runtime, http)
             publish = salon.node.runtime.publish
 
             def tell(published: Published) -> None:
                 publish(published)
                 payments.on_event(published)
-                shop.heard.append(published)
-                shop.news.set()
+                site.heard.append(published)
+                site.news.set()
 
             salon.node.runtime.publish = tell
             payments.start(f"http://127.0.0.1:{http.port}")
-            yield shop
+            yield site

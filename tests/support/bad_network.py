@@ -1,6 +1,6 @@
-"""A bad network between a client and the server: a proxy whose line is cut, frozen, deaf, slow or torn into bytes.
+"""A proxy between client and server that simulates a bad network: cut, frozen, one-way, slow or fragmented connections.
 
-async with bad_line(server.url) as line:
+async with open_bad_network(server.url) as line:
     async with Rest(line.url, signed_in) as rest, Client(rest) as client:
         line.cut()
 """
@@ -12,16 +12,16 @@ from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from urllib.parse import urlsplit
 
-#: What the line holds in each direction, besides the kernel: little, so that whoever does not read is soon felt.
+#: The proxy's buffer in each direction; small, so that a peer that does not read causes back pressure soon.
 BUFFER_BYTES = 16 * 1024
-#: How long what one end said last may take to leave once the other end is gone.
+#: How long the last data of one end may take to be sent after the other end has closed.
 LAST_WORDS_S = 1.0
 
 NO_SOCKETS_HERE = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Sockets(Enum):
-    """What a proxy on the way does to the handshake of a WebSocket."""
+    """What the proxy does to the handshake of a WebSocket."""
 
     PASSED = "nothing"
     REFUSED = "answers that it may not be"
@@ -29,8 +29,8 @@ class Sockets(Enum):
     STARVED = "lets it through, and nothing behind it"
 
 
-class Line:
-    """One client's way to the server, over as many connections as it likes. Every fault holds for all of them."""
+class NetworkProxy:
+    """The proxy of one client, for any number of connections. Each fault applies to all of them."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -42,22 +42,22 @@ class Line:
         self._writers: set[asyncio.StreamWriter] = set()
         self._thawed = asyncio.Event()
         self._thawed.set()
-        #: Where the client connects to.
+        #: The URL that the client connects to.
         self.url = ""
-        #: What the client sends is taken and never arrives; the same for what the server sends.
+        #: Whether data of the client is dropped; the same for data of the server.
         self.swallows_up = False
         self.swallows_down = False
-        #: How long each piece is on its way; None of it overtakes another.
+        #: The delay of each piece; the order is kept.
         self.delay_s = 0.0
-        #: At most so many bytes are passed on at once; None: as they come.
+        #: The most bytes that are forwarded at once; None: as they arrive.
         self.piece_bytes: int | None = None
-        #: So much of what the server sends on a connection is passed on, then it is cut; None: all of it.
+        #: Bytes of the server after which a connection is cut; None: it is not cut.
         self.cut_after_bytes: int | None = None
-        #: What becomes of WebSockets; all other requests are passed on.
+        #: What happens to WebSockets; all other requests are forwarded.
         self.sockets = Sockets.PASSED
         #: Connections are broken as soon as they are made.
         self.down = False
-        #: How many connections were made, and how often they were cut.
+        #: Counts of connections and of cuts.
         self.connections = 0
         self.cuts = 0
 
@@ -68,7 +68,7 @@ class Line:
         self.url = f"http://{host}:{port}"
 
     async def close(self) -> None:
-        """Let every connection go."""
+        """Close all connections."""
         assert self._server is not None
         self._server.close()
         for task in self._tasks:
@@ -76,21 +76,21 @@ class Line:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """Break all connections: both ends hear of it, and what is on its way is lost."""
+        """Break all connections: both ends notice it, and data in transit is lost."""
         self.cuts += 1
         for writer in self._writers:
             writer.transport.abort()
 
     def freeze(self) -> None:
-        """Take nothing more from the server: the client has stopped reading."""
+        """Stop reading from the server, as a client that has stopped reading."""
         self._thawed.clear()
 
     def thaw(self) -> None:
-        """Read on."""
+        """Continue reading."""
         self._thawed.set()
 
     def heal(self) -> None:
-        """No fault any more; what was swallowed stays lost, so the connections that lost something are cut."""
+        """End all faults; connections that lost data are cut."""
         if self.swallows_up or self.swallows_down:
             self.cut()
         self.swallows_up = self.swallows_down = self.down = False
@@ -113,7 +113,7 @@ class Line:
             self._tasks.discard(task)
 
     async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry a connection, unless it is a WebSocket's and those are not wanted."""
+        """Forward a connection, unless it is a WebSocket and these are refused."""
         head = b"" if self.sockets is Sockets.PASSED else await reader.readuntil(b"\r\n\r\n")
         if b"upgrade: websocket" not in head.lower():
             await self._carry(reader, writer, head)
@@ -127,7 +127,7 @@ class Line:
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes, *, starved: bool = False
     ) -> None:
-        """Pass on what either end sends until one of them has gone, or the first answer has been."""
+        """Forward data in both directions until one end has closed, or the first response was sent."""
         raw = socket.socket()
         raw.setblocking(False)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
@@ -146,7 +146,7 @@ class Line:
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for end in (writer, server_writer):
-                end.close()  # last words, as a goodbye, still arrive
+                end.close()  # the last data, such as a goodbye, still arrives
                 with suppress(OSError, TimeoutError):
                     await asyncio.wait_for(end.wait_closed(), LAST_WORDS_S)
         finally:
@@ -180,7 +180,7 @@ class Line:
                 return
 
     async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
-        """Write it, in pieces if the line is torn: each leaves as a packet of its own."""
+        """Write data, in pieces if it is to be fragmented: each piece is a packet of its own."""
         size = self.piece_bytes or len(data)
         for start in range(0, len(data), size):
             writer.write(data[start : start + size])
@@ -190,9 +190,9 @@ class Line:
 
 
 @asynccontextmanager
-async def bad_line(url: str) -> AsyncIterator[Line]:
-    """A line to a server, faultless until it is told otherwise."""
-    line = Line(url)
+async def open_bad_network(url: str) -> AsyncIterator[NetworkProxy]:
+    """Open a proxy to a server, without faults at first."""
+    line = NetworkProxy(url)
     await line.open()
     try:
         yield line

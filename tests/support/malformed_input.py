@@ -1,4 +1,4 @@
-"""What somebody sends who means no good, or whose program is broken: strategies of hypothesis, the same for every test.
+"""Malformed and hostile input: hypothesis strategies shared by tests.
 
 ``messages(JSON)`` gives raw messages of that subprotocol, from mutated golden frames to noise.
 """
@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parents[1] / "contract" / "golden" / "frames"
 #: One frame of every kind that a client may send.
 GOLDEN_FRAMES: list[dict[str, Any]] = [json.loads(path.read_bytes()) for path in sorted(GOLDEN.glob("in_*.json"))]
 
-#: Texts that have broken some program before.
+#: Texts that are known to break programs.
 ODD_TEXTS = (
     "",
     "\x00",
@@ -47,7 +47,7 @@ DEPTH = 30_000
 
 
 def examples(count: int, *phases: Phase) -> settings:
-    """Settings: always the same examples, unless more are asked for; nothing is kept."""
+    """Settings: always the same examples, unless more are requested; no database of examples."""
     return settings(
         max_examples=count * TIMES,
         derandomize=TIMES == 1,
@@ -59,7 +59,7 @@ def examples(count: int, *phases: Phase) -> settings:
 
 
 def values(*, packed: bool) -> st.SearchStrategy[Any]:
-    """Anything that a field might hold."""
+    """Any value of a field."""
     odd = st.sampled_from([*ODD_TEXTS, *ODD_NUMBERS, None, True, *(NO_NUMBERS if packed else ())])
     texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
     leaves = odd | texts | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=packed, allow_infinity=packed)
@@ -71,7 +71,7 @@ def values(*, packed: bool) -> st.SearchStrategy[Any]:
 
 @st.composite
 def frames(draw: st.DrawFn, *, packed: bool) -> dict[Any, Any]:
-    """A golden frame with some of its fields changed, taken away, or added to; or a frame of whatever."""
+    """A golden frame with some fields changed, removed or added; or a frame of arbitrary values."""
     frame: dict[Any, Any] = dict(draw(st.sampled_from(GOLDEN_FRAMES)))
     anything = values(packed=packed)
     for _ in range(draw(st.integers(0, 3))):
@@ -88,7 +88,7 @@ def frames(draw: st.DrawFn, *, packed: bool) -> dict[Any, Any]:
 
 @st.composite
 def bent(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
-    """Bytes of a good message with some of them changed, cut off, doubled or put in."""
+    """The bytes of a valid message with some of them changed, cut off, doubled or inserted."""
     data = bytearray(draw(whole))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, max(0, len(data) - 1)))
@@ -116,7 +116,7 @@ def _command(data: bytes) -> bytes:
     return b'{"frame":"command","id":"deep","name":"conversation.post","data":' + data + b"}"
 
 
-#: Messages that no generator comes upon.
+#: Messages that the generators do not find.
 ODD_JSON = (
     b"",
     b" ",
@@ -182,12 +182,12 @@ ODD_PACKED = (
 
 
 def odd_messages(codec: Codec) -> tuple[bytes, ...]:
-    """The messages that are worth a test each."""
+    """Single messages, each with a test of its own."""
     return ODD_JSON if codec is JSON else ODD_PACKED
 
 
 def messages(codec: Codec) -> st.SearchStrategy[bytes]:
-    """Messages of all sorts in one subprotocol."""
+    """Messages of all kinds in one subprotocol."""
     packed = codec is not JSON
     whole = frames(packed=packed).map(_packed if packed else _json)
     loose = values(packed=packed).map(_packed if packed else _json)

@@ -1,4 +1,4 @@
-"""A market with people who keep copies of what they see, and all that can happen to them, by plan or by chance."""
+"""A simulation of bookings and messages: users with replicas of their data, and planned or random steps."""
 
 import asyncio
 import random
@@ -37,15 +37,15 @@ from protocol.snapshot import GetSnapshot, Snapshot
 from server.client import Client, Event, Replica
 from tests.support.server import TIMEOUT_S, Market, Person, Site
 
-#: Random steps are about one of the latest so many bookings.
+#: Random steps concern one of this many latest bookings.
 RECENT = 5
-#: How far the clock may move in one step.
+#: How far the clock moves in one step at most.
 LEAPS = (timedelta(minutes=5), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=25))
 
 
 @dataclass
-class Copy:
-    """Somebody's replica, and the line that keeps it current."""
+class ClientCopy:
+    """A user's replica, and the connection that updates it."""
 
     person: Person
     first: Snapshot
@@ -54,14 +54,14 @@ class Copy:
     heard: set[str] = field(default_factory=set)
 
     @classmethod
-    async def of(cls, site: Site, person: Person, first: Snapshot | None = None) -> "Copy":
-        """A copy as of now, or of an earlier snapshot."""
+    async def of(cls, site: Site, person: Person, first: Snapshot | None = None) -> "ClientCopy":
+        """A copy from a new or an earlier snapshot."""
         first = first or await person.call(GetSnapshot())
         replica = Replica(first, person.me)
         return cls(person, first, replica, await site.listen(person, replica.as_of))
 
     async def converges(self) -> None:
-        """Hear everything up to a fresh snapshot, ask what events do not say, and be equal to it."""
+        """Apply all events up to a fresh snapshot, fetch what events do not contain, and assert equality."""
         fresh: Snapshot = await self.person.call(GetSnapshot())
         await self.catch_up(fresh.as_of)
         await self.fill()
@@ -69,7 +69,7 @@ class Copy:
         assert self.replica.conversations == {thread.id: thread for thread in fresh.conversations}
 
     async def catch_up(self, as_of: str | None = None) -> None:
-        """Hear everything up to a position, or up to now."""
+        """Apply all events up to a position, or up to now."""
         as_of = as_of or (await self.person.call(GetSnapshot())).as_of
         async with asyncio.timeout(TIMEOUT_S):
             while self.replica.as_of != as_of:
@@ -89,13 +89,13 @@ class Copy:
 
 
 @dataclass
-class World:
-    """A market, its people with their copies, and what can happen to them."""
+class Simulation:
+    """A market, its users with their copies, and the steps of the simulation."""
 
     site: Site
     market: Market
     customer: Person
-    copies: list[Copy]
+    copies: list[ClientCopy]
     chance: random.Random
     bookings: list[BookingId] = field(default_factory=list)
     payments: list[PaymentReply] = field(default_factory=list)
@@ -114,7 +114,7 @@ class World:
         for copy in self.copies:
             await copy.converges()
 
-    # What happens
+    # Steps
 
     async def book(self, staff: Person | None = None) -> BookingId:
         """A slot of its own for each booking, within the reach of the leaps."""
@@ -160,7 +160,7 @@ class World:
         )
         await self.site.system(command)
 
-    # Anything
+    # Random steps
 
     async def something(self) -> None:
         """One random step; what is refused changes nothing."""
@@ -196,7 +196,7 @@ class World:
         await self.staff.call(DeclineBooking(booking_id=booking_id, reason_code=DeclineReason.TOO_FAR))
 
     async def talk(self) -> None:
-        """Say, change, take back or read something in some thread."""
+        """Post, edit, delete or read a message in a conversation."""
         booking_id = self.any_booking()
         who = self.chance.choice([self.customer, self.staff])
         messages = self.messages.get(booking_id, [])

@@ -1,6 +1,6 @@
-"""A small world for the tests of the core: commands, events, rows and decisions that mean nothing in themselves.
+"""Sample commands, events, rows and decisions for tests of the commit and the runtime.
 
-Its commands are in the catalogue only inside ``declared()``, so that no test of the public contract ever sees them.
+The commands are in the registry only inside ``declared()``, so that tests of the public contract never see them.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from storage.outcomes import Committed
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
-#: Whatever a test waits for takes less, or the test fails.
+#: The longest wait of a test before it fails.
 HANG_S = 30
 
 C = TypeVar("C", bound=type[Command])
@@ -33,7 +33,7 @@ _stamps = count(1)
 
 
 def sample(name: str, actor: Kind, *, creates: bool = False) -> Callable[[C], C]:
-    """Declare a command as the catalogue does, then take it out again until ``declared()``."""
+    """Declare a command, and keep it out of the registry until ``declared()``."""
 
     def declare(cls: C) -> C:
         command(name, actor=actor, by=ANYONE, creates=creates)(cls)
@@ -57,7 +57,7 @@ def sample_event(name: str) -> Callable[[E], E]:
 
 @contextmanager
 def declared() -> Iterator[None]:
-    """Put the sample commands into the catalogue."""
+    """Put the sample commands into the registry."""
     added = [declaration for declaration in _declared if declaration.name not in BY_NAME]
     for declaration in added:
         BY_NAME[declaration.name] = BY_TYPE[declaration.type] = declaration
@@ -77,7 +77,7 @@ class SampleChanged(Event, frozen=True):
 
 @sample("sample.poke", Kind.BOOKING)
 class Poke(Command, frozen=True):
-    """A command for timers and messages that nobody ever fires."""
+    """A command for timers and messages that never fire."""
 
     booking_id: UUID
     value: int = 0
@@ -143,7 +143,7 @@ def make_decision(
 
 
 def standing(decision: Decision) -> tuple[int, int]:
-    """The version and stamp of the actor's row once the decision is kept."""
+    """The version and stamp of the actor's row after the decision."""
     if decision.state is None:
         return decision.expected_version, decision.expected_stamp
     return decision.version, decision.stamp
@@ -163,7 +163,7 @@ async def running(dsn: str, committer: Committer | None = None) -> AsyncIterator
 
 
 async def commit(committer: Committer, *decisions: Decision) -> list[Committed]:
-    """Submit decisions at once and wait for what becomes of all of them."""
+    """Submit decisions at once and wait for their outcomes."""
     loop = asyncio.get_running_loop()
     answers: list[asyncio.Future[Committed]] = []
     for decision in decisions:
@@ -175,5 +175,5 @@ async def commit(committer: Committer, *decisions: Decision) -> list[Committed]:
 
 
 def statuses(outcomes: Iterable[Committed]) -> list[str]:
-    """What became of each."""
+    """The statuses of outcomes."""
     return [outcome.status for outcome in outcomes]

@@ -1,4 +1,4 @@
-"""The people of a soak, with three devices each; each device has a bad line, a live client, a copy of what is open."""
+"""The simulated users of a soak, each with three devices; a device has a bad network, a live client and a replica."""
 
 import asyncio
 import random
@@ -20,45 +20,45 @@ from server.client import Client, Event, Replica, Rest
 from server.client.rest import SignedIn
 from server.edge.config import LimitsConfig
 from server.ops.database import open_database
-from tests.support.lines import Line, Sockets, bad_line
+from tests.support.bad_network import NetworkProxy, Sockets, open_bad_network
 from tests.support.server import Site, make_config, open_site
 
 DEVICES = ("phone", "tablet", "laptop")
-#: Stands behind a proxy that knows no WebSockets: it hears everything by event streams.
+#: The device behind a proxy without WebSockets, which gets its events by event streams.
 WALLED = "laptop"
-#: A device says how far it has got every so many events.
+#: Events after which a device sends an ack.
 ACK_EVERY = 20
-#: What a device remembers of its connections, for the report of a failure.
+#: Notes on connections that a device keeps for the report of a failure.
 NOTES_MAX = 60
-#: Time to ask again after a fault.
+#: The pause before a retry after a fault.
 RETRY_S = 0.05
-#: Whatever takes longer has failed, however bad the lines are.
+#: The longest wait before a check fails.
 PATIENCE_S = 90.0
 
 
 class Violation(Exception):
-    """A promise was broken. Its text is for whoever looks into it."""
+    """A check failed. Its text helps to find the cause."""
 
 
-class Seat(Struct, frozen=True):
-    """One person's sign-ins, made before the soak begins."""
+class SignIns(Struct, frozen=True):
+    """One user's sign-ins, made before the soak starts."""
 
     name: str
     sign_ins: tuple[SignedIn, ...]
 
 
 class Plan(Struct, frozen=True):
-    """Who is there, and what they book."""
+    """The users of the soak, and the service that they book."""
 
     service_id: ServiceId
     first_at: datetime
-    customers: tuple[Seat, ...]
-    staff: tuple[Seat, ...]
-    owner: Seat
+    customers: tuple[SignIns, ...]
+    staff: tuple[SignIns, ...]
+    owner: SignIns
 
 
 async def prepare(data_dir: Path, customers: int, staff: int) -> Plan:
-    """Make a business and its people with a server of our own, which stops before the soak begins."""
+    """Create a business and its users with a separate server, which stops before the soak starts."""
     limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
     config = make_config(data_dir, limits=limits)
     async with open_database(config.server, config.database) as database, open_site(database.dsn, config) as site:
@@ -67,23 +67,23 @@ async def prepare(data_dir: Path, customers: int, staff: int) -> Plan:
         return Plan(
             market.service_id,
             market.soon,
-            tuple([await _seat(site, f"customer-{nth}", one.me.email) for nth, one in enumerate(people, 1)]),
-            tuple([await _seat(site, f"staff-{nth}", one.me.email) for nth, one in enumerate(market.staff, 1)]),
-            await _seat(site, "owner", market.owner.me.email),
+            tuple([await _sign_ins(site, f"customer-{nth}", one.me.email) for nth, one in enumerate(people, 1)]),
+            tuple([await _sign_ins(site, f"staff-{nth}", one.me.email) for nth, one in enumerate(market.staff, 1)]),
+            await _sign_ins(site, "owner", market.owner.me.email),
         )
 
 
-async def _seat(site: Site, name: str, email: str) -> Seat:
+async def _sign_ins(site: Site, name: str, email: str) -> SignIns:
     sign_ins = []
     for _ in DEVICES:
         signed_in = (await site.sign_in(email)).rest.signed_in
         assert signed_in is not None
         sign_ins.append(signed_in)
-    return Seat(name, tuple(sign_ins))
+    return SignIns(name, tuple(sign_ins))
 
 
 class WatchfulClient(Client):
-    """The product's client, which also tells what its own care would hide: events that come twice, or not in order."""
+    """The product's client, which also reports duplicate and unordered events, which the product drops."""
 
     def __init__(self, of: "Device", **options: Any) -> None:
         super().__init__(of.rest, **options)
@@ -109,27 +109,27 @@ class WatchfulClient(Client):
         await super()._handle(connection, frame)
 
 
-#: What a device remembers of an event, to hold against the log: number, type, entity, version.
+#: What a device records of an event, to compare with the log: seq, type, entity, version.
 Heard = tuple[int, str, str, int | None]
 
 
 @dataclass(eq=False)
 class Device:
-    """One app of one person."""
+    """One device of one user."""
 
     name: str
-    line: Line
+    line: NetworkProxy
     rest: Rest
     client: Client = field(init=False)
     replica: Replica = field(init=False)
-    #: Events since the last proof.
+    #: Events since the last checks.
     heard: list[Heard] = field(default_factory=list)
-    #: Up to where its events were held against the log.
+    #: The seq up to which its events were compared with the log.
     proven: int = 0
     events: int = 0
     typing: int = 0
     resets: int = 0
-    #: It was told to begin anew, and has not yet.
+    #: Whether it got a reset and has not fetched a snapshot yet.
     stale: bool = False
     byes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -138,11 +138,11 @@ class Device:
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, text: str) -> None:
-        """Remember something about its connections."""
+        """Keep a note on its connections."""
         self.notes.append(f"{datetime.now():%H:%M:%S.%f} {text}")
 
     async def begin(self, stack: AsyncExitStack) -> None:
-        """Take a snapshot and listen from there."""
+        """Fetch a snapshot and receive events from there."""
         snapshot: Snapshot = await self.ask(GetSnapshot())
         me = self.me
         self.replica = Replica(snapshot, me)
@@ -153,7 +153,7 @@ class Device:
         stack.callback(self.listening.cancel)
 
     async def begin_anew(self) -> None:
-        """After a reset: drop what there is, take a snapshot."""
+        """After a reset: drop the replica and fetch a snapshot."""
         snapshot: Snapshot = await self.ask(GetSnapshot())
         self.replica, self.stale = Replica(snapshot, self.me), False
         self.proven = max(seq_of(snapshot.as_of), self.client.seq)
@@ -161,17 +161,17 @@ class Device:
 
     @property
     def me(self) -> Any:
-        """Who uses it."""
+        """Its user."""
         assert self.rest.signed_in is not None
         return self.rest.signed_in.tokens.user
 
     @property
     def seq(self) -> int:
-        """The number of the last event that it handled."""
+        """The seq of the last event that it handled."""
         return seq_of(self.replica.as_of)
 
     async def ask(self, query: Query) -> Any:
-        """Ask over REST until there is an answer. Raises: Rejected."""
+        """Send over REST until there is a reply. Raises: Rejected."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
@@ -180,7 +180,7 @@ class Device:
                     await asyncio.sleep(RETRY_S)
 
     async def fill(self) -> None:
-        """Ask for what events do not say."""
+        """Fetch what events do not contain."""
         for query in list(self.replica.to_fetch):
             try:
                 self.replica.put(await self.ask(query))
@@ -207,7 +207,7 @@ class Device:
 
 @dataclass(eq=False)
 class Person:
-    """Somebody, with all their devices."""
+    """A user with all their devices."""
 
     name: str
     devices: list[Device]
@@ -219,13 +219,13 @@ class Person:
         return user_id
 
     def any_device(self, chance: random.Random) -> Device:
-        """The device that is at hand."""
+        """The device to use now."""
         return chance.choice(self.devices)
 
 
 @dataclass(eq=False)
-class Crowd:
-    """Everybody."""
+class SimulatedUsers:
+    """All users of the soak."""
 
     plan: Plan
     customers: list[Person]
@@ -234,22 +234,22 @@ class Crowd:
 
     @property
     def people(self) -> list[Person]:
-        """All of them."""
+        """All users."""
         return [*self.customers, *self.staff, self.owner]
 
     @property
     def devices(self) -> list[Device]:
-        """All that they have."""
+        """All devices."""
         return [device for person in self.people for device in person.devices]
 
 
-async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Crowd:
-    """Let everybody connect, each device over a line of its own; they leave with the stack."""
+async def connect_users(stack: AsyncExitStack, url: str, plan: Plan) -> SimulatedUsers:
+    """Connect all devices, each over a network of its own; the stack disconnects them."""
 
-    async def seat(seat: Seat) -> Person:
+    async def seat(seat: SignIns) -> Person:
         devices = []
         for name, signed_in in zip(DEVICES, seat.sign_ins, strict=True):
-            line = await stack.enter_async_context(bad_line(url))
+            line = await stack.enter_async_context(open_bad_network(url))
             line.sockets = Sockets.REFUSED if name == WALLED else Sockets.PASSED
             rest = await stack.enter_async_context(Rest(line.url, signed_in))
             device = Device(f"{seat.name}/{name}", line, rest)
@@ -259,9 +259,9 @@ async def gather_crowd(stack: AsyncExitStack, url: str, plan: Plan) -> Crowd:
 
     customers = [await seat(one) for one in plan.customers]
     staff = [await seat(one) for one in plan.staff]
-    return Crowd(plan, customers, staff, await seat(plan.owner))
+    return SimulatedUsers(plan, customers, staff, await seat(plan.owner))
 
 
 def seq_of(as_of: str) -> int:
-    """The number of an ``epoch:seq``."""
+    """The seq of an ``epoch:seq``."""
     return int(as_of.rpartition(":")[2])

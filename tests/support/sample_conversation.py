@@ -1,6 +1,6 @@
-"""Ada and Bob, who have a thread, on the runtime alone: the events for tests of live connections.
+"""A conversation of Ada and Bob on the runtime alone, whose events are used in tests of live connections.
 
-async with open_thread(database_dsn, pool) as node, open_live(node) as live, live.client(bob) as client:
+async with open_sample_conversation(database_dsn, pool) as node, open_live(node) as live, live.client(bob) as client:
     await say(node, "Hello")
     await client.event(2)
 """
@@ -28,8 +28,8 @@ THREAD = ConversationId(UUID(int=1001))
 
 
 @asynccontextmanager
-async def open_thread(dsn: str, pool: Pool) -> AsyncIterator[Node]:
-    """A node with conversations, and the one of Ada the customer and Bob of the staff; each has heard of it."""
+async def open_sample_conversation(dsn: str, pool: Pool) -> AsyncIterator[Node]:
+    """A node with one conversation, between Ada, a customer, and Bob, a staff member; each has one event."""
     facts = bound_loaders(Sources(pool=pool, offers=OfferCache(pool)))
     async with make_runtime(dsn, pool, {Kind.CONVERSATION: Conversation}, facts) as node:
         command = OpenConversation(
@@ -44,7 +44,7 @@ async def open_thread(dsn: str, pool: Pool) -> AsyncIterator[Node]:
 
 
 async def say(node: Node, text: str, sender: Principal = ada) -> MessageId:
-    """Say something in the thread."""
+    """Post a message."""
     outcome = await node.send(PostMessage(conversation_id=THREAD, text=text), sender)
     assert outcome.error is None
     return MessageId(UUID(msgspec.json.decode(outcome.reply)["message_id"]))

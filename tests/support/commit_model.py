@@ -1,7 +1,7 @@
-"""The commit as a sequential model: one decision after another, on dictionaries.
+"""A sequential model of the commit: one decision after another, on dictionaries.
 
-``apply`` says what becomes of a decision and keeps it if it is sound. Inside one decision everything is given back and
-opened before anything is taken, as in the database.
+``apply`` returns the status of a decision, and applies it if it is valid. Within one decision all releases and openings
+come before the claims, as in the database.
 """
 
 from collections.abc import Sequence
@@ -30,13 +30,13 @@ from protocol.ids import Ref
 from storage.database import Pool
 from storage.outcomes import DUPLICATE, GONE, OK, STALE
 
-#: Statuses after which a hold holds nothing.
+#: Statuses in which a hold is empty.
 _EMPTY = ("HELD", "POSTED", "VOIDED")
 
 
 @dataclass
-class Model:
-    """Everything that the core's tables hold."""
+class CommitModel:
+    """The contents of the core's tables."""
 
     actors: dict[Ref, tuple[int, int]] = field(default_factory=dict)
     journal: list[tuple[Ref, int]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Model:
     rows: dict[tuple[UUID, str], int] = field(default_factory=dict)
 
     def apply(self, decision: Decision, *, prepared: bool = False) -> str:
-        """Keep the decision if it is sound; answers its status, as the commit does.
+        """Apply the decision if it is valid; returns its status, as the commit does.
 
         Args:
             prepared: it was ``prepare``d before.
@@ -67,11 +67,11 @@ class Model:
         return status or OK
 
     def status(self, decision: Decision) -> str:
-        """What would become of the decision; nothing is kept."""
+        """The status that the decision would get; nothing is applied."""
         return deepcopy(self).apply(decision)
 
     def prepare(self, decisions: Sequence[Decision]) -> None:
-        """Give back and open what these do: a batch does so before it takes anything."""
+        """Apply releases and openings, which a batch does before any claims."""
         for decision in decisions:
             for effect in decision.effects:
                 match effect:
@@ -179,9 +179,9 @@ class Model:
                 pass
 
 
-async def read_model(pool: Pool) -> Model:
-    """Read the same from the database."""
-    model = Model()
+async def read_model(pool: Pool) -> CommitModel:
+    """Read the model from the database."""
+    model = CommitModel()
     for row in await pool.fetch("SELECT * FROM actors"):
         model.actors[Ref(row["kind"], row["id"])] = (row["version"], row["stamp"])
     for row in await pool.fetch("SELECT * FROM journal"):

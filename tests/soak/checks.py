@@ -1,4 +1,4 @@
-"""What must hold after every round: all that was answered, once; nothing that was refused; every copy current."""
+"""The checks after each round: every accepted command once, no refused one, and every replica current."""
 
 import asyncio
 from collections import Counter
@@ -16,17 +16,17 @@ from protocol.snapshot import GetSnapshot, Snapshot
 from server.ops.pid_file import read_pid_file
 from server.ops.verify import verify
 from storage.database import Pool, connect_pool
-from tests.soak.crowd import PATIENCE_S, Crowd, Device, Heard, Person, Violation, seq_of
+from tests.soak.simulated_users import PATIENCE_S, Device, Heard, Person, SimulatedUsers, Violation, seq_of
 from tests.soak.work import Ledger
 from tests.support.process import ServerProcess
 
-#: The server's memory: all of it, and what one life of it may gain after its first round.
+#: The server's memory, and its growth in one life of the process after the first round.
 RSS_MAX_MB = 700
 RSS_GROWTH_MAX_MB = 300
-#: What waits for all clients together once everybody is quiet.
+#: Bytes queued for all clients together once the load has stopped.
 QUEUE_BYTES_MAX = 1024 * 1024
 LOOK_EVERY_S = 0.05
-#: Of what is wrong so many are shown.
+#: Problems that are shown.
 SHOWN_MAX = 10
 
 
@@ -40,7 +40,7 @@ class Memory:
     peak_mb: float = 0.0
 
     def look(self, pid: int) -> None:
-        """Measure. Raises: Broken."""
+        """Measure. Raises: Violation."""
         self.now_mb = psutil.Process(pid).memory_info().rss / 1e6
         self.peak_mb = max(self.peak_mb, self.now_mb)
         if pid != self.pid:
@@ -49,22 +49,22 @@ class Memory:
             raise Violation(f"the server takes {self.now_mb:.0f} MB, and took {self.first_mb:.0f} MB at first")
 
 
-class Proof:
-    """Holds the ledger, the devices and the server against the database."""
+class Checks:
+    """Compares the ledger, the devices and the server with the database."""
 
-    def __init__(self, server: ServerProcess, crowd: Crowd, ledger: Ledger) -> None:
+    def __init__(self, server: ServerProcess, crowd: SimulatedUsers, ledger: Ledger) -> None:
         self._server = server
         self._crowd = crowd
         self._ledger = ledger
         self.memory = Memory()
-        #: How far each device's acks had got.
+        #: The last ack of each device.
         self._acked: dict[tuple[Any, str], int] = {}
-        #: What a proof found in the database last.
+        #: The last findings in the database.
         self.bookings = 0
         self.messages = 0
 
     async def run(self) -> None:
-        """Prove everything. Raises: Broken."""
+        """Run all checks. Raises: Violation."""
         running = read_pid_file(self._server.data_dir)
         if running is None:
             raise Violation("the server is gone")
@@ -88,7 +88,7 @@ class Proof:
         self.memory.look(self._server.pid)
 
     async def _at_rest(self, pool: Pool) -> None:
-        """Wait until every message between actors was handled, and none was given up."""
+        """Wait until every message between actors is handled, and none was dropped."""
         due = "SELECT count(*) FROM agenda WHERE due_at <= now()"
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -152,7 +152,7 @@ class Proof:
     # The devices
 
     async def _converges(self, person: Person) -> None:
-        """Every device of somebody shows what a fresh snapshot shows. Raises: Broken."""
+        """Check that all devices of a user equal a fresh snapshot. Raises: Violation."""
         devices = person.devices
         for device in devices:
             if device.listening.done():
@@ -169,7 +169,7 @@ class Proof:
             raise Violation(f"{person.name} does not catch up with {fresh}: {said}") from None
 
     async def _agree(self, devices: list[Device]) -> bool:
-        """Compare with a fresh snapshot; answers False if something happened meanwhile."""
+        """Compare with a fresh snapshot; returns False if there was a new event meanwhile."""
         fresh: Snapshot = await devices[0].ask(GetSnapshot())
         if fresh.truncated:
             raise Violation(f"{devices[0].name}: more is open than a snapshot holds; the soak's plan is wrong")
@@ -192,7 +192,7 @@ class Proof:
         return True
 
     async def _heard_all(self, pool: Pool, device: Device) -> None:
-        """A device has heard every event of its user's log since the last proof, once and in order."""
+        """Check that a device got every event of its user's log since the last checks, once and in order."""
         _none(device.wrong, device.name)
         heard, device.heard = device.heard, []
         rows = await pool.fetch(
@@ -202,7 +202,7 @@ class Proof:
             device.proven,
         )
         log: list[Heard] = [(row["seq"], row["type"], row["entity"], row["version"]) for row in rows]
-        log = log[: len(heard)]  # what has just happened is on its way
+        log = log[: len(heard)]  # the newest events are in transit
         if heard != log:
             at = next((n for n, pair in enumerate(zip(heard, log, strict=False)) if pair[0] != pair[1]), len(log))
             raise Violation(
@@ -223,21 +223,21 @@ class Proof:
         _none(wrong, "acks that moved back")
 
     async def _queues_are_empty(self) -> None:
-        """Nothing piles up in the server for anybody."""
+        """Check that no queues grow in the server."""
         queued = await read_metric(self._server.url, "guildwire_socket_queue_bytes")
         if queued > QUEUE_BYTES_MAX:
             raise Violation(f"{queued:.0f} bytes wait for clients although all of them read")
 
 
 async def read_metric(url: str, name: str) -> float:
-    """One figure of /metrics."""
+    """Read one metric."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as answer:
         lines = (await answer.text()).splitlines()
     return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
 
 async def _connect(dsn: str) -> Pool:
-    """Connect to the database, which may be just coming back."""
+    """Connect to the database, which may be restarting."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(OSError, Fault, Exception):
@@ -251,7 +251,7 @@ def _differences(device: Device, what: str, shown: dict[Any, Any], fresh: dict[A
 
 
 def _none(wrong: list[str], what: str) -> None:
-    """Raises: Broken, if something is wrong."""
+    """Raises: Violation, if there are problems."""
     if wrong:
         more = f"\n… and {len(wrong) - SHOWN_MAX} more" if len(wrong) > SHOWN_MAX else ""
         raise Violation(f"{what}:\n" + "\n".join(wrong[:SHOWN_MAX]) + more)

@@ -1,6 +1,6 @@
-"""Two people who talk, and the moments at which their lines are cut.
+"""A chat of two users, and helpers to act at a given moment of it.
 
-talk = await open_talk(server)
+talk = await open_chat(server)
 await talk.sam.call(talk.words("hello"))
 """
 
@@ -16,8 +16,8 @@ from server.client import Client
 from tests.support.server import TIMEOUT_S, Person, Site
 
 
-class Talk:
-    """Two people and their thread."""
+class Chat:
+    """Two users and their conversation."""
 
     def __init__(self, ada: Person, sam: Person, thread: ConversationId) -> None:
         self.ada = ada
@@ -28,20 +28,20 @@ class Talk:
         return PostMessage(conversation_id=self.thread, text=text)
 
     async def said(self) -> list[str]:
-        """Every text of the thread, the latest hundred, oldest first."""
+        """The texts of the latest hundred messages, oldest first."""
         page = await self.sam.call(ListMessages(conversation_id=self.thread, limit=100))
         return [message.text for message in reversed(page.items)]
 
 
-async def open_talk(server: Site) -> Talk:
-    """A customer and a staff member, and the thread of their confirmed booking."""
+async def open_chat(server: Site) -> Chat:
+    """A customer and a staff member, and the conversation of their confirmed booking."""
     market = await server.market()
     ada = await server.person("Ada")
-    return Talk(ada, market.staff[0], ConversationId(await server.confirmed(market, ada)))
+    return Chat(ada, market.staff[0], ConversationId(await server.confirmed(market, ada)))
 
 
 async def opened(client: Client, times: int) -> None:
-    """Wait until the connection was opened so often."""
+    """Wait until the connection was opened this many times."""
     async with asyncio.timeout(TIMEOUT_S), client._changed:
         await client._changed.wait_for(lambda: len(client.outcomes) >= times or client._failed)
     assert client._failed is None, client._failed
@@ -49,7 +49,7 @@ async def opened(client: Client, times: int) -> None:
 
 @asynccontextmanager
 async def at_commit(server: Site, event: type, action: Callable[[], None]) -> AsyncIterator[None]:
-    """Do something at the moment at which the first event of a type is durable, before anybody is told of it."""
+    """Run an action when the first event of a type is committed, before it is published."""
     done = False
 
     def listen(published: Published) -> None:
