@@ -1,4 +1,4 @@
-"""The network between server and database: resets, silence, nobody there. Timeouts act, and all of it comes back."""
+"""Faults of the network between server and database: resets, silence, refused connections. The server recovers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -60,7 +60,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def readiness(site: Site) -> int:
-    """What a load balancer hears, which does not wait for long."""
+    """The status that a load balancer with a short timeout gets."""
     async with asyncio.timeout(BALANCER_S):
         return (await site.request("GET", "/ready")).status
 

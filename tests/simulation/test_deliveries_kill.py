@@ -98,7 +98,7 @@ def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
 async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted(
     emails: int, killed_at: tuple[int, ...]
 ) -> None:
-    """Killed each time that so many have arrived."""
+    """The server is killed after each of these numbers of arrived e-mails."""
     with readable_directory() as directory:
         wanted = await queue_emails(directory, emails)
         async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:
