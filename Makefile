@@ -48,7 +48,7 @@ audit: $(STAMP) ## The long matrices: every e-mail in a browser, more rounds of 
 run: $(STAMP) ## Run the server with the embedded database and demo data in var/
 	$(BIN)/python -m server run
 
-demo: $(STAMP) ## Play one booking with three live clients, then prove the books
+demo: $(STAMP) ## Play one booking with three live clients, then check every invariant
 	$(BIN)/python -m server demo
 
 bench: $(STAMP) ## Run the workloads and print their table

@@ -1,4 +1,4 @@
-"""Failed sign-ins are limited by address and account together: nobody can lock somebody else out from afar."""
+"""Failed sign-ins are limited by address and account together, so that nobody can lock another user out."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -11,7 +11,7 @@ from server.edge.rates import RateLimiter
 
 
 class Attempts(RateLimiter):
-    """Counts each attempt before its password is looked at, and forgets them when one succeeds."""
+    """Counts each attempt before its password is checked, and forgets them when one succeeds."""
 
     def __init__(
         self, rate: Rate = SIGN_IN_ATTEMPTS, *, keys_max: int = SIGN_IN_KEYS_MAX, now: Callable[[], float] = monotonic
@@ -23,10 +23,10 @@ class Attempts(RateLimiter):
         self.take(_pair(address, email))
 
     def succeeded(self, address: str, email: str) -> None:
-        """Forget the attempts from there to that account."""
+        """Forget the attempts from an address to an account."""
         self.forget(_pair(address, email))
 
 
 def _pair(address: str, email: str) -> tuple[str, str]:
-    """An IPv6 user has a whole network to try from; this machine counts here too."""
+    """The key of an attempt: an IPv6 client has a whole network; unlike elsewhere, loopback addresses count."""
     return limited_as(address) or address, email_key(email)

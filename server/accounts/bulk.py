@@ -1,4 +1,4 @@
-"""Many accounts at once, for demo data and benches: through the runtime like any other, but hashed once."""
+"""Makes many accounts at once, for demo data and benchmarks: by commands as usual, but with one password hash."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from server.accounts.limits import BULK_AT_ONCE
 
 
 class NewAccount(Confidential, Struct, frozen=True, kw_only=True):
-    """Somebody to make an account for. Address and number are in their normal form already."""
+    """An account to make. Address and number are in their normal form."""
 
     email: str
     name: str
@@ -22,12 +22,12 @@ class NewAccount(Confidential, Struct, frozen=True, kw_only=True):
 
 
 async def make_accounts(runtime: Runtime, accounts: Sequence[NewAccount], password_hash: str) -> list[UserId]:
-    """Sign all of them up with one password, as verified by e-mail; answers with their ids in order.
+    """Sign all of them up with one password, as verified by e-mail; returns their ids in order.
 
     Args:
         password_hash: made once by ``Passwords.hash``.
 
-    Raises: EmailTaken, and whatever else stands in the way of the first that fails.
+    Raises: EmailTaken, or the error of the first one that fails.
     """
     made: list[UserId] = []
     for start in range(0, len(accounts), BULK_AT_ONCE):

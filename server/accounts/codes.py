@@ -1,6 +1,6 @@
-"""Codes by SMS and e-mail, and what they are good for: verified contact data, and a new password (rule P-5).
+"""Codes by SMS and e-mail, which verify contact data and reset passwords (rule P-5).
 
-Nobody learns here whether an address has an account: the answers are the same, and so is the work behind them.
+No response shows whether an address has an account: content and timing are the same.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ NONCE_BYTES = 16
 
 
 class CodeKey:
-    """Makes codes, and the keyed hashes that are all that is kept of them."""
+    """Makes codes, and their keyed hashes; only the hashes are stored."""
 
     def __init__(self, secret: str) -> None:
         self._key = sha256(b"codes " + secret.encode()).digest()
@@ -61,12 +61,12 @@ class CodeKey:
         return f"{randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
 
     def hash(self, user_id: UserId, purpose: Purpose, code: str) -> bytes:
-        """What is kept of a code: good for one user and one purpose."""
+        """The hash of a code; valid for one user and one purpose."""
         return hmac(self._key, f"{purpose.value} {user_id} {code}".encode(), sha256).digest()
 
 
 class CodeLimits:
-    """How many codes go out, whoever asks: each SMS costs, and each letter may be unwanted."""
+    """Rate limits of codes by address, target and number range: each SMS costs, and each e-mail may be unwanted."""
 
     def __init__(self) -> None:
         def limiter(name: str, rate: Any) -> RateLimiter:
@@ -78,7 +78,7 @@ class CodeLimits:
         self._guesses = limiter("code_guesses", CODE_GUESSES)
 
     def sending(self, address: str, target: str) -> None:
-        """Count a code that is asked for from there, to that mailbox or number. Raises: LimitReached."""
+        """Count a request from an address for a code to a mailbox or number. Raises: LimitReached."""
         if (network := limited_as(address)) is not None:
             self._by_address.take(network)
         self._by_target.take(target)
@@ -86,7 +86,7 @@ class CodeLimits:
             self._by_range.take(target[:-RANGE_DIGITS])
 
     def guessing(self, address: str, email: str) -> None:
-        """Count a code that is sent back without an account. Raises: LimitReached."""
+        """Count a code that is entered without being signed in. Raises: LimitReached."""
         self._guesses.take((limited_as(address) or address, email_key(email)))
 
 
@@ -94,10 +94,10 @@ class CodeProcedures:
     """The procedures around codes and passwords.
 
     Args:
-        available: the channels that this installation has.
-        put: hears that a decision has put a delivery for these.
-        may_text: whether short messages go to a number at all.
-        attempts: those of signing in, which a new password forgives.
+        channels: those that codes can be sent by.
+        wake: wakes the delivery workers of channels.
+        may_text: whether a number gets codes by SMS.
+        attempts: the failed sign-ins, which a new password clears.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class CodeProcedures:
         passwords: Passwords,
         key: CodeKey,
         *,
-        available: Collection[Channel],
-        put: Callable[[Collection[Channel]], None] = lambda channels: None,
+        channels: Collection[Channel],
+        wake: Callable[[Collection[Channel]], None] = lambda channels: None,
         may_text: Callable[[str], bool] = lambda number: True,
         attempts: Attempts | None = None,
         limits: CodeLimits | None = None,
@@ -118,15 +118,15 @@ class CodeProcedures:
         self._pool = pool
         self._passwords = passwords
         self._key = key
-        self._available = available
-        self._put = put
+        self._channels = channels
+        self._wake = wake
         self._may_text = may_text
         self._attempts = attempts or Attempts()
         self._limits = limits or CodeLimits()
 
     @property
     def procedures(self) -> Mapping[type[Procedure], Handler]:
-        """What this answers, for the transports."""
+        """The handler of each procedure."""
         return {
             VerifyPhone: self.verify_phone,
             VerifyEmail: self.verify_email,
@@ -135,7 +135,7 @@ class CodeProcedures:
         }
 
     async def verify_phone(self, procedure: VerifyPhone, context: RequestContext) -> CodeStep:
-        """Send a code to a number, or take it back. Raises: Invalid, CodeInvalid, PhoneTaken, LimitReached."""
+        """Send a code to a number, or check one. Raises: Invalid, CodeInvalid, PhoneTaken, LimitReached."""
         principal, _ = _signed_in(context)
         number = None if procedure.phone_number is None else normal_phone(procedure.phone_number)
         if procedure.code is not None:
@@ -151,7 +151,7 @@ class CodeProcedures:
         return await self._send(Purpose.PHONE, Channel.SMS, number, principal, context)
 
     async def verify_email(self, procedure: VerifyEmail, context: RequestContext) -> CodeStep:
-        """Send a code to an address, or take it back. Raises: Invalid, CodeInvalid, EmailTaken, LimitReached."""
+        """Send a code to an address, or check one. Raises: Invalid, CodeInvalid, EmailTaken, LimitReached."""
         principal, _ = _signed_in(context)
         email = None if procedure.email is None else normal_email(procedure.email)
         if procedure.code is not None:
@@ -162,11 +162,11 @@ class CodeProcedures:
         return await self._send(Purpose.EMAIL, Channel.EMAIL, email or contact.email, principal, context)
 
     async def reset_password(self, procedure: ResetPassword, context: RequestContext) -> CodeStep:
-        """Send a code to whoever has the address, or set the password by it.
+        """Send a code to an address, or set a new password with one.
 
         Raises: Invalid, CodeInvalid, LimitReached, Busy.
 
-        An address without an account is answered by an actor that is nobody's: the same way, and at the same time.
+        For an address without an account, a new actor that is no user's refuses in the same way and time.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -176,7 +176,7 @@ class CodeProcedures:
             await asyncio.sleep((began - loop.time()) % RESET_STEP_S)
 
     async def change_password(self, procedure: ChangePassword, context: RequestContext) -> Done:
-        """Set another password by the old one. Raises: Invalid, Forbidden, LimitReached, Busy."""
+        """Change the password; the old one is needed. Raises: Invalid, Forbidden, LimitReached, Busy."""
         principal, session_id = _signed_in(context)
         user_id = principal.user_id
         contact = await load_contact(self._pool, user_id)
@@ -204,7 +204,7 @@ class CodeProcedures:
             user_id = await self._whose(email)
             with suppress(NotFound, LimitReached):
                 await self._users.send(self._sending(Purpose.PASSWORD, Channel.EMAIL, user_id), user_id)
-            self._put((Channel.EMAIL,))
+            self._wake((Channel.EMAIL,))
             return CodeStep(done=False, expires_in_s=CODE_VALID_S)
         if procedure.code is None:
             raise Invalid(code="missing")
@@ -222,7 +222,7 @@ class CodeProcedures:
         self._limits.sending(context.address, email_key(target))
         user_id = principal.user_id
         await self._users.send(self._sending(purpose, channel, user_id, target), user_id, principal)
-        self._put((channel,))
+        self._wake((channel,))
         return CodeStep(done=False, expires_in_s=CODE_VALID_S)
 
     async def _verify(
@@ -235,7 +235,7 @@ class CodeProcedures:
         checked = await self._users.ask(command, user_id, CodeChecked, principal, context.key)
         if not checked.right:
             raise CodeInvalid()
-        self._put((Channel.EMAIL,))  # the address before may be told
+        self._wake((Channel.EMAIL,))  # the previous address may get a notification
         return CodeStep(done=True)
 
     async def _reset(self, email: str, code: str, password: str) -> None:
@@ -256,11 +256,11 @@ class CodeProcedures:
             raise CodeInvalid()
 
     async def _whose(self, email: str) -> UserId:
-        """Whose the address is; nobody's id if it is nobody's."""
+        """The user of an address; a new id if there is none."""
         return await find_account(self._pool, email) or UserId(self._runtime.new_id())
 
     def _require(self, channel: Channel) -> None:
-        if channel not in self._available:
+        if channel not in self._channels:
             raise ChannelUnavailable(channel=channel.value)
 
     def _sending(self, purpose: Purpose, channel: Channel, user_id: UserId, target: str | None = None) -> SendCode:

@@ -1,4 +1,4 @@
-"""Addresses and numbers as people write them, brought into the one form that is kept."""
+"""E-mail addresses and phone numbers in their normal form."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from protocol.errors import Invalid
 def normal_email(text: str) -> str:
     """Check an e-mail address and give its normal form; nothing is looked up. Raises: Invalid.
 
-    Addresses under ``.test`` pass: they reach nobody, and demos need some.
+    Addresses under ``.test`` pass: they are reserved, and the demo needs some.
     """
     try:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized

@@ -1,7 +1,7 @@
-"""The keys that sign access tokens: files of this node, made at the first start, and easily followed by new ones.
+"""The keys that sign access tokens: files of this node, made at the first start, and rotated by adding files.
 
-A running server sees within seconds which files there are (``server.accounts.watch``). A new key is taken at once, and
-signs once it has settled: until then there is time to bring it to every node that has its own folder.
+A running server notices new and removed files within seconds (``server.accounts.watch``). It verifies with a new key at
+once, and signs with it after a while: time to copy the key to every node that has its own folder.
 """
 
 import os
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 KEYS_MAX = 9_999
 
 
-#: A key that is so old signs in a running server.
+#: A key must be this old before a running server signs with it.
 SETTLE_S = 60.0
 
 
@@ -35,7 +35,7 @@ _PATTERN = "token-[0-9][0-9][0-9][0-9].pem"
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """One key that signs, and all those whose signatures are taken."""
+    """The key that signs, and all keys that verify."""
 
     key_id: str
     private: Ed25519PrivateKey
@@ -45,7 +45,7 @@ class SigningKeys:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """One key, as an operator sees it."""
+    """A key, as ``server keys list`` shows it."""
 
     path: Path
     key_id: str
@@ -72,7 +72,7 @@ def load_keys(directory: Path, *, settle_s: float = 0.0, now: Callable[[], float
 
 
 def list_keys(directory: Path, *, now: Callable[[], float] = time.time) -> list[KeyFile]:
-    """Tell which keys there are, and which one a running server signs with. Raises: UnusableKey."""
+    """List the keys, and which one a running server signs with. Raises: UnusableKey."""
     paths = sorted(directory.glob(_PATTERN))
     signing = _signing(paths, now() - SETTLE_S) if paths else None
     return [KeyFile(path, _id_of(_read(path)), path.stat().st_mtime, path == signing) for path in paths]
@@ -85,11 +85,11 @@ def _signing(paths: Sequence[Path], settled_before: float) -> Path:
 
 
 def retire_key(directory: Path, name: str, *, valid_s: float, force: bool = False) -> None:
-    """Take a key away: its tokens hold no longer.
+    """Remove a key; its tokens become invalid.
 
     Args:
         name: the file's, with or without its ending.
-        valid_s: how long a token holds. A key that may have signed one since is kept, unless forced.
+        valid_s: the lifetime of a token. A key that may have signed one since is kept, unless forced.
 
     Raises: UnusableKey if it signs, is not there, or is still needed.
     """
@@ -111,7 +111,7 @@ def retire_key(directory: Path, name: str, *, valid_s: float, force: bool = Fals
 
 
 def add_key(directory: Path) -> Path:
-    """Make a key; the older files verify until somebody retires them."""
+    """Make a key; the older ones verify until they are retired."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -123,7 +123,7 @@ def add_key(directory: Path) -> Path:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
-        if os.geteuid() == 0:  # whoever runs the server is to read it too
+        if os.geteuid() == 0:  # the owner of the folder runs the server and must read it
             owner = directory.stat()
             os.chown(draft, owner.st_uid, owner.st_gid)
         path = _link_next(directory, draft)
@@ -134,7 +134,7 @@ def add_key(directory: Path) -> Path:
 
 
 def _link_next(directory: Path, draft: str) -> Path:
-    """Give the draft the first free name; somebody else may be doing the same."""
+    """Give the draft the first free name; another process may be doing the same."""
     last = max((int(path.stem[-4:]) for path in directory.glob(_PATTERN)), default=0)
     for number in range(last + 1, KEYS_MAX + 1):
         path = directory / f"token-{number:04}.pem"
@@ -157,6 +157,6 @@ def _read(path: Path) -> Ed25519PrivateKey:
 
 
 def _id_of(key: Ed25519PrivateKey) -> str:
-    """Name a key by its public half, so that every node that has it calls it the same."""
+    """Name a key by its public half, so that it has the same id on every node."""
     digest = sha256(key.public_key().public_bytes_raw()).digest()
     return urlsafe_b64encode(digest[:12]).decode()

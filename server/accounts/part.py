@@ -50,8 +50,8 @@ def open_accounts(
         node.pool,
         passwords,
         CodeKey(load_secret(context.server.keys_dir / "codes.secret")),
-        available=channels,
-        put=wake,
+        channels=channels,
+        wake=wake,
         may_text=partial(is_in, countries=countries),
         attempts=attempts,
     )

@@ -1,6 +1,6 @@
-"""Passwords: what may be one, and their Argon2id hashes, made and checked in a few threads.
+"""Passwords: the rules for new ones, and their Argon2id hashes, made and checked in a few threads.
 
-Hashing is slow on purpose, so it is bounded: who does not find room is told to come again, and nobody else waits.
+Hashing is slow on purpose, so it is bounded: beyond the bound, callers are refused as busy.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from server.accounts.limits import (
 
 T = TypeVar("T")
 
-#: What is tried first, in lower case; the length and the other rules keep most of the usual lists out.
+#: The most common passwords, in lower case; the other rules exclude most of the usual lists.
 COMMON = frozenset(
     {
         "password", "passwort", "password1", "password123", "passw0rd", "12345678", "123456789", "1234567890",
@@ -37,10 +37,10 @@ COMMON = frozenset(
 
 
 def password_problem(password: str, *, email: str, name: str) -> str | None:
-    """Say why it must not be somebody's password, as a code; None if it may.
+    """Return why a password is not allowed, as a code; None if it is.
 
     Args:
-        email, name: what everybody knows of its owner.
+        email, name: of its owner; too easy to guess.
     """
     plain = password.casefold()
     known = {email.casefold(), email.casefold().partition("@")[0], name.casefold(), name.casefold().replace(" ", "")}
@@ -61,7 +61,7 @@ class Passwords:
     """Hashes and checks passwords off the event loop.
 
     Args:
-        hasher: another strength than the named one, for tests.
+        hasher: of another strength, for tests.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
@@ -69,13 +69,13 @@ class Passwords:
             time_cost=ARGON2_PASSES, memory_cost=ARGON2_MEMORY_KIB, parallelism=ARGON2_LANES
         )
         self._threads = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="passwords")
-        #: Released by the threads, so that a caller who went away does not make room before the work is done.
+        #: Released by the threads, so that a cancelled caller frees no place before its work is done.
         self._room = BoundedSemaphore(HASHES_MAX)
-        #: Nobody's password, to do the same work for an address that nobody has.
+        #: Checked for an address without an account, so that it takes the same time.
         self._decoy = self._hasher.hash("nobody's password")
 
     def close(self) -> None:
-        """Let the threads go, without waiting for what they do."""
+        """Stop the threads, without waiting for their work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def hash(self, password: str) -> str:
@@ -88,7 +88,7 @@ class Passwords:
         return matches and password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """Whether the hash was made with other parameters than the present ones."""
         return self._hasher.check_needs_rehash(password_hash)
 
     def _matches(self, password: str, password_hash: str) -> bool:
@@ -106,5 +106,5 @@ class Passwords:
 
 
 def _normal(password: str) -> str:
-    """The same password from every keyboard: systems write accents in different ways."""
+    """The normal form of a password: systems encode accents differently."""
     return unicodedata.normalize("NFKC", password)

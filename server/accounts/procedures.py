@@ -1,6 +1,6 @@
-"""Signing up, in and on: hashing and tokens, around commands to the user's actor.
+"""Sign-up, sign-in, refresh and role switch: hashing and tokens, around commands to the user's actor.
 
-No password and no token ever gets into a command: the actor sees hashes, and answers with a grant that holds no secret.
+No command contains a password or a token: the actor gets hashes, and replies with a grant that holds no secret.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,7 +36,7 @@ class Accounts:
     """The procedures of accounts.
 
     Args:
-        session_s: how long a session lives on without being refreshed.
+        session_s: how long a session lasts without being refreshed.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Accounts:
 
     @property
     def procedures(self) -> Mapping[type[Procedure], Handler]:
-        """What this answers, for the transports."""
+        """The handler of each procedure."""
         return {
             Register: self.register,
             SignIn: self.sign_in,
@@ -68,7 +68,7 @@ class Accounts:
         }
 
     async def start(self) -> None:
-        """Hear what was taken away lately; to be awaited once events are heard, and before anybody is let in."""
+        """Load recent revocations; after the listeners are in place, and before the first client."""
         since = self._runtime.clock.now() - timedelta(seconds=self._tokens.lifetime_s)
         self._tokens.restore(await load_revocations(self._pool, since))
 
@@ -127,7 +127,7 @@ class Accounts:
         return await self._make_tokens(presented.user_id, rotated.grant, fresh)
 
     async def act_as(self, procedure: ActAs, context: RequestContext) -> Tokens:
-        """Act as something else; the refresh token stays. Raises: Unauthenticated, Forbidden, Invalid."""
+        """Switch the active role; the refresh token stays valid. Raises: Unauthenticated, Forbidden, Invalid."""
         principal = context.principal
         if principal is None or principal.session_id is None:
             raise Unauthenticated(reason="missing_token")
@@ -149,7 +149,7 @@ class Accounts:
             raise EmailTaken() from error
 
     async def _authenticate(self, email: str, password: str, address: str) -> StoredPassword:
-        """Hold a password against an account's, with the same work whether there is one or not.
+        """Check a password, with the same work whether the account exists or not.
 
         Raises: Unauthenticated, LimitReached, Busy.
         """

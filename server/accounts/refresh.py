@@ -10,14 +10,14 @@ from uuid import UUID
 from protocol.errors import Unauthenticated
 from protocol.ids import SessionId, UserId
 
-#: Tells the token's kind to whoever finds one, such as a scanner for leaked secrets.
+#: Makes tokens recognisable to scanners for leaked secrets.
 PREFIX = "gwr_"
 SECRET_BYTES = 32
 ID_BYTES = 16
 
 
 class RefreshToken(NamedTuple):
-    """A token taken apart."""
+    """The parts of a token."""
 
     user_id: UserId
     session_id: SessionId
@@ -26,14 +26,14 @@ class RefreshToken(NamedTuple):
 
 
 def make_refresh_token(user_id: UserId, session_id: SessionId) -> tuple[str, bytes]:
-    """Make a token; answers with it and with the hash to keep."""
+    """Make a token; returns it and the hash to store."""
     secret = token_bytes(SECRET_BYTES)
     body = urlsafe_b64encode(user_id.bytes + session_id.bytes + secret).rstrip(b"=").decode()
     return PREFIX + body, sha256(secret).digest()
 
 
 def parse_refresh_token(text: str) -> RefreshToken:
-    """Take a token apart; whether it holds, the user's actor knows. Raises: Unauthenticated."""
+    """Parse a token; the user's actor decides whether it is valid. Raises: Unauthenticated."""
     body = text.removeprefix(PREFIX)
     try:
         packed = urlsafe_b64decode(body + "=" * (-len(body) % 4))

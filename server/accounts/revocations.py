@@ -1,4 +1,4 @@
-"""What was taken away lately: sessions, and rights out of roles, for as long as a token could still claim them."""
+"""Revoked sessions and roles, for as long as an access token could still claim them."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -15,10 +15,12 @@ Moment = tuple[float, float]
 
 
 class Revocations:
-    """Bounded, and forgetful: an entry goes when the last access token that it refuses has expired.
+    """The revocations of the last token lifetime, in bounded memory.
+
+    An entry is dropped when the last access token that it refuses has expired.
 
     It has expired when its time has passed on the wall clock and on the monotonic one: the first may jump there and
-    back, and the token would hold again. When there are more than fit, every token made so far is refused: clients
+    back, and the token would be valid again. When there are more than fit, every token made so far is refused: clients
     refresh, and nothing is let through.
 
     Args:
@@ -39,39 +41,39 @@ class Revocations:
         self._now = now
         self._uptime = uptime
         self._entries_max = entries_max
-        #: What is refused → when it can be forgotten; oldest first.
+        #: Revoked session → when it can be dropped; oldest first.
         self._sessions: dict[SessionId, Moment] = {}
-        #: User → the lowest ``roles_version`` that is taken, and when that can be forgotten; oldest first.
-        self._floors: dict[UserId, tuple[int, Moment]] = {}
+        #: User → the lowest ``roles_version`` that is valid, and when the entry can be dropped; oldest first.
+        self._min_roles_versions: dict[UserId, tuple[int, Moment]] = {}
         #: Tokens issued before are refused, all of them.
         self._refused_before = 0.0
 
     def add_session(self, session_id: SessionId) -> bool:
-        """Refuse a session's tokens from now on; answers whether that is news."""
+        """Refuse a session's tokens from now on; returns whether that is new."""
         if session_id in self._sessions:
             return False
         self._make_room()
         self._sessions[session_id] = self._expiry()
         return True
 
-    def add_floor(self, user_id: UserId, roles_version: int) -> bool:
-        """Refuse a user's tokens of an earlier ``roles_version``; answers whether that is news."""
-        known, _ = self._floors.get(user_id, (-1, None))
+    def set_min_roles_version(self, user_id: UserId, roles_version: int) -> bool:
+        """Refuse a user's tokens of an earlier ``roles_version``; returns whether that is new."""
+        known, _ = self._min_roles_versions.get(user_id, (-1, None))
         if roles_version <= known:
             return False
         self._make_room()
-        self._floors.pop(user_id, None)
-        self._floors[user_id] = (roles_version, self._expiry())
+        self._min_roles_versions.pop(user_id, None)
+        self._min_roles_versions[user_id] = (roles_version, self._expiry())
         return True
 
     def has_session(self, session_id: SessionId) -> bool:
-        """Whether the session was taken away."""
+        """Whether the session was revoked."""
         return session_id in self._sessions
 
-    def outdates(self, user_id: UserId, roles_version: int, issued_at: float) -> bool:
-        """Whether a token claims more than its user may by now; its client is to refresh it."""
-        floor = self._floors.get(user_id)
-        return issued_at < self._refused_before or (floor is not None and roles_version < floor[0])
+    def invalidates(self, user_id: UserId, roles_version: int, issued_at: float) -> bool:
+        """Whether a token claims roles that were revoked since; its client has to refresh it."""
+        entry = self._min_roles_versions.get(user_id)
+        return issued_at < self._refused_before or (entry is not None and roles_version < entry[0])
 
     def _expiry(self) -> Moment:
         return self._now() + self._lifetime_s, self._uptime() + self._lifetime_s
@@ -82,11 +84,11 @@ class Revocations:
     def _make_room(self) -> None:
         while self._sessions and self._is_over(next(iter(self._sessions.values()))):
             del self._sessions[next(iter(self._sessions))]
-        while self._floors and self._is_over(next(iter(self._floors.values()))[1]):
-            del self._floors[next(iter(self._floors))]
-        if len(self._sessions) + len(self._floors) >= self._entries_max:
+        while self._min_roles_versions and self._is_over(next(iter(self._min_roles_versions.values()))[1]):
+            del self._min_roles_versions[next(iter(self._min_roles_versions))]
+        if len(self._sessions) + len(self._min_roles_versions) >= self._entries_max:
             log.warning("auth.revocations_full", action="refuse_earlier_tokens", entries=self._entries_max)
             self._sessions.clear()
-            self._floors.clear()
-            # Tokens say the second of their making, rounded down.
+            self._min_roles_versions.clear()
+            # Tokens carry the second in which they were issued, rounded down.
             self._refused_before = self._now() + 1

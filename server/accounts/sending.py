@@ -15,7 +15,7 @@ S = TypeVar("S", bound=Struct)
 
 
 class UserActors:
-    """Speaks to the actors of users.
+    """Sends commands to the actors of users.
 
     ``key`` is the command's id, by which a retry is recognised; None: there is no retry.
     """
@@ -26,7 +26,7 @@ class UserActors:
     async def send(
         self, command: Command, user_id: UserId, principal: Principal = SYSTEM_PRINCIPAL, key: str | None = None
     ) -> bytes:
-        """Send a command; answers with the reply's JSON, or raises what stands in the way."""
+        """Send a command; returns the reply's JSON, or raises the error."""
         to = Ref(Kind.USER, user_id)
         outcome = await self._runtime.call(command, to, principal, key=key)
         if outcome.error is not None:

@@ -1,4 +1,4 @@
-"""Access tokens: made from what the user actor grants, and verified on every request in a microsecond or two.
+"""Access tokens: issued for a grant of the user's actor, and verified on every request in one or two microseconds.
 
 A token is a JWT signed with Ed25519. Checking the signature costs some 100 µs, so verified tokens are remembered until
 they expire. What can change meanwhile is asked each time: is the session still there, may its user still act so?
@@ -26,12 +26,12 @@ from server.accounts.revocations import Revocations
 
 ISSUER = "guildwire"
 ALGORITHM = "EdDSA"
-#: What the library checks; the rest is a matter of types, and of our own clock.
+#: What the library checks; ``Claims`` and our own clock check the rest.
 _CHECKS: Any = {"require": ["sub", "sid", "iat", "exp", "iss"], "verify_exp": False, "verify_iat": False}
 
 
 class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a token says, under the names of the wire."""
+    """The claims of a token, under their names on the wire."""
 
     iss: str
     sub: UserId
@@ -50,7 +50,7 @@ class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Verified(Struct, frozen=True):
-    """A token whose signature holds."""
+    """A token with a valid signature."""
 
     principal: Principal
     session_id: SessionId
@@ -64,7 +64,7 @@ class TokenService:
     """Issues and verifies the access tokens of this node.
 
     Args:
-        lifetime_s: how long a token holds; what is taken away is refused at once all the same.
+        lifetime_s: how long a token is valid unless it is revoked.
         now: seconds since 1970 by the wall clock, which development's skipped days do not move.
     """
 
@@ -84,19 +84,19 @@ class TokenService:
         self._cached_max = cached_max
         self._cache: dict[str, Verified] = {}
         self._revocations = Revocations(lifetime_s, now)
-        #: Told of every session that ended or was taken away: its sockets are to be closed.
+        #: Called with each session that ended or was revoked, and its user: its sockets have to be closed.
         self.on_revoked: Callable[[UserId, SessionId], None] = lambda user_id, session_id: None
-        #: Told of every user who may less than before: the tokens of their sockets hold no longer.
-        self.on_outdated: Callable[[UserId], None] = lambda user_id: None
-        #: Told when a key was retired of which tokens still held: whoever came with one has to come again.
+        #: Called with each user whose roles were revoked: the tokens of their sockets are invalid.
+        self.on_invalidated: Callable[[UserId], None] = lambda user_id: None
+        #: Called when a key was retired while its tokens were valid: their sockets have to authenticate again.
         self.on_retired: Callable[[], None] = lambda: None
         #: Key id → when the last of its tokens that were seen here expires.
         self._needed_until: dict[str, float] = {}
-        self._hears: Mapping[type[Event], Callable[[UserId, Any], None]] = {
+        self._handlers: Mapping[type[Event], Callable[[UserId, Any], None]] = {
             SessionEnded: lambda user_id, event: self._revoke(user_id, event.session_id),
             SessionRevoked: lambda user_id, event: self._revoke(user_id, event.session_id),
-            RoleRevoked: lambda user_id, event: self._outdate(user_id, event.roles_version),
-            RoleGranted: lambda user_id, event: self._outdate(user_id, event.roles_version),
+            RoleRevoked: lambda user_id, event: self._invalidate(user_id, event.roles_version),
+            RoleGranted: lambda user_id, event: self._invalidate(user_id, event.roles_version),
         }
 
     def issue(self, user_id: UserId, grant: SessionGrant) -> str:
@@ -118,9 +118,9 @@ class TokenService:
         return jwt.encode(payload, self._keys.private, algorithm=ALGORITHM, headers={"kid": self._keys.key_id})
 
     def verify(self, token: str) -> Principal:
-        """Say whom a token stands for. Raises: Unauthenticated with a ``reason``: expired, invalid or revoked.
+        """Return the principal of a token. Raises: Unauthenticated with a ``reason``: expired, invalid or revoked.
 
-        A token that claims more than its user may by now counts as expired: the client refreshes it.
+        A token that claims revoked roles counts as expired: the client refreshes it.
         """
         return self.read(token).principal
 
@@ -135,14 +135,15 @@ class TokenService:
                 self._cache[token] = verified
         if self._revocations.has_session(verified.session_id):
             raise Unauthenticated(reason="revoked")
-        outdated = self._revocations.outdates(verified.principal.user_id, verified.roles_version, verified.issued_at)
-        if outdated or verified.expires_at <= self._now():
+        user_id, roles_version = verified.principal.user_id, verified.roles_version
+        invalidated = self._revocations.invalidates(user_id, roles_version, verified.issued_at)
+        if invalidated or verified.expires_at <= self._now():
             self._cache.pop(token, None)
             raise Unauthenticated(reason="expired")
         return verified
 
     def use(self, keys: SigningKeys) -> None:
-        """Sign and verify with other keys from now on; tokens of those that are gone hold no longer."""
+        """Sign and verify with other keys from now on; tokens of removed keys become invalid."""
         retired = self._keys.public.keys() - keys.public.keys()
         self._keys = keys
         if not retired:
@@ -152,24 +153,24 @@ class TokenService:
             self.on_retired()
 
     def on_event(self, published: Published) -> None:
-        """Hear of a committed event of this node."""
+        """Take a committed event of this node."""
         event = published.emitted.event
-        hears = self._hears.get(type(event))
-        if hears is not None:
-            hears(UserId(published.to.id), event)
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(UserId(published.to.id), event)
 
     def restore(self, events: Sequence[tuple[UUID, Event]]) -> None:
-        """Hear what was taken away lately, by user, here before a restart or on another node; once known is no news."""
+        """Take recent revocations of other nodes, or from before a restart; known ones have no effect."""
         for user_id, event in events:
-            self._hears[type(event)](UserId(user_id), event)
+            self._handlers[type(event)](UserId(user_id), event)
 
     def _revoke(self, user_id: UserId, session_id: SessionId) -> None:
         if self._revocations.add_session(session_id):
             self.on_revoked(user_id, session_id)
 
-    def _outdate(self, user_id: UserId, roles_version: int | None) -> None:
-        if roles_version is not None and self._revocations.add_floor(user_id, roles_version):
-            self.on_outdated(user_id)
+    def _invalidate(self, user_id: UserId, roles_version: int | None) -> None:
+        if roles_version is not None and self._revocations.set_min_roles_version(user_id, roles_version):
+            self.on_invalidated(user_id)
 
     def _decode(self, token: str) -> Verified:
         """Check form, key, signature, issuer and types. Raises: Unauthenticated."""

@@ -1,7 +1,7 @@
-"""What changes outside of this process: sessions and rights that other nodes take away, and the files of the keys.
+"""Watches what changes outside this process: revocations of other nodes, and the key files.
 
 Both are looked for every few seconds. Looking is cheap (one index of the journal, one folder; nothing to read as a
-rule) and needs nothing to be kept alive, so it is done instead of listening. What is known already is heard once.
+rule) and needs nothing to be kept alive, so it is done instead of listening. Known revocations have no effect.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Watch:
-    """Looks at the journal and the keys every few seconds, and tells the tokens.
+    """Reads the journal and the keys every few seconds, and passes changes to the tokens.
 
     Args:
         load_keys: reads the keys as they are now. Raises: UnusableKey.
@@ -47,22 +47,22 @@ class Watch:
         self.task = Supervised("auth watch", self._watch)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to poll."""
         self.task.start()
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop polling."""
         await self.task.stop()
 
     async def look(self) -> None:
-        """Hear of what was taken away since the last look, and somewhat before: clocks and commits differ."""
+        """Load revocations since the last poll, with an overlap for clock skew and late commits."""
         now = self._clock.now()
         since = self._looked_at - timedelta(seconds=LOOK_BACK_S)
         self._tokens.restore(await load_revocations(self._pool, since))
         self._looked_at = now
 
     async def look_at_keys(self) -> None:
-        """Use the keys that are there now. Raises: UnusableKey; then those from before stay in use."""
+        """Use the present keys. Raises: UnusableKey; then the previous ones stay in use."""
         self._tokens.use(self._load_keys())
 
     async def _watch(self) -> None:

@@ -1,1 +1,1 @@
-"""The composition root: command line, configuration, the node, and the parts put together."""
+"""The composition root: command line, configuration, the node, and the parts."""

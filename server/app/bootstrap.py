@@ -19,7 +19,7 @@ from server.accounts.part import open_accounts
 from server.app.config import Config
 from server.app.node import open_node
 from server.app.nouns import check_answers
-from server.app.startup_banner import greet, make_demo_data
+from server.app.startup_banner import make_demo_data, print_banner
 from server.delivery.part import open_delivery
 from server.delivery.pipeline import DeliveryPipeline
 from server.edge.job import Daily
@@ -42,9 +42,9 @@ from storage.registry import ANSWERS
 
 log = structlog.get_logger()
 
-#: Files and sockets open at once, if the system lets us have so many.
+#: Files and sockets open at once, as far as the system allows it.
 FILES_MAX = 65_536
-#: Allocations between two looks of the garbage collector.
+#: Allocations between two runs of the garbage collector.
 GC_ALLOCATIONS = 50_000
 VERSION = "0.1.0"
 
@@ -61,37 +61,37 @@ class Server:
 
 
 async def serve(config: Config, console: Console) -> int:
-    """Run the server until SIGINT or SIGTERM, then let it end in good order; answers the exit code."""
+    """Run the server until SIGINT or SIGTERM, then stop it in good order; returns the exit code."""
     data_dir = Path(config.server.data_dir)
     stop = asyncio.Event()
-    _allow_files()
+    _raise_file_limit()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_database(config.server, config.database) as database, open_server(config, database.dsn) as server:
         if config.dev.enabled and config.dev.demo_data:
             await make_demo_data(server.node, console)
-        _spare_the_collector()
+        _tune_garbage_collection()
         write_pid_file(data_dir, Running(url=server.url, dsn=database.dsn, pid=os.getpid()))
-        greet(server.url, config, console)
+        print_banner(server.url, config, console)
         lost = await _until(stop, database)
         remove_pid_file(data_dir)
-        console.print("stopping: what is under way is finished first")
+        console.print("stopping: finishing what is under way")
     console.print("stopped")
     return 1 if lost else 0
 
 
-def _allow_files() -> None:
-    """Have as many sockets open as the system lets us, and not only the few that a shell starts with."""
+def _raise_file_limit() -> None:
+    """Raise the limit of open sockets to what the system allows."""
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(FILES_MAX, most)
     if now != resource.RLIM_INFINITY and now < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def _spare_the_collector() -> None:
-    """What is here now stays: let the garbage collector look only at what comes, and less often.
+def _tune_garbage_collection() -> None:
+    """Exempt what exists now from garbage collection, and collect less often.
 
-    Messages and their decisions die young and without cycles; looking for some took a third of a message's time.
+    Messages and their decisions die young and without cycles; collecting them took a third of a message's time.
     """
     gc.collect()
     gc.freeze()
@@ -99,7 +99,7 @@ def _spare_the_collector() -> None:
 
 
 async def _until(stop: asyncio.Event, database: Database) -> bool:
-    """Wait for the signal to stop; answers whether the database was lost instead."""
+    """Wait for the signal to stop; returns whether the database was lost instead."""
     stopping, losing = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(database.lost())
     await asyncio.wait([stopping, losing], return_when=asyncio.FIRST_COMPLETED)
     lost = losing.done() and not stopping.done()
@@ -113,7 +113,7 @@ async def _until(stop: asyncio.Event, database: Database) -> bool:
 
 @asynccontextmanager
 async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
-    """Serve a migrated database on the configured address; at the end every client is told, every command finished.
+    """Serve a migrated database on the configured address; at the end, drain the connections and finish every command.
 
     The parts are started in the order in which they are opened and stopped in the reverse one: first the jobs, then
     the listener, which drains the sockets, at last the delivery of what was decided until then.

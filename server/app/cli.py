@@ -1,4 +1,4 @@
-"""The command line: run the server, play the demo, prove the books, look for what is wrong with an installation."""
+"""The command line: run the server, play the demo, audit the database, check an installation."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ def run(config: ConfigPath = None) -> None:
 def demo(
     url: Annotated[str, typer.Option(help="A running server in development mode; empty: one of its own.")] = "",
 ) -> None:
-    """Play one booking from sign-in to released money, with three live clients, and prove the books."""
+    """Play one booking from sign-in to released money, with three live clients, and audit the database."""
     from protocol.errors import GuildwireError  # noqa: PLC0415
     from server.demo.story import play  # noqa: PLC0415
 
@@ -59,7 +59,7 @@ def verify(
         typer.Option(metavar="N:HASH", help="A seal that an earlier run printed: the chain must still have it."),
     ] = None,
 ) -> None:
-    """Prove that the books balance and every state is what its journal tells; exit code 1 if not."""
+    """Audit the database: the books balance and every state follows from its journal; exit code 1 if not."""
     from server.app.nouns import import_all  # noqa: PLC0415
     from server.ops.verify_command import run_verify  # noqa: PLC0415
     from storage.chain import SealMark  # noqa: PLC0415
@@ -77,11 +77,11 @@ def verify(
 def replay(
     what: Annotated[str, typer.Argument(metavar="KIND/ID", help="An actor, like booking/01a1fdd7-88a2-….")],
     at: Annotated[str, typer.Option(help="Its state at an instant, like 2026-03-29T14:00:00Z.")] = "",
-    version: Annotated[int | None, typer.Option(help="Its state after so many events.")] = None,
+    version: Annotated[int | None, typer.Option(help="Its state at this version.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     config: ConfigPath = None,
 ) -> None:
-    """Show an actor's journal and the state that it leads to; exit code 1 if that is not the one that is kept."""
+    """Show an actor's journal and the state that it leads to; exit code 1 if it is not the stored one."""
     from server.app.nouns import import_all  # noqa: PLC0415
     from server.ops.replay import run_replay  # noqa: PLC0415
 
@@ -95,7 +95,7 @@ def replay(
 
 @app.command()
 def doctor(config: ConfigPath = None) -> None:
-    """Check configuration, folders, keys, database and port; exit code 1 if something would keep it from running."""
+    """Check configuration, folders, keys, database and port; exit code 1 if something prevents running."""
     from server.ops.doctor import run_doctor  # noqa: PLC0415
 
     raise typer.Exit(_main(config, lambda settings: run_doctor(settings, console)))
@@ -132,7 +132,7 @@ def keys_list(config: ConfigPath = None) -> None:
 
 @keys_app.command("rotate")
 def keys_rotate(config: ConfigPath = None) -> None:
-    """Make a new key; running servers take it within seconds and sign with it a minute later."""
+    """Make a new key; running servers load it within seconds and sign with it a minute later."""
     from server.ops.keys import rotate_keys  # noqa: PLC0415
 
     def action(settings: Config) -> Awaitable[int]:
@@ -147,7 +147,7 @@ def keys_retire(
     force: Annotated[bool, typer.Option(help="Even if tokens that it signed still hold.")] = False,
     config: ConfigPath = None,
 ) -> None:
-    """Remove a key; its tokens hold no longer, and running servers know within seconds."""
+    """Remove a key; running servers refuse its tokens within seconds."""
     from server.ops.keys import retire  # noqa: PLC0415
 
     def action(settings: Config) -> Awaitable[int]:
@@ -157,7 +157,7 @@ def keys_retire(
 
 
 def _complain(what: str, why: object) -> None:
-    """Say what is wrong; brackets in it are no markup."""
+    """Print an error; brackets in it are no markup."""
     console.print(Text.assemble((f"{what}:", "red"), f" {why}"), soft_wrap=True)
 
 

@@ -25,7 +25,7 @@ from storage.postgres_installation import InstallationError
 from storage.postmaster import ClusterError
 from storage.registry import Sources, bound_loaders
 
-#: What keeps a server from starting and is no bug; its message is meant for the operator.
+#: What keeps a server from starting and is no bug; its message is for the operator.
 STARTUP_ERRORS = (
     AdapterError,
     ClusterError,
@@ -39,7 +39,7 @@ STARTUP_ERRORS = (
 
 @asynccontextmanager
 async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
-    """Start a node on a migrated database; at the end it decides what it has taken in, and stops."""
+    """Start a node on a migrated database; at the end it finishes the commands that it has accepted, and stops."""
     async with AsyncExitStack() as stack:
         import_all()
         metrics, clock = Metrics(), Clock()
@@ -87,11 +87,11 @@ def _watch(node: Node) -> None:
     """Show the node's depths on /metrics."""
     gauge = node.metrics.gauge
     gauge("activations", "Actors in memory", lambda: node.runtime.activations)
-    gauge("commands_in_flight", "Commands that have no answer yet", lambda: node.runtime.in_flight)
+    gauge("commands_in_flight", "Commands that have no outcome yet", lambda: node.runtime.in_flight)
     gauge("mailbox_depth", "Commands that wait for their actor's turn", lambda: node.runtime.mailbox_depth)
     gauge("commit_queue", "Decisions that wait for their batch", lambda: node.committers.queued)
     gauge("agenda_jobs", "Timers that the clock holds", lambda: node.agenda.jobs)
-    text = "Connections to the database for reads, by what they do: busy, idle"
+    text = "Connections to the database for reads, by state: busy, idle"
     node.metrics.count("database_connections", text, lambda: _connections(node.pool), "state")
 
 

@@ -1,4 +1,4 @@
-"""All nouns, and proof at start-up that none of them lacks anything."""
+"""Imports all nouns, and checks at start-up that each is complete."""
 
 from collections.abc import Collection
 
@@ -34,7 +34,7 @@ def import_all() -> None:
 
 
 def check_answers(answered: Collection[type[Query]]) -> None:
-    """Prove that every declared query has an answer. Raises: NounIncomplete, which names those that have none."""
+    """Check that every declared query has an answer. Raises: NounIncomplete, which names those that have none."""
     declared = [declaration for declaration in BY_NAME.values() if declaration.mode is Mode.QUERY]
     missing = sorted(declaration.name for declaration in declared if declaration.type not in answered)
     if missing:

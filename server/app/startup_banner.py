@@ -1,4 +1,4 @@
-"""What the terminal shows at a start: progress of the demo data, then where everything is."""
+"""What the terminal shows at a start: progress of the demo data, then the startup banner."""
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -16,14 +16,14 @@ async def make_demo_data(node: Node, console: Console) -> None:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
 
-        def told(done: int, total: int, what: str) -> None:
+        def progressed(done: int, total: int, what: str) -> None:
             progress.update(task, completed=done, total=total, description=what)
 
-        await make_marketplace(node, told)
+        await make_marketplace(node, progressed)
 
 
-def greet(url: str, config: Config, console: Console) -> None:
-    """Say where the server is and how to look around."""
+def print_banner(url: str, config: Config, console: Console) -> None:
+    """Print the addresses of the server and, in development, the demo accounts."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_row("address", f"[bold]{url}[/]")
     table.add_row("API", f"{url}/docs")

@@ -1,4 +1,4 @@
-"""The accounts that everybody may try the demo with; they exist only in development."""
+"""The public accounts of the demo; they exist only in development."""
 
 #: The password of every demo account. It is public: never make demo data on a server that others can reach.
 DEMO_PASSWORD = "guild-wire-demo"

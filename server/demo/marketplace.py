@@ -1,4 +1,4 @@
-"""The demo marketplace, made through the commands that anybody else would use.
+"""Makes the demo marketplace, by the same commands that clients send.
 
 Looks at what is there and makes the rest: a second run changes nothing, and one that was cut short is completed.
 """
@@ -32,14 +32,14 @@ from storage.queries.demo import (
     is_admin,
 )
 
-#: Accounts of one round, and commands under way at once.
+#: Accounts made at once, and commands under way at once.
 ACCOUNTS_AT_ONCE = 64
 COMMANDS_AT_ONCE = 64
 #: How long messages between actors may take to be handled at the end.
 REST_TIMEOUT_S = 30.0
 
-#: Told how many of how many are there, and what is being made.
-Notifications = Callable[[int, int, str], None]
+#: Called with how many of how many are made, and what is being made.
+Progress = Callable[[int, int, str], None]
 T = TypeVar("T")
 
 
@@ -54,7 +54,7 @@ class Place(Protocol):
 
 
 async def make_marketplace(
-    node: Place, told: Notifications = lambda done, total, what: None, *, password_hash: str | None = None
+    node: Place, progress: Progress = lambda done, total, what: None, *, password_hash: str | None = None
 ) -> None:
     """Make the demo marketplace, or what is missing of it.
 
@@ -62,7 +62,7 @@ async def make_marketplace(
         password_hash: of the password of all accounts; None: of ``DEMO_PASSWORD``.
     """
     plan = make_plan()
-    made = _Making(node, told, _size(plan))
+    made = _Making(node, progress, _size(plan))
     people = await made.accounts(list(plan.accounts()), password_hash)
     await made.admin(people[plan.admin.email])
     owners = await made.businesses(plan.businesses, people)
@@ -81,12 +81,12 @@ class _Making:
     """One run."""
 
     node: Place
-    told: Notifications
+    progress: Progress
     total: int
     done: int = 0
 
     async def accounts(self, accounts: Sequence[NewAccount], password_hash: str | None) -> dict[str, UserId]:
-        """Make everybody's account; answers who has which address."""
+        """Make all accounts; returns the user id of each address."""
         found = await find_accounts(self.node.pool, [email_key(account.email) for account in accounts])
         missing = [account for account in accounts if email_key(account.email) not in found]
         self._count(len(found), "accounts")
@@ -105,7 +105,7 @@ class _Making:
             await self._send(GrantRole(user_id=user_id, role=Role.ADMIN), SYSTEM_PRINCIPAL)
 
     async def businesses(self, planned: Sequence[PlannedBusiness], people: dict[str, UserId]) -> dict[str, Principal]:
-        """Register the businesses; answers who acts for each, by the owner's address."""
+        """Register the businesses; returns the principal of each owner, by address."""
         owners = {business.owner.email: people[business.owner.email] for business in planned}
         found = await find_businesses(self.node.pool, owners.values())
 
@@ -121,7 +121,7 @@ class _Making:
     async def members(
         self, planned: Iterable[PlannedBusiness], owners: dict[str, Principal], people: dict[str, UserId]
     ) -> None:
-        """Let people work for the businesses."""
+        """Add the members of the businesses."""
         found = await find_members(self.node.pool, [_acting(owner) for owner in owners.values()])
 
         async def add(work: tuple[Principal, PlannedMember]) -> None:
@@ -144,7 +144,7 @@ class _Making:
     async def services(
         self, planned: Iterable[PlannedBusiness], owners: dict[str, Principal], people: dict[str, UserId]
     ) -> None:
-        """Let the businesses offer their services."""
+        """Create the services."""
         found = await find_titles(self.node.pool, [_acting(owner) for owner in owners.values()])
 
         async def offer(work: tuple[Principal, PlannedService]) -> None:
@@ -157,14 +157,14 @@ class _Making:
         await _each([(owners[one.owner.email], service) for one in planned for service in one.services], offer)
 
     async def rest(self) -> None:
-        """Wait until everybody has been told which roles they have."""
+        """Wait until every user has their roles."""
         runtime, pool = self.node.runtime, self.node.pool
         async with asyncio.timeout(REST_TIMEOUT_S):
             while await has_messages_under_way(pool, runtime.clock.now()):
                 await runtime.drain()
 
     async def _send(self, command: Command, principal: Principal) -> Ref:
-        """Send one command; answers which actor decided it. Raises what it was refused with."""
+        """Send one command; returns its actor. Raises the refusal."""
         runtime, declared = self.node.runtime, BY_TYPE[type(command)]
         assert declared.actor is not None, f"{declared.name} is no command"
         to = Ref(declared.actor, declared.addressee(command, principal) or runtime.new_id())
@@ -175,7 +175,7 @@ class _Making:
 
     def _count(self, made: int, what: str) -> None:
         self.done += made
-        self.told(self.done, self.total, what)
+        self.progress(self.done, self.total, what)
 
 
 async def _each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:

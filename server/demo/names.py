@@ -15,7 +15,7 @@ class City:
     longitude: float
     #: Local prices against those of the price list.
     price_factor: float
-    #: Numbers that are given to nobody; ``{:03}`` counts.
+    #: Numbers reserved for fiction; ``{:03}`` counts.
     phone: str
     quarters: tuple[str, ...]
     first_names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the demo businesses are called and what they offer, category by category."""
+"""The names and services of the demo businesses, by category."""
 
 from typing import NamedTuple
 

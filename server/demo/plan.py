@@ -16,9 +16,9 @@ from server.demo.names import BERLIN, CITIES, City
 from server.demo.offers import TRADES, Offer, Trade
 
 CUSTOMERS = 40
-#: Staff members of one business: so many, and one more in every other.
+#: Staff members of one business; every second one has one more.
 STAFF = 4
-#: Every so many businesses have an employee who is their manager.
+#: One business in this many has an employee as manager.
 MANAGER_EVERY = 4
 _SEED = "the demo marketplace"
 
@@ -55,7 +55,7 @@ _BIOS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMember:
-    """Somebody who works for a business beside its owner."""
+    """A member of a business beside its owner."""
 
     account: NewAccount
     role: MemberRole
@@ -67,10 +67,10 @@ class PlannedMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedService:
-    """Something that a business offers."""
+    """A service of a business."""
 
     command: CreateService
-    #: The e-mail addresses of those who do it.
+    #: The e-mail addresses of its staff.
     staff: tuple[str, ...]
 
 
@@ -93,7 +93,7 @@ class Plan:
     businesses: tuple[PlannedBusiness, ...]
 
     def accounts(self) -> Iterator[NewAccount]:
-        """Everybody, each once."""
+        """All accounts, each once."""
         yield self.admin
         yield from self.customers
         for business in self.businesses:
@@ -103,7 +103,7 @@ class Plan:
 
 
 def make_plan() -> Plan:
-    """Draw up the plan; pure, and the same each time."""
+    """Make the plan; pure, and the same each time."""
     rng = Random(_SEED)
     people = {city.name: _People(city, rng) for city in CITIES}
     berliners = people[BERLIN.name]
@@ -148,7 +148,7 @@ class _People:
 
 
 def _slug(name: str) -> str:
-    """The name as it stands in an address."""
+    """The name as in an e-mail address."""
     plain = unicodedata.normalize("NFKD", name.casefold().replace("ı", "i")).encode("ascii", "ignore").decode()
     return ".".join("".join(filter(str.isalnum, word)) for word in plain.split())
 

@@ -1,4 +1,4 @@
-"""``server demo``: one booking from sign-in to released money, told by three live clients as it happens.
+"""``server demo``: one booking from sign-in to released money, as three live clients see it.
 
 Speaks to the server only through its public interface, like three phones would.
 """
@@ -37,22 +37,22 @@ from server.client import Client, Event, Rest
 from server.demo.accounts import CUSTOMER_EMAIL, DEMO_PASSWORD, OWNER_EMAIL, STAFF_EMAIL
 from server.ops.pid_file import read_pid_file
 
-#: How long the server may take to come up, and one step of the story to be heard.
+#: How long the server may take to come up, and one event to arrive.
 START_TIMEOUT_S = 120
 STEP_TIMEOUT_S = 30
 
 
 @dataclass
 class Person:
-    """Somebody with a phone."""
+    """A user with a live client."""
 
     name: str
     colour: str
     rest: Rest
     client: Client
 
-    async def hears(self, console: Console, type_: str, entity: str) -> Event:
-        """Wait for an event of the booking, telling all that comes on the way."""
+    async def receives(self, console: Console, type_: str, entity: str) -> Event:
+        """Wait for an event of an entity, printing every event until then."""
         async with asyncio.timeout(STEP_TIMEOUT_S):
             async for event in self.client.events():
                 console.print(f"  [{self.colour}]{self.name:9}[/] ⟵ #{event.seq:<4} {event.type}")
@@ -62,7 +62,7 @@ class Person:
 
 
 async def play(url: str, console: Console) -> int:
-    """Play the story on a running server, or on one of its own; answers the exit code."""
+    """Play the story on a running server, or on one of its own; returns the exit code."""
     async with AsyncExitStack() as stack:
         own = None
         if not url:
@@ -85,27 +85,27 @@ async def _story(url: str, customer: Person, staff: Person, owner: Person, *, co
     say = partial(console.print, soft_wrap=True)
     booking_id = await _book(customer, staff, console)
     entity = f"booking/{booking_id}"
-    await staff.hears(console, "booking.created", entity)
+    await staff.receives(console, "booking.created", entity)
 
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
     say(f"[cyan]customer[/] pays {payment.amount} {payment.currency} at the sandbox gateway")
     await _pay(url + payment.checkout_path)
-    await staff.hears(console, "booking.paid", entity)
+    await staff.receives(console, "booking.paid", entity)
 
     say("[green]staff[/] approves")
     await staff.client.send(ApproveBooking(booking_id=booking_id))
-    await customer.hears(console, "booking.confirmed", entity)
+    await customer.receives(console, "booking.confirmed", entity)
     await _chat(customer, staff, ConversationId(booking_id), console)
 
     say("[green]staff[/] starts and completes the job")
     await staff.client.send(StartBooking(booking_id=booking_id))
     await staff.client.send(CompleteBooking(booking_id=booking_id))
-    completed = await customer.hears(console, "booking.completed", entity)
+    completed = await customer.receives(console, "booking.completed", entity)
     say(f"  the money is in clearance until {completed.data['release_at']}")
 
     say("[cyan]customer[/] confirms")
     await customer.client.send(ConfirmRelease(booking_id=booking_id))
-    await owner.hears(console, "booking.released", entity)
+    await owner.receives(console, "booking.released", entity)
     await _release_by_time(url, customer, staff, owner, console)
 
     wallet: WalletBalance = (await owner.rest.call(GetBalance())).reply
@@ -139,31 +139,31 @@ async def _book(customer: Person, staff: Person, console: Console) -> BookingId:
 async def _chat(customer: Person, staff: Person, conversation_id: ConversationId, console: Console) -> None:
     console.print("they talk")
     entity = f"conversation/{conversation_id}"
-    await staff.hears(console, "conversation.opened", entity)
+    await staff.receives(console, "conversation.opened", entity)
     await customer.client.send(PostMessage(conversation_id=conversation_id, text="Hello! Is there a parking space?"))
-    heard = await staff.hears(console, "message.posted", entity)
-    console.print(f"    “{escape(heard.data['content']['text'])}”")
-    message_id = MessageId(heard.data["message_id"])
+    message = await staff.receives(console, "message.posted", entity)
+    console.print(f"    “{escape(message.data['content']['text'])}”")
+    message_id = MessageId(message.data["message_id"])
     await staff.client.send(MarkRead(conversation_id=conversation_id, message_id=message_id))
-    await customer.hears(console, "messages.read", entity)
+    await customer.receives(console, "messages.read", entity)
     await staff.client.send(PostMessage(conversation_id=conversation_id, text="Yes, right behind the house."))
-    heard = await customer.hears(console, "message.posted", entity)
-    console.print(f"    “{escape(heard.data['content']['text'])}”")
+    message = await customer.receives(console, "message.posted", entity)
+    console.print(f"    “{escape(message.data['content']['text'])}”")
 
 
 async def _release_by_time(url: str, customer: Person, staff: Person, owner: Person, console: Console) -> None:
-    """A second job, whose customer says nothing: 24 hours later the money moves by itself."""
+    """A second job, whose customer does nothing: 24 hours later the money is released."""
     console.print("\na second job, and nobody confirms")
     booking_id = await _book(customer, staff, console)
     entity = f"booking/{booking_id}"
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
     await _pay(url + payment.checkout_path)
-    await staff.hears(console, "booking.paid", entity)
+    await staff.receives(console, "booking.paid", entity)
     for command in (ApproveBooking, StartBooking, CompleteBooking):
         await staff.client.send(command(booking_id=booking_id))
     console.print("the clock moves on by 24 hours")
     await _advance(url, timedelta(hours=24))
-    await owner.hears(console, "booking.released", entity)
+    await owner.receives(console, "booking.released", entity)
 
 
 async def _pay(checkout_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Whose address a request comes from, and which addresses are exempt from the limits by address."""
+"""The client's address of a request, and the key that the limits by address count it under."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -8,7 +8,7 @@ from aiohttp.web import BaseRequest
 
 from server.edge.limits import HOPS_MAX
 
-#: Proxies that are believed unless configured otherwise: those on this machine.
+#: Proxies that are trusted by default: those on this machine.
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 #: An IPv6 user has at least a whole network of this size.
 IPV6_USER_BITS = 64
@@ -16,7 +16,7 @@ _ADDRESSES_CACHED = 4_096
 
 
 class Addresses:
-    """Tells the client's address, believing ``X-Forwarded-For`` only from the proxies that are trusted.
+    """Finds the client's address; trusts ``X-Forwarded-For`` only from the configured proxies.
 
     Args:
         trusted_proxies: networks in CIDR notation. Raises ValueError for anything else.
@@ -33,11 +33,11 @@ class Addresses:
         self._trusted = trusted
 
     def of(self, request: BaseRequest) -> str:
-        """Name the client's address; empty behind a local socket file without a proxy."""
+        """Return the client's address; empty for a local socket file without a proxy."""
         peer = request.remote or ""
         if "X-Forwarded-For" not in request.headers or not (self._trusted(peer) or not peer):
             return peer
-        # A proxy may add a line of its own behind the one that the client made up.
+        # A proxy may append a header line of its own to one that the client forged.
         forwarded = ",".join(request.headers.getall("X-Forwarded-For"))
         hop = peer
         for candidate in reversed(forwarded.split(",")[-HOPS_MAX:]):
@@ -49,7 +49,7 @@ class Addresses:
 
 @lru_cache(maxsize=_ADDRESSES_CACHED)
 def limited_as(address: str) -> str | None:
-    """Give the key that the limits by address count under; None for this machine itself, which they leave alone."""
+    """Return the key of an address for the limits by address; None for this machine, which is exempt."""
     host = _host(address)
     if host is None or host.is_loopback:
         return None
@@ -59,7 +59,7 @@ def limited_as(address: str) -> str | None:
 
 
 def _host(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address; IPv4 in the clothes of IPv6 is IPv4. None if it is no address."""
+    """Parse an address; an IPv4-mapped IPv6 address is IPv4. None if it is no address."""
     try:
         host = ip_address(text)
     except ValueError:

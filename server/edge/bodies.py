@@ -1,4 +1,4 @@
-"""Reading request bodies: bounded in size and time, and announced as what they are."""
+"""Reading request bodies: bounded in size and time, and checked for their media type."""
 
 import asyncio
 from http import HTTPStatus
@@ -18,7 +18,7 @@ class BodyTooLarge(Rejected):
 
 
 class UnsupportedMediaType(Rejected):
-    """The body is not announced as JSON in UTF-8, or is compressed. Fields: ``header``, ``supported``."""
+    """The media type is not JSON in UTF-8, or the body is compressed. Fields: ``header``, ``supported``."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
@@ -61,14 +61,14 @@ async def _collect(request: BaseRequest, bytes_max: int) -> bytes:
 
 
 async def _continue(request: BaseRequest) -> None:
-    """Ask for a body that the client holds back until it is wanted."""
+    """Ask for a body that the client sends only after ``100 Continue``."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the response has not begun
 
 
 async def read_json(request: BaseRequest) -> bytes:
-    """Read a body that is announced as JSON; nothing at all counts as ``{}``. Raises as ``read_body``."""
+    """Read a JSON body; an empty one is read as ``{}``. Raises: UnsupportedMediaType, as ``read_body``."""
     headers = request.headers
     if "Content-Encoding" in headers and headers["Content-Encoding"].lower() != "identity":
         raise UnsupportedMediaType(header="Content-Encoding", supported="identity")

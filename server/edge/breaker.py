@@ -1,4 +1,4 @@
-"""When a channel may send: a breaker that lets a provider in trouble alone, and the pace it allows. Pure.
+"""A circuit breaker: stops calling a failing provider, and tries again with one batch after a pause. Pure.
 
           FAILURES_MAX in a row             the pause is over
 CLOSED ───────────────────────────▶ OPEN ─────────────────────▶ HALF_OPEN ── it works ──▶ CLOSED
@@ -10,14 +10,14 @@ import math
 from collections.abc import Callable
 from enum import StrEnum
 
-#: Batches in a row that a provider could not take before it is let alone.
+#: Failed batches in a row that open the breaker.
 FAILURES_MAX = 5
-#: The first pause, doubled each time that the provider fails again, and at most.
+#: The first pause, doubled with each further failure, and the longest one.
 PAUSE_FIRST_S = 5.0
 PAUSE_MAX_S = 300.0
-#: The longest pause that a provider is granted when it asks for one.
+#: The longest pause that a provider can ask for.
 PAUSE_ASKED_MAX_S = 3600.0
-#: Instead of a batch's number: nothing may go out.
+#: Returned by ``begin`` if nothing may be sent.
 NOT_NOW = -1
 
 
@@ -26,15 +26,15 @@ class BreakerState(StrEnum):
 
     CLOSED = "closed"
     OPEN = "open"
-    #: One batch may go, to see whether the provider works again.
+    #: One batch may be sent, to see whether the provider works again.
     HALF_OPEN = "half_open"
 
 
 class Breaker:
-    """Counts a provider's failures, and says when it may be asked.
+    """Counts a provider's failures, and decides when it may be called.
 
-    Each batch is begun, and then it ``succeeded``, ``failed`` or was ``dropped``. Good news counts whenever it comes;
-    a batch that fails counts only if the breaker has neither opened nor closed since it began.
+    Each batch begins, and then it ``succeeded``, ``failed`` or was ``dropped``. A success always counts; a failure only
+    if the breaker has neither opened nor closed since the batch began.
 
     Args:
         now: seconds of a clock that only goes forward.
@@ -54,65 +54,65 @@ class Breaker:
         self._pause_max_s = pause_max_s
         self._failures = 0
         self._pause_s = pause_first_s
-        #: Counts openings and closings; a batch belongs to the one in which it began.
-        self._era = 0
+        #: Counts openings and closings; a batch belongs to the generation in which it began.
+        self._generation = 0
         self._open_until: float | None = None
         self._asked_until = -math.inf
         self._probing = False
 
     @property
     def state(self) -> BreakerState:
-        """Where it stands now."""
+        """The present state."""
         if self._open_until is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._now() < self._open_until else BreakerState.HALF_OPEN
 
     @property
     def wait_s(self) -> float:
-        """How long nothing may be begun, in seconds: 0 for now, infinity until the batch under way is back."""
+        """Seconds until a batch may begin: 0.0 for now, infinity while the one of a half-open breaker is under way."""
         if self._probing:
             return math.inf
         until = self._asked_until if self._open_until is None else max(self._asked_until, self._open_until)
         return max(0.0, until - self._now())
 
     def begin(self) -> int:
-        """A batch is to go out; gives the number to report its outcome with, NOT_NOW if it may not after all."""
+        """Begin a batch; returns the generation to report its outcome with, or NOT_NOW if none may begin."""
         if self.wait_s > 0.0:
             return NOT_NOW
         self._probing = self._open_until is not None
-        return self._era
+        return self._generation
 
-    def admits(self, era: int) -> bool:
-        """Whether a batch that began then may still go out: nothing bad was heard since."""
-        return era == self._era and self._asked_until <= self._now()
+    def admits(self, generation: int) -> bool:
+        """Whether a batch of that generation may still be sent: the breaker has not changed since it began."""
+        return generation == self._generation and self._asked_until <= self._now()
 
     def succeeded(self) -> None:
-        """The provider answered, if only with a refusal: it works."""
+        """The provider responded, if only with a refusal: it works."""
         self._failures = 0
         if self._open_until is not None:
-            self._era += 1
+            self._generation += 1
             self._open_until = None
             self._pause_s = self._pause_first_s
             self._probing = False
 
-    def failed(self, era: int) -> None:
-        """The provider could take nothing of a batch."""
-        if era != self._era:
+    def failed(self, generation: int) -> None:
+        """The provider took nothing of a batch."""
+        if generation != self._generation:
             return
         self._failures += 1
         if self._open_until is not None:
             self._pause_s = min(self._pause_s * 2, self._pause_max_s)
         elif self._failures < self._failures_max:
             return
-        self._era += 1
+        self._generation += 1
         self._open_until = self._now() + self._pause_s
         self._probing = False
 
-    def dropped(self, era: int) -> None:
-        """Nothing of a batch reached the provider: it has said nothing."""
-        if era == self._era:
+    def dropped(self, generation: int) -> None:
+        """Nothing of a batch reached the provider, so its state is unknown."""
+        if generation == self._generation:
             self._probing = False
 
     def pause(self, seconds: float) -> None:
-        """The provider asked to be let alone for so long."""
+        """Send nothing for as long as the provider asks, at most PAUSE_ASKED_MAX_S."""
         self._asked_until = max(self._asked_until, self._now() + min(seconds, PAUSE_ASKED_MAX_S))

@@ -83,7 +83,7 @@ class DevConfig(Section, frozen=True, kw_only=True):
 
     enabled: bool = False
     demo_data: bool = True
-    #: Says that you know what you do when the host is not loopback.
+    #: Allows development mode on a host that is not loopback.
     allow_non_loopback: bool = False
 
 

@@ -1,4 +1,4 @@
-"""What a procedure knows of the request that it serves, beside its own struct."""
+"""The request that a procedure serves, beside its own struct."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from protocol.roles import Principal
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One REST request, as far as a procedure may care."""
+    """What a procedure may read of a REST request."""
 
-    #: None for a public procedure that is called without a token, or with one that does not hold.
+    #: None for a public procedure without a valid token.
     principal: Principal | None
     #: The client's address, behind trusted proxies too.
     address: str
     user_agent: str
-    #: The texts' language that the client asks for, of those that there are.
+    #: The supported language that the client prefers.
     language: str
     request_id: str
     #: The Idempotency-Key, if the client gave one.

@@ -1,11 +1,11 @@
-"""Which origins may call from a browser, and the headers that keep browsers careful."""
+"""Which origins may call from a browser, and the security headers of every response."""
 
 from collections.abc import Iterable, Sequence
 
 from aiohttp.web import Response, StreamResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 
-#: How long a browser may remember a preflight's answer.
+#: How long a browser may cache the response to a preflight.
 PREFLIGHT_MAX_AGE_S = 3_600
 ANY_ORIGIN = "*"
 
@@ -39,7 +39,7 @@ class Cors:
         self._allowed = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
 
     def allows(self, origin: str) -> bool:
-        """Whether scripts of that origin may read answers."""
+        """Whether scripts of that origin may read responses."""
         return ANY_ORIGIN in self._allowed or origin.lower() in self._allowed
 
     def mark(self, response: StreamResponse, origin: str) -> None:
@@ -51,7 +51,7 @@ class Cors:
 
 
 def options_response(headers: CIMultiDictProxy[str], methods: Sequence[str]) -> Response:
-    """Answer OPTIONS, which asks for a preflight or just what there is; ``Cors.mark`` completes it."""
+    """Respond to OPTIONS, a preflight or not; ``Cors.mark`` completes the response."""
     answer = CIMultiDict({"Allow": ", ".join(methods)})
     if "Access-Control-Request-Method" in headers:
         answer["Access-Control-Allow-Methods"] = ", ".join(methods)

@@ -1,4 +1,4 @@
-"""From bytes to declared structs: bodies, query strings and path parameters, every misfit named by its field.
+"""Decodes bodies, query strings and path parameters into declared structs; names the field of every problem.
 
 Malformed  400  not JSON, not UTF-8, nested too deep
 Invalid    422  JSON of the wrong shape; ``fields`` maps a path to ``missing``, ``unknown_field``, ``wrong_type`` …
@@ -19,7 +19,7 @@ from protocol.registry import Route, Wire
 from server.edge.guards import TEXT_PROBLEMS, Unfit, check, guard, invalid, join
 from server.edge.limits import COMMAND_ID_MAX, QUERY_FIELDS_MAX
 
-#: Path parameters by position, as they stand in the URL.
+#: Path parameters by position, still percent-encoded.
 Params = tuple[str, ...]
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def decode_json(decode: Callable[[bytes], T], body: bytes, prefix: str = "") -> 
 
 
 def _diagnosis(body: bytes, message: str, prefix: str) -> Rejected:
-    """Tell text that JSON may not hold (half a surrogate pair, a raw control character) from what is no JSON at all."""
+    """Distinguish invalid text in JSON (half a surrogate pair, a control character) from a body that is not JSON."""
     try:
         check(json.loads(body, strict=False))
     except Unfit as unfit:
@@ -91,7 +91,7 @@ _EXPECTATIONS = (
     (" <", "too_large"),
     (" >", "too_small"),
 )
-#: How msgspec says that it means a key of the object whose path follows.
+#: In msgspec's messages: the path that follows is of the object whose key is invalid.
 _OF_KEY = "key` in `"
 
 

@@ -1,4 +1,4 @@
-"""One request and its answer, as every handler may see it."""
+"""One request and its response, as every handler sees it."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

@@ -1,8 +1,4 @@
-"""What stands behind a route: a command to an actor, a query to the tables, or a procedure of the server.
-
-Each endpoint admits the caller, decodes, lets the work be done, and turns what came of it into a response. Refusals are
-raised; ``server.rest.app`` renders them.
-"""
+"""Who may send what, and how often: the checks before a request is decoded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +15,7 @@ from server.edge.rates import Limiters
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who may pass, and how often."""
+    """Authenticates requests, checks roles and counts against the rate limits."""
 
     authenticate: Callable[[str], Principal]
     limiters: Limiters
@@ -36,7 +32,7 @@ class Gate:
         return self.authenticate(token)
 
     def admit(self, request: BaseRequest, declaration: Declaration) -> Principal:
-        """Let a user with a fitting role through. Raises: Unauthenticated, Forbidden, LimitReached."""
+        """Admit a user with a permitted role. Raises: Unauthenticated, Forbidden, LimitReached."""
         principal = self.principal(request)
         self.allow(principal, declaration)
         if declaration.mode is Mode.QUERY:
@@ -46,7 +42,7 @@ class Gate:
         return principal
 
     def count(self, principal: Principal, declaration: Declaration) -> None:
-        """Count a command that has a rate of its own, once it is known what it is. Raises: LimitReached."""
+        """Count a decoded command against its own rate, if it has one. Raises: LimitReached."""
         if declaration.rate is not None:
             self.limiters.own(declaration, principal.user_id)
 
@@ -55,8 +51,8 @@ class Gate:
         if principal.role not in declaration.by:
             raise Forbidden(reason="role", role=principal.role, roles=sorted(declaration.by))
 
-    def admit_anybody(self, request: BaseRequest, declaration: Declaration) -> Principal | None:
-        """Let everybody through to a public route; who they are is a bonus. Raises: LimitReached."""
+    def admit_public(self, request: BaseRequest, declaration: Declaration) -> Principal | None:
+        """Admit anyone to a public route; the principal is None without a valid token. Raises: LimitReached."""
         if declaration.mode is Mode.PROCEDURE and (key := limited_as(request[EXCHANGE].address)) is not None:
             self.limiters.public.take(key)
         if "Authorization" not in request.headers:
@@ -64,5 +60,5 @@ class Gate:
         try:
             return self.principal(request)
         except Unauthenticated:
-            # An expired token must not stand in the way of signing in again.
+            # An expired token must not prevent signing in again.
             return None

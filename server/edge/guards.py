@@ -1,7 +1,7 @@
-"""What no declared type can say: text without control characters, numbers and instants that the database can hold.
+"""Checks that types cannot express: no control characters in text, numbers and instants that the database can hold.
 
 Runs over a decoded struct of any shape, so JSON, MessagePack and query strings are held to the same. A problem is a
-stable code; ``path`` names the field as it is called on the wire.
+stable code; ``path`` is the field's name on the wire.
 """
 
 import math
@@ -39,13 +39,13 @@ class Unfit(Exception):
         self.path = ""
 
     def within(self, step: str) -> "Unfit":
-        """Say that the value sits under this field or index."""
+        """Prepend a field or an index to the path."""
         self.path = f"{step}{self.path}" if self.path[:1] in ("", "[") else f"{step}.{self.path}"
         return self
 
 
 def check(value: Any) -> None:
-    """Raise Unfit for the first value in there that must not come in. Raises also: RecursionError."""
+    """Check a value and all values inside it. Raises: Unfit for the first invalid one, RecursionError."""
     inner = _checks.get(type(value), _unknown)
     if inner is not None:
         inner(value)
@@ -60,10 +60,10 @@ def guard(value: Any, prefix: str = "") -> None:
 
 
 def invalid(problems: dict[str, str], note: str = "") -> Invalid:
-    """Make the error from paths, which the client may have chosen (no keyword arguments, then).
+    """Make the error from paths. They may come from the client, so they are no keyword arguments.
 
     Args:
-        note: a sentence for whoever debugs the client; the problem's detail.
+        note: a sentence for the developer of the client; the problem's detail.
     """
     error = Invalid()
     error.fields.update({clean(path): problem for path, problem in problems.items()})
@@ -73,7 +73,7 @@ def invalid(problems: dict[str, str], note: str = "") -> Invalid:
 
 
 def clean(text: str, length_max: int = ECHO_MAX) -> str:
-    """Shorten the client's own words, and take out what must not be repeated."""
+    """Shorten text of the client and replace the characters that must not be echoed."""
     return _UNFIT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text[:length_max])
 
 
@@ -85,7 +85,7 @@ def join(prefix: str, path: str) -> str:
 
 
 def _text(value: str) -> None:
-    # Asking for printable text is one pass in C; only odd text is looked at closely.
+    # Asking for printable text is one pass in C; only other text is searched.
     if not value.isprintable() and (found := _UNFIT_TEXT.search(value)):
         raise Unfit(TEXT_PROBLEMS[found[0] >= "\ud800"])
 
@@ -152,7 +152,7 @@ def _of_struct(kind: type[Struct]) -> Callable[[Any], None]:
     return members_of
 
 
-#: How values of a type are checked; None: anything goes. Grows by the structs and enums of the catalogue.
+#: How values of a type are checked; None: anything goes. Grows by the structs and enums of declarations.
 _checks: dict[type, Callable[[Any], None] | None] = {
     str: _text,
     int: _int,

@@ -36,13 +36,13 @@ class Daily:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Every so many seconds, counted from the epoch."""
+    """At fixed intervals, counted from the Unix epoch."""
 
     seconds: int
 
     @property
     def retry_s(self) -> float:
-        """It comes soon enough again."""
+        """No wait: the next interval is the retry."""
         return 0.0
 
     def latest(self, now: datetime) -> datetime:
@@ -52,19 +52,19 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job.
+    """A background job.
 
     Args:
-        run: gets now, by the domain's clock; answers what it did.
+        run: takes the time of the domain's clock; returns what it did.
         time_max_s: a run that takes longer is cut.
-        tell: told when it last succeeded on any node, and what it did; without it that is counted on /metrics.
+        report: called with the time and the counts of the last success on any node; None: the counts go to /metrics.
     """
 
     name: str
     when: Daily | Every
     run: Run
     time_max_s: float = RUN_MAX_S
-    tell: Callable[[datetime, Counts], None] | None = None
+    report: Callable[[datetime, Counts], None] | None = None
 
 
 def removing(pool: Pool, kept: timedelta, remove: Callable[[Pool, datetime], Awaitable[int]]) -> Run:

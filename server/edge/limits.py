@@ -1,4 +1,4 @@
-"""The bounds of the HTTP transport, and the rate limits that it shares with the WebSocket."""
+"""The bounds of requests, shared by all transports."""
 
 #: A command's body.
 BODY_BYTES_MAX = 64 * 1024

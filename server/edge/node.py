@@ -44,7 +44,7 @@ class Committers:
 
 @dataclass(slots=True)
 class Node:
-    """What the edges need. ``listeners`` hear of each committed event, in the order of their commits."""
+    """A running node. ``listeners`` are called with each committed event, in the order of commits."""
 
     dsn: str
     pool: Pool
@@ -61,7 +61,7 @@ class Node:
     time_moved: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def publish(self, published: Published) -> None:
-        """Tell everybody on this node of a committed event."""
+        """Pass a committed event to the listeners of this node."""
         self.metrics.events += 1
         for listener in self.listeners:
             listener(published)
@@ -72,7 +72,7 @@ class Node:
         return [loop.name for loop in loops if loop.failure is not None]
 
     async def advance(self, by: timedelta) -> None:
-        """Let the domain's time pass at once: whatever falls due until then fires."""
+        """Move the domain's clock forward; timers that fall due fire."""
         self.clock.advance(by)
         await self.agenda.time_moved()
         for listener in self.time_moved:

@@ -41,7 +41,7 @@ async def _nothing() -> None:
 
 
 def _ignore(url: str) -> None:
-    """Most parts do not care where the server listens."""
+    """Most parts do not need the address."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Part:
     start: Callable[[], Awaitable[None]] = _nothing
     #: Called with the server's address once it listens there.
     listening: Callable[[str], None] = _ignore
-    #: Says goodbye to clients, while the server still listens.
+    #: Ends the clients' connections in good order, while the server still listens.
     drain: Callable[[], Awaitable[None]] = _nothing
     #: Ends; also called if it was never started, or if its start failed.
     stop: Callable[[], Awaitable[None]] = _nothing

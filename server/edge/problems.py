@@ -25,13 +25,13 @@ _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class MethodNotAllowed(Rejected):
-    """The path exists and does not know the method. Fields: ``allowed``."""
+    """The path exists, but not with this method. Fields: ``allowed``."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
 class NotAcceptable(Rejected):
-    """None of the media types that are asked for is spoken here. Fields: ``supported``."""
+    """None of the accepted media types is supported. Fields: ``supported``."""
 
     status = HTTPStatus.NOT_ACCEPTABLE
 
@@ -39,7 +39,7 @@ class NotAcceptable(Rejected):
 class Problem(Struct, kw_only=True, omit_defaults=True):
     """A refusal or a fault (RFC 9457)."""
 
-    #: ``/problems/<code>``; a page there says more.
+    #: ``/problems/<code>``, the address of a page about it.
     type: str
     #: The same for every problem of this code.
     title: str

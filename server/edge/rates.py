@@ -18,9 +18,9 @@ RATE_KEYS_MAX = 50_000
 
 
 class RateLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rates of one node. Loopback addresses are not limited by address, unless they forward for somebody."""
+    """The rates of one node. Loopback addresses are not limited by address, unless they forward for a client."""
 
-    #: Requests of one address, whatever they ask.
+    #: All requests of one address.
     requests_per_address: Rate = Rate(200, 800)
     #: Calls without an account that change something (sign-in, sign-up, reset) from one address.
     public_per_address: Rate = Rate(5, 60)
@@ -91,7 +91,7 @@ def configured_rates(limits: LimitsConfig) -> RateLimits:
 
 
 class Limiters:
-    """The rate limits in force on this node; the gateway shares those of users with REST.
+    """The rate limits in force on this node; all transports share those of users.
 
     Args:
         by_command: whether commands that declare a rate of their own are held to it.
@@ -130,5 +130,5 @@ class Limiters:
 
     @property
     def refused_total(self) -> dict[str, int]:
-        """How many were refused, by the limit's name."""
+        """Refusals by the name of the limit."""
         return {limiter.name: limiter.refused_total for limiter in self._all}

@@ -1,8 +1,4 @@
-"""The keys that sign access tokens: files of this node, made at the first start, and easily followed by new ones.
-
-A running server sees within seconds which files there are (``server.accounts.watch``). A new key is taken at once, and
-signs once it has settled: until then there is time to bring it to every node that has its own folder.
-"""
+"""Secrets in files of the data folder, made at the first start and readable by the server alone."""
 
 import os
 import tempfile

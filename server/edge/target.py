@@ -1,8 +1,4 @@
-"""What stands behind a route: a command to an actor, a query to the tables, or a procedure of the server.
-
-Each endpoint admits the caller, decodes, lets the work be done, and turns what came of it into a response. Refusals are
-raised; ``server.rest.app`` renders them.
-"""
+"""Which actor a command is sent to."""
 
 from collections.abc import Callable
 from uuid import UUID

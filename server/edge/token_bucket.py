@@ -35,5 +35,5 @@ class TokenBucket:
         return math.floor((self._depth_s - max(0.0, self._full_at - now)) / self._token_s + _TOLERANCE)
 
     def wait_s(self, now: float, count: int) -> float:
-        """Seconds until so many tokens are there; not for more than the burst."""
+        """Seconds until ``count`` tokens are there; at most the burst."""
         return max(0.0, max(self._full_at - now, 0.0) + count * self._token_s - self._depth_s)

@@ -47,7 +47,7 @@ def open_live(
             drain_s=context.server.drain_s,
         ),
     )
-    tokens.on_revoked, tokens.on_outdated, tokens.on_retired = hub.revoke, hub.outdate, hub.outdate_all
+    tokens.on_revoked, tokens.on_invalidated, tokens.on_retired = hub.revoke, hub.outdate, hub.outdate_all
     events = EventsEndpoint(hub, tokens.verify, context.limiters)
     sockets = WebSocketEndpoint(hub, Cors(context.server.allowed_origins).allows)
     return LivePart(

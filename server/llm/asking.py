@@ -1,4 +1,4 @@
-"""What a language model is asked, and answers.
+"""Requests to a language model and their responses.
 
 ModelFailed      no answer: why, whether another try may help, and whether this one may be charged
 """
@@ -9,13 +9,13 @@ from msgspec import Struct
 
 
 class ModelFailed(Exception):
-    """There is no answer.
+    """There is no response.
 
     Args:
         reason: a code.
-        again: another try may help.
+        again: a retry may help.
         charged: it may have cost as much as it could.
-        after_s: the server asked to be let alone for so long.
+        after_s: how long the server asks to wait before the next request.
     """
 
     def __init__(
@@ -29,24 +29,24 @@ class ModelFailed(Exception):
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked."""
+    """A request to a model."""
 
     model: str
-    #: What we say.
+    #: Our instructions.
     system: str
     #: What people wrote, as JSON: data, never an instruction.
     data: str
-    #: The form of the answer, and its name.
+    #: The schema of the response, and its name.
     schema: dict[str, Any]
     schema_name: str
     output_tokens_max: int
 
 
 class Answered(Struct, frozen=True, kw_only=True):
-    """What came back."""
+    """The response."""
 
     content: str
-    #: As the server counts; None: it does not say.
+    #: As the server counts; None if it does not report them.
     tokens_in: int | None
     tokens_out: int | None
 
@@ -56,13 +56,13 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """What the provider calls it."""
+        """Its name at the provider."""
 
     async def ask(self, question: Question) -> Answered:
         """Ask once. Raises: ModelFailed."""
 
     async def check(self) -> str:
-        """Say how it is reached, having asked its provider. Raises: AdapterError."""
+        """Check that the provider has it; returns its name and address. Raises: AdapterError."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""

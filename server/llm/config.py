@@ -8,18 +8,18 @@ from server.edge.config import ConfigError, HttpUrl, Section
 
 
 class LlmConfig(Section, frozen=True, kw_only=True):
-    """[llm]: a language model behind an API of OpenAI's form. Without one, local rules answer."""
+    """[llm]: a language model behind an OpenAI-compatible API. Without one, local rules apply."""
 
     #: Like ``https://api.openai.com/v1``. Empty: nothing is ever sent to a model.
     base_url: HttpUrl = ""
     model: str = ""
-    #: Empty: the server wants none.
+    #: Empty: the server needs none.
     api_key: str = ""
-    #: The longest that anything may wait for an answer; smart replies wait 1.8 s at most.
+    #: The longest time to wait for a response; smart replies wait 1.8 s at most.
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 10.0
-    #: Questions of this node under way at once.
+    #: Concurrent requests of this node.
     at_once: Annotated[int, Meta(ge=1, le=256)] = 8
-    #: An answer is given again for so long.
+    #: How long a response is cached.
     cache_s: Annotated[int, Meta(ge=1, le=86_400)] = 3600
     #: What a user may cost on a day (UTC), in millionths of a dollar.
     user_day_microdollars: Annotated[int, Meta(ge=0)] = 20_000

@@ -1,4 +1,4 @@
-"""What the language model does and costs, for ``/metrics``."""
+"""The metrics of the language model."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -13,10 +13,10 @@ CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0, 10.0, 30.0)
 
 
 class LlmFigures(Collector):
-    """Figures of this process, by use."""
+    """Metrics of this process, by use."""
 
-    def __init__(self, is_let_alone: Callable[[], bool]) -> None:
-        self._is_let_alone = is_let_alone
+    def __init__(self, is_open: Callable[[], bool]) -> None:
+        self._is_open = is_open
         self._answers: Counter[tuple[str, str]] = Counter()
         self._calls: Counter[tuple[str, str]] = Counter()
         self._tokens: Counter[tuple[str, str]] = Counter()
@@ -24,16 +24,16 @@ class LlmFigures(Collector):
         self._seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(CALL_BUCKETS_S))
 
     def answered(self, use: str, by: str) -> None:
-        """A use has its answer: of the ``model``, the ``cache``, or local rules for the reason that is named."""
+        """A use has its response: of the ``model``, the ``cache``, or local rules for the named reason."""
         self._answers[use, by] += 1
 
     def called(self, use: str, outcome: str, seconds: float) -> None:
-        """The model was asked once."""
+        """The model was called once."""
         self._calls[use, outcome] += 1
         self._seconds[use].add(seconds)
 
     def cost(self, use: str, tokens_in: int, tokens_out: int, microdollars: int) -> None:
-        """What a call cost; without the server's word, what it may have cost at most."""
+        """The cost of a call; if the server does not report it, the highest possible one."""
         self._tokens[use, "in"] += tokens_in
         self._tokens[use, "out"] += tokens_out
         self._microdollars[use] += microdollars
@@ -55,10 +55,10 @@ class LlmFigures(Collector):
             spent.add_metric([use], microdollars)
         yield spent
         seconds = HistogramMetricFamily("guildwire_llm_call_seconds", "Duration of one request", labels=["use"])
-        for use, tally in self._seconds.items():
-            tally.show(seconds, [use])
+        for use, histogram in self._seconds.items():
+            histogram.show(seconds, [use])
         yield seconds
-        text = "Whether the language model is let alone, since it failed again and again"
+        text = "Whether calls to the language model are suspended after repeated failures"
         alone = GaugeMetricFamily("guildwire_llm_let_alone", text)
-        alone.add_metric([], float(self._is_let_alone()))
+        alone.add_metric([], float(self._is_open()))
         yield alone

@@ -1,4 +1,4 @@
-"""Asks a language model by OpenAI's library, which takes most of a second to load: only who has one imports this."""
+"""Calls a language model by OpenAI's library. It takes most of a second to load, so import this only if needed."""
 
 import logging
 from typing import Any
@@ -15,17 +15,17 @@ from server.llm.config import LlmConfig
 
 log = structlog.get_logger(__name__)
 
-#: What an answer, with all that the server says around it, may hold.
+#: The longest response, with everything around the text.
 ANSWER_BYTES_MAX = 256 * 1024
-#: The library gives up after this, whatever the use's own time is.
+#: The library's own time limit; those of the uses are shorter.
 REQUEST_TIMEOUT_S = 60.0
-#: More than that no question and no answer has, whatever a server says.
+#: Token counts of a server are cut to this.
 TOKENS_MAX = 1_000_000
-#: A server is let alone for so long at most when it asks for it.
+#: The longest pause that a server can ask for.
 RETRY_AFTER_MAX_S = 3600.0
-#: Goes to a server that wants no key: the library would look for one in the environment.
+#: For a server that needs no key: the library would take one from the environment.
 _NO_KEY = "none"
-#: The library would log what was asked, were it told to by the environment.
+#: The environment could make the library log requests.
 for _name in ("openai", "httpx2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
@@ -45,7 +45,7 @@ class _Usage(Struct):
 
 class _Completion(Struct):
     choices: list[_Choice]
-    #: Read apart: an answer is none the worse for being counted in an odd way.
+    #: Decoded separately: an invalid count does not make the response invalid.
     usage: Raw = Raw(b"{}")
 
 
@@ -54,7 +54,7 @@ _usage = Decoder(_Usage)
 
 
 class OpenAiModel:
-    """One model of one server: one question, one answer, every trouble foreseen and told apart.
+    """One model of one server: one request, one response, and an error for each kind of failure.
 
     Raises: AdapterError, if the server's address or the key is of no use.
     """
@@ -62,7 +62,7 @@ class OpenAiModel:
     def __init__(self, config: LlmConfig) -> None:
         self.name = config.model
         self._address = config.base_url
-        #: Until the server says that it does not know how.
+        #: Until the server refuses schemas.
         self._by_schema = True
         self._client = AsyncOpenAI(
             base_url=config.base_url,
@@ -71,7 +71,7 @@ class OpenAiModel:
             timeout=REQUEST_TIMEOUT_S,
             http_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=REQUEST_TIMEOUT_S),
         )
-        #: Named now, since the library loads it when it is first named, and that holds everything up.
+        #: Loaded now: the library loads it at first use, which would block the event loop.
         self._completions = self._client.chat.completions.with_streaming_response
 
     async def ask(self, question: Question) -> Answered:
@@ -89,13 +89,13 @@ class OpenAiModel:
             raise ModelFailed("malformed", again=True, charged=True) from error
         except ModelFailed:
             raise
-        except Exception as error:  # whatever the transport raises while the answer is read
+        except Exception as error:  # the transport may raise anything while the response is read
             log.warning("llm.cut", action="again", error=type(error).__name__)
             raise ModelFailed("cut", again=True, charged=True) from error
         return _answered(body)
 
     async def _body(self, question: Question, form: dict[str, Any]) -> bytes:
-        """Raises: OpenAIError, ModelFailed, whatever the transport raises."""
+        """Raises: OpenAIError, ModelFailed, errors of the transport."""
         async with self._completions.create(
             model=question.model,
             messages=[{"role": "system", "content": question.system}, {"role": "user", "content": question.data}],
@@ -109,7 +109,7 @@ class OpenAiModel:
             return bytes(body)
 
     def _refused(self, error: openai.APIStatusError, *, by_schema: bool) -> ModelFailed:
-        """What a status means; a server that takes no schema is asked the plain way from then on, if that helps."""
+        """Map a status to an error; after a refusal that the schema may have caused, the next request has none."""
         status = error.status_code
         formed = status in (400, 422)
         if formed:
@@ -118,7 +118,7 @@ class OpenAiModel:
         return ModelFailed(f"http_{status}", again=again, after_s=_after_s(error.response.headers))
 
     async def check(self) -> str:
-        """Say which model is reached where, having asked for the list of models. Raises: AdapterError."""
+        """Check that the server lists the model; returns its name and address. Raises: AdapterError."""
         try:
             page = await self._client.models.list()
             names = [model.id for model in page.data]
@@ -133,7 +133,7 @@ class OpenAiModel:
         return f"{self.name} at {self._address}"
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._client.close()
 
 
@@ -146,7 +146,7 @@ def _with_schema(question: Question) -> dict[str, Any]:
 
 
 def _without(question: Question) -> dict[str, Any]:
-    """As it was before there were schemas; the answer is decoded and checked here in any case."""
+    """For servers without schemas; the response is decoded and checked in any case."""
     return {"max_tokens": question.output_tokens_max}
 
 
@@ -173,7 +173,7 @@ def _counted(tokens: int | None) -> int | None:
 
 
 def _never_left(error: openai.APIConnectionError) -> bool:
-    """Whether no connection came about, so that nothing was asked."""
+    """Whether the connection failed before anything was sent."""
     return type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")
 
 
@@ -182,7 +182,7 @@ def _cause(error: openai.APIConnectionError) -> str:
 
 
 def _after_s(headers: Any) -> float | None:
-    """``Retry-After`` in seconds; as a date it is not taken."""
+    """``Retry-After`` in seconds; a date is ignored."""
     try:
         after_s = float(headers.get("retry-after", ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Prompts: files with their version in the name, so that what a model was told can be looked up later."""
+"""Prompts: files with their version in the name, so that the prompt of a past request can be looked up."""
 
 import re
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ _NAME = re.compile(r"[a-z][a-z_]*\.v[1-9][0-9]*")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One version of one prompt. Whoever changes the text makes a new version."""
+    """One version of one prompt. A change of the text makes a new version."""
 
     #: ``smart_replies.v1``
     name: str
     template: Template
 
     def text(self, **words: str) -> str:
-        """The prompt with its few fixed words, none of which a customer wrote."""
+        """The prompt with its fixed parameters; none comes from a user."""
         return self.template.substitute(words)
 
 
 def load_prompt(name: str) -> Prompt:
-    """Read a prompt of ours."""
+    """Read a prompt."""
     assert _NAME.fullmatch(name), name
     return Prompt(name, Template((PROMPTS_DIR / f"{name}.txt").read_text(encoding="utf-8").strip()))

@@ -1,4 +1,4 @@
-"""Asks a language model for a use, within time, budget and turns; whoever asks can do without an answer."""
+"""Calls a language model for a use, with a time limit, a budget and bounded concurrency; callers can do without."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,52 +27,52 @@ from storage.llm import cached_answer, correct_budget, keep_answer, take_budget
 
 log = structlog.get_logger(__name__)
 
-#: A question is put so often at most, all within its time.
+#: Attempts of one request, all within its time limit.
 TRIES_MAX = 2
-#: The wait before it is put again.
+#: The wait before the next attempt.
 AGAIN_AFTER_S = 0.05
-#: How long an answer that is there may wait for being kept.
+#: How long storing a response in the cache may delay it.
 KEEP_TIMEOUT_S = 0.1
-#: The clock of timers may be off by so much.
+#: Precision of the clock of timers.
 TIMER_MARGIN_S = 0.01
-#: For each turn so many may wait.
+#: Requests that may wait for each concurrent one.
 WAITING_PER_TURN_MAX = 4
-#: Tokens that a server may add to what was written: roles, and marks around messages.
+#: Tokens that a server may add to the text: roles, and marks around messages.
 OVERHEAD_TOKENS_MAX = 64
 
-#: Words of JSON Schema that not every server takes.
-_UNTOLD = frozenset({"title", "description", "minLength", "maxLength", "minItems", "maxItems"})
+#: Keywords of JSON Schema that not every server supports.
+_UNSUPPORTED = frozenset({"title", "description", "minLength", "maxLength", "minItems", "maxItems"})
 
 T = TypeVar("T", bound=Struct)
 
 
 @dataclass(frozen=True, slots=True)
 class Use(Generic[T]):
-    """One thing that the model is asked for."""
+    """One purpose that the model is called for."""
 
     name: str
     prompt: Prompt
     answer: type[T]
-    #: How long all of it may take, in seconds.
+    #: The time limit of all attempts together, in seconds.
     timeout_s: float
     output_tokens_max: int
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked, for whom."""
+class UseRequest:
+    """The request of a use, for one user."""
 
     user_id: UserId
-    #: The prompt's fixed words.
+    #: The parameters of the prompt.
     words: dict[str, str]
-    #: What the answer follows from, such as the last message's id: with another one, the answer is another.
+    #: What the response depends on, such as the last message's id: part of the cache key.
     about: str
     #: What people wrote, and only as much as the use needs. All text in it is redacted before it leaves.
     data: Struct
 
 
 class NoAnswer(Exception):
-    """Local rules answer; ``reason`` is a code."""
+    """There is no response, and local rules apply; ``reason`` is a code."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -80,7 +80,7 @@ class NoAnswer(Exception):
 
 
 class LanguageModel:
-    """The model, as whoever uses it sees it: an answer, or none.
+    """The model as its callers see it: it responds, or it does not.
 
     Args:
         model: None: none is configured.
@@ -97,16 +97,16 @@ class LanguageModel:
         self.breaker = Breaker(monotonic)
         self.figures = LlmFigures(lambda: self.breaker.wait_s > 0)
 
-    async def ask(self, use: Use[T], wish: Wish) -> T | None:
-        """The model's answer, decoded and of the use's type; None: there is none, and local rules must do."""
+    async def ask(self, use: Use[T], request: UseRequest) -> T | None:
+        """Ask for a response of the use's type; None if there is none, and local rules apply."""
         answer: T | None = None
         try:
             async with asyncio.timeout(min(use.timeout_s, self._config.timeout_s)) as bound:
-                question = self._question(use, wish)
-                key = _key(use, wish, question)
+                question = self._question(use, request)
+                key = _key(use, request, question)
                 answer, by = await self._cached(use, key), "cache"
                 if answer is None:
-                    answer, by = await self._in_turn(use, wish, question, bound.when() or 0.0), "model"
+                    answer, by = await self._in_turn(use, request, question, bound.when() or 0.0), "model"
             if by == "model":
                 await self._keep(key, answer)
         except NoAnswer as none:
@@ -122,36 +122,36 @@ class LanguageModel:
         self.figures.answered(use.name, by)
         return answer
 
-    def _question(self, use: Use[Any], wish: Wish) -> Question:
-        """What goes out; nothing that people wrote leaves without being redacted here. Raises: NoAnswer."""
+    def _question(self, use: Use[Any], request: UseRequest) -> Question:
+        """Make the request; all text that people wrote is redacted here. Raises: NoAnswer."""
         if self._model is None:
             raise NoAnswer("off")
         return Question(
             model=self._model.name,
-            system=use.prompt.text(**wish.words),
-            data=msgspec.json.encode(_redacted(msgspec.to_builtins(wish.data))).decode(),
+            system=use.prompt.text(**request.words),
+            data=msgspec.json.encode(_redacted(msgspec.to_builtins(request.data))).decode(),
             schema=_schema(use.answer),
             schema_name=use.name,
             output_tokens_max=use.output_tokens_max,
         )
 
-    # Answers that were given before
+    # Cached responses
 
     async def _cached(self, use: Use[T], key: bytes) -> T | None:
-        """Raises: whatever the database raises."""
+        """Raises: errors of the database."""
         kept = await cached_answer(self._pool, key, self._now())
         return None if kept is None else _decoded(use.answer, kept)
 
     async def _keep(self, key: bytes, answer: Struct) -> None:
-        """Keep it for the next time, if the database is quick about it: the answer is there already."""
+        """Store a response in the cache, unless the database is slow."""
         expires_at = self._now() + timedelta(seconds=self._config.cache_s)
         with suppress(*UNWRITABLE):
             async with asyncio.timeout(KEEP_TIMEOUT_S):
                 await keep_answer(self._pool, key, msgspec.json.encode(answer), expires_at)
 
-    # Asking
+    # Calling the model
 
-    async def _in_turn(self, use: Use[T], wish: Wish, question: Question, until: float) -> T:
+    async def _in_turn(self, use: Use[T], request: UseRequest, question: Question, until: float) -> T:
         """Raises: NoAnswer."""
         if self._waiting >= self._config.at_once * WAITING_PER_TURN_MAX:
             raise NoAnswer("busy")
@@ -161,15 +161,15 @@ class LanguageModel:
         finally:
             self._waiting -= 1
         try:
-            return await self._tries(use, wish, question, until)
+            return await self._tries(use, request, question, until)
         finally:
             self._turns.release()
 
-    async def _tries(self, use: Use[T], wish: Wish, question: Question, until: float) -> T:
+    async def _tries(self, use: Use[T], request: UseRequest, question: Question, until: float) -> T:
         """Raises: NoAnswer."""
         for left in range(TRIES_MAX - 1, -1, -1):
             try:
-                answered = await self._paid(use, wish.user_id, question, until)
+                answered = await self._paid(use, request.user_id, question, until)
                 answer = _decoded(use.answer, answered.content.encode())
                 if answer is not None:
                     return answer
@@ -181,9 +181,9 @@ class LanguageModel:
         raise AssertionError("the last try ends it")
 
     async def _paid(self, use: Use[T], user_id: UserId, question: Question, until: float) -> Answered:
-        """Ask once, within the user's budget: what it may cost is taken before, and corrected by what it did cost.
+        """Call once, within the user's budget: reserve the highest possible cost, then correct it by the actual one.
 
-        Whatever cannot be known, because the answer was cut off or the time was up, counts as spent.
+        A cost that is unknown, after a timeout or a broken response, counts as spent.
         Raises: NoAnswer, ModelFailed.
         """
         if self.breaker.wait_s > 0:
@@ -212,7 +212,7 @@ class LanguageModel:
         assert self._model is not None
         if self.breaker.wait_s > 0:
             raise ModelFailed("let_alone")
-        era, began_s, outcome = self.breaker.begin(), monotonic(), "abandoned"
+        generation, began_s, outcome = self.breaker.begin(), monotonic(), "abandoned"
         try:
             answered = await self._model.ask(question)
             outcome = "ok"
@@ -220,17 +220,17 @@ class LanguageModel:
             return answered
         except ModelFailed as failed:
             outcome = failed.reason
-            self.breaker.failed(era)
+            self.breaker.failed(generation)
             if failed.after_s is not None:
                 self.breaker.pause(failed.after_s)
             raise
         except asyncio.CancelledError:
             if asyncio.get_running_loop().time() >= until - TIMER_MARGIN_S:
                 outcome = "timeout"
-                self.breaker.failed(era)
+                self.breaker.failed(generation)
             raise
         finally:
-            self.breaker.dropped(era)
+            self.breaker.dropped(generation)
             self.figures.called(use.name, outcome, monotonic() - began_s)
 
     def _cost(self, tokens_in: int, tokens_out: int) -> int:
@@ -243,7 +243,7 @@ def model_of(config: LlmConfig) -> Model | None:
     """The configured model; None: none is."""
     if not config.base_url:
         return None
-    from server.llm.model import OpenAiModel  # noqa: PLC0415  # most of a second, for those who have one
+    from server.llm.model import OpenAiModel  # noqa: PLC0415  # takes most of a second, so only if there is a model
 
     return OpenAiModel(config)
 
@@ -257,20 +257,20 @@ def _redacted(value: Any) -> Any:
     return [_redacted(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _key(use: Use[Any], wish: Wish, question: Question) -> bytes:
-    """What an answer depends on. The reader is no part of it but by what is asked, which says what they are."""
-    parts = [use.name, use.prompt.name, question.model, wish.about, question.system, question.data]
+def _key(use: Use[Any], request: UseRequest, question: Question) -> bytes:
+    """The cache key: all that the response depends on. Of the reader that is the role, which ``data`` has."""
+    parts = [use.name, use.prompt.name, question.model, request.about, question.system, question.data]
     return sha256(msgspec.json.encode(parts)).digest()
 
 
 def _tokens_max(question: Question) -> int:
-    """No tokenizer that works on bytes makes more tokens than there are bytes."""
+    """An upper bound: tokenizers of bytes make no more tokens than there are bytes."""
     texts = (question.system, question.data, msgspec.json.encode(question.schema).decode())
     return sum(len(text.encode()) for text in texts) + OVERHEAD_TOKENS_MAX
 
 
 def _schema(type_: type[Struct]) -> dict[str, Any]:
-    """The form of an answer as the API wants it: the object itself at the top."""
+    """The schema of a response as the API expects it: the object itself at the top."""
     _, components = schema_components([type_], ref_template="#/$defs/{name}")
     top = components.pop(type_.__name__)
     bare: dict[str, Any] = _bare({**top, "$defs": components} if components else top)
@@ -278,14 +278,14 @@ def _schema(type_: type[Struct]) -> dict[str, Any]:
 
 
 def _bare(schema: Any) -> Any:
-    """The same without what the API does not know; what it leaves out, decoding still checks."""
+    """The schema without unsupported keywords; decoding still checks them."""
     if isinstance(schema, dict):
-        return {name: _bare(inner) for name, inner in schema.items() if name not in _UNTOLD}
+        return {name: _bare(inner) for name, inner in schema.items() if name not in _UNSUPPORTED}
     return [_bare(inner) for inner in schema] if isinstance(schema, list) else schema
 
 
 def _decoded(type_: type[T], content: bytes) -> T | None:
-    """An answer of that very type, or none; a fence around it, as models like to put, is taken off."""
+    """Decode a response; None if it does not fit. A Markdown fence around it is removed."""
     text = content.strip()
     if text.startswith(b"```") and text.endswith(b"```"):
         text = text.removesuffix(b"```").partition(b"\n")[2]

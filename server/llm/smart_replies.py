@@ -1,4 +1,4 @@
-"""Smart replies by a language model (rule T-7): what it is told, and how long it may take."""
+"""Smart replies by a language model (rule T-7): the request, and its time limit."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,13 +11,13 @@ from protocol.ids import ConversationId, UserId
 from protocol.instants import zone_info
 from protocol.roles import PROVIDERS, Role
 from server.llm.prompts import load_prompt
-from server.llm.service import LanguageModel, Use, Wish
+from server.llm.service import LanguageModel, Use, UseRequest
 from storage.queries.suggestions import SuggestionContext, ThreadJob
 
-#: With reading the thread and noting what was shown, within two seconds (rule T-7).
+#: Together with the reads and writes around it, within two seconds (rule T-7).
 TIMEOUT_S = 1.8
 OUTPUT_TOKENS_MAX = 300
-#: More replies than that, or longer ones, and the model has not understood what it was asked for.
+#: More replies, or longer ones, are no valid response.
 RAW_REPLIES_MAX = 10
 RAW_REPLY_CHARS_MAX = 500
 
@@ -25,7 +25,7 @@ _LANGUAGES = {"en": "English", "de": "German", "it": "Italian"}
 
 
 class SmartReplies(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model answers."""
+    """The model's response."""
 
     replies: Annotated[list[Annotated[str, Meta(max_length=RAW_REPLY_CHARS_MAX)]], Meta(max_length=RAW_REPLIES_MAX)]
 
@@ -35,7 +35,7 @@ class _Job(Struct, frozen=True):
     status: str
     #: On the wall clocks of the job's place: ``2026-06-10 14:30``.
     starts: str
-    #: ``today``, ``tomorrow``, ``later`` or ``past``, so that the answer may be kept for the day.
+    #: ``today``, ``tomorrow``, ``later`` or ``past``, so that the response can be cached for the day.
     day: str
 
 
@@ -61,7 +61,7 @@ SMART_REPLIES = Use(
 
 
 class SmartReplier:
-    """Asks the model for replies, and lets only clean ones through.
+    """Asks the model for replies, and drops invalid ones.
 
     Args:
         now: the domain's clock.
@@ -74,8 +74,8 @@ class SmartReplier:
     async def replies(
         self, conversation_id: ConversationId, user_id: UserId, talk: SuggestionContext, context: ReplyContext
     ) -> list[str]:
-        """Replies that may be shown, five at most; none if there is no model, or no good answer in time."""
-        wish = Wish(
+        """Replies that may be shown, five at most; none if there is no model, or no valid response in time."""
+        request = UseRequest(
             user_id=user_id,
             words={"language": _LANGUAGES[context.language]},
             about=f"{conversation_id} {talk.said[-1].id if talk.said else ''}",
@@ -88,7 +88,7 @@ class SmartReplier:
                 ],
             ),
         )
-        answer = await self._model.ask(SMART_REPLIES, wish)
+        answer = await self._model.ask(SMART_REPLIES, request)
         return [] if answer is None else usable_replies(answer.replies, context.language)
 
 

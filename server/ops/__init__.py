@@ -1,1 +1,1 @@
-"""What operators look at: health, metrics, logs, the doctor's report and the proof of the books."""
+"""Operations: health, metrics, logs, background jobs, the doctor and the audit."""

@@ -24,19 +24,19 @@ _decode_advance = msgspec.json.Decoder(Advance).decode
 
 
 class MovableClock:
-    """``GET /dev/clock`` tells the domain's time; ``POST`` with ``{"advance_s": 86400}`` lets a day pass at once."""
+    """``GET /dev/clock`` shows the domain's time; ``POST`` with ``{"advance_s": 86400}`` moves it on by a day."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
     async def show(self, request: web.BaseRequest) -> web.StreamResponse:
-        """What time the actors think it is."""
+        """Show the domain's time."""
         clock = self._node.clock
         body = {"now": clock.now(), "offset_s": clock.offset.total_seconds()}
         return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
     async def advance(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Let time pass: everything that falls due fires. Raises: Malformed, Invalid."""
+        """Move the clock forward; timers that fall due fire. Raises: Malformed, Invalid."""
         asked = decode_json(_decode_advance, await read_body(request))
         await self._node.advance(timedelta(seconds=asked.advance_s))
         return await self.show(request)

@@ -1,4 +1,4 @@
-"""``server doctor``: what an installation lacks, before it shows at night."""
+"""``server doctor``: checks an installation before it runs."""
 
 import asyncio
 import os
@@ -27,9 +27,9 @@ from storage.database import connect_pool
 DISK_FREE_MIN_BYTES = 1024**3
 CLOCK_SKEW_MAX_S = 2.0
 POSTGRES_VERSION_MIN = 150_000
-#: How long a provider may take to answer.
+#: How long a provider may take to respond.
 CHECK_TIMEOUT_S = 15.0
-#: The same for whatever may listen on the server's own port.
+#: The same for a program that listens on the server's own port.
 PORT_TIMEOUT_S = 2.0
 
 
@@ -45,7 +45,7 @@ class Sections(DeliverySections, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One look at one thing. ``fatal`` ones keep the server from running, or from being safe."""
+    """The result of one check. A ``fatal`` one prevents the server from running, or from being safe."""
 
     name: str
     fine: bool
@@ -54,7 +54,7 @@ class Diagnosis:
 
 
 async def run_doctor(config: Sections, console: Console) -> int:
-    """Look at everything and tell; answers the exit code."""
+    """Run every check and print the results; returns the exit code."""
     worst = 0
     async for found in examine(config):
         mark = ("ok  ", "green") if found.fine else ("bad ", "red") if found.fatal else ("note", "yellow")
@@ -65,7 +65,7 @@ async def run_doctor(config: Sections, console: Console) -> int:
 
 
 async def examine(config: Sections) -> AsyncIterator[Diagnosis]:
-    """Everything worth a look, one after the other."""
+    """Run the checks one after the other."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Diagnosis("python", sys.version_info >= (3, 11), version)
     yield _data_dir(Path(config.server.data_dir))
@@ -103,7 +103,7 @@ def _port(host: str, port: int) -> Diagnosis:
             taken = True
     except socket.gaierror:
         return Diagnosis("port", False, f"{host} is no address of this machine")
-    except OSError:  # nobody listens, or any port will do
+    except OSError:  # nothing listens, or any port will do
         taken = False
     return Diagnosis("port", not taken, f"{host}:{port} is {'taken (is a server running?)' if taken else 'free'}")
 
@@ -114,7 +114,7 @@ def _development(config: Sections) -> Diagnosis:
 
 
 async def _channels(config: Sections) -> AsyncIterator[Diagnosis]:
-    """Ask each configured provider, all at once; say of the other channels what becomes of them."""
+    """Check all configured providers at once, and report the channels without one."""
     try:
         providers = providers_of(config, lambda: datetime.now(UTC))
     except AdapterError as error:
@@ -139,7 +139,7 @@ async def _language_model(config: Sections) -> Diagnosis:
 
 
 async def _ask(name: str, provider: Adapter[Any] | Model) -> Diagnosis:
-    """Whether a provider can be reached as it is configured, within its time."""
+    """Check a provider, with a time limit."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return Diagnosis(name, True, await provider.check())

@@ -1,4 +1,4 @@
-"""``/health``: the process lives. ``/ready``: it can do its work. For load balancers and operators."""
+"""``/health``: the process runs. ``/ready``: it can serve. For load balancers and operators."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ from aiohttp import web
 
 from storage.database import Pool
 
-#: How long the database may take to answer before the server is not ready.
+#: How long the database may take to respond before the server is not ready.
 DATABASE_TIMEOUT_S = 2.0
 
 
 class Health:
-    """What the server says of itself.
+    """Serves both.
 
     Args:
         draining: whether it is about to stop.
@@ -31,7 +31,7 @@ class Health:
         self._began = monotonic()
 
     async def health(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The process answers; nothing more is asked."""
+        """200 while the process runs; nothing else is checked."""
         return _json({"status": "ok", "version": self._version, "uptime_s": round(monotonic() - self._began, 1)})
 
     async def ready(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -54,7 +54,7 @@ class Health:
                             "SELECT current_setting('transaction_read_only')::boolean"
                         )
                 except TimeoutError:
-                    connection.terminate()  # the pool would wait for its answer before it took it back
+                    connection.terminate()  # the pool would wait for the response before it took the connection back
                     raise
         except Exception as error:
             return type(error).__name__

@@ -1,4 +1,4 @@
-"""What became of the background jobs, for ``/metrics``."""
+"""The metrics of background jobs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 
 class JobMetrics(Collector):
-    """Figures of all jobs, by their names: of this process, but for the last success, which is the database's."""
+    """Metrics by job: of this process, except the last success, which the database knows."""
 
     def __init__(self) -> None:
         self._last_success_s: dict[str, float] = {}
@@ -18,7 +18,7 @@ class JobMetrics(Collector):
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def known(self, job: str, succeeded_at: datetime | None, took_s: float | None) -> None:
-        """What the database knows of a job's last success, on whichever node it was."""
+        """Note a job's last success on any node, as the database knows it."""
         self._failures[job] += 0
         if succeeded_at is not None:
             self._last_success_s[job] = succeeded_at.timestamp()

@@ -1,4 +1,4 @@
-"""Background jobs: each runs at its times on one node, is made up when it was missed, and shows what came of it.
+"""Runs background jobs: each at its times on one node at a time, late if it was missed, with metrics of the results.
 
 ``server.edge.job`` says what a job is.
 """
@@ -19,9 +19,9 @@ from storage.supervision import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
-#: How often every job is looked at: what was missed, failed or died with its node is made up then.
+#: How often every job is checked: one that was missed, failed or died with its node runs then.
 CHECK_EVERY_S = 300.0
-#: A run that was noted for so far ahead was so by a clock that has been set back since: it counts for nothing.
+#: Ignore a recorded run further in the future than this: the clock was set back.
 CLOCK_SKEW_MAX = timedelta(hours=1)
 
 
@@ -29,14 +29,14 @@ class Clockwork(Protocol):
     """The scheduler, as far as jobs need it."""
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
-        """Do something now and then."""
+        """Call an action at intervals."""
 
     def daily(self, name: str, at: time, action: Callable[[], Awaitable[object]]) -> None:
-        """Do something once a day, in UTC."""
+        """Call an action once a day, in UTC."""
 
 
 class ClaimLost(Exception):
-    """The connection that held the claim has ended in the middle of a run."""
+    """The connection that held the claim was lost during a run."""
 
 
 class Jobs:
@@ -62,7 +62,7 @@ class Jobs:
         self._open = False
 
     async def start(self, clockwork: Clockwork) -> None:
-        """Begin to watch, and make up what was missed while no node was there."""
+        """Schedule the jobs, and run those that were missed while no node ran."""
         now = self._now()
         await register(self._pool, {job.name: job.when.latest(now) for job in self._jobs.values()})
         self._open = True
@@ -76,12 +76,12 @@ class Jobs:
         await self.check()
 
     async def stop(self) -> None:
-        """Cut what is running; the next start, or another node, makes it up."""
+        """Cancel the running jobs; another node, or the next start, runs them again."""
         self._open = False
         await cancel_and_wait(*self._running.values())
 
     async def check(self) -> None:
-        """Look at every job, and run those that are due."""
+        """Run the jobs that are due."""
         for job in self._jobs.values():
             self._wake(job)
 
@@ -120,11 +120,11 @@ class Jobs:
             log.exception("job.crashed", action="check", job=job.name)
 
     async def _due(self, job: Job) -> bool:
-        """Whether its last due time is not dealt with yet, as the database knows."""
+        """Whether the database has no run for its last due time."""
         record = (await load_job_records(self._pool, [job.name]))[job.name]
         self._metrics.known(job.name, record.succeeded_at, record.took_s)
-        if job.tell is not None and record.succeeded_at is not None:
-            job.tell(record.succeeded_at, record.counts)
+        if job.report is not None and record.succeeded_at is not None:
+            job.report(record.succeeded_at, record.counts)
         now = self._now()
         behind = record.done_for < job.when.latest(now) or record.done_for > now + CLOCK_SKEW_MAX
         return behind and (record.failed_s is None or record.failed_s >= job.when.retry_s)
@@ -133,7 +133,7 @@ class Jobs:
         async with claim(self._dsn, job.name) as claimed:
             if claimed is not None and await self._due(job):
                 await self._run(job, claimed)
-                await self._due(job)  # and so show it
+                await self._due(job)  # updates the metrics
 
     async def _run(self, job: Job, claimed: JobClaim) -> None:
         """Run it once, for the last of its due times, however many were missed."""
@@ -152,14 +152,14 @@ class Jobs:
             return
         took_s = monotonic() - began_s
         await mark_done(claimed, job.name, job.when.latest(now), took_s, counts)
-        if job.tell is None:
+        if job.report is None:
             self._metrics.done(job.name, counts)
         if isinstance(job.when, Daily) or any(counts.values()):
             log.info("job.done", job=job.name, took_s=round(took_s, 3), **counts)
 
 
 async def _held(work: Awaitable[Counts], claimed: JobClaim, time_max_s: float) -> Counts:
-    """Work for as long as the claim is held. Raises: ClaimLost, TimeoutError."""
+    """Run while the claim is held. Raises: ClaimLost, TimeoutError."""
     working = asyncio.ensure_future(work)
     losing = asyncio.ensure_future(claimed.lost.wait())
     try:

@@ -8,12 +8,12 @@ from server.edge.metrics import Metrics
 from storage.database import Pool
 from storage.seal import Tail, read_tail, seal
 
-#: How often the ledger is sealed, and how often every node looks at what waits.
+#: How often the ledger is sealed, and how often every node reads what waits.
 SEAL_EVERY_S = 60
 
 
 class LedgerSealer:
-    """Seals what waits, and knows what was left when it last looked."""
+    """Seals the waiting transfers, and keeps what was left at the last look."""
 
     def __init__(self, pool: Pool, metrics: Metrics) -> None:
         self._pool = pool
@@ -27,12 +27,12 @@ class LedgerSealer:
         metrics.gauge("ledger_unsealed_seconds", text, lambda: self._tail.waiting_s)
 
     async def run(self, now: datetime) -> dict[str, int]:
-        """Seal what waits; one node at a time does so."""
+        """Seal the waiting transfers; on one node at a time."""
         done = await seal(self._pool)
         self._sealed.inc(done.transfers)
         await self.look()
         return {"seals": done.seals, "transfers": done.transfers}
 
     async def look(self) -> None:
-        """Take the figures anew."""
+        """Read the figures."""
         self._tail = await read_tail(self._pool)

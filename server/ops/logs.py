@@ -1,4 +1,4 @@
-"""Logs: one event a line, with what it is about as fields; JSON for machines, colours for people."""
+"""Logs: one event a line, with fields; JSON for machines, colours for terminals."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-#: Fields that never reach a log, whoever passes them.
+#: Fields whose values never reach a log.
 SECRET_FIELDS = frozenset({"password", "token", "access_token", "refresh_token", "secret", "authorization", "code"})
 
 

@@ -1,4 +1,4 @@
-"""The proof of the books as a nightly job: what is broken is told by a metric, and by the log."""
+"""The audit as a nightly job: a metric and the log show violations."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,12 +13,12 @@ from storage.database import Pool
 
 log = structlog.get_logger(__name__)
 
-#: One proof; a database that takes longer is proved by ``server verify``, on a copy.
+#: One audit; ``server verify`` audits a database that takes longer, on a copy.
 VERIFY_MAX_S = 3600.0
 
 
 class NightlyVerification(Collector):
-    """Proves the books, and shows on /metrics how they were when that was last done, on whichever node."""
+    """Audits the database, and shows the result of the last audit of any node on /metrics."""
 
     def __init__(self, pool: Pool, actors: Actors) -> None:
         self._pool = pool
@@ -27,7 +27,7 @@ class NightlyVerification(Collector):
         self._broken: Counts = {}
 
     async def run(self, now: datetime) -> Counts:
-        """Prove them; answers what is broken, by invariant."""
+        """Run the audit; returns the number of violations by invariant."""
         broken = {}
         async for finding in verify(self._pool, self._actors):
             if finding.broken:
@@ -36,15 +36,15 @@ class NightlyVerification(Collector):
                 log.error("verify.violation", action="look_into", invariant=finding.name, sample=sample)
         return broken
 
-    def tell(self, at: datetime, broken: Counts) -> None:
-        """How the books were when they were last proved."""
+    def report(self, at: datetime, broken: Counts) -> None:
+        """Take the result of the last audit."""
         self._last_run_s, self._broken = at.timestamp(), broken
 
     def collect(self) -> Iterator[Metric]:
-        """What Prometheus sees; nothing before the first proof."""
-        text = "Rows that broke an invariant when the books were last proved"
+        """What Prometheus sees; nothing before the first audit."""
+        text = "Rows that violated an invariant at the last audit"
         violations = GaugeMetricFamily("guildwire_verify_violations", text, labels=["invariant"])
-        text = "When the books were last proved, in seconds since 1970"
+        text = "When the last audit ended, in seconds since 1970"
         last_run = GaugeMetricFamily("guildwire_verify_last_run_timestamp_seconds", text)
         if self._last_run_s is not None:
             last_run.add_metric([], self._last_run_s)

@@ -49,7 +49,7 @@ def open_ops(
     job_metrics = JobMetrics()
     jobs = [
         Job("ledger.seal", Every(SEAL_EVERY_S), sealer.run),
-        Job("verify", context.nightly, verification.run, VERIFY_MAX_S, verification.tell),
+        Job("verify", context.nightly, verification.run, VERIFY_MAX_S, verification.report),
         *retention_jobs(node.pool, context.nightly, retention),
         *others,
     ]

@@ -1,4 +1,4 @@
-"""The note that a running server leaves in its data folder, so that other commands find it and its database."""
+"""The pid file of a running server in its data folder, by which other commands find it and its database."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ NOTE = "running.json"
 
 
 class Running(Struct, frozen=True, kw_only=True):
-    """Where a server of this data folder listens, and where its database does."""
+    """The server of a data folder: its address, database and process."""
 
     url: str
     dsn: str
@@ -18,7 +18,7 @@ class Running(Struct, frozen=True, kw_only=True):
 
 
 def write_pid_file(data_dir: Path, running: Running) -> None:
-    """Write the note; only its owner may read it, for the DSN may hold a password."""
+    """Write the file; only its owner may read it, as the DSN may contain a password."""
     path = data_dir / NOTE
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -37,5 +37,5 @@ def read_pid_file(data_dir: Path) -> Running | None:
 
 
 def remove_pid_file(data_dir: Path) -> None:
-    """Nobody runs here any more."""
+    """Remove the file: the server has stopped."""
     (data_dir / NOTE).unlink(missing_ok=True)

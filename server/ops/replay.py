@@ -32,8 +32,8 @@ SHOWN_MAX = 1_000
 REFUSED, DIFFERS = 2, 1
 
 
-class NotAsked(Exception):
-    """What was asked for cannot be answered; the message says why."""
+class CannotReplay(Exception):
+    """The request cannot be met; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Until:
 
 
 @dataclass(slots=True)
-class Story:
-    """What a journal told."""
+class History:
+    """One actor's journal, replayed."""
 
     to: Ref
     kept: StoredState
@@ -76,7 +76,7 @@ async def run_replay(
     *,
     as_json: bool,
 ) -> int:
-    """Replay one actor and show it; answers the exit code.
+    """Replay one actor and show it; returns the exit code.
 
     Args:
         what: ``kind/id``.
@@ -85,118 +85,120 @@ async def run_replay(
     try:
         to, asked = read_ref(what), read_until(*until)
         async with reach_database(server, database) as pool:
-            story = await tell(pool, to, asked)
-            names = await load_names(pool, {event.principal for event in story.events})
-    except NotAsked as error:
+            history = await replay_actor(pool, to, asked)
+            names = await load_names(pool, {event.principal for event in history.events})
+    except CannotReplay as error:
         console.print(Text(str(error), style="red"))
         return REFUSED
     if as_json:
-        print_json(story, names, console)
+        print_json(history, names, console)
     else:
-        print_tables(story, names, console)
-    return 0 if story.same else DIFFERS
+        print_tables(history, names, console)
+    return 0 if history.same else DIFFERS
 
 
 # What is asked for
 
 
 def read_ref(what: str) -> Ref:
-    """Read ``kind/id``. Raises: NotAsked."""
+    """Read ``kind/id``. Raises: CannotReplay."""
     kind, slash, id_ = what.partition("/")
     kinds = ", ".join(one.value for one in Kind)
     if not slash:
-        raise NotAsked(f"{what}: an actor is named by kind/id; kinds are {kinds}")
+        raise CannotReplay(f"{what}: an actor is named by kind/id; kinds are {kinds}")
     if kind not in {one.value for one in Kind}:
-        raise NotAsked(f"{kind}: no kind of actor; there are {kinds}")
+        raise CannotReplay(f"{kind}: no kind of actor; there are {kinds}")
     try:
         return Ref(Kind(kind), UUID(id_))
     except ValueError:
-        raise NotAsked(f"{id_}: no id; an id is a UUID") from None
+        raise CannotReplay(f"{id_}: no id; an id is a UUID") from None
 
 
 def read_until(at: str, version: int | None) -> Until:
-    """Read an instant or a version. Raises: NotAsked."""
+    """Read an instant or a version. Raises: CannotReplay."""
     if at and version is not None:
-        raise NotAsked("--at and --version: one of them is enough")
+        raise CannotReplay("--at and --version: one of them is enough")
     if version is not None and version < 1:
-        raise NotAsked(f"version {version}: the first event is version 1")
+        raise CannotReplay(f"version {version}: the first event is version 1")
     try:
         return Until(parse_instant(at) if at else None, version)
     except InstantError:
-        raise NotAsked(f"{at}: no instant; one is written 2026-03-29T14:00:00Z, with an offset or Z") from None
+        raise CannotReplay(f"{at}: no instant; one is written 2026-03-29T14:00:00Z, with an offset or Z") from None
 
 
 # The replay
 
 
-async def tell(pool: Pool, to: Ref, until: Until) -> Story:
-    """Replay a journal to its end, keeping what was there at the point asked for. Raises: NotAsked."""
+async def replay_actor(pool: Pool, to: Ref, until: Until) -> History:
+    """Replay a journal to its end, keeping what was there at the point asked for. Raises: CannotReplay."""
     async with snapshot(pool) as connection:
         kept = await load_state(connection, to)
-        story = Story(to, kept or StoredState(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
+        history = History(to, kept or StoredState(version=0, schema=1, state="null"), Replay(ACTORS[to.kind]))
         first: JournalEvent | None = None
         last, here = 0, True
         async for event in read_journal(connection, to):
             first, last = first or event, event.version
             here = here and until.includes(event)
-            _go_on(story, event, here)
+            _add(history, event, here)
     if first is None and kept is None:
-        raise NotAsked(f"{to}: there is none")
-    if first is not None and not story.count:
-        raise NotAsked(f"{to}: its first event was at {_time(first.at)}")
+        raise CannotReplay(f"{to}: there is none")
+    if first is not None and not history.count:
+        raise CannotReplay(f"{to}: its first event was at {_time(first.at)}")
     if until.version is not None and until.version > last:
-        raise NotAsked(f"{to}: its last version is {last}")
-    story.same = not story.error and last == story.kept.version and _gives(story)
-    return story
+        raise CannotReplay(f"{to}: its last version is {last}")
+    history.same = not history.error and last == history.kept.version and _gives(history)
+    return history
 
 
-def _go_on(story: Story, event: JournalEvent, here: bool) -> None:
+def _add(history: History, event: JournalEvent, here: bool) -> None:
     """Take one more event; ``here`` if it is one of those asked for."""
-    if not story.error:
+    if not history.error:
         try:
-            story.replay.add(JournalEntry(event.version, event.type, event.schema, event.data))
-        except Exception as error:  # whatever an old or broken event makes of the state is the answer
-            story.error = f"version {event.version}, {event.type}: {error!r}"
+            history.replay.add(JournalEntry(event.version, event.type, event.schema, event.data))
+        except Exception as error:  # a broken event may raise anything; that is the finding
+            history.error = f"version {event.version}, {event.type}: {error!r}"
     if here:
-        story.events.append(event)
-        story.count += 1
-        story.state = None if story.error else story.replay.state
+        history.events.append(event)
+        history.count += 1
+        history.state = None if history.error else history.replay.state
 
 
-def _gives(story: Story) -> bool:
+def _gives(history: History) -> bool:
     try:
-        return story.replay.gives(story.kept.state)
+        return history.replay.gives(history.kept.state)
     except msgspec.MsgspecError as error:
-        story.error = f"the state that is kept cannot be read: {error}"
+        history.error = f"the state that is kept cannot be read: {error}"
         return False
 
 
 # What is shown
 
 
-def print_tables(story: Story, names: Mapping[UserId, str], console: Console) -> None:
+def print_tables(history: History, names: Mapping[UserId, str], console: Console) -> None:
     """Show the journal as a table, then the state, then whether it is the one that is kept."""
     table = Table("version", "at", "type", "who", "data", box=None, header_style="bold", pad_edge=False)
-    for event in story.events:
+    for event in history.events:
         cells = str(event.version), _time(event.at), event.type, _who(event.principal, names), event.data
         table.add_row(*[Text(cell, overflow="fold") for cell in cells])
-    console.print(Text(str(story.to), style="bold"))
-    if story.count > len(story.events):
-        console.print(f"{story.count - len(story.events)} earlier events are not shown")
+    console.print(Text(str(history.to), style="bold"))
+    if history.count > len(history.events):
+        console.print(f"{history.count - len(history.events)} earlier events are not shown")
     console.print(table)
-    if story.events:
-        console.print(Text(f"\nthe state at version {story.events[-1].version}", style="bold"))
-    console.print(Text(msgspec.json.format(msgspec.json.encode(story.state), indent=2).decode()))
-    if story.error:
-        console.print(Text(story.error, style="red"))
-    if story.same:
-        console.print(Text(f"replayed to its end, version {story.kept.version}, it is the state that is kept", "green"))
+    if history.events:
+        console.print(Text(f"\nthe state at version {history.events[-1].version}", style="bold"))
+    console.print(Text(msgspec.json.format(msgspec.json.encode(history.state), indent=2).decode()))
+    if history.error:
+        console.print(Text(history.error, style="red"))
+    if history.same:
+        console.print(
+            Text(f"replayed to its end, version {history.kept.version}, it is the state that is kept", "green")
+        )
     else:
         console.print(Text("replayed to its end, it is not the state that is kept:", style="red"))
-        console.print(Text(f"version {story.kept.version} {story.kept.state}"))
+        console.print(Text(f"version {history.kept.version} {history.kept.state}"))
 
 
-def print_json(story: Story, names: Mapping[UserId, str], console: Console) -> None:
+def print_json(history: History, names: Mapping[UserId, str], console: Console) -> None:
     """The same for programs."""
     events: list[dict[str, Any]] = [
         {
@@ -209,16 +211,16 @@ def print_json(story: Story, names: Mapping[UserId, str], console: Console) -> N
             "cause": event.cause,
             "data": Raw(event.data.encode()),
         }
-        for event in story.events
+        for event in history.events
     ]
     shown = {
-        "actor": str(story.to),
-        "left_out": story.count - len(events),
+        "actor": str(history.to),
+        "left_out": history.count - len(events),
         "events": events,
-        "state": story.state,
-        "kept": {"version": story.kept.version, "state": Raw(story.kept.state.encode())},
-        "same": story.same,
-        "error": story.error or None,
+        "state": history.state,
+        "kept": {"version": history.kept.version, "state": Raw(history.kept.state.encode())},
+        "same": history.same,
+        "error": history.error or None,
     }
     text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
     console.print(text, soft_wrap=True, markup=False, highlight=False)

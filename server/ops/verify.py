@@ -1,4 +1,4 @@
-"""The proof of the books: every invariant of the tables, the ledger's chain, and every state against its journal."""
+"""The audit: every invariant of the tables, the ledger's chain, and every state against its journal."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from storage.database import Pool
 from storage.verify import CHECKS, Finding, JournalEntry, Life, Violation, lives, run_check, snapshot
 
 REPLAY = "replaying each actor's journal gives the state that is kept"
-#: The names of all findings, but for the one of seals that were written down.
+#: The names of all checks, except that of the expected seals.
 INVARIANTS = (*[check.name for check in CHECKS], UNBROKEN, UNCHANGED, COMPLETE, REPLAY)
 
 Actors = Mapping[Kind, type[Actor[Any]]]
 
 
 async def verify(pool: Pool, actors: Actors, expected: Sequence[SealMark] = ()) -> AsyncIterator[Finding]:
-    """Run every check, each over one snapshot of the database, telling each as it ends.
+    """Run every check, each over one snapshot of the database, yielding each finding as the check ends.
 
     Args:
         expected: seals that were written down, which the ledger's chain must still have.
@@ -36,22 +36,22 @@ async def verify(pool: Pool, actors: Actors, expected: Sequence[SealMark] = ()) 
 
 
 async def _problems(pool: Pool, actors: Actors) -> AsyncIterator[str]:
-    trial: _Trial | None = None
+    check: _ReplayCheck | None = None
     async for item in lives(pool):
         if isinstance(item, Life):
-            if trial is not None and (problem := trial.problem()):
+            if check is not None and (problem := check.problem()):
                 yield problem
-            trial = _Trial(item, actors)
+            check = _ReplayCheck(item, actors)
         else:
-            assert trial is not None, "events come behind their actor"
-            trial.add(item)
-    if trial is not None and (problem := trial.problem()):
+            assert check is not None, "events follow their actor"
+            check.add(item)
+    if check is not None and (problem := check.problem()):
         yield problem
 
 
 @dataclass(slots=True)
-class _Trial:
-    """One actor's replay, up to what went wrong."""
+class _ReplayCheck:
+    """The replay of one actor, until the first error."""
 
     life: Life
     actors: Actors
@@ -68,7 +68,7 @@ class _Trial:
             self.error = error
 
     def problem(self) -> str | None:
-        """What is wrong with it, if anything."""
+        """The problem; None if the replay gives the stored state."""
         try:
             if self.error is not None:
                 raise self.error

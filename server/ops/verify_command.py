@@ -1,4 +1,4 @@
-"""``server verify``: the proof of the books, as a table."""
+"""``server verify``: the audit, as a table."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +20,7 @@ from storage.database import Pool, connect_pool
 
 @asynccontextmanager
 async def reach_database(server: ServerConfig, database: DatabaseConfig) -> AsyncIterator[Pool]:
-    """The database of the server that runs on this data folder; if none does, the configured one, opened for now."""
+    """The database of the server that runs on this data folder; if none does, the configured one, opened for this."""
     async with AsyncExitStack() as stack:
         running = read_pid_file(Path(server.data_dir))
         dsn = running.dsn if running else (await stack.enter_async_context(open_database(server, database))).dsn
@@ -32,7 +32,7 @@ async def reach_database(server: ServerConfig, database: DatabaseConfig) -> Asyn
 async def run_verify(
     server: ServerConfig, database: DatabaseConfig, console: Console, expected: Sequence[SealMark] = ()
 ) -> int:
-    """Check a database and show what was found; answers the exit code."""
+    """Audit a database and print the findings; returns the exit code."""
     async with reach_database(server, database) as pool:
         table = Table("invariant", "broken", box=None, header_style="bold")
         broken, notes = 0, list[str]()
@@ -46,5 +46,5 @@ async def run_verify(
     console.print(table)
     for note in notes:
         console.print(Text(note), soft_wrap=True)
-    console.print("[green]the books are proved[/]" if not broken else f"[red]{broken} broken[/]")
+    console.print("[green]every invariant holds[/]" if not broken else f"[red]{broken} broken[/]")
     return 1 if broken else 0

@@ -26,7 +26,7 @@ _SECRET_FILE = "sandbox-webhook.secret"
 
 
 class SandboxPayments:
-    """The sandbox gateway, our adapter to it, and the routes of both."""
+    """The sandbox gateway, the adapter to it, and the routes of both."""
 
     def __init__(
         self,

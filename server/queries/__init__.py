@@ -1,1 +1,1 @@
-"""Queries whose answers need the rules of the domain: what storage reads, put through what actors know."""
+"""Queries that need the rules of the domain, or texts, beside what storage reads."""

@@ -1,6 +1,6 @@
 """Free slots: when a service can be booked, with whom, at which price, and why not (rules F-1, F-2).
 
-The same rules that decide a booking answer here, on the same facts; only the claim on the slot is not made.
+The rules and facts are those that decide a booking; only the claim on the slot is missing.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ from storage.registry import Sources
 
 #: The grid of starts, from each opening on.
 STEP = timedelta(minutes=15)
-#: Starts of all staff members together in one answer, and the same where each is explained.
+#: Starts of all staff members together in one view, and the same where each is explained.
 STARTS_MAX = 5_000
 EXPLANATIONS_MAX = 5_000
 #: Local days are up to an hour longer than 24 when the clocks change.
@@ -34,7 +34,7 @@ _DATE_CHARS = len("2026-03-29")
 
 
 class SlotFinder:
-    """Answers ``FindSlots``.
+    """Handles ``FindSlots``.
 
     Args:
         now: the domain's clock.
@@ -62,7 +62,7 @@ class SlotFinder:
 
 
 def show_slots(facts: BookingFacts, range_: Span, now: datetime, *, explain: bool) -> SlotsView:
-    """Work out the slots of a range; pure."""
+    """Compute the slots of a range; pure."""
     terms = slot_terms(facts)
     diaries = {staff.staff_id: diary_of(staff, facts) for staff in facts.staff}
     free, truncated = _free(terms, {} if facts.blocked else diaries, range_, now)
@@ -125,7 +125,7 @@ def _bound(field: str, text: str, zone: str, days_later: int = 0) -> datetime:
 def _free(
     terms: SlotTerms, diaries: dict[UserId, StaffSchedule], range_: Span, now: datetime
 ) -> tuple[dict[UserId, list[datetime]], bool]:
-    """List everybody's free starts, and whether there are more: then all are complete up to the same start."""
+    """List the free starts of all staff, and whether there are more: then all lists end at the same start."""
     limit = min(SLOTS_MAX, STARTS_MAX // max(1, len(diaries)))
     free = {
         staff_id: free_slots(terms, schedule, step=STEP, range_=range_, now=now, limit=limit)
@@ -139,7 +139,7 @@ def _free(
 
 
 def _joined(free: dict[UserId, list[datetime]], duration: timedelta) -> Iterable[Slot]:
-    """Put everybody's starts together, earliest first."""
+    """Merge the starts of all staff, earliest first."""
     staff_at: dict[datetime, list[UserId]] = {}
     for staff_id, starts in free.items():
         for start_at in starts:
@@ -171,7 +171,7 @@ def _staff_slots(staff: StaffFacts, facts: BookingFacts, starts: Sequence[dateti
 def _explained(
     terms: SlotTerms, diaries: dict[UserId, StaffSchedule], range_: Span, now: datetime, *, blocked: bool
 ) -> tuple[list[Explanation], bool]:
-    """Say of every start of the grid, and of the range's own first instant, why it cannot be booked."""
+    """Explain for every start of the grid, and for the range's first instant, why it cannot be booked."""
     if not diaries:
         return [], False
     opening = next(iter(diaries.values())).opening

@@ -25,15 +25,15 @@ from storage.suggestions import ShownSuggestions, record_shown
 
 log = structlog.get_logger(__name__)
 
-#: What the server's own rules are called where prompts are named.
+#: The name of the local rules where prompts are named.
 LOCAL_RULES = "local"
 
 
 class Suggestions:
-    """Answers ``GetSuggestions``.
+    """Handles ``GetSuggestions``.
 
     Args:
-        replier: thinks of replies, some, or none; local rules do the rest.
+        replier: asks the model for replies; local rules add what is missing.
         now: the domain's clock.
     """
 
@@ -73,7 +73,7 @@ class Suggestions:
 
 
 def reply_context_of(talk: SuggestionContext, principal: Principal) -> ReplyContext:
-    """What a reply has to fit, for the rules."""
+    """The context of a reply, for the rules."""
     return ReplyContext(
         language=language(talk.language).code,
         role=talk.role,

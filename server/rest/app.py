@@ -1,9 +1,9 @@
-"""The REST transport: one aiohttp server whose routes are the catalogue's, under one supervisor.
+"""The REST transport: one aiohttp server that serves every declared route, under one supervisor.
 
     request ─▶ limits by address ─▶ router ─▶ endpoint ─▶ response
                      └───────────────┴──────────┴─ refusal, crash ─▶ problem+json
 
-Everything is looked up once at start. A request costs no task, no pattern and no log line of our own.
+Everything is looked up once at start. A request costs no task, no pattern match and no log line.
 """
 
 import logging
@@ -47,7 +47,7 @@ from server.rest.pages import docs_pages, entrance_page, problem_page
 from server.rest.router import Router, param_names
 from server.words.languages import language_of
 
-#: A document changes with the server's version only, but a client had better ask.
+#: A document changes with the server's version only, but clients revalidate it.
 DOCUMENT_HEADERS = {**JSON_HEADERS, "Cache-Control": "no-cache"}
 #: What follows these in a path is a capability.
 SECRET_PATHS = ("/links/", "/unsubscribe/")
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 
 
 class HttpApp:
-    """Serves the catalogue over REST.
+    """Serves the declared commands, queries and procedures over REST.
 
     Args:
         runtime: where commands go.
@@ -71,8 +71,8 @@ class HttpApp:
         https: whether the outside reaches the server by TLS only.
         links: address → (title, sentence) for the entrance page, beside the documentation.
         paths: OpenAPI path items for extra handlers.
-        outages: exceptions that mean that the database is away.
-        declarations: what is served; the whole catalogue unless told otherwise.
+        outages: exceptions that mean that the database is unavailable.
+        declarations: what is served; everything declared by default.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class HttpApp:
         self._https = https
         self._router: Router[Endpoint] = Router()
         gate = Gate(authenticate, self.limiters)
-        self._add_catalogue(gate, runtime, queries, procedures, pool)
+        self._add_declarations(gate, runtime, queries, procedures, pool)
         for (method, path), handler in (extra or {}).items():
             self._router.add(method, path, plain_endpoint(handler, param_names(path)))
         self._add_pages(links or {})
@@ -120,9 +120,9 @@ class HttpApp:
         return build_asyncapi(self._declarations, version=self._version)
 
     def runner(self, *, shutdown_timeout_s: float = 15.0) -> web.ServerRunner:
-        """Make what listens: ``await runner.setup()``, then ``web.TCPSite(runner, host, port).start()``.
+        """Make the runner: ``await runner.setup()``, then ``web.TCPSite(runner, host, port).start()``.
 
-        ``await runner.cleanup()`` stops to listen, lets requests under way finish within the timeout, then closes.
+        ``await runner.cleanup()`` stops listening, lets requests under way finish within the timeout, then closes.
         """
         server = web.Server(
             self.handle,
@@ -138,7 +138,7 @@ class HttpApp:
         return web.ServerRunner(server, shutdown_timeout=shutdown_timeout_s)
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
-        """Answer one request, whatever happens: the supervisor of everything behind it."""
+        """Serve one request; the supervisor that turns every exception into a problem."""
         request_id = _request_id(request)
         exchange = Exchange(request_id, self._addresses.of(request), self._mark)
         request[EXCHANGE] = exchange
@@ -157,7 +157,7 @@ class HttpApp:
             self._mark(request, response)
         return response
 
-    # Finding what answers
+    # Routing
 
     def _find(self, request: BaseRequest, exchange: Exchange) -> tuple[Endpoint, Params]:
         key = limited_as(exchange.address)
@@ -184,10 +184,10 @@ class HttpApp:
 
         return options
 
-    # Answers
+    # Responses
 
     def _problem(self, request: BaseRequest, error: Exception, request_id: str) -> Response:
-        """Turn whatever went wrong into a problem; what nobody expected is logged with its incident."""
+        """Turn an exception into a problem; an unexpected one is logged with its incident."""
         replayed = isinstance(error, Refused) and error.replayed
         if isinstance(error, Refused):
             shown = error.error
@@ -223,9 +223,9 @@ class HttpApp:
         if origin is not None:
             self._cors.mark(response, origin)
 
-    # Putting it together
+    # Construction
 
-    def _add_catalogue(
+    def _add_declarations(
         self,
         gate: Gate,
         runtime: Caller,
@@ -309,7 +309,7 @@ def _locations(declarations: Iterable[Declaration]) -> dict[Kind, str]:
 
 
 def _loggable(path: str) -> str:
-    """A path without the token of a link, which lets whoever has it act."""
+    """A path without the token of a link, which is a capability."""
     secret = next((start for start in SECRET_PATHS if path.startswith(start)), None)
     return path if secret is None else f"{secret}…"
 
@@ -323,7 +323,7 @@ def _request_id(request: BaseRequest) -> str:
 
 
 class _ExpectedNoise(logging.Filter):
-    """Keeps requests that are no HTTP out of the log: the internet sends them all day."""
+    """Keeps requests that are not HTTP out of the log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         raised = record.exc_info[1] if record.exc_info else None

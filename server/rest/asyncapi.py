@@ -1,6 +1,6 @@
-"""The AsyncAPI 3.0 document of the live wire, derived from the catalogue, the frames and the events.
+"""The AsyncAPI 3.0 document of the live wire, derived from the declarations, the frames and the events.
 
-It speaks as the server: it *receives* what clients send and *sends* what they hear.
+It describes the server: it *receives* what clients send and *sends* what they get.
 """
 
 import inspect
@@ -70,9 +70,9 @@ _SHOWN_FOR: dict[StructType, StructType] = {_ASKED[Mode.COMMAND]: CommandFrame, 
 
 #: Frames that a client sends and whose payload is the frame itself; commands and queries have a message each.
 _PLAIN_IN = tuple(frame for frame in get_args(Inbound) if frame not in (CommandFrame, QueryFrame))
-#: Frames that the server sends and that answer nothing in particular.
+#: Frames that the server sends and that are no reply.
 _PLAIN_OUT = (Welcome, ErrorFrame, Bye, Ping, Pong)
-#: What is told on the topics of `subscribe`, never kept and without a number: type → the fields of its data.
+#: Ephemeral events of topics, not stored and without a number: type → the fields of its data.
 _EPHEMERAL: Mapping[str, Json] = {
     TYPING: {
         "user_id": {"type": "string", "format": "uuid"},
@@ -153,7 +153,7 @@ class _Writer:
         self._ephemeral = [self._signal(name, properties) for name, properties in _EPHEMERAL.items()]
 
     def channels(self) -> Json:
-        """Describe the socket, and the stream that tells the numbered events alone."""
+        """Describe the socket, and the stream of the numbered events."""
         every = [*self._in, *self._asked.values(), *self._out, *self._answered.values(), *self._events]
         subprotocols = {"type": "string", "enum": [SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK]}
         headers = {"type": "object", "properties": {"Sec-WebSocket-Protocol": subprotocols}}
@@ -174,7 +174,7 @@ class _Writer:
         }
 
     def operations(self) -> Json:
-        """Describe what the server takes in and what it tells."""
+        """Describe what the server receives and what it sends."""
         operations: Json = {f"receive.{name}": _operation("receive", [name], security="hello") for name in self._in}
         for declaration in self._sendable:
             answers = [self._answered[declaration.name], "out.error"]
@@ -195,7 +195,7 @@ class _Writer:
         return operations
 
     def _streamed(self) -> list[str]:
-        """What an event stream may tell."""
+        """The messages of an event stream."""
         about_session = [f"out.{frame.__struct_config__.tag}" for frame in (Welcome, ErrorFrame, Bye)]
         return [*about_session, *self._events]
 
@@ -212,7 +212,7 @@ class _Writer:
         return self._message(f"{declaration.mode.value}.{declaration.name}", _first_line(declaration.type), payload)
 
     def _addressed(self, declaration: Declaration, key: str) -> Json:
-        """The entity that a command is sent to stands in ``to``, or in its data."""
+        """The entity that a command is sent to is named by ``to``, or in its data."""
         whole = self.schemas.components[declaration.type.__name__]
         rest = {**whole, "required": [name for name in whole.get("required", ()) if name != key]}
         in_data = {"properties": {"data": {"required": [key]}}}

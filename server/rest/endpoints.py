@@ -1,7 +1,7 @@
-"""What stands behind a route: a command to an actor, a query to the tables, or a procedure of the server.
+"""The endpoints behind the routes: commands to actors, queries of the tables, procedures of the server.
 
-Each endpoint admits the caller, decodes, lets the work be done, and turns what came of it into a response. Refusals are
-raised; ``server.rest.app`` renders them.
+Each endpoint admits the caller, decodes the request, runs it and renders the response. Refusals are raised;
+``server.rest.app`` renders them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -46,7 +46,7 @@ class Envelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Commands:
-    """Sends commands to their actors and renders what comes of them.
+    """Sends commands to their actors and renders the outcomes.
 
     Args:
         locations: kind of actor → where to GET one, up to the id, like ``/bookings/``.
@@ -68,7 +68,7 @@ class Commands:
             if_version = expected_version(headers.get("If-Match"))
             command = decode(await read_json(request), params)
             sent = declaration
-            if route.wire is not None:  # which may stand for another command than the declared one
+            if route.wire is not None:  # which may decode to another command than the declared one
                 sent = BY_TYPE[type(command)]
                 self._gate.allow(principal, sent)
             self._gate.count(principal, sent)
@@ -117,7 +117,7 @@ class Commands:
 
 
 class Refused(Exception):
-    """A command came back with an error; carries it to the supervisor together with whether it is a stored one."""
+    """A command was refused; carries the error to the supervisor, and whether it is a stored one."""
 
     def __init__(self, outcome: Outcome) -> None:
         assert outcome.error is not None
@@ -127,9 +127,9 @@ class Refused(Exception):
 
 
 def query_endpoint(declaration: Declaration, route: Route, handler: QueryHandler, pool: Any, gate: Gate) -> Endpoint:
-    """Serve a question: from the tables, past the actors."""
+    """Serve a query: from the tables, without an actor."""
     decode = QueryDecoder(declaration.type, route)
-    admit = gate.admit if declaration.by else gate.admit_anybody
+    admit = gate.admit if declaration.by else gate.admit_public
     versioned = "version" in declaration.reply.__struct_fields__
 
     async def answer(request: BaseRequest, params: Params) -> StreamResponse:
@@ -147,10 +147,10 @@ def query_endpoint(declaration: Declaration, route: Route, handler: QueryHandler
 
 
 def procedure_endpoint(declaration: Declaration, route: Route, handler: ProcedureHandler, gate: Gate) -> Endpoint:
-    """Serve what the server carries out itself; its fields come from the body, with GET from the query string."""
+    """Serve a procedure; its fields come from the body, with GET from the query string."""
     from_query = QueryDecoder(declaration.type, route) if route.method == "GET" else None
     from_body = BodyDecoder(declaration.type, route) if route.method != "GET" else None
-    admit = gate.admit if declaration.by else gate.admit_anybody
+    admit = gate.admit if declaration.by else gate.admit_public
 
     async def answer(request: BaseRequest, params: Params) -> StreamResponse:
         principal = admit(request, declaration)
@@ -170,7 +170,7 @@ def procedure_endpoint(declaration: Declaration, route: Route, handler: Procedur
 
 
 def plain_endpoint(handler: PlainHandler, names: tuple[str, ...]) -> Endpoint:
-    """Serve something that the catalogue does not know: health, metrics, the socket, webhooks, pages."""
+    """Serve a plain handler: health, metrics, the socket, webhooks, pages."""
 
     async def answer(request: BaseRequest, params: Params) -> StreamResponse:
         if params:
@@ -199,7 +199,7 @@ def _context(request: BaseRequest, principal: Principal | None) -> RequestContex
 
 
 def _one(name: str, inside: Any, outside: Any) -> Any:
-    """Take what envelope and header say; they must not contradict each other. Raises: Invalid."""
+    """Take the value of envelope or header; if both are given they must be equal. Raises: Invalid."""
     if inside is not None and outside is not None and inside != outside:
         raise invalid({name: "mismatch"})
     return outside if inside is None else inside

@@ -48,7 +48,7 @@ def events_path() -> Mapping[str, Json]:
     content = {JSON_TYPE: {"schema": page}, STREAM_TYPE: {"schema": stream}}
     operation: Json = {
         "operationId": "events.listen",
-        "summary": "Hear one's own events, as an event stream or by long polling.",
+        "summary": "Receive one's own events, as an event stream or by long polling.",
         "description": _ABOUT,
         "tags": ["transport"],
         "parameters": [*_query_parameters(schemas), _last_event_id(schemas)],

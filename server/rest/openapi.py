@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, derived from the catalogue: what is declared is documented, and nothing else."""
+"""The OpenAPI 3.1 document, derived from the declarations: what is declared is documented, and nothing else."""
 
 import inspect
 from collections import defaultdict
@@ -60,10 +60,10 @@ Guildwire serves marketplaces: bookings, orders, dispatch, chat, escrow, notific
 def build_document(
     declarations: Iterable[Declaration], *, version: str, paths: Mapping[str, Json] | None = None
 ) -> Json:
-    """Describe every route of the catalogue.
+    """Describe every declared route.
 
     Args:
-        paths: path items of routes that the catalogue does not know, to be added as they are.
+        paths: path items of plain handlers, added as they are.
     """
     routed = sorted((d for d in declarations if d.routes and not is_internal(d)), key=lambda d: d.name)
     commands = sorted((d for d in declarations if d.mode is Mode.COMMAND and not is_internal(d)), key=lambda d: d.name)
@@ -250,7 +250,7 @@ def _target(declaration: Declaration, route: Route) -> type[Struct]:
 
 
 def _names_something(declaration: Declaration) -> bool:
-    """Whether it is about an entity, which may not be there, or not for whoever asks."""
+    """Whether it is about an entity, which may not exist, or not for this principal."""
     return declaration.key is not None or any(info.name.endswith("_id") for info in fields(declaration.type))
 
 

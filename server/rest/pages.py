@@ -1,4 +1,4 @@
-"""The few pages that the server itself shows: the entrance, the documentation, and what a problem's code means."""
+"""The pages that the server itself shows: the entrance, the documentation, and what a problem's code means."""
 
 import re
 from collections.abc import Mapping

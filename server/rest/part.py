@@ -36,7 +36,7 @@ class Listener:
     _listens: bool = field(default=False, init=False)
 
     async def start(self) -> None:
-        """Listen, and tell every part the address. Raises: OSError if the address is not free."""
+        """Listen, and pass the address to every part. Raises: OSError if the address is not free."""
         server = self.context.server
         self._runner = self._app().runner(shutdown_timeout_s=server.drain_s + SHUTDOWN_MARGIN_S)
         await self._runner.setup()
@@ -47,7 +47,7 @@ class Listener:
             part.listening(self.url)
 
     async def stop(self) -> None:
-        """Let every part say goodbye to its clients, then finish the requests under way and close."""
+        """Let every part drain its connections, then finish the requests under way and close."""
         if self._runner is None:
             return
         try:
@@ -85,7 +85,7 @@ class RestPart(Part):
 
 
 def open_rest(context: Context, authenticate: Callable[[str], Principal], parts: Parts) -> RestPart:
-    """Open the listener; whatever the parts offer by the time it starts is served."""
+    """Open the listener; it serves what the parts offer when it starts."""
     listener = Listener(context, authenticate, parts)
     return RestPart(listener=listener, start=listener.start, stop=listener.stop)
 

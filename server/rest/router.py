@@ -1,7 +1,7 @@
 """Routes: from a method and a path to what answers, by one dictionary or a few.
 
-Made once from the catalogue. A trailing slash makes no difference; a literal segment goes before a parameter; nothing
-is tried one after the other, so the two hundredth route costs what the first one does.
+Built once from the declarations. A trailing slash makes no difference; a literal segment goes before a parameter;
+routes are not tried one by one, so the two hundredth costs the same as the first.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Path parameters by position, as they stand in the URL.
+#: Path parameters by position, still percent-encoded.
 Params = tuple[str, ...]
 
 _NO_PARAMS: Params = ()
@@ -22,9 +22,9 @@ class _Node(Generic[T]):
 
     literal: dict[str, "_Node[T]"] = field(default_factory=dict)
     param: "_Node[T] | None" = None
-    #: method → what answers, for the path that ends here.
+    #: method → target, for the path that ends here.
     ends: dict[str, T] = field(default_factory=dict)
-    #: The same for every path that goes on from here.
+    #: The same for every longer path.
     rest: dict[str, T] = field(default_factory=dict)
 
 
@@ -37,7 +37,7 @@ class Router(Generic[T]):
         self._shapes: set[tuple[str, str]] = set()
 
     def has(self, method: str, path: str) -> bool:
-        """Whether the route is taken, whatever its parameters are called."""
+        """Whether the route is taken; the names of its parameters make no difference."""
         return (method, shape_of(path)) in self._shapes
 
     def add(self, method: str, path: str, target: T) -> None:
@@ -60,7 +60,7 @@ class Router(Generic[T]):
             self._literal[method, bare.rstrip("/") + "/"] = target
 
     def find(self, method: str, path: str) -> tuple[T, Params] | None:
-        """Find what answers, and the raw path parameters in order."""
+        """Find the target, and the raw path parameters in order."""
         target = self._literal.get((method, path))
         if target is not None:
             return target, _NO_PARAMS
@@ -68,7 +68,7 @@ class Router(Generic[T]):
         return self._straight(method, segments) or self._round_about(method, segments)
 
     def _straight(self, method: str, segments: list[str]) -> tuple[T, Params] | None:
-        """Walk down without ever looking back: right unless a literal hides a parameter."""
+        """Walk down without backtracking: right unless a literal hides a parameter."""
         node = self._root
         params = []
         for segment in segments:
@@ -101,7 +101,7 @@ def _segments(path: str) -> list[str]:
 
 
 def shape_of(path: str) -> str:
-    """Reduce a route's path to what it matches: paths of one shape cannot be told apart."""
+    """Reduce a route's path to what it matches: paths of one shape cannot be distinguished."""
     return "/".join("{}" if segment.startswith("{") else segment for segment in _segments(path))
 
 

@@ -1,4 +1,4 @@
-"""JSON schemas of the catalogue's structs, with the ``#:`` line above each field as its description."""
+"""JSON schemas of declared structs, with the ``#:`` line above each field as its description."""
 
 import ast
 import inspect
@@ -18,7 +18,7 @@ class Schemas:
     """The schema components of some structs and of all that they hold.
 
     Args:
-        notes_from: struct → the struct whose source says what its fields mean, for structs made while running.
+        notes_from: struct → the struct whose source describes its fields, for structs made at run time.
     """
 
     def __init__(self, structs: Iterable[type[Struct]], notes_from: dict[type[Struct], type[Struct]]) -> None:

@@ -173,14 +173,15 @@ COMMENT ON COLUMN agenda_quarantine.error IS 'data: none; kept: until done';
 
 -- The staff members' time. A subject (a booking, …) never collides with itself, so a move may overlap the slot that it leaves.
 -- Empty ranges would slip through an exclusion constraint, hence the CHECK. `subject_kind` is for readers: ids are unique over
--- all kinds, and a second `<>` in the constraint would let another subject in.
+-- all kinds, and a second `<>` in the constraint would let another subject in. `during` stands before `subject_id`, so that the
+-- index is in the order of time within a staff member: the other way round a booking cost the database an eighth more.
 CREATE TABLE slots (
     id           uuid      PRIMARY KEY,
     staff_id     uuid      NOT NULL,
     subject_kind text      NOT NULL,
     subject_id   uuid      NOT NULL,
     during       tstzrange NOT NULL CHECK (NOT isempty(during) AND lower_inc(during) AND NOT upper_inc(during)),
-    CONSTRAINT slots_no_overlap EXCLUDE USING gist (staff_id WITH =, subject_id WITH <>, during WITH &&)
+    CONSTRAINT slots_no_overlap EXCLUDE USING gist (staff_id WITH =, during WITH &&, subject_id WITH <>)
 );
 COMMENT ON COLUMN slots.subject_kind IS 'data: none; kept: until done';
 

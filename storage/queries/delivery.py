@@ -27,7 +27,8 @@ SELECT {_COLUMNS} FROM deliveries
  ORDER BY coalesce(finished_at, due_at) DESC, id DESC LIMIT $6
 """
 _AGAIN = "state = 'waiting', due_at = $1, finished_at = NULL, earlier_attempts = attempts"
-_REPLAY = f"UPDATE deliveries SET {_AGAIN} WHERE id = $2 AND state = 'dead'"
+_REPLAY = f"UPDATE deliveries SET {_AGAIN} WHERE id = $2 AND state = 'dead' RETURNING {_COLUMNS}"
+_FIND = f"SELECT {_COLUMNS} FROM deliveries WHERE id = $1"
 _REPLAY_ALL = f"""
 WITH chosen AS (
     SELECT id FROM deliveries
@@ -51,8 +52,8 @@ async def list_deliveries(pool: Pool, query: ListDeliveries, principal: Principa
 
 async def replay(pool: Pool, delivery_id: DeliveryId, now: datetime) -> DeliveryView:
     """Replay a delivery if it is dead; returns its state afterwards. Raises: NotFound."""
-    await pool.execute(_REPLAY, now, delivery_id)
-    row = await pool.fetchrow(f"SELECT {_COLUMNS} FROM deliveries WHERE id = $1", delivery_id)
+    # The row as this statement wrote it: a worker may take it right after.
+    row = await pool.fetchrow(_REPLAY, now, delivery_id) or await pool.fetchrow(_FIND, delivery_id)
     if row is None:
         raise NotFound(entity="delivery")
     return msgspec.convert(dict(row), DeliveryView)

@@ -45,7 +45,7 @@ def end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "CLOSE_TIMEOUT_S", SHORT_S)
     monkeypatch.setattr(supervision, "END_TIMEOUT_S", SHORT_S)
     monkeypatch.setattr(worker, "ROUND_MAX_S", SHORT_S)
-    monkeypatch.setattr(worker, "NOTE_MAX_S", SHORT_S)
+    monkeypatch.setattr(worker, "SETTLE_MAX_S", SHORT_S)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ async def queue_emails(data_dir: Path, count: int) -> set[UUID]:
     config = make_config(data_dir)
     async with open_database(config.server, config.database) as database:
         async with open_site(database.dsn, config) as site:
-            user_id, notification_id = await somebody_told(site)
+            user_id, notification_id = await notified_user(site)
         emails = [email(user_id, notification_id) for _ in range(count)]
         async with opened(database.dsn) as pool, routing_round(pool) as batch:
             await batch.write(emails)
@@ -63,16 +63,16 @@ async def opened(dsn: str) -> AsyncIterator[Pool]:
         await pool.close()
 
 
-async def somebody_told(site: Site) -> tuple[UserId, NotificationId]:
+async def notified_user(site: Site) -> tuple[UserId, NotificationId]:
     """A user with a notification of a sign-in."""
     person = await site.person("Carla Customer")
-    told = "SELECT id FROM notifications WHERE user_id = $1"
+    found = "SELECT id FROM notifications WHERE user_id = $1"
 
-    async def is_told() -> bool:
-        return await site.node.pool.fetchval(told, person.id) is not None
+    async def is_notified() -> bool:
+        return await site.node.pool.fetchval(found, person.id) is not None
 
-    await until(is_told)
-    return person.id, NotificationId(await site.node.pool.fetchval(told, person.id))
+    await until(is_notified)
+    return person.id, NotificationId(await site.node.pool.fetchval(found, person.id))
 
 
 def email(user_id: UserId, notification_id: NotificationId) -> Delivery:
@@ -98,7 +98,7 @@ def arrived(mail: MailServer, wanted: set[UUID]) -> Counter[UUID]:
 async def test_what_is_in_flight_when_the_server_is_killed_is_sent_and_every_double_is_counted(
     emails: int, killed_at: tuple[int, ...]
 ) -> None:
-    """The server is killed after each of these numbers of arrived e-mails."""
+    """The server is killed each time this many e-mails have arrived."""
     with readable_directory() as directory:
         wanted = await queue_emails(directory, emails)
         async with mail_server() as mail, server_process(directory, **variables(mail.config)) as server:

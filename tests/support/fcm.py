@@ -100,7 +100,7 @@ class Google:
 
     def _refusal(self, status: int, general: str, code: str | None) -> web.Response:
         details = [] if code is None else [{"@type": _ERROR, "errorCode": code}]
-        error = {"code": status, "message": "as told", "status": general, "details": details}
+        error = {"code": status, "message": "scripted", "status": general, "details": details}
         return web.json_response({"error": error}, status=status, headers=self.headers)
 
 

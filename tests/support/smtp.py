@@ -175,7 +175,7 @@ async def mail_server(
 
     Args:
         folder: where its certificate goes, unless ``security`` is none.
-        password: what we sign in with; only PASSWORD is taken. Empty: nobody signs in.
+        password: the client's password; only PASSWORD is accepted. Empty: no sign-in.
         utf8: whether it understands addresses beyond ASCII.
     """
     ca_path = ""

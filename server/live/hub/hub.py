@@ -2,7 +2,7 @@
 
 hub = Hub(pool=…, verify=tokens.read, submit=runtime.submit, new_id=runtime.new_id, queries=QUERIES, limiters=…)
 runtime.publish = hub.publish            # or one of several listeners
-tokens.on_revoked, tokens.on_outdated = hub.revoke, hub.outdate
+tokens.on_revoked, tokens.on_invalidated = hub.revoke, hub.outdate
 GET /v1/socket → WebSocketEndpoint(hub).handle
 await hub.start() … await hub.drain() … await hub.stop()
 """

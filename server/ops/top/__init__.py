@@ -1,1 +1,1 @@
-"""``server top``: what a running server does, on a terminal, from two looks at its ``/metrics``."""
+"""``server top``: shows what a running server does, from two scrapes of its ``/metrics``."""

@@ -1,4 +1,4 @@
-"""The numbers of one screen, from two looks at ``/metrics``. Pure; None is what the server does not tell."""
+"""The numbers of one screen, from two scrapes of ``/metrics``. Pure; None for what the server does not report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ ROWS_MAX = 8
 FAULTS = frozenset({"busy", "unavailable", "internal", "timeout"})
 #: Outcomes of a command that are neither a refusal nor a fault.
 GOOD = frozenset({"ok", "replayed"})
-#: What a rate refuses with.
+#: The code of a refusal by a rate limit.
 TOO_OFTEN = "limit_reached"
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds; None without an observation meanwhile."""
+    """Seconds; None without observations in between."""
 
     p50_s: float | None = None
     p99_s: float | None = None
@@ -73,7 +73,7 @@ class Frame:
 def make_frame(change: Change) -> Frame:
     """Everything that a screen shows."""
     outcomes = change.grown_by("guildwire_commands_total", "outcome")
-    limited = change.grown("guildwire_rate_limited") or 0.0  # refused before anybody was asked to decide
+    limited = change.grown("guildwire_rate_limited") or 0.0  # refused before they reached an actor
     outcomes[TOO_OFTEN] = outcomes.get(TOO_OFTEN, 0.0) + limited
     bad = {code: count / change.elapsed_s for code, count in outcomes.items() if code not in GOOD and count}
     return Frame(

@@ -1,4 +1,4 @@
-"""One look at ``/metrics``, and what has changed since the one before: sums, rates and quantiles. Pure."""
+"""One scrape of ``/metrics``, and the change since the one before: sums, rates and quantiles. Pure."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Scrape:
 
 
 def read_scrape(page: str, at_s: float) -> Scrape:
-    """Take a page of Prometheus's text format apart. Raises: ValueError."""
+    """Parse a page of Prometheus's text format. Raises: ValueError."""
     samples: defaultdict[str, dict[Labels, float]] = defaultdict(dict)
     for family in text_string_to_metric_families(page):
         if family.type == "counter":
@@ -31,7 +31,7 @@ def read_scrape(page: str, at_s: float) -> Scrape:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Two looks at one server. A counter that has fallen was set back by a restart: it counts from zero."""
+    """Two scrapes of one server. A counter that has fallen was reset by a restart: it counts from zero."""
 
     before: Scrape
     after: Scrape
@@ -51,7 +51,7 @@ class Change:
         return _by(self.after.samples.get(name, {}), label)
 
     def grown(self, name: str) -> float | None:
-        """What a counter has counted meanwhile, over all its labels; None if there is no such metric."""
+        """The growth of a counter in between, over all its labels; None if there is no such metric."""
         series = self._growth(name)
         return None if series is None else sum(series.values())
 
@@ -60,7 +60,7 @@ class Change:
         return _by(self._growth(name) or {}, label)
 
     def rate(self, name: str) -> float | None:
-        """What a counter counts in a second."""
+        """The growth of a counter in a second."""
         grown = self.grown(name)
         return None if grown is None else grown / self.elapsed_s
 

@@ -12,7 +12,7 @@ NOTHING = "–"
 
 
 def show(url: str, health: str, frame: Frame) -> RenderableType:
-    """A screen: how it is, what it does, what waits, what went wrong."""
+    """The screen: health, throughput, queues, errors."""
     parts: list[RenderableType] = [_head(url, health), _figures(frame)]
     if frame.rows:
         parts += ["", _commands(frame)]
@@ -83,7 +83,7 @@ def _frames(frame: Frame) -> str:
 
 
 def rate(value: float | None) -> str:
-    """A number a second, or of something that has fractions."""
+    """A rate, or another number with fractions."""
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

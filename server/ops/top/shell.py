@@ -1,4 +1,4 @@
-"""The shell of ``server top``: looks at a server again and again, and shows each frame."""
+"""The shell of ``server top``: scrapes a server repeatedly, and shows each frame."""
 
 import asyncio
 import signal
@@ -13,15 +13,15 @@ from server.ops.top.frame import make_frame
 from server.ops.top.scrape import Change, Scrape, read_scrape
 from server.ops.top.screen import show
 
-#: How long a server may take to answer.
+#: How long a server may take to respond.
 ANSWER_TIMEOUT_S = 5.0
 INTERVAL_MIN_S = 0.1
-#: What a look may fail with while the server is away, or is another program.
+#: Errors of a scrape while the server is away, or is another program.
 TROUBLE = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
 class Top:
-    """One terminal that looks at one server."""
+    """One terminal that shows one server."""
 
     def __init__(self, url: str, interval_s: float, console: Console) -> None:
         self._url = url.rstrip("/")
@@ -31,7 +31,7 @@ class Top:
         self._before: Scrape | None = None
 
     async def once(self) -> int:
-        """Print one frame, from two looks; answers the exit code."""
+        """Print one frame, from two scrapes; returns the exit code."""
         async with self._session() as http:
             try:
                 self._before = await self._look(http)
@@ -43,7 +43,7 @@ class Top:
         return 0
 
     async def run(self) -> int:
-        """Show frame after frame until SIGINT or SIGTERM; a server that is away is tried again."""
+        """Show frame after frame until SIGINT or SIGTERM; retry a server that is away."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)

@@ -47,7 +47,7 @@ async def reader(pool: Pool) -> UserId:
     return user_id
 
 
-async def told(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1) -> None:
+async def queue_refunds(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1) -> None:
     """Insert notifications of refunds that are not routed yet."""
     await pool.execute(
         "WITH made AS ("
@@ -61,10 +61,10 @@ async def told(pool: Pool, user_id: UserId, at: datetime = NOON, count: int = 1)
 
 
 def router(pool: Pool, now: datetime = NOON) -> DeliveryRouter:
-    def nobody(channels: Collection[Channel]) -> None:
+    def ignore(channels: Collection[Channel]) -> None:
         pass
 
-    return DeliveryRouter(pool, EMAIL, lambda: now, uuid4, nobody)
+    return DeliveryRouter(pool, EMAIL, lambda: now, uuid4, ignore)
 
 
 async def composed(pool: Pool, now: datetime) -> list[DeliveryContext | object]:
@@ -76,7 +76,7 @@ async def composed(pool: Pool, now: datetime) -> list[DeliveryContext | object]:
 async def test_two_routers_at_once_open_one_digest_for_each_reader_and_day(pool: Pool) -> None:
     readers = [await reader(pool) for _ in range(20)]
     for user_id in readers:
-        await told(pool, user_id, count=30)
+        await queue_refunds(pool, user_id, count=30)
 
     await asyncio.gather(*[router(pool).route_all() for _ in range(4)])
 
@@ -92,7 +92,7 @@ async def test_two_routers_at_once_open_one_digest_for_each_reader_and_day(pool:
 
 async def test_a_digest_lists_deferred_notifications_in_its_readers_language_and_zone(pool: Pool) -> None:
     ada = await reader(pool)
-    await told(pool, ada, count=60)
+    await queue_refunds(pool, ada, count=60)
     await router(pool).route_all()
     assert await composed(pool, EIGHT - timedelta(seconds=1)) == []
 
@@ -111,9 +111,9 @@ async def test_a_digest_lists_deferred_notifications_in_its_readers_language_and
 
 async def test_nothing_is_listed_twice_and_a_retry_lists_the_same(pool: Pool) -> None:
     ada = await reader(pool)
-    await told(pool, ada, count=2)
+    await queue_refunds(pool, ada, count=2)
     await router(pool).route_all()
-    await told(pool, ada, EIGHT, count=3)
+    await queue_refunds(pool, ada, EIGHT, count=3)
     await router(pool, EIGHT).route_all()
     first, second = [
         DeliveryId(row["delivery_id"]) for row in await pool.fetch("SELECT delivery_id FROM digests ORDER BY day")
@@ -130,9 +130,9 @@ async def test_nothing_is_listed_twice_and_a_retry_lists_the_same(pool: Pool) ->
 
 async def test_items_that_no_digest_listed_are_in_the_next_one(pool: Pool) -> None:
     ada = await reader(pool)
-    await told(pool, ada, count=2)
+    await queue_refunds(pool, ada, count=2)
     await router(pool).route_all()
-    await told(pool, ada, EIGHT)
+    await queue_refunds(pool, ada, EIGHT)
     await router(pool, EIGHT).route_all()
     last: UUID = await pool.fetchval("SELECT delivery_id FROM digests ORDER BY day DESC LIMIT 1")
 
@@ -145,7 +145,7 @@ async def test_items_that_no_digest_listed_are_in_the_next_one(pool: Pool) -> No
 async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, unknown: int, listed: int) -> None:
     """Unless it may have arrived."""
     ada = await reader(pool)
-    await told(pool, ada, count=2)
+    await queue_refunds(pool, ada, count=2)
     await router(pool).route_all()
     assert len(await composed(pool, EIGHT)) == 1
     await pool.execute(
@@ -153,7 +153,7 @@ async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, un
         " finished_at = now()",
         unknown,
     )
-    await told(pool, ada, EIGHT)
+    await queue_refunds(pool, ada, EIGHT)
     await router(pool, EIGHT).route_all()
 
     (made,) = await composed(pool, EIGHT + timedelta(days=1))
@@ -165,11 +165,11 @@ async def test_the_items_of_an_expired_digest_are_in_the_next_one(pool: Pool, un
 
 async def test_a_notification_after_a_change_of_the_hour_waits_for_tomorrow(pool: Pool) -> None:
     ada = await reader(pool)
-    await told(pool, ada)
+    await queue_refunds(pool, ada)
     await router(pool).route_all()
     (sent,) = await lease(pool, Channel.EMAIL, EIGHT, 100, critical=False, lease_s=60)
     await pool.execute("UPDATE notification_preferences SET digest_hour = 20")
-    await told(pool, ada, EIGHT + timedelta(hours=1))
+    await queue_refunds(pool, ada, EIGHT + timedelta(hours=1))
 
     await router(pool, EIGHT + timedelta(hours=1)).route_all()
 
@@ -179,7 +179,7 @@ async def test_a_notification_after_a_change_of_the_hour_waits_for_tomorrow(pool
 
 async def test_a_digest_of_unwanted_types_is_not_sent(pool: Pool) -> None:
     ada = await reader(pool)
-    await told(pool, ada, count=2)
+    await queue_refunds(pool, ada, count=2)
     await router(pool).route_all()
     await pool.execute("""UPDATE notification_preferences SET channels = '{"booking.refunded": []}'""")
 
@@ -189,8 +189,8 @@ async def test_a_digest_of_unwanted_types_is_not_sent(pool: Pool) -> None:
 @pytest.mark.parametrize("preferences", ["zone = 'Mars/Olympus'", """quiet_hours = '{"after": "dark"}'"""])
 async def test_unreadable_preferences_block_no_other_reader(pool: Pool, preferences: str) -> None:
     ada, bob = await reader(pool), await reader(pool)
-    await told(pool, ada)
-    await told(pool, bob)
+    await queue_refunds(pool, ada)
+    await queue_refunds(pool, bob)
     await pool.execute(f"UPDATE notification_preferences SET {preferences} WHERE user_id = $1", ada)
 
     await router(pool).route_all()
@@ -201,7 +201,7 @@ async def test_unreadable_preferences_block_no_other_reader(pool: Pool, preferen
 
 async def test_a_notification_that_cannot_be_routed_blocks_no_other(pool: Pool) -> None:
     ada = await reader(pool)
-    await told(pool, ada, count=3)
+    await queue_refunds(pool, ada, count=3)
     ids = chain([None], (uuid4() for _ in count()))
 
     def new_id() -> UUID:

@@ -48,10 +48,10 @@ async def notified(site: Site, person: Person, *, critical: bool = False) -> tup
     assert event.seq is not None
     found = "SELECT id FROM notifications WHERE user_id = $1 AND type = 'notification.sent'"
 
-    async def told() -> bool:
+    async def listed() -> bool:
         return await site.node.pool.fetchval(found, person.id) is not None
 
-    await until(told)
+    await until(listed)
     return await site.node.pool.fetchval(found, person.id), event.seq
 
 

@@ -26,7 +26,7 @@ full          MAIL     452_4.3.1_full        waiting   smtp_452             0   
 greylisted    RCPT     450_4.2.0_greylisted  waiting   smtp_450             0        sent
 broken        DATA     451_4.3.0_broken      waiting   smtp_451             0        sent
 refused       DATA     554_5.7.1_spam        dead      smtp_554             0        dead
-no_such       RCPT     550_5.1.1_nobody      dead      smtp_550             0        dead
+no_such       RCPT     550_5.1.1_unknown     dead      smtp_550             0        dead
 silent_early  MAIL     silence               waiting   timeout              ?        sent
 silent_late   DATA     silence               waiting   timeout              1        sent
 cut_early     RCPT     cut                   waiting   *                    0        sent
@@ -75,7 +75,7 @@ async def test_the_outcome_of_each_fault(pool: Pool, row: list[str]) -> None:
     possible = await pool.fetchval("SELECT unknown_outcomes FROM deliveries")
     declined = at == "DATA" and unknown == "0"
     assert len(mail.taken) == (then == "sent")
-    assert mail.heard["DATA"] - declined <= 1 + possible, "a double that nobody counts"
+    assert mail.heard["DATA"] - declined <= 1 + possible, "a duplicate that was not counted"
 
 
 async def tried(pool: Pool, attempts: int) -> bool:

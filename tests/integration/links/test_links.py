@@ -208,7 +208,7 @@ async def test_staff_get_no_link_that_acts_for_the_customer(server: Site) -> Non
     assert "/links/" not in email["text"] + email["html"]
 
 
-# Letters that somebody wants no more of
+# Unsubscribing
 
 
 @pytest.mark.parametrize("body", [ONE_CLICK, b""], ids=["mail_program", "page"])
@@ -248,8 +248,8 @@ async def test_a_reader_can_subscribe_and_unsubscribe_again(server: Site) -> Non
 
 async def test_unsubscribing_changes_no_other_preference(server: Site) -> None:
     _, customer, _, _ = await scene(server)
-    wishes = SetPreferences(zone="Asia/Kathmandu", digest_hour=19, channels={"booking.paid": (Channel.PUSH,)})
-    await customer.call(wishes)
+    preferences = SetPreferences(zone="Asia/Kathmandu", digest_hour=19, channels={"booking.paid": (Channel.PUSH,)})
+    await customer.call(preferences)
     path = path_in(server, await email_to(server, customer, "booking.confirmed"), "/unsubscribe/")
 
     await press(path, server, ONE_CLICK)

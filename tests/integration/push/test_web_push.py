@@ -268,9 +268,9 @@ async def received(browser: Browser, count: int) -> bool:
 
 async def test_a_refused_connection_to_a_service_sent_nothing(tmp_path: Path) -> None:
     async with sending(tmp_path) as (sender, _):
-        with_nobody = Browser("http://127.0.0.1:1/push/abc")
+        unreachable = Browser("http://127.0.0.1:1/push/abc")
 
-        assert await sender.send(with_nobody) == TryLater("unreachable", recipient_specific=True)
+        assert await sender.send(unreachable) == TryLater("unreachable", recipient_specific=True)
 
 
 async def test_a_forgotten_device_gets_nothing_and_bad_keys_are_forgotten(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ class TestTakenAway:
     def test_who_may_less_than_before_has_to_refresh(self, tokens: TokenService, event: Event) -> None:
         before = tokens.issue(ADA, GRANT)
         told: list[UserId] = []
-        tokens.on_outdated = told.append
+        tokens.on_invalidated = told.append
 
         hear(tokens, event)
 
@@ -248,20 +248,20 @@ class TestRevocations:
     def test_they_are_forgotten_once_every_token_they_refuse_has_expired(self, wall: Wall) -> None:
         revocations = Revocations(LIFETIME_S, wall, uptime=wall)
         revocations.add_session(SESSION)
-        revocations.add_floor(ADA, 1)
+        revocations.set_min_roles_version(ADA, 1)
 
         wall.at += LIFETIME_S
         revocations.add_session(SessionId(UUID(int=8)))
 
         assert not revocations.has_session(SESSION)
-        assert not revocations.outdates(ADA, 0, wall())
+        assert not revocations.invalidates(ADA, 0, wall())
 
     def test_a_floor_never_sinks(self, wall: Wall) -> None:
         revocations = Revocations(LIFETIME_S, wall, uptime=wall)
-        revocations.add_floor(ADA, 3)
-        revocations.add_floor(ADA, 2)
+        revocations.set_min_roles_version(ADA, 3)
+        revocations.set_min_roles_version(ADA, 2)
 
-        assert revocations.outdates(ADA, 2, wall())
+        assert revocations.invalidates(ADA, 2, wall())
 
     def test_when_there_are_too_many_every_earlier_token_is_refused_rather_than_one_let_through(
         self, keys: SigningKeys, wall: Wall
@@ -270,8 +270,8 @@ class TestRevocations:
         for number in range(4):
             revocations.add_session(SessionId(UUID(int=number)))
 
-        assert revocations.outdates(ADA, 0, wall())
-        assert not revocations.outdates(ADA, 0, wall() + 1)
+        assert revocations.invalidates(ADA, 0, wall())
+        assert not revocations.invalidates(ADA, 0, wall() + 1)
 
 
 class TestKeys:

@@ -210,7 +210,7 @@ def noisy(one: Delivery) -> bool:
 @given(
     at=instants,
     late_s=st.integers(0, 100_000),
-    name=st.sampled_from([told.name for told in NOTIFICATIONS]),
+    name=st.sampled_from([one.name for one in NOTIFICATIONS]),
     own=preferences_of_all_kinds,
     method=st.none() | st.sampled_from(list(ContactMethod)),
     frequency=st.sampled_from(list(Frequency)),
@@ -234,14 +234,14 @@ def test_no_delivery_is_in_quiet_hours_early_or_on_a_wrong_channel(
         contact_method=method,
         frequency=frequency,
     )
-    now, told = at + timedelta(seconds=late_s), BY_NAME[name]
+    now, notification_type = at + timedelta(seconds=late_s), BY_NAME[name]
 
     made = routed(name, at, now=now, own=preferences, available=available, devices=(PHONE, BROWSER))
 
     for one in made.deliveries:
         assert one.due_at >= now
         assert one.channel in available
-        assert told.critical or not noisy(one) or may_disturb(one.due_at, preferences)
+        assert notification_type.critical or not noisy(one) or may_disturb(one.due_at, preferences)
     emails = [one for one in made.deliveries if one.channel in (Channel.EMAIL, Channel.SMS, Channel.WHATSAPP)]
-    assert told.critical or len(emails) + (made.deferred is not None) <= 1
+    assert notification_type.critical or len(emails) + (made.deferred is not None) <= 1
     assert made.deferred is None or (made.deferred.due_at > now and Channel.EMAIL in available)
