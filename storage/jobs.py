@@ -114,12 +114,12 @@ async def claim(dsn: str, name: str) -> AsyncIterator[JobClaim | None]:
 
 
 async def mark_started(claimed: JobClaim, name: str) -> None:
-    """JobRecord the start of a run."""
+    """Record the start of a run."""
     await claimed.execute("UPDATE jobs SET started_at = now() WHERE name = $1", name)
 
 
 async def mark_done(claimed: JobClaim, name: str, done_for: datetime, took_s: float, counts: Mapping[str, int]) -> None:
-    """JobRecord a successful run."""
+    """Record a successful run."""
     await claimed.execute(
         "UPDATE jobs SET done_for = $2, took_s = $3, counts = $4::text::jsonb, succeeded_at = now(), failed_at = NULL,"
         " error = NULL WHERE name = $1",
@@ -128,7 +128,7 @@ async def mark_done(claimed: JobClaim, name: str, done_for: datetime, took_s: fl
 
 
 async def mark_failed(claimed: JobClaim, name: str, error: str) -> None:
-    """JobRecord a failed run, which is retried later."""
+    """Record a failed run, which is retried later."""
     await claimed.execute(
         "UPDATE jobs SET failed_at = now(), error = $2 WHERE name = $1", name, error.replace("\0", "")[:ERROR_CHARS_MAX]
     )
