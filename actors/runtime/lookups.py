@@ -36,19 +36,19 @@ class Lookup(Generic[Q, A]):
         self._waiting: deque[tuple[Q, Callable[[A | GuildwireError], None]]] = deque()
         self._rounds: set[asyncio.Task[None]] = set()
 
-    def ask(self, question: Q, done: Callable[[A | GuildwireError], None]) -> None:
+    def ask(self, key: Q, done: Callable[[A | GuildwireError], None]) -> None:
         """Queue a key; ``done`` is called with its result or an error."""
-        self._waiting.append((question, done))
+        self._waiting.append((key, done))
         if len(self._rounds) < LOOKUPS_AT_ONCE:
             self._rounds.add(asyncio.get_running_loop().create_task(self._run()))
 
     async def _run(self) -> None:
         while self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(self._round_max, len(self._waiting)))]
-            answers = await self._answers([question for question, _ in taken])
-            for (_, done), answer in zip(taken, answers, strict=True):
+            results = await self._load_batch([key for key, _ in taken])
+            for (_, done), result in zip(taken, results, strict=True):
                 try:
-                    done(answer)
+                    done(result)
                 except Exception:
                     log.exception("lookup.listener_crashed", lookup=self._name)
         # In the same step as the last check of the queue: a later key starts a new batch.
@@ -56,12 +56,12 @@ class Lookup(Generic[Q, A]):
         assert task is not None
         self._rounds.discard(task)
 
-    async def _answers(self, questions: list[Q]) -> Sequence[A | GuildwireError]:
+    async def _load_batch(self, keys: list[Q]) -> Sequence[A | GuildwireError]:
         try:
-            answers = await self._load(questions)
-            if len(answers) != len(questions):
-                raise ValueError(f"{len(questions)} questions, {len(answers)} answers")
-            return answers
+            results = await self._load(keys)
+            if len(results) != len(keys):
+                raise ValueError(f"{len(keys)} keys, {len(results)} results")
+            return results
         except Exception as error:
-            log.exception("lookup.failed", lookup=self._name, questions=len(questions), error=repr(error))
-            return [Unavailable(retry_after_s=RETRY_AFTER_S)] * len(questions)
+            log.exception("lookup.failed", lookup=self._name, questions=len(keys), error=repr(error))
+            return [Unavailable(retry_after_s=RETRY_AFTER_S)] * len(keys)

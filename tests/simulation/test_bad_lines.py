@@ -1,4 +1,4 @@
-"""The network between server and database: resets, silence, nobody there. Timeouts act, and all of it comes back."""
+"""Faults of the network between server and database: resets, silence, refused connections. The server recovers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ def end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "CLOSE_TIMEOUT_S", SHORT_S)
     monkeypatch.setattr(supervision, "END_TIMEOUT_S", SHORT_S)
     monkeypatch.setattr(worker, "ROUND_MAX_S", SHORT_S)
-    monkeypatch.setattr(worker, "NOTE_MAX_S", SHORT_S)
+    monkeypatch.setattr(worker, "SETTLE_MAX_S", SHORT_S)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def readiness(site: Site) -> int:
-    """What a load balancer hears, which does not wait for long."""
+    """The status that a load balancer with a short timeout gets."""
     async with asyncio.timeout(BALANCER_S):
         return (await site.request("GET", "/ready")).status
 

@@ -45,7 +45,7 @@ async def node(database_dsn: str, pool: Pool) -> AsyncIterator[Node]:
 
 
 class Badge(Rest):
-    """Somebody whose token the live of a test has made."""
+    """A user with a token made by the test."""
 
     def __init__(self, url: str, badge: str) -> None:
         super().__init__(url)
@@ -76,7 +76,7 @@ class Listener:
 
 @asynccontextmanager
 async def listener(live: LiveServer, who: Principal) -> AsyncIterator[Listener]:
-    """Somebody's device, from now on."""
+    """A new device of a user."""
     async with (
         open_bad_network(live.url) as line,
         Badge(line.url, live.token(who)) as rest,
@@ -86,7 +86,7 @@ async def listener(live: LiveServer, who: Principal) -> AsyncIterator[Listener]:
 
 
 async def opened(client: Client, times: int) -> None:
-    """Wait until the connection was opened so often."""
+    """Wait until the connection was opened this many times."""
     async with asyncio.timeout(TIMEOUT_S):
         while len(client.outcomes) < times:
             await asyncio.sleep(0.01)
@@ -204,7 +204,7 @@ async def test_a_client_whose_words_are_lost_is_closed_for_no_pong_and_resumes(n
 async def test_a_client_that_hears_no_ping_any_more_connects_anew_and_resumes(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server's words are lost, and no goodbye comes either: only the silence tells."""
+    """Data of the server is lost, a goodbye too: the client notices only the silence."""
     monkeypatch.setattr(live_client, "SILENCE_MARGIN_S", 0.5)
     limits = Limits(heartbeat_s=0.3, pong_s=60.0)
     async with open_live(node, limits=limits) as live, listener(live, bob) as device:

@@ -65,7 +65,7 @@ async def scene(database_dsn: str, tmp_path: Path) -> Scene:
 
 
 async def blocked(pool: Pool, sessions: int) -> None:
-    """Wait until so many sessions wait for a lock."""
+    """Wait until this many sessions wait for a lock."""
 
     async def so_many() -> bool:
         return bool(await pool.fetchval(LOCKED) >= sessions)
@@ -187,7 +187,7 @@ async def test_a_line_that_is_cut_at_any_step_of_a_commit_costs_nobody_anything(
             proxy.cut(how)
             stop.go_on()
 
-            witness.booked.append((await booking).reply)  # at once: nobody had to ask again
+            witness.booked.append((await booking).reply)  # at once, without a retry
 
         await site.at_rest()
         await witness.prove(pool)

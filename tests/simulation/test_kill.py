@@ -68,7 +68,7 @@ class Plan:
 
 @dataclass
 class Load:
-    """What the clients have done, and were told."""
+    """The commands of the clients, and their replies."""
 
     url: str
     plan: Plan
@@ -87,13 +87,13 @@ class Load:
             self.changed.notify_all()
 
     async def more(self, answers: int) -> None:
-        """Wait until there are so many more."""
+        """Wait until there are this many more."""
         goal = self.answers + answers
         async with asyncio.timeout(PATIENCE_S), self.changed:
             await self.changed.wait_for(lambda: self.answers >= goal)
 
     def next_hour(self) -> datetime:
-        """Time that nobody else asks for."""
+        """A time that no other client books."""
         self.hours += 1
         return self.plan.soon + timedelta(hours=100 + 2 * self.hours)
 
@@ -145,7 +145,7 @@ async def listen(client: Client, thread_id: ConversationId, notes: list[UUID]) -
 
 
 async def prepare(data_dir: Path) -> Plan:
-    """Make a business, its customers and their threads with a server that nobody kills."""
+    """Create a business, its customers and their conversations with a server that is not killed."""
     limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
     config = make_config(data_dir, limits=limits)
     async with open_database(config.server, config.database) as database, open_site(database.dsn, config) as site:
@@ -167,7 +167,7 @@ def signed_in(rest: Rest) -> SignedIn:
 
 
 async def run_load(server: ServerProcess, plan: Plan, trouble: Callable[[Load], Awaitable[None]]) -> None:
-    """Let everybody work while the trouble goes on, then check all that they were told."""
+    """Run all clients under the faults, then check all their replies."""
     load, heard = Load(server.url, plan), Heard()
     async with AsyncExitStack() as stack:
         clients: list[tuple[ConversationId, Client]] = []

@@ -18,12 +18,12 @@ from protocol.ids import uuid7
 from protocol.registry import Command
 from protocol.roles import Principal
 
-#: The actor that ``decide`` speaks to unless told otherwise.
+#: The default actor of ``decide``.
 ACTOR_ID = UUID("01900000-0000-7000-8000-000000000001")
 
 
 class Decided(NamedTuple):
-    """What came of one command. A refusal has no events and no effects."""
+    """The result of one command. A refusal has no events and no effects."""
 
     events: list[Event]
     effects: list[Effect]

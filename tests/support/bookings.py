@@ -59,7 +59,7 @@ SERVICE_ID = ServiceId(_id(12))
 
 
 def principal(number: int, role: Role, business_id: BusinessId | None = None, *, manager: bool = False) -> Principal:
-    """Somebody with one role."""
+    """A principal with one role."""
     return Principal(
         user_id=UserId(_id(number)), role=role, roles=frozenset({role}), business_id=business_id, manager=manager
     )

@@ -31,7 +31,7 @@ from storage.database import Pool
 from tests.support.server import Site, make_config, open_site
 
 ROUNDS = int(os.environ.get("GUILDWIRE_ROUNDS", "1"))
-#: What is not answered by then never will be. Where a failure is what is wanted, there is no need to wait so long.
+#: The longest wait for a reply. Tests that expect a failure set a shorter one.
 PATIENCE_S = float(os.environ.get("GUILDWIRE_PATIENCE_S", "60"))
 RETRY_S = 0.02
 CHUNK_BYTES = 65_536
@@ -84,7 +84,7 @@ class Scene:
     _hours: Any = field(default_factory=count)
 
     def next_booking(self) -> CreateBooking:
-        """A booking at a time that nobody else asks for."""
+        """A booking at a time of its own."""
         return CreateBooking(service_id=self.service_id, start_at=self.soon + timedelta(hours=2 * next(self._hours)))
 
 

@@ -140,7 +140,7 @@ class Whoami(View, frozen=True, kw_only=True):
 
 
 class Introduce(Procedure, frozen=True, kw_only=True):
-    """Say something, and hear what the server knows of you."""
+    """Send a text, and get the context of the request."""
 
     said: str = ""
 

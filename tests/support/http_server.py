@@ -45,7 +45,7 @@ def authenticate(token: str) -> Principal:
 
 
 def gadget_app(runtime: Caller, pool: Any, **more: Any) -> HttpApp:
-    """Serve the gadgets, and nothing else of the catalogue."""
+    """Serve the gadgets, and no other commands of the registry."""
     declared = [declaration for name, declaration in BY_NAME.items() if name.startswith("gadget.")]
     return HttpApp(
         runtime=runtime,

@@ -44,7 +44,7 @@ class Mode(StrEnum):
     UP = "up"
     #: It holds its answer until it is released.
     SLOW = "slow"
-    #: Nobody listens.
+    #: The port refuses connections.
     DOWN = "down"
     BUSY = "429"
     BUSY_FOR_LONG = "429 for 60 s"
@@ -196,7 +196,7 @@ def _error(status: int, headers: dict[str, str] | None = None) -> web.Response:
 
 @asynccontextmanager
 async def open_model(mode: Mode = Mode.UP) -> AsyncIterator[StandIn]:
-    """A server on a free port of this machine; in the mode ``DOWN`` the port is there, and nobody listens."""
+    """A server on a free port of this machine; in the mode ``DOWN`` the port refuses connections."""
     model = StandIn(mode)
     app = web.Application()
     app.router.add_post("/v1/chat/completions", model.complete)

@@ -52,7 +52,7 @@ _OF_CLIENT = {b"B": Step.CALL, b"E": Step.EXECUTE, b"S": Step.SYNC}
 
 
 class Stop:
-    """One place where the next call waits until it is told to go on, or its line is cut."""
+    """A point at which the next call waits until it is released, or its connection is cut."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
@@ -185,7 +185,7 @@ class Line:
 
 
 class PgProxy:
-    """Carries every connection to one Postgres, and spoils what it is told to."""
+    """Forwards all connections to one Postgres, and injects faults."""
 
     def __init__(self, server_path: str) -> None:
         self._server_path = server_path
@@ -234,7 +234,7 @@ class PgProxy:
         self.cut()
 
     def silence(self) -> None:
-        """Let nothing through any more, nor tell anybody so; new connections are taken and hear nothing."""
+        """Drop all data silently; new connections are accepted and get no data."""
         self._silent = True
         for line in self._lines:
             line.passes.clear()
@@ -257,7 +257,7 @@ class PgProxy:
         self._strangers.clear()
 
     async def knocked(self) -> None:
-        """Wait for the next connection that is refused or hears nothing."""
+        """Wait for the next connection that is refused or gets no data."""
         self._knocked.clear()
         async with asyncio.timeout(REACH_TIMEOUT_S):
             await self._knocked.wait()

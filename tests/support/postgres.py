@@ -59,7 +59,7 @@ class TestPostgres:
             os.environ.pop(DIRECTORY_VARIABLE)
 
     def address(self, database: str) -> str:
-        """Return the DSN of a database of the session's server, which is started when nobody did so yet."""
+        """Return the DSN of a database of the session's server, which is started if it is not running."""
         self._start()
         return (self._directory / "address").read_text().replace(f"/{MAINTENANCE_DATABASE}?", f"/{database}?")
 
@@ -105,7 +105,7 @@ class TestPostgres:
 
     @contextlib.contextmanager
     def _first(self, marker: str) -> Iterator[bool]:
-        """Hold off the other processes and tell whether the marker's work is still to be done."""
+        """Lock out the other processes, and return whether the marker's work is still to be done."""
         with open(self._directory / f"{marker}.lock", "ab") as mutex:
             fcntl.flock(mutex, fcntl.LOCK_EX)
             yield not (self._directory / marker).exists()
@@ -143,11 +143,11 @@ def _start_keeper(directory: Path) -> None:
     if answer != READY:
         keeper.wait()
         raise RuntimeError(f"no Postgres for the tests: {(directory / 'keeper.log').read_text()}")
-    keeper.returncode = 0  # it outlives us on purpose: nobody waits for it, and nothing warns of that
+    keeper.returncode = 0  # it outlives this process on purpose; this suppresses the warning
 
 
 def main() -> None:
-    """Run the keeper for the directory in the first argument; whoever gets its lock afterwards knows it has ended."""
+    """Run the keeper for the directory in the first argument; its lock is free once it has ended."""
     directory = Path(sys.argv[1])
     ready_fd = os.dup(1)
     os.dup2(2, 1)  # log lines go where errors go

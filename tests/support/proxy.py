@@ -20,7 +20,7 @@ class Cut(Enum):
 
 
 class Proxy:
-    """Passes bytes on until it is told to cut."""
+    """Forwards bytes until it is cut."""
 
     def __init__(self, server_path: str) -> None:
         self._server_path = server_path

@@ -121,7 +121,7 @@ async def open_sample_business(dsn: str, pool: Pool) -> AsyncIterator[SampleBusi
         await node.advance(NOW - node.clock.now())
         olga, sam, stela, carla = [await sign_up(node, name) for name in ("Olga", "Sam", "Stela", "Carla")]
         register = RegisterBusiness(
-            name="SampleBusiness Olga", category_id="hair", city="Berlin", zone=ZONE, currency="EUR", hours=WEEK
+            name="Salon Olga", category_id="hair", city="Berlin", zone=ZONE, currency="EUR", hours=WEEK
         )
         business_id = BusinessId((await node.send(register, olga)).to.id)
         owner = acting(olga, Role.OWNER, business_id, manager=True)

@@ -67,7 +67,7 @@ SIGN_INS_AT_ONCE = 8
 
 @dataclass(eq=False)
 class Person:
-    """Somebody with an account, signed in; with a phone once they are ``live``."""
+    """A user with an account, signed in; with a phone once they are ``live``."""
 
     rest: Rest
     #: None until they are live.
@@ -195,13 +195,13 @@ class Site:
         return person
 
     async def connect(self, *people: Person, since: str | None = None) -> None:
-        """Let people hear what happens from now on, or from a position on."""
+        """Connect users live, from now on or from a position."""
         for person in people:
             assert person.client is None, "live already"
             person.client = await self.listen(person, since)
 
     async def listen(self, person: Person, since: str | None = None) -> Client:
-        """One more live connection of somebody."""
+        """Open one more live connection of a user."""
         return await self._stack.enter_async_context(Client(person.rest, since=since))
 
     async def request(
@@ -214,7 +214,7 @@ class Site:
             return Response(answer.status, answer.headers, await answer.read())
 
     async def admin(self) -> Person:
-        """Somebody with the role of an admin, acting as that."""
+        """A user with the active role admin."""
         person = await self.person("Admin")
         await self.system(GrantRole(user_id=person.id, role=Role.ADMIN))
         return await self.sign_in(person.me.email)
@@ -244,7 +244,7 @@ class Site:
         return Market(business_id, page.items[0].id, owner, workers)
 
     async def employ(self, market: Market, *, manager: bool = False) -> Person:
-        """Let somebody work for the business as an employee."""
+        """Add a user to the business as an employee."""
         person = await self.person("Emil Employee")
         await market.owner.call(
             AddMember(business_id=market.business_id, user_id=person.id, role=MemberRole.EMPLOYEE, manager=manager)
@@ -263,7 +263,7 @@ class Site:
         return outcome
 
     async def booked(self, market: Market, customer: Person, hours: int = 0) -> BookingId:
-        """A new booking that is not paid, so many hours behind the market's ``soon``."""
+        """A new, unpaid booking, some hours after the market's ``soon``."""
         start_at = market.soon + timedelta(hours=hours)
         booked: BookingReply = await customer.call(CreateBooking(service_id=market.service_id, start_at=start_at))
         return booked.booking_id
@@ -284,7 +284,7 @@ class Site:
         return booking_id
 
     async def pay(self, customer: Person, booking_id: BookingId, *options: str) -> PaymentReply:
-        """Pay at the sandbox gateway, as its page does; it tells the server by its own webhook."""
+        """Pay at the sandbox gateway, as its page does; the gateway sends a webhook to the server."""
         payment: PaymentReply = await customer.call(PayBooking(booking_id=booking_id))
         query = "".join(f"?{option}=on" if not at else f"&{option}=on" for at, option in enumerate(options))
         answer = await self.request("POST", f"{payment.checkout_path}/pay{query}")
@@ -324,7 +324,7 @@ class Site:
 
 
 async def outcome_of(answer: Any) -> Any:
-    """What comes of a call: its reply or answer, or the error that it was refused with."""
+    """The outcome of a call: its reply, or the error."""
     try:
         return await answer
     except GuildwireError as error:

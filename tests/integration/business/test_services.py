@@ -67,7 +67,7 @@ class TestBusiness:
         view: BusinessView = await salon.ask(get_business, GetBusiness(business_id=salon.business_id))
 
         assert (view.name, view.city, view.category_id, view.account_type) == (
-            "SampleBusiness Olga",
+            "Salon Olga",
             "Berlin",
             "hair",
             "business",
@@ -174,7 +174,7 @@ class TestServices:
 
         reply = msgspec.json.decode(outcome.reply, type=ServiceReply)
         view = await salon.ask(get_service, GetService(service_id=reply.id))
-        assert (view.business_id, view.business_name) == (salon.business_id, "SampleBusiness Olga")
+        assert (view.business_id, view.business_name) == (salon.business_id, "Salon Olga")
         assert (view.price, view.price_minor, view.currency) == (12.5, 1250, "EUR")
         assert view.provider_id == salon.owner.user_id
 

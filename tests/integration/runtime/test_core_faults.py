@@ -69,7 +69,7 @@ class Unruly(Counter):
 
 
 class Wasteful(Counter):
-    """Releases as many keys as it is told."""
+    """Releases a given number of keys."""
 
     @handles(Add)
     def add(self, cmd: Add) -> Counted:

@@ -324,7 +324,7 @@ def test_a_start_can_be_booked_exactly_when_each_of_its_minutes_can(
 @pytest.mark.sized
 @settings(max_examples=100 * TIMES)
 @given(terms_, diaries(), nows, st.integers(0, 200), st.integers(1, 288))
-def test_free_slots_are_the_starts_of_the_grid_that_why_not_lets_pass(
+def test_free_slots_are_the_starts_of_the_grid_without_an_unavailable_reason(
     terms: SlotTerms, schedule: StaffSchedule, now: datetime, first: int, length: int
 ) -> None:
     range_ = Span(BASE + first * FIVE, BASE + (first + length) * FIVE)
