@@ -1,7 +1,7 @@
 """A payment at a gateway, for a subject: a booking, an order.
 
 Owns the money between the gateway and its subject (``system.unallocated``). Webhooks address it; it tells its subject
-what happened by message, with its own version. People hear of it from the subject alone.
+what happened by message, with its own version. Users get events of the subject only.
 
     REQUESTED ──captured──▶ CAPTURED ──the subject has no use for it──▶ REFUNDING ──sent back──▶ REFUNDED
                                └ the subject takes the money from system.unallocated in its own commit

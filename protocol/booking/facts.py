@@ -13,7 +13,7 @@ from protocol.ids import BusinessId, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 
-#: What somebody without reviews is rated, of 5 (rule B-6).
+#: The rating of a staff member without reviews, of 5 (rule B-6).
 RATING_PRIOR = 4.0
 
 

@@ -65,7 +65,7 @@ class BookingNotesRow(Row, frozen=True, kw_only=True):
 
 
 class RemarkRow(Row, frozen=True, kw_only=True):
-    """What somebody wrote when they declined or called off a booking; erasable."""
+    """The reason that a party wrote when declining or cancelling a booking; erasable."""
 
     table: ClassVar[str] = "booking_remarks"
     key: ClassVar[tuple[str, ...]] = ("id",)

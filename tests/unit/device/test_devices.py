@@ -1,4 +1,4 @@
-"""Devices: bounded, in the hands of whoever registered them last, gone with the session that they came in.
+"""Devices: bounded, held by the user who registered them last, and removed with the session that registered them.
 
 Rule N-6.
 """
