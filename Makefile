@@ -9,6 +9,7 @@ PYTHON ?= $(shell for candidate in python3 python3.11 python3.12 python3.13 pyth
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+RUN_STAMP := $(VENV)/.ready-to-run
 TEST_WORKERS ?= 2
 
 help: ## List the targets
@@ -18,9 +19,14 @@ setup: $(STAMP) ## Create .venv and install the locked packages into it
 
 $(STAMP): requirements-dev.lock
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; set PYTHON=/path/to/python" >&2; exit 1; }
-	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
-	touch $(STAMP)
+	"$(PYTHON)" tools/install.py $(VENV) requirements-dev.lock
+	@touch $(STAMP) $(RUN_STAMP)
+
+# What running needs is a part of what developing needs, in the same versions.
+$(RUN_STAMP): requirements.lock
+	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; set PYTHON=/path/to/python" >&2; exit 1; }
+	"$(PYTHON)" tools/install.py $(VENV) requirements.lock
+	@touch $(RUN_STAMP)
 
 format: $(STAMP) ## Format the code and sort its imports
 	$(BIN)/ruff check --quiet --select I --fix .
@@ -45,10 +51,10 @@ audit: $(STAMP) ## The long matrices: every e-mail in a browser, more rounds of 
 		$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "audit or sized" -o faulthandler_timeout=1800
 	$(BIN)/python -m tests.support.previous_commit
 
-run: $(STAMP) ## Run the server with the embedded database and demo data in var/
+run: $(RUN_STAMP) ## Run the server with the embedded database and demo data in var/
 	$(BIN)/python -m server run
 
-demo: $(STAMP) ## Play one booking with three live clients, then check every invariant
+demo: $(RUN_STAMP) ## Play one booking with three live clients, then check every invariant
 	$(BIN)/python -m server demo
 
 bench: $(STAMP) ## Run the workloads and print their table
