@@ -46,6 +46,7 @@ class MessageKind(StrEnum):
     """The subject of the last message."""
 
     GREETING = "greeting"
+    COMPLAINT = "complaint"
     CANCEL = "cancel"
     PROBLEM = "problem"
     LATE = "late"
@@ -80,6 +81,9 @@ class ReplyContext(NamedTuple):
     messages: Sequence[ContextMessage]
 
 
+#: Bad news: no reply to it may cheer, or promise that the job goes on as planned.
+TROUBLE = frozenset({MessageKind.COMPLAINT, MessageKind.CANCEL, MessageKind.PROBLEM})
+
 _WORDS = {"en": en, "de": de, "it": it}
 _STAGES = {
     BookingStatus.PENDING: Stage.BEFORE,
@@ -93,13 +97,20 @@ _ABOUT: Sequence[tuple[MessageKind, re.Pattern[str]]] = [
     (kind, re.compile(rf"\b(?:{words})\b"))
     for kind, words in (
         (
+            MessageKind.COMPLAINT,
+            r"fraud\w*|scam\w*|cheat\w*|rip-?off|money back|refund\w*|lawyer|police|angry|unacceptable|disappoint\w*"
+            r"|terrible|awful|disgust\w*|complain\w*|betrug|betrüg\w*|geld zurück|zurückzahl\w*|erstatt\w*"
+            r"|rückerstatt\w*|anwalt|polizei|unverschämt\w*|frechheit|enttäusch\w*|schrecklich|beschwer\w*|truff\w*"
+            r"|imbrogli\w*|rimbors\w*|soldi indietro|avvocato|polizia|inaccettabil\w*|delus\w*|vergogn\w*|reclamo",
+        ),
+        (
             MessageKind.CANCEL,
             r"cancel\w*|call(?:ed|ing)? off|absag\w*|abgesagt|abzusagen|stornier\w*|annull\w*|disdi\w*|disdett\w*",
         ),
         (
             MessageKind.PROBLEM,
-            r"broken?|leak\w*|damage\w*|problem\w*|complain\w*|(?:doesn't|does not|not) work\w*|kaputt|undicht|schaden"
-            r"|defekt|beschwer\w*|funktioniert nicht|rott[oa]|guast[oa]|danneggiat[oa]|non funziona|reclamo",
+            r"broken?|leak\w*|damage\w*|problem\w*|(?:doesn't|does not|not) work\w*|kaputt|undicht|schaden"
+            r"|defekt|funktioniert nicht|rott[oa]|guast[oa]|danneggiat[oa]|non funziona",
         ),
         (
             MessageKind.LATE,
@@ -156,6 +167,9 @@ def local_replies(context: ReplyContext) -> Iterator[str]:
     words, side, kind = _WORDS[context.language], _side(context.role), kind_of(context.messages)
     fitting = words.KINDS.get(kind, {})
     about = fitting.get(side) or fitting.get(Side.ANY, ())
+    if kind in TROUBLE:
+        yield from dict.fromkeys([*about, *words.TROUBLE])
+        return
     stage = () if context.status is None else words.STAGES[_STAGES.get(context.status, Stage.OFF)].get(side, ())
     yield from dict.fromkeys([*about, *stage, *words.GENERAL])
 

@@ -23,8 +23,8 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "any": ("Ich schaue in meinen Kalender.", "Welche Zeit passt Ihnen am besten?", "Ja, die Zeit passt mir."),
     },
     "arrival": {
-        "customer": ("Super, bis gleich!", "Ich bin zu Hause, bitte klingeln.", "Wie lange dauert es noch?"),
-        "provider": ("Ich bin unterwegs 🚗", "Ich bin in ein paar Minuten da.", "Ich bin gerade angekommen."),
+        "customer": ("Super, bis gleich!", "Melden Sie sich, wenn Sie in der Nähe sind.", "Wie lange dauert es noch?"),
+        "provider": ("Ich bin unterwegs 🚗", "Ich bin in ein paar Minuten da.", "Bis gleich!"),
         "any": ("Ich bin unterwegs 🚗", "Bis gleich!", "Wie lange dauert es noch?"),
     },
     "price": {
@@ -45,11 +45,11 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         ),
     },
     "place": {
-        "customer": ("Die Adresse steht in der Buchung.", "In der Nähe gibt es Parkplätze.", "Bitte klingeln."),
+        "customer": ("Die Adresse steht in der Buchung.", "Wo genau ist das?", "Das finde ich, danke."),
         "provider": (
-            "Ich habe die Adresse aus der Buchung.",
-            "Wo kann ich parken?",
-            "Wo soll ich klingeln?",
+            "Die Adresse steht in der Buchung.",
+            "Ich sehe nach und melde mich.",
+            "Ich schicke Ihnen die Einzelheiten.",
         ),
         "any": ("Ich schicke Ihnen die Adresse.", "Wo genau ist das?", "Das finde ich, danke."),
     },
@@ -88,6 +88,11 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "provider": ("Das tut mir leid.", "Können Sie mir ein Bild schicken?", "Ich kümmere mich darum."),
         "any": ("Das tut mir leid.", "Können Sie mir mehr dazu sagen?", "Ich kümmere mich darum."),
     },
+    "complaint": {
+        "customer": ("Das tut mir leid.", "Was schlagen Sie vor?", "Lassen Sie uns das klären."),
+        "provider": ("Das tut mir leid.", "Ich nehme das ernst.", "Können Sie mir sagen, was passiert ist?"),
+        "any": ("Das tut mir leid.", "Können Sie mir sagen, was passiert ist?", "Ich nehme das ernst."),
+    },
     "question": {
         "customer": ("Ja, das passt.", "Nein, leider nicht.", "Ich sehe nach und melde mich."),
         "provider": ("Ja, natürlich.", "Nein, leider nicht.", "Ich sehe nach und melde mich."),
@@ -101,15 +106,15 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         )
     },
     "nothing": {
-        "customer": ("Hallo! Ich habe eine Frage.", "Wann werden Sie da sein?", "Soll ich etwas vorbereiten?"),
-        "provider": ("Hallo! Wie kann ich helfen?", "Sollte ich vorher etwas wissen?", "Wo kann ich parken?"),
+        "customer": ("Hallo! Ich habe eine Frage.", "Bleibt es bei unserem Termin?", "Soll ich etwas vorbereiten?"),
+        "provider": ("Hallo! Wie kann ich helfen?", "Sollte ich vorher etwas wissen?", "Haben Sie noch Fragen?"),
         "any": ("Hallo!", "Ich habe eine Frage.", "Haben Sie einen Moment Zeit?"),
     },
 }
 STAGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "before": {
-        "customer": ("Bis dann!", "Soll ich etwas vorbereiten?", "Bitte klingeln, wenn Sie da sind."),
-        "provider": ("Ich freue mich darauf.", "Ich melde mich, wenn ich unterwegs bin.", "Ich werde pünktlich sein."),
+        "customer": ("Bis dann!", "Soll ich etwas vorbereiten?", "Ich werde pünktlich sein."),
+        "provider": ("Ich freue mich darauf.", "Ich werde pünktlich sein.", "Haben Sie noch Fragen?"),
     },
     "now": {
         "customer": ("Wie läuft es?", "Brauchen Sie etwas von mir?", "Wie lange dauert es noch?"),
@@ -139,4 +144,13 @@ GENERAL: tuple[str, ...] = (
     "Ich melde mich gleich.",
     "Einen Moment, bitte.",
     "In Ordnung, danke.",
+)
+#: After bad news, instead of the replies of the stage and the general ones: they neither cheer nor promise.
+TROUBLE: tuple[str, ...] = (
+    "Ich verstehe.",
+    "Danke, dass Sie es mir sagen.",
+    "Ich sehe nach und melde mich.",
+    "Wie können wir das lösen?",
+    "Ich melde mich gleich.",
+    "Einen Moment, bitte.",
 )

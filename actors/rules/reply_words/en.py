@@ -15,8 +15,8 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "any": ("Let me check my calendar.", "Which time suits you best?", "Yes, that time works for me."),
     },
     "arrival": {
-        "customer": ("Great, see you soon!", "I'm at home, just ring the bell.", "How long will it still take?"),
-        "provider": ("I'm on my way 🚗", "I'll be there in a few minutes.", "I've just arrived."),
+        "customer": ("Great, see you soon!", "Tell me when you are close.", "How long will it still take?"),
+        "provider": ("I'm on my way 🚗", "I'll be there in a few minutes.", "See you soon!"),
         "any": ("I'm on my way 🚗", "See you soon!", "How long will it still take?"),
     },
     "price": {
@@ -29,8 +29,8 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "any": ("I'll check and get back to you.", "Could you send me the details?", "That's fine with me."),
     },
     "place": {
-        "customer": ("The address is in the booking.", "There is parking nearby.", "Please ring the bell."),
-        "provider": ("I have the address from the booking.", "Where can I park?", "Which bell should I ring?"),
+        "customer": ("The address is in the booking.", "Where exactly is it?", "I'll find it, thanks."),
+        "provider": ("The address is in the booking.", "I'll check and get back to you.", "I'll send you the details."),
         "any": ("I'll send you the address.", "Where exactly is it?", "I'll find it, thanks."),
     },
     "late": {
@@ -48,6 +48,11 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "provider": ("I'm sorry about that.", "Could you send me a picture?", "I'll take care of it."),
         "any": ("I'm sorry about that.", "Could you tell me more?", "I'll take care of it."),
     },
+    "complaint": {
+        "customer": ("I'm sorry that you feel that way.", "What would you suggest?", "Let us sort this out."),
+        "provider": ("I'm sorry about that.", "I take this seriously.", "Could you tell me what happened?"),
+        "any": ("I'm sorry about that.", "Could you tell me what happened?", "I take this seriously."),
+    },
     "question": {
         "customer": ("Yes, that's fine.", "No, sorry.", "I'll check and get back to you."),
         "provider": ("Yes, of course.", "I'm afraid not.", "Let me check and get back to you."),
@@ -55,15 +60,23 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "own": {"any": ("Did you get my message?", "Just let me know when you can.", "There's no hurry.")},
     "nothing": {
-        "customer": ("Hello! I have a question.", "When will you be here?", "Is there anything I should prepare?"),
-        "provider": ("Hello! How can I help?", "Is there anything I should know beforehand?", "Where can I park?"),
+        "customer": (
+            "Hello! I have a question.",
+            "Is everything set for our appointment?",
+            "Is there anything I should prepare?",
+        ),
+        "provider": (
+            "Hello! How can I help?",
+            "Is there anything I should know beforehand?",
+            "Do you have any questions?",
+        ),
         "any": ("Hello!", "I have a question.", "Do you have a moment?"),
     },
 }
 STAGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "before": {
-        "customer": ("See you then!", "Is there anything I should prepare?", "Please ring when you are here."),
-        "provider": ("I'm looking forward to it.", "I'll tell you when I'm on my way.", "I'll be there on time."),
+        "customer": ("See you then!", "Is there anything I should prepare?", "I'll be on time."),
+        "provider": ("I'm looking forward to it.", "I'll be on time.", "Do you have any questions?"),
     },
     "now": {
         "customer": ("How is it going?", "Do you need anything from me?", "How much longer will it take?"),
@@ -85,4 +98,13 @@ GENERAL: tuple[str, ...] = (
     "I'll get back to you shortly.",
     "One moment, please.",
     "Okay, thank you.",
+)
+#: After bad news, instead of the replies of the stage and the general ones: they neither cheer nor promise.
+TROUBLE: tuple[str, ...] = (
+    "I understand.",
+    "Thanks for telling me.",
+    "Let me check and get back to you.",
+    "How can we solve this?",
+    "I'll get back to you shortly.",
+    "One moment, please.",
 )

@@ -19,8 +19,8 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "any": ("Controllo la mia agenda.", "Quale orario preferisce?", "Sì, l'orario mi va bene."),
     },
     "arrival": {
-        "customer": ("Perfetto, a tra poco!", "Sono a casa, basta suonare.", "Quanto manca ancora?"),
-        "provider": ("Sto arrivando 🚗", "Sarò lì tra pochi minuti.", "Sono appena arrivato."),
+        "customer": ("Perfetto, a tra poco!", "Mi avvisi quando è vicino.", "Quanto manca ancora?"),
+        "provider": ("Sto arrivando 🚗", "Sarò lì tra pochi minuti.", "A tra poco!"),
         "any": ("Sto arrivando 🚗", "A tra poco!", "Quanto manca ancora?"),
     },
     "price": {
@@ -35,10 +35,10 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "place": {
         "customer": (
             "L'indirizzo è nella prenotazione.",
-            "C'è parcheggio nelle vicinanze.",
-            "Suoni pure il campanello.",
+            "Dov'è di preciso?",
+            "Lo trovo, grazie.",
         ),
-        "provider": ("Ho l'indirizzo dalla prenotazione.", "Dove posso parcheggiare?", "A quale campanello suono?"),
+        "provider": ("L'indirizzo è nella prenotazione.", "Controllo e le faccio sapere.", "Le mando i dettagli."),
         "any": ("Le mando l'indirizzo.", "Dov'è di preciso?", "Lo trovo, grazie."),
     },
     "late": {
@@ -68,6 +68,11 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "provider": ("Mi dispiace per questo.", "Può mandarmi una foto?", "Me ne occupo io."),
         "any": ("Mi dispiace per questo.", "Può dirmi di più?", "Me ne occupo io."),
     },
+    "complaint": {
+        "customer": ("Mi dispiace.", "Che cosa propone?", "Cerchiamo di chiarire."),
+        "provider": ("Mi dispiace.", "Prendo la cosa sul serio.", "Può dirmi che cosa è successo?"),
+        "any": ("Mi dispiace.", "Può dirmi che cosa è successo?", "Prendo la cosa sul serio."),
+    },
     "question": {
         "customer": ("Sì, va bene.", "No, mi dispiace.", "Controllo e le faccio sapere."),
         "provider": ("Sì, certo.", "Purtroppo no.", "Controllo e le faccio sapere."),
@@ -75,19 +80,19 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "own": {"any": ("Ha ricevuto il mio messaggio?", "Mi faccia sapere quando può.", "Non c'è fretta.")},
     "nothing": {
-        "customer": ("Salve! Ho una domanda.", "Quando arriverà?", "Devo preparare qualcosa?"),
+        "customer": ("Salve! Ho una domanda.", "È confermato il nostro appuntamento?", "Devo preparare qualcosa?"),
         "provider": (
             "Salve! Come posso aiutarla?",
             "C'è qualcosa che dovrei sapere prima?",
-            "Dove posso parcheggiare?",
+            "Ha domande?",
         ),
         "any": ("Salve!", "Ho una domanda.", "Ha un momento?"),
     },
 }
 STAGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "before": {
-        "customer": ("A presto!", "Devo preparare qualcosa?", "Suoni pure quando arriva."),
-        "provider": ("Non vedo l'ora.", "La avviso quando parto.", "Sarò puntuale."),
+        "customer": ("A presto!", "Devo preparare qualcosa?", "Sarò puntuale."),
+        "provider": ("Non vedo l'ora.", "Sarò puntuale.", "Ha domande?"),
     },
     "now": {
         "customer": ("Come procede?", "Le serve qualcosa da me?", "Quanto tempo ci vorrà ancora?"),
@@ -113,4 +118,13 @@ GENERAL: tuple[str, ...] = (
     "Le faccio sapere a breve.",
     "Un momento, per favore.",
     "D'accordo, grazie.",
+)
+#: After bad news, instead of the replies of the stage and the general ones: they neither cheer nor promise.
+TROUBLE: tuple[str, ...] = (
+    "Capisco.",
+    "Grazie per avermelo detto.",
+    "Controllo e le faccio sapere.",
+    "Come possiamo risolvere?",
+    "Le faccio sapere a breve.",
+    "Un momento, per favore.",
 )

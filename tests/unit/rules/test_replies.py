@@ -1,5 +1,6 @@
 """Suggested replies: five that fit, in each language, whatever was said; and nothing else, whatever a model says."""
 
+import re
 from collections.abc import Sequence
 from itertools import product
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from actors.rules.contact_data import has_contact, redacted
 from actors.rules.replies import (
+    TROUBLE,
     ContextMessage,
     MessageKind,
     ReplyContext,
@@ -39,7 +41,10 @@ ENGLISH = ReplyContext("en", Role.CUSTOMER, BookingStatus.CONFIRMED, (ContextMes
 def test_every_local_reply_is_one_that_the_check_lets_through(language: str) -> None:
     words = LANGUAGES[language]
     tables = [*words.KINDS.values(), *words.STAGES.values()]
-    replies = [reply for table in tables for side in table.values() for reply in side] + list(words.GENERAL)
+    replies = [reply for table in tables for side in table.values() for reply in side] + [
+        *words.GENERAL,
+        *words.TROUBLE,
+    ]
 
     assert [reply for reply in replies if clean(reply, language) != reply] == []
 
@@ -59,6 +64,7 @@ def test_each_language_has_words_for_everything(language: str) -> None:
 #: For each kind of message one that is of it.
 EXAMPLES = {
     MessageKind.GREETING: "Good morning!",
+    MessageKind.COMPLAINT: "You are a fraud, give me my money back",
     MessageKind.CANCEL: "Ich muss leider absagen",
     MessageKind.PROBLEM: "Il rubinetto è rotto",
     MessageKind.LATE: "I'm running late, sorry",
@@ -102,6 +108,37 @@ def test_replies_fit_reader_language_question_and_job() -> None:
 
     assert fill_up((), customer)[:4] == [*en.KINDS["arrival"]["customer"], en.STAGES["before"]["customer"][0]]
     assert fill_up((), staff)[:4] == [*de.KINDS["arrival"]["provider"], de.STAGES["now"]["provider"][0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I have to cancel",
+        "You are a fraud, give me my money back",
+        "Der Hahn ist kaputt",
+        "Voglio un rimborso, truffatori",
+    ],
+)
+def test_no_reply_cheers_or_promises_after_bad_news(text: str) -> None:
+    for language, role, status in product(LANGUAGES, (Role.CUSTOMER, Role.OWNER, Role.STAFF), [None, *BookingStatus]):
+        words = LANGUAGES[language]
+        where = ReplyContext(language, role, status, (ContextMessage(False, text),))
+        cheerful = {reply for sides in words.STAGES.values() for side in sides.values() for reply in side}
+        cheerful |= {"Sounds good!", "Klingt gut!", "Ottimo!"}
+
+        assert not cheerful & set(fill_up((), where)) - {
+            reply for kind in TROUBLE for side in words.KINDS[kind].values() for reply in side
+        }, where
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_reply_assumes_who_travels_to_whom(language: str) -> None:
+    """A salon's owner who is asked for parking does not ask where to park."""
+    asked = (ContextMessage(False, "Is there parking? Gibt es Parkplätze? C'è parcheggio?"),)
+    for role in (Role.CUSTOMER, Role.OWNER):
+        replies = " ".join(fill_up((), ReplyContext(language, role, BookingStatus.CONFIRMED, asked)))
+
+        assert not re.search(r"(?i)park|ring|klingel|campanell|suon", replies)
 
 
 def test_the_same_scene_has_the_same_replies() -> None:
