@@ -63,10 +63,24 @@ def uuid7(unix_ms: int, random: int) -> UUID:
 
 #: Characters of the human-readable number: Crockford's base 32, without I, L, O and U.
 _NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_NUMBER_LETTERS = 8
+_LOOK_ALIKES = str.maketrans("OIL", "011")
 
 
 def human_number(entity_id: UUID) -> str:
     """Return an entity's short human-readable number, like ``7K3M-9QZD``: 40 of the id's random bits."""
     bits = entity_id.int & 0xFF_FFFF_FFFF
     letters = "".join(_NUMBER_ALPHABET[(bits >> shift) & 31] for shift in range(35, -1, -5))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def read_number(text: str) -> str | None:
+    """Return the number that a person wrote or spelled out, as ``human_number`` writes it; None: it is no number.
+
+    Case, spaces and hyphens make no difference, and O, I and L are read as the digits that they look like (Crockford's
+    base 32).
+    """
+    letters = "".join(text.upper().replace("-", " ").split()).translate(_LOOK_ALIKES)
+    if len(letters) != _NUMBER_LETTERS or not set(letters) <= set(_NUMBER_ALPHABET):
+        return None
     return f"{letters[:4]}-{letters[4:]}"

@@ -5,6 +5,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+#: A booking's human number as a person writes it; spelling is forgiven (``protocol.ids.read_number``).
+BookingNumber = Annotated[str, Meta(min_length=1, max_length=20, examples=["7K3M-9QZD"])]
+
+
 Notes = Annotated[str, Meta(max_length=2000)]
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from protocol.booking.rows import BookingRow
 from protocol.booking.terms import (
     PHASES,
+    BookingNumber,
     BookingStatus,
     DeclineReason,
     EscrowStatus,
@@ -128,6 +129,8 @@ class ListBookings(Query, frozen=True, kw_only=True):
 
     #: A status or a phase; None: all.
     status: str | None = None
+    #: The human number, however it is spelled; None: all.
+    number: BookingNumber | None = None
     limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
 
@@ -137,6 +140,8 @@ class ListJobs(Query, frozen=True, kw_only=True):
     """Job requests: what waits for the provider's approval, or has another status if asked for."""
 
     status: str | None = None
+    #: The human number, however it is spelled; None: all.
+    number: BookingNumber | None = None
     limit: PageLimit = PAGE_LIMIT_DEFAULT
     cursor: str | None = None
 

@@ -15,14 +15,14 @@ from rich.text import Text
 
 from actors.actor import ACTORS
 from actors.runtime.replay import Replay
-from protocol.ids import SYSTEM, Kind, Ref, UserId
+from protocol.ids import SYSTEM, Kind, Ref, UserId, read_number
 from protocol.instants import InstantError, parse_instant
 from protocol.payment.terms import GATEWAY
 from server.edge.config import ServerConfig
 from server.ops.config import DatabaseConfig
 from server.ops.verify_command import reach_database
 from storage.database import Pool
-from storage.queries.replay import JournalEvent, StoredState, load_state, read_journal
+from storage.queries.replay import JournalEvent, StoredState, booking_ids, load_state, read_journal
 from storage.queries.user import load_names
 from storage.verify import JournalEntry, snapshot
 
@@ -79,12 +79,13 @@ async def run_replay(
     """Replay one actor and print the history; returns the exit code.
 
     Args:
-        what: ``kind/id``.
+        what: ``kind/id``, or ``booking/number``.
         until: an instant, or empty; a version, or None.
     """
     try:
-        to, asked = read_ref(what), read_until(*until)
+        asked = read_until(*until)
         async with reach_database(server, database) as pool:
+            to = await find_actor(pool, what)
             history = await replay_actor(pool, to, asked)
             names = await load_names(pool, {event.principal for event in history.events})
     except CannotReplay as error:
@@ -111,7 +112,21 @@ def read_ref(what: str) -> Ref:
     try:
         return Ref(Kind(kind), UUID(id_))
     except ValueError:
-        raise CannotReplay(f"{id_}: not an id; an id is a UUID") from None
+        raise CannotReplay(f"{id_}: not an id; an id is a UUID, or a booking's number") from None
+
+
+async def find_actor(pool: Pool, what: str) -> Ref:
+    """Find the actor of ``kind/id``, or a booking by its human number. Raises: CannotReplay."""
+    kind, _, name = what.partition("/")
+    number = read_number(name) if kind == Kind.BOOKING else None
+    if number is None:
+        return read_ref(what)
+    ids = await booking_ids(pool, number)
+    if not ids:
+        raise CannotReplay(f"{number}: no such booking")
+    if len(ids) > 1:
+        raise CannotReplay(f"{number}: several bookings have this number: {', '.join(map(str, ids))}")
+    return Ref(Kind.BOOKING, ids[0])
 
 
 def read_until(at: str, version: int | None) -> Until:

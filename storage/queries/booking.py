@@ -30,7 +30,7 @@ from protocol.booking.views import (
 )
 from protocol.errors import Forbidden, Invalid, NotFound
 from protocol.events import EVENTS, Event
-from protocol.ids import BookingId, Kind, UserId
+from protocol.ids import BookingId, Kind, UserId, read_number
 from protocol.instants import Instant
 from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
@@ -158,6 +158,7 @@ def _view(row: asyncpg.Record) -> BookingView:
 _CUSTOMERS = "b.customer_id = $1 AND $2::uuid IS NULL"
 _STAFFS = "b.staff_id = $1 AND b.business_id = $2"
 _BUSINESSES = "b.business_id = $2"
+_NUMBERED = "b.number = $6"
 
 _LIST = f"""
 SELECT a.as_of, l.* FROM (SELECT {AS_OF}) a LEFT JOIN (
@@ -186,8 +187,13 @@ async def list_jobs(pool: Pool, query: ListJobs, principal: Principal) -> Bookin
 async def _page(pool: Pool, query: ListBookings | ListJobs, principal: Principal, which: str) -> BookingPage:
     after_at, after_id = _cursor.read(query.cursor) or (None, None)
     acting_for = None if principal.role is Role.CUSTOMER else principal.business_id
-    sql = listing(_whose(principal), which)
-    found = await pool.fetch(sql, principal.user_id, acting_for, after_at, after_id, query.limit + 1)
+    arguments: list[object] = [principal.user_id, acting_for, after_at, after_id, query.limit + 1]
+    if query.number is not None:
+        which, number = f"{which} AND {_NUMBERED}", read_number(query.number)
+        if number is None:
+            raise Invalid(number="bad_format")
+        arguments.append(number)
+    found = await pool.fetch(listing(_whose(principal), which), *arguments)
     rows = [row for row in found if row["id"] is not None]
     shown, next_cursor = _cursor.page(rows, query.limit, lambda row: (row["starts_at"], row["id"]))
     items = [_view(row) for row in shown]

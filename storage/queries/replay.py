@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from uuid import UUID
 
 from msgspec import Struct
 
 from protocol.ids import Ref, UserId
-from storage.database import Connection
+from storage.database import Connection, Pool
 
 #: Events fetched at once.
 EVENTS_PAGE = 200
+#: Bookings named when several have the same number.
+SAME_NUMBER_MAX = 10
 
 
 class StoredState(Struct, frozen=True, kw_only=True):
@@ -52,3 +55,9 @@ async def read_journal(connection: Connection, to: Ref) -> AsyncIterator[Journal
     """Read an actor's events in order, within the connection's transaction."""
     async for row in connection.cursor(JOURNAL, to.kind, to.id, prefetch=EVENTS_PAGE):
         yield JournalEvent(**row)
+
+
+async def booking_ids(pool: Pool, number: str) -> list[UUID]:
+    """Return the ids of the bookings with a human number, some of them if there are many; usually one."""
+    rows = await pool.fetch("SELECT id FROM bookings WHERE number = $1 ORDER BY id LIMIT $2", number, SAME_NUMBER_MAX)
+    return [row["id"] for row in rows]

@@ -18,7 +18,7 @@ from protocol.booking.facts import LateSlotAsk
 from protocol.booking.terms import BookingStatus, DeclineReason
 from protocol.booking.views import BookingDetail, BookingPage, GetBooking, GetTimeline, ListBookings, ListJobs, Timeline
 from protocol.errors import Forbidden, Invalid, NotFound
-from protocol.ids import BookingId, BusinessId
+from protocol.ids import BookingId, BusinessId, human_number
 from protocol.roles import Principal, Role
 from server.queries.timeline import timeline
 from storage.database import Pool
@@ -200,7 +200,9 @@ class TestLists:
         assert await listed(salon, salon.owner, status="cancelled") == [cancelled]
         assert await listed(salon, salon.sam, status="ongoing") == []
 
-    @pytest.mark.parametrize("asked", [{"status": "LOST"}, {"status": "Upcoming"}, {"cursor": "nonsense"}])
+    @pytest.mark.parametrize(
+        "asked", [{"status": "LOST"}, {"status": "Upcoming"}, {"number": "7K3M"}, {"cursor": "nonsense"}]
+    )
     async def test_a_filter_that_is_none_is_refused_by_its_field(
         self, salon: SampleBusiness, asked: dict[str, str]
     ) -> None:
@@ -208,6 +210,16 @@ class TestLists:
             await listed(salon, salon.customer, **asked)
 
         assert list(refused.value.fields) == list(asked)
+
+    async def test_a_booking_is_found_by_its_number_however_it_is_spelled(self, salon: SampleBusiness) -> None:
+        booking_id, other = await book(salon, "09:00"), await book(salon, "10:15")
+        spelled = human_number(booking_id).lower().replace("-", " ").replace("0", "o").replace("1", "l")
+
+        for reader in (salon.customer, salon.sam, salon.owner):
+            assert await listed(salon, reader, number=spelled) == [booking_id]
+        jobs: BookingPage = await salon.ask(list_jobs, ListJobs(number=human_number(other)), salon.sam)
+        assert [item.id for item in jobs.items] == [other]
+        assert await listed(salon, salon.customer, number="0000-0000") == []
 
     async def test_jobs_are_what_waits_for_the_provider_s_answer(self, salon: SampleBusiness) -> None:
         asked = await book(salon, "09:00")

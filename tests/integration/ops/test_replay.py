@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from protocol.booking.commands import CancelBooking, PayBooking
+from protocol.ids import human_number
 from server.client import Rest
 from server.edge.config import ServerConfig
 from server.ops import replay
@@ -72,6 +73,15 @@ async def test_the_journal_is_a_table_of_events(shell: Shell, booking: tuple[Per
     assert shown["booking.paid"][1] == ["the", "server"]
     assert '"status": "CANCELLED"' in output
     assert "the replayed state matches the stored one" in output
+
+
+async def test_a_booking_is_found_by_its_number(shell: Shell, booking: tuple[Person, UUID]) -> None:
+    number = human_number(booking[1])
+
+    code, output = await shell(f"booking/{number.lower().replace('-', ' ')}")
+
+    assert code == 0
+    assert str(booking[1]) in output
 
 
 async def test_json_has_every_event_and_the_state(server: Site, shell: Shell, booking: tuple[Person, UUID]) -> None:
@@ -160,7 +170,8 @@ async def test_a_state_that_differs_from_the_journal_is_reported_with_exit_code_
     [
         ("booking", {}, "an actor is named by kind/id; kinds are user, business, booking, conversation"),
         ("cat/{id}", {}, "cat: not a kind of actor; kinds are user,"),
-        ("booking/7C0W-0Y7E", {}, "7C0W-0Y7E: not an id; an id is a UUID"),
+        ("booking/7C0W-0Y7E", {}, "7C0W-0Y7E: no such booking"),
+        ("booking/7C0W", {}, "7C0W: not an id; an id is a UUID, or a booking's number"),
         ("booking/{other}", {}, "booking/{other}: no such actor"),
         ("user/{id}", {}, "user/{id}: no such actor"),
         ("booking/{id}", {"at": "yesterday"}, "yesterday: not an instant"),
