@@ -231,12 +231,12 @@ async def forget_secrets(pool: Pool, now: datetime) -> int:
     return int(status.rpartition(" ")[2])
 
 
-async def keep_in_mailbox(pool: Pool, channel: Channel, delivery_id: UUID, message: bytes) -> int:
+async def keep_in_mailbox(pool: Pool, channel: Channel, delivery_id: UUID, at: datetime, message: bytes) -> int:
     """Store a message of a channel without a provider; returns its number."""
     return int(
         await pool.fetchval(
-            "INSERT INTO development_mailbox (channel, delivery_id, message)"
-            " VALUES ($1, $2, $3::text::jsonb) RETURNING id",
-            *(channel.value, delivery_id, message.decode()),
+            "INSERT INTO development_mailbox (channel, delivery_id, at, message)"
+            " VALUES ($1, $2, $3, $4::text::jsonb) RETURNING id",
+            *(channel.value, delivery_id, at, message.decode()),
         )
     )

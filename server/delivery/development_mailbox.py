@@ -1,6 +1,7 @@
 """The adapter of a channel without a provider: stores messages, shown at ``/dev/mailbox``. Development only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -15,14 +16,16 @@ class MailboxAdapter:
 
     batch_max = 100
 
-    def __init__(self, channel: Channel, pool: Pool) -> None:
+    def __init__(self, channel: Channel, pool: Pool, now: Callable[[], datetime]) -> None:
         self.channel = channel
         self._pool = pool
+        self._now = now
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """Store the messages."""
+        """Store the messages, dated by the server's clock, which may have been moved."""
+        at = self._now()
         numbers = [
-            await keep_in_mailbox(self._pool, self.channel, message.id, msgspec.json.encode(message))
+            await keep_in_mailbox(self._pool, self.channel, message.id, at, msgspec.json.encode(message))
             for message in messages
         ]
         return [Sent(f"mailbox-{number}") for number in numbers]

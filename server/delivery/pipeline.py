@@ -132,7 +132,7 @@ def adapters_of(config: DeliverySections, node: Node) -> list[Adapter[Message]]:
         config, node.clock.now, partial(load_addresses, node.pool), partial(_opt_out, node.pool, node.clock.now)
     )
     if config.dev.enabled:
-        return [providers.get(channel) or MailboxAdapter(channel, node.pool) for channel in CHANNELS]
+        return [providers.get(channel) or MailboxAdapter(channel, node.pool, node.clock.now) for channel in CHANNELS]
     return list(providers.values())
 
 

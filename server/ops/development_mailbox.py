@@ -189,7 +189,7 @@ def _plain(value: Any) -> str:
 
 
 def _time(at: datetime) -> str:
-    return f'<time datetime="{at.isoformat()}">{at:%d %b %H:%M:%S}</time>'
+    return f'<time datetime="{at.isoformat()}">{at:%d %b %Y %H:%M:%S} UTC</time>'
 
 
 def _linked(text: str) -> str:

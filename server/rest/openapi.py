@@ -46,7 +46,7 @@ _BODY: tuple[type[GuildwireError], ...] = (Malformed, RequestTimeout, BodyTooLar
 _COMMAND: tuple[type[GuildwireError], ...] = (VersionMismatch, InFlight, CommandIdReused, Busy)
 
 _ABOUT = """\
-Guildwire serves marketplaces: bookings, orders, dispatch, chat, escrow, notifications and customer relations.
+Guildwire serves marketplaces: bookings, payments into escrow, chat and notifications, live.
 
 * Paths work with and without a trailing slash. Ids are UUIDs; instants are RFC 3339 with an offset.
 * Send `Idempotency-Key` with every command: a retry with the same key has no second effect and gets the same reply,

@@ -10,8 +10,16 @@ const by = (id) => document.getElementById(id);
 /** The token lives as long as the tab. */
 const tokenField = by("token");
 tokenField.value = sessionStorage.getItem("token") || "";
-tokenField.addEventListener("input", () => sessionStorage.setItem("token", tokenField.value.trim()));
-const token = () => tokenField.value.trim();
+const keepToken = () => sessionStorage.setItem("token", tokenField.value.trim());
+tokenField.addEventListener("input", keepToken);
+by("token-form").addEventListener("submit", (event) => event.preventDefault());
+const token = {
+  read: () => tokenField.value.trim(),
+  use: (value) => {
+    tokenField.value = value;
+    keepToken();
+  },
+};
 
 function operationCard(api, { method, path, operation }) {
   const gist = make("summary", {},

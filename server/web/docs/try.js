@@ -6,7 +6,7 @@ import { example, resolve } from "/docs/schema.js";
 const BODY_SHOWN_MAX = 200_000;
 const SHOWN_HEADERS = ["etag", "location", "idempotency-replayed", "retry-after", "x-request-id", "content-type"];
 
-/** Build the form of one operation. */
+/** Build the form of one operation. `token.read()` gives the token of the page, `token.use(…)` sets it. */
 export function tryForm(api, method, path, operation, token) {
   const inputs = operation.parameters.map((parameter) => input(api, resolve(api, parameter)));
   const key = inputs.find((one) => one.parameter.name === "Idempotency-Key")?.field;
@@ -15,7 +15,7 @@ export function tryForm(api, method, path, operation, token) {
   const result = make("div", { class: "result", "aria-live": "polite" });
   const send = make("button", { class: "main", type: "submit" }, "Send");
   const curl = make("button", { type: "button" }, "Copy as curl");
-  const request = () => assemble(method, path, inputs, body?.area, token());
+  const request = () => assemble(method, path, inputs, body?.area, token.read());
   const form = make("form", {},
     inputs.length ? make("div", { class: "pairs" }, inputs.map((one) => one.label)) : null,
     body?.label,
@@ -25,7 +25,8 @@ export function tryForm(api, method, path, operation, token) {
     event.preventDefault();
     send.disabled = true;
     try {
-      result.replaceChildren(...(await exchange(request())));
+      const { shown, accessToken } = await exchange(request());
+      result.replaceChildren(...shown, ...(accessToken ? [useToken(token, accessToken)] : []));
     } finally {
       send.disabled = false;
     }
@@ -36,6 +37,16 @@ export function tryForm(api, method, path, operation, token) {
     await navigator.clipboard?.writeText(line).catch(() => {});
   });
   return form;
+}
+
+/** The answer holds a token, as after signing in: one click, and all other forms send it. */
+function useToken(token, accessToken) {
+  const button = make("button", { class: "main", type: "button" }, "Use this access token");
+  button.addEventListener("click", () => {
+    token.use(accessToken);
+    button.replaceWith(make("p", { class: "ok" }, "All forms of this page send this token now."));
+  });
+  return button;
 }
 
 function input(api, parameter) {
@@ -99,12 +110,22 @@ async function exchange({ url, ...options }) {
     const text = await response.text();
     const took = Math.round(performance.now() - began);
     const headers = SHOWN_HEADERS.filter((name) => response.headers.has(name)).map((name) => `${name}: ${response.headers.get(name)}`);
-    return [
+    const shown = [
       make("p", { class: response.ok ? "ok" : "no" }, make("b", {}, `${response.status} ${response.statusText}`), ` in ${took} ms`),
       make("pre", {}, `${headers.join("\n")}\n\n${pretty(text)}`.trim()),
     ];
+    return { shown, accessToken: response.ok ? accessTokenOf(text) : null };
   } catch (error) {
-    return [make("p", { class: "failed" }, `The request could not be sent: ${error.message}`)];
+    return { shown: [make("p", { class: "failed" }, `The request could not be sent: ${error.message}`)], accessToken: null };
+  }
+}
+
+function accessTokenOf(text) {
+  try {
+    const found = JSON.parse(text)?.access_token;
+    return typeof found === "string" ? found : null;
+  } catch {
+    return null;
   }
 }
 

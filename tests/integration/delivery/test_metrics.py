@@ -102,7 +102,7 @@ async def test_old_final_deliveries_are_deleted_and_waiting_ones_are_not(pool: P
 
 
 async def test_old_mailbox_messages_are_deleted(pool: Pool) -> None:
-    await keep_in_mailbox(pool, Channel.EMAIL, delivery().id, b"{}")
+    await keep_in_mailbox(pool, Channel.EMAIL, delivery().id, now(), b"{}")
 
     assert await run(pool, "empty_mailbox", now() + timedelta(days=29), deliveries_days=30) == 0
     assert await run(pool, "empty_mailbox", now() + timedelta(days=31), deliveries_days=30) == 1

@@ -1,6 +1,7 @@
 """Messages of channels without a provider are shown at /dev/mailbox, in development only."""
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +9,11 @@ import msgspec
 import pytest
 
 from protocol.delivery.channels import Channel
+from protocol.ids import DeliveryId
+from protocol.instants import parse_instant
 from protocol.registry import PAGE_LIMIT_DEFAULT
+from server.delivery.channels.sms.composer import Sms
+from server.delivery.development_mailbox import MailboxAdapter
 from server.edge.config import DevConfig
 from storage.deliveries import keep_in_mailbox
 from tests.support.server import Site, make_config, open_site
@@ -18,7 +23,7 @@ JSON = {"Accept": "application/json"}
 
 async def keep(site: Site, channel: Channel = Channel.EMAIL, **message: Any) -> int:
     """Put one message into the mailbox; returns its number."""
-    return await keep_in_mailbox(site.node.pool, channel, uuid4(), msgspec.json.encode(message))
+    return await keep_in_mailbox(site.node.pool, channel, uuid4(), site.node.clock.now(), msgspec.json.encode(message))
 
 
 async def page_of(site: Site, query: str = "") -> str:
@@ -127,3 +132,15 @@ async def test_without_development_mode_there_is_no_mailbox(database_dsn: str, t
     async with open_site(database_dsn, make_config(tmp_path, dev=DevConfig(enabled=False))) as site:
         assert (await site.request("GET", "/dev/mailbox")).status == 404
         assert b"/dev/mailbox" not in (await site.request("GET", "/")).body
+
+
+async def test_a_message_has_the_date_of_the_server_s_clock(server: Site) -> None:
+    await server.advance(timedelta(days=390))
+    mailbox = MailboxAdapter(Channel.SMS, server.node.pool, server.node.clock.now)
+
+    before = server.node.clock.now()
+    await mailbox.send([Sms(id=DeliveryId(uuid4()), to="+4915112345678", text="Later")])
+
+    (kept,) = (await server.request("GET", "/dev/mailbox?channel=sms", **JSON)).json["items"]
+    assert before <= parse_instant(kept["at"]) <= server.node.clock.now()
+    assert f" {before:%Y} " in await page_of(server)
