@@ -34,6 +34,7 @@ from protocol.booking.commands import (
     CreateBooking,
     DeclineBooking,
     ExpireBooking,
+    FlagStaffLeft,
     GiveUpBooking,
     LapseApproval,
     PayBooking,
@@ -52,6 +53,7 @@ from protocol.booking.events import (
     BookingExpired,
     BookingReminded,
     BookingRevived,
+    BookingStaffLeft,
     BookingStarted,
 )
 from protocol.booking.facts import BookingFacts, LateSlot, LateSlotAsk
@@ -78,6 +80,13 @@ REMIND_BEFORE = timedelta(hours=1)
 
 #: Reasons of a decline that never weigh on the staff member's ranking (rule B-16).
 UNCOUNTED = frozenset({DeclineReason.SAFETY, DeclineReason.UNWELL, DeclineReason.NO_ANSWER})
+
+
+def provider_of(state: BookingState) -> Participant:
+    """Who speaks for the business: the staff member, or the owner once the staff member has left."""
+    if state.staff_left_at is None:
+        return Participant(user_id=state.staff_id, role=Role.STAFF)
+    return Participant(user_id=state.owner_id, role=Role.OWNER)
 
 
 def _late_slot_ask(booking: Actor[BookingState], cmd: RecordPayment) -> LateSlotAsk:
@@ -326,10 +335,18 @@ class Booking(Actor[BookingState]):
                 business_id=state.business_id,
                 members=(
                     Participant(user_id=state.customer_id, role=Role.CUSTOMER),
-                    Participant(user_id=state.staff_id, role=Role.STAFF),
+                    provider_of(state),
                 ),
             )
         )
+
+    @handles(FlagStaffLeft)
+    def staff_left(self, cmd: FlagStaffLeft) -> None:
+        """Tell the owner that the staff member left; a booking that is over stays as it is. Raises: WrongState."""
+        if cmd.staff_id not in self.state.staff:
+            return
+        self.require(*TRANSITIONS[FlagStaffLeft])
+        self.emit(BookingStaffLeft(staff_id=cmd.staff_id, at=self.now))
 
     def _remark(self, about: RemarkAbout, audience: RemarkAudience, text: str | None) -> None:
         """Keep what the sender wrote to a step, where it can be erased."""
@@ -388,13 +405,13 @@ class Booking(Actor[BookingState]):
 
     def audience(self) -> Iterable[UserId]:
         """All parties hear of everything, so that what each of them keeps has the booking's version."""
-        return (self.state.customer_id, self.state.staff_id, self.state.owner_id)
+        return (self.state.customer_id, *self.state.staff, self.state.owner_id)
 
     def parties(self) -> Mapping[Party, Iterable[UserId]]:
         state = self.state
         return {
             Party.CUSTOMER: (state.customer_id,),
-            Party.STAFF: (state.staff_id,),
+            Party.STAFF: state.staff,
             Party.OWNER: (state.owner_id,),
         }
 

@@ -18,7 +18,7 @@ def provider_only(booking: Actor[BookingState]) -> None:
     principal, state = booking.principal, booking.state
     if principal.manages(state.business_id):
         return
-    if principal.business_id == state.business_id and principal.user_id == state.staff_id:
+    if principal.business_id == state.business_id and principal.user_id in state.staff:
         return
     parties_only(booking)
     raise Forbidden(reason="provider_only")
@@ -27,6 +27,6 @@ def provider_only(booking: Actor[BookingState]) -> None:
 def parties_only(booking: Actor[BookingState]) -> None:
     """Raises: NotFound to strangers."""
     principal, state = booking.principal, booking.state
-    parties = (state.customer_id, state.staff_id, state.owner_id)
-    if principal.user_id not in parties and not principal.manages(state.business_id):
+    of_business = principal.business_id == state.business_id and principal.user_id in (*state.staff, state.owner_id)
+    if principal.user_id != state.customer_id and not of_business and not principal.manages(state.business_id):
         raise NotFound(entity="booking", id=str(booking.actor_id))

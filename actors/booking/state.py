@@ -14,6 +14,7 @@ from protocol.booking.commands import (
     ConfirmRelease,
     DeclineBooking,
     ExpireBooking,
+    FlagStaffLeft,
     GiveUpBooking,
     LapseApproval,
     PayBooking,
@@ -34,6 +35,7 @@ from protocol.booking.events import (
     BookingReleased,
     BookingReminded,
     BookingRevived,
+    BookingStaffLeft,
     BookingStarted,
     PaymentRequested,
     PaymentReturned,
@@ -62,6 +64,7 @@ TRANSITIONS: dict[type[Command], frozenset[BookingStatus]] = {
     GiveUpBooking: frozenset({S.DECLINED}),
     RemindCustomer: frozenset({S.CONFIRMED}),
     AutoRelease: frozenset({S.COMPLETED}),
+    FlagStaffLeft: frozenset({S.PENDING, S.CONFIRMED, S.IN_PROGRESS}),
 }
 
 
@@ -101,7 +104,14 @@ class BookingState(Struct, frozen=True, kw_only=True):
     actual_start_at: datetime | None = None
     actual_end_at: datetime | None = None
     created_at: datetime
+    #: When the staff member left the business; they are no party any more.
+    staff_left_at: datetime | None = None
     version: int = 1
+
+    @property
+    def staff(self) -> tuple[UserId, ...]:
+        """The staff member, as long as they are a party."""
+        return () if self.staff_left_at else (self.staff_id,)
 
 
 def after(state: BookingState | None, event: Event) -> BookingState:
@@ -200,6 +210,8 @@ def _changed(state: BookingState, event: Event) -> BookingState:  # noqa: PLR091
             )
         case BookingReminded():
             return state
+        case BookingStaffLeft():
+            return replace(state, staff_left_at=event.at)
     raise AssertionError(f"a booking does not know {event.type}")
 
 

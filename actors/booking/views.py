@@ -61,4 +61,5 @@ def booking_row(booking_id: BookingId, state: BookingState) -> BookingRow:
         actual_end_at=state.actual_end_at,
         created_at=state.created_at,
         version=state.version,
+        staff_left_at=state.staff_left_at,
     )

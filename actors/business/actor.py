@@ -17,7 +17,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from actors.actor import Actor, actor, handles
-from actors.business import services
+from actors.business import leaving, services
 from actors.business.permissions import emit_to_managers, managers_only
 from actors.business.state import BusinessState, Member, after
 from actors.business.validation import Validator, business_row, changes
@@ -48,7 +48,7 @@ from protocol.business.events import (
 from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
 from protocol.business.rows import BlockedPairRow, BusinessMemberRow, BusinessRow
 from protocol.business.terms import MEMBERS_MAX, AlreadyMember, OwnerStays
-from protocol.business.views import BusinessReply, MemberReply
+from protocol.business.views import BusinessReply, MemberRemovedReply, MemberReply
 from protocol.errors import Forbidden, LimitReached, NotFound
 from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
 from protocol.instants import OpenHours
@@ -82,7 +82,7 @@ class Business(Actor[BusinessState]):
     """One business; its services are a part of their own."""
 
     state_type: ClassVar[type[Struct]] = BusinessState
-    parts = (services, records_of(Kind.BUSINESS))
+    parts = (services, leaving, records_of(Kind.BUSINESS))
 
     # Settings
 
@@ -195,6 +195,8 @@ class Business(Actor[BusinessState]):
         self.put(replace(row, bio=bio, **rights))
         if was.serves and not becomes.serves:
             self._end_offers(cmd.user_id, facts.service_ids)
+            if not becomes.manager:
+                leaving.release_leaver(self, cmd.user_id)
         if becomes.role is not was.role:
             self._revoke(cmd.user_id, was.role)
         if (becomes.role, becomes.manager) != (was.role, was.manager):
@@ -202,7 +204,7 @@ class Business(Actor[BusinessState]):
         return self._member_reply(cmd.user_id)
 
     @handles(RemoveMember, facts=MemberRecord, asks=_member_ask)
-    def remove_member(self, cmd: RemoveMember, facts: MemberRecord) -> BusinessReply:
+    def remove_member(self, cmd: RemoveMember, facts: MemberRecord) -> MemberRemovedReply:
         """Remove a member, or leave the business. Raises: Forbidden, NotFound, OwnerStays."""
         member = self._member(cmd.user_id)
         if cmd.user_id != self.principal.user_id:
@@ -215,7 +217,8 @@ class Business(Actor[BusinessState]):
         self.put(replace(_own(facts.row), active=False, manager=False))
         self._end_offers(cmd.user_id, facts.service_ids)
         self._revoke(cmd.user_id, member.role)
-        return self._reply()
+        leaving.release_leaver(self, cmd.user_id)
+        return MemberRemovedReply(**asdict(self._reply()), open_bookings=facts.open_bookings)
 
     @handles(SetAvailability, facts=MemberRecord, asks=_availability_ask)
     def set_availability(self, cmd: SetAvailability, facts: MemberRecord) -> MemberReply:

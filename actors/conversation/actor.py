@@ -27,6 +27,7 @@ from protocol.conversation.commands import (
     CloseConversation,
     DeleteMessage,
     EditMessage,
+    HandOverConversation,
     KeepConversationOpen,
     MarkRead,
     OpenBookingConversation,
@@ -51,7 +52,7 @@ from protocol.conversation.terms import (
     ROLES_IN,
     ConversationKind,
     Participant,
-    roles_seen,
+    takes_part,
 )
 from protocol.conversation.views import ConversationPublic, ConversationReply, MessageReply
 from protocol.errors import ConversationClosed, Invalid, NotFound, PairBlocked, WrongState
@@ -103,12 +104,11 @@ class Conversation(Actor[ConversationState]):
         if self.exists:
             self._require_member()
             return self._reply()
-        members = (
-            Participant(user_id=facts.customer_id, role=Role.CUSTOMER),
-            Participant(user_id=facts.staff_id, role=Role.STAFF),
-        )
-        mine = roles_seen(self.principal)
-        if not any(member.user_id == self.principal.user_id and member.role in mine for member in members):
+        members = (Participant(user_id=facts.customer_id, role=Role.CUSTOMER), facts.provider)
+        mine = self.principal
+        if not any(
+            member.user_id == mine.user_id and takes_part(mine, member.role, facts.business_id) for member in members
+        ):
             raise NotFound(entity="booking", id=str(self.actor_id))
         if facts.status not in OPENING_STATUSES:
             raise WrongState(status=facts.status.value)
@@ -180,6 +180,22 @@ class Conversation(Actor[ConversationState]):
         left = (cmd.leaves,) if cmd.leaves in self.state.members else ()
         self._change_members(left, () if cmd.joins is None else (cmd.joins,))
 
+    @handles(HandOverConversation)
+    def hand_over(self, cmd: HandOverConversation) -> None:
+        """Remove a member who left the business; while the thread with a customer is open, its managers join.
+
+        Raises: NotFound.
+        """
+        state = self.state
+        role = state.members.get(cmd.leaves)
+        if role is None or role is Role.CUSTOMER:
+            return
+        managers: tuple[Participant, ...] = ()
+        if state.kind is ConversationKind.CUSTOMER_STAFF and (state.closes_at is None or self.now < state.closes_at):
+            room = MEMBERS_MAX - len(state.members) + 1
+            managers = tuple([one for one in cmd.managers if one.user_id not in state.members][:room])
+        self._change_members((cmd.leaves,), managers)
+
     @handles(CloseConversation)
     def close(self, cmd: CloseConversation) -> None:
         """Become read-only 48 hours after the job's end. Raises: NotFound."""
@@ -193,10 +209,9 @@ class Conversation(Actor[ConversationState]):
     # Guards
 
     def _require_member(self) -> None:
-        """Raises: NotFound for non-members, and for members who act in another role (rule T-2)."""
-        principal = self.principal
-        role = self.state.members.get(principal.user_id)
-        if role is None or (role is not principal.role and role not in roles_seen(principal)):
+        """Raises: NotFound for non-members, and for members who act in another role or business (rule T-2)."""
+        role = self.state.members.get(self.principal.user_id)
+        if role is None or not takes_part(self.principal, role, self.state.business_id):
             raise NotFound(entity=self.kind.value, id=str(self.actor_id))
 
     def _require_writable(self) -> None:

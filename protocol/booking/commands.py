@@ -257,3 +257,11 @@ class AutoRelease(Command, frozen=True, kw_only=True):
     """Timer: 24 hours after completion nobody has objected."""
 
     booking_id: BookingId
+
+
+@command("booking.staff_left", actor=Kind.BOOKING, by=INTERNAL)
+class FlagStaffLeft(Command, frozen=True, kw_only=True):
+    """The assigned staff member left the business, so that the managers have to see to the booking."""
+
+    booking_id: BookingId
+    staff_id: UserId

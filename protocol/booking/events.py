@@ -125,6 +125,21 @@ class BookingAbandoned(Event, frozen=True, kw_only=True):
     """Declined and unresolved at its start: cancelled by the system."""
 
 
+@event(
+    "booking.staff_left",
+    tell=tell({Party.OWNER}, ANY_CHANNEL),
+    refetch=(
+        "customer_contact",
+        "notes",
+    ),
+)
+class BookingStaffLeft(Event, frozen=True, kw_only=True):
+    """The assigned staff member left the business and is no party any more; the managers see to the booking."""
+
+    staff_id: UserId
+    at: datetime
+
+
 @event("booking.expired", tell=tell({Party.CUSTOMER}))
 class BookingExpired(Event, frozen=True, kw_only=True):
     """Nobody paid in time; the slot is free."""

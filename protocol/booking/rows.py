@@ -49,6 +49,8 @@ class BookingRow(Row, frozen=True, kw_only=True):
     actual_end_at: datetime | None
     created_at: datetime
     version: int
+    #: When the staff member left the business; None: they did not.
+    staff_left_at: datetime | None = None
 
 
 class BookingNotesRow(Row, frozen=True, kw_only=True):

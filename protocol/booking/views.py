@@ -66,6 +66,8 @@ class BookingView(View, frozen=True, kw_only=True):
     duration_minutes: int | None
     created_at: datetime
     version: int
+    #: When the staff member left the business, so that its managers have to see to the booking; None: they did not.
+    staff_left_at: datetime | None = None
 
 
 class Remark(View, frozen=True, kw_only=True):
@@ -214,6 +216,7 @@ def booking_view(row: BookingRow) -> BookingView:
         duration_minutes=_minutes(row.actual_start_at, row.actual_end_at),
         created_at=row.created_at,
         version=row.version,
+        staff_left_at=row.staff_left_at,
     )
 
 

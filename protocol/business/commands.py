@@ -1,5 +1,7 @@
 """Commands to businesses."""
 
+from uuid import UUID
+
 from msgspec import UNSET, UnsetType
 
 from protocol.business.terms import (
@@ -15,7 +17,7 @@ from protocol.business.terms import (
     OwnerStays,
     Week,
 )
-from protocol.business.views import BusinessReply, MemberReply
+from protocol.business.views import BusinessReply, MemberRemovedReply, MemberReply
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
 from protocol.ids import BusinessId, Kind, UserId
 from protocol.instants import ZoneName
@@ -23,7 +25,7 @@ from protocol.money import Currency
 from protocol.places import Latitude, Longitude
 from protocol.rates import per_hour, per_minute
 from protocol.registry import Command, command
-from protocol.roles import ANYONE, PROVIDERS, Role
+from protocol.roles import ANYONE, INTERNAL, PROVIDERS, Role
 
 # Commands
 
@@ -147,14 +149,27 @@ class UpdateMember(Command, frozen=True, kw_only=True):
     actor=Kind.BUSINESS,
     by=PROVIDERS,
     routes=("DELETE /providers/{business_id}/members/{user_id}",),
-    reply=BusinessReply,
+    reply=MemberRemovedReply,
     errors=(Forbidden, NotFound, OwnerStays),
 )
 class RemoveMember(Command, frozen=True, kw_only=True):
-    """Remove a member, or leave the business. Their bookings stay, for managers to reassign."""
+    """Remove a member, or leave the business. They leave its conversations, and are no party to its bookings any more.
+
+    Their open bookings stay and are marked by ``staff_left_at``; the managers join their conversations with customers.
+    """
 
     business_id: BusinessId
     user_id: UserId
+
+
+@command("business.release_leaver", actor=Kind.BUSINESS, by=INTERNAL)
+class ReleaseLeaver(Command, frozen=True, kw_only=True):
+    """Take a member who left out of their open bookings and conversations, one page after the other."""
+
+    business_id: BusinessId
+    user_id: UserId
+    #: The last entity of the page before; None: this is the first page.
+    after: UUID | None = None
 
 
 @command(

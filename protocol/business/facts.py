@@ -1,11 +1,16 @@
 """Facts of decisions about businesses."""
 
 from typing import NamedTuple
+from uuid import UUID
 
 from msgspec import Struct
 
 from protocol.business.rows import BusinessMemberRow, BusinessRow
-from protocol.ids import BusinessId, ServiceId, UserId
+from protocol.business.views import OpenBooking
+from protocol.ids import BusinessId, Ref, ServiceId, UserId
+
+#: Entities that one decision takes a leaver out of, and open bookings named in a reply.
+LEAVER_PAGE = 50
 
 # Rows of the business itself; its version check keeps them from going stale
 
@@ -32,3 +37,25 @@ class MemberRecord(Struct, frozen=True, kw_only=True):
     row: BusinessMemberRow | None
     #: The business's services that the user does.
     service_ids: tuple[ServiceId, ...]
+    #: The user's open jobs in the business, at most ``LEAVER_PAGE``.
+    open_bookings: tuple[OpenBooking, ...] = ()
+
+
+class LeaverAsk(NamedTuple):
+    """A member who left, and the last entity that was handled."""
+
+    business_id: BusinessId
+    user_id: UserId
+    after: UUID | None
+
+
+class LeaverWork(Struct, frozen=True, kw_only=True):
+    """What a member who left still takes part in, by id.
+
+    It may be stale at commit: a booking that was being made for them is committed later. A second look finds it.
+    """
+
+    #: Open bookings and conversations, at most ``LEAVER_PAGE`` ids of either.
+    refs: tuple[Ref, ...]
+    #: The id after which the next page starts; None: this is the last one.
+    next_after: UUID | None

@@ -3,13 +3,20 @@
 from datetime import datetime
 from typing import Literal
 
-from protocol.ids import BusinessId, ServiceId, UserId
+from protocol.ids import BookingId, BusinessId, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 from protocol.registry import Query, View, query
 from protocol.roles import PROVIDERS, PUBLIC, Role
 
 # Replies
+
+
+class OpenBooking(View, frozen=True, kw_only=True):
+    """A booking that somebody has to see to."""
+
+    id: BookingId
+    number: str
 
 
 class BusinessReply(View, frozen=True, kw_only=True):
@@ -20,6 +27,13 @@ class BusinessReply(View, frozen=True, kw_only=True):
     zone: str
     currency: Currency
     is_active: bool
+
+
+class MemberRemovedReply(BusinessReply, frozen=True, kw_only=True):
+    """The reply to the removal of a member."""
+
+    #: Their open bookings, which the managers have to see to; the first 50 by id.
+    open_bookings: tuple[OpenBooking, ...] = ()
 
 
 class MemberReply(View, frozen=True, kw_only=True):

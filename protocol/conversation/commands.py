@@ -130,6 +130,15 @@ class ReplaceMember(Command, frozen=True, kw_only=True):
     joins: Participant | None = None
 
 
+@command("conversation.hand_over", actor=Kind.CONVERSATION, by=INTERNAL)
+class HandOverConversation(Command, frozen=True, kw_only=True):
+    """A member of the business left it: they leave the conversation, and its managers join one that needs an answer."""
+
+    conversation_id: ConversationId
+    leaves: UserId
+    managers: Annotated[tuple[Participant, ...], Meta(max_length=MEMBERS_MAX)]
+
+
 @command("conversation.close", actor=Kind.CONVERSATION, by=INTERNAL)
 class CloseConversation(Command, frozen=True, kw_only=True):
     """Make the conversation read-only 48 hours after the end of the job."""

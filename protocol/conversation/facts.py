@@ -5,6 +5,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from protocol.booking.terms import BookingStatus
+from protocol.conversation.terms import Participant
 from protocol.ids import BusinessId, ConversationId, UserId
 
 # Facts
@@ -18,7 +19,8 @@ class BookingParties(Struct, frozen=True, kw_only=True):
     """
 
     customer_id: UserId
-    staff_id: UserId
+    #: Who speaks for the business: the staff member, or the owner once the staff member has left.
+    provider: Participant
     business_id: BusinessId
     status: BookingStatus
     #: None until the job is done.

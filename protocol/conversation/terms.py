@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from protocol.ids import UserId
+from protocol.ids import BusinessId, UserId
 from protocol.roles import ANYONE, PROVIDERS, Principal, Role
 
 MEMBERS_MAX = 64
@@ -43,7 +43,7 @@ class ConversationKind(StrEnum):
 
 #: The roles of members by kind of conversation. A member sees it while acting in that role.
 ROLES_IN: dict[ConversationKind, frozenset[Role]] = {
-    ConversationKind.CUSTOMER_STAFF: frozenset({Role.CUSTOMER, Role.STAFF}),
+    ConversationKind.CUSTOMER_STAFF: frozenset({Role.CUSTOMER, Role.STAFF, Role.OWNER, Role.EMPLOYEE}),
     ConversationKind.CUSTOMER_BUSINESS: frozenset({Role.CUSTOMER, Role.OWNER, Role.EMPLOYEE}),
     ConversationKind.STAFF_OWNER: frozenset({Role.STAFF, Role.OWNER, Role.EMPLOYEE}),
     ConversationKind.ADMIN: ANYONE,
@@ -58,6 +58,16 @@ def roles_seen(principal: Principal) -> frozenset[Role]:
     if principal.role in PROVIDERS and Role.STAFF not in principal.roles:
         return frozenset({principal.role, Role.STAFF})
     return frozenset({principal.role})
+
+
+def takes_part(principal: Principal, role: Role, business_id: BusinessId | None) -> bool:
+    """Whether the principal acts as a member with this role of a conversation of this business (rule T-2).
+
+    Members of a business take part only while they act for it, which only present members can.
+    """
+    if role is not principal.role and role not in roles_seen(principal):
+        return False
+    return business_id is None or role not in PROVIDERS or principal.business_id == business_id
 
 
 class Participant(Struct, frozen=True, kw_only=True):

@@ -41,9 +41,9 @@ from storage.rights import visible
 
 visible(
     Kind.BOOKING,
-    "JOIN bookings b ON b.id = w.id WHERE b.customer_id = w.user_id OR b.staff_id = w.user_id"
-    " OR EXISTS (SELECT FROM members m WHERE m.business_id = b.business_id AND m.user_id = w.user_id"
-    " AND m.manager AND m.active)",
+    "JOIN bookings b ON b.id = w.id WHERE b.customer_id = w.user_id"
+    " OR EXISTS (SELECT FROM members m WHERE m.business_id = b.business_id AND m.user_id = w.user_id AND m.active"
+    " AND (m.manager OR b.staff_id = w.user_id AND b.staff_left_at IS NULL))",
 )
 
 #: Events of one booking that are told; its life has some twenty.
@@ -84,7 +84,8 @@ async def load_late_slots(sources: Sources, asks: Sequence[LateSlotAsk]) -> list
 
 _COLUMNS = """b.id, b.number, b.status, b.customer_id, b.business_id, b.staff_id, b.service_id, b.title, b.starts_at,
        b.ends_at, b.local_start, b.zone, b.total_amount_minor, b.currency, b.payment_method, b.payment_status,
-       b.escrow_status, b.approved, b.reason_code, b.actual_start_at, b.actual_end_at, b.created_at, b.version"""
+       b.escrow_status, b.approved, b.reason_code, b.actual_start_at, b.actual_end_at, b.created_at, b.version,
+       b.staff_left_at"""
 
 _ONE = f"""
 SELECT {AS_OF}, {_COLUMNS}, n.notes, n.address, n.latitude, n.longitude, p.name, p.phone_number, p.email, r.remarks,
@@ -122,7 +123,10 @@ async def get_booking(pool: Pool, query: GetBooking, principal: Principal) -> Bo
 
 
 def _is_party(row: asyncpg.Record, principal: Principal) -> bool:
-    return principal.user_id in (row["customer_id"], row["staff_id"]) or principal.manages(row["business_id"])
+    if principal.user_id == row["customer_id"] or principal.manages(row["business_id"]):
+        return True
+    acts_for_it = principal.business_id == row["business_id"]
+    return acts_for_it and principal.user_id == row["staff_id"] and row["staff_left_at"] is None
 
 
 def _may_contact(row: asyncpg.Record, principal: Principal) -> bool:
@@ -156,7 +160,7 @@ def _view(row: asyncpg.Record) -> BookingView:
 # Lists. $1 is the reader, $2 the business that they act for.
 
 _CUSTOMERS = "b.customer_id = $1 AND $2::uuid IS NULL"
-_STAFFS = "b.staff_id = $1 AND b.business_id = $2"
+_STAFFS = "b.staff_id = $1 AND b.business_id = $2 AND b.staff_left_at IS NULL"
 _BUSINESSES = "b.business_id = $2"
 _NUMBERED = "b.number = $6"
 
@@ -256,7 +260,8 @@ class Story(Struct, frozen=True, kw_only=True):
 
 
 _STORY = f"""
-SELECT b.id, b.number, b.zone, b.customer_id, b.staff_id, b.business_id, j.version, j.at, j.type, j.data, j.principal
+SELECT b.id, b.number, b.zone, b.customer_id, b.staff_id, b.staff_left_at, b.business_id,
+       j.version, j.at, j.type, j.data, j.principal
   FROM bookings b JOIN journal_all j ON j.kind = 'booking' AND j.id = b.id
  WHERE b.id = $1 ORDER BY j.version LIMIT {TIMELINE_MAX}
 """

@@ -6,7 +6,7 @@ import asyncpg
 import msgspec
 
 from protocol.booking.facts import RATING_PRIOR
-from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
+from protocol.business.facts import LEAVER_PAGE, BusinessRecord, LeaverAsk, LeaverWork, MemberAsk, MemberRecord
 from protocol.business.rows import BusinessMemberRow, BusinessRow
 from protocol.business.views import (
     AvailabilityView,
@@ -14,11 +14,12 @@ from protocol.business.views import (
     GetAvailability,
     GetBusiness,
     ListStaff,
+    OpenBooking,
     StaffList,
     StaffView,
 )
 from protocol.errors import Forbidden, NotFound, Unauthenticated
-from protocol.ids import BusinessId, Kind
+from protocol.ids import BusinessId, Kind, Ref
 from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.offers import decode_hours
@@ -33,6 +34,9 @@ visible(
 
 _business = msgspec.json.Decoder(BusinessRow)
 _members = msgspec.json.Decoder(tuple[BusinessMemberRow, ...])
+_open_bookings = msgspec.json.Decoder(tuple[OpenBooking, ...])
+#: Statuses of bookings that still need their staff member, as SQL constants.
+OPEN_JOBS = "'PENDING', 'CONFIRMED', 'IN_PROGRESS'"
 _member = msgspec.json.Decoder(BusinessMemberRow)
 
 
@@ -159,8 +163,12 @@ def _business_record(row: asyncpg.Record) -> BusinessRecord:
     return BusinessRecord(row=_business.decode(row["business"]), members=_members.decode(row["members"]))
 
 
-_MEMBERS = """
+_MEMBERS = f"""
 SELECT EXISTS (SELECT FROM users u WHERE u.user_id = w.user_id) AS user_exists, to_jsonb(m)::text AS member,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('id', b.id, 'number', b.number) ORDER BY b.id) FROM (
+           SELECT id, number FROM bookings
+            WHERE staff_id = w.user_id AND business_id = w.business_id AND status IN ({OPEN_JOBS})
+            ORDER BY id LIMIT {LEAVER_PAGE}) b), '[]')::text AS open_bookings,
        ARRAY(SELECT s.id FROM service_staff o JOIN services s ON s.id = o.service_id
               WHERE o.staff_id = w.user_id AND s.business_id = w.business_id) AS service_ids
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY w(business_id, user_id, ord)
@@ -178,6 +186,44 @@ async def load_member_records(sources: Sources, asks: Sequence[MemberAsk]) -> li
             user_exists=row["user_exists"],
             row=_member.decode(row["member"]) if row["member"] else None,
             service_ids=tuple(row["service_ids"]),
+            open_bookings=_open_bookings.decode(row["open_bookings"]),
         )
         for row in rows
     ]
+
+
+#: A booking and its conversation have one id, so a page by id never parts them.
+_LEAVERS = f"""
+SELECT w.ord, l.kind, l.id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY
+       w(business_id, user_id, after, ord)
+ CROSS JOIN LATERAL (
+    SELECT p.id, k.kind FROM (
+        SELECT DISTINCT id FROM (
+            SELECT b.id FROM bookings b
+             WHERE b.staff_id = w.user_id AND b.business_id = w.business_id AND b.status IN ({OPEN_JOBS})
+               AND b.staff_left_at IS NULL
+            UNION ALL
+            SELECT c.conversation_id FROM conversation_members c JOIN conversations t ON t.id = c.conversation_id
+             WHERE c.user_id = w.user_id AND t.business_id = w.business_id AND c.role <> 'customer') a
+         WHERE w.after IS NULL OR a.id > w.after ORDER BY id LIMIT {LEAVER_PAGE} + 1) p
+    CROSS JOIN (VALUES ('booking'), ('conversation')) k(kind)
+     WHERE CASE k.kind WHEN 'booking' THEN EXISTS (SELECT FROM bookings b WHERE b.id = p.id)
+                       ELSE EXISTS (SELECT FROM conversations t WHERE t.id = p.id) END) l
+ ORDER BY w.ord, l.id, l.kind
+"""
+
+
+@loads(LeaverWork)
+async def load_leaver_work(sources: Sources, asks: Sequence[LeaverAsk]) -> list[LeaverWork]:
+    """Read a page of what each leaver still takes part in."""
+    rows = await sources.pool.fetch(_LEAVERS, *map(list, zip(*asks, strict=True)))
+    return [_work([row for row in rows if row["ord"] == ord_]) for ord_ in range(1, len(asks) + 1)]
+
+
+def _work(rows: Sequence[asyncpg.Record]) -> LeaverWork:
+    ids = list(dict.fromkeys([row["id"] for row in rows]))
+    page = set(ids[:LEAVER_PAGE])
+    return LeaverWork(
+        refs=tuple([Ref(Kind(row["kind"]), row["id"]) for row in rows if row["id"] in page]),
+        next_after=ids[LEAVER_PAGE - 1] if len(ids) > LEAVER_PAGE else None,
+    )

@@ -13,7 +13,7 @@ import msgspec
 
 from protocol.booking.terms import BookingStatus
 from protocol.conversation.facts import BookingParties, WrittenMessage
-from protocol.conversation.terms import PREVIEW_CHARS_MAX, UNREAD_MAX, ConversationKind, roles_seen
+from protocol.conversation.terms import PREVIEW_CHARS_MAX, UNREAD_MAX, ConversationKind, Participant, roles_seen
 from protocol.conversation.views import (
     ConversationDetail,
     ConversationPage,
@@ -27,37 +27,56 @@ from protocol.conversation.views import (
     MessageView,
 )
 from protocol.errors import NotFound
-from protocol.ids import ConversationId, Kind, MessageId
+from protocol.ids import BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.instants import Instant
-from protocol.roles import Principal, Role
+from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
 from storage.registry import Sources, answers, loads
 from storage.rights import visible
 
+#: The roles of members of a business, as SQL constants.
+OF_BUSINESS = ", ".join(f"'{role.value}'" for role in sorted(PROVIDERS))
+
 visible(
     Kind.CONVERSATION,
-    "WHERE EXISTS (SELECT FROM conversation_members c WHERE c.conversation_id = w.id AND c.user_id = w.user_id)",
+    f"JOIN conversation_members c ON c.conversation_id = w.id AND c.user_id = w.user_id"
+    f" LEFT JOIN conversations t ON t.id = w.id"
+    f" WHERE t.business_id IS NULL OR c.role NOT IN ({OF_BUSINESS}) OR EXISTS ("
+    "SELECT FROM members m WHERE m.business_id = t.business_id AND m.user_id = w.user_id AND m.active"
+    " AND (m.manager OR c.role = 'staff' OR t.kind <> 'customer_staff'))",
 )
+
+#: The condition that the reader ($3: the business they act for) takes part in the conversation ``o`` in the role of
+#: ``c``, its member; as ``takes_part`` of ``protocol/conversation/terms.py``.
+TAKES_PART = f"(c.role NOT IN ({OF_BUSINESS}) OR o.business_id IS NULL OR o.business_id = $3::uuid)"
+
+
+def reader(principal: Principal) -> tuple[UserId, list[Role], BusinessId | None]:
+    """The reader of conversations as the parameters $1, $2 and $3."""
+    return principal.user_id, sorted(roles_seen(principal)), principal.business_id
+
 
 _members = msgspec.json.Decoder(list[MemberView])
 _threads = Cursor(tuple[Instant, UUID])
 _messages = Cursor(tuple[UUID])
 
-# Conversations. $1 is the reader, $2 the roles in which they see conversations now.
+# Conversations. $1 is the reader, $2 the roles in which they see conversations now, $3 the business they act for.
 
 #: A page of the reader's conversations after ($3, $4); each role is read from its own range of the index.
-_LISTED = """
+_LISTED = f"""
 SELECT m.* FROM unnest($2::text[]) r(role) CROSS JOIN LATERAL (
-    SELECT conversation_id, role, active_at FROM conversation_members
-     WHERE user_id = $1 AND role = r.role AND (active_at, conversation_id)
-           < (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-     ORDER BY active_at DESC, conversation_id DESC LIMIT $5) m
- ORDER BY m.active_at DESC, m.conversation_id DESC LIMIT $5
+    SELECT c.conversation_id, c.role, c.active_at
+      FROM conversation_members c JOIN conversations o ON o.id = c.conversation_id
+     WHERE c.user_id = $1 AND c.role = r.role AND {TAKES_PART} AND (c.active_at, c.conversation_id)
+           < (coalesce($4, 'infinity'::timestamptz), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+     ORDER BY c.active_at DESC, c.conversation_id DESC LIMIT $6) m
+ ORDER BY m.active_at DESC, m.conversation_id DESC LIMIT $6
 """
-_ONE = """
-SELECT conversation_id, role, active_at FROM conversation_members
- WHERE conversation_id = $3 AND user_id = $1 AND role = ANY ($2::text[])
+_ONE = f"""
+SELECT c.conversation_id, c.role, c.active_at
+  FROM conversation_members c JOIN conversations o ON o.id = c.conversation_id
+ WHERE c.conversation_id = $4 AND c.user_id = $1 AND c.role = ANY ($2::text[]) AND {TAKES_PART}
 """
 _THREADS = f"""
 WITH mine AS MATERIALIZED ({{mine}})
@@ -95,9 +114,7 @@ THREADS_ONE = _THREADS.format(mine=_ONE)
 async def list_conversations(pool: Pool, query: ListConversations, principal: Principal) -> ConversationPage:
     """Show a page of the reader's conversations in the active role. Raises: Invalid."""
     after_at, after_id = _threads.read(query.cursor) or (None, None)
-    found = await pool.fetch(
-        THREADS_LISTED, principal.user_id, sorted(roles_seen(principal)), after_at, after_id, query.limit + 1
-    )
+    found = await pool.fetch(THREADS_LISTED, *reader(principal), after_at, after_id, query.limit + 1)
     threads = [row for row in found if row["id"] is not None]
     shown, next_cursor = _threads.page(threads, query.limit, lambda row: (row["active_at"], row["id"]))
     items = sorted([_view(row) for row in shown], key=_last_message_at, reverse=True)
@@ -107,7 +124,7 @@ async def list_conversations(pool: Pool, query: ListConversations, principal: Pr
 @answers(GetConversation)
 async def get_conversation(pool: Pool, query: GetConversation, principal: Principal) -> ConversationDetail:
     """Show one of the reader's conversations. Raises: NotFound."""
-    (row,) = await pool.fetch(THREADS_ONE, principal.user_id, sorted(roles_seen(principal)), query.conversation_id)
+    (row,) = await pool.fetch(THREADS_ONE, *reader(principal), query.conversation_id)
     if row["id"] is None:
         raise _no_thread(query.conversation_id)
     return ConversationDetail(**msgspec.structs.asdict(_view(row)), as_of=row["as_of"])
@@ -143,11 +160,11 @@ def _last_message_at(view: ConversationView) -> datetime:
 
 MESSAGES = f"""
 SELECT {AS_OF}, m.*
-  FROM conversation_members c LEFT JOIN LATERAL (
+  FROM conversation_members c JOIN conversations o ON o.id = c.conversation_id LEFT JOIN LATERAL (
       SELECT id, sender_id, text, sent_at, edited_at, deleted_at FROM messages
-       WHERE conversation_id = c.conversation_id AND id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-       ORDER BY id DESC LIMIT $5) m ON true
- WHERE c.conversation_id = $3 AND c.user_id = $1 AND c.role = ANY ($2::text[])
+       WHERE conversation_id = c.conversation_id AND id < coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+       ORDER BY id DESC LIMIT $6) m ON true
+ WHERE c.conversation_id = $4 AND c.user_id = $1 AND c.role = ANY ($2::text[]) AND {TAKES_PART}
  ORDER BY m.id DESC
 """
 
@@ -156,9 +173,7 @@ SELECT {AS_OF}, m.*
 async def list_messages(pool: Pool, query: ListMessages, principal: Principal) -> MessagePage:
     """Show a page of messages of one of the reader's conversations, newest first. Raises: NotFound, Invalid."""
     (before,) = _messages.read(query.cursor) or (None,)
-    found = await pool.fetch(
-        MESSAGES, principal.user_id, sorted(roles_seen(principal)), query.conversation_id, before, query.limit + 1
-    )
+    found = await pool.fetch(MESSAGES, *reader(principal), query.conversation_id, before, query.limit + 1)
     if not found:
         raise _no_thread(query.conversation_id)
     rows = [row for row in found if row["id"] is not None]
@@ -186,9 +201,12 @@ def _no_thread(conversation_id: ConversationId) -> NotFound:
 # Facts
 
 BOOKING_PARTIES = """
-SELECT b.customer_id, b.staff_id, b.business_id, b.status, b.actual_end_at, p.customer_id IS NOT NULL AS blocked
+SELECT b.customer_id, b.business_id, b.status, b.actual_end_at, p.customer_id IS NOT NULL AS blocked,
+       CASE WHEN b.staff_left_at IS NULL THEN b.staff_id ELSE o.owner_id END AS provider_id,
+       CASE WHEN b.staff_left_at IS NULL THEN 'staff' ELSE 'owner' END AS provider_role
   FROM unnest($1::uuid[]) WITH ORDINALITY w(id, ord)
   LEFT JOIN bookings b ON b.id = w.id
+  LEFT JOIN businesses o ON o.id = b.business_id
   LEFT JOIN blocked_pairs p ON p.business_id = b.business_id AND p.customer_id = b.customer_id
  ORDER BY w.ord
 """
@@ -207,7 +225,7 @@ async def load_booking_parties(sources: Sources, booking_ids: Sequence[UUID]) ->
         if row["customer_id"] is None
         else BookingParties(
             customer_id=row["customer_id"],
-            staff_id=row["staff_id"],
+            provider=Participant(user_id=row["provider_id"], role=Role(row["provider_role"])),
             business_id=row["business_id"],
             status=BookingStatus(row["status"]),
             ended_at=row["actual_end_at"],

@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from protocol.errors import Unauthenticated
 from protocol.frames import SUBPROTOCOL_JSON
-from protocol.ids import SessionId, UserId
+from protocol.ids import BusinessId, SessionId, UserId
 from protocol.rates import Rate
 from protocol.registry import Query
 from protocol.roles import Principal, Role
@@ -40,9 +40,15 @@ TIMEOUT_S = 20
 UNLIMITED = Rate(100_000.0, 100_000)
 
 
-def acting(user_id: UserId, role: Role = Role.CUSTOMER) -> Principal:
+def acting(user_id: UserId, role: Role = Role.CUSTOMER, business_id: BusinessId | None = None) -> Principal:
     """A user in one role, with a session of their own."""
-    return Principal(user_id=user_id, role=role, roles=frozenset({role}), session_id=SessionId(user_id))
+    return Principal(
+        user_id=user_id,
+        role=role,
+        roles=frozenset({role}),
+        business_id=business_id,
+        session_id=SessionId(user_id),
+    )
 
 
 class Client:

@@ -23,7 +23,8 @@ from tests.support.live_server import acting
 from tests.support.runtime import Node, make_runtime
 
 ADA, BOB = (UserId(UUID(int=number)) for number in (1, 2))
-ada, bob = acting(ADA), acting(BOB, Role.STAFF)
+BUSINESS = BusinessId(UUID(int=99))
+ada, bob = acting(ADA), acting(BOB, Role.STAFF, BUSINESS)
 THREAD = ConversationId(UUID(int=1001))
 
 
@@ -36,10 +37,15 @@ async def open_sample_conversation(dsn: str, pool: Pool) -> AsyncIterator[Node]:
             conversation_id=THREAD,
             kind=ConversationKind.CUSTOMER_STAFF,
             booking_id=BookingId(THREAD),
-            business_id=BusinessId(UUID(int=99)),
+            business_id=BUSINESS,
             members=(Participant(user_id=ADA, role=Role.CUSTOMER), Participant(user_id=BOB, role=Role.STAFF)),
         )
         assert (await node.send(command)).error is None
+        await pool.execute(
+            "INSERT INTO members (business_id, user_id, role, manager, serves, active, bio, joined_at)"
+            " VALUES ($1, $2, 'staff', false, true, true, '', now())",
+            *(BUSINESS, BOB),
+        )
         yield node
 
 

@@ -26,6 +26,11 @@ TEXTS = NounTexts(
         "booking.declined:NO_ANSWER": EventText(
             timeline="Niemand hat rechtzeitig geantwortet, darum ging der Auftrag zurück.",
         ),
+        "booking.staff_left": EventText(
+            title="Jemand hat das Team verlassen",
+            body="{staff} arbeitet nicht mehr hier. Bitte kümmern Sie sich um {title} am {starts_at}.",
+            timeline="{staff} hat den Betrieb verlassen.",
+        ),
         "booking.cancelled": EventText(
             title="Buchung storniert",
             body="{by} hat {title} am {starts_at} storniert.",

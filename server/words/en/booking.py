@@ -22,6 +22,11 @@ TEXTS = NounTexts(
             timeline="{by} declined the job: {reason}.",
         ),
         "booking.declined:NO_ANSWER": EventText(timeline="Nobody answered in time, so the job went back."),
+        "booking.staff_left": EventText(
+            title="A staff member left",
+            body="{staff} left the business. Please see to {title} on {starts_at}.",
+            timeline="{staff} left the business.",
+        ),
         "booking.cancelled": EventText(
             title="Booking cancelled",
             body="{by} cancelled {title} on {starts_at}.",

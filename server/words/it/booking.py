@@ -26,6 +26,11 @@ TEXTS = NounTexts(
         "booking.declined:NO_ANSWER": EventText(
             timeline="Nessuno ha risposto in tempo, perciò il lavoro è tornato indietro.",
         ),
+        "booking.staff_left": EventText(
+            title="Un membro del personale è andato via",
+            body="{staff} ha lasciato l’attività. Si occupi di {title}, {starts_at}.",
+            timeline="{staff} ha lasciato l’attività.",
+        ),
         "booking.cancelled": EventText(
             title="Prenotazione annullata",
             body="{by} ha annullato {title}, {starts_at}.",

@@ -136,11 +136,12 @@ class TestOneBooking:
         assert (await detail(salon, request, salon.owner)).customer_contact is not None
         assert (await detail(salon, request, salon.sam)).customer_contact is None
 
-    async def test_a_staff_member_who_acts_for_another_business_sees_no_contact(self, salon: SampleBusiness) -> None:
+    async def test_a_staff_member_who_acts_for_another_business_does_not_find_it(self, salon: SampleBusiness) -> None:
         booking_id = await brought_to(salon, BookingStatus.CONFIRMED)
         elsewhere = acting(salon.sam, Role.STAFF, BusinessId(uuid4()))
 
-        assert (await detail(salon, booking_id, elsewhere)).customer_contact is None
+        with pytest.raises(NotFound):
+            await detail(salon, booking_id, elsewhere)
 
     async def test_an_erased_customer_leaves_the_booking_without_contact(self, salon: SampleBusiness) -> None:
         booking_id = await brought_to(salon, BookingStatus.CONFIRMED)

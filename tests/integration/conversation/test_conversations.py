@@ -26,7 +26,7 @@ from protocol.conversation.terms import PREVIEW_CHARS_MAX, READ_ONLY_AFTER, UNRE
 from protocol.conversation.views import ConversationPage, GetConversation, ListConversations, ListMessages, MessagePage
 from protocol.errors import ConversationClosed, Invalid, NotFound, PairBlocked, WrongState
 from protocol.ids import BookingId, BusinessId, ConversationId, Kind, MessageId, UserId
-from protocol.roles import Principal, Role
+from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
 from storage.inbox import position
 from storage.offers import OfferCache
@@ -50,7 +50,8 @@ NOBODY = UUID(int=0)
 
 
 def acting(user_id: UserId, role: Role, *roles: Role) -> Principal:
-    return Principal(user_id=user_id, role=role, roles=frozenset({role, *roles}))
+    business_id = BUSINESS if role in PROVIDERS else None
+    return Principal(user_id=user_id, role=role, roles=frozenset({role, *roles}), business_id=business_id)
 
 
 customer = acting(CUSTOMER, Role.CUSTOMER)
@@ -478,6 +479,8 @@ async def crowded(node: Node) -> Pool:
         INSERT INTO bookings
         SELECT id, 'N', 'CONFIRMED', md5('c' || n % 500)::uuid, id, id, id, 'Job', now(), now(), now(), 'UTC', 1, 'EUR',
                'card', 'SECURED', 'HELD', true, NULL, NULL, NULL, now(), 1 FROM t;
+        INSERT INTO businesses
+        SELECT id, id, 'N', 'hair', '', 'Rome', 'UTC', 'EUR', NULL, NULL, '{}', 0, 0, false, true, now() FROM t;
         DROP TABLE t;
         ANALYZE;
     """)
@@ -487,11 +490,11 @@ async def crowded(node: Node) -> Pool:
 QUESTIONS = {
     "a page of threads": (
         THREADS_LISTED,
-        "uuid, text[], timestamptz, uuid, int",
-        "$U, ARRAY['customer'], now(), $I, 20",
+        "uuid, text[], uuid, timestamptz, uuid, int",
+        "$U, ARRAY['customer'], NULL, now(), $I, 20",
     ),
-    "one thread": (THREADS_ONE, "uuid, text[], uuid", "$U, ARRAY['customer', 'staff'], $I"),
-    "a page of messages": (MESSAGES, "uuid, text[], uuid, uuid, int", "$U, ARRAY['customer'], $I, $I, 20"),
+    "one thread": (THREADS_ONE, "uuid, text[], uuid, uuid", "$U, ARRAY['customer', 'staff'], $I, $I"),
+    "a page of messages": (MESSAGES, "uuid, text[], uuid, uuid, uuid, int", "$U, ARRAY['customer'], NULL, $I, $I, 20"),
     "whose booking it is": (BOOKING_PARTIES, "uuid[]", "ARRAY[$I]"),
     "what was written": (WRITTEN_MESSAGES, "uuid[]", "ARRAY[$I]"),
 }

@@ -243,6 +243,7 @@ async def book(pool: Pool) -> None:
         *(BOOKING, ADA, BUSINESS, BOB, AT),
     )
     for user_id, role, manager, active in [
+        (BOB, "staff", False, True),
         (MANAGER, "employee", True, True),
         (MEMBER, "employee", False, True),
         (EVE, "owner", True, False),
@@ -258,7 +259,7 @@ async def book(pool: Pool) -> None:
     ("user_id", "seen"),
     [
         (ADA, {Kind.BOOKING}),
-        (BOB, {Kind.BOOKING, Kind.CONVERSATION}),
+        (BOB, {Kind.BOOKING, Kind.CONVERSATION, Kind.BUSINESS}),
         (MANAGER, {Kind.BOOKING, Kind.BUSINESS}),
         (MEMBER, {Kind.BUSINESS}),
         (EVE, set()),

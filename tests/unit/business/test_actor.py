@@ -15,6 +15,7 @@ from protocol.business.commands import (
     AddMember,
     BlockCustomer,
     RegisterBusiness,
+    ReleaseLeaver,
     RemoveMember,
     SetAvailability,
     SetOpeningHours,
@@ -36,7 +37,7 @@ from protocol.business.events import (
 from protocol.business.facts import BusinessRecord, MemberRecord
 from protocol.business.rows import BlockedPairRow, BusinessMemberRow, BusinessRow
 from protocol.business.terms import MEMBERS_MAX, AlreadyMember, MemberRole, OwnerStays, Week
-from protocol.effects import DropRow, PutRow, Send
+from protocol.effects import DropRow, PutRow, Send, SetTimer
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
@@ -339,6 +340,7 @@ class TestPeople:
 
         assert decided.events == [BusinessMemberChanged(user_id=SAM, role=Role.EMPLOYEE, manager=False, serves=False)]
         assert [command for _, command in sent(decided)] == [
+            ReleaseLeaver(business_id=SALON, user_id=SAM),
             RevokeRole(user_id=SAM, role=Role.STAFF, business_id=SALON),
             GrantRole(user_id=SAM, role=Role.EMPLOYEE, business_id=SALON),
         ]
@@ -385,7 +387,9 @@ class TestPeople:
         assert rows(decided) == [member_row(SAM, active=False)]
         assert DropRow("service_staff", {"service_id": str(CUT), "staff_id": str(SAM)}) in decided.effects
         revoke = RevokeRole(user_id=SAM, role=Role.STAFF, business_id=SALON)
-        assert sent(decided) == [(Ref(Kind.USER, SAM), revoke)]
+        release = ReleaseLeaver(business_id=SALON, user_id=SAM)
+        assert sent(decided) == [(Ref(Kind.USER, SAM), revoke), (Ref(Kind.BUSINESS, SALON), release)]
+        assert [effect.command for effect in decided.effects if isinstance(effect, SetTimer)] == [release]
 
     def test_everybody_but_the_owner_may_leave(self) -> None:
         leaves = given_team(RemoveMember(business_id=SALON, user_id=SAM), STAFF, known(member_row(SAM)))

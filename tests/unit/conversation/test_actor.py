@@ -43,7 +43,7 @@ from protocol.effects import DropRow, PutRow
 from protocol.errors import ConversationClosed, Invalid, NotFound, PairBlocked, Rejected, WrongState
 from protocol.events import Event, Row
 from protocol.ids import BookingId, BusinessId, ConversationId, MessageId, UserId
-from protocol.roles import Principal, Role
+from protocol.roles import PROVIDERS, Principal, Role
 from tests.support.actors import ACTOR_ID, Decided, counting_ids, decide, replay
 
 NOW = datetime(2026, 6, 10, 9, 0, tzinfo=UTC)
@@ -54,7 +54,8 @@ CUSTOMER, STAFF, SUBSTITUTE, STRANGER = (UserId(UUID(int=number)) for number in 
 
 
 def acting(user_id: UserId, role: Role, *roles: Role) -> Principal:
-    return Principal(user_id=user_id, role=role, roles=frozenset({role, *roles}))
+    business_id = BUSINESS if role in PROVIDERS else None
+    return Principal(user_id=user_id, role=role, roles=frozenset({role, *roles}), business_id=business_id)
 
 
 customer = acting(CUSTOMER, Role.CUSTOMER)
@@ -82,7 +83,7 @@ OPEN = OpenConversation(
 OPEN_FOR_BOOKING = OpenBookingConversation(conversation_id=THREAD)
 CONFIRMED = BookingParties(
     customer_id=CUSTOMER,
-    staff_id=STAFF,
+    provider=AS_STAFF,
     business_id=BUSINESS,
     status=BookingStatus.CONFIRMED,
     ended_at=None,
@@ -198,7 +199,7 @@ def test_a_thread_opened_after_the_job_still_closes_48_hours_after_its_end() -> 
 @pytest.mark.parametrize(
     ("kind", "role"),
     [
-        (ConversationKind.CUSTOMER_STAFF, Role.OWNER),
+        (ConversationKind.CUSTOMER_STAFF, Role.ADMIN),
         (ConversationKind.CUSTOMER_BUSINESS, Role.STAFF),
         (ConversationKind.STAFF_OWNER, Role.CUSTOMER),
     ],
