@@ -10,7 +10,7 @@ import pytest
 import server.app.bootstrap  # noqa: F401  # imports every error
 from protocol.booking.events import BookingReleased
 from protocol.events import EVENTS
-from protocol.money import Money
+from protocol.money import MINOR_DIGITS, Money
 from server.words.completeness import all_texts, assert_complete, missing
 from server.words.errors import error_text
 from server.words.languages import ENGLISH, LANGUAGES, Language, language_of
@@ -197,3 +197,33 @@ def test_the_language_is_chosen_by_weight(header: str | None, code: str) -> None
 )
 def test_an_amount_in_a_sentence_has_its_currency_s_decimals(minor: int, currency: str, code: str, text: str) -> None:
     assert LANGUAGES[code].plain_amount(Money(minor, currency)) == text
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "code", "text"),
+    [
+        (1_500, "IQD", "en", "IQD1.500"),
+        (1_500, "IQD", "de", "1,500\u00a0IQD"),
+        (9_950, "RSD", "en", "RSD99.50"),
+        (49, "MMK", "it", "0,49\u00a0MMK"),
+        (9_950, "HUF", "de", "99,50\u00a0HUF"),
+        (123_456_700, "COP", "de", "1.234.567,00\u00a0COP"),
+        (1_200, "JPY", "en", "\u00a51,200"),
+        (-123_450, "EUR", "en", "-\u20ac1,234.50"),
+    ],
+)
+def test_an_amount_is_written_to_its_last_minor_unit(minor: int, currency: str, code: str, text: str) -> None:
+    assert LANGUAGES[code].amount(Money(minor, currency)) == text
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_currency_is_rounded_in_any_language(code: str) -> None:
+    point = "." if code == "en" else ","
+    written = {currency: LANGUAGES[code].amount(Money(1_234_567, currency)) for currency in MINOR_DIGITS}
+
+    decimals = {
+        currency: sum(map(str.isdigit, text.rpartition(point)[2])) if digits else 0
+        for (currency, text), digits in zip(written.items(), MINOR_DIGITS.values(), strict=True)
+    }
+    assert decimals == MINOR_DIGITS
+    assert {"".join(filter(str.isdigit, text)) for text in written.values()} == {"1234567"}
