@@ -90,7 +90,8 @@ class Language:
     def amount(self, money: Money) -> str:
         """An amount with its currency's sign, digits grouped, and all digits that the currency has by ISO 4217."""
         pattern = _currency_pattern(self.code, MINOR_DIGITS[money.currency])
-        return pattern.apply(to_major(money), self.code, currency=money.currency, currency_digits=False)
+        text: str = pattern.apply(to_major(money), self.code, currency=money.currency, currency_digits=False)
+        return text
 
     def plain_amount(self, money: Money) -> str:
         """An amount with its currency's code, digits not grouped: ``1234.50 EUR``."""
@@ -152,7 +153,7 @@ def language_of(accept_language: str | None) -> str:
 @cache
 def _currency_pattern(code: str, digits: int) -> NumberPattern:
     """A language's pattern of amounts with that many decimals; CLDR rounds many currencies to whole units."""
-    pattern = copy(Locale.parse(code).currency_formats["standard"])
+    pattern: NumberPattern = copy(Locale.parse(code).currency_formats["standard"])
     pattern.frac_prec = (digits, digits)
     return pattern
 
