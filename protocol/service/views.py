@@ -164,8 +164,10 @@ class SlotsView(View, frozen=True, kw_only=True):
     #: The free starts of all staff members, earliest first.
     slots: tuple[Slot, ...]
     staff: tuple[StaffSlots, ...]
-    #: Whether there are more free starts: continue from the last one.
+    #: Whether there may be more free starts, or explanations: continue from ``next_from``.
     truncated: bool
+    #: The ``from`` of the next search, with the same ``to``; None: nothing was left out.
+    next_from: datetime | None = None
     #: Every start of the grid for every staff member, if requested; empty otherwise.
     explanations: tuple[Explanation, ...]
 
