@@ -11,7 +11,7 @@ from protocol.ids import BusinessId, ServiceId, UserId
 from protocol.money import Currency
 from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import PUBLIC
-from protocol.service.terms import DateOrInstant, Price
+from protocol.service.terms import SLOT_SEARCHES, SLOT_SEARCHES_IN_ALL, DateOrInstant, Price
 
 # Replies
 
@@ -172,7 +172,14 @@ class SlotsView(View, frozen=True, kw_only=True):
     explanations: tuple[Explanation, ...]
 
 
-@query("service.slots", by=PUBLIC, view=SlotsView, routes=("GET /services/{service_id}/slots",))
+@query(
+    "service.slots",
+    by=PUBLIC,
+    view=SlotsView,
+    routes=("GET /services/{service_id}/slots",),
+    rate=SLOT_SEARCHES,
+    rate_in_all=SLOT_SEARCHES_IN_ALL,
+)
 class FindSlots(Query, frozen=True, kw_only=True, rename={"from_": "from"}):
     """The bookable starts of a service, with any or with one staff member."""
 
