@@ -104,6 +104,12 @@ class Language:
         """A day and a time in a zone, as notifications say it."""
         return format_datetime(at, self.formats.moment_pattern, tzinfo=zone_info(zone), locale=self.code)
 
+    def moment_for(self, at: datetime, zone: str, reader_zone: str) -> str:
+        """A day and a time in a zone, with its city if the reader's clock shows another time."""
+        text = self.moment(at, zone)
+        same = at.astimezone(zone_info(zone)).utcoffset() == at.astimezone(zone_info(reader_zone)).utcoffset()
+        return text if same else f"{text} ({self._place(zone)})"
+
     def timeline_moment(self, at: datetime, zone: str) -> str:
         """A day with its year, a time and the zone's abbreviation: ``Mon 2 March 2026, 15:00 CET``."""
         clock = zone_info(zone)

@@ -3,6 +3,7 @@
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -227,3 +228,32 @@ def test_no_currency_is_rounded_in_any_language(code: str) -> None:
     }
     assert decimals == MINOR_DIGITS
     assert {"".join(filter(str.isdigit, text)) for text in written.values()} == {"1234567"}
+
+
+#: 9:30 in Tokyo.
+IN_TOKYO = datetime(2026, 6, 2, 0, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("en", "Tuesday 2 June, 09:30 (Tokyo)"),
+        ("de", "Dienstag, 2. Juni, 09:30 Uhr (Tokio)"),
+        ("it", "marted\u00ec 2 giugno, ore 09:30 (Tokyo)"),
+    ],
+)
+def test_a_time_on_another_clock_than_the_reader_s_names_its_city(code: str, text: str) -> None:
+    assert LANGUAGES[code].moment_for(IN_TOKYO, "Asia/Tokyo", "Europe/Berlin") == text
+
+
+@pytest.mark.parametrize("reader_zone", ["Asia/Tokyo", "Asia/Seoul"])
+def test_a_time_on_the_reader_s_own_clock_names_no_city(reader_zone: str) -> None:
+    assert ENGLISH.moment_for(IN_TOKYO, "Asia/Tokyo", reader_zone) == "Tuesday 2 June, 09:30"
+
+
+def test_the_clocks_are_compared_on_the_day_of_the_booking() -> None:
+    """Phoenix has the time of Denver in winter only."""
+    summer, winter = (datetime(2026, month, 2, 18, tzinfo=UTC) for month in (6, 12))
+
+    assert ENGLISH.moment_for(summer, "America/Phoenix", "America/Denver").endswith("11:00 (Phoenix)")
+    assert ENGLISH.moment_for(winter, "America/Phoenix", "America/Denver").endswith("11:00")
