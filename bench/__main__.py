@@ -17,6 +17,7 @@ from bench.measured import Measured
 from bench.profiled import Profile
 from bench.reach import run_reach
 from bench.report import results_table, targets, write_page
+from bench.slots import run_slots
 from bench.sockets import FILES_MIN, BenchSetup, run_fanout, run_idle, run_storm
 from bench.timers import run_timers
 from bench.workloads import ClientFailed, Target, run_book, run_chat
@@ -33,7 +34,7 @@ WORKLOADS = {"w1": run_book, "w2": run_chat}
 #: Workloads that are not compared with pgbench, each with servers of its own.
 COMPARED = {"w3": run_fanout, "w4": run_idle, "w6": run_timers, "w7": run_storm, "w8": run_reach}
 #: Microbenchmarks of the event loop, which need no server.
-STEPS = {"admit": run_admit, "signout": run_signout}
+STEPS = {"admit": run_admit, "signout": run_signout, "slots": run_slots}
 #: Longer than any run.
 TOKEN_LIFETIME_S = 3_600
 EXPECTED = (NoDisk, ServerFailed, ClientFailed, TimeoutError)

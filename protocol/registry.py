@@ -101,8 +101,10 @@ class Declaration:
     creates: bool = False
     status: int = 200
     errors: Refusals = ()
-    #: The rate of this command, in addition to that of all commands; None: it has none of its own.
+    #: The rate of this command or query, in addition to that of all of them; None: it has none of its own.
     rate: Rate | None = None
+    #: Its rate for all callers together.
+    rate_in_all: Rate | None = None
 
     @property
     def doc(self) -> str:
@@ -189,8 +191,15 @@ def query(
     view: type[Struct],
     routes: Iterable[str | Route] = (),
     errors: Iterable[type[Rejected]] = (),
+    rate: Rate | None = None,
+    rate_in_all: Rate | None = None,
 ) -> Callable[[T], T]:
-    """Declare a query and the view that it returns."""
+    """Declare a query and the view that it returns.
+
+    Args:
+        rate: how often one user, or one address without a token, may run it, over all transports.
+        rate_in_all: how often one node runs it for all of them together.
+    """
 
     def declare(cls: T) -> T:
         _add(
@@ -202,6 +211,8 @@ def query(
                 by=frozenset(by),
                 reply=view,
                 errors=tuple(errors),
+                rate=rate,
+                rate_in_all=rate_in_all,
             )
         )
         return cls

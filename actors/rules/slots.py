@@ -1,18 +1,19 @@
-"""Bookable time: one set of rules lists free starts, refuses other ones, and explains why (rules B-2, F-1).
+"""Bookable time: whether a start can be booked with a staff member, or why not (rules B-2, F-1).
+
+``slot_grid.py`` lists and explains many starts by the same rules.
 
 A job takes its staff member's time from its start, less the buffer before, to its end, plus the buffer after. The job
 itself lies inside the opening and the working hours; its buffers may extend past them.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from actors.rules.hours import Span, is_open, joined, open_spans
-from protocol.instants import INSTANT_MAX, INSTANT_MIN, OpenHours
+from actors.rules.hours import Span, is_open
+from protocol.instants import OpenHours
 
 #: How far ahead a booking may start, unless the business says otherwise.
 AHEAD_MAX_DEFAULT = timedelta(days=365)
@@ -23,10 +24,6 @@ DURATION_MAX = timedelta(days=31)
 BUFFER_MAX = timedelta(days=1)
 LEAD_TIME_MAX = timedelta(days=365)
 AHEAD_MAX = timedelta(days=3 * 366)
-#: The finest grid of bookable starts.
-STEP_MIN = timedelta(minutes=5)
-#: The most starts of one result; it has the earliest ones.
-SLOTS_MAX = 2_000
 
 _NOTHING = timedelta()
 
@@ -100,7 +97,7 @@ def unavailable_reason(
 ) -> SlotReason | None:
     """Return why a start cannot be booked with this staff member; None if it can.
 
-    Bookings are checked and missing slots are explained by this same function.
+    Bookings are checked by this function, and ``SlotGrid`` lists and explains starts as it does.
     """
     wanted = busy_for(start_at, terms)
     return (
@@ -109,34 +106,6 @@ def unavailable_reason(
         or _overrun(start_at, schedule, now)
         or _collision(wanted, schedule.busy)
     )
-
-
-def free_slots(
-    terms: SlotTerms,
-    schedule: StaffSchedule,
-    *,
-    step: timedelta,
-    range_: Span,
-    now: datetime,
-    limit: int = SLOTS_MAX,
-) -> list[datetime]:
-    """List the bookable starts within a range, earliest first: those of the grid without an ``unavailable_reason``.
-
-    The grid starts anew at each opening of the business, so all of its staff share it.
-
-    Args:
-        step: the grid's width, at least STEP_MIN.
-        range_: where the starts lie, half open; with a duration added, at most RANGE_MAX long.
-        limit: the most starts to list, at most SLOTS_MAX.
-    """
-    if step < STEP_MIN or not 0 < limit <= SLOTS_MAX:
-        raise ValueError(f"a step is at least {STEP_MIN}, a limit 1 to {SLOTS_MAX}")
-    last_end_at = range_.to_at + terms.duration
-    openings = open_spans(schedule.opening, range_.from_at, last_end_at)
-    starts = _between(_grid(openings, step, _bookable(terms, schedule, range_, now)), _fitting(openings, terms))
-    if schedule.working:
-        starts = _between(starts, _fitting(open_spans(schedule.working, range_.from_at, last_end_at), terms))
-    return _between(starts, _gaps(schedule.busy, terms))[:limit]
 
 
 def _too_soon_or_late(start_at: datetime, terms: SlotTerms, now: datetime) -> SlotReason | None:
@@ -161,48 +130,3 @@ def _collision(wanted: BusyTime, busy: Sequence[BusyTime]) -> SlotReason | None:
     if any(wanted.job.overlaps(block.job) for block in busy):
         return SlotReason.BUSY
     return SlotReason.BUFFER if any(wanted.held.overlaps(block.held) for block in busy) else None
-
-
-def _bookable(terms: SlotTerms, schedule: StaffSchedule, range_: Span, now: datetime) -> Span:
-    """Narrow a range of starts by lead time, horizon and overrun."""
-    earliest = max(range_.from_at, now + terms.lead_time)
-    if schedule.overrunning:
-        earliest = max(earliest, now + OVERRUN_MARGIN)
-    # The horizon itself is still bookable, and spans are half open.
-    return Span(earliest, min(range_.to_at, now + terms.ahead_max + timedelta.resolution))
-
-
-def _grid(openings: Sequence[Span], step: timedelta, range_: Span) -> list[datetime]:
-    """Return the grid of starts of each opening, within the range."""
-    starts: set[datetime] = set()
-    for span in openings:
-        skipped = max(range_.from_at - span.from_at, _NOTHING)
-        start_at = span.from_at - (-skipped // step) * step
-        end_at = min(span.to_at, range_.to_at)
-        while start_at < end_at:
-            starts.add(start_at)
-            start_at += step
-    return sorted(starts)
-
-
-def _fitting(spans: Iterable[Span], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the ranges of starts, both ends included, at which a job lies inside the spans."""
-    return ((span.from_at, span.to_at - terms.duration) for span in joined(spans))
-
-
-def _gaps(busy: Iterable[BusyTime], terms: SlotTerms) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the ranges of starts, both ends included, at which a job and its buffers do not overlap other blocks."""
-    earliest = INSTANT_MIN
-    for taken in joined(sorted(block.held for block in busy)):
-        yield earliest, taken.from_at - terms.duration - terms.buffer_after
-        earliest = taken.to_at + terms.buffer_before
-    yield earliest, INSTANT_MAX
-
-
-def _between(starts: list[datetime], ranges: Iterable[tuple[datetime, datetime]]) -> list[datetime]:
-    """Return the sorted starts that lie in one of the ranges, which are in order, disjoint and include both ends."""
-    return [
-        start_at
-        for first_at, last_at in ranges
-        for start_at in starts[bisect_left(starts, first_at) : bisect_right(starts, last_at)]
-    ]

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from protocol.ids import UserId
+from protocol.rates import Rate, per_minute
 
 #: Services of one business, the inactive ones included.
 SERVICES_MAX = 100
@@ -29,6 +30,10 @@ BUFFER_AFTER_MINUTES_DEFAULT = 15
 CREDITS_MAX = 1_000_000
 
 
+#: Searches for slots of one user or address: each reads and computes the time of up to 50 people.
+SLOT_SEARCHES = per_minute(120)
+#: Searches for slots of all users of a node together.
+SLOT_SEARCHES_IN_ALL = Rate(100, 400)
 #: Days of one search for slots.
 SLOT_RANGE_DAYS_MAX = 31
 

@@ -11,7 +11,7 @@ from protocol.ids import BusinessId, ServiceId, UserId
 from protocol.money import Currency
 from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import PUBLIC
-from protocol.service.terms import DateOrInstant, Price
+from protocol.service.terms import SLOT_SEARCHES, SLOT_SEARCHES_IN_ALL, DateOrInstant, Price
 
 # Replies
 
@@ -164,13 +164,22 @@ class SlotsView(View, frozen=True, kw_only=True):
     #: The free starts of all staff members, earliest first.
     slots: tuple[Slot, ...]
     staff: tuple[StaffSlots, ...]
-    #: Whether there are more free starts: continue from the last one.
+    #: Whether there may be more free starts, or explanations: continue from ``next_from``.
     truncated: bool
+    #: The ``from`` of the next search, with the same ``to``; None: nothing was left out.
+    next_from: datetime | None = None
     #: Every start of the grid for every staff member, if requested; empty otherwise.
     explanations: tuple[Explanation, ...]
 
 
-@query("service.slots", by=PUBLIC, view=SlotsView, routes=("GET /services/{service_id}/slots",))
+@query(
+    "service.slots",
+    by=PUBLIC,
+    view=SlotsView,
+    routes=("GET /services/{service_id}/slots",),
+    rate=SLOT_SEARCHES,
+    rate_in_all=SLOT_SEARCHES_IN_ALL,
+)
 class FindSlots(Query, frozen=True, kw_only=True, rename={"from_": "from"}):
     """The bookable starts of a service, with any or with one staff member."""
 

@@ -58,7 +58,9 @@ class DeliveryContext:
             zone = self.reader.preferences.zone
             return Text(self.language.say("digest.title"), digest_text(self.digest, self.language, zone))
         if self.record is not None:
-            view = NotificationRenderer(self.language, self.notification_context).render(self.record)
+            view = NotificationRenderer(self.language, self.reader.preferences.zone, self.notification_context).render(
+                self.record
+            )
             return Text(view.title, view.body)
         if self.delivery.notification_id is not None:
             return Text("", "")
@@ -118,5 +120,5 @@ def _context(
         for record in of_digest
         if shared.is_visible(record) and Channel.EMAIL in channels.get(record.type, (Channel.EMAIL,))
     ]
-    digest = make_digest(wanted, NotificationRenderer(lang, shared))
+    digest = make_digest(wanted, NotificationRenderer(lang, reader.preferences.zone, shared))
     return DeliveryContext(one, reader, lang, None, shared, digest) if digest.items else Suppressed("nothing_new")

@@ -61,9 +61,11 @@ def _by(event: Event | None) -> UserId | None:
 
 @dataclass(frozen=True, slots=True)
 class NotificationRenderer:
-    """Renders notifications in one language."""
+    """Renders notifications in their reader's language."""
 
     language: Language
+    #: The reader's.
+    zone: str
     context: NotificationContext
 
     def render(self, record: NotificationRecord) -> NotificationView:
@@ -96,7 +98,7 @@ class NotificationRenderer:
             texts |= {
                 "title": booking.title,
                 "number": booking.number,
-                "starts_at": self.language.moment(booking.starts_at, booking.zone),
+                "starts_at": self.language.moment_for(booking.starts_at, booking.zone, self.zone),
                 "customer": self._name(booking.customer_id),
                 "staff": self._name(fields.get("staff_id", booking.staff_id)),
             }

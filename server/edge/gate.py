@@ -55,6 +55,13 @@ class Gate:
         """Admit a request to a public route; returns its principal if it has a valid token. Raises: LimitReached."""
         if declaration.mode is Mode.PROCEDURE and (key := limited_as(request[EXCHANGE].address)) is not None:
             self.limiters.public.take(key)
+        principal = self._known(request)
+        if declaration.mode is Mode.QUERY and declaration.rate is not None:
+            caller = principal.user_id if principal else limited_as(request[EXCHANGE].address)
+            self.limiters.own(declaration, caller)
+        return principal
+
+    def _known(self, request: BaseRequest) -> Principal | None:
         if "Authorization" not in request.headers:
             return None
         try:

@@ -113,16 +113,28 @@ class Limiters:
         """Count one command of a user, over any transport. Raises: LimitReached."""
         self.commands.take(user_id.int)  # ids hash and compare in Python
 
-    def own(self, declaration: Declaration, user_id: UserId) -> None:
-        """Count a command that has a rate of its own, over any transport. Raises: LimitReached, naming the command."""
+    def own(self, declaration: Declaration, key: UserId | str | None) -> None:
+        """Count a command or query that has a rate of its own, over any transport.
+
+        Args:
+            key: the user, or the address of a caller without a token; None: only the rate of all callers applies.
+
+        Raises: LimitReached, naming the command or query.
+        """
         if self._by_command is None or declaration.rate is None:
             return
-        limiter = self._by_command.get(declaration.name)
+        if key is not None:
+            self._own(declaration.name, declaration.rate).take(key)
+        if declaration.rate_in_all is not None:
+            self._own(f"{declaration.name} in all", declaration.rate_in_all).take(None)
+
+    def _own(self, name: str, rate: Rate) -> RateLimiter:
+        assert self._by_command is not None
+        limiter = self._by_command.get(name)
         if limiter is None:
-            limiter = RateLimiter(declaration.name, declaration.rate, now=self._now)
-            self._by_command[declaration.name] = limiter
+            limiter = self._by_command[name] = RateLimiter(name, rate, now=self._now)
             self._all.append(limiter)
-        limiter.take(user_id)
+        return limiter
 
     def query(self, user_id: UserId) -> None:
         """Count one query of a user, over any transport. Raises: LimitReached."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.text import Text
 
+from protocol.instants import ZONES_VERSION
 from server.delivery.adapters import Adapter
 from server.delivery.config import DeliverySections
 from server.delivery.pipeline import CHANNELS, providers_of
@@ -68,6 +69,7 @@ async def examine(config: Sections) -> AsyncIterator[Diagnosis]:
     """Run the checks one after the other."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Diagnosis("python", sys.version_info >= (3, 11), version)
+    yield Diagnosis("time zones", True, f"rules of tzdata {ZONES_VERSION}")
     yield _data_dir(Path(config.server.data_dir))
     yield _keys(config.server.keys_dir)
     yield _port(config.server.host, config.server.port)

@@ -7,6 +7,7 @@ from time import monotonic
 import msgspec
 from aiohttp import web
 
+from protocol.instants import ZONES_VERSION
 from storage.database import Pool
 
 #: How long the database may take to respond before the server is not ready.
@@ -32,7 +33,8 @@ class Health:
 
     async def health(self, request: web.BaseRequest) -> web.StreamResponse:
         """200 as long as the process responds."""
-        return _json({"status": "ok", "version": self._version, "uptime_s": round(monotonic() - self._began, 1)})
+        uptime_s = round(monotonic() - self._began, 1)
+        return _json({"status": "ok", "version": self._version, "uptime_s": uptime_s, "tzdata": ZONES_VERSION})
 
     async def ready(self, request: web.BaseRequest) -> web.StreamResponse:
         """200 while commands can be decided, otherwise 503 with the reason."""

@@ -7,6 +7,7 @@ from aiohttp import web
 from prometheus_client.registry import Collector
 
 from actors.actor import ACTORS
+from protocol.instants import ZONES_VERSION
 from server.edge.handlers import PlainHandler
 from server.edge.job import Every, Job
 from server.edge.part import Context, Part, RouteKey
@@ -56,6 +57,9 @@ def open_ops(
     runner = Jobs(jobs, dsn=node.dsn, pool=node.pool, now=node.clock.now, metrics=job_metrics)
     text = "Requests, commands and queries refused by a rate limit, by the limit's name"
     node.metrics.count("rate_limited", text, lambda: context.limiters.refused_total, "limit")
+
+    text = "The version of the time zone rules; always 1"
+    node.metrics.count("tzdata", text, lambda: {ZONES_VERSION: 1}, "version")
 
     async def start() -> None:
         node.agenda.every("ledger metrics", SEAL_EVERY_S, sealer.refresh)

@@ -13,7 +13,8 @@ from storage.registry import answers
 async def list_notifications(pool: Pool, query: ListNotifications, principal: Principal) -> NotificationPage:
     """Return a page of the caller's notifications. Raises: Invalid."""
     page = await read_notifications(pool, query, principal)
-    renderer = NotificationRenderer(language(page.language), await load_notification_context(pool, page.items))
+    context = await load_notification_context(pool, page.items)
+    renderer = NotificationRenderer(language(page.language), page.zone, context)
     return NotificationPage(
         items=[renderer.render(one) for one in page.items],
         unread_count=page.unread_count,

@@ -3,18 +3,21 @@
 The same rules and facts decide a booking; only the claim on the slot is missing here.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from actors.booking.creation import diary_of, slot_terms
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
-from actors.rules.slots import SLOTS_MAX, SlotTerms, StaffSchedule, free_slots, unavailable_reason
+from actors.rules.slot_grid import SLOTS_MAX, SlotGrid
+from actors.rules.slots import SlotReason, SlotTerms, StaffSchedule
 from actors.rules.zones import first_instant
 from protocol.booking.facts import BookingAsk, BookingFacts, StaffFacts
 from protocol.errors import Invalid, NotFound
 from protocol.ids import UserId
-from protocol.instants import INSTANT_MAX, INSTANT_MIN, InstantError, parse_instant
+from protocol.instants import INSTANT_MAX, INSTANT_MIN, InstantError, OpenHours, parse_instant
 from protocol.money import Money, major_number
 from protocol.roles import Principal, Role
 from protocol.service.terms import EXPLAINED_DAYS_MAX, SLOT_RANGE_DAYS_DEFAULT, SLOT_RANGE_DAYS_MAX
@@ -26,8 +29,10 @@ from storage.registry import Sources
 #: The grid of start times, counted from each opening.
 STEP = timedelta(minutes=15)
 #: Start times of all staff members together in one view, and explanations in one view.
-STARTS_MAX = 5_000
-EXPLANATIONS_MAX = 5_000
+STARTS_MAX = 2_000
+EXPLANATIONS_MAX = 1_000
+#: The grid has at most one start in each minute.
+_MINUTE = timedelta(minutes=1)
 #: A local day has up to 25 hours when the clocks change.
 _CLOCK_CHANGE = timedelta(hours=1)
 _DATE_CHARS = len("2026-03-29")
@@ -65,11 +70,13 @@ def show_slots(facts: BookingFacts, range_: Span, now: datetime, *, explain: boo
     """Compute the slots of a range; pure."""
     terms = slot_terms(facts)
     diaries = {staff.staff_id: diary_of(staff, facts) for staff in facts.staff}
-    free, truncated = _free(terms, {} if facts.blocked else diaries, range_, now)
+    free, last_at = _free(terms, {} if facts.blocked else diaries, range_, now)
+    ends_at = [last_at]
     explanations: list[Explanation] = []
     if explain:
-        explanations, cut = _explained(terms, diaries, range_, now, blocked=facts.blocked)
-        truncated = truncated or cut
+        explanations, last_at = _explained(terms, diaries, range_, now, blocked=facts.blocked)
+        ends_at.append(last_at)
+    continues_at = min((end_at + _MINUTE for end_at in ends_at if end_at), default=None)
     return SlotsView(
         service_id=facts.service.id,
         business_id=facts.business.id,
@@ -81,7 +88,8 @@ def show_slots(facts: BookingFacts, range_: Span, now: datetime, *, explain: boo
         to_at=range_.to_at,
         slots=tuple(_joined(free, terms.duration)),
         staff=tuple([_staff_slots(staff, facts, free.get(staff.staff_id, ())) for staff in facts.staff]),
-        truncated=truncated,
+        truncated=continues_at is not None,
+        next_from=continues_at,
         explanations=tuple(explanations),
     )
 
@@ -124,18 +132,23 @@ def _bound(field: str, text: str, zone: str, days_later: int = 0) -> datetime:
 
 def _free(
     terms: SlotTerms, diaries: dict[UserId, StaffSchedule], range_: Span, now: datetime
-) -> tuple[dict[UserId, list[datetime]], bool]:
-    """List each staff member's free starts, and whether they were truncated: then all end at the same start."""
-    limit = min(SLOTS_MAX, STARTS_MAX // max(1, len(diaries)))
-    free = {
-        staff_id: free_slots(terms, schedule, step=STEP, range_=range_, now=now, limit=limit)
-        for staff_id, schedule in diaries.items()
-    }
+) -> tuple[dict[UserId, list[datetime]], datetime | None]:
+    """List each staff member's free starts, and the last of them if there may be more: then all end there."""
+    if not diaries:
+        return {}, None
+    limit = max(1, min(SLOTS_MAX, STARTS_MAX // len(diaries)))
+    grid = SlotGrid(_opening(diaries), terms, step=STEP, range_=range_, now=now)
+    free = {staff_id: grid.free(schedule, limit) for staff_id, schedule in diaries.items()}
     full = [starts[-1] for starts in free.values() if len(starts) == limit]
     if not full:
-        return free, False
+        return free, None
     last_at = min(full)
-    return {staff_id: [at for at in starts if at <= last_at] for staff_id, starts in free.items()}, True
+    return {staff_id: starts[: bisect_right(starts, last_at)] for staff_id, starts in free.items()}, last_at
+
+
+def _opening(diaries: dict[UserId, StaffSchedule]) -> OpenHours:
+    """The opening hours of the business, which all its staff have."""
+    return next(iter(diaries.values())).opening
 
 
 def _joined(free: dict[UserId, list[datetime]], duration: timedelta) -> Iterable[Slot]:
@@ -170,19 +183,27 @@ def _staff_slots(staff: StaffFacts, facts: BookingFacts, starts: Sequence[dateti
 
 def _explained(
     terms: SlotTerms, diaries: dict[UserId, StaffSchedule], range_: Span, now: datetime, *, blocked: bool
-) -> tuple[list[Explanation], bool]:
-    """Explain every start of the grid, and the range's first instant: why it cannot be booked."""
+) -> tuple[list[Explanation], datetime | None]:
+    """Explain every start of the grid, and the range's first instant: why it cannot be booked.
+
+    Returns the last start that is explained, too, if there are more.
+    """
     if not diaries:
-        return [], False
-    opening = next(iter(diaries.values())).opening
+        return [], None
+    opening = _opening(diaries)
     anything = SlotTerms(duration=STEP, buffer_after=timedelta())
-    grid = free_slots(anything, StaffSchedule(opening=opening), step=STEP, range_=range_, now=range_.from_at)
-    starts = sorted({range_.from_at, *grid})
+    every = SlotGrid(opening, anything, step=STEP, range_=range_, now=range_.from_at)
+    starts = sorted({range_.from_at, *every.free(StaffSchedule(opening=opening))})
     shown = starts[: max(1, EXPLANATIONS_MAX // len(diaries))]
-    explanations = []
-    for start_at in shown:
-        for staff_id, schedule in diaries.items():
-            reason = unavailable_reason(start_at, terms, schedule, now)
-            said = "blocked" if blocked else reason.value if reason else None
-            explanations.append(Explanation(start_at=start_at, staff_id=staff_id, reason=said))  # type: ignore[arg-type]  # the reasons are SlotReason's
-    return explanations, len(shown) < len(starts)
+    grid = SlotGrid(opening, terms, step=STEP, range_=range_, now=now)
+    reasons = [grid.reasons(shown, schedule) for schedule in diaries.values()]
+    explanations = [
+        Explanation(start_at=start_at, staff_id=staff_id, reason="blocked" if blocked else _said(reason))
+        for start_at, *found in zip(shown, *reasons, strict=True)
+        for staff_id, reason in zip(diaries, found, strict=True)
+    ]
+    return explanations, shown[-1] if len(shown) < len(starts) else None
+
+
+def _said(reason: SlotReason | None) -> Any:
+    return reason and reason.value

@@ -267,12 +267,12 @@ def _noun(declaration: Declaration) -> str:
 
 
 def _who(declaration: Declaration) -> str:
-    if not declaration.by:
-        return "Needs no token."
-    who = f"For: {', '.join(sorted(declaration.by))}."
+    who = f"For: {', '.join(sorted(declaration.by))}." if declaration.by else "Needs no token."
     if declaration.rate is None:
         return who
     often = f"{declaration.rate.burst} in {declaration.rate.window_s} s for each user"
+    if not declaration.by:
+        often += ", or address without a token"
     return f"{who}\n\nAt most {often}, over all transports together."
 
 

@@ -1,17 +1,18 @@
 """The languages that people read: their texts, and how they write instants, amounts and numbers."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, get_timezone_location
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import NumberPattern, format_decimal
 
 from protocol.instants import zone_info
-from protocol.money import Money, to_major
+from protocol.money import MINOR_DIGITS, Money, to_major
 from server.words import de, en, it
 from server.words.texts import Formats, NounTexts, load
 
@@ -87,8 +88,10 @@ class Language:
         return f"{self.formats.quoted.format(path)} {found or self.term('unknown_problem').format(problem=problem)}"
 
     def amount(self, money: Money) -> str:
-        """An amount with its currency's sign, digits grouped."""
-        return format_currency(to_major(money), money.currency, locale=self.code)
+        """An amount with its currency's sign, digits grouped, and all digits that the currency has by ISO 4217."""
+        pattern = _currency_pattern(self.code, MINOR_DIGITS[money.currency])
+        text: str = pattern.apply(to_major(money), self.code, currency=money.currency, currency_digits=False)
+        return text
 
     def plain_amount(self, money: Money) -> str:
         """An amount with its currency's code, digits not grouped: ``1234.50 EUR``."""
@@ -100,6 +103,12 @@ class Language:
     def moment(self, at: datetime, zone: str) -> str:
         """A day and a time in a zone, as notifications say it."""
         return format_datetime(at, self.formats.moment_pattern, tzinfo=zone_info(zone), locale=self.code)
+
+    def moment_for(self, at: datetime, zone: str, reader_zone: str) -> str:
+        """A day and a time in a zone, with its city if the reader's clock shows another time."""
+        text = self.moment(at, zone)
+        same = at.astimezone(zone_info(zone)).utcoffset() == at.astimezone(zone_info(reader_zone)).utcoffset()
+        return text if same else f"{text} ({self._place(zone)})"
 
     def timeline_moment(self, at: datetime, zone: str) -> str:
         """A day with its year, a time and the zone's abbreviation: ``Mon 2 March 2026, 15:00 CET``."""
@@ -145,6 +154,14 @@ def language(tag: str) -> Language:
 def language_of(accept_language: str | None) -> str:
     """The code of the best known language in an Accept-Language header; English's if there is none."""
     return _best(accept_language) if accept_language else ENGLISH.code
+
+
+@cache
+def _currency_pattern(code: str, digits: int) -> NumberPattern:
+    """A language's pattern of amounts with that many decimals; CLDR rounds many currencies to whole units."""
+    pattern: NumberPattern = copy(Locale.parse(code).currency_formats["standard"])
+    pattern.frac_prec = (digits, digits)
+    return pattern
 
 
 @lru_cache(maxsize=256)

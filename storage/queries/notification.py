@@ -11,11 +11,12 @@ from msgspec import Struct
 from protocol.errors import NotFound
 from protocol.events import EVENTS, Event
 from protocol.ids import BookingId, ConversationId, Kind, NotificationId, Ref, UserId
-from protocol.instants import Instant
+from protocol.instants import Instant, zone_names
 from protocol.notice.rows import Notice
 from protocol.notification.facts import UnreadAsk, UnreadNotifications
 from protocol.notification.terms import UNREAD_MAX, Wanted
 from protocol.notification.views import ListNotifications
+from protocol.preference.terms import ZONE_DEFAULT
 from protocol.roles import Principal
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
@@ -38,12 +39,13 @@ class NotificationRecord(Struct, frozen=True, kw_only=True):
 
 
 class NotificationRecordPage(Struct, frozen=True, kw_only=True):
-    """A page of notifications, and their reader's language."""
+    """A page of notifications, and their reader's language and zone."""
 
     items: list[NotificationRecord]
     unread_count: int
     next_cursor: str | None
     language: str
+    zone: str
     as_of: str
 
 
@@ -99,6 +101,7 @@ SELECT n.user_id, n.id FROM unnest($1::uuid[], $2::uuid[]) w(user_id, id)
 _UNREAD = f"SELECT w.user_id, {_unread('w.user_id')} AS unread FROM unnest($1::uuid[]) w(user_id)"
 _COUNTS = f"""
 SELECT {AS_OF}, coalesce((SELECT language FROM people WHERE user_id = $1), 'en') AS language,
+       coalesce((SELECT zone FROM notification_preferences WHERE user_id = $1), '{ZONE_DEFAULT}') AS zone,
        {_unread("$1")} AS unread
 """
 
@@ -121,6 +124,7 @@ async def read_notifications(pool: Pool, query: ListNotifications, principal: Pr
         unread_count=counts["unread"],
         next_cursor=next_cursor,
         language=counts["language"],
+        zone=counts["zone"] if counts["zone"] in zone_names() else ZONE_DEFAULT,
         as_of=counts["as_of"],
     )
 

@@ -83,6 +83,9 @@ _EVENTS: tuple[tuple[Event, UserId], ...] = (
 _ABOUT_MONEY = [pair for pair in _EVENTS if "amount_minor" in pair[0].__struct_fields__ and pair[1] == CARLA]
 _SUFFIX = {CARLA: "", STAFF: ".staff", OWNER: ".owner"}
 
+#: The zone of all readers.
+ZONE = "Europe/Rome"
+
 
 def sample_emails(code: str) -> Iterator[tuple[str, EmailContent]]:
     """Name and content of each kind of e-mail in a language."""
@@ -92,7 +95,7 @@ def sample_emails(code: str) -> Iterator[tuple[str, EmailContent]]:
         yield f"{event.type}{_SUFFIX[user_id]}", EMAIL_WRITER.notice(context, booking, NOW)
     for count in (1, 3):
         records = [_record(user_id, event) for event, user_id in _ABOUT_MONEY[-count:]]
-        digest = make_digest(records, NotificationRenderer(language(code), CONTEXT))
+        digest = make_digest(records, NotificationRenderer(language(code), ZONE, CONTEXT))
         yield f"digest.{count}", EMAIL_WRITER.digest(context_of(code, CARLA, None, digest, template=DIGEST))
     yield EMAIL_CHANGED, EMAIL_WRITER.notice(context_of(code, CARLA, None, template=EMAIL_CHANGED), None, NOW)
     for template in ("code.email", "reset.email"):
@@ -122,7 +125,7 @@ def context_of(
             **fields,
         }
     )
-    preferences = NotificationPreferences(user_id=user_id, zone="Europe/Rome")
+    preferences = NotificationPreferences(user_id=user_id, zone=ZONE)
     reader = Reader(
         user_id=user_id,
         name=NAMES[user_id],

@@ -52,7 +52,7 @@ class Rates(NamedTuple):
     #: By the user's number, since ids hash and compare in Python.
     take_command: Callable[[int], None]
     take_query: Callable[[int], None]
-    #: For a command that declares a rate of its own.
+    #: For a command or query that declares a rate of its own.
     take_own: Callable[[Declaration, UserId], None]
     #: The rates behind the first two, for the welcome.
     commands: Rate
@@ -141,6 +141,8 @@ class Requests:
                 raise LimitReached(limit="queries", retry_after_s=REQUEST_RETRY_AFTER_S)
             self._rates.take_query(self.principal.user_id.int)
             run = decode_query(self._codec, frame, self.principal)
+            if (declared := BY_NAME[frame.name]).rate is not None:
+                self._rates.take_own(declared, self.principal.user_id)
         except Rejected as refusal:
             self.refuse(frame.id, refusal)
             return

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from actors.rules.hours import Span
@@ -275,6 +276,43 @@ class TestBounds:
         assert len(of_crowd) == 10
         assert max(slot.start_at for slot in view.slots) == of_crowd[-1]
 
+    def test_a_search_continues_from_next_from_until_nothing_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        night = OpenHours(zone=ZONE, week=((LocalSpan(1_000, 1_507),),) * 7)
+        facts = facts_of(person(1), person(2, working=night), person(3), hours=every_quarter())
+        whole = Span(NOW, NOW + timedelta(days=3))
+        everything = show_slots(facts, whole, NOW, explain=False)
+        monkeypatch.setattr(slots, "STARTS_MAX", 60)
+
+        pages = []
+        next_from: datetime | None = whole.from_at
+        while next_from is not None:
+            page = show_slots(facts, Span(next_from, whole.to_at), NOW, explain=False)
+            pages.append(page)
+            next_from = page.next_from
+
+        assert (everything.truncated, everything.next_from) == (False, None)
+        assert len(pages) > 2
+        assert [page.truncated for page in pages] == [True] * (len(pages) - 1) + [False]
+        assert [slot for page in pages for slot in page.slots] == list(everything.slots)
+
+    def test_the_largest_answer_has_a_bound(self) -> None:
+        crowd = facts_of(*(person(number) for number in range(46)), hours=every_quarter())
+
+        view = show_slots(crowd, Span(NOW, NOW + timedelta(days=31)), NOW, explain=False)
+
+        assert sum(len(staff.starts) for staff in view.staff) <= slots.STARTS_MAX
+        assert len(msgspec.json.encode(view)) < ANSWER_MAX_BYTES
+
+    def test_explanations_continue_from_next_from(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(slots, "EXPLANATIONS_MAX", 20)
+        facts = facts_of(person(1), person(2))
+
+        first = show_slots(facts, Span(NOW, NOW + timedelta(days=2)), NOW, explain=True)
+        assert first.next_from is not None
+        second = show_slots(facts, Span(first.next_from, NOW + timedelta(days=2)), NOW, explain=True)
+
+        assert second.explanations[0].start_at == first.next_from > first.explanations[-1].start_at
+
     def test_explanations_are_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(slots, "EXPLANATIONS_MAX", 20)
         facts = facts_of(person(1), person(2))
@@ -304,6 +342,15 @@ class TestBounds:
 def person(number: int, **changes: Any) -> StaffFacts:
     said = {"is_owner": False, "rating": 4.0, "working": None, "busy": (), "overrunning": False, **changes}
     return StaffFacts(staff_id=UserId(UUID(int=number)), **said)
+
+
+#: The most that one answer weighs.
+ANSWER_MAX_BYTES = 150_000
+
+
+def every_quarter() -> OpenHours:
+    """Open around the clock."""
+    return OpenHours(zone=ZONE, week=((LocalSpan(0, 1_440),),) * 7)
 
 
 def facts_of(*staff: StaffFacts, hours: OpenHours | None = None) -> BookingFacts:

@@ -12,6 +12,7 @@ from protocol.business.commands import RegisterBusiness
 from protocol.errors import LimitReached
 from protocol.rates import HOUR_S
 from protocol.registry import BY_TYPE
+from protocol.service.views import FindSlots
 from server.edge.config import LimitsConfig
 from tests.support.live_server import Client as Line
 from tests.support.live_server import connect_client
@@ -115,3 +116,44 @@ async def test_both_transports_say_when_to_retry(site: Site) -> None:
     for refused in refusals:
         assert isinstance(refused, LimitReached)
         assert 0 < refused.fields["retry_after_s"] <= HOUR_S / own_rate()
+
+
+def search_burst() -> int:
+    """The burst of searches for slots."""
+    rate = BY_TYPE[FindSlots].rate
+    assert rate is not None
+    return rate.burst
+
+
+async def search(site: Site, address: str) -> Response:
+    return await site.request("GET", f"/services/{uuid4()}/slots", **{"X-Forwarded-For": address})
+
+
+async def test_searches_for_slots_have_a_rate_for_each_address_without_a_token(site: Site) -> None:
+    burst = search_burst()
+    answers = [await search(site, "203.0.113.9") for _ in range(burst)]
+    while answers[-1].status != 429:  # the bucket refills meanwhile, slowly
+        assert len(answers) < 2 * burst
+        answers.append(await search(site, "203.0.113.9"))
+    other = await search(site, "203.0.113.10")
+
+    assert {answer.status for answer in answers[:-1]} == {404}
+    assert answers[-1].json["fields"]["limit"] == "service.slots"
+    assert other.status == 404
+
+
+async def test_searches_over_a_socket_count_for_their_user(site: Site) -> None:
+    burst = search_burst()
+    ada, bob = await site.people("Ada", "Bob")
+    codes: list[str] = []
+    async with connect_client(site.url, await ada.rest.token()) as line:
+        while "limit_reached" not in codes:
+            assert len(codes) < 2 * burst
+            await line.send(frame="query", id=str(len(codes)), name="service.slots", data={"service_id": str(uuid4())})
+            codes.append((await line.answer(str(len(codes))))["code"])
+    async with connect_client(site.url, await bob.rest.token()) as line:
+        await line.send(frame="query", id="b", name="service.slots", data={"service_id": str(uuid4())})
+        other = await line.answer("b")
+
+    assert len(codes) > burst
+    assert other["code"] == "not_found"

@@ -17,6 +17,7 @@ from protocol.notification.commands import ReadNotifications
 from protocol.notification.registry import NOTIFICATIONS
 from protocol.notification.terms import UNREAD_MAX, Wanted
 from protocol.notification.views import ListNotifications, NotificationPage, NotificationView
+from protocol.preference.commands import SetPreferences
 from protocol.user.rows import Person as PersonRow
 from server.delivery.outbox_relay import OutboxRelay
 from storage.outbox import TAKE_MAX, fan_out
@@ -87,6 +88,18 @@ async def test_a_notification_is_in_its_readers_language(
     confirmed = await about(server, customer, "booking.confirmed")
     assert confirmed.title == title
     assert confirmed.body.startswith(words)
+
+
+@pytest.mark.parametrize(("zone", "named"), [("Europe/Rome", False), ("Asia/Tokyo", True)])
+async def test_a_time_names_its_city_to_a_reader_on_another_clock(
+    server: Site, market: Market, zone: str, named: bool
+) -> None:
+    customer = await server.person()
+    await customer.call(SetPreferences(zone=zone))
+
+    await server.confirmed(market, customer)
+
+    assert ("(Berlin)" in (await about(server, customer, "booking.confirmed")).body) == named
 
 
 async def test_a_conversation_makes_one_notification_a_minute_at_most(server: Site, market: Market) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol.instants import ZONES_VERSION
 from server.app.config import Config
 from server.delivery.channels.push.vapid import load_vapid
 from server.delivery.config import EmailConfig, PushConfig
@@ -49,6 +50,12 @@ async def test_a_silent_provider_times_out(tmp_path: Path, monkeypatch: pytest.M
         found = await diagnose("email", tmp_path, email=mail.config)
 
     assert (found.ok, found.detail) == (False, "no answer within 0.05 s")
+
+
+async def test_the_version_of_the_zone_rules_is_shown(tmp_path: Path) -> None:
+    found = await diagnose("time zones", tmp_path)
+
+    assert (found.ok, found.detail) == (True, f"rules of tzdata {ZONES_VERSION}")
 
 
 async def test_without_a_provider_nothing_is_sent(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from protocol.errors import LimitReached
 from protocol.ids import UserId
 from protocol.rates import Rate
 from protocol.registry import BY_TYPE
+from protocol.service.views import FindSlots
 from server.edge.addresses import limited_as
 from server.edge.rates import Limiters, RateLimiter
 
@@ -125,3 +126,26 @@ def test_own_rates_can_be_switched_off(time: Time) -> None:
 
     for _ in range(1_000):
         limiters.own(BY_TYPE[CreateBooking], user_id)
+
+
+def test_a_query_is_limited_for_all_callers_together(time: Time) -> None:
+    limiters, declared = Limiters(now=time), BY_TYPE[FindSlots]
+    assert declared.rate_in_all is not None
+    for number in range(declared.rate_in_all.burst):
+        limiters.own(declared, str(number))
+    with pytest.raises(LimitReached) as refused:
+        limiters.own(declared, "one more")
+    time.at += refused.value.fields["retry_after_s"]
+
+    limiters.own(declared, "one more")
+    assert refused.value.fields["limit"] == "service.slots in all"
+
+
+def test_callers_on_this_machine_count_among_all_alone(time: Time) -> None:
+    limiters, declared = Limiters(now=time), BY_TYPE[FindSlots]
+    assert declared.rate is not None
+    for _ in range(2 * declared.rate.burst):
+        time.at += 1
+        limiters.own(declared, None)
+
+    assert limiters.refused_total["service.slots in all"] == 0

@@ -1,9 +1,13 @@
 """Instants come in as RFC 3339 and are UTC from then on; hours of a week are checked when they are made."""
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 
 import msgspec
 import pytest
+import tzdata
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +16,7 @@ from protocol.instants import (
     INSTANT_MAX,
     INSTANT_MIN,
     SPANS_PER_DAY_MAX,
+    ZONES_VERSION,
     HoursInvalid,
     Instant,
     InstantMalformed,
@@ -23,6 +28,7 @@ from protocol.instants import (
     to_utc,
     zone_info,
 )
+from tests.support.documents import ROOT
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 instants = st.datetimes(
@@ -102,6 +108,36 @@ class TestZones:
     def test_other_names_are_refused(self, name: str) -> None:
         with pytest.raises(UnknownZone):
             zone_info(name)
+
+    def test_winnipeg_keeps_summer_time_in_winter_from_2026_on(self) -> None:
+        nine = datetime(2026, 12, 1, 9, tzinfo=zone_info("America/Winnipeg"))
+
+        assert nine.astimezone(UTC) == datetime(2026, 12, 1, 14, tzinfo=UTC)
+
+    def test_the_rules_are_not_the_host_s(self, tmp_path: Path) -> None:
+        """The host says that Winnipeg has the time of Tokyo."""
+        wrong = tmp_path / "America" / "Winnipeg"
+        wrong.parent.mkdir()
+        wrong.write_bytes((Path(tzdata.__file__).parent / "zoneinfo" / "Asia" / "Tokyo").read_bytes())
+        command = [sys.executable, "-c", WINNIPEG]
+        shown = subprocess.run(
+            command, env={"PYTHONTZPATH": str(tmp_path)}, cwd=ROOT, capture_output=True, text=True, check=True
+        )
+
+        assert shown.stdout.split() == ["09:00", "-1", "day,", "19:00:00"]
+
+    def test_the_version_of_the_rules_is_iana_s(self) -> None:
+        assert tzdata.IANA_VERSION == ZONES_VERSION
+
+
+#: Prints 9:00 in Tokyo as the host has it, and the offset of Winnipeg as the server has it.
+WINNIPEG = """
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+from protocol.instants import zone_info
+at = datetime(2026, 12, 1, tzinfo=UTC)
+print(f"{at.astimezone(ZoneInfo('America/Winnipeg')):%H:%M}", at.astimezone(zone_info('America/Winnipeg')).utcoffset())
+"""
 
 
 class TestOpenHours:

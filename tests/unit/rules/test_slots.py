@@ -8,15 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.rules.hours import Span, is_open
+from actors.rules.slot_grid import SLOTS_MAX, SlotGrid, free_slots
 from actors.rules.slots import (
     AHEAD_MAX_DEFAULT,
-    SLOTS_MAX,
     BusyTime,
     SlotReason,
     SlotTerms,
     StaffSchedule,
     busy_for,
-    free_slots,
     unavailable_reason,
 )
 from actors.rules.zones import to_instant, to_local
@@ -336,3 +335,23 @@ def test_free_slots_are_the_starts_of_the_grid_without_an_unavailable_reason(
         for start_at in sorted(span_minutes(range_))
         if unavailable_reason(start_at, terms, schedule, now) is None
     ]
+
+
+@pytest.mark.sized
+@settings(max_examples=100 * TIMES)
+@given(terms_, st.lists(diaries(), min_size=1, max_size=4), nows, st.integers(0, 200), st.integers(1, 30))
+def test_a_grid_that_staff_share_lists_and_explains_as_step_by_step(
+    terms: SlotTerms, schedules: list[StaffSchedule], now: datetime, first: int, limit: int
+) -> None:
+    opening = schedules[0].opening
+    range_ = Span(BASE + first * FIVE, BASE + (first + 288) * FIVE)
+    grid = SlotGrid(opening, terms, step=FIVE, range_=range_, now=now)
+
+    for schedule in (replace(one, opening=opening) for one in schedules):
+        starts = sorted(span_minutes(range_))
+        reasons = [unavailable_reason(start_at, terms, schedule, now) for start_at in starts]
+        free = [start_at for start_at, why in zip(starts, reasons, strict=True) if why is None]
+
+        assert list(grid.reasons(starts, schedule)) == reasons
+        assert grid.free(schedule) == free
+        assert grid.free(schedule, limit) == free[:limit]

@@ -3,6 +3,7 @@
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import server.app.bootstrap  # noqa: F401  # imports every error
 from protocol.booking.events import BookingReleased
 from protocol.events import EVENTS
-from protocol.money import Money
+from protocol.money import MINOR_DIGITS, Money
 from server.words.completeness import all_texts, assert_complete, missing
 from server.words.errors import error_text
 from server.words.languages import ENGLISH, LANGUAGES, Language, language_of
@@ -197,3 +198,62 @@ def test_the_language_is_chosen_by_weight(header: str | None, code: str) -> None
 )
 def test_an_amount_in_a_sentence_has_its_currency_s_decimals(minor: int, currency: str, code: str, text: str) -> None:
     assert LANGUAGES[code].plain_amount(Money(minor, currency)) == text
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "code", "text"),
+    [
+        (1_500, "IQD", "en", "IQD1.500"),
+        (1_500, "IQD", "de", "1,500\u00a0IQD"),
+        (9_950, "RSD", "en", "RSD99.50"),
+        (49, "MMK", "it", "0,49\u00a0MMK"),
+        (9_950, "HUF", "de", "99,50\u00a0HUF"),
+        (123_456_700, "COP", "de", "1.234.567,00\u00a0COP"),
+        (1_200, "JPY", "en", "\u00a51,200"),
+        (-123_450, "EUR", "en", "-\u20ac1,234.50"),
+    ],
+)
+def test_an_amount_is_written_to_its_last_minor_unit(minor: int, currency: str, code: str, text: str) -> None:
+    assert LANGUAGES[code].amount(Money(minor, currency)) == text
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_currency_is_rounded_in_any_language(code: str) -> None:
+    point = "." if code == "en" else ","
+    written = {currency: LANGUAGES[code].amount(Money(1_234_567, currency)) for currency in MINOR_DIGITS}
+
+    decimals = {
+        currency: sum(map(str.isdigit, text.rpartition(point)[2])) if digits else 0
+        for (currency, text), digits in zip(written.items(), MINOR_DIGITS.values(), strict=True)
+    }
+    assert decimals == MINOR_DIGITS
+    assert {"".join(filter(str.isdigit, text)) for text in written.values()} == {"1234567"}
+
+
+#: 9:30 in Tokyo.
+IN_TOKYO = datetime(2026, 6, 2, 0, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("en", "Tuesday 2 June, 09:30 (Tokyo)"),
+        ("de", "Dienstag, 2. Juni, 09:30 Uhr (Tokio)"),
+        ("it", "marted\u00ec 2 giugno, ore 09:30 (Tokyo)"),
+    ],
+)
+def test_a_time_on_another_clock_than_the_reader_s_names_its_city(code: str, text: str) -> None:
+    assert LANGUAGES[code].moment_for(IN_TOKYO, "Asia/Tokyo", "Europe/Berlin") == text
+
+
+@pytest.mark.parametrize("reader_zone", ["Asia/Tokyo", "Asia/Seoul"])
+def test_a_time_on_the_reader_s_own_clock_names_no_city(reader_zone: str) -> None:
+    assert ENGLISH.moment_for(IN_TOKYO, "Asia/Tokyo", reader_zone) == "Tuesday 2 June, 09:30"
+
+
+def test_the_clocks_are_compared_on_the_day_of_the_booking() -> None:
+    """Phoenix has the time of Denver in winter only."""
+    summer, winter = (datetime(2026, month, 2, 18, tzinfo=UTC) for month in (6, 12))
+
+    assert ENGLISH.moment_for(summer, "America/Phoenix", "America/Denver").endswith("11:00 (Phoenix)")
+    assert ENGLISH.moment_for(winter, "America/Phoenix", "America/Denver").endswith("11:00")
