@@ -19,6 +19,7 @@ from protocol.roles import INTERNAL, Principal
 from server.edge.bodies import read_json
 from server.edge.context import RequestContext
 from server.edge.decoding import BodyDecoder, Params, QueryDecoder, command_id, decode_body, expected_version, unescaped
+from server.edge.echoes import echoed
 from server.edge.exchange import EXCHANGE
 from server.edge.gate import Gate
 from server.edge.guards import invalid
@@ -59,7 +60,7 @@ class Commands:
 
     def endpoint(self, declaration: Declaration, route: Route) -> Endpoint:
         """Serve a command's own route."""
-        decode = BodyDecoder(declaration.type, route)
+        decode = BodyDecoder(declaration.type, route, echoed(declaration, route))
 
         async def answer(request: BaseRequest, params: Params) -> StreamResponse:
             principal = self._gate.admit(request, declaration)
