@@ -502,6 +502,15 @@ class TestOverRest:
             "phone_number": "not_international",
         }
 
+    async def test_two_domains_that_fold_alike_have_an_account_each(self, site: Site, pool: Pool) -> None:
+        async with serve(site, pool) as rest:
+            answers = [
+                (await rest.ask("POST", "/auth/signup/", None, email=email, password=PASSWORD, name="Ada"))[0]
+                for email in ("info@fuß.test", "info@fuss.test", "INFO@FUẞ.test", "info@xn--fu-hia.test")
+            ]
+
+        assert answers == [201, 201, 409, 409]
+
     async def test_a_space_after_the_address_finds_the_same_account(self, site: Site, pool: Pool) -> None:
         async with serve(site, pool) as rest:
             signed_up, _ = await rest.ask(
