@@ -16,7 +16,7 @@ class Category(Struct, frozen=True):
 
     def name(self, language: str) -> str:
         """The name in that language, else in English."""
-        return self.names.get(language[:2], self.names["en"])
+        return self.names.get(language.partition("-")[0], self.names["en"])
 
 
 def _names(en: str, de: str, it: str) -> dict[str, str]:

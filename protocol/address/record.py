@@ -9,13 +9,14 @@ from protocol.ids import Kind
 from protocol.places import Latitude, Longitude
 from protocol.records import Record, RecordFields
 from protocol.roles import ANYONE
+from protocol.texts import TextKind, kind
 
 ADDRESSES_MAX = 20
 
-Label = Annotated[str, Meta(min_length=1, max_length=60)]
-Street = Annotated[str, Meta(min_length=1, max_length=200)]
-City = Annotated[str, Meta(min_length=1, max_length=100)]
-Short = Annotated[str, Meta(max_length=100)]
+Label = Annotated[str, Meta(min_length=1, max_length=60, extra=kind(TextKind.NAME))]
+Street = Annotated[str, Meta(min_length=1, max_length=200, extra=kind(TextKind.NAME))]
+City = Annotated[str, Meta(min_length=1, max_length=100, extra=kind(TextKind.NAME))]
+Short = Annotated[str, Meta(max_length=100, extra=kind(TextKind.NAME))]
 CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", description="ISO 3166-1 alpha-2", examples=["DE"])]
 
 

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from protocol.texts import TextKind, kind
 from protocol.user.terms import EMAIL_MAX
 
-#: Characters of a password; the lower bound is checked with the other rules, so that the refusal names its reason.
+#: Characters of a password.
 PASSWORD_MIN = 8
 
 
@@ -20,10 +21,26 @@ PHONE_MAX = 32
 REFRESH_TOKEN_MAX = 256
 
 
-Email = Annotated[str, Meta(max_length=EMAIL_MAX, examples=["ada@example.com"])]
+Email = Annotated[str, Meta(max_length=EMAIL_MAX, examples=["ada@example.com"], extra=kind(TextKind.EMAIL))]
 
 
-Password = Annotated[str, Meta(max_length=PASSWORD_MAX, description=f"{PASSWORD_MIN} to {PASSWORD_MAX} characters")]
+Password = Annotated[
+    str,
+    Meta(
+        max_length=PASSWORD_MAX,
+        description=f"{PASSWORD_MIN} to {PASSWORD_MAX} characters",
+        extra=kind(TextKind.SECRET),
+    ),
+]
+NewPassword = Annotated[Password, Meta(min_length=PASSWORD_MIN)]
 
 
-Phone = Annotated[str, Meta(max_length=PHONE_MAX, description="International, with +", examples=["+49 30 901820"])]
+Phone = Annotated[
+    str,
+    Meta(
+        max_length=PHONE_MAX,
+        description="International, with +",
+        examples=["+49 30 901820"],
+        extra=kind(TextKind.PHONE),
+    ),
+]

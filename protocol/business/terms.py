@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from protocol.errors import Conflict
 from protocol.instants import CLOSED_DATES_MAX, DaySpans, LocalSpan, OpenHours
 from protocol.roles import Role
+from protocol.texts import TextKind, kind
 
 #: Members of one business, the owner included.
 MEMBERS_MAX = 50
@@ -17,13 +18,13 @@ MEMBERS_MAX = 50
 LEAD_TIME_MINUTES_MAX = 365 * 24 * 60
 
 
-BusinessName = Annotated[str, Meta(min_length=1, max_length=120)]
+BusinessName = Annotated[str, Meta(min_length=1, max_length=120, extra=kind(TextKind.NAME))]
 
 
 Description = Annotated[str, Meta(max_length=4000)]
 
 
-City = Annotated[str, Meta(min_length=1, max_length=120)]
+City = Annotated[str, Meta(min_length=1, max_length=120, extra=kind(TextKind.NAME))]
 
 
 CategoryId = Annotated[str, Meta(min_length=1, max_length=40, description="The id of a category", examples=["hair"])]

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from protocol.effects import UniqueKey
 from protocol.errors import Conflict, Rejected
+from protocol.texts import TextKind, kind
 
 CODE_DIGITS = 6
 
@@ -31,7 +32,14 @@ CODES_PER_WINDOW_MAX = 10
 CODES_WINDOW_S = 24 * 3600
 
 
-Code = Annotated[str, Meta(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$(?!\n)", description=f"{CODE_DIGITS} digits")]
+Code = Annotated[
+    str,
+    Meta(
+        pattern=rf"^[0-9]{{{CODE_DIGITS}}}$(?!\n)",
+        description=f"{CODE_DIGITS} digits; spaces and hyphens between them do not count",
+        extra=kind(TextKind.CODE),
+    ),
+]
 
 
 class CodeInvalid(Rejected):

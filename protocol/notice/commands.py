@@ -14,6 +14,7 @@ from protocol.notice.views import NoticeSent
 from protocol.rates import per_minute
 from protocol.registry import Command, command
 from protocol.roles import INTERNAL, Role
+from protocol.texts import TextKind, kind
 
 
 @command(
@@ -31,7 +32,7 @@ class SendNotification(Confidential, Command, frozen=True, kw_only=True):
 
     user_ids: Annotated[tuple[UserId, ...], Meta(min_length=1, max_length=NOTICE_READERS_MAX)]
     #: One line.
-    title: Annotated[str, Meta(min_length=1, max_length=NOTICE_TITLE_MAX)]
+    title: Annotated[str, Meta(min_length=1, max_length=NOTICE_TITLE_MAX, extra=kind(TextKind.NAME))]
     body: Annotated[str, Meta(min_length=1, max_length=NOTICE_BODY_MAX)]
     channels: Annotated[tuple[Channel, ...], Meta(max_length=len(Channel))] = (Channel.PUSH, Channel.EMAIL)
     #: Ignores quiet hours and preferences; if unseen, it is sent by SMS as well.

@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from protocol.ids import UserId
 from protocol.rates import Rate, per_minute
+from protocol.texts import TextKind, kind
 
 #: Services of one business, the inactive ones included.
 SERVICES_MAX = 100
@@ -45,7 +46,7 @@ SLOT_RANGE_DAYS_DEFAULT = 7
 EXPLAINED_DAYS_MAX = 2
 
 
-Title = Annotated[str, Meta(min_length=1, max_length=200)]
+Title = Annotated[str, Meta(min_length=1, max_length=200, extra=kind(TextKind.NAME))]
 
 
 #: An amount in major units.
@@ -61,7 +62,15 @@ Duration = Annotated[int, Meta(ge=1, le=DURATION_MINUTES_MAX)]
 Buffer = Annotated[int, Meta(ge=0, le=BUFFER_MINUTES_MAX)]
 
 
-Image = Annotated[str, Meta(min_length=1, max_length=500, description="The address of the picture")]
+Image = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=500,
+        description="The address of the picture: https, or a path of this server",
+        extra=kind(TextKind.IMAGE),
+    ),
+]
 
 
 Images = Annotated[tuple[Image, ...], Meta(max_length=IMAGES_MAX)]

@@ -12,6 +12,7 @@ from protocol.money import Currency
 from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import PUBLIC
 from protocol.service.terms import SLOT_SEARCHES, SLOT_SEARCHES_IN_ALL, DateOrInstant, Price
+from protocol.user.terms import Language
 
 # Replies
 
@@ -117,7 +118,7 @@ class GetService(Query, frozen=True, kw_only=True):
 class ListCategories(Query, frozen=True, kw_only=True):
     """All categories, with their names in one language."""
 
-    lang: Annotated[str, Meta(min_length=2, max_length=8)] = "en"
+    lang: Language = "en"
 
 
 # Slots

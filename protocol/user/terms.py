@@ -10,6 +10,7 @@ from protocol.effects import UniqueKey
 from protocol.errors import EmailTaken
 from protocol.ids import BusinessId, SessionId
 from protocol.roles import Role
+from protocol.texts import TextKind, kind
 
 #: Sessions of one user; with one more, the one refreshed longest ago is revoked.
 SESSIONS_MAX = 10
@@ -23,6 +24,8 @@ NAME_MAX = 100
 
 
 EMAIL_MAX = 254
+#: Characters of a language tag; RFC 5646 §4.4.1 has no usual one that is longer.
+LANGUAGE_MAX = 35
 
 
 #: How long the previous refresh token stays valid, since the reply with its successor may have been lost.
@@ -38,10 +41,19 @@ Device = Annotated[
 ]
 
 
-Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$(?!\n)", description="Like en, de or it")]
+#: A language tag by BCP 47 with the usual subtags. A language without texts reads as English.
+Language = Annotated[
+    str,
+    Meta(
+        max_length=LANGUAGE_MAX,
+        pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]{1,8})*$(?!\n)",
+        description="A BCP 47 tag, like en, de-AT or zh-Hant-TW",
+        extra=kind(TextKind.LANGUAGE),
+    ),
+]
 
 
-PersonName = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
+PersonName = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, extra=kind(TextKind.NAME))]
 
 
 #: An address belongs to one account.
@@ -49,8 +61,11 @@ UNIQUE_EMAIL = UniqueKey("email", taken=EmailTaken)
 
 
 def email_key(email: str) -> str:
-    """The unique key of a normalised e-mail address."""
-    return email.casefold()
+    """The unique key of a normalised e-mail address: in lower case, letter by letter.
+
+    Not its case folding: ``fuß.test`` and ``fuss.test`` are two domains, with two owners.
+    """
+    return "".join(map(str.lower, email))
 
 
 class RevokeReason(StrEnum):

@@ -53,7 +53,7 @@ class PushConfig(Section, frozen=True, kw_only=True):
     #: the mailbox stores it instead.
     fcm_credentials: str = ""
     #: The operator's contact for push services: mailto: or https:; empty: the public URL, if it is https.
-    vapid_subject: Annotated[str, Meta(pattern=r"^((mailto:|https://).+)?$")] = ""
+    vapid_subject: Annotated[str, Meta(pattern=r"^((mailto:|https://).+)?$(?!\n)")] = ""
     #: Allow push services at private addresses and without TLS.
     private_endpoints: bool = False
 
@@ -62,19 +62,19 @@ class SmsConfig(Section, frozen=True, kw_only=True):
     """[sms]: short messages by Twilio."""
 
     #: Empty: no SMS; in development the mailbox stores them instead.
-    account_sid: Annotated[str, Meta(pattern=r"^(AC[0-9a-f]{32})?$")] = ""
+    account_sid: Annotated[str, Meta(pattern=r"^(AC[0-9a-f]{32})?$(?!\n)")] = ""
     auth_token: str = ""
     #: The sender: a number in E.164, or a Messaging Service, which takes precedence.
-    from_number: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15}|[A-Za-z0-9 ]{1,11})?$")] = ""
-    messaging_service_sid: Annotated[str, Meta(pattern=r"^(MG[0-9a-f]{32})?$")] = ""
+    from_number: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15}|[A-Za-z0-9 ]{1,11})?$(?!\n)")] = ""
+    messaging_service_sid: Annotated[str, Meta(pattern=r"^(MG[0-9a-f]{32})?$(?!\n)")] = ""
     #: Another region, such as https://api.dublin.ie1.twilio.com; empty: https://api.twilio.com.
     base_url: HttpUrl = ""
     #: Countries whose numbers get codes, such as DE; empty: all. Each SMS costs, and some numbers earn money by it.
-    countries: tuple[Annotated[str, Meta(pattern="^[A-Z]{2}$")], ...] = ()
+    countries: tuple[Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)")], ...] = ()
     #: The WhatsApp sender's number; empty: no WhatsApp.
-    whatsapp_from: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15})?$")] = ""
+    whatsapp_from: Annotated[str, Meta(pattern=r"^(\+[0-9]{5,15})?$(?!\n)")] = ""
     #: The approved template with the text as its only variable. Empty: free text, allowed within a day of a reply only.
-    whatsapp_content_sid: Annotated[str, Meta(pattern=r"^(HX[0-9a-f]{32})?$")] = ""
+    whatsapp_content_sid: Annotated[str, Meta(pattern=r"^(HX[0-9a-f]{32})?$(?!\n)")] = ""
 
     def check(self) -> None:
         """Check that there are a token and a sender. Raises: ConfigError."""

@@ -13,6 +13,7 @@ from protocol.money import Money
 from protocol.notice.events import NotificationSent
 from protocol.notice.rows import Notice
 from protocol.notification.views import NotificationView
+from server.words.defusing import defused
 from server.words.languages import Language, Text
 from storage.database import Pool
 from storage.queries.notification import BookingSummary, NotificationRecord, load_bookings, load_notices
@@ -96,7 +97,7 @@ class NotificationRenderer:
         booking = self.context.bookings.get(record.entity.id)
         if booking is not None:
             texts |= {
-                "title": booking.title,
+                "title": defused(booking.title),
                 "number": booking.number,
                 "starts_at": self.language.moment_for(booking.starts_at, booking.zone, self.zone),
                 "customer": self._name(booking.customer_id),
@@ -110,7 +111,9 @@ class NotificationRenderer:
         return texts
 
     def _name(self, user_id: UserId) -> str:
-        return "Guildwire" if user_id == SYSTEM else self.context.names.get(user_id, self.language.formats.someone)
+        if user_id == SYSTEM:
+            return "Guildwire"
+        return defused(self.context.names.get(user_id, self.language.formats.someone))
 
 
 class _Fields(dict[str, str]):

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[int, Meta(ge=1)]
-HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$")]
+HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$(?!\n)")]
 
 
 class ConfigError(Exception):

@@ -7,22 +7,28 @@ Invalid    422  JSON of the wrong shape; ``fields`` maps a path to ``missing``, 
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from msgspec import NODEFAULT, DecodeError, Struct, ValidationError
 from msgspec.structs import FieldInfo, fields
 
-from protocol.errors import Invalid, Malformed, Rejected
+from protocol.errors import Malformed, Rejected
 from protocol.registry import Route, Wire
-from server.edge.guards import TEXT_PROBLEMS, Unfit, check, guard, invalid, join
+from server.edge.guards import TEXT_PROBLEMS, Unfit, check, invalid, join
 from server.edge.limits import COMMAND_ID_MAX, QUERY_FIELDS_MAX
+from server.edge.problem_codes import as_invalid
+from server.edge.reading import read
 
 #: Path parameters by position, still percent-encoded.
 Params = tuple[str, ...]
 T = TypeVar("T")
 
+#: A decoder of JSON, or of MessagePack.
+Decoder = msgspec.json.Decoder[T] | msgspec.msgpack.Decoder[T]
+
+_decode_json = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _NOT_FROM_TEXT = (msgspec.inspect.IntType, msgspec.inspect.FloatType, msgspec.inspect.BoolType)
 _JSON_SPACE = b" \t\r\n"
@@ -36,15 +42,20 @@ _LIST_TYPES = (
 )
 
 
-def decode_json(decode: Callable[[bytes], T], body: bytes, prefix: str = "") -> T:
-    """Decode and check a body; ``prefix`` is put before the paths of errors. Raises: Malformed, Invalid."""
+def decode_body(decoder: Decoder[T], body: bytes, prefix: str = "", ignored: frozenset[str] = frozenset()) -> T:
+    """Decode a body, check it, and bring its texts to their normal form. Raises: Malformed, Invalid.
+
+    Args:
+        prefix: is put before the paths of errors.
+        ignored: fields that the type does not have and that are skipped.
+    """
     try:
-        value = decode(body)
-        check(value)
-    except Unfit as unfit:
-        raise invalid({join(prefix, unfit.path): unfit.problem}) from None
-    except ValidationError as error:
-        raise as_invalid(error, prefix) from None
+        try:
+            value = decoder.decode(body)
+            check(value)
+        except (Unfit, ValidationError) as problem:
+            plain = _plain(decoder, body, problem, prefix)
+            return cast(T, read(plain, decoder.type, prefix=prefix, ignored=ignored))
     except DecodeError as error:
         raise _diagnosis(body, str(error), prefix) from None
     except UnicodeDecodeError:
@@ -52,6 +63,16 @@ def decode_json(decode: Callable[[bytes], T], body: bytes, prefix: str = "") -> 
     except RecursionError:
         raise Malformed(reason="too_deep") from None
     return value
+
+
+def _plain(decoder: Decoder[Any], body: bytes, problem: Unfit | ValidationError, prefix: str) -> Any:
+    """Decode a body without its type; where that fails, at a number or at the depth, the known problem has to do."""
+    try:
+        return (_decode_json if isinstance(decoder, msgspec.json.Decoder) else msgspec.msgpack.decode)(body)
+    except (DecodeError, RecursionError):
+        if isinstance(problem, ValidationError):
+            raise as_invalid(problem, prefix) from None
+        raise
 
 
 def _diagnosis(body: bytes, message: str, prefix: str) -> Rejected:
@@ -68,60 +89,6 @@ def _diagnosis(body: bytes, message: str, prefix: str) -> Rejected:
     return error
 
 
-#: The beginning of msgspec's message → our code. The first match wins.
-_PROBLEMS = (
-    ("Object missing required field", "missing"),
-    ("Object contains unknown field", "unknown_field"),
-    ("Invalid enum value", "unknown_value"),
-    ("Invalid value", "unknown_value"),
-    ("Invalid", "bad_format"),
-    ("Integer value out of range", "out_of_range"),
-    ("Number out of range", "out_of_range"),
-    ("Timestamp is out of range", "out_of_range"),
-)
-#: What follows "Expected `type`" in msgspec's message → our code.
-_EXPECTATIONS = (
-    (", got", "wrong_type"),
-    (" of length <", "too_long"),
-    (" of length >", "too_short"),
-    (" of length", "wrong_length"),
-    (" matching regex", "bad_format"),
-    (" with a timezone", "offset_missing"),
-    (" with no timezone", "offset_not_allowed"),
-    (" <", "too_large"),
-    (" >", "too_small"),
-)
-#: How msgspec marks an error in a key of the object whose path follows.
-_OF_KEY = "key` in `"
-
-
-def as_invalid(error: ValidationError, prefix: str = "") -> Invalid:
-    """Convert msgspec's error into ours: a path and a stable code; its message becomes a note."""
-    text, at, where = str(error).rpartition(" - at `")
-    if not at:
-        text, where = where, ""
-    of_key = where.startswith(_OF_KEY)
-    path = where.removeprefix(_OF_KEY).removesuffix("`").removeprefix("$").removeprefix(".")
-    problem = "bad_key" if of_key else _problem(text, error.__cause__)
-    if problem in ("missing", "unknown_field"):
-        name = text.partition("`")[2].rpartition("`")[0]
-        path = f"{path}.{name}" if path else name
-    return invalid({join(prefix, path): problem}, note=text)
-
-
-def _problem(text: str, cause: BaseException | None) -> str:
-    if cause is not None:
-        return str(getattr(cause, "code", "invalid"))
-    for beginning, problem in _PROBLEMS:
-        if text.startswith(beginning):
-            return problem
-    expectation = text.removeprefix("Expected `").partition("`")[2]
-    for beginning, problem in _EXPECTATIONS:
-        if expectation.startswith(beginning):
-            return problem
-    return "invalid"
-
-
 # Structs
 
 
@@ -130,29 +97,33 @@ class BodyDecoder:
 
     Without parameters the body is decoded straight into the struct. Otherwise the parameters are first appended to the
     body's members: the last member of a name counts, so a body cannot override its URL.
+
+    Args:
+        ignored: fields that the struct does not have and that are skipped.
     """
 
-    def __init__(self, declared: type[Struct], route: Route) -> None:
+    def __init__(self, declared: type[Struct], route: Route, ignored: frozenset[str] = frozenset()) -> None:
         self.target: type[Struct] = route.wire or declared
+        self._ignored = ignored
         self._params = _param_writers(self.target, route)
         #: The struct without the path's parameters.
         self.body: type[Struct] = _without(self.target, frozenset(route.params)) if self._params else self.target
-        self._decode = msgspec.json.Decoder(self.target).decode
-        self._decode_alone = msgspec.json.Decoder(self.body).decode
+        self._decoder = msgspec.json.Decoder(self.target)
+        self._alone = msgspec.json.Decoder(self.body)
 
     def __call__(self, body: bytes, params: Params, prefix: str = "") -> Any:
         """Raises: Malformed, Invalid."""
         if not self._params:
-            return _unwired(decode_json(self._decode, body, prefix))
+            return _unwired(decode_body(self._decoder, body, prefix, self._ignored))
         for name, _ in self._params:
             if name in body:
                 # It may only be part of a text: the struct without parameters refuses it as a member.
-                decode_json(self._decode_alone, body, prefix)
+                decode_body(self._alone, body, prefix, self._ignored)
         try:
-            value = decode_json(self._decode, self._completed(body, params), prefix)
+            value = decode_body(self._decoder, self._completed(body, params), prefix, self._ignored)
         except Rejected:
             # Errors in the body itself come first.
-            decode_json(self._decode_alone, body, prefix)
+            decode_body(self._alone, body, prefix, self._ignored)
             raise
         return _unwired(value)
 
@@ -169,7 +140,11 @@ class BodyDecoder:
 
 
 class QueryDecoder:
-    """Makes the declared struct of one route from a query string and the path's parameters."""
+    """Makes the declared struct of one route from a query string and the path's parameters.
+
+    A field without a value counts as absent. A field that the struct does not have is ignored: links collect some on
+    their way, such as ``utm_source``.
+    """
 
     def __init__(self, declared: type[Struct], route: Route) -> None:
         self.target: type[Struct] = route.wire or declared
@@ -188,14 +163,14 @@ class QueryDecoder:
             values[name] = unescaped(raw)
         try:
             value = msgspec.convert(values, self.target, strict=False)
-        except ValidationError as error:
-            raise as_invalid(error) from None
+            check(value)
+        except (Unfit, ValidationError):
+            value = read(values, self.target, strict=False)
         for name in values:
             if (
                 getattr(value, self._attributes[name]) is None
             ):  # the text "null": in a URL, null is only expressed by leaving out
                 raise invalid({name: "bad_format"})
-        guard(value)
         return _unwired(value)
 
     def _gather(self, query_string: str, values: dict[str, Any]) -> None:
@@ -206,6 +181,8 @@ class QueryDecoder:
         except ValueError:
             raise invalid({"query": "too_long"}) from None
         for name, value in pairs:
+            if not value.strip() or name not in self._attributes:
+                continue
             if name in self._lists:
                 values.setdefault(name, []).append(value)
             elif name in values:

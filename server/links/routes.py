@@ -31,6 +31,7 @@ from server.edge.rates import Limiters
 from server.links.booking_details import booking_details
 from server.links.page import Page, render
 from server.links.tokens import BrokenLink, Link, LinkAction, LinkExpired, Links, id_of
+from server.words.defusing import defused
 from server.words.languages import Language, language, language_of
 from storage.database import OUTAGES, Pool
 from storage.queries.booking_email import BookingEmailView, load_booking_email_views
@@ -226,7 +227,7 @@ def _booking_page(status: int, name: str, booking: BookingEmailView, lang: Langu
     return Page(
         status=status,
         title=lang.say(f"{name}.title"),
-        lead=lang.say(f"{name}.lead", business=booking.business),
+        lead=lang.say(f"{name}.lead", business=defused(booking.business)),
         details=list(booking_details(booking, lang, for_customer=True)),
         button=lang.say(button) if button else "",
     )

@@ -7,8 +7,8 @@ from msgspec import Meta
 from server.edge.config import ConfigError, Section
 
 Days = Annotated[int, Meta(ge=1, le=36_500)]
-TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-PostgresUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://.*)?$")]
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)")]
+PostgresUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://.*)?$(?!\n)")]
 
 
 class DatabaseConfig(Section, frozen=True, kw_only=True):

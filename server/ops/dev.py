@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from server.edge.bodies import read_body
-from server.edge.decoding import decode_json
+from server.edge.decoding import decode_body
 from server.edge.node import Node
 
 ADVANCE_MAX_S = 400 * 24 * 3600
@@ -20,7 +20,7 @@ class Advance(Struct, frozen=True, forbid_unknown_fields=True):
     advance_s: Annotated[float, Meta(ge=0, le=ADVANCE_MAX_S)]
 
 
-_decode_advance = msgspec.json.Decoder(Advance).decode
+_advance = msgspec.json.Decoder(Advance)
 
 
 class MovableClock:
@@ -37,6 +37,6 @@ class MovableClock:
 
     async def advance(self, request: web.BaseRequest) -> web.StreamResponse:
         """Move the clock forward; timers that become due fire. Raises: Malformed, Invalid."""
-        body = decode_json(_decode_advance, await read_body(request))
+        body = decode_body(_advance, await read_body(request))
         await self._node.advance(timedelta(seconds=body.advance_s))
         return await self.show(request)

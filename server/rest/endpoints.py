@@ -18,7 +18,8 @@ from protocol.registry import BY_TYPE, Command, Declaration, Procedure, Query, R
 from protocol.roles import INTERNAL, Principal
 from server.edge.bodies import read_json
 from server.edge.context import RequestContext
-from server.edge.decoding import BodyDecoder, Params, QueryDecoder, command_id, decode_json, expected_version, unescaped
+from server.edge.decoding import BodyDecoder, Params, QueryDecoder, command_id, decode_body, expected_version, unescaped
+from server.edge.echoes import echoed
 from server.edge.exchange import EXCHANGE
 from server.edge.gate import Gate
 from server.edge.guards import invalid
@@ -59,7 +60,7 @@ class Commands:
 
     def endpoint(self, declaration: Declaration, route: Route) -> Endpoint:
         """Serve a command's own route."""
-        decode = BodyDecoder(declaration.type, route)
+        decode = BodyDecoder(declaration.type, route, echoed(declaration, route))
 
         async def answer(request: BaseRequest, params: Params) -> StreamResponse:
             principal = self._gate.admit(request, declaration)
@@ -78,7 +79,7 @@ class Commands:
 
     def envelope(self, declarations: Mapping[str, Declaration]) -> Endpoint:
         """Serve ``POST /v1/commands`` for every command that is not the server's own."""
-        decode = msgspec.json.Decoder(Envelope).decode
+        decoder = msgspec.json.Decoder(Envelope)
         bodies = {
             name: (declaration, BodyDecoder(declaration.type, Route("POST", "/v1/commands")))
             for name, declaration in declarations.items()
@@ -87,7 +88,7 @@ class Commands:
         async def answer(request: BaseRequest, params: Params) -> StreamResponse:
             principal = self._gate.principal(request)
             self._gate.limiters.command(principal.user_id)
-            envelope = decode_json(decode, await read_json(request))
+            envelope = decode_body(decoder, await read_json(request))
             if envelope.name not in bodies:
                 raise invalid({"name": "unknown_command"})
             declaration, body = bodies[envelope.name]

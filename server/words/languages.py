@@ -1,5 +1,6 @@
 """The languages that people read: their texts, and how they write instants, amounts and numbers."""
 
+import re
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from server.words.texts import Formats, NounTexts, load
 
 #: Languages of an Accept-Language header that are considered.
 ACCEPTED_MAX = 16
+
+#: The weight of a language, by RFC 9110 §12.4.2.
+_WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 _FALLBACK = load(en)
 
@@ -148,7 +152,7 @@ LANGUAGES: Mapping[str, Language] = {
 
 def language(tag: str) -> Language:
     """The language of a tag such as ``de`` or ``de-AT``; English if there are no texts in it."""
-    return LANGUAGES.get(tag[:2], ENGLISH)
+    return LANGUAGES.get(tag.partition("-")[0].lower(), ENGLISH)
 
 
 def language_of(accept_language: str | None) -> str:
@@ -168,10 +172,12 @@ def _currency_pattern(code: str, digits: int) -> NumberPattern:
 def _best(accept_language: str) -> str:
     accepted: list[tuple[float, str]] = []
     for item in accept_language.split(",")[:ACCEPTED_MAX]:
-        tag, _, weight = item.strip().partition(";q=")
-        try:
-            accepted.append((-float(weight or 1), tag.partition("-")[0].lower()))
-        except ValueError:
+        tag, _, parameter = item.partition(";")
+        name, _, weight = parameter.partition("=")
+        if parameter.strip() and (name.strip().lower() != "q" or not _WEIGHT.fullmatch(weight.strip())):
             continue
+        quality = float(weight) if parameter.strip() else 1.0
+        if quality > 0:  # 0: not this one
+            accepted.append((-quality, tag.strip().partition("-")[0].lower()))
     ordered = sorted(accepted, key=lambda item: item[0])
     return next((tag for _, tag in ordered if tag in LANGUAGES), ENGLISH.code)

@@ -1,5 +1,6 @@
 """Queries of services and categories, and the loader of their facts."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -53,6 +54,12 @@ _UNIT = (
 )
 
 
+_SEARCHED = "s.title || ' ' || s.description || ' ' || b.name"
+#: What a search looks through, folded as ``folded`` folds a word. Only a database in UTF-8 can normalise.
+_FOLDED = rf"""replace(lower(CASE WHEN getdatabaseencoding() = 'UTF8'
+    THEN regexp_replace(normalize({_SEARCHED}, NFKD), '[\u0300-\u036f]', '', 'g') ELSE {_SEARCHED} END), 'ß', 'ss')"""
+
+
 class _Where:
     """The conditions of one list, and their arguments."""
 
@@ -104,13 +111,14 @@ def _filters(query: ListServices, principal: Principal | None) -> _Where:
     if query.price_max is not None:
         where.add(f"s.price_minor <= {{}}::numeric * {_UNIT}", Decimal(str(query.price_max)))
     for word in (query.search or "").split()[:SEARCH_WORDS_MAX]:
-        where.add("(s.title || ' ' || s.description || ' ' || b.name) ILIKE {}", f"%{_literal(word)}%")
+        where.add(f"strpos({_FOLDED}, lower({{}})) > 0", folded(word))
     return where
 
 
-def _literal(word: str) -> str:
-    """Escape a word for LIKE."""
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def folded(word: str) -> str:
+    """A word as a search compares it, apart from its case: without accents and ligatures, ``ß`` as ``ss``."""
+    plain = unicodedata.normalize("NFKD", word.replace("ẞ", "ß"))
+    return "".join([char for char in plain if not "\u0300" <= char <= "\u036f"]).replace("ß", "ss")
 
 
 @answers(GetService)

@@ -22,9 +22,11 @@ from protocol.frames import (
     ServerFrame,
     Undecodable,
 )
-from server.edge.decoding import as_invalid, decode_json
-from server.edge.guards import guard, invalid
+from server.edge.decoding import Decoder, decode_body
+from server.edge.guards import Unfit, check, invalid
 from server.edge.limits import COMMAND_ID_MAX
+from server.edge.problem_codes import as_invalid
+from server.edge.reading import read
 
 S = TypeVar("S", bound=Struct)
 
@@ -89,8 +91,8 @@ class _Decoding:
         self._reason = reason
         self._frames = decoder(Inbound).decode
         self._frame_id = decoder(_FrameId).decode
-        self._fields = decoder(dict[str, Any]).decode
-        self._data: dict[type[Struct], Callable[[bytes], Any]] = {}
+        self._fields = decoder(dict[str, Any])
+        self._data: dict[type[Struct], Decoder[Any]] = {}
 
     def decode(self, data: bytes) -> Inbound:
         """Decode a frame. Raises: Undecodable, NotAFrame."""
@@ -104,10 +106,10 @@ class _Decoding:
 
     def decode_data(self, data: Raw, into: type[S]) -> S:
         """Decode the data of a frame. Raises: Invalid, Malformed."""
-        decode = self._data.get(into)
-        if decode is None:
-            decode = self._data[into] = self._decoder(into).decode
-        found: S = self._read(decode, data)
+        decoder = self._data.get(into)
+        if decoder is None:
+            decoder = self._data[into] = self._decoder(into)
+        found: S = self._read(decoder, data)
         return found
 
     def decode_addressed(self, data: Raw, into: type[S], key: str, address: str) -> S:
@@ -121,14 +123,14 @@ class _Decoding:
             raise invalid({f"data.{key}": "mismatch"})
         try:
             found = msgspec.convert(fields, into)
-        except ValidationError as error:
-            raise as_invalid(error, "data") from None
-        guard(found, "data")
+            check(found)
+        except (Unfit, ValidationError):
+            found = read(fields, into, prefix="data")
         return found
 
-    def _read(self, decode: Callable[[bytes], Any], data: Raw) -> Any:
+    def _read(self, decoder: Decoder[Any], data: Raw) -> Any:
         try:
-            return decode_json(decode, bytes(data) if data else self._empty, "data")
+            return decode_body(decoder, bytes(data) if data else self._empty, "data")
         except Malformed as error:
             if error.fields["reason"] == "not_json":
                 error.fields["reason"] = self._reason

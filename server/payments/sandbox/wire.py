@@ -18,8 +18,8 @@ AUTHORIZED = "payment.authorized"
 class SandboxEvent(Struct, frozen=True, kw_only=True):
     """A webhook's body."""
 
-    id: Annotated[str, Meta(pattern=r"^[!-~]{1,100}$")]
-    type: Annotated[str, Meta(pattern=r"^[a-z0-9_.]{1,100}$")]
+    id: Annotated[str, Meta(pattern=r"^[!-~]{1,100}$(?!\n)")]
+    type: Annotated[str, Meta(pattern=r"^[a-z0-9_.]{1,100}$(?!\n)")]
     #: Seconds since 1970.
     created: int = 0
     data: Any = None
@@ -31,7 +31,7 @@ class SandboxPayment(Struct, frozen=True, kw_only=True):
     payment_id: str
     #: Minor units.
     amount: Annotated[int, Meta(gt=0)]
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 
 
 class SandboxRefund(Struct, frozen=True, kw_only=True):

@@ -72,6 +72,7 @@ TEXTS = NounTexts(
         "lone_surrogate": "enthält ein halbes Surrogatpaar",
         "repeated": "ist mehr als einmal angegeben",
         "mismatch": "weicht von dem ab, was an anderer Stelle steht",
+        "not_https": "muss eine https-Adresse sein oder ein Pfad dieses Servers",
         "unknown_command": "ist kein bekannter Befehl",
     },
 )

@@ -48,6 +48,7 @@ TEXTS = NounTexts(
         "lone_surrogate": "contains half a surrogate pair",
         "repeated": "is given more than once",
         "mismatch": "differs from the same value elsewhere",
+        "not_https": "must be an https address, or a path of this server",
         "unknown_command": "names no command",
     },
 )

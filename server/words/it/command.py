@@ -54,6 +54,7 @@ TEXTS = NounTexts(
         "lone_surrogate": "contiene metà di una coppia surrogata",
         "repeated": "è indicato più di una volta",
         "mismatch": "è diverso da quanto detto altrove",
+        "not_https": "deve essere un indirizzo https o un percorso di questo server",
         "unknown_command": "non è un comando conosciuto",
     },
 )

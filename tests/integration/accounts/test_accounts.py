@@ -488,6 +488,39 @@ class TestOverRest:
         assert list(problem["fields"]) == [field]
         assert await pool.fetchval("SELECT count(*) FROM actors") == 0
 
+    async def test_an_invalid_sign_up_names_all_its_fields(self, site: Site, pool: Pool) -> None:
+        async with serve(site, pool) as rest:
+            answered, problem = await rest.ask(
+                "POST", "/auth/signup/", None, email="x", password="1", name="", phone_number="12"
+            )
+
+        assert answered == 422
+        assert problem["fields"] == {
+            "email": "not_an_address",
+            "password": "too_short",
+            "name": "too_short",
+            "phone_number": "not_international",
+        }
+
+    async def test_two_domains_that_fold_alike_have_an_account_each(self, site: Site, pool: Pool) -> None:
+        async with serve(site, pool) as rest:
+            answers = [
+                (await rest.ask("POST", "/auth/signup/", None, email=email, password=PASSWORD, name="Ada"))[0]
+                for email in ("info@fuß.test", "info@fuss.test", "INFO@FUẞ.test", "info@xn--fu-hia.test")
+            ]
+
+        assert answers == [201, 201, 409, 409]
+
+    async def test_a_space_after_the_address_finds_the_same_account(self, site: Site, pool: Pool) -> None:
+        async with serve(site, pool) as rest:
+            signed_up, _ = await rest.ask(
+                "POST", "/auth/signup/", None, email=f" {EMAIL} ", password=PASSWORD, name="Ada", language="zh_hant_tw"
+            )
+            signed_in, _ = await rest.ask("POST", "/auth/signin/", None, email=f"{EMAIL} ", password=PASSWORD)
+
+        assert (signed_up, signed_in) == (201, 200)
+        assert await pool.fetchval("SELECT language FROM people") == "zh-Hant-TW"
+
     async def test_internal_commands_cannot_be_sent(self, site: Site, pool: Pool) -> None:
         async with serve(site, pool) as rest:
             _, mine = await rest.ask("POST", "/auth/signup/", email=EMAIL, password=PASSWORD, name="Ada")

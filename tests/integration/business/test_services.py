@@ -230,6 +230,16 @@ class TestServices:
         assert await found(salon, price_min=50, price_max=80) == {"Cut", "Leak repair"}
         assert await found(salon, price_min=89.9, price_max=89.9) == {"Colour"}
 
+    async def test_a_search_knows_neither_case_nor_accents_nor_normal_forms(self, salon: SampleBusiness) -> None:
+        await offer(salon.node, salon.owner, title="Größe", description="FUẞPFLEGE Straße", price=1)
+        await offer(salon.node, salon.owner, title="Caffè Müller", description="perché ﬁnale", price=1)
+
+        for word in ("Größe", "GRÖSSE", "Grosse", "gro\u0308ße", "fusspflege", "Fußpflege", "STRASSE"):
+            assert await found(salon, search=word) == {"Größe"}, word
+        for word in ("caffe", "CAFFÈ", "muller", "mu\u0308ller", "perche", "finale", "ﬁnale"):
+            assert await found(salon, search=word) == {"Caffè Müller"}, word
+        assert await found(salon, search="＼") == set()
+
     async def test_prices_compare_in_their_own_currency_s_digits(self, salon: SampleBusiness) -> None:
         yen = await second_business(salon, currency="JPY", zone="Asia/Tokyo")
         await offer(salon.node, yen, title="Sento", price=4500)

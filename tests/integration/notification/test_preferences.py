@@ -55,6 +55,19 @@ async def test_a_new_user_has_the_defaults(server: Site) -> None:
     assert [one.type for one in found.types] == [one.name for one in NOTIFICATIONS]
 
 
+async def test_the_document_that_get_shows_can_be_put_back(server: Site) -> None:
+    ada = await server.person("Ada")
+    await put(server, ada, **ALL)
+    shown = (await server.request("GET", PATH, ada)).json
+
+    answer = await put(server, ada, **shown)
+    unknown = await put(server, ada, **shown, colour="red")
+
+    assert answer.status == 200
+    assert await said(server, ada) == ALL
+    assert (unknown.status, unknown.json["fields"]) == (422, {"colour": "unknown_field"})
+
+
 async def test_preferences_are_stored_and_other_devices_get_the_event(server: Site) -> None:
     ada = await server.person("Ada", live=True)
 

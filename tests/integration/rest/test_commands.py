@@ -63,6 +63,17 @@ async def test_a_retry_with_the_same_key_gets_the_first_reply_and_has_no_effect(
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
+async def test_a_retry_may_spell_its_texts_in_another_form(http: Http) -> None:
+    headers = {"Idempotency-Key": "order-1"}
+    first = await http.send("POST", "/gadgets", json={"label": "café"}, token="customer", headers=headers)
+    decomposed = {"label": " cafe\N{COMBINING ACUTE ACCENT} "}
+    again = await http.send("POST", "/gadgets", json=decomposed, token="customer", headers=headers)
+
+    assert again.status == 201
+    assert again.body == first.body
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
 async def test_another_body_with_a_used_key_is_refused(http: Http) -> None:
     headers = {"Idempotency-Key": "order-1"}
     await http.send("POST", "/gadgets", json={"label": "lamp"}, token="customer", headers=headers)
@@ -187,7 +198,7 @@ async def test_a_route_may_have_a_wire_struct_of_its_own(http: Http) -> None:
     refused = await http.send("PUT", f"/gadget-names/{gadget_id}", json={"newLabel": "forbidden"}, token="customer")
 
     assert answer.json == {"id": gadget_id, "label": "desk"}
-    assert unknown.problem["fields"] == {"label": "unknown_field"}
+    assert unknown.problem["fields"] == {"newLabel": "missing", "label": "unknown_field"}
     assert refused.problem["code"] == "invalid"
     assert "never fits" in refused.problem["detail"]
 

@@ -97,6 +97,7 @@ def test_other_variables_are_ignored() -> None:
         ("[retention]\ninbox_days = 9\njournal_days = 9", "retention.journal_days: must be longer"),
         ("[retention]\nnotifications_unread_days = 9", "retention.notifications_unread_days: must not be shorter"),
         ("[jobs]\nnightly_at = '24:00'", "jobs.nightly_at: Expected `str` matching regex"),
+        ('[jobs]\nnightly_at = "08:00\\n"', "jobs.nightly_at: Expected `str` matching regex"),
         ("[email]\nhost = 'mail.example'", "email.from_address: not an address"),
         ("[email]\nsecurity = 'ssl'", "email.security: Invalid enum value 'ssl'"),
         (

@@ -13,7 +13,11 @@ from msgspec import Meta
 from protocol.errors import Invalid, Rejected
 from protocol.money import Currency, Money
 from protocol.registry import Command, Query, Route, Wire
+from protocol.texts import TextKind, kind
 from server.edge.decoding import BodyDecoder, QueryDecoder
+from server.edge.normal_form import NORMAL, NotNormal
+from server.edge.reading import PROBLEMS_MAX
+from server.live.connection.codec import JSON, MSGPACK
 
 ID = UUID("01900000-0000-7000-8000-000000000001")
 
@@ -106,7 +110,10 @@ def test_a_wire_struct_is_converted_to_the_declared_command() -> None:
     decode = BodyDecoder(Change, Route("PUT", "/other/{my_id}", ChangeWire))
 
     assert decode(b'{"longText": "abc"}', (str(ID),)) == Change(thing_id=ID, text="abc")
-    assert problems(decode, b'{"long_text": "abc"}', (str(ID),)) == {"long_text": "unknown_field"}
+    assert problems(decode, b'{"long_text": "abc"}', (str(ID),)) == {
+        "longText": "missing",
+        "long_text": "unknown_field",
+    }
     assert problems(decode, b"{}", (str(ID),)) == {"longText": "missing"}
 
 
@@ -133,16 +140,118 @@ def test_an_invalid_field_is_named_by_path_and_code(body: bytes, fields: dict[st
     assert problems(KEYED, body, (str(ID),)) == fields
 
 
-def test_the_message_of_msgspec_is_kept_as_a_note() -> None:
+def test_a_refusal_has_codes_and_no_words_of_the_decoder() -> None:
     with pytest.raises(Invalid) as refused:
         PLAIN(b'{"thing_id": 5}', ())
 
-    assert refused.value.__notes__ == ["Expected `uuid`, got `int`"]
+    assert not hasattr(refused.value, "__notes__")
+
+
+def test_a_refusal_names_every_wrong_field_at_once() -> None:
+    body = b'{"text": "ABC", "count": "1", "inner": {"names": [1, "a"], "price": {"currency": "ABC"}}, "new": 1}'
+
+    assert problems(PLAIN, body, ()) == {
+        "thing_id": "missing",
+        "text": "bad_format",
+        "count": "wrong_type",
+        "inner.names[0]": "wrong_type",
+        "inner.price.amount_minor": "missing",
+        "new": "unknown_field",
+    }
+
+
+def test_a_refusal_names_a_bounded_number_of_fields() -> None:
+    body = msgspec.json.encode({"thing_id": str(ID), **{f"field_{at}": at for at in range(1000)}})
+
+    assert len(problems(PLAIN, body, ())) == PROBLEMS_MAX
+
+
+class Written(Command, frozen=True, kw_only=True):
+    """One text of each kind."""
+
+    note: Annotated[str, Meta(max_length=4)] = ""
+    name: Annotated[str, Meta(min_length=1, extra=kind(TextKind.NAME))] = "x"
+    password: Annotated[str, Meta(extra=kind(TextKind.SECRET))] = ""
+    code: Annotated[str, Meta(pattern="^[0-9]{6}$", extra=kind(TextKind.CODE))] | None = None
+    email: Annotated[str, Meta(extra=kind(TextKind.EMAIL))] | None = None
+    phone: Annotated[str, Meta(extra=kind(TextKind.PHONE))] | None = None
+    language: Annotated[str, Meta(extra=kind(TextKind.LANGUAGE))] = "en"
+    images: tuple[Annotated[str, Meta(extra=kind(TextKind.IMAGE))], ...] = ()
+    extra: dict[str, Any] | None = None
+
+
+WRITTEN = BodyDecoder(Written, Route("POST", "/texts"))
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "kept"),
+    [
+        ("note", "  a\r\nb\r ", "a\nb"),
+        ("note", "e\N{COMBINING ACUTE ACCENT}abc", "éabc"),
+        ("name", "Ada\N{NO-BREAK SPACE}", "Ada"),
+        ("password", "  e\N{COMBINING ACUTE ACCENT} ", "  e\N{COMBINING ACUTE ACCENT} "),
+        ("code", " 123\N{NO-BREAK SPACE}4-56 ", "123456"),
+        ("email", " Ada@EXAMPLE.test ", "Ada@example.test"),
+        ("email", "info@fuß.test", "info@fuß.test"),
+        ("phone", "\N{LEFT-TO-RIGHT EMBEDDING}+49 (30) 901-820\N{POP DIRECTIONAL FORMATTING}", "+4930901820"),
+        ("language", "en_us", "en-US"),
+        ("language", "ZH-hant-tw", "zh-Hant-TW"),
+        ("language", "es-419", "es-419"),
+        ("language", "de-u-CO-phonebk", "de-u-co-phonebk"),
+        ("images", ["https://example.com/a.png ", "/files/a.png"], ("https://example.com/a.png", "/files/a.png")),
+        ("extra", {"a": [" x\r\n"]}, {"a": ["x"]}),
+    ],
+)
+def test_a_text_is_kept_in_the_normal_form_of_its_kind(field: str, written: Any, kept: Any) -> None:
+    for decode in (WRITTEN, BodyDecoder(Written, Route("POST", "/v1/commands"))):
+        assert getattr(decode(msgspec.json.encode({field: written}), ()), field) == kept
+    assert getattr(JSON.decode_data(msgspec.Raw(msgspec.json.encode({field: written})), Written), field) == kept
+    assert getattr(MSGPACK.decode_data(msgspec.Raw(msgspec.msgpack.encode({field: written})), Written), field) == kept
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "problem"),
+    [
+        ("note", "abcd\N{COMBINING ACUTE ACCENT}e", "too_long"),
+        ("name", "  ", "blank"),
+        *[("name", blank, "blank") for blank in "\u3164\u115f\u1160\uffa0\u2800\ufe0f\u034f\U0001d159\u200b"],
+        ("name", "Ada\N{RIGHT-TO-LEFT OVERRIDE}adA", "control_character"),
+        ("name", "a\nb", "control_character"),
+        ("note", "a\x1f", "control_character"),
+        ("code", "12345", "bad_format"),
+        ("email", "ada@", "not_an_address"),
+        ("phone", "+41446681800 mob", "not_a_number"),
+        ("phone", "+12530000", "not_a_number"),
+        ("phone", "+49112", "not_a_number"),
+        ("phone", "030 901820", "not_international"),
+    ],
+)
+def test_a_text_without_a_normal_form_is_refused_by_name(field: str, written: str, problem: str) -> None:
+    assert problems(WRITTEN, msgspec.json.encode({field: written}), ()) == {field: problem}
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:image/png;base64,AA", "http://a.test/b", "//a.test/b"]
+)
+def test_a_picture_is_https_or_of_this_server(address: str) -> None:
+    assert problems(WRITTEN, msgspec.json.encode({"images": [address]}), ()) == {"images[0]": "not_https"}
+
+
+@given(st.text(max_size=8))
+def test_a_normal_form_is_its_own_normal_form(text: str) -> None:
+    for normal in NORMAL.values():
+        try:
+            once = normal(text)
+        except NotNormal:
+            continue
+        assert normal(once) == once
 
 
 def test_a_query_string_completes_the_path() -> None:
     assert FIND("atMost=3&tags=a&tags=b", (str(ID),)) == Find(thing_id=ID, at_most=3, tags={"a", "b"})
     assert FIND("tags=a", (str(ID),)) == Find(thing_id=ID, tags={"a"})
+    assert FIND("atMost=&tags=&tags=a&utm_source=x", (str(ID),)) == Find(thing_id=ID, tags={"a"})
+    assert problems(FIND, "atMost=x&tags=%00", (str(ID),)) == {"atMost": "wrong_type", "tags[0]": "control_character"}
     assert problems(FIND, f"thingId={ID}", (str(ID),)) == {"thingId": "unknown_field"}
 
 

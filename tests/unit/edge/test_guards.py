@@ -3,14 +3,14 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from protocol.errors import Invalid
-from server.edge.guards import guard
+from protocol.texts import TextKind, kind
+from server.edge.guards import Unfit, check, invalid
 
 
 class Colour(StrEnum):
@@ -33,9 +33,9 @@ class Outer(Struct, rename="camel"):
 
 def problems(value: Any) -> dict[str, str]:
     try:
-        guard(value)
-    except Invalid as error:
-        return error.fields
+        check(value)
+    except Unfit as unfit:
+        return invalid({unfit.path or "body": unfit.problem}).fields
     return {}
 
 
@@ -44,7 +44,7 @@ def problems(value: Any) -> dict[str, str]:
     [
         "plain",
         "line\nline\ttab",
-        "\N{GRINNING FACE}\N{RIGHT-TO-LEFT OVERRIDE}\N{ZERO WIDTH SPACE}\N{LINE SEPARATOR}",
+        "\N{GRINNING FACE}\N{RIGHT-TO-LEFT OVERRIDE}\N{ZERO WIDTH SPACE}\N{LINE SEPARATOR}.",
         2**63 - 1,
         -(2**63),
         1.5,
@@ -71,6 +71,8 @@ def test_ordinary_values_pass(value: Any) -> None:
         ("\x7f", "control_character"),
         ("\x85", "control_character"),
         ("\ud800", "lone_surrogate"),
+        (" a", "not_normal"),
+        ("e\N{COMBINING ACUTE ACCENT}", "not_normal"),
         (2**63, "out_of_range"),
         (-(2**63) - 1, "out_of_range"),
         (float("nan"), "out_of_range"),
@@ -104,11 +106,16 @@ def test_the_path_uses_the_names_on_the_wire(value: Any, path: str) -> None:
     assert list(problems(value)) == [path]
 
 
-def test_a_prefix_is_joined_with_a_path() -> None:
-    with pytest.raises(Invalid) as refused:
-        guard(Outer(the_text="\0"), "data")
+class Typed(Struct):
+    password: Annotated[str, Meta(extra=kind(TextKind.SECRET))] = ""
+    images: tuple[Annotated[str, Meta(extra=kind(TextKind.IMAGE))], ...] = ()
+    email: Annotated[str, Meta(extra=kind(TextKind.EMAIL))] | None = None
 
-    assert refused.value.fields == {"data.theText": "control_character"}
+
+def test_a_text_is_checked_as_the_kind_that_its_type_declares() -> None:
+    assert problems(Typed(password=" e\N{COMBINING ACUTE ACCENT} ", images=("/a",), email="a@b.test")) == {}
+    assert problems(Typed(images=("/a", "javascript:x"))) == {"images[1]": "not_https"}
+    assert problems(Typed(email="a@B.test")) == {"email": "not_normal"}
 
 
 def test_names_sent_by_the_client_are_shortened_and_cleaned() -> None:

@@ -14,7 +14,7 @@ from protocol.events import EVENTS
 from protocol.money import MINOR_DIGITS, Money
 from server.words.completeness import all_texts, assert_complete, missing
 from server.words.errors import error_text
-from server.words.languages import ENGLISH, LANGUAGES, Language, language_of
+from server.words.languages import ENGLISH, LANGUAGES, Language, language, language_of
 from server.words.texts import EventText, NounTexts, collect
 
 CODES = sorted(LANGUAGES)
@@ -181,10 +181,24 @@ def test_refusals_are_said_in_the_language_asked_for() -> None:
         (None, "en"),
         ("", "en"),
         ("de;q=much", "en"),
+        ("it;q=0.5, de; q=0.8", "de"),
+        ("it;q=0.5, de ; Q = 0.8", "de"),
+        ("de;q=0, it;q=0.1", "it"),
+        ("de;q=0", "en"),
+        ("de;q=2", "en"),
+        ("de;q=nan", "en"),
     ],
 )
 def test_the_language_is_chosen_by_weight(header: str | None, code: str) -> None:
     assert language_of(header) == code
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [("de", "de"), ("de-AT", "de"), ("it-Latn-IT", "it"), ("es-419", "en"), ("zh-Hant-TW", "en"), ("den", "en")],
+)
+def test_a_tag_falls_back_to_its_language_else_to_english(tag: str, code: str) -> None:
+    assert language(tag).code == code
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from protocol.user.events import SessionOpened
 from server.delivery.context import DeliveryContext
 from server.links.booking_details import booking_details
 from server.links.tokens import Link, LinkAction
+from server.words.defusing import defused
 from server.words.languages import Language
 from storage.queries.booking_email import BookingEmailView
 
@@ -167,7 +168,7 @@ class EmailWriter:
             case BookingCompleted(release_at=release_at) if now < release_at:
                 link = Link(action=LinkAction.CONFIRM, user_id=user_id, subject=subject, expires_at=release_at)
                 at = language.long_moment(release_at, booking.zone)
-                hint = language.say("confirm.hint", business=booking.business, release_at=at)
+                hint = language.say("confirm.hint", business=defused(booking.business), release_at=at)
                 return (EmailButton(label=language.say("confirm"), url=self._url_of(link), hint=hint),)
         return ()
 
