@@ -18,7 +18,6 @@ from protocol.user.events import (
     RoleSwitched,
     SessionEnded,
     SessionOpened,
-    SessionRefreshed,
     SessionRevoked,
     UserSignedUp,
 )
@@ -28,18 +27,33 @@ from protocol.user.terms import Acting, Membership
 PRECEDENCE = (Role.ADMIN, Role.OWNER, Role.EMPLOYEE, Role.STAFF, Role.CUSTOMER)
 
 
+class RefreshMark(Struct, frozen=True):
+    """A refresh token that is no longer in force, and since when."""
+
+    token_hash: bytes
+    at: datetime
+
+
 class SessionState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One device that the user is signed in on."""
 
     session_id: SessionId
     device: str
     acting: Acting
-    #: SHA-256 of the refresh token in force; None for the moment in which the session opens.
+    #: SHA-256 of the refresh token made last; None for the moment in which the session opens.
     refresh_hash: bytes | None = None
-    #: SHA-256 of the one before it, valid for REFRESH_GRACE_S from ``refreshed_at``; None: there was none.
+    #: The other tokens in force, oldest first, at most REFRESH_SIBLINGS_MAX with ``refresh_hash``.
+    siblings: tuple[bytes, ...] = ()
+    #: SHA-256 of the one used last, valid for REFRESH_GRACE_S from ``refreshed_at``; None: there was none.
     previous_hash: bytes | None = None
+    #: Others that were used so recently that their grace may last.
+    used: tuple[RefreshMark, ...] = ()
+    #: Tokens never used, in whose place another one was; the newest REFRESH_PASSED_OVER_MAX.
+    passed_over: tuple[RefreshMark, ...] = ()
+    #: SHA-256 of the bytes that all its tokens share; None: not exchanged since they have such bytes.
+    family_hash: bytes | None = None
     opened_at: datetime
-    #: When the token in force took its predecessor's place.
+    #: When the token used last was exchanged for the first time.
     refreshed_at: datetime
     expires_at: datetime
 
@@ -154,7 +168,7 @@ def after(state: Any, event: Event) -> Any:
                 is_phone_verified=event.is_phone_verified,
                 created_at=event.at,
             )
-        case SessionOpened() | SessionRefreshed() | SessionEnded() | SessionRevoked():
+        case SessionOpened() | SessionEnded() | SessionRevoked():
             return _with_session_event(state, event)
         case RoleGranted() | RoleRevoked() | RoleSwitched():
             return _with_role_event(state, event)
@@ -163,9 +177,7 @@ def after(state: Any, event: Event) -> Any:
     raise AssertionError(f"a user does not know {event.type}")
 
 
-def _with_session_event(
-    state: UserState, event: SessionOpened | SessionRefreshed | SessionEnded | SessionRevoked
-) -> UserState:
+def _with_session_event(state: UserState, event: SessionOpened | SessionEnded | SessionRevoked) -> UserState:
     match event:
         case SessionOpened():
             session = SessionState(
@@ -178,16 +190,6 @@ def _with_session_event(
             )
             live = tuple(one for one in state.sessions if one.expires_at > event.at)
             return replace(_with_sessions(state, (*live, session)), last_login_at=event.at)
-        case SessionRefreshed():
-            if event.reply_lost:
-                changes: dict[str, Any] = {}
-            else:
-                before = state.session(event.session_id)
-                assert before is not None
-                changes = {"previous_hash": before.refresh_hash, "refreshed_at": event.at}
-            return _with_session(
-                state, event.session_id, refresh_hash=event.refresh_hash, expires_at=event.expires_at, **changes
-            )
         case SessionEnded() | SessionRevoked():
             return _with_sessions(state, tuple(one for one in state.sessions if one.session_id != event.session_id))
 

@@ -47,7 +47,10 @@ class SignIn(Confidential, Procedure, frozen=True, kw_only=True):
 
 @procedure("auth.refresh", by=PUBLIC, reply=Tokens, routes=("POST /auth/refresh/",), errors=(Unauthenticated,))
 class Refresh(Confidential, Procedure, frozen=True, kw_only=True):
-    """Get new tokens for a refresh token, which is valid once: a second use ends the session."""
+    """Get new tokens for a refresh token, which is valid once: a second use more than 10 s later ends the session.
+
+    Within 10 s a second use, by another tab or after a lost reply, gets tokens of its own.
+    """
 
     refresh_token: Annotated[str, Meta(max_length=REFRESH_TOKEN_MAX)]
 

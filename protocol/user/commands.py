@@ -42,20 +42,22 @@ class OpenSession(Confidential, Command, frozen=True, kw_only=True):
     user_id: UserId
     session_id: SessionId
     device: Device
-    #: SHA-256 of the refresh token.
+    #: SHA-256 of the refresh token, and of the bytes that all tokens of the session share.
     refresh_hash: bytes
+    family_hash: bytes
     lifetime_s: int
 
 
 @command("user.rotate_session", actor=Kind.USER, by=INTERNAL, reply=Rotated, errors=(Unauthenticated,))
 class RotateSession(Confidential, Command, frozen=True, kw_only=True):
-    """Replace the presented refresh token by the next one; a token that was used before ends the session."""
+    """Replace the presented refresh token by the next one; one that was used before ends the session."""
 
     user_id: UserId
     session_id: SessionId
-    #: SHA-256 of the tokens.
+    #: SHA-256 of the tokens, and of the bytes that they share.
     presented_hash: bytes
     refresh_hash: bytes
+    family_hash: bytes
     lifetime_s: int
 
 

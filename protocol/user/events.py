@@ -37,9 +37,13 @@ class SessionRefreshed(Event, frozen=True, kw_only=True):
     """A session got its next refresh token. Has no recipients."""
 
     session_id: SessionId
+    #: SHA-256 of the token that was exchanged; None: the first one was made, or an earlier version wrote the event.
+    presented_hash: bytes | None = None
     #: SHA-256 of the token.
     refresh_hash: bytes
-    #: The client did not receive the current token: it is void, and the one before it stays valid in its grace.
+    #: SHA-256 of the bytes that all tokens of the session share; None: as before.
+    family_hash: bytes | None = None
+    #: The exchanged token was in its grace: the new one is in force beside those made before it.
     reply_lost: bool = False
     expires_at: datetime
     at: datetime

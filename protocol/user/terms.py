@@ -25,8 +25,16 @@ NAME_MAX = 100
 EMAIL_MAX = 254
 
 
-#: How long the previous refresh token stays valid, since the reply with its successor may have been lost.
+#: How long a used refresh token can be exchanged again: the reply may have been lost, and tabs renew at the same time.
 REFRESH_GRACE_S = 10.0
+
+
+#: Refresh tokens of one session that are in force at once; with one more, the oldest one is passed over.
+REFRESH_SIBLINGS_MAX = 16
+
+
+#: Passed-over refresh tokens that a session remembers; an older one counts as used.
+REFRESH_PASSED_OVER_MAX = 32
 
 
 DEVICE_MAX = 32

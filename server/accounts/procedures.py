@@ -22,7 +22,7 @@ from protocol.user.views import Rotated, SessionGrant
 from server.accounts.attempts import Attempts
 from server.accounts.contact import normal_email, normal_phone
 from server.accounts.passwords import Passwords, password_problem
-from server.accounts.refresh import make_refresh_token, parse_refresh_token
+from server.accounts.refresh import make_refresh_token, make_successor, parse_refresh_token
 from server.accounts.sending import UserActors
 from server.accounts.tokens import TokenService
 from server.edge.context import RequestContext
@@ -110,12 +110,13 @@ class Accounts:
     async def refresh(self, procedure: Refresh, context: RequestContext) -> Tokens:
         """Exchange a refresh token for new tokens. Raises: Unauthenticated."""
         presented = parse_refresh_token(procedure.refresh_token)
-        fresh, fresh_hash = make_refresh_token(presented.user_id, presented.session_id)
+        fresh = make_successor(presented)
         command = RotateSession(
             user_id=presented.user_id,
             session_id=presented.session_id,
             presented_hash=presented.hash,
-            refresh_hash=fresh_hash,
+            refresh_hash=fresh.hash,
+            family_hash=presented.family_hash,
             lifetime_s=self._session_s,
         )
         try:
@@ -124,7 +125,7 @@ class Accounts:
             raise Unauthenticated(reason="invalid") from error
         if rotated.grant is None:
             raise Unauthenticated(reason="revoked")
-        return await self._make_tokens(presented.user_id, rotated.grant, fresh)
+        return await self._make_tokens(presented.user_id, rotated.grant, fresh.text)
 
     async def act_as(self, procedure: ActAs, context: RequestContext) -> Tokens:
         """Switch the active role; the refresh token stays valid. Raises: Unauthenticated, Forbidden, Invalid."""
@@ -171,16 +172,17 @@ class Accounts:
 
     async def _open_session(self, user_id: UserId, device: str) -> Tokens:
         session_id = SessionId(self._runtime.new_id())
-        refresh_token, refresh_hash = make_refresh_token(user_id, session_id)
+        token = make_refresh_token(user_id, session_id)
         command = OpenSession(
             user_id=user_id,
             session_id=session_id,
             device=device,
-            refresh_hash=refresh_hash,
+            refresh_hash=token.hash,
+            family_hash=token.family_hash,
             lifetime_s=self._session_s,
         )
         grant = await self._users.ask(command, user_id, SessionGrant)
-        return await self._make_tokens(user_id, grant, refresh_token)
+        return await self._make_tokens(user_id, grant, token.text)
 
     async def _make_tokens(self, user_id: UserId, grant: SessionGrant, refresh_token: str | None) -> Tokens:
         user = await load_user(
