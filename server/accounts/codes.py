@@ -254,7 +254,7 @@ class CodeProcedures:
         except NotFound:
             raise CodeInvalid() from None
         if not checked.right:
-            raise CodeInvalid()
+            raise CodeInvalid().about(user_id)
 
     async def _account_id(self, email: str) -> UserId:
         """The id of the account with this address; an unused id if there is none."""

@@ -123,8 +123,12 @@ class Accounts:
             rotated = await self._users.ask(command, presented.user_id, Rotated)
         except NotFound as error:
             raise Unauthenticated(reason="invalid") from error
+        except Unauthenticated as error:
+            if error.fields["reason"] != "invalid":
+                error.about(presented.user_id)
+            raise
         if rotated.grant is None:
-            raise Unauthenticated(reason="revoked")
+            raise Unauthenticated(reason="revoked").about(presented.user_id)
         return await self._make_tokens(presented.user_id, rotated.grant, fresh.text)
 
     async def act_as(self, procedure: ActAs, context: RequestContext) -> Tokens:
@@ -157,8 +161,10 @@ class Accounts:
         self._attempts.begin(address, email)
         stored = await find_password(self._pool, email)
         matches = await self._passwords.verify(password, None if stored is None else stored.password_hash)
-        if stored is None or not matches:
+        if stored is None:
             raise Unauthenticated(reason="wrong_credentials")
+        if not matches:
+            raise Unauthenticated(reason="wrong_credentials").about(stored.user_id)
         self._attempts.succeeded(address, email)
         return stored
 

@@ -145,12 +145,12 @@ class TokenService:
                     del self._cache[next(iter(self._cache))]
                 self._cache[token] = verified
         if self._revocations.has_session(verified.session_id):
-            raise Unauthenticated(reason="revoked")
+            raise Unauthenticated(reason="revoked").about(verified.principal.user_id)
         user_id = verified.principal.user_id
         invalidated = self._revocations.invalidates(user_id, verified.roles_version, verified.issued_at)
         if invalidated or verified.expires_at <= self._now():
             self._cache.pop(token, None)
-            raise Unauthenticated(reason="expired")
+            raise Unauthenticated(reason="expired").about(user_id)
         return verified
 
     def use(self, keys: SigningKeys) -> None:
