@@ -97,6 +97,7 @@ class Accounts:
             await self._users.send(command, user_id)
         except EmailTaken:
             user_id = await self._registered_before(email, procedure.password, context)
+        self._attempts.remember(context.address, email)
         return await self._open_session(user_id, procedure.device)
 
     async def sign_in(self, procedure: SignIn, context: RequestContext) -> Tokens:
@@ -129,7 +130,9 @@ class Accounts:
             raise
         if rotated.grant is None:
             raise Unauthenticated(reason="revoked").about(presented.user_id)
-        return await self._make_tokens(presented.user_id, rotated.grant, fresh.text)
+        tokens = await self._make_tokens(presented.user_id, rotated.grant, fresh.text)
+        self._attempts.remember(context.address, tokens.user.email)
+        return tokens
 
     async def act_as(self, procedure: ActAs, context: RequestContext) -> Tokens:
         """Switch the active role; the refresh token stays valid. Raises: Unauthenticated, Forbidden, Invalid."""

@@ -30,7 +30,7 @@ from protocol.user.terms import REFRESH_GRACE_S, RevokeReason
 from protocol.user.views import CurrentUser, Sessions
 from server.accounts.bulk import NewAccount, make_accounts
 from server.accounts.keys import load_keys
-from server.accounts.limits import SIGN_IN_ATTEMPTS
+from server.accounts.limits import SIGN_IN_ATTEMPTS, SIGN_IN_ATTEMPTS_ELSEWHERE
 from server.accounts.passwords import Passwords
 from server.accounts.procedures import Accounts
 from server.accounts.refresh import make_refresh_token
@@ -252,6 +252,19 @@ class TestSignIn:
         with pytest.raises(LimitReached):
             await site.sign_in(PASSWORD)
         await site.sign_in(PASSWORD, address="198.51.100.1")
+
+    async def test_an_address_that_refreshed_its_tokens_signs_in_under_an_attack_from_many(self, site: Site) -> None:
+        first = await site.accounts.register(ADA, request(address="192.0.2.200"))
+        assert first.refresh_token is not None
+        await site.accounts.refresh(Refresh(refresh_token=first.refresh_token), request(address="192.0.2.1"))
+        for number in range(SIGN_IN_ATTEMPTS_ELSEWHERE.burst):
+            with pytest.raises(Unauthenticated):
+                await site.sign_in("wrong password", address=f"198.51.100.{number}")
+
+        with pytest.raises(LimitReached):
+            await site.sign_in("wrong password", address="203.0.113.1")
+        for known in ("192.0.2.1", "192.0.2.200"):
+            await site.sign_in(address=known)
 
     async def test_a_hash_of_old_parameters_is_replaced(self, site: Site, pool: Pool) -> None:
         old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
