@@ -72,14 +72,18 @@ _CODE_ERRORS = (CodeInvalid, ChannelUnavailable, LimitReached)
     by=ANYONE,
     reply=CodeStep,
     routes=("POST /auth/verify-phone/",),
-    errors=(*_CODE_ERRORS, PhoneTaken),
+    errors=(*_CODE_ERRORS, PhoneTaken, Forbidden),
 )
 class VerifyPhone(Confidential, Procedure, frozen=True, kw_only=True):
-    """Verify my phone number: without ``code``, a code is sent by SMS; with it, the number is verified."""
+    """Verify my phone number: without ``code``, a code is sent by SMS; with it, the number is verified.
+
+    To ask for a code to another number than my verified one, ``password`` is needed.
+    """
 
     #: A new number, which replaces the present one once it is verified.
     phone_number: Phone | None = None
     code: Code | None = None
+    password: Password | None = None
 
 
 @procedure(
@@ -87,14 +91,18 @@ class VerifyPhone(Confidential, Procedure, frozen=True, kw_only=True):
     by=ANYONE,
     reply=CodeStep,
     routes=("POST /auth/verify-email/",),
-    errors=(*_CODE_ERRORS, EmailTaken),
+    errors=(*_CODE_ERRORS, EmailTaken, Forbidden),
 )
 class VerifyEmail(Confidential, Procedure, frozen=True, kw_only=True):
-    """Verify my e-mail address: without ``code``, a code is sent there; with it, the address is verified."""
+    """Verify my e-mail address: without ``code``, a code is sent there; with it, the address is verified.
+
+    To ask for a code to another address than mine, ``password`` is needed.
+    """
 
     #: A new address, which replaces the present one once it is verified.
     email: Email | None = None
     code: Code | None = None
+    password: Password | None = None
 
 
 @procedure(

@@ -135,7 +135,10 @@ class CodeProcedures:
         }
 
     async def verify_phone(self, procedure: VerifyPhone, context: RequestContext) -> CodeStep:
-        """Send a code to a number, or check one. Raises: Invalid, CodeInvalid, PhoneTaken, LimitReached."""
+        """Send a code to a number, or check one.
+
+        Raises: Invalid, Forbidden, CodeInvalid, PhoneTaken, LimitReached, Busy.
+        """
         principal, _ = _signed_in(context)
         number = None if procedure.phone_number is None else normal_phone(procedure.phone_number)
         if procedure.code is not None:
@@ -148,10 +151,15 @@ class CodeProcedures:
             raise Invalid(phone_number="missing")
         if not self._may_text(number):
             raise Invalid(phone_number="country_not_served")
+        if contact.is_phone_verified:  # another number than the verified one
+            await self._prove(principal.user_id, procedure.password, context)
         return await self._send(Purpose.PHONE, Channel.SMS, number, principal, context)
 
     async def verify_email(self, procedure: VerifyEmail, context: RequestContext) -> CodeStep:
-        """Send a code to an address, or check one. Raises: Invalid, CodeInvalid, EmailTaken, LimitReached."""
+        """Send a code to an address, or check one.
+
+        Raises: Invalid, Forbidden, CodeInvalid, EmailTaken, LimitReached, Busy.
+        """
         principal, _ = _signed_in(context)
         email = None if procedure.email is None else normal_email(procedure.email)
         if procedure.code is not None:
@@ -159,6 +167,8 @@ class CodeProcedures:
         contact = await load_contact(self._pool, principal.user_id)
         if email in (None, contact.email) and contact.is_email_verified:
             return CodeStep(done=True)
+        if email not in (None, contact.email):
+            await self._prove(principal.user_id, procedure.password, context)
         return await self._send(Purpose.EMAIL, Channel.EMAIL, email or contact.email, principal, context)
 
     async def reset_password(self, procedure: ResetPassword, context: RequestContext) -> CodeStep:
@@ -183,19 +193,29 @@ class CodeProcedures:
         contact = await load_contact(self._pool, user_id)
         if problem := password_problem(procedure.new_password, email=contact.email, name=contact.name):
             raise Invalid(new_password=problem)
-        self._attempts.begin(context.address, str(user_id))
-        known = await find_own_password(self._pool, user_id)
-        if not await self._passwords.verify(procedure.password, known and known[0]) or known is None:
-            raise Forbidden(reason="wrong_password")
-        self._attempts.succeeded(context.address, str(user_id))
+        password_version = await self._prove(user_id, procedure.password, context)
         command = SetPassword(
             user_id=user_id,
             password_hash=await self._passwords.hash(procedure.new_password),
-            password_version=known[1],
+            password_version=password_version,
             session_id=session_id,
         )
         await self._users.send(command, user_id, principal)
         return Done()
+
+    async def _prove(self, user_id: UserId, password: str | None, context: RequestContext) -> int:
+        """Check that the caller knows the user's password, since a token may be stolen; returns the password's version.
+
+        Raises: Forbidden, LimitReached, Busy.
+        """
+        if password is None:
+            raise Forbidden(reason="password_needed")
+        self._attempts.begin(context.address, str(user_id))
+        known = await find_own_password(self._pool, user_id)
+        if not await self._passwords.verify(password, known and known[0]) or known is None:
+            raise Forbidden(reason="wrong_password")
+        self._attempts.succeeded(context.address, str(user_id))
+        return known[1]
 
     async def _reset_password(self, procedure: ResetPassword, context: RequestContext) -> CodeStep:
         email = normal_email(procedure.email)

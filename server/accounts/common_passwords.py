@@ -1,7 +1,7 @@
 """The passwords that attackers try first, and their usual variations: Summer2024, P@ssw0rd, letmein123.
 
-A password is compared in lower case, without digits and signs at its end, and with letters for the digits and signs that
-resemble them.
+A password is compared in lower case, without digits and signs at its end, and with letters for the digits and signs
+that resemble them.
 """
 
 import unicodedata

@@ -125,7 +125,7 @@ class TestVerifying:
     async def test_a_number_that_was_replaced_is_free_again(self, server: Site) -> None:
         ada, eve = await server.people("Ada", "Eve")
         for count, (person, number) in enumerate([(ada, NUMBER), (ada, NUMBER[:-1] + "9"), (eve, NUMBER)], 1):
-            await verify_phone(server, person, phone_number=number)
+            await verify_phone(server, person, phone_number=number, password=PASSWORD)
             assert verdict(await verify_phone(server, person, code=await code(server, "code.sms", count))) == "ok"
             await server.advance(timedelta(seconds=CODE_PAUSE_S))
 
@@ -135,7 +135,7 @@ class TestVerifying:
         ada = await server.person("Ada")
         before = ada.me.email
 
-        await post(server, "verify-email", ada, email="New.Ada@people.test")
+        await post(server, "verify-email", ada, email="New.Ada@people.test", password=PASSWORD)
         answer = await post(server, "verify-email", ada, code=await code(server, "code.email"))
 
         assert verdict(answer) == "ok"
@@ -149,10 +149,28 @@ class TestVerifying:
         assert (await post(server, "signin", email="new.ada@people.test", password=PASSWORD)).status == 200
         assert (await post(server, "signin", email=before, password=PASSWORD)).status == 401
 
+    async def test_a_stolen_token_alone_changes_neither_address_nor_verified_number(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        await verify_phone(server, ada, phone_number=NUMBER)
+        await verify_phone(server, ada, code=await code(server, "code.sms"))
+
+        answers = [
+            await post(server, "verify-email", ada, email="thief@people.test"),
+            await post(server, "verify-email", ada, email="thief@people.test", password="a wrong password"),
+            await verify_phone(server, ada, phone_number=NUMBER[:-1] + "9"),
+        ]
+
+        assert [(one.status, one.json["fields"]) for one in answers] == [
+            (403, {"reason": "password_needed"}),
+            (403, {"reason": "wrong_password"}),
+            (403, {"reason": "password_needed"}),
+        ]
+        assert await server.node.pool.fetchval("SELECT count(*) FROM code_targets") == 0
+
     async def test_an_address_of_another_account_is_refused_only_after_its_code(self, server: Site) -> None:
         ada, eve = await server.people("Ada", "Eve")
 
-        asked = await post(server, "verify-email", eve, email=ada.me.email)
+        asked = await post(server, "verify-email", eve, email=ada.me.email, password=PASSWORD)
         answer = await post(server, "verify-email", eve, code=await code(server, "code.email"))
 
         assert verdict(asked) == "ok"
@@ -327,7 +345,7 @@ class TestSecrets:
             await verify_phone(server, ada, phone_number=NUMBER)
             phone_code = await code(server, "code.sms")
             wrong = await verify_phone(server, ada, code=another(phone_code))
-            await post(server, "verify-email", ada, email="other@people.test")
+            await post(server, "verify-email", ada, email="other@people.test", password=PASSWORD)
             email_code = await code(server, "code.email")
             await server.advance(timedelta(seconds=CODE_PAUSE_S))
             reset_code = await asked_to_reset(server, ada)
