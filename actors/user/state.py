@@ -83,6 +83,18 @@ class CodeSlot(Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: When the first code of the current window was issued, and how many since.
     window_at: datetime
     issued: int = 1
+    #: Whether the user is signed in where the codes are asked for: a stranger's requests do not count against these.
+    own: bool = False
+
+
+class WaitingReset(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One code for a new password, valid together with the id of its request."""
+
+    #: SHA-256 of the request's id, which only the asking client knows.
+    request_hash: bytes
+    code_hash: bytes
+    expires_at: datetime
+    misses: int = 0
 
 
 class Devices(Struct, frozen=True, omit_defaults=True):
@@ -103,19 +115,32 @@ class Codes(Struct, frozen=True, omit_defaults=True):
     """The codes of each purpose."""
 
     slots: tuple[CodeSlot, ...] = ()
+    #: Codes for a new password, oldest first; bounded by the number issued in their time.
+    resets: tuple[WaitingReset, ...] = ()
 
-    def find(self, purpose: Purpose) -> CodeSlot | None:
+    def find(self, purpose: Purpose, own: bool = False) -> CodeSlot | None:
         """The codes of that purpose; None: none was issued."""
-        return next((one for one in self.slots if one.purpose is purpose), None)
+        return next((one for one in self.slots if one.purpose is purpose and one.own is own), None)
+
+    def reset(self, request_hash: bytes) -> WaitingReset | None:
+        """The code for a new password that was issued for this request."""
+        return next((one for one in self.resets if one.request_hash == request_hash), None)
 
     def with_slot(self, slot: CodeSlot) -> "Codes":
         """A copy with this slot in place of the one of its purpose."""
-        return Codes((*(one for one in self.slots if one.purpose is not slot.purpose), slot))
+        others = [one for one in self.slots if one.purpose is not slot.purpose or one.own is not slot.own]
+        return replace(self, slots=(*others, slot))
+
+    def with_reset(self, request_hash: bytes, waiting: WaitingReset | None) -> "Codes":
+        """A copy in which this code is the one of the request; None: the request has no code any more."""
+        others = tuple(one for one in self.resets if one.request_hash != request_hash)
+        return replace(self, resets=others if waiting is None else (*others, waiting))
 
     def without_code(self, purpose: Purpose) -> "Codes":
-        """A copy in which the newest code of a purpose is void; the number issued stays."""
-        before = self.find(purpose)
-        return self if before is None else self.with_slot(replace(before, code_hash=None))
+        """A copy in which all codes of a purpose are void; the number issued stays."""
+        codes = replace(self, resets=()) if purpose is Purpose.PASSWORD else self
+        before = codes.find(purpose)
+        return codes if before is None else codes.with_slot(replace(before, code_hash=None))
 
 
 class Notifications(Struct, frozen=True, omit_defaults=True):

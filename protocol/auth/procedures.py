@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from protocol.auth.terms import REFRESH_TOKEN_MAX, Email, Password, Phone
 from protocol.auth.views import CodeStep, Tokens
-from protocol.code.terms import ChannelUnavailable, Code, CodeInvalid, PhoneTaken
+from protocol.code.terms import ChannelUnavailable, Code, CodeInvalid, PhoneTaken, RequestId
 from protocol.confidential import Confidential
 from protocol.errors import EmailTaken, Forbidden, LimitReached, Unauthenticated
 from protocol.ids import BusinessId
@@ -115,10 +115,12 @@ class VerifyEmail(Confidential, Procedure, frozen=True, kw_only=True):
 class ResetPassword(Confidential, Procedure, frozen=True, kw_only=True):
     """Reset a password: with ``email`` alone, a code is sent there if an account has that address.
 
-    With ``code`` and ``new_password`` as well, the password is set and all devices are signed out.
+    With ``code``, the ``request_id`` of the first reply and ``new_password`` as well, the password is set and all
+    devices are signed out.
     """
 
     email: Email
+    request_id: RequestId | None = None
     code: Code | None = None
     new_password: Password | None = None
 

@@ -33,11 +33,15 @@ class Attempts(RateLimiter):
         """Pairs of address and account that are remembered."""
         return len(self._known)
 
+    def knows(self, address: str, email: str) -> bool:
+        """Whether the account was signed in at this address."""
+        return _pair(address, email) in self._known
+
     def begin(self, address: str, email: str) -> None:
         """Count one attempt. Raises: LimitReached."""
         pair = _pair(address, email)
         self.take(pair)
-        if pair not in self._known:
+        if not self.knows(address, email):
             self._elsewhere.take(pair[1])
 
     def succeeded(self, address: str, email: str) -> None:

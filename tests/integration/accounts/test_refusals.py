@@ -31,7 +31,7 @@ async def test_each_refusal_is_logged_and_counted_without_secrets(server: Site) 
     ada = await server.person("Ada")
     assert ada.rest.signed_in is not None
     email, refresh_token = ada.me.email, "gwr_" + "A" * 86
-    await server.request("POST", "/auth/reset-password/", None, {"email": email})
+    asked = await server.request("POST", "/auth/reset-password/", None, {"email": email})
     wrong_code = another(await code(server, "reset.email"))
 
     with capture_logs() as logs:
@@ -39,7 +39,8 @@ async def test_each_refusal_is_logged_and_counted_without_secrets(server: Site) 
             await server.request("POST", "/auth/signin/", None, {"email": address, "password": WRONG})
         await server.request("POST", "/auth/signup/", None, {"email": email, "password": PASSWORD, "name": "Eve"})
         await server.request("POST", "/auth/refresh/", None, {"refresh_token": refresh_token})
-        body = {"email": email, "code": wrong_code, "new_password": "quite another secret"}
+        request_id = asked.json["request_id"]
+        body = {"email": email, "code": wrong_code, "request_id": request_id, "new_password": "quite another secret"}
         await server.request("POST", "/auth/reset-password/", None, body)
         body = {"password": WRONG, "new_password": "quite another secret"}
         await server.request("POST", "/auth/change-password/", ada, body)
