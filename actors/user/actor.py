@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
 from actors.records import records_of
-from actors.user import codes, devices, notifications, rotation
+from actors.user import codes, devices, disabling, notifications, rotation
 from actors.user.rotation import Presented, classify
 from actors.user.state import SessionState, UserState, after
 from protocol.code.terms import UNIQUE_PHONE
@@ -56,6 +56,7 @@ from protocol.user.terms import (
     MEMBERSHIPS_MAX,
     SESSIONS_MAX,
     UNIQUE_EMAIL,
+    AccountDisabled,
     Acting,
     Membership,
     RevokeReason,
@@ -70,7 +71,7 @@ class User(Actor[UserState]):
     """One user: roles and sessions here, the rest in parts."""
 
     state_type: ClassVar[type[Struct]] = UserState
-    parts = (rotation, codes, devices, notifications, records_of(Kind.USER))
+    parts = (rotation, disabling, codes, devices, notifications, records_of(Kind.USER))
 
     # The account
 
@@ -109,7 +110,12 @@ class User(Actor[UserState]):
 
     @handles(OpenSession)
     def open_session(self, command: OpenSession) -> SessionGrant:
-        """Sign the user in on a device; past ``SESSIONS_MAX`` the session refreshed longest ago is revoked."""
+        """Sign the user in on a device; past ``SESSIONS_MAX`` the session refreshed longest ago is revoked.
+
+        Raises: AccountDisabled.
+        """
+        if self.state.disabled:
+            raise AccountDisabled()
         live = [one for one in self.state.sessions if one.expires_at > self.now]
         if len(live) >= SESSIONS_MAX:
             self._revoke(min(live, key=lambda one: one.refreshed_at), RevokeReason.DISPLACED)

@@ -161,6 +161,8 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     password_version: int = 1
     is_email_verified: bool = False
     is_phone_verified: bool = False
+    #: Whether an admin has disabled the account.
+    disabled: bool = False
     created_at: datetime
     last_login_at: datetime | None = None
     devices: Devices = Devices()

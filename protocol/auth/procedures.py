@@ -12,7 +12,7 @@ from protocol.errors import EmailTaken, Forbidden, LimitReached, Unauthenticated
 from protocol.ids import BusinessId
 from protocol.registry import Done, Procedure, procedure
 from protocol.roles import ANYONE, PUBLIC, Role
-from protocol.user.terms import Device, Language, PersonName
+from protocol.user.terms import AccountDisabled, Device, Language, PersonName
 
 
 @procedure(
@@ -35,7 +35,11 @@ class Register(Confidential, Procedure, frozen=True, kw_only=True):
 
 
 @procedure(
-    "auth.sign_in", by=PUBLIC, reply=Tokens, routes=("POST /auth/signin/",), errors=(Unauthenticated, LimitReached)
+    "auth.sign_in",
+    by=PUBLIC,
+    reply=Tokens,
+    routes=("POST /auth/signin/",),
+    errors=(Unauthenticated, AccountDisabled, LimitReached),
 )
 class SignIn(Confidential, Procedure, frozen=True, kw_only=True):
     """Sign in by e-mail and password. The active role is the one used last, else the one with the most rights."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from protocol.events import Event, event
-from protocol.ids import BusinessId, SessionId
+from protocol.ids import BusinessId, SessionId, UserId
 from protocol.notification.types import EMAIL_ONLY, PUSH_AND_EMAIL, Importance, Party, tell
 from protocol.roles import Role
 from protocol.user.terms import RevokeReason
@@ -17,6 +17,22 @@ class UserSignedUp(Event, frozen=True, kw_only=True):
 
     is_email_verified: bool = False
     is_phone_verified: bool = False
+    at: datetime
+
+
+@event("user.disabled")
+class UserDisabled(Event, frozen=True, kw_only=True):
+    """An admin disabled the account."""
+
+    by: UserId
+    at: datetime
+
+
+@event("user.enabled")
+class UserEnabled(Event, frozen=True, kw_only=True):
+    """An admin enabled the account again."""
+
+    by: UserId
     at: datetime
 
 

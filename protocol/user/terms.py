@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from protocol.effects import UniqueKey
-from protocol.errors import EmailTaken
+from protocol.errors import EmailTaken, Rejected
 from protocol.ids import BusinessId, SessionId
 from protocol.roles import Role
 
@@ -61,6 +61,12 @@ def email_key(email: str) -> str:
     return email.casefold()
 
 
+class AccountDisabled(Rejected):
+    """An admin has disabled the account: nobody can sign in to it."""
+
+    status = 403
+
+
 class RevokeReason(StrEnum):
     """Why a session was revoked."""
 
@@ -71,6 +77,8 @@ class RevokeReason(StrEnum):
     DISPLACED = "displaced"
     #: The password was changed.
     NEW_PASSWORD = "new_password"
+    #: An admin has disabled the account.
+    DISABLED = "disabled"
 
 
 class Acting(Struct, frozen=True, omit_defaults=True):

@@ -18,6 +18,7 @@ from protocol.errors import Busy, EmailTaken, Invalid, NotFound, Unauthenticated
 from protocol.ids import SessionId, UserId
 from protocol.registry import Procedure
 from protocol.user.commands import OpenSession, RehashPassword, RotateSession, SignUp, SwitchRole
+from protocol.user.terms import AccountDisabled
 from protocol.user.views import Rotated, SessionGrant
 from server.accounts.attempts import Attempts
 from server.accounts.contact import normal_email, normal_phone
@@ -101,12 +102,15 @@ class Accounts:
         return await self._open_session(user_id, procedure.device)
 
     async def sign_in(self, procedure: SignIn, context: RequestContext) -> Tokens:
-        """Sign in by password. Raises: Invalid, Unauthenticated, LimitReached, Busy."""
+        """Sign in by password. Raises: Invalid, Unauthenticated, AccountDisabled, LimitReached, Busy."""
         stored = await self._authenticate(normal_email(procedure.email), procedure.password, context.address)
         if self._passwords.is_outdated(stored.password_hash):
             with suppress(Busy):  # a later sign-in does it
                 await self._rehash(stored, procedure.password)
-        return await self._open_session(stored.user_id, procedure.device)
+        try:
+            return await self._open_session(stored.user_id, procedure.device)
+        except AccountDisabled as error:
+            raise error.about(stored.user_id) from None
 
     async def refresh(self, procedure: Refresh, context: RequestContext) -> Tokens:
         """Exchange a refresh token for new tokens. Raises: Unauthenticated."""

@@ -18,6 +18,7 @@ from protocol.auth.procedures import (
 from protocol.code.terms import CodeInvalid
 from protocol.errors import EmailTaken, Forbidden, LimitReached, Unauthenticated
 from protocol.registry import Procedure
+from protocol.user.terms import AccountDisabled
 from server.edge.context import RequestContext
 from server.edge.handlers import ProcedureHandler
 from server.edge.refusals import Refusals
@@ -32,7 +33,7 @@ WATCHED: Mapping[type[Procedure], str] = {
     ResetPassword: "code",
     ChangePassword: "password",
 }
-_REFUSED = (Unauthenticated, Forbidden, LimitReached, CodeInvalid, EmailTaken)
+_REFUSED = (Unauthenticated, Forbidden, AccountDisabled, LimitReached, CodeInvalid, EmailTaken)
 
 
 def watched(

@@ -34,6 +34,10 @@ TEXTS = NounTexts(
         "why.safety": "Sie erhalten diese E-Mail, weil es um die Sicherheit Ihres Kontos geht.",
     },
     errors={
+        "account_disabled": (
+            "Das Konto ist gesperrt",
+            "Schreiben Sie dem Betreiber, wenn Sie das für einen Fehler halten.",
+        ),
         "email_taken": ("Die Adresse ist vergeben", "Die E-Mail-Adresse gehört bereits zu einem Konto."),
     },
 )

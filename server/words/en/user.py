@@ -28,6 +28,7 @@ TEXTS = NounTexts(
         "why.safety": "You get this e-mail because it concerns the safety of your account.",
     },
     errors={
+        "account_disabled": ("The account is disabled", "Write to the operator if you think that this is a mistake."),
         "email_taken": ("The address is taken", "The e-mail address belongs to an account already."),
     },
 )

@@ -28,6 +28,7 @@ TEXTS = NounTexts(
         "why.safety": "Ricevi questa e-mail perché riguarda la sicurezza del tuo account.",
     },
     errors={
+        "account_disabled": ("L’account è disattivato", "Scrivi al gestore se pensi che sia un errore."),
         "email_taken": ("L’indirizzo è già in uso", "L’indirizzo e-mail appartiene già a un account."),
     },
 )

@@ -26,6 +26,8 @@ from protocol.notice.rows import Notice
 from protocol.registry import Command
 from protocol.roles import Principal, Role
 from protocol.user.commands import (
+    DisableUser,
+    EnableUser,
     EndSession,
     GrantRole,
     OpenSession,
@@ -45,6 +47,7 @@ from protocol.user.events import (
     SessionOpened,
     SessionRefreshed,
     SessionRevoked,
+    UserDisabled,
     UserSignedUp,
 )
 from protocol.user.rows import Credentials, Person, UserRow
@@ -55,6 +58,7 @@ from protocol.user.terms import (
     REFRESH_SIBLINGS_MAX,
     SESSIONS_MAX,
     UNIQUE_EMAIL,
+    AccountDisabled,
     Acting,
     Membership,
     RevokeReason,
@@ -618,3 +622,34 @@ class TestWhateverHappens:
             assert all(state.membership(one.acting) for one in state.sessions)
             assert len({one.session_id for one in state.sessions}) == len(state.sessions) <= SESSIONS_MAX
             assert state.roles_version >= before.roles_version
+
+
+class TestDisabling:
+    ADMIN = Principal(user_id=UserId(UUID(int=99)), role=Role.ADMIN, roles=frozenset({Role.ADMIN}))
+
+    def test_a_disabled_user_loses_all_sessions_and_opens_none(self) -> None:
+        events: list[Event] = [SIGNED_UP, *opened(), *opened(LAPTOP, 2)]
+
+        decided = tell(events, DisableUser(user_id=ADA), self.ADMIN)
+
+        assert decided.events == [
+            UserDisabled(by=self.ADMIN.user_id, at=NOW),
+            SessionRevoked(session_id=PHONE, reason=RevokeReason.DISABLED, at=NOW),
+            SessionRevoked(session_id=LAPTOP, reason=RevokeReason.DISABLED, at=NOW),
+        ]
+        events += decided.events
+        assert isinstance(tell(events, open_session(PHONE, 3)).reply, AccountDisabled)
+        assert tell(events, DisableUser(user_id=ADA), self.ADMIN).events == []
+
+    def test_an_enabled_user_signs_in_again(self) -> None:
+        events: list[Event] = [SIGNED_UP, UserDisabled(by=self.ADMIN.user_id, at=NOW)]
+        events += tell(events, EnableUser(user_id=ADA), self.ADMIN).events
+
+        assert isinstance(tell(events, open_session(PHONE, 1)).reply, SessionGrant)
+        assert tell(events, EnableUser(user_id=ADA), self.ADMIN).events == []
+
+    def test_admins_do_not_disable_themselves(self) -> None:
+        refused = tell([SIGNED_UP], DisableUser(user_id=ADA), ada()).reply
+
+        assert isinstance(refused, Forbidden)
+        assert refused.fields == {"reason": "own_account"}
