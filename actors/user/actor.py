@@ -119,7 +119,7 @@ class User(Actor[UserState]):
         live = [one for one in self.state.sessions if one.expires_at > self.now]
         if len(live) >= SESSIONS_MAX:
             self._revoke(min(live, key=lambda one: one.refreshed_at), RevokeReason.DISPLACED)
-        acting = self.state.usual
+        acting, known = self.state.usual, self.state.device_marks
         expires_at = self.now + timedelta(seconds=command.lifetime_s)
         self.emit(
             SessionOpened(
@@ -127,6 +127,7 @@ class User(Actor[UserState]):
                 device=command.device,
                 role=acting.role,
                 business_id=acting.business_id,
+                new_device=bool(known) and command.device_mark not in known,
                 expires_at=expires_at,
                 at=self.now,
             )
@@ -135,6 +136,7 @@ class User(Actor[UserState]):
             session_id=command.session_id,
             refresh_hash=command.refresh_hash,
             family_hash=command.family_hash,
+            device_mark=command.device_mark,
             expires_at=expires_at,
             at=self.now,
         )

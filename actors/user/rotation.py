@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from actors.actor import applies
 from actors.user.state import RefreshMark, SessionState, UserState
 from protocol.user.events import SessionRefreshed
-from protocol.user.terms import REFRESH_GRACE_S, REFRESH_PASSED_OVER_MAX, REFRESH_SIBLINGS_MAX
+from protocol.user.terms import DEVICE_MARKS_MAX, REFRESH_GRACE_S, REFRESH_PASSED_OVER_MAX, REFRESH_SIBLINGS_MAX
 
 GRACE = timedelta(seconds=REFRESH_GRACE_S)
 
@@ -54,7 +54,10 @@ def classify(session: SessionState, token_hash: bytes, family_hash: bytes, now: 
 @applies(SessionRefreshed)
 def _refreshed(state: UserState, event: SessionRefreshed) -> UserState:
     changed = [_exchanged(one, event) if one.session_id == event.session_id else one for one in state.sessions]
-    return replace(state, sessions=tuple(changed))
+    marks = state.device_marks
+    if event.device_mark is not None:
+        marks = (*(one for one in marks if one != event.device_mark), event.device_mark)[-DEVICE_MARKS_MAX:]
+    return replace(state, sessions=tuple(changed), device_marks=marks)
 
 
 def _exchanged(session: SessionState, event: SessionRefreshed) -> SessionState:

@@ -163,6 +163,8 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_phone_verified: bool = False
     #: Whether an admin has disabled the account.
     disabled: bool = False
+    #: The devices that the user has signed in on, the last one last; at most DEVICE_MARKS_MAX.
+    device_marks: tuple[bytes, ...] = ()
     created_at: datetime
     last_login_at: datetime | None = None
     devices: Devices = Devices()

@@ -12,7 +12,7 @@ from protocol.errors import EmailTaken, Forbidden, LimitReached, Unauthenticated
 from protocol.ids import BusinessId
 from protocol.registry import Done, Procedure, procedure
 from protocol.roles import ANYONE, PUBLIC, Role
-from protocol.user.terms import AccountDisabled, Device, Language, PersonName
+from protocol.user.terms import AccountDisabled, Device, Installation, Language, PersonName
 
 
 @procedure(
@@ -32,6 +32,7 @@ class Register(Confidential, Procedure, frozen=True, kw_only=True):
     phone_number: Phone | None = None
     language: Language = "en"
     device: Device = "other"
+    installation: Installation | None = None
 
 
 @procedure(
@@ -47,6 +48,7 @@ class SignIn(Confidential, Procedure, frozen=True, kw_only=True):
     email: Email
     password: Password
     device: Device = "other"
+    installation: Installation | None = None
 
 
 @procedure("auth.refresh", by=PUBLIC, reply=Tokens, routes=("POST /auth/refresh/",), errors=(Unauthenticated,))

@@ -45,6 +45,8 @@ class OpenSession(Confidential, Command, frozen=True, kw_only=True):
     #: SHA-256 of the refresh token, and of the bytes that all tokens of the session share.
     refresh_hash: bytes
     family_hash: bytes
+    #: By which the device is known again: a hash of what the client says of itself.
+    device_mark: bytes
     lifetime_s: int
 
 

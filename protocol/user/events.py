@@ -36,7 +36,7 @@ class UserEnabled(Event, frozen=True, kw_only=True):
     at: datetime
 
 
-@event("session.opened", tell=tell({Party.SELF}, EMAIL_ONLY, even_by_self=True))
+@event("session.opened", tell=tell({Party.SELF}, EMAIL_ONLY, even_by_self=True, when=lambda event: event.new_device))
 class SessionOpened(Event, frozen=True, kw_only=True):
     """The user signed in on a device."""
 
@@ -44,6 +44,8 @@ class SessionOpened(Event, frozen=True, kw_only=True):
     device: str
     role: Role
     business_id: BusinessId | None = None
+    #: Whether the user had signed in before, and on other devices only.
+    new_device: bool = False
     expires_at: datetime
     at: datetime
 
@@ -59,6 +61,8 @@ class SessionRefreshed(Event, frozen=True, kw_only=True):
     refresh_hash: bytes
     #: SHA-256 of the bytes that all tokens of the session share; None: as before.
     family_hash: bytes | None = None
+    #: By which the device is known again; set with the first token of a session.
+    device_mark: bytes | None = None
     #: The exchanged token was in its grace: the new one is in force beside those made before it.
     reply_lost: bool = False
     expires_at: datetime

@@ -40,6 +40,23 @@ REFRESH_PASSED_OVER_MAX = 32
 DEVICE_MAX = 32
 
 
+#: Devices of one user that are known again; the one signed in on longest ago is forgotten first.
+DEVICE_MARKS_MAX = 20
+
+
+INSTALLATION_MAX = 64
+
+
+#: An app's name for its installation, made at random once and kept there.
+Installation = Annotated[
+    str,
+    Meta(
+        pattern=rf"^[A-Za-z0-9_.-]{{8,{INSTALLATION_MAX}}}$(?!\n)",
+        description="Random, made once by the app and kept; by it a device is known again at the next sign-in",
+    ),
+]
+
+
 #: The client's code for its device, such as ``web`` or ``android``; not a name given by the user.
 Device = Annotated[
     str, Meta(pattern=rf"^[a-z0-9_.-]{{1,{DEVICE_MAX}}}$(?!\n)", description="A code, like web or android")

@@ -3,9 +3,11 @@
 No command contains a password or token: the actor gets hashes, and returns a grant without secrets.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
@@ -29,6 +31,10 @@ from server.accounts.tokens import TokenService
 from server.edge.context import RequestContext
 from storage.database import Pool
 from storage.queries.user import StoredPassword, find_password, load_revocations, load_user
+
+#: Changes with each update of a browser.
+_VERSION = re.compile(r"[0-9._]+")
+DEVICE_MARK_BYTES = 16
 
 Handler = Callable[[Any, RequestContext], Awaitable[Struct]]
 
@@ -99,7 +105,7 @@ class Accounts:
         except EmailTaken:
             user_id = await self._registered_before(email, procedure.password, context)
         self._attempts.remember(context.address, email)
-        return await self._open_session(user_id, procedure.device)
+        return await self._open_session(user_id, procedure, context)
 
     async def sign_in(self, procedure: SignIn, context: RequestContext) -> Tokens:
         """Sign in by password. Raises: Invalid, Unauthenticated, AccountDisabled, LimitReached, Busy."""
@@ -108,7 +114,7 @@ class Accounts:
             with suppress(Busy):  # a later sign-in does it
                 await self._rehash(stored, procedure.password)
         try:
-            return await self._open_session(stored.user_id, procedure.device)
+            return await self._open_session(stored.user_id, procedure, context)
         except AccountDisabled as error:
             raise error.about(stored.user_id) from None
 
@@ -183,15 +189,16 @@ class Accounts:
         )
         await self._users.send(command, stored.user_id)
 
-    async def _open_session(self, user_id: UserId, device: str) -> Tokens:
+    async def _open_session(self, user_id: UserId, procedure: Register | SignIn, context: RequestContext) -> Tokens:
         session_id = SessionId(self._runtime.new_id())
         token = make_refresh_token(user_id, session_id)
         command = OpenSession(
             user_id=user_id,
             session_id=session_id,
-            device=device,
+            device=procedure.device,
             refresh_hash=token.hash,
             family_hash=token.family_hash,
+            device_mark=_device_mark(user_id, procedure, context.user_agent),
             lifetime_s=self._session_s,
         )
         grant = await self._users.ask(command, user_id, SessionGrant)
@@ -207,3 +214,9 @@ class Accounts:
             expires_in_s=self._tokens.lifetime_s,
             user=user,
         )
+
+
+def _device_mark(user_id: UserId, procedure: Register | SignIn, user_agent: str) -> bytes:
+    """By which a device is known again: its installation if the app names it, else its program without versions."""
+    device = procedure.installation or f"{procedure.device} {_VERSION.sub('', user_agent)}"
+    return sha256(user_id.bytes + device.encode()).digest()[:DEVICE_MARK_BYTES]

@@ -36,6 +36,7 @@ class LinkAction(IntEnum):
     CANCEL = 1
     CONFIRM = 2
     UNSUBSCRIBE = 3
+    NOT_ME = 4
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Link(Struct, frozen=True, kw_only=True):
 
     action: LinkAction
     user_id: UserId
-    #: A booking's id, or a template's name.
+    #: The id of a booking or a session, or a template's name.
     subject: str
     #: From then on the link is refused; full seconds.
     expires_at: datetime

@@ -50,7 +50,7 @@ async def asked_to_reset(site: Site, person: Person) -> Asked:
 
 
 async def reset(site: Site, email: str, given: Asked, password: str = NEW_PASSWORD) -> Response:
-    body = {"email": email, "code": given.code, "request_id": given.request_id, "new_password": password}
+    body: dict[str, Any] = given._asdict() | {"email": email, "new_password": password}
     return await post(site, "reset-password", **body)
 
 

@@ -52,6 +52,7 @@ from protocol.user.events import (
 )
 from protocol.user.rows import Credentials, Person, UserRow
 from protocol.user.terms import (
+    DEVICE_MARKS_MAX,
     MEMBERSHIPS_MAX,
     REFRESH_GRACE_S,
     REFRESH_PASSED_OVER_MAX,
@@ -94,7 +95,12 @@ def tell(events: list[Event], command: Command, principal: Principal = SERVER, *
 
 
 def opened(
-    session_id: SessionId = PHONE, number: int = 1, *, after_s: float = 0, acting: Acting = CUSTOMER
+    session_id: SessionId = PHONE,
+    number: int = 1,
+    *,
+    after_s: float = 0,
+    acting: Acting = CUSTOMER,
+    device_mark: bytes = b"web",
 ) -> list[Event]:
     """The events of a sign-in."""
     at = NOW + timedelta(seconds=after_s)
@@ -109,18 +115,24 @@ def opened(
             at=at,
         ),
         SessionRefreshed(
-            session_id=session_id, refresh_hash=token(number), family_hash=FAMILY, expires_at=expires_at, at=at
+            session_id=session_id,
+            refresh_hash=token(number),
+            family_hash=FAMILY,
+            device_mark=device_mark,
+            expires_at=expires_at,
+            at=at,
         ),
     ]
 
 
-def open_session(session_id: SessionId, number: int) -> OpenSession:
+def open_session(session_id: SessionId, number: int, device_mark: bytes = b"web") -> OpenSession:
     return OpenSession(
         user_id=ADA,
         session_id=session_id,
         device="web",
         refresh_hash=token(number),
         family_hash=FAMILY,
+        device_mark=device_mark,
         lifetime_s=LIFETIME_S,
     )
 
@@ -210,6 +222,26 @@ class TestOpenSession:
         (row,) = rows(effects, UserRow)
         assert row.last_login_at == NOW
         assert [one.session_id for one in row.sessions] == [PHONE]
+
+    def test_a_device_is_new_once_and_the_first_one_never(self) -> None:
+        events: list[Event] = [SIGNED_UP]
+        new = []
+        for number, mark in enumerate([b"web", b"web", b"phone", b"web", b"phone"], 1):
+            decided = tell(events, open_session(SessionId(UUID(int=number)), number, mark), after_s=number)
+            (one,) = [event for event in decided.events if isinstance(event, SessionOpened)]
+            new.append(one.new_device)
+            events += decided.events
+
+        assert new == [False, False, True, False, False]
+
+    def test_the_devices_that_are_known_again_are_bounded(self) -> None:
+        events: list[Event] = [SIGNED_UP]
+        for number in range(2 * DEVICE_MARKS_MAX):
+            events += opened(PHONE, number, after_s=number, device_mark=bytes([number]))
+
+        marks = replay(User, events).device_marks
+
+        assert (len(marks), marks[-1]) == (DEVICE_MARKS_MAX, bytes([2 * DEVICE_MARKS_MAX - 1]))
 
     def test_the_hash_of_a_token_has_no_recipients(self) -> None:
         turns: list[Any] = []
