@@ -15,7 +15,8 @@ GuildwireError
 """
 
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+from uuid import UUID
 
 #: The default ``retry_after_s``.
 RETRY_AFTER_S = 1.0
@@ -50,6 +51,13 @@ class Rejected(GuildwireError):
     """The command is refused; nothing has changed."""
 
     status = 409
+    #: Whose account it was about, if known; for the log, never on the wire.
+    user_id: UUID | None = None
+
+    def about(self, user_id: UUID) -> Self:
+        """The same error, with the user for the log."""
+        self.user_id = user_id
+        return self
 
 
 class Invalid(Rejected):

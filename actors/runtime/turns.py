@@ -13,7 +13,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from random import Random
 from time import perf_counter
 from typing import Any, Protocol
 from uuid import UUID
@@ -25,6 +24,7 @@ from actors.actor import EFFECTS_MAX, EVENTS_MAX, Actor, Handler, Turn
 from actors.runtime.activation import Activation, Activations
 from actors.runtime.call import SYSTEM_PRINCIPAL, Call, Outcome, Published
 from actors.runtime.clock import Clock
+from actors.runtime.entropy import Entropy
 from actors.runtime.limits import (
     ACTIVATIONS_MAX,
     DRAIN_TIMEOUT_S,
@@ -59,8 +59,7 @@ from storage.outcomes import DUPLICATE, GONE, OK, STALE, Committed, refusal_of
 log = structlog.get_logger()
 _encoder = msgspec.json.Encoder()
 _DONE = _encoder.encode(Done())
-#: Seeded from the system's entropy: ids and stamps must differ, not be secret.
-_random = Random()
+_entropy = Entropy()
 
 #: Loads what actors ask for, a round at a time.
 FactsLoader = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
@@ -132,7 +131,7 @@ class Runtime:
 
     def new_id(self) -> UUID:
         """A new UUIDv7."""
-        return uuid7(self.clock.now_ms(), _random.getrandbits(74))
+        return uuid7(self.clock.now_ms(), _entropy.bits(74))
 
     def submit(self, call: Call) -> None:
         """Queue a command; its ``done`` is called once it is durable or has failed."""
@@ -180,7 +179,7 @@ class Runtime:
             if not answer.done():
                 answer.set_result(outcome)
 
-        self.submit(Call(command, to, principal, key or f"{_random.getrandbits(128):032x}", done, if_version))
+        self.submit(Call(command, to, principal, key or f"{_entropy.bits(128):032x}", done, if_version))
         return await answer
 
     async def drain(self) -> None:
@@ -349,7 +348,7 @@ class Runtime:
             expected_version=row.version,
             expected_stamp=row.stamp,
             version=row.version + len(actor.emitted),
-            stamp=_random.getrandbits(63),
+            stamp=_entropy.bits(63),
             schema=actor.schema,
             state=state,
             emitted=actor.emitted,

@@ -5,22 +5,23 @@ data, the password's hash and device addresses are stored as rows and are not pa
 it the roles of their members (GrantRole, RevokeRole); its events go to the user alone, and it sends ForgetDevice to the
 former user of a device.
 
-A session:            rotate                        the token before the current one, in its grace: rotate
+A session:            rotate (``rotation``)
                      ┌──────┐
     open ──▶ OPEN ───┴──────┘ ── sign out ──▶ ended
-              │ └── revoked by the user, displaced by newer ones, a token presented twice ──▶ revoked
+              │ └── revoked by the user, displaced by newer ones, a used token presented again ──▶ revoked
               └── not rotated in its lifetime ──▶ expired, and dropped at the next sign-in
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
 from actors.records import records_of
-from actors.user import codes, devices, notifications
+from actors.user import codes, devices, disabling, notifications, rotation
+from actors.user.rotation import Presented, classify
 from actors.user.state import SessionState, UserState, after
 from protocol.code.terms import UNIQUE_PHONE
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
@@ -53,9 +54,9 @@ from protocol.user.events import (
 from protocol.user.rows import Credentials, Person, UserRow
 from protocol.user.terms import (
     MEMBERSHIPS_MAX,
-    REFRESH_GRACE_S,
     SESSIONS_MAX,
     UNIQUE_EMAIL,
+    AccountDisabled,
     Acting,
     Membership,
     RevokeReason,
@@ -70,7 +71,7 @@ class User(Actor[UserState]):
     """One user: roles and sessions here, the rest in parts."""
 
     state_type: ClassVar[type[Struct]] = UserState
-    parts = (codes, devices, notifications, records_of(Kind.USER))
+    parts = (rotation, disabling, codes, devices, notifications, records_of(Kind.USER))
 
     # The account
 
@@ -109,11 +110,16 @@ class User(Actor[UserState]):
 
     @handles(OpenSession)
     def open_session(self, command: OpenSession) -> SessionGrant:
-        """Sign the user in on a device; past ``SESSIONS_MAX`` the session refreshed longest ago is revoked."""
+        """Sign the user in on a device; past ``SESSIONS_MAX`` the session refreshed longest ago is revoked.
+
+        Raises: AccountDisabled.
+        """
+        if self.state.disabled:
+            raise AccountDisabled()
         live = [one for one in self.state.sessions if one.expires_at > self.now]
         if len(live) >= SESSIONS_MAX:
             self._revoke(min(live, key=lambda one: one.refreshed_at), RevokeReason.DISPLACED)
-        acting = self.state.usual
+        acting, known = self.state.usual, self.state.device_marks
         expires_at = self.now + timedelta(seconds=command.lifetime_s)
         self.emit(
             SessionOpened(
@@ -121,16 +127,25 @@ class User(Actor[UserState]):
                 device=command.device,
                 role=acting.role,
                 business_id=acting.business_id,
+                new_device=bool(known) and command.device_mark not in known,
                 expires_at=expires_at,
                 at=self.now,
             )
         )
-        self._refresh(command.session_id, command.refresh_hash, expires_at)
+        first = SessionRefreshed(
+            session_id=command.session_id,
+            refresh_hash=command.refresh_hash,
+            family_hash=command.family_hash,
+            device_mark=command.device_mark,
+            expires_at=expires_at,
+            at=self.now,
+        )
+        self.emit(first, to=())
         return self._grant(command.session_id)
 
     @handles(RotateSession)
     def rotate_session(self, command: RotateSession) -> Rotated:
-        """Exchange a refresh token for the next one; a token that was used before ends the session.
+        """Exchange a refresh token for the next one; one that was used before ends the session.
 
         Raises: Unauthenticated.
         """
@@ -139,13 +154,24 @@ class User(Actor[UserState]):
             raise Unauthenticated(reason="revoked")
         if session.expires_at <= self.now:
             raise Unauthenticated(reason="expired")
-        in_grace = self.now < session.refreshed_at + timedelta(seconds=REFRESH_GRACE_S)
-        reply_lost = in_grace and command.presented_hash == session.previous_hash
-        if not reply_lost and command.presented_hash != session.refresh_hash:
+        presented = classify(session, command.presented_hash, command.family_hash, self.now)
+        if presented is Presented.UNKNOWN:
+            raise Unauthenticated(reason="invalid")
+        if presented is Presented.PASSED_OVER:
+            raise Unauthenticated(reason="superseded")
+        if presented is Presented.REUSED:
             self._revoke(session, RevokeReason.REUSE)
             return Rotated(grant=None)
-        expires_at = self.now + timedelta(seconds=command.lifetime_s)
-        self._refresh(command.session_id, command.refresh_hash, expires_at, reply_lost=reply_lost)
+        event = SessionRefreshed(
+            session_id=command.session_id,
+            presented_hash=command.presented_hash,
+            refresh_hash=command.refresh_hash,
+            family_hash=command.family_hash if session.family_hash is None else None,
+            reply_lost=presented is Presented.IN_GRACE,
+            expires_at=self.now + timedelta(seconds=command.lifetime_s),
+            at=self.now,
+        )
+        self.emit(event, to=())
         return Rotated(grant=self._grant(command.session_id))
 
     @handles(EndSession)
@@ -218,20 +244,6 @@ class User(Actor[UserState]):
 
     def _put_password(self, password_hash: str, password_version: int) -> None:
         self.put(Credentials(user_id=self.user_id, password_hash=password_hash, password_version=password_version))
-
-    def _refresh(
-        self, session_id: SessionId, refresh_hash: bytes, expires_at: datetime, *, reply_lost: bool = False
-    ) -> None:
-        self.emit(
-            SessionRefreshed(
-                session_id=session_id,
-                refresh_hash=refresh_hash,
-                reply_lost=reply_lost,
-                expires_at=expires_at,
-                at=self.now,
-            ),
-            to=(),
-        )
 
     def _revoke(self, session: SessionState, reason: RevokeReason) -> None:
         self.emit(SessionRevoked(session_id=session.session_id, reason=reason, at=self.now))

@@ -2,9 +2,12 @@
 
 send              right ──▶ used: number or address verified, or a new password
  │   ┌──────────┐
- └──▶│ WAITING  │── another one is sent ──▶ void
+ └──▶│ WAITING  │── another one is sent ──▶ void, but not for a new password
      └──────────┘── five wrong codes ─────▶ void
                  ── ten minutes ──────────▶ void
+
+Anybody can ask for a new password of anybody. Each request has an id that only its client knows: a guess without it is
+neither right nor counted, and one request does not void the code of another.
 """
 
 from datetime import timedelta
@@ -13,7 +16,7 @@ from hmac import compare_digest
 from msgspec.structs import replace
 
 from actors.actor import Actor, applies, handles
-from actors.user.state import Codes, CodeSlot, SessionState, UserState
+from actors.user.state import Codes, CodeSlot, SessionState, UserState, WaitingReset
 from protocol.code.commands import ResetByCode, SendCode, SetPassword, VerifyContact
 from protocol.code.events import CodeIssued, CodeMissed, EmailVerified, PasswordChanged, PhoneVerified
 from protocol.code.facts import ContactAsk, ContactFacts
@@ -46,7 +49,7 @@ FIELD = "codes"
 @handles(SendCode)
 def send_code(user: Actor[UserState], command: SendCode) -> None:
     """Send a code; it replaces the one before. Raises: LimitReached."""
-    _require_pause(user, command.purpose)
+    _require_pause(user, command.purpose, command.own)
     expires_at = user.now + timedelta(seconds=CODE_VALID_S)
     user.emit(
         CodeIssued(
@@ -54,6 +57,8 @@ def send_code(user: Actor[UserState], command: SendCode) -> None:
             code_hash=command.code_hash,
             channel=command.channel,
             expires_at=expires_at,
+            request_hash=command.request_hash,
+            own=command.own,
             at=user.now,
         ),
         to=(),
@@ -104,7 +109,11 @@ def verify_contact(user: Actor[UserState], command: VerifyContact, facts: Contac
 @handles(ResetByCode)
 def reset_by_code(user: Actor[UserState], command: ResetByCode) -> CodeChecked:
     """Set a new password if the code is right, and revoke all sessions."""
-    if not _is_right(user, Purpose.PASSWORD, command.code_hash):
+    waiting = user.state.codes.reset(command.request_hash)
+    if waiting is None or waiting.expires_at <= user.now:
+        return CodeChecked(right=False)
+    if not compare_digest(waiting.code_hash, command.code_hash):
+        user.emit(CodeMissed(purpose=Purpose.PASSWORD, request_hash=command.request_hash), to=())
         return CodeChecked(right=False)
     _set_password(user, command.password_hash, by_code=True)
     if not user.state.is_email_verified:
@@ -125,21 +134,28 @@ def set_password(user: Actor[UserState], command: SetPassword) -> None:
 
 @applies(CodeIssued)
 def _issued(codes: Codes, event: CodeIssued) -> Codes:
-    before = codes.find(event.purpose)
+    before = codes.find(event.purpose, event.own)
     goes_on = before is not None and event.at < before.window_at + timedelta(seconds=CODES_WINDOW_S)
     slot = CodeSlot(
         purpose=event.purpose,
-        code_hash=event.code_hash,
+        code_hash=event.code_hash if event.request_hash is None else None,
         expires_at=event.expires_at,
         issued_at=event.at,
         window_at=before.window_at if before is not None and goes_on else event.at,
         issued=before.issued + 1 if before is not None and goes_on else 1,
+        own=event.own,
     )
-    return codes.with_slot(slot)
+    if event.request_hash is None:
+        return codes.with_slot(slot)
+    waiting = WaitingReset(request_hash=event.request_hash, code_hash=event.code_hash, expires_at=event.expires_at)
+    codes = replace(codes, resets=tuple(one for one in codes.resets if event.at < one.expires_at))
+    return codes.with_slot(slot).with_reset(event.request_hash, waiting)
 
 
 @applies(CodeMissed)
 def _missed(codes: Codes, event: CodeMissed) -> Codes:
+    if event.request_hash is not None:
+        return _missed_reset(codes, event.request_hash)
     before = codes.find(event.purpose)
     assert before is not None
     misses = before.misses + 1
@@ -147,12 +163,19 @@ def _missed(codes: Codes, event: CodeMissed) -> Codes:
     return codes.with_slot(replace(before, code_hash=kept, misses=misses))
 
 
+def _missed_reset(codes: Codes, request_hash: bytes) -> Codes:
+    waiting = codes.reset(request_hash)
+    assert waiting is not None
+    misses = waiting.misses + 1
+    return codes.with_reset(request_hash, replace(waiting, misses=misses) if misses < CODE_MISSES_MAX else None)
+
+
 # What handlers share
 
 
-def _require_pause(user: Actor[UserState], purpose: Purpose) -> None:
+def _require_pause(user: Actor[UserState], purpose: Purpose, own: bool) -> None:
     """Raises: LimitReached."""
-    slot = user.state.codes.find(purpose)
+    slot = user.state.codes.find(purpose, own)
     if slot is None:
         return
     next_at = slot.issued_at + timedelta(seconds=CODE_PAUSE_S)

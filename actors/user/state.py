@@ -18,7 +18,6 @@ from protocol.user.events import (
     RoleSwitched,
     SessionEnded,
     SessionOpened,
-    SessionRefreshed,
     SessionRevoked,
     UserSignedUp,
 )
@@ -28,18 +27,33 @@ from protocol.user.terms import Acting, Membership
 PRECEDENCE = (Role.ADMIN, Role.OWNER, Role.EMPLOYEE, Role.STAFF, Role.CUSTOMER)
 
 
+class RefreshMark(Struct, frozen=True):
+    """A refresh token that is no longer in force, and since when."""
+
+    token_hash: bytes
+    at: datetime
+
+
 class SessionState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One device that the user is signed in on."""
 
     session_id: SessionId
     device: str
     acting: Acting
-    #: SHA-256 of the refresh token in force; None for the moment in which the session opens.
+    #: SHA-256 of the refresh token made last; None for the moment in which the session opens.
     refresh_hash: bytes | None = None
-    #: SHA-256 of the one before it, valid for REFRESH_GRACE_S from ``refreshed_at``; None: there was none.
+    #: The other tokens in force, oldest first, at most REFRESH_SIBLINGS_MAX with ``refresh_hash``.
+    siblings: tuple[bytes, ...] = ()
+    #: SHA-256 of the one used last, valid for REFRESH_GRACE_S from ``refreshed_at``; None: there was none.
     previous_hash: bytes | None = None
+    #: Others that were used so recently that their grace may last.
+    used: tuple[RefreshMark, ...] = ()
+    #: Tokens never used, in whose place another one was; the newest REFRESH_PASSED_OVER_MAX.
+    passed_over: tuple[RefreshMark, ...] = ()
+    #: SHA-256 of the bytes that all its tokens share; None: not exchanged since they have such bytes.
+    family_hash: bytes | None = None
     opened_at: datetime
-    #: When the token in force took its predecessor's place.
+    #: When the token used last was exchanged for the first time.
     refreshed_at: datetime
     expires_at: datetime
 
@@ -69,6 +83,18 @@ class CodeSlot(Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: When the first code of the current window was issued, and how many since.
     window_at: datetime
     issued: int = 1
+    #: Whether the user is signed in where the codes are asked for: a stranger's requests do not count against these.
+    own: bool = False
+
+
+class WaitingReset(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One code for a new password, valid together with the id of its request."""
+
+    #: SHA-256 of the request's id, which only the asking client knows.
+    request_hash: bytes
+    code_hash: bytes
+    expires_at: datetime
+    misses: int = 0
 
 
 class Devices(Struct, frozen=True, omit_defaults=True):
@@ -89,19 +115,32 @@ class Codes(Struct, frozen=True, omit_defaults=True):
     """The codes of each purpose."""
 
     slots: tuple[CodeSlot, ...] = ()
+    #: Codes for a new password, oldest first; bounded by the number issued in their time.
+    resets: tuple[WaitingReset, ...] = ()
 
-    def find(self, purpose: Purpose) -> CodeSlot | None:
+    def find(self, purpose: Purpose, own: bool = False) -> CodeSlot | None:
         """The codes of that purpose; None: none was issued."""
-        return next((one for one in self.slots if one.purpose is purpose), None)
+        return next((one for one in self.slots if one.purpose is purpose and one.own is own), None)
+
+    def reset(self, request_hash: bytes) -> WaitingReset | None:
+        """The code for a new password that was issued for this request."""
+        return next((one for one in self.resets if one.request_hash == request_hash), None)
 
     def with_slot(self, slot: CodeSlot) -> "Codes":
         """A copy with this slot in place of the one of its purpose."""
-        return Codes((*(one for one in self.slots if one.purpose is not slot.purpose), slot))
+        others = [one for one in self.slots if one.purpose is not slot.purpose or one.own is not slot.own]
+        return replace(self, slots=(*others, slot))
+
+    def with_reset(self, request_hash: bytes, waiting: WaitingReset | None) -> "Codes":
+        """A copy in which this code is the one of the request; None: the request has no code any more."""
+        others = tuple(one for one in self.resets if one.request_hash != request_hash)
+        return replace(self, resets=others if waiting is None else (*others, waiting))
 
     def without_code(self, purpose: Purpose) -> "Codes":
-        """A copy in which the newest code of a purpose is void; the number issued stays."""
-        before = self.find(purpose)
-        return self if before is None else self.with_slot(replace(before, code_hash=None))
+        """A copy in which all codes of a purpose are void; the number issued stays."""
+        codes = replace(self, resets=()) if purpose is Purpose.PASSWORD else self
+        before = codes.find(purpose)
+        return codes if before is None else codes.with_slot(replace(before, code_hash=None))
 
 
 class Notifications(Struct, frozen=True, omit_defaults=True):
@@ -122,6 +161,10 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     password_version: int = 1
     is_email_verified: bool = False
     is_phone_verified: bool = False
+    #: Whether an admin has disabled the account.
+    disabled: bool = False
+    #: The devices that the user has signed in on, the last one last; at most DEVICE_MARKS_MAX.
+    device_marks: tuple[bytes, ...] = ()
     created_at: datetime
     last_login_at: datetime | None = None
     devices: Devices = Devices()
@@ -154,7 +197,7 @@ def after(state: Any, event: Event) -> Any:
                 is_phone_verified=event.is_phone_verified,
                 created_at=event.at,
             )
-        case SessionOpened() | SessionRefreshed() | SessionEnded() | SessionRevoked():
+        case SessionOpened() | SessionEnded() | SessionRevoked():
             return _with_session_event(state, event)
         case RoleGranted() | RoleRevoked() | RoleSwitched():
             return _with_role_event(state, event)
@@ -163,9 +206,7 @@ def after(state: Any, event: Event) -> Any:
     raise AssertionError(f"a user does not know {event.type}")
 
 
-def _with_session_event(
-    state: UserState, event: SessionOpened | SessionRefreshed | SessionEnded | SessionRevoked
-) -> UserState:
+def _with_session_event(state: UserState, event: SessionOpened | SessionEnded | SessionRevoked) -> UserState:
     match event:
         case SessionOpened():
             session = SessionState(
@@ -178,16 +219,6 @@ def _with_session_event(
             )
             live = tuple(one for one in state.sessions if one.expires_at > event.at)
             return replace(_with_sessions(state, (*live, session)), last_login_at=event.at)
-        case SessionRefreshed():
-            if event.reply_lost:
-                changes: dict[str, Any] = {}
-            else:
-                before = state.session(event.session_id)
-                assert before is not None
-                changes = {"previous_hash": before.refresh_hash, "refreshed_at": event.at}
-            return _with_session(
-                state, event.session_id, refresh_hash=event.refresh_hash, expires_at=event.expires_at, **changes
-            )
         case SessionEnded() | SessionRevoked():
             return _with_sessions(state, tuple(one for one in state.sessions if one.session_id != event.session_id))
 

@@ -6,13 +6,13 @@ from msgspec import Meta
 
 from protocol.auth.terms import REFRESH_TOKEN_MAX, Email, NewPassword, Password, Phone
 from protocol.auth.views import CodeStep, Tokens
-from protocol.code.terms import ChannelUnavailable, Code, CodeInvalid, PhoneTaken
+from protocol.code.terms import ChannelUnavailable, Code, CodeInvalid, PhoneTaken, RequestId
 from protocol.confidential import Confidential
 from protocol.errors import EmailTaken, Forbidden, LimitReached, Unauthenticated
 from protocol.ids import BusinessId
 from protocol.registry import Done, Procedure, procedure
 from protocol.roles import ANYONE, PUBLIC, Role
-from protocol.user.terms import Device, Language, PersonName
+from protocol.user.terms import AccountDisabled, Device, Installation, Language, PersonName
 
 
 @procedure(
@@ -32,10 +32,15 @@ class Register(Confidential, Procedure, frozen=True, kw_only=True):
     phone_number: Phone | None = None
     language: Language = "en"
     device: Device = "other"
+    installation: Installation | None = None
 
 
 @procedure(
-    "auth.sign_in", by=PUBLIC, reply=Tokens, routes=("POST /auth/signin/",), errors=(Unauthenticated, LimitReached)
+    "auth.sign_in",
+    by=PUBLIC,
+    reply=Tokens,
+    routes=("POST /auth/signin/",),
+    errors=(Unauthenticated, AccountDisabled, LimitReached),
 )
 class SignIn(Confidential, Procedure, frozen=True, kw_only=True):
     """Sign in by e-mail and password. The active role is the one used last, else the one with the most rights."""
@@ -43,11 +48,15 @@ class SignIn(Confidential, Procedure, frozen=True, kw_only=True):
     email: Email
     password: Password
     device: Device = "other"
+    installation: Installation | None = None
 
 
 @procedure("auth.refresh", by=PUBLIC, reply=Tokens, routes=("POST /auth/refresh/",), errors=(Unauthenticated,))
 class Refresh(Confidential, Procedure, frozen=True, kw_only=True):
-    """Get new tokens for a refresh token, which is valid once: a second use ends the session."""
+    """Get new tokens for a refresh token, which is valid once: a second use more than 10 s later ends the session.
+
+    Within 10 s a second use, by another tab or after a lost reply, gets tokens of its own.
+    """
 
     refresh_token: Annotated[str, Meta(max_length=REFRESH_TOKEN_MAX)]
 
@@ -69,14 +78,18 @@ _CODE_ERRORS = (CodeInvalid, ChannelUnavailable, LimitReached)
     by=ANYONE,
     reply=CodeStep,
     routes=("POST /auth/verify-phone/",),
-    errors=(*_CODE_ERRORS, PhoneTaken),
+    errors=(*_CODE_ERRORS, PhoneTaken, Forbidden),
 )
 class VerifyPhone(Confidential, Procedure, frozen=True, kw_only=True):
-    """Verify my phone number: without ``code``, a code is sent by SMS; with it, the number is verified."""
+    """Verify my phone number: without ``code``, a code is sent by SMS; with it, the number is verified.
+
+    To ask for a code to another number than my verified one, ``password`` is needed.
+    """
 
     #: A new number, which replaces the present one once it is verified.
     phone_number: Phone | None = None
     code: Code | None = None
+    password: Password | None = None
 
 
 @procedure(
@@ -84,14 +97,18 @@ class VerifyPhone(Confidential, Procedure, frozen=True, kw_only=True):
     by=ANYONE,
     reply=CodeStep,
     routes=("POST /auth/verify-email/",),
-    errors=(*_CODE_ERRORS, EmailTaken),
+    errors=(*_CODE_ERRORS, EmailTaken, Forbidden),
 )
 class VerifyEmail(Confidential, Procedure, frozen=True, kw_only=True):
-    """Verify my e-mail address: without ``code``, a code is sent there; with it, the address is verified."""
+    """Verify my e-mail address: without ``code``, a code is sent there; with it, the address is verified.
+
+    To ask for a code to another address than mine, ``password`` is needed.
+    """
 
     #: A new address, which replaces the present one once it is verified.
     email: Email | None = None
     code: Code | None = None
+    password: Password | None = None
 
 
 @procedure(
@@ -104,10 +121,12 @@ class VerifyEmail(Confidential, Procedure, frozen=True, kw_only=True):
 class ResetPassword(Confidential, Procedure, frozen=True, kw_only=True):
     """Reset a password: with ``email`` alone, a code is sent there if an account has that address.
 
-    With ``code`` and ``new_password`` as well, the password is set and all devices are signed out.
+    With ``code``, the ``request_id`` of the first reply and ``new_password`` as well, the password is set and all
+    devices are signed out.
     """
 
     email: Email
+    request_id: RequestId | None = None
     code: Code | None = None
     new_password: NewPassword | None = None
 

@@ -24,3 +24,5 @@ class CodeStep(View, frozen=True, kw_only=True):
     done: bool
     #: Seconds for which a code sent now is valid.
     expires_in_s: int | None = None
+    #: To be sent with the code, for a new password only.
+    request_id: str | None = None

@@ -12,7 +12,7 @@ from protocol.roles import INTERNAL
 
 @command("user.send_code", actor=Kind.USER, by=INTERNAL, errors=(LimitReached,))
 class SendCode(Confidential, Command, frozen=True, kw_only=True):
-    """Send the user a code. Only the newest one of a purpose is valid."""
+    """Send the user a code. Only the newest one of a purpose is valid; for a new password, the one of each request."""
 
     user_id: UserId
     purpose: Purpose
@@ -23,6 +23,10 @@ class SendCode(Confidential, Command, frozen=True, kw_only=True):
     channel: Channel
     #: None: the user's own address or number at the time of sending.
     target: str | None = None
+    #: SHA-256 of the request's id; None: purposes other than a new password.
+    request_hash: bytes | None = None
+    #: Whether the user is signed in where the code is asked for.
+    own: bool = False
 
 
 @command("user.verify_contact", actor=Kind.USER, by=INTERNAL, reply=CodeChecked, errors=(EmailTaken, PhoneTaken))
@@ -42,6 +46,8 @@ class ResetByCode(Confidential, Command, frozen=True, kw_only=True):
 
     user_id: UserId
     code_hash: bytes
+    #: SHA-256 of the id of the request that the code was sent for.
+    request_hash: bytes
     password_hash: str
 
 

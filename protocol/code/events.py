@@ -12,13 +12,17 @@ from protocol.notification.types import PUSH_AND_EMAIL, Importance, Party, tell
 
 @event("code.issued")
 class CodeIssued(Event, frozen=True, kw_only=True):
-    """A code was issued; the one before it is void. Has no recipients."""
+    """A code was issued; the one before it is void, unless it is for a new password. Has no recipients."""
 
     purpose: Purpose
     #: A keyed hash: the digits cannot be found from it without the server's key.
     code_hash: bytes
     channel: Channel
     expires_at: datetime
+    #: SHA-256 of the id of the request, without which a code for a new password is not valid; None: other purposes.
+    request_hash: bytes | None = None
+    #: Whether the user is signed in where it was asked for.
+    own: bool = False
     at: datetime
 
 
@@ -27,6 +31,8 @@ class CodeMissed(Event, frozen=True, kw_only=True):
     """A wrong code was entered. Has no recipients."""
 
     purpose: Purpose
+    #: The request that it was entered for; None: purposes other than a new password.
+    request_hash: bytes | None = None
 
 
 @event("phone.verified")

@@ -42,6 +42,12 @@ Code = Annotated[
 ]
 
 
+#: The id of a request for a new password: 128 random bits.
+RequestId = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$(?!\n)", description="The request_id of the reply to the first step")
+]
+
+
 class CodeInvalid(Rejected):
     """The code is wrong, or invalid: used, replaced, entered wrongly too often, or expired."""
 

@@ -5,7 +5,7 @@ from protocol.errors import EmailTaken, Forbidden, LimitReached, NotFound, Unaut
 from protocol.ids import BusinessId, Kind, SessionId, UserId
 from protocol.registry import Command, command
 from protocol.roles import ANYONE, INTERNAL, Role
-from protocol.user.terms import Device
+from protocol.user.terms import AccountDisabled, Device
 from protocol.user.views import Rotated, SessionGrant
 
 # Commands
@@ -35,27 +35,31 @@ class RehashPassword(Confidential, Command, frozen=True, kw_only=True):
     password_version: int
 
 
-@command("user.open_session", actor=Kind.USER, by=INTERNAL, reply=SessionGrant)
+@command("user.open_session", actor=Kind.USER, by=INTERNAL, reply=SessionGrant, errors=(AccountDisabled,))
 class OpenSession(Confidential, Command, frozen=True, kw_only=True):
     """Sign the user in on a device; the sender has authenticated the user."""
 
     user_id: UserId
     session_id: SessionId
     device: Device
-    #: SHA-256 of the refresh token.
+    #: SHA-256 of the refresh token, and of the bytes that all tokens of the session share.
     refresh_hash: bytes
+    family_hash: bytes
+    #: By which the device is known again: a hash of what the client says of itself.
+    device_mark: bytes
     lifetime_s: int
 
 
 @command("user.rotate_session", actor=Kind.USER, by=INTERNAL, reply=Rotated, errors=(Unauthenticated,))
 class RotateSession(Confidential, Command, frozen=True, kw_only=True):
-    """Replace the presented refresh token by the next one; a token that was used before ends the session."""
+    """Replace the presented refresh token by the next one; one that was used before ends the session."""
 
     user_id: UserId
     session_id: SessionId
-    #: SHA-256 of the tokens.
+    #: SHA-256 of the tokens, and of the bytes that they share.
     presented_hash: bytes
     refresh_hash: bytes
+    family_hash: bytes
     lifetime_s: int
 
 
@@ -80,6 +84,32 @@ class RevokeSession(Command, frozen=True, kw_only=True):
 @command("auth.revoke_sessions", actor=Kind.USER, by=ANYONE, routes=("DELETE /auth/sessions/",))
 class RevokeSessions(Command, frozen=True, kw_only=True):
     """Sign out every device but this one."""
+
+
+@command(
+    "user.disable",
+    actor=Kind.USER,
+    by={Role.ADMIN},
+    routes=("POST /admin/users/{user_id}/disable/",),
+    errors=(NotFound, Forbidden),
+)
+class DisableUser(Command, frozen=True, kw_only=True):
+    """Disable a user's account: all devices are signed out, and signing in is refused until it is enabled again."""
+
+    user_id: UserId
+
+
+@command(
+    "user.enable",
+    actor=Kind.USER,
+    by={Role.ADMIN},
+    routes=("POST /admin/users/{user_id}/enable/",),
+    errors=(NotFound,),
+)
+class EnableUser(Command, frozen=True, kw_only=True):
+    """Enable a user's account again."""
+
+    user_id: UserId
 
 
 @command("user.grant_role", actor=Kind.USER, by=INTERNAL, errors=(NotFound, LimitReached))

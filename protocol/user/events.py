@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from protocol.events import Event, event
-from protocol.ids import BusinessId, SessionId
+from protocol.ids import BusinessId, SessionId, UserId
 from protocol.notification.types import EMAIL_ONLY, PUSH_AND_EMAIL, Importance, Party, tell
 from protocol.roles import Role
 from protocol.user.terms import RevokeReason
@@ -20,7 +20,23 @@ class UserSignedUp(Event, frozen=True, kw_only=True):
     at: datetime
 
 
-@event("session.opened", tell=tell({Party.SELF}, EMAIL_ONLY, even_by_self=True))
+@event("user.disabled")
+class UserDisabled(Event, frozen=True, kw_only=True):
+    """An admin disabled the account."""
+
+    by: UserId
+    at: datetime
+
+
+@event("user.enabled")
+class UserEnabled(Event, frozen=True, kw_only=True):
+    """An admin enabled the account again."""
+
+    by: UserId
+    at: datetime
+
+
+@event("session.opened", tell=tell({Party.SELF}, EMAIL_ONLY, even_by_self=True, when=lambda event: event.new_device))
 class SessionOpened(Event, frozen=True, kw_only=True):
     """The user signed in on a device."""
 
@@ -28,6 +44,8 @@ class SessionOpened(Event, frozen=True, kw_only=True):
     device: str
     role: Role
     business_id: BusinessId | None = None
+    #: Whether the user had signed in before, and on other devices only.
+    new_device: bool = False
     expires_at: datetime
     at: datetime
 
@@ -37,9 +55,15 @@ class SessionRefreshed(Event, frozen=True, kw_only=True):
     """A session got its next refresh token. Has no recipients."""
 
     session_id: SessionId
+    #: SHA-256 of the token that was exchanged; None: the first one was made, or an earlier version wrote the event.
+    presented_hash: bytes | None = None
     #: SHA-256 of the token.
     refresh_hash: bytes
-    #: The client did not receive the current token: it is void, and the one before it stays valid in its grace.
+    #: SHA-256 of the bytes that all tokens of the session share; None: as before.
+    family_hash: bytes | None = None
+    #: By which the device is known again; set with the first token of a session.
+    device_mark: bytes | None = None
+    #: The exchanged token was in its grace: the new one is in force beside those made before it.
     reply_lost: bool = False
     expires_at: datetime
     at: datetime

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from protocol.effects import UniqueKey
-from protocol.errors import EmailTaken
+from protocol.errors import EmailTaken, Rejected
 from protocol.ids import BusinessId, SessionId
 from protocol.roles import Role
 from protocol.texts import TextKind, kind
@@ -28,11 +28,36 @@ EMAIL_MAX = 254
 LANGUAGE_MAX = 35
 
 
-#: How long the previous refresh token stays valid, since the reply with its successor may have been lost.
+#: How long a used refresh token can be exchanged again: the reply may have been lost, and tabs renew at the same time.
 REFRESH_GRACE_S = 10.0
 
 
+#: Refresh tokens of one session that are in force at once; with one more, the oldest one is passed over.
+REFRESH_SIBLINGS_MAX = 16
+
+
+#: Passed-over refresh tokens that a session remembers; an older one counts as used.
+REFRESH_PASSED_OVER_MAX = 32
+
+
 DEVICE_MAX = 32
+
+
+#: Devices of one user that are known again; the one signed in on longest ago is forgotten first.
+DEVICE_MARKS_MAX = 20
+
+
+INSTALLATION_MAX = 64
+
+
+#: An app's name for its installation, made at random once and kept there.
+Installation = Annotated[
+    str,
+    Meta(
+        pattern=rf"^[A-Za-z0-9_.-]{{8,{INSTALLATION_MAX}}}$(?!\n)",
+        description="Random, made once by the app and kept; by it a device is known again at the next sign-in",
+    ),
+]
 
 
 #: The client's code for its device, such as ``web`` or ``android``; not a name given by the user.
@@ -68,6 +93,12 @@ def email_key(email: str) -> str:
     return "".join(map(str.lower, email))
 
 
+class AccountDisabled(Rejected):
+    """An admin has disabled the account: nobody can sign in to it."""
+
+    status = 403
+
+
 class RevokeReason(StrEnum):
     """Why a session was revoked."""
 
@@ -78,6 +109,8 @@ class RevokeReason(StrEnum):
     DISPLACED = "displaced"
     #: The password was changed.
     NEW_PASSWORD = "new_password"
+    #: An admin has disabled the account.
+    DISABLED = "disabled"
 
 
 class Acting(Struct, frozen=True, omit_defaults=True):

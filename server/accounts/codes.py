@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from hmac import new as hmac
-from secrets import randbelow, token_bytes
+from secrets import randbelow, token_bytes, token_urlsafe
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.runtime.turns import Runtime
 from protocol.auth.procedures import ChangePassword, ResetPassword, VerifyEmail, VerifyPhone
@@ -77,11 +78,16 @@ class CodeLimits:
         self._by_range = limiter("codes_per_range", CODES_PER_RANGE)
         self._guesses = limiter("code_guesses", CODE_GUESSES)
 
-    def sending(self, address: str, target: str) -> None:
-        """Count a request for a code, by the client's address and the target's. Raises: LimitReached."""
-        if (network := limited_as(address)) is not None:
+    def sending(self, address: str, target: str, *, own: bool = False) -> None:
+        """Count a request for a code, by the client's address and the target's. Raises: LimitReached.
+
+        Args:
+            own: whether the target's user is signed in at this address: others' requests then do not count.
+        """
+        network = limited_as(address)
+        if network is not None:
             self._by_address.take(network)
-        self._by_target.take(target)
+        self._by_target.take((target, network) if own else target)
         if target.startswith("+"):
             self._by_range.take(target[:-RANGE_DIGITS])
 
@@ -135,7 +141,10 @@ class CodeProcedures:
         }
 
     async def verify_phone(self, procedure: VerifyPhone, context: RequestContext) -> CodeStep:
-        """Send a code to a number, or check one. Raises: Invalid, CodeInvalid, PhoneTaken, LimitReached."""
+        """Send a code to a number, or check one.
+
+        Raises: Invalid, Forbidden, CodeInvalid, PhoneTaken, LimitReached, Busy.
+        """
         principal, _ = _signed_in(context)
         number = None if procedure.phone_number is None else normal_phone(procedure.phone_number)
         if procedure.code is not None:
@@ -148,10 +157,15 @@ class CodeProcedures:
             raise Invalid(phone_number="missing")
         if not self._may_text(number):
             raise Invalid(phone_number="country_not_served")
+        if contact.is_phone_verified:  # another number than the verified one
+            await self._prove(principal.user_id, procedure.password, context)
         return await self._send(Purpose.PHONE, Channel.SMS, number, principal, context)
 
     async def verify_email(self, procedure: VerifyEmail, context: RequestContext) -> CodeStep:
-        """Send a code to an address, or check one. Raises: Invalid, CodeInvalid, EmailTaken, LimitReached."""
+        """Send a code to an address, or check one.
+
+        Raises: Invalid, Forbidden, CodeInvalid, EmailTaken, LimitReached, Busy.
+        """
         principal, _ = _signed_in(context)
         email = None if procedure.email is None else normal_email(procedure.email)
         if procedure.code is not None:
@@ -159,6 +173,8 @@ class CodeProcedures:
         contact = await load_contact(self._pool, principal.user_id)
         if email in (None, contact.email) and contact.is_email_verified:
             return CodeStep(done=True)
+        if email not in (None, contact.email):
+            await self._prove(principal.user_id, procedure.password, context)
         return await self._send(Purpose.EMAIL, Channel.EMAIL, email or contact.email, principal, context)
 
     async def reset_password(self, procedure: ResetPassword, context: RequestContext) -> CodeStep:
@@ -183,36 +199,53 @@ class CodeProcedures:
         contact = await load_contact(self._pool, user_id)
         if problem := password_problem(procedure.new_password, email=contact.email, name=contact.name):
             raise Invalid(new_password=problem)
-        self._attempts.begin(context.address, str(user_id))
-        known = await find_own_password(self._pool, user_id)
-        if not await self._passwords.verify(procedure.password, known and known[0]) or known is None:
-            raise Forbidden(reason="wrong_password")
-        self._attempts.succeeded(context.address, str(user_id))
+        password_version = await self._prove(user_id, procedure.password, context)
         command = SetPassword(
             user_id=user_id,
             password_hash=await self._passwords.hash(procedure.new_password),
-            password_version=known[1],
+            password_version=password_version,
             session_id=session_id,
         )
         await self._users.send(command, user_id, principal)
         return Done()
 
+    async def _prove(self, user_id: UserId, password: str | None, context: RequestContext) -> int:
+        """Check that the caller knows the user's password, since a token may be stolen; returns the password's version.
+
+        Raises: Forbidden, LimitReached, Busy.
+        """
+        if password is None:
+            raise Forbidden(reason="password_needed")
+        self._attempts.begin(context.address, str(user_id))
+        known = await find_own_password(self._pool, user_id)
+        if not await self._passwords.verify(password, known and known[0]) or known is None:
+            raise Forbidden(reason="wrong_password")
+        self._attempts.succeeded(context.address, str(user_id))
+        return known[1]
+
     async def _reset_password(self, procedure: ResetPassword, context: RequestContext) -> CodeStep:
         email = normal_email(procedure.email)
         if procedure.code is None and procedure.new_password is None:
             self._require(Channel.EMAIL)
-            self._limits.sending(context.address, email_key(email))
+            own = self._attempts.knows(context.address, email)
+            self._limits.sending(context.address, email_key(email), own=own)
             user_id = await self._account_id(email)
+            request_id = token_urlsafe(NONCE_BYTES)
+            sending = replace(
+                self._sending(Purpose.PASSWORD, Channel.EMAIL, user_id), request_hash=_request_hash(request_id), own=own
+            )
             with suppress(NotFound, LimitReached):
-                await self._users.send(self._sending(Purpose.PASSWORD, Channel.EMAIL, user_id), user_id)
+                await self._users.send(sending, user_id)
             self._wake((Channel.EMAIL,))
-            return CodeStep(done=False, expires_in_s=CODE_VALID_S)
+            return CodeStep(done=False, expires_in_s=CODE_VALID_S, request_id=request_id)
         if procedure.code is None:
             raise Invalid(code="missing")
+        if procedure.request_id is None:
+            raise Invalid(request_id="missing")
         if procedure.new_password is None:
             raise Invalid(new_password="missing")
         self._limits.guessing(context.address, email)
-        await self._reset(email, procedure.code, procedure.new_password)
+        await self._reset(email, procedure.code, procedure.request_id, procedure.new_password)
         self._attempts.succeeded(context.address, email)
         return CodeStep(done=True)
 
@@ -239,7 +272,7 @@ class CodeProcedures:
         self._wake((Channel.EMAIL,))  # the previous address may get a notice
         return CodeStep(done=True)
 
-    async def _reset(self, email: str, code: str, password: str) -> None:
+    async def _reset(self, email: str, code: str, request_id: str, password: str) -> None:
         """Raises: Invalid, CodeInvalid, Busy."""
         if problem := password_problem(password, email=email, name=email):
             raise Invalid(new_password=problem)
@@ -247,6 +280,7 @@ class CodeProcedures:
         command = ResetByCode(
             user_id=user_id,
             code_hash=self._key.hash(user_id, Purpose.PASSWORD, code),
+            request_hash=_request_hash(request_id),
             password_hash=await self._passwords.hash(password),
         )
         try:
@@ -254,7 +288,7 @@ class CodeProcedures:
         except NotFound:
             raise CodeInvalid() from None
         if not checked.right:
-            raise CodeInvalid()
+            raise CodeInvalid().about(user_id)
 
     async def _account_id(self, email: str) -> UserId:
         """The id of the account with this address; an unused id if there is none."""
@@ -275,6 +309,11 @@ class CodeProcedures:
             channel=channel,
             target=target,
         )
+
+
+def _request_hash(request_id: str) -> bytes:
+    """What the server keeps of a request's id."""
+    return sha256(request_id.encode()).digest()
 
 
 def _signed_in(context: RequestContext) -> tuple[Principal, SessionId]:

@@ -25,7 +25,10 @@ ARGON2_LANES = 1
 
 #: Failed sign-ins to one account from one address: a burst, then one every 90 s.
 SIGN_IN_ATTEMPTS = Rate(per_s=1 / 90, burst=10)
-#: Pairs of address and account whose attempts are counted.
+#: Failed sign-ins to one account from all addresses that it was not signed in from before: a burst, then one every
+#: 5 min.
+SIGN_IN_ATTEMPTS_ELSEWHERE = Rate(per_s=1 / 300, burst=50)
+#: Pairs of address and account whose attempts are counted, accounts, and pairs that have signed in.
 SIGN_IN_KEYS_MAX = 50_000
 
 #: Codes requested from one client address, and codes sent to one e-mail address or number.

@@ -14,6 +14,7 @@ from server.accounts.passwords import Passwords
 from server.accounts.procedures import Accounts
 from server.accounts.tokens import TokenService
 from server.accounts.watch import Watch
+from server.accounts.watched import watched
 from server.edge.part import Context, Part
 from server.edge.secret_file import load_secret
 
@@ -67,7 +68,8 @@ def open_accounts(
 
     return AccountsPart(
         tokens=tokens,
-        procedures={**accounts.procedures, **codes.procedures},
+        procedures=watched({**accounts.procedures, **codes.procedures}, context.limiters.refusals),
+        metrics=[context.limiters.refusals],
         listeners=[tokens.on_event],
         tasks=lambda: [watch.task],
         start=start,

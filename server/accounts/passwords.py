@@ -15,6 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from protocol.auth.terms import PASSWORD_MAX, PASSWORD_MIN
 from protocol.errors import RETRY_AFTER_S, Busy
+from server.accounts.common_passwords import is_common
 from server.accounts.limits import (
     ARGON2_LANES,
     ARGON2_MEMORY_KIB,
@@ -24,16 +25,6 @@ from server.accounts.limits import (
 )
 
 T = TypeVar("T")
-
-#: The passwords that attackers try first, in lower case; the other rules already refuse most of the usual lists.
-COMMON = frozenset(
-    {
-        "password", "passwort", "password1", "password123", "passw0rd", "12345678", "123456789", "1234567890",
-        "87654321", "qwertyui", "qwertyuiop", "qwerty123", "qwertz123", "1q2w3e4r", "iloveyou", "letmein1",
-        "sunshine", "princess", "football", "baseball", "superman", "trustno1", "welcome1", "changeme",
-        "abcd1234", "abc12345", "admin123", "asdfghjk", "11223344", "guildwire",
-    }
-)  # fmt: skip
 
 
 def password_problem(password: str, *, email: str, name: str) -> str | None:
@@ -50,7 +41,7 @@ def password_problem(password: str, *, email: str, name: str) -> str | None:
         return "too_long"
     if plain in known:
         return "same_as_name_or_email"
-    if plain in COMMON:
+    if is_common(password):
         return "too_common"
     if len(set(plain)) <= 2:
         return "too_monotonous"

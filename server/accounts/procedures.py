@@ -3,9 +3,11 @@
 No command contains a password or token: the actor gets hashes, and returns a grant without secrets.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
@@ -18,16 +20,21 @@ from protocol.errors import Busy, EmailTaken, Invalid, NotFound, Unauthenticated
 from protocol.ids import SessionId, UserId
 from protocol.registry import Procedure
 from protocol.user.commands import OpenSession, RehashPassword, RotateSession, SignUp, SwitchRole
+from protocol.user.terms import AccountDisabled
 from protocol.user.views import Rotated, SessionGrant
 from server.accounts.attempts import Attempts
 from server.accounts.contact import normal_email, normal_phone
 from server.accounts.passwords import Passwords, password_problem
-from server.accounts.refresh import make_refresh_token, parse_refresh_token
+from server.accounts.refresh import make_refresh_token, make_successor, parse_refresh_token
 from server.accounts.sending import UserActors
 from server.accounts.tokens import TokenService
 from server.edge.context import RequestContext
 from storage.database import Pool
 from storage.queries.user import StoredPassword, find_password, load_revocations, load_user
+
+#: Changes with each update of a browser.
+_VERSION = re.compile(r"[0-9._]+")
+DEVICE_MARK_BYTES = 16
 
 Handler = Callable[[Any, RequestContext], Awaitable[Struct]]
 
@@ -97,34 +104,45 @@ class Accounts:
             await self._users.send(command, user_id)
         except EmailTaken:
             user_id = await self._registered_before(email, procedure.password, context)
-        return await self._open_session(user_id, procedure.device)
+        self._attempts.remember(context.address, email)
+        return await self._open_session(user_id, procedure, context)
 
     async def sign_in(self, procedure: SignIn, context: RequestContext) -> Tokens:
-        """Sign in by password. Raises: Invalid, Unauthenticated, LimitReached, Busy."""
+        """Sign in by password. Raises: Invalid, Unauthenticated, AccountDisabled, LimitReached, Busy."""
         stored = await self._authenticate(normal_email(procedure.email), procedure.password, context.address)
         if self._passwords.is_outdated(stored.password_hash):
             with suppress(Busy):  # a later sign-in does it
                 await self._rehash(stored, procedure.password)
-        return await self._open_session(stored.user_id, procedure.device)
+        try:
+            return await self._open_session(stored.user_id, procedure, context)
+        except AccountDisabled as error:
+            raise error.about(stored.user_id) from None
 
     async def refresh(self, procedure: Refresh, context: RequestContext) -> Tokens:
         """Exchange a refresh token for new tokens. Raises: Unauthenticated."""
         presented = parse_refresh_token(procedure.refresh_token)
-        fresh, fresh_hash = make_refresh_token(presented.user_id, presented.session_id)
+        fresh = make_successor(presented)
         command = RotateSession(
             user_id=presented.user_id,
             session_id=presented.session_id,
             presented_hash=presented.hash,
-            refresh_hash=fresh_hash,
+            refresh_hash=fresh.hash,
+            family_hash=presented.family_hash,
             lifetime_s=self._session_s,
         )
         try:
             rotated = await self._users.ask(command, presented.user_id, Rotated)
         except NotFound as error:
             raise Unauthenticated(reason="invalid") from error
+        except Unauthenticated as error:
+            if error.fields["reason"] != "invalid":
+                error.about(presented.user_id)
+            raise
         if rotated.grant is None:
-            raise Unauthenticated(reason="revoked")
-        return await self._make_tokens(presented.user_id, rotated.grant, fresh)
+            raise Unauthenticated(reason="revoked").about(presented.user_id)
+        tokens = await self._make_tokens(presented.user_id, rotated.grant, fresh.text)
+        self._attempts.remember(context.address, tokens.user.email)
+        return tokens
 
     async def act_as(self, procedure: ActAs, context: RequestContext) -> Tokens:
         """Switch the active role; the refresh token stays valid. Raises: Unauthenticated, Forbidden, Invalid."""
@@ -156,8 +174,10 @@ class Accounts:
         self._attempts.begin(address, email)
         stored = await find_password(self._pool, email)
         matches = await self._passwords.verify(password, None if stored is None else stored.password_hash)
-        if stored is None or not matches:
+        if stored is None:
             raise Unauthenticated(reason="wrong_credentials")
+        if not matches:
+            raise Unauthenticated(reason="wrong_credentials").about(stored.user_id)
         self._attempts.succeeded(address, email)
         return stored
 
@@ -169,18 +189,20 @@ class Accounts:
         )
         await self._users.send(command, stored.user_id)
 
-    async def _open_session(self, user_id: UserId, device: str) -> Tokens:
+    async def _open_session(self, user_id: UserId, procedure: Register | SignIn, context: RequestContext) -> Tokens:
         session_id = SessionId(self._runtime.new_id())
-        refresh_token, refresh_hash = make_refresh_token(user_id, session_id)
+        token = make_refresh_token(user_id, session_id)
         command = OpenSession(
             user_id=user_id,
             session_id=session_id,
-            device=device,
-            refresh_hash=refresh_hash,
+            device=procedure.device,
+            refresh_hash=token.hash,
+            family_hash=token.family_hash,
+            device_mark=_device_mark(user_id, procedure, context.user_agent),
             lifetime_s=self._session_s,
         )
         grant = await self._users.ask(command, user_id, SessionGrant)
-        return await self._make_tokens(user_id, grant, refresh_token)
+        return await self._make_tokens(user_id, grant, token.text)
 
     async def _make_tokens(self, user_id: UserId, grant: SessionGrant, refresh_token: str | None) -> Tokens:
         user = await load_user(
@@ -192,3 +214,9 @@ class Accounts:
             expires_in_s=self._tokens.lifetime_s,
             user=user,
         )
+
+
+def _device_mark(user_id: UserId, procedure: Register | SignIn, user_agent: str) -> bytes:
+    """By which a device is known again: its installation if the app names it, else its program without versions."""
+    device = procedure.installation or f"{procedure.device} {_VERSION.sub('', user_agent)}"
+    return sha256(user_id.bytes + device.encode()).digest()[:DEVICE_MARK_BYTES]

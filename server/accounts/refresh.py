@@ -1,4 +1,8 @@
-"""Refresh tokens: 256 random bits that only the client keeps, with the ids of user and session."""
+"""Refresh tokens: 256 random bits that only the client keeps, with the ids of user and session.
+
+The first half of the bits, the family, is the same in all tokens of a session: by it an old token is known from one
+that was never given out.
+"""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
@@ -13,6 +17,7 @@ from protocol.ids import SessionId, UserId
 #: Lets scanners for leaked secrets recognise the token.
 PREFIX = "gwr_"
 SECRET_BYTES = 32
+FAMILY_BYTES = 16
 ID_BYTES = 16
 
 
@@ -21,15 +26,33 @@ class RefreshToken(NamedTuple):
 
     user_id: UserId
     session_id: SessionId
-    #: SHA-256 of the secret; the server stores only this.
-    hash: bytes
+    secret: bytes
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of the secret; of it, the server stores only this and ``family_hash``."""
+        return sha256(self.secret).digest()
+
+    @property
+    def family_hash(self) -> bytes:
+        """SHA-256 of what all tokens of the session share."""
+        return sha256(self.secret[:FAMILY_BYTES]).digest()
+
+    @property
+    def text(self) -> str:
+        """The token as the client keeps it."""
+        body = urlsafe_b64encode(self.user_id.bytes + self.session_id.bytes + self.secret).rstrip(b"=").decode()
+        return PREFIX + body
 
 
-def make_refresh_token(user_id: UserId, session_id: SessionId) -> tuple[str, bytes]:
-    """Make a token; returns it and the hash to store."""
-    secret = token_bytes(SECRET_BYTES)
-    body = urlsafe_b64encode(user_id.bytes + session_id.bytes + secret).rstrip(b"=").decode()
-    return PREFIX + body, sha256(secret).digest()
+def make_refresh_token(user_id: UserId, session_id: SessionId) -> RefreshToken:
+    """Make the first token of a session."""
+    return RefreshToken(user_id, session_id, token_bytes(SECRET_BYTES))
+
+
+def make_successor(token: RefreshToken) -> RefreshToken:
+    """Make another token of the same session."""
+    return token._replace(secret=token.secret[:FAMILY_BYTES] + token_bytes(SECRET_BYTES - FAMILY_BYTES))
 
 
 def parse_refresh_token(text: str) -> RefreshToken:
@@ -42,4 +65,4 @@ def parse_refresh_token(text: str) -> RefreshToken:
     if body == text or len(packed) != 2 * ID_BYTES + SECRET_BYTES:
         raise Unauthenticated(reason="invalid")
     user_id, session_id, secret = packed[:ID_BYTES], packed[ID_BYTES : 2 * ID_BYTES], packed[2 * ID_BYTES :]
-    return RefreshToken(UserId(UUID(bytes=user_id)), SessionId(UUID(bytes=session_id)), sha256(secret).digest())
+    return RefreshToken(UserId(UUID(bytes=user_id)), SessionId(UUID(bytes=session_id)), secret)

@@ -27,13 +27,22 @@ from server.accounts.revocations import Revocations
 ISSUER = "guildwire"
 ALGORITHM = "EdDSA"
 #: What the library checks; types are checked by ``Claims``, and times against our own clock.
-_CHECKS: Any = {"require": ["sub", "sid", "iat", "exp", "iss"], "verify_exp": False, "verify_iat": False}
+_CHECKS: Any = {
+    "require": ["sub", "sid", "iat", "exp", "iss"],
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_aud": False,  # by ``_decode``
+}
+#: The header's ``typ``, so that no other token signed with these keys is taken for one (RFC 9068 §2.1).
+TOKEN_TYPE = "at+jwt"
 
 
 class Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The claims of a token, by their names on the wire."""
 
     iss: str
+    #: The servers that accept it; None: made by a version that did not name them.
+    aud: str | None = None
     sub: UserId
     #: The session.
     sid: SessionId
@@ -104,6 +113,7 @@ class TokenService:
         issued_at = int(self._now())
         claims = Claims(
             iss=self._issuer,
+            aud=self._issuer,
             sub=user_id,
             sid=grant.session_id,
             role=grant.role,
@@ -115,7 +125,8 @@ class TokenService:
             exp=issued_at + self.lifetime_s,
         )
         payload: dict[str, Any] = msgspec.to_builtins(claims)
-        return jwt.encode(payload, self._keys.private, algorithm=ALGORITHM, headers={"kid": self._keys.key_id})
+        headers = {"kid": self._keys.key_id, "typ": TOKEN_TYPE}
+        return jwt.encode(payload, self._keys.private, algorithm=ALGORITHM, headers=headers)
 
     def verify(self, token: str) -> Principal:
         """Return the principal of a token. Raises: Unauthenticated with a ``reason``: expired, invalid or revoked.
@@ -134,12 +145,12 @@ class TokenService:
                     del self._cache[next(iter(self._cache))]
                 self._cache[token] = verified
         if self._revocations.has_session(verified.session_id):
-            raise Unauthenticated(reason="revoked")
+            raise Unauthenticated(reason="revoked").about(verified.principal.user_id)
         user_id = verified.principal.user_id
         invalidated = self._revocations.invalidates(user_id, verified.roles_version, verified.issued_at)
         if invalidated or verified.expires_at <= self._now():
             self._cache.pop(token, None)
-            raise Unauthenticated(reason="expired")
+            raise Unauthenticated(reason="expired").about(user_id)
         return verified
 
     def use(self, keys: SigningKeys) -> None:
@@ -173,16 +184,24 @@ class TokenService:
             self.on_invalidated(user_id)
 
     def _decode(self, token: str) -> Verified:
-        """Check size, key, signature, issuer and types. Raises: Unauthenticated."""
+        """Check size, key, signature, issuer, audience and types. Raises: Unauthenticated.
+
+        A token of a version that named no audience counts as expired: the client refreshes it.
+        """
         if len(token) > TOKEN_BYTES_MAX:
             raise Unauthenticated(reason="invalid")
         try:
-            key_id = jwt.get_unverified_header(token)["kid"]
+            header = jwt.get_unverified_header(token)
+            key_id = header["kid"]
             key = self._keys.public[key_id]
             payload = jwt.decode(token, key, algorithms=[ALGORITHM], issuer=self._issuer, options=_CHECKS)
             claims = msgspec.convert(payload, Claims)
         except (jwt.InvalidTokenError, msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated(reason="invalid") from error
+        if claims.aud is None:
+            raise Unauthenticated(reason="expired")
+        if claims.aud != self._issuer or header.get("typ") != TOKEN_TYPE:
+            raise Unauthenticated(reason="invalid")
         self._needed_until[key_id] = max(self._needed_until.get(key_id, 0.0), claims.exp)
         principal = Principal(
             user_id=claims.sub,

@@ -94,6 +94,7 @@ class NotificationRenderer:
     def _fields(self, record: NotificationRecord, event: Event) -> dict[str, str]:
         fields = asdict(event)
         texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+        texts["at"] = self.language.moment(record.at, "UTC")
         booking = self.context.bookings.get(record.entity.id)
         if booking is not None:
             texts |= {

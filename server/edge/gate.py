@@ -21,7 +21,14 @@ class Gate:
     limiters: Limiters
 
     def principal(self, request: BaseRequest) -> Principal:
-        """Verify the bearer token. Raises: Unauthenticated."""
+        """Verify the bearer token; a refusal is logged and counted. Raises: Unauthenticated."""
+        try:
+            return self._verified(request)
+        except Unauthenticated as error:
+            self.limiters.refusals.note("token", error, request[EXCHANGE].address)
+            raise
+
+    def _verified(self, request: BaseRequest) -> Principal:
         header = request.headers.get("Authorization")
         if header is None:
             raise Unauthenticated(reason="missing_token")
@@ -65,7 +72,7 @@ class Gate:
         if "Authorization" not in request.headers:
             return None
         try:
-            return self.principal(request)
+            return self._verified(request)
         except Unauthenticated:
             # An expired token must not prevent signing in again.
             return None

@@ -11,6 +11,7 @@ from protocol.ids import UserId
 from protocol.rates import Rate
 from protocol.registry import Declaration
 from server.edge.config import LimitsConfig
+from server.edge.refusals import Refusals
 from server.edge.token_bucket import TokenBucket
 
 #: Addresses or users that one rate limit keeps track of.
@@ -73,6 +74,9 @@ class RateLimiter:
         self._buckets.pop(key, None)
 
 
+#: Log lines about refused sign-ins and tokens of one address; further ones are only counted.
+REFUSALS_LOGGED = Rate(1, 60)
+
 #: Burst of a configured rate, in seconds' worth of it.
 BURST_S = 4.0
 
@@ -105,6 +109,8 @@ class Limiters:
         self.public = RateLimiter("public_per_address", rates.public_per_address, now=now)
         self.commands = RateLimiter("commands_per_user", rates.commands_per_user, now=now)
         self.queries = RateLimiter("queries_per_user", rates.queries_per_user, now=now)
+        #: Refused sign-ins and tokens, of all transports.
+        self.refusals = Refusals(RateLimiter("refusals_logged", REFUSALS_LOGGED, now=now).take)
         self._all = [self.requests, self.public, self.commands, self.queries]
         self._by_command: dict[str, RateLimiter] | None = {} if by_command else None
         self._now = now

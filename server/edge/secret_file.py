@@ -15,13 +15,33 @@ SECRET_BYTES = 32
 
 
 def load_secret(path: Path, prefix: str = "") -> str:
-    """Read the secret; if there is none, make one, atomically and readable by its owner only."""
+    """Read the secret; if there is none, make one, durably, and readable by its owner only.
+
+    Raises: UnusableKey for a secret that is cut or too short to be one.
+    """
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".secret-")
         with os.fdopen(descriptor, "w") as file:
             file.write(prefix + token_urlsafe(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(draft, path)
         os.unlink(draft)
-    return path.read_text()
+        _sync_directory(path.parent)
+    secret = path.read_text()
+    if len(secret.removeprefix(prefix)) < SECRET_BYTES:
+        raise UnusableKey(
+            f"{path}: not a secret of {SECRET_BYTES} characters or more; restore it, or delete it for a new one"
+        )
+    return secret
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -19,10 +19,11 @@ from protocol.booking.commands import CancelBooking, ConfirmRelease
 from protocol.booking.terms import BookingStatus, EscrowStatus
 from protocol.delivery.terms import DIGEST
 from protocol.errors import Fault
-from protocol.ids import BookingId, Kind, Ref
+from protocol.ids import BookingId, Kind, Ref, SessionId
 from protocol.preference.commands import StopEmails
 from protocol.registry import Command
 from protocol.roles import Principal, Role
+from protocol.user.commands import RevokeSession
 from server.edge.addresses import limited_as
 from server.edge.bodies import read_body
 from server.edge.exchange import EXCHANGE
@@ -157,12 +158,16 @@ class LinkPages:
     # Bookings
 
     async def _show_action(self, link: Link, lang: Language) -> Page:
+        if link.action is LinkAction.NOT_ME:
+            return _plain(HTTPStatus.OK, "not_me", lang, button="page.not_me.button")
         action, booking = _action_of(link), await self._booking(link)
         if booking is None or not action.possible(booking):
             return _not_possible(action, booking, lang)
         return _booking_page(HTTPStatus.OK, f"page.{action.name}", booking, lang, button=f"page.{action.name}.button")
 
     async def _take_action(self, link: Link, lang: Language) -> Page:
+        if link.action is LinkAction.NOT_ME:
+            return await self._end_session(link, lang)
         action, booking_id = _action_of(link), BookingId(UUID(link.subject))
         accepted = await self._execute(action.command(booking_id), Ref(Kind.BOOKING, booking_id), link, id_of(link))
         booking = await self._booking(link)
@@ -175,6 +180,15 @@ class LinkPages:
         booking_id = BookingId(UUID(link.subject))
         booking = (await load_booking_email_views(self._pool, [booking_id])).get(booking_id)
         return booking if booking is not None and booking.customer_id == link.user_id else None
+
+    # Sessions
+
+    async def _end_session(self, link: Link, lang: Language) -> Page:
+        """Sign out the device that the letter was about."""
+        command = RevokeSession(session_id=SessionId(UUID(link.subject)))
+        if not await self._execute(command, Ref(Kind.USER, link.user_id), link, id_of(link)):
+            return _plain(HTTPStatus.GONE, "not_me.used", lang)
+        return _plain(HTTPStatus.OK, "not_me.done", lang)
 
     # Unsubscribing
 
@@ -233,5 +247,10 @@ def _booking_page(status: int, name: str, booking: BookingEmailView, lang: Langu
     )
 
 
-def _plain(status: int, name: str, lang: Language) -> Page:
-    return Page(status=status, title=lang.say(f"page.{name}.title"), lead=lang.say(f"page.{name}.lead"))
+def _plain(status: int, name: str, lang: Language, button: str = "") -> Page:
+    return Page(
+        status=status,
+        title=lang.say(f"page.{name}.title"),
+        lead=lang.say(f"page.{name}.lead"),
+        button=lang.say(button) if button else "",
+    )

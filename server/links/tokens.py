@@ -19,7 +19,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from protocol.ids import UserId
-from server.edge.secret_file import SECRET_BYTES, UnusableKey, load_secret
+from server.edge.secret_file import load_secret
 
 #: A longer token is not one of ours.
 TOKEN_CHARS_MAX = 300
@@ -36,6 +36,7 @@ class LinkAction(IntEnum):
     CANCEL = 1
     CONFIRM = 2
     UNSUBSCRIBE = 3
+    NOT_ME = 4
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Link(Struct, frozen=True, kw_only=True):
 
     action: LinkAction
     user_id: UserId
-    #: A booking's id, or a template's name.
+    #: The id of a booking or a session, or a template's name.
     subject: str
     #: From then on the link is refused; full seconds.
     expires_at: datetime
@@ -138,8 +139,4 @@ def _link_of(content: bytes) -> Link:
 
 def link_key(directory: Path) -> bytes:
     """Read the key that signs links; it is created at the first start. Raises: UnusableKey."""
-    path = directory / _KEY_FILE
-    key = load_secret(path).encode()
-    if len(key) < SECRET_BYTES:
-        raise UnusableKey(f"{path}: not a key of {SECRET_BYTES} bytes or more")
-    return key
+    return load_secret(directory / _KEY_FILE).encode()

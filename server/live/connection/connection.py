@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from actors.runtime.call import Call, Outcome
-from protocol.errors import RETRY_AFTER_S, Forbidden, GuildwireError, Internal, Unavailable
+from protocol.errors import RETRY_AFTER_S, Forbidden, GuildwireError, Internal, Unauthenticated, Unavailable
 from protocol.frames import CloseCode
 from protocol.ids import UserId
 from protocol.topics import Topic
@@ -313,10 +313,15 @@ class Connection:
             return  # the subscriptions stay; the next check is in a minute
         self.session.requests.topics_rechecked(effect.topics, allowed)
 
+    def _origin(self) -> str:
+        """The client's address or network, for the log."""
+        return ""
+
     def _authenticate(self, effect: Authenticate) -> None:
         try:
             claims = self._hub.authenticate(effect.token)
-        except GuildwireError as error:
+        except Unauthenticated as error:
+            self._hub.refusals.note("token", error, self._origin())
             self.session.authentication_failed(error)
         else:
             self.session.authenticated(claims)
@@ -324,7 +329,8 @@ class Connection:
     def _reauthenticate(self, effect: Reauthenticate) -> None:
         try:
             claims = self._hub.authenticate(effect.token)
-        except GuildwireError as error:
+        except Unauthenticated as error:
+            self._hub.refusals.note("token", error, self._origin())
             self.session.refresh_failed(effect.id, error)
         else:
             self.session.refreshed(effect.id, claims)

@@ -66,6 +66,9 @@ class WebSocket(Connection, asyncio.Protocol):
             self._writable.set()
             self._writable = None
 
+    def _origin(self) -> str:
+        return self.limiter_key or "loopback"
+
     async def _drained(self) -> None:
         if self._writable is not None:
             await self._writable.wait()

@@ -116,6 +116,7 @@ class Hub:
         self._rates = Rates(
             limiters.commands.take, limiters.queries.take, limiters.own, limiters.commands.rate, limiters.queries.rate
         )
+        self.refusals = limiters.refusals
         self._connections: set[Connection] = set()
         self._by_user: dict[UserId, UserConnections] = {}
         self._dirty: list[Connection] = []

@@ -6,7 +6,10 @@ TEXTS = NounTexts(
     events={
         "session.opened": EventText(
             title="New sign-in",
-            body="Your account was signed in to on a new device ({device}).",
+            body=(
+                "Your account was signed in to on a new device ({device}), on {at} (UTC). If that was "
+                "you, there is nothing to do."
+            ),
         ),
         "session.revoked": EventText(
             title="Signed out for safety",
@@ -24,10 +27,24 @@ TEXTS = NounTexts(
         ),
     },
     emails={
+        "not_me": "This was not me",
+        "not_me.hint": "Signs that device out. Then set a new password.",
+        "page.not_me.title": "Was this not you?",
+        "page.not_me.lead": "The device that the e-mail was about is signed out. Then set a new password in the app.",
+        "page.not_me.button": "Sign it out",
+        "page.not_me.done.title": "Signed out",
+        "page.not_me.done.lead": (
+            "That device is signed out. Now set a new password in the app: somebody may know yours."
+        ),
+        "page.not_me.used.title": "Signed out already",
+        "page.not_me.used.lead": (
+            "That device is not signed in any more. If it was not you, set a new password in the app."
+        ),
         "why.account": "You get this e-mail because you have an account with {brand}.",
         "why.safety": "You get this e-mail because it concerns the safety of your account.",
     },
     errors={
+        "account_disabled": ("The account is disabled", "Write to the operator if you think that this is a mistake."),
         "email_taken": ("The address is taken", "The e-mail address belongs to an account already."),
     },
 )

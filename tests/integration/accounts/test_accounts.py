@@ -30,7 +30,7 @@ from protocol.user.terms import REFRESH_GRACE_S, RevokeReason
 from protocol.user.views import CurrentUser, Sessions
 from server.accounts.bulk import NewAccount, make_accounts
 from server.accounts.keys import load_keys
-from server.accounts.limits import SIGN_IN_ATTEMPTS
+from server.accounts.limits import SIGN_IN_ATTEMPTS, SIGN_IN_ATTEMPTS_ELSEWHERE
 from server.accounts.passwords import Passwords
 from server.accounts.procedures import Accounts
 from server.accounts.refresh import make_refresh_token
@@ -253,6 +253,19 @@ class TestSignIn:
             await site.sign_in(PASSWORD)
         await site.sign_in(PASSWORD, address="198.51.100.1")
 
+    async def test_an_address_that_refreshed_its_tokens_signs_in_under_an_attack_from_many(self, site: Site) -> None:
+        first = await site.accounts.register(ADA, request(address="192.0.2.200"))
+        assert first.refresh_token is not None
+        await site.accounts.refresh(Refresh(refresh_token=first.refresh_token), request(address="192.0.2.1"))
+        for number in range(SIGN_IN_ATTEMPTS_ELSEWHERE.burst):
+            with pytest.raises(Unauthenticated):
+                await site.sign_in("wrong password", address=f"198.51.100.{number}")
+
+        with pytest.raises(LimitReached):
+            await site.sign_in("wrong password", address="203.0.113.1")
+        for known in ("192.0.2.1", "192.0.2.200"):
+            await site.sign_in(address=known)
+
     async def test_a_hash_of_old_parameters_is_replaced(self, site: Site, pool: Pool) -> None:
         old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
         await make_accounts(site.node.runtime, [NewAccount(email=EMAIL, name="Ada")], old)
@@ -295,14 +308,37 @@ class TestRefresh:
         assert revoked.reason is RevokeReason.REUSE
         assert closed == [revoked.session_id]
 
-    async def test_of_two_concurrent_refreshes_both_succeed_and_the_last_one_counts(self, site: Site) -> None:
+    @pytest.mark.parametrize("tabs", [2, 5, 10])
+    async def test_tabs_that_renew_at_once_all_go_on_also_across_a_restart(
+        self, database_dsn: str, pool: Pool, tmp_path: Path, tabs: int
+    ) -> None:
+        async with AsyncExitStack() as stack:
+            site = await start(stack, database_dsn, pool, tmp_path / "keys")
+            first = await site.accounts.register(ADA, request())
+            held = await asyncio.gather(*(site.refresh(first.refresh_token) for _ in range(tabs)))
+            await site.node.advance(timedelta(seconds=ACCESS_S))
+            held = await asyncio.gather(*(site.refresh(one.refresh_token) for one in held))
+            restarted_at = site.node.clock.now() + timedelta(seconds=ACCESS_S)
+
+        async with AsyncExitStack() as stack:
+            site = await start(stack, database_dsn, pool, tmp_path / "keys")
+            await site.node.advance(restarted_at - site.node.clock.now())
+            held = await asyncio.gather(*(site.refresh(one.refresh_token) for one in held))
+
+            assert len({one.refresh_token for one in held}) == tabs
+            assert {site.who(one).session_id for one in held} == {site.who(first).session_id}
+
+    async def test_a_tab_that_renews_later_than_another_is_refused_and_the_other_goes_on(self, site: Site) -> None:
         first = await site.accounts.register(ADA, request())
-
         one, other = await asyncio.gather(site.refresh(first.refresh_token), site.refresh(first.refresh_token))
+        one = await site.refresh(one.refresh_token)
+        await site.node.advance(timedelta(seconds=REFRESH_GRACE_S))
 
-        assert one.refresh_token != other.refresh_token
-        assert site.who(one).session_id == site.who(other).session_id
-        await site.refresh(other.refresh_token)
+        with pytest.raises(Unauthenticated) as caught:
+            await site.refresh(other.refresh_token)
+
+        assert caught.value.fields == {"reason": "superseded"}
+        await site.refresh(one.refresh_token)
 
     async def test_a_lost_reply_can_be_retried_within_the_grace_period(self, site: Site) -> None:
         first = await site.accounts.register(ADA, request())
@@ -322,10 +358,21 @@ class TestRefresh:
         assert caught.value.fields == {"reason": "expired"}
 
     async def test_a_forged_refresh_token_is_refused(self, site: Site) -> None:
-        invented, _ = make_refresh_token(UserId(UUID(int=1)), SessionId(UUID(int=2)))
+        invented = make_refresh_token(UserId(UUID(int=1)), SessionId(UUID(int=2)))
 
         with pytest.raises(Unauthenticated):
-            await site.refresh(invented)
+            await site.refresh(invented.text)
+
+    async def test_a_stranger_who_knows_the_ids_cannot_end_the_session(self, site: Site) -> None:
+        first = await site.accounts.register(ADA, request())
+        who = site.who(first)
+        assert who.session_id is not None
+
+        with pytest.raises(Unauthenticated) as caught:
+            await site.refresh(make_refresh_token(who.user_id, who.session_id).text)
+
+        assert caught.value.fields == {"reason": "invalid"}
+        await site.refresh(first.refresh_token)
 
 
 class TestSessions:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from structlog.testing import capture_logs
@@ -30,15 +30,28 @@ async def verify_phone(site: Site, person: Person, **body: Any) -> Response:
     return await post(site, "verify-phone", person, **body)
 
 
-async def asked_to_reset(site: Site, person: Person) -> str:
+class Asked(NamedTuple):
+    """What a user has after asking for a new password."""
+
+    code: str
+    request_id: str = "A" * 22
+
+    @property
+    def wrong(self) -> "Asked":
+        """A wrong code for the same request."""
+        return self._replace(code=another(self.code))
+
+
+async def asked_to_reset(site: Site, person: Person) -> Asked:
     """Ask for a reset, and read the code from the mailbox."""
     before = len(await sent(site, "reset.email", 0))
-    assert (await post(site, "reset-password", email=person.me.email)).status == 200
-    return await code(site, "reset.email", before + 1)
+    answer = await post(site, "reset-password", email=person.me.email)
+    return Asked(await code(site, "reset.email", before + 1), answer.json["request_id"])
 
 
-async def reset(site: Site, email: str, given: str, password: str = NEW_PASSWORD) -> Response:
-    return await post(site, "reset-password", email=email, code=given, new_password=password)
+async def reset(site: Site, email: str, given: Asked, password: str = NEW_PASSWORD) -> Response:
+    body: dict[str, Any] = given._asdict() | {"email": email, "new_password": password}
+    return await post(site, "reset-password", **body)
 
 
 def verdict(answer: Response) -> str:
@@ -50,11 +63,11 @@ class TestVerifying:
         ada = await server.person("Ada")
 
         asked = await verify_phone(server, ada, phone_number="+49 151 12345678")
-        assert asked.json == {"done": False, "expires_in_s": CODE_VALID_S}
+        assert asked.json == {"done": False, "expires_in_s": CODE_VALID_S, "request_id": None}
         assert (await ada.call(CurrentUser())).phone_number is None
         answer = await verify_phone(server, ada, code=await code(server, "code.sms"))
 
-        assert answer.json == {"done": True, "expires_in_s": None}
+        assert answer.json == {"done": True, "expires_in_s": None, "request_id": None}
         me = await ada.call(CurrentUser())
         assert (me.phone_number, me.is_phone_verified) == (NUMBER, True)
         assert (await verify_phone(server, ada)).json["done"]
@@ -125,7 +138,7 @@ class TestVerifying:
     async def test_a_number_that_was_replaced_is_free_again(self, server: Site) -> None:
         ada, eve = await server.people("Ada", "Eve")
         for count, (person, number) in enumerate([(ada, NUMBER), (ada, NUMBER[:-1] + "9"), (eve, NUMBER)], 1):
-            await verify_phone(server, person, phone_number=number)
+            await verify_phone(server, person, phone_number=number, password=PASSWORD)
             assert verdict(await verify_phone(server, person, code=await code(server, "code.sms", count))) == "ok"
             await server.advance(timedelta(seconds=CODE_PAUSE_S))
 
@@ -135,7 +148,7 @@ class TestVerifying:
         ada = await server.person("Ada")
         before = ada.me.email
 
-        await post(server, "verify-email", ada, email="New.Ada@people.test")
+        await post(server, "verify-email", ada, email="New.Ada@people.test", password=PASSWORD)
         answer = await post(server, "verify-email", ada, code=await code(server, "code.email"))
 
         assert verdict(answer) == "ok"
@@ -149,10 +162,28 @@ class TestVerifying:
         assert (await post(server, "signin", email="new.ada@people.test", password=PASSWORD)).status == 200
         assert (await post(server, "signin", email=before, password=PASSWORD)).status == 401
 
+    async def test_a_stolen_token_alone_changes_neither_address_nor_verified_number(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        await verify_phone(server, ada, phone_number=NUMBER)
+        await verify_phone(server, ada, code=await code(server, "code.sms"))
+
+        answers = [
+            await post(server, "verify-email", ada, email="thief@people.test"),
+            await post(server, "verify-email", ada, email="thief@people.test", password="a wrong password"),
+            await verify_phone(server, ada, phone_number=NUMBER[:-1] + "9"),
+        ]
+
+        assert [(one.status, one.json["fields"]) for one in answers] == [
+            (403, {"reason": "password_needed"}),
+            (403, {"reason": "wrong_password"}),
+            (403, {"reason": "password_needed"}),
+        ]
+        assert await server.node.pool.fetchval("SELECT count(*) FROM code_targets") == 0
+
     async def test_an_address_of_another_account_is_refused_only_after_its_code(self, server: Site) -> None:
         ada, eve = await server.people("Ada", "Eve")
 
-        asked = await post(server, "verify-email", eve, email=ada.me.email)
+        asked = await post(server, "verify-email", eve, email=ada.me.email, password=PASSWORD)
         answer = await post(server, "verify-email", eve, code=await code(server, "code.email"))
 
         assert verdict(asked) == "ok"
@@ -205,7 +236,7 @@ class TestResetting:
         for email in (ada.me.email, nobody):
             before = await server.node.pool.fetchval(work)
             asked = await post(server, "reset-password", email=email)
-            guessed = await reset(server, email, "000000")
+            guessed = await reset(server, email, Asked("000000"))
             answers.append([(one.status, said(one)) for one in (asked, guessed)])
             done.append(await server.node.pool.fetchval(work) - before)
 
@@ -218,7 +249,7 @@ class TestResetting:
         right = await asked_to_reset(server, ada)
         answers = [
             await reset(server, "nobody@people.test", right),
-            await reset(server, ada.me.email, another(right)),
+            await reset(server, ada.me.email, right.wrong),
             await reset(server, ada.me.email, right),
             await reset(server, ada.me.email, right),
         ]
@@ -230,6 +261,20 @@ class TestResetting:
         assert [verdict(one) for one in answers] == ["code_invalid", "code_invalid", "ok", *["code_invalid"] * 2]
         assert len({str(said(one)) for one in answers if one.status != 200}) == 1
 
+    async def test_a_stranger_neither_voids_nor_uses_up_the_codes_of_the_owner(self, server: Site) -> None:
+        ada = await server.person("Ada")
+        right = await asked_to_reset(server, ada)
+        for _ in range(CODE_MISSES_MAX):
+            assert verdict(await reset(server, ada.me.email, Asked("000000", "B" * 22))) == "code_invalid"
+        await server.advance(timedelta(seconds=CODE_PAUSE_S))
+        await asked_to_reset(server, ada)  # by a stranger, who does not see the code
+
+        missing = await post(server, "reset-password", email=ada.me.email, code=right.code, new_password=NEW_PASSWORD)
+
+        assert (missing.status, missing.json["fields"]) == (422, {"request_id": "missing"})
+        assert await server.node.pool.fetchval("SELECT count(*) FROM journal WHERE type = 'code.missed'") == 0
+        assert verdict(await reset(server, ada.me.email, right)) == "ok"
+
     async def test_an_unacceptable_password_does_not_use_up_the_code(self, server: Site) -> None:
         ada = await server.person("Ada")
         right = await asked_to_reset(server, ada)
@@ -238,7 +283,9 @@ class TestResetting:
         assert verdict(await reset(server, ada.me.email, right)) == "ok"
 
     async def test_guessing_is_limited_by_address_and_account(self, server: Site) -> None:
-        verdicts = [verdict(await reset(server, "nobody@people.test", "000000")) for _ in range(CODE_GUESSES.burst + 1)]
+        verdicts = [
+            verdict(await reset(server, "nobody@people.test", Asked("000000"))) for _ in range(CODE_GUESSES.burst + 1)
+        ]
 
         assert verdicts == ["code_invalid"] * CODE_GUESSES.burst + ["limit_reached"]
 
@@ -248,7 +295,7 @@ class TestResetting:
             email, right = ada.me.email, await asked_to_reset(site, ada)
 
         async with open_site(database_dsn, make_config(tmp_path)) as site:
-            assert verdict(await reset(site, email, another(right))) == "code_invalid"
+            assert verdict(await reset(site, email, right.wrong)) == "code_invalid"
             assert verdict(await reset(site, email, right)) == "ok"
 
     async def test_a_code_that_was_not_sent_yet_is_sent_after_a_restart(
@@ -258,13 +305,13 @@ class TestResetting:
             ada = await site.person("Ada")
             email = ada.me.email
             await site.server.delivery.stop(1)
-            await post(site, "reset-password", email=email)
+            request_id = (await post(site, "reset-password", email=email)).json["request_id"]
             assert await site.node.pool.fetchval("SELECT state FROM deliveries WHERE template = 'reset.email'") == (
                 "waiting"
             )
 
         async with open_site(database_dsn, make_config(tmp_path)) as site:
-            assert verdict(await reset(site, email, await code(site, "reset.email"))) == "ok"
+            assert verdict(await reset(site, email, Asked(await code(site, "reset.email"), request_id))) == "ok"
 
 
 class TestChanging:
@@ -327,15 +374,15 @@ class TestSecrets:
             await verify_phone(server, ada, phone_number=NUMBER)
             phone_code = await code(server, "code.sms")
             wrong = await verify_phone(server, ada, code=another(phone_code))
-            await post(server, "verify-email", ada, email="other@people.test")
+            await post(server, "verify-email", ada, email="other@people.test", password=PASSWORD)
             email_code = await code(server, "code.email")
             await server.advance(timedelta(seconds=CODE_PAUSE_S))
             reset_code = await asked_to_reset(server, ada)
-            refused = await reset(server, ada.me.email, another(reset_code))
+            refused = await reset(server, ada.me.email, reset_code.wrong)
             await reset(server, ada.me.email, reset_code)
         await until(lambda: over(server))
 
-        codes = [phone_code, email_code, reset_code]
+        codes = [phone_code, email_code, reset_code.code]
         secrets = [*codes, *map(another, codes), NUMBER, "other@people.test", NEW_PASSWORD]
         tables = await server.node.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         # The mailbox is what users received; the other two tables are meant for contact data.

@@ -16,10 +16,11 @@ from protocol.delivery.channels import Channel
 from protocol.ids import BookingId
 from protocol.preference.commands import SetPreferences
 from protocol.preference.views import GetPreferences
+from protocol.user.views import CurrentUser
 from server.links.tokens import Link, LinkAction, Links, link_key
 from server.rest.app import SECRET_PATHS
 from tests.support.faults import until
-from tests.support.server import Market, Person, Response, Site
+from tests.support.server import PASSWORD, Market, Person, Response, Site
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ONE_CLICK = b"List-Unsubscribe=One-Click"
@@ -261,12 +262,39 @@ async def test_unsubscribing_changes_no_other_preference(server: Site) -> None:
 
 async def test_emails_about_an_account_s_safety_cannot_be_unsubscribed(server: Site) -> None:
     person = await server.person("Ada")
-    await server.sign_in(person.me.email)
+    await on_another_device(server, person)
 
     email = await email_to(server, person, "session.opened")
 
     assert email["unsubscribe_url"] is None
     assert "/unsubscribe/" not in email["text"] + email["html"]
+
+
+async def test_who_did_not_sign_in_on_a_new_device_signs_it_out(server: Site) -> None:
+    person = await server.person("Ada")
+    await server.sign_in(person.me.email)  # on a known device: no letter
+    stranger = await on_another_device(server, person)
+    email = await email_to(server, person, "session.opened")
+    (path,) = set(re.findall(r"/links/[\w-]+", email["text"]))
+
+    shown = await server.request("GET", path)
+    asked = await server.request("POST", "/auth/refresh/", None, {"refresh_token": stranger})
+    done, again = [await server.request("POST", path) for _ in range(2)]
+    refused = await server.request("POST", "/auth/refresh/", None, {"refresh_token": asked.json["refresh_token"]})
+
+    assert (shown.status, asked.status, done.status, again.status) == (200, 200, 200, 200)
+    assert (refused.status, refused.json["fields"]) == (401, {"reason": "revoked"})
+    assert "(android)" in email["text"]
+    assert "(UTC)" in email["text"]
+    assert await server.node.pool.fetchval("SELECT count(*) FROM deliveries WHERE template = 'session.opened'") == 1
+    assert (await person.call(CurrentUser())).id == person.id
+
+
+async def on_another_device(server: Site, person: Person) -> str:
+    """Sign in on a device never seen before; returns its refresh token."""
+    body = {"email": person.me.email, "password": PASSWORD, "device": "android", "installation": "phone-0001"}
+    answer = await server.request("POST", "/auth/signin/", None, body)
+    return str(answer.json["refresh_token"])
 
 
 async def test_a_token_never_reaches_the_log(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:

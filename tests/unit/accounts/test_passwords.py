@@ -9,8 +9,9 @@ from argon2 import PasswordHasher
 
 from protocol.errors import Busy, Invalid, LimitReached
 from server.accounts.attempts import Attempts
+from server.accounts.common_passwords import common_passwords
 from server.accounts.contact import normal_email, normal_phone
-from server.accounts.limits import HASHES_MAX, SIGN_IN_ATTEMPTS
+from server.accounts.limits import HASHES_MAX, SIGN_IN_ATTEMPTS, SIGN_IN_ATTEMPTS_ELSEWHERE
 from server.accounts.passwords import Passwords, password_problem
 
 WEAK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -35,6 +36,19 @@ class TestRules:
             ("ada.lovelace", "same_as_name_or_email"),
             ("AdaLovelace", "same_as_name_or_email"),
             ("Password1", "too_common"),
+            ("Summer2024", "too_common"),
+            ("summer2024!", "too_common"),
+            ("P@ssw0rd", "too_common"),
+            ("p4$$w0rd99", "too_common"),
+            ("letmein123", "too_common"),
+            ("abcdefgh", "too_common"),
+            ("87654321", "too_common"),
+            ("qwertzuiop", "too_common"),
+            ("Passwort1!", "too_common"),
+            ("Benvenuto23", "too_common"),
+            ("tr0ub4dor&3", None),
+            ("summer48151623", None),
+            ("abcdXfghij", None),
             ("aaaaaaaabb", "too_monotonous"),
             ("correct horse", None),
             ("пароль-秘密", None),
@@ -44,6 +58,9 @@ class TestRules:
         email = "ada@example.com" if "@" in password else "ada.lovelace@example.com"
 
         assert password_problem(password, email=email, name="Ada Lovelace") == problem
+
+    def test_the_list_has_the_ten_thousand_commonest(self) -> None:
+        assert len(common_passwords()) > 9_000
 
 
 class TestHashing:
@@ -125,6 +142,36 @@ class TestAttempts:
         for _ in range(3 * SIGN_IN_ATTEMPTS.burst):
             attempts.begin("192.0.2.1", "ada@example.com")
             attempts.succeeded("192.0.2.1", "ada@example.com")
+
+    def test_guesses_from_many_addresses_are_limited_and_the_owner_s_address_is_not(self) -> None:
+        attempts = Attempts(now=lambda: 0.0)
+        attempts.remember("192.0.2.1", "ada@example.com")
+        for number in range(SIGN_IN_ATTEMPTS_ELSEWHERE.burst):
+            attempts.begin(f"198.51.100.{number}", "ada@example.com")
+
+        with pytest.raises(LimitReached) as caught:
+            attempts.begin("203.0.113.1", "ADA@example.com")
+
+        assert caught.value.fields["limit"] == "sign_in_attempts_elsewhere"
+        for _ in range(SIGN_IN_ATTEMPTS.burst):
+            attempts.begin("192.0.2.1", "ada@example.com")
+        attempts.begin("203.0.113.1", "bob@example.com")
+
+    def test_the_owner_s_attempts_do_not_use_up_those_of_the_account(self) -> None:
+        attempts = Attempts(now=lambda: 0.0)
+        for _ in range(2 * SIGN_IN_ATTEMPTS_ELSEWHERE.burst):
+            attempts.succeeded("192.0.2.1", "ada@example.com")
+            attempts.begin("192.0.2.1", "ada@example.com")
+
+        for number in range(SIGN_IN_ATTEMPTS_ELSEWHERE.burst):
+            attempts.begin(f"198.51.100.{number}", "ada@example.com")
+
+    def test_the_addresses_that_are_remembered_are_bounded(self) -> None:
+        attempts = Attempts(now=lambda: 0.0, keys_max=2)
+        for number in range(5):
+            attempts.remember(f"192.0.2.{number}", "ada@example.com")
+
+        assert attempts.remembered == 2
 
 
 class TestContact:

@@ -22,7 +22,7 @@ from protocol.user.events import RoleGranted, RoleRevoked, SessionEnded, Session
 from protocol.user.terms import RevokeReason
 from protocol.user.views import SessionGrant
 from server.accounts.keys import SigningKeys, add_key, load_keys
-from server.accounts.refresh import PREFIX, make_refresh_token, parse_refresh_token
+from server.accounts.refresh import PREFIX, make_refresh_token, make_successor, parse_refresh_token
 from server.accounts.revocations import Revocations
 from server.accounts.tokens import TokenService
 from server.edge.secret_file import UnusableKey
@@ -81,7 +81,14 @@ def hear(tokens: TokenService, event: Event, user_id: UserId = ADA) -> None:
 def claims(wall: Wall, **changes: Any) -> dict[str, Any]:
     """The claims of a valid token, with changes."""
     issued_at = int(wall())
-    ours = {"iss": "guildwire", "sub": str(ADA), "sid": str(SESSION), "role": "owner", "roles": ["owner"]}
+    ours = {
+        "iss": "guildwire",
+        "aud": "guildwire",
+        "sub": str(ADA),
+        "sid": str(SESSION),
+        "role": "owner",
+        "roles": ["owner"],
+    }
     return {**ours, "iat": issued_at, "exp": issued_at + LIFETIME_S, **changes}
 
 
@@ -101,8 +108,8 @@ class TestVerify:
 
         payload = jwt.decode(token, options={"verify_signature": False})
 
-        assert set(payload) == {"iss", "sub", "sid", "role", "roles", "biz", "mgr", "iat", "exp"}
-        assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "kid": keys.key_id, "typ": "JWT"}
+        assert set(payload) == {"iss", "aud", "sub", "sid", "role", "roles", "biz", "mgr", "iat", "exp"}
+        assert jwt.get_unverified_header(token) == {"alg": "EdDSA", "kid": keys.key_id, "typ": "at+jwt"}
 
     def test_a_token_expires(self, tokens: TokenService, wall: Wall) -> None:
         token = tokens.issue(ADA, GRANT)
@@ -133,12 +140,12 @@ class TestVerify:
         self, tokens: TokenService, keys: SigningKeys, wall: Wall
     ) -> None:
         stranger = Ed25519PrivateKey.generate()
-        token = jwt.encode(claims(wall), stranger, algorithm="EdDSA", headers={"kid": keys.key_id})
+        token = jwt.encode(claims(wall), stranger, algorithm="EdDSA", headers={"kid": keys.key_id, "typ": "at+jwt"})
 
         assert refusal(tokens, token) == "invalid"
 
     def test_an_unsigned_token_is_invalid(self, tokens: TokenService, keys: SigningKeys, wall: Wall) -> None:
-        token = jwt.encode(claims(wall), "", algorithm="none", headers={"kid": keys.key_id})
+        token = jwt.encode(claims(wall), "", algorithm="none", headers={"kid": keys.key_id, "typ": "at+jwt"})
 
         assert refusal(tokens, token) == "invalid"
 
@@ -146,23 +153,53 @@ class TestVerify:
         self, tokens: TokenService, keys: SigningKeys, wall: Wall
     ) -> None:
         secret = keys.public[keys.key_id].public_bytes_raw()
-        token = jwt.encode(claims(wall), secret, algorithm="HS256", headers={"kid": keys.key_id})
+        token = jwt.encode(claims(wall), secret, algorithm="HS256", headers={"kid": keys.key_id, "typ": "at+jwt"})
 
         assert refusal(tokens, token) == "invalid"
 
     @pytest.mark.parametrize(
         "changes",
-        [{"iss": "somebody"}, {"sub": "ada"}, {"sid": None}, {"role": "king"}, {"roles": "owner"}, {"exp": "never"}],
+        [
+            {"iss": "somebody"},
+            {"aud": "somebody"},
+            {"aud": ["guildwire"]},
+            {"sub": "ada"},
+            {"sid": None},
+            {"role": "king"},
+            {"roles": "owner"},
+            {"exp": "never"},
+        ],
     )
     def test_claims_of_wrong_types_are_invalid(
         self, tokens: TokenService, keys: SigningKeys, wall: Wall, changes: dict[str, Any]
     ) -> None:
-        token = jwt.encode(claims(wall, **changes), keys.private, algorithm="EdDSA", headers={"kid": keys.key_id})
+        token = jwt.encode(
+            claims(wall, **changes), keys.private, algorithm="EdDSA", headers={"kid": keys.key_id, "typ": "at+jwt"}
+        )
 
         assert refusal(tokens, token) == "invalid"
 
+    def test_another_kind_of_token_signed_with_the_same_key_is_invalid(
+        self, tokens: TokenService, keys: SigningKeys, wall: Wall
+    ) -> None:
+        for typ, reason in (("at+jwt", None), ("JWT", "invalid"), ("id+jwt", "invalid")):
+            token = jwt.encode(claims(wall), keys.private, "EdDSA", headers={"kid": keys.key_id, "typ": typ})
+            if reason is None:
+                tokens.verify(token)
+            else:
+                assert refusal(tokens, token) == reason
+
+    def test_a_token_that_names_no_audience_has_to_be_refreshed(
+        self, tokens: TokenService, keys: SigningKeys, wall: Wall
+    ) -> None:
+        earlier = claims(wall)
+        del earlier["aud"]
+        token = jwt.encode(earlier, keys.private, algorithm="EdDSA", headers={"kid": keys.key_id})
+
+        assert refusal(tokens, token) == "expired"
+
     def test_a_token_of_an_unknown_key_is_invalid(self, tokens: TokenService, keys: SigningKeys, wall: Wall) -> None:
-        for headers in ({"kid": "unknown"}, {}):
+        for headers in ({"kid": "unknown", "typ": "at+jwt"}, {"typ": "at+jwt"}):
             token = jwt.encode(claims(wall), keys.private, algorithm="EdDSA", headers=headers)
             assert refusal(tokens, token) == "invalid"
 
@@ -304,14 +341,21 @@ class TestKeys:
 
 class TestRefreshTokens:
     def test_a_refresh_token_names_user_and_session_and_only_its_hash_is_stored(self) -> None:
-        token, kept = make_refresh_token(ADA, SESSION)
+        token = make_refresh_token(ADA, SESSION)
 
-        parsed = parse_refresh_token(token)
-
-        assert (parsed.user_id, parsed.session_id, parsed.hash) == (ADA, SESSION, kept)
-        secret = urlsafe_b64decode(token.removeprefix(PREFIX) + "==")[32:]
+        assert parse_refresh_token(token.text) == token
+        assert (token.user_id, token.session_id) == (ADA, SESSION)
+        secret = urlsafe_b64decode(token.text.removeprefix(PREFIX) + "==")[32:]
         assert len(secret) == 32
-        assert kept == sha256(secret).digest()
+        assert token.hash == sha256(secret).digest()
+
+    def test_the_tokens_of_a_session_share_half_of_their_secret(self) -> None:
+        token = make_refresh_token(ADA, SESSION)
+        successor = make_successor(token)
+
+        assert (successor.user_id, successor.session_id, successor.family_hash) == (ADA, SESSION, token.family_hash)
+        assert successor.secret[16:] != token.secret[16:]
+        assert make_refresh_token(ADA, SESSION).family_hash != token.family_hash
 
     def test_refresh_tokens_are_unique(self) -> None:
         assert make_refresh_token(ADA, SESSION) != make_refresh_token(ADA, SESSION)

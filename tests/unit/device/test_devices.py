@@ -177,7 +177,15 @@ def test_a_device_goes_with_the_session_that_it_was_registered_in(command: Any, 
 
 def test_devices_of_expired_sessions_go_at_the_next_sign_in() -> None:
     events = [*signed_in(), registered()]
-    again = OpenSession(user_id=ADA, session_id=LAPTOP, device="app", refresh_hash=bytes(32), lifetime_s=60)
+    again = OpenSession(
+        user_id=ADA,
+        session_id=LAPTOP,
+        device="app",
+        refresh_hash=bytes(32),
+        family_hash=bytes(32),
+        device_mark=b"app",
+        lifetime_s=60,
+    )
 
     decided = tell(events, again, SERVER, after_s=31 * 86_400)
 

@@ -103,5 +103,5 @@ def test_the_key_is_created_once_and_only_its_owner_can_read_it(tmp_path: Path) 
 def test_a_short_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "links.secret").write_bytes(b"short")
 
-    with pytest.raises(UnusableKey, match=r"links\.secret: not a key"):
+    with pytest.raises(UnusableKey, match=r"links\.secret: not a secret"):
         link_key(tmp_path)

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.user.actor import User
 from actors.user.state import UserState
@@ -25,6 +26,8 @@ from protocol.notice.rows import Notice
 from protocol.registry import Command
 from protocol.roles import Principal, Role
 from protocol.user.commands import (
+    DisableUser,
+    EnableUser,
     EndSession,
     GrantRole,
     OpenSession,
@@ -44,14 +47,19 @@ from protocol.user.events import (
     SessionOpened,
     SessionRefreshed,
     SessionRevoked,
+    UserDisabled,
     UserSignedUp,
 )
 from protocol.user.rows import Credentials, Person, UserRow
 from protocol.user.terms import (
+    DEVICE_MARKS_MAX,
     MEMBERSHIPS_MAX,
     REFRESH_GRACE_S,
+    REFRESH_PASSED_OVER_MAX,
+    REFRESH_SIBLINGS_MAX,
     SESSIONS_MAX,
     UNIQUE_EMAIL,
+    AccountDisabled,
     Acting,
     Membership,
     RevokeReason,
@@ -69,6 +77,8 @@ LIFETIME_S = 30 * 86_400
 SERVER = Principal(user_id=SYSTEM, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
 SIGNED_UP = UserSignedUp(at=NOW)
 CUSTOMER = Acting()
+#: The hash of what the refresh tokens of a session share.
+FAMILY = sha256(b"family").digest()
 
 
 def token(number: int) -> bytes:
@@ -85,7 +95,12 @@ def tell(events: list[Event], command: Command, principal: Principal = SERVER, *
 
 
 def opened(
-    session_id: SessionId = PHONE, number: int = 1, *, after_s: float = 0, acting: Acting = CUSTOMER
+    session_id: SessionId = PHONE,
+    number: int = 1,
+    *,
+    after_s: float = 0,
+    acting: Acting = CUSTOMER,
+    device_mark: bytes = b"web",
 ) -> list[Event]:
     """The events of a sign-in."""
     at = NOW + timedelta(seconds=after_s)
@@ -99,22 +114,36 @@ def opened(
             expires_at=expires_at,
             at=at,
         ),
-        SessionRefreshed(session_id=session_id, refresh_hash=token(number), expires_at=expires_at, at=at),
+        SessionRefreshed(
+            session_id=session_id,
+            refresh_hash=token(number),
+            family_hash=FAMILY,
+            device_mark=device_mark,
+            expires_at=expires_at,
+            at=at,
+        ),
     ]
 
 
-def open_session(session_id: SessionId, number: int) -> OpenSession:
+def open_session(session_id: SessionId, number: int, device_mark: bytes = b"web") -> OpenSession:
     return OpenSession(
-        user_id=ADA, session_id=session_id, device="web", refresh_hash=token(number), lifetime_s=LIFETIME_S
+        user_id=ADA,
+        session_id=session_id,
+        device="web",
+        refresh_hash=token(number),
+        family_hash=FAMILY,
+        device_mark=device_mark,
+        lifetime_s=LIFETIME_S,
     )
 
 
-def rotate(presented: int, fresh: int, session_id: SessionId = PHONE) -> RotateSession:
+def rotate(presented: int, fresh: int, session_id: SessionId = PHONE, *, family_hash: bytes = FAMILY) -> RotateSession:
     return RotateSession(
         user_id=ADA,
         session_id=session_id,
         presented_hash=token(presented),
         refresh_hash=token(fresh),
+        family_hash=family_hash,
         lifetime_s=LIFETIME_S,
     )
 
@@ -193,6 +222,26 @@ class TestOpenSession:
         (row,) = rows(effects, UserRow)
         assert row.last_login_at == NOW
         assert [one.session_id for one in row.sessions] == [PHONE]
+
+    def test_a_device_is_new_once_and_the_first_one_never(self) -> None:
+        events: list[Event] = [SIGNED_UP]
+        new = []
+        for number, mark in enumerate([b"web", b"web", b"phone", b"web", b"phone"], 1):
+            decided = tell(events, open_session(SessionId(UUID(int=number)), number, mark), after_s=number)
+            (one,) = [event for event in decided.events if isinstance(event, SessionOpened)]
+            new.append(one.new_device)
+            events += decided.events
+
+        assert new == [False, False, True, False, False]
+
+    def test_the_devices_that_are_known_again_are_bounded(self) -> None:
+        events: list[Event] = [SIGNED_UP]
+        for number in range(2 * DEVICE_MARKS_MAX):
+            events += opened(PHONE, number, after_s=number, device_mark=bytes([number]))
+
+        marks = replay(User, events).device_marks
+
+        assert (len(marks), marks[-1]) == (DEVICE_MARKS_MAX, bytes([2 * DEVICE_MARKS_MAX - 1]))
 
     def test_the_hash_of_a_token_has_no_recipients(self) -> None:
         turns: list[Any] = []
@@ -301,24 +350,100 @@ class TestRotateSession:
 
         assert tell(events, rotate(1, 4), after_s=600 + REFRESH_GRACE_S + 1).reply == Rotated(grant=None)
 
-    def test_a_token_whose_reply_was_lost_is_void(self) -> None:
+    def test_two_tabs_that_renew_at_once_both_renew_again(self) -> None:
         events = self.EVENTS + tell(self.EVENTS, rotate(1, 2), after_s=600).events
-        events += tell(events, rotate(1, 3), after_s=605).events
+        events += tell(events, rotate(1, 3), after_s=601).events
 
-        assert tell(events, rotate(2, 4), after_s=606).reply == Rotated(grant=None)
+        for presented, fresh, after_s in ((2, 4, 1200), (3, 5, 1201), (4, 6, 1800), (5, 7, 1809)):
+            decided = tell(events, rotate(presented, fresh), after_s=after_s)
+            events += decided.events
+            assert isinstance(decided.reply, Rotated), (presented, decided.reply)
+            assert decided.reply.grant is not None, presented
 
-    def test_a_token_older_than_the_one_before_has_no_grace(self) -> None:
+    def test_a_tab_that_was_passed_over_is_refused_and_the_session_stays(self) -> None:
+        events = self.EVENTS + tell(self.EVENTS, rotate(1, 2), after_s=600).events
+        events += tell(events, rotate(1, 3), after_s=601).events
+        events += tell(events, rotate(3, 4), after_s=1200).events
+        events += tell(events, rotate(4, 5), after_s=1800).events
+
+        late = tell(events, rotate(2, 6), after_s=1800)
+
+        assert isinstance(late.reply, Unauthenticated)
+        assert (late.events, late.reply.fields) == ([], {"reason": "superseded"})
+
+    def test_a_passed_over_token_that_was_exchanged_in_its_grace_counts_as_used(self) -> None:
+        events = self.EVENTS + tell(self.EVENTS, rotate(1, 2), after_s=600).events
+        events += tell(events, rotate(1, 3), after_s=601).events
+        events += tell(events, rotate(3, 4), after_s=1200).events
+        events += tell(events, rotate(2, 5), after_s=1201).events
+
+        assert tell(events, rotate(2, 6), after_s=1200 + REFRESH_GRACE_S).reply == Rotated(grant=None)
+
+    def test_the_grace_of_a_token_outlasts_the_use_of_its_successor(self) -> None:
         events = self.EVENTS + tell(self.EVENTS, rotate(1, 2), after_s=600).events
         events += tell(events, rotate(2, 3), after_s=601).events
 
-        assert tell(events, rotate(1, 4), after_s=602).reply == Rotated(grant=None)
+        in_grace = tell(events, rotate(1, 4), after_s=600 + REFRESH_GRACE_S - 1)
 
-    def test_the_empty_hash_is_no_predecessor_of_the_first_token(self) -> None:
-        forged = RotateSession(
-            user_id=ADA, session_id=PHONE, presented_hash=b"", refresh_hash=token(2), lifetime_s=LIFETIME_S
-        )
+        assert isinstance(in_grace.reply, Rotated)
+        assert in_grace.reply.grant is not None
+        events += in_grace.events
+        assert tell(events, rotate(1, 5), after_s=600 + REFRESH_GRACE_S).reply == Rotated(grant=None)
 
-        assert tell(self.EVENTS, forged, after_s=1).reply == Rotated(grant=None)
+    def test_a_token_used_long_ago_ends_the_session(self) -> None:
+        events = self.EVENTS
+        for number in range(1, 40):
+            events = events + tell(events, rotate(number, number + 1), after_s=number * 600).events
+
+        assert tell(events, rotate(2, 99), after_s=40 * 600).reply == Rotated(grant=None)
+
+    def test_siblings_are_bounded_and_the_oldest_is_passed_over(self) -> None:
+        events = self.EVENTS + tell(self.EVENTS, rotate(1, 2), after_s=600).events
+        for number in range(3, 3 + REFRESH_SIBLINGS_MAX):
+            events += tell(events, rotate(1, number), after_s=601).events
+
+        (session,) = replay(User, events).sessions
+
+        assert len(session.siblings) + 1 == REFRESH_SIBLINGS_MAX
+        assert [one.token_hash for one in session.passed_over] == [token(2)]
+
+    def test_a_session_remembers_a_bounded_number_of_passed_over_tokens(self) -> None:
+        events, newest = self.EVENTS, 1
+        for turn in range(2 * REFRESH_PASSED_OVER_MAX):
+            used, after_s = newest, 600 * (turn + 1)
+            for fresh in (used + 1, used + 2):
+                events = events + tell(events, rotate(used, fresh), after_s=after_s).events
+            newest = used + 2
+
+        (session,) = replay(User, events).sessions
+
+        assert len(session.passed_over) == REFRESH_PASSED_OVER_MAX
+        assert len(session.used) <= REFRESH_SIBLINGS_MAX
+
+    def test_a_secret_that_was_never_given_out_does_not_end_the_session(self) -> None:
+        for presented_hash in (b"", token(77)):
+            forged = replace(rotate(1, 2, family_hash=sha256(b"another").digest()), presented_hash=presented_hash)
+
+            decided = tell(self.EVENTS, forged, after_s=1)
+
+            assert isinstance(decided.reply, Unauthenticated)
+            assert (decided.events, decided.reply.fields) == ([], {"reason": "invalid"})
+
+    def test_a_session_from_before_siblings_goes_on(self) -> None:
+        at = NOW + timedelta(seconds=600)
+        expires_at = at + timedelta(seconds=LIFETIME_S)
+        old: list[Event] = [
+            *self.EVENTS[:-1],
+            SessionRefreshed(session_id=PHONE, refresh_hash=token(1), expires_at=expires_at, at=NOW),
+            SessionRefreshed(session_id=PHONE, refresh_hash=token(2), expires_at=expires_at, at=at),
+        ]
+
+        assert tell(old, rotate(1, 3), after_s=600 + REFRESH_GRACE_S).reply == Rotated(grant=None)
+        for presented in (1, 2):
+            decided = tell(old, rotate(presented, 3), after_s=601)
+            assert isinstance(decided.reply, Rotated)
+            assert decided.reply.grant is not None
+            assert replay(User, old + decided.events).sessions[0].family_hash == FAMILY
 
     def test_a_session_that_is_over_is_not_refreshed(self) -> None:
         reply = tell(self.EVENTS, rotate(1, 2, LAPTOP)).reply
@@ -529,3 +654,34 @@ class TestWhateverHappens:
             assert all(state.membership(one.acting) for one in state.sessions)
             assert len({one.session_id for one in state.sessions}) == len(state.sessions) <= SESSIONS_MAX
             assert state.roles_version >= before.roles_version
+
+
+class TestDisabling:
+    ADMIN = Principal(user_id=UserId(UUID(int=99)), role=Role.ADMIN, roles=frozenset({Role.ADMIN}))
+
+    def test_a_disabled_user_loses_all_sessions_and_opens_none(self) -> None:
+        events: list[Event] = [SIGNED_UP, *opened(), *opened(LAPTOP, 2)]
+
+        decided = tell(events, DisableUser(user_id=ADA), self.ADMIN)
+
+        assert decided.events == [
+            UserDisabled(by=self.ADMIN.user_id, at=NOW),
+            SessionRevoked(session_id=PHONE, reason=RevokeReason.DISABLED, at=NOW),
+            SessionRevoked(session_id=LAPTOP, reason=RevokeReason.DISABLED, at=NOW),
+        ]
+        events += decided.events
+        assert isinstance(tell(events, open_session(PHONE, 3)).reply, AccountDisabled)
+        assert tell(events, DisableUser(user_id=ADA), self.ADMIN).events == []
+
+    def test_an_enabled_user_signs_in_again(self) -> None:
+        events: list[Event] = [SIGNED_UP, UserDisabled(by=self.ADMIN.user_id, at=NOW)]
+        events += tell(events, EnableUser(user_id=ADA), self.ADMIN).events
+
+        assert isinstance(tell(events, open_session(PHONE, 1)).reply, SessionGrant)
+        assert tell(events, EnableUser(user_id=ADA), self.ADMIN).events == []
+
+    def test_admins_do_not_disable_themselves(self) -> None:
+        refused = tell([SIGNED_UP], DisableUser(user_id=ADA), ada()).reply
+
+        assert isinstance(refused, Forbidden)
+        assert refused.fields == {"reason": "own_account"}

@@ -34,13 +34,15 @@ from protocol.roles import Principal, Role
 from protocol.user.events import SessionOpened, SessionRevoked, UserSignedUp
 from protocol.user.rows import Credentials, Person
 from protocol.user.terms import UNIQUE_EMAIL, RevokeReason
-from tests.support.actors import ACTOR_ID, Decided, decide
+from tests.support.actors import ACTOR_ID, Decided, decide, replay
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ADA = UserId(ACTOR_ID)
 SERVER = Principal(user_id=SYSTEM, role=Role.SYSTEM, roles=frozenset({Role.SYSTEM}))
 NUMBER, OLD_NUMBER, EMAIL = "+4930901820", "+4930000000", "ada@example.com"
 RIGHT, WRONG = b"right" * 5, b"wrong" * 5
+#: The hashes of two requests for a new password.
+REQUEST, STRANGERS = b"request", b"stranger"
 SIGNED_UP = UserSignedUp(at=NOW)
 PERSON = Person(user_id=ADA, email=EMAIL, name="Ada", phone_number=OLD_NUMBER, profile_image_url=None, language="en")
 
@@ -50,27 +52,50 @@ def tell(events: list[Event], command: Command, *, after_s: float = 0, target: s
     return decide(User, [SIGNED_UP, *events], command, SERVER, NOW + timedelta(seconds=after_s), facts)
 
 
-def send(purpose: Purpose = Purpose.PHONE) -> SendCode:
+def send(purpose: Purpose = Purpose.PHONE, *, own: bool = False) -> SendCode:
     target = {Purpose.PHONE: NUMBER, Purpose.EMAIL: "new@example.com", Purpose.PASSWORD: None}[purpose]
     channel = Channel.SMS if purpose is Purpose.PHONE else Channel.EMAIL
     return SendCode(
-        user_id=ADA, purpose=purpose, code="471100", code_hash=RIGHT, nonce=b"n", channel=channel, target=target
+        user_id=ADA,
+        purpose=purpose,
+        code="471100",
+        code_hash=RIGHT,
+        nonce=b"n",
+        channel=channel,
+        target=target,
+        request_hash=REQUEST if purpose is Purpose.PASSWORD else None,
+        own=own,
     )
 
 
-def issued(purpose: Purpose = Purpose.PHONE, *, after_s: float = 0, code_hash: bytes = RIGHT) -> CodeIssued:
+def issued(
+    purpose: Purpose = Purpose.PHONE,
+    *,
+    after_s: float = 0,
+    code_hash: bytes = RIGHT,
+    request_hash: bytes = REQUEST,
+    own: bool = False,
+) -> CodeIssued:
     at = NOW + timedelta(seconds=after_s)
     channel = Channel.SMS if purpose is Purpose.PHONE else Channel.EMAIL
     expires_at = at + timedelta(seconds=CODE_VALID_S)
-    return CodeIssued(purpose=purpose, code_hash=code_hash, channel=channel, expires_at=expires_at, at=at)
+    return CodeIssued(
+        purpose=purpose,
+        code_hash=code_hash,
+        channel=channel,
+        expires_at=expires_at,
+        request_hash=request_hash if purpose is Purpose.PASSWORD else None,
+        own=own,
+        at=at,
+    )
 
 
 def verify(purpose: Purpose = Purpose.PHONE, code_hash: bytes = RIGHT, target: str | None = None) -> VerifyContact:
     return VerifyContact(user_id=ADA, purpose=purpose, code_hash=code_hash, target=target)
 
 
-def reset(code_hash: bytes = RIGHT) -> ResetByCode:
-    return ResetByCode(user_id=ADA, code_hash=code_hash, password_hash="new hash")
+def reset(code_hash: bytes = RIGHT, request_hash: bytes = REQUEST) -> ResetByCode:
+    return ResetByCode(user_id=ADA, code_hash=code_hash, request_hash=request_hash, password_hash="new hash")
 
 
 def signed_in(number: int) -> SessionOpened:
@@ -242,3 +267,48 @@ class TestPasswords:
         changed = PasswordChanged(password_version=2, at=NOW)
 
         assert isinstance(tell([signed_in(1), changed], command).reply, Forbidden)
+
+
+class TestRequests:
+    """Anybody may ask for a new password of Ada; only her own request and its code are good for anything."""
+
+    ASKED = issued(Purpose.PASSWORD)
+    BY_STRANGER = issued(Purpose.PASSWORD, after_s=60, code_hash=WRONG, request_hash=STRANGERS)
+
+    def test_another_request_does_not_void_the_code(self) -> None:
+        assert tell([self.ASKED, self.BY_STRANGER], reset(), after_s=61).reply == CodeChecked(right=True)
+
+    def test_a_guess_for_another_request_is_neither_right_nor_counted(self) -> None:
+        for code_hash, request_hash in ((RIGHT, STRANGERS), (WRONG, STRANGERS)):
+            decided = tell([self.ASKED], reset(code_hash, request_hash))
+
+            assert (decided.reply, decided.events) == (CodeChecked(right=False), [])
+
+    def test_guesses_void_the_code_of_their_request_only(self) -> None:
+        missed: list[Event] = [CodeMissed(purpose=Purpose.PASSWORD, request_hash=STRANGERS)] * CODE_MISSES_MAX
+        events = [self.ASKED, self.BY_STRANGER, *missed]
+
+        assert tell(events, reset(WRONG, STRANGERS), after_s=61).reply == CodeChecked(right=False)
+        assert tell(events, reset(), after_s=61).reply == CodeChecked(right=True)
+
+    def test_a_new_password_voids_the_codes_of_all_requests(self) -> None:
+        events = [self.ASKED, self.BY_STRANGER, *tell([self.ASKED, self.BY_STRANGER], reset(), after_s=61).events]
+
+        assert tell(events, reset(WRONG, STRANGERS), after_s=62).reply == CodeChecked(right=False)
+
+    def test_requests_of_strangers_do_not_use_up_those_from_where_the_user_is_signed_in(self) -> None:
+        strangers: list[Event] = [
+            issued(Purpose.PASSWORD, after_s=CODE_PAUSE_S * n, request_hash=bytes([n]))
+            for n in range(CODES_PER_WINDOW_MAX)
+        ]
+        after_s = CODE_PAUSE_S * CODES_PER_WINDOW_MAX - 1
+
+        assert isinstance(tell(strangers, send(Purpose.PASSWORD), after_s=after_s).reply, LimitReached)
+        assert tell(strangers, send(Purpose.PASSWORD, own=True), after_s=after_s).events
+
+    def test_the_codes_that_wait_are_bounded_by_their_time(self) -> None:
+        events: list[Event] = [
+            issued(Purpose.PASSWORD, after_s=CODE_VALID_S * n, request_hash=bytes([n])) for n in range(5)
+        ]
+
+        assert [one.request_hash for one in replay(User, [SIGNED_UP, *events]).codes.resets] == [bytes([4])]

@@ -10,7 +10,7 @@ from msgspec import Struct
 from protocol.booking.events import BookingCompleted, BookingConfirmed, BookingReminded
 from protocol.code.terms import EMAIL_CHANGED, TEMPLATES, Purpose
 from protocol.delivery.terms import DIGEST
-from protocol.ids import BookingId, Kind
+from protocol.ids import BookingId, Kind, UserId
 from protocol.notification.registry import NOTIFICATIONS
 from protocol.user.events import SessionOpened
 from server.delivery.context import DeliveryContext
@@ -28,6 +28,8 @@ PREHEADER_ITEMS_MAX = 5
 #: Template of a code → prefix of its text keys.
 CODES = {TEMPLATES[Purpose.EMAIL]: "code", TEMPLATES[Purpose.PASSWORD]: "reset"}
 #: Kinds that cannot be unsubscribed: they concern the safety of an account.
+#: How long the letter about a new device can sign that device out.
+NOT_ME_VALID_S = 7 * 86_400
 _SAFETY = {SessionOpened.type, EMAIL_CHANGED} | {one.name for one in NOTIFICATIONS if one.critical}
 _UNSUBSCRIBABLE = {one.name for one in NOTIFICATIONS} - _SAFETY | {DIGEST}
 #: A URL or an e-mail address in a name.
@@ -100,6 +102,8 @@ class EmailWriter:
             for_customer = booking.customer_id == context.reader.user_id
             details = list(booking_details(booking, language, for_customer=for_customer))
             buttons = self._buttons(context, booking, language, now) if for_customer else ()
+        elif context.record is not None and isinstance(context.record.event, SessionOpened):
+            buttons = self._not_me(context.reader.user_id, context.record.event, language)
         return EmailContent(
             layout="notice",
             subject=context.title,
@@ -171,6 +175,15 @@ class EmailWriter:
                 hint = language.say("confirm.hint", business=defused(booking.business), release_at=at)
                 return (EmailButton(label=language.say("confirm"), url=self._url_of(link), hint=hint),)
         return ()
+
+    def _not_me(self, user_id: UserId, event: SessionOpened, language: Language) -> Sequence[EmailButton]:
+        link = Link(
+            action=LinkAction.NOT_ME,
+            user_id=user_id,
+            subject=str(event.session_id),
+            expires_at=event.at + timedelta(seconds=NOT_ME_VALID_S),
+        )
+        return (EmailButton(label=language.say("not_me"), url=self._url_of(link), hint=language.say("not_me.hint")),)
 
     def _why(self, context: DeliveryContext, booking: BookingEmailView | None, language: Language) -> str:
         if context.delivery.template in _SAFETY:
