@@ -96,6 +96,10 @@ class WrongState(Conflict):
     """The entity's status does not allow the command. Fields: ``status``."""
 
 
+class TooEarly(Conflict):
+    """The step is possible later. Fields: ``earliest_at``."""
+
+
 class VersionMismatch(Conflict):
     """The entity does not have the version of ``if_version``. Fields: ``version``."""
 

@@ -241,6 +241,17 @@ CHECKS = (
         """,
     ),
     Check(
+        "no money waits without a bound",
+        """
+        SELECT h.subject_kind || '/' || h.subject_id || ': ' || h.remaining_minor || ' ' || h.currency
+               || ' ' || h.status
+          FROM holds h
+         WHERE h.remaining_minor > 0
+           AND NOT EXISTS (SELECT FROM agenda a WHERE a.kind = h.subject_kind AND a.actor_id = h.subject_id
+                                  AND a.name <> 'remind')
+        """,
+    ),
+    Check(
         "what must happen later is in the agenda",
         """
         SELECT b.id || ': ' || b.status || ' has no timer ' || t.name
@@ -249,6 +260,8 @@ CHECKS = (
               ('expire', b.status = 'PENDING' AND b.payment_status = 'UNPAID'),
               ('lapse', b.status = 'PENDING' AND b.payment_status = 'SECURED' AND NOT b.approved),
               ('give_up', b.status = 'DECLINED'),
+              ('start_overdue', b.status = 'CONFIRMED'),
+              ('end_overdue', b.status = 'IN_PROGRESS'),
               ('release', b.escrow_status = 'PENDING_CLEARANCE')) t(name, due)
          WHERE t.due
            AND NOT EXISTS (SELECT FROM agenda a WHERE a.kind = 'booking' AND a.actor_id = b.id AND a.name = t.name)

@@ -9,6 +9,7 @@ staff member once it is confirmed.
        │ decline ▶ DECLINED ◀── decline ──┤                                       by the customer, or after 24 h
        └ cancel ▶ CANCELLED ◀── cancel ───┘
                      DECLINED ──cancel▶ CANCELLED, or unresolved at its start ▶ CANCELLED_BY_SYSTEM
+    A job that nobody starts or ends: see ``overdue.py``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
-from actors.booking import escrow
+from actors.booking import endings, escrow, overdue, timing
 from actors.booking.creation import booking_ask, placed
 from actors.booking.permissions import customer_only, provider_only
 from actors.booking.state import TRANSITIONS, BookingState, S, after
@@ -46,7 +47,6 @@ from protocol.booking.events import (
     BookingAbandoned,
     BookingApproved,
     BookingCancelled,
-    BookingCompleted,
     BookingConfirmed,
     BookingDeclined,
     BookingExpired,
@@ -56,24 +56,29 @@ from protocol.booking.events import (
 )
 from protocol.booking.facts import BookingFacts, LateSlot, LateSlotAsk
 from protocol.booking.rows import BookingNotesRow, RemarkRow
-from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause, RemarkAbout, RemarkAudience
+from protocol.booking.terms import (
+    CompletionCause,
+    DeclineReason,
+    PaymentStatus,
+    ReleaseCause,
+    RemarkAbout,
+    RemarkAudience,
+)
 from protocol.booking.views import BookingReply, BookingView, PaymentReply, booking_view
-from protocol.conversation.commands import CloseConversation, OpenConversation, ReplaceMember
+from protocol.conversation.commands import OpenConversation, ReplaceMember
 from protocol.conversation.terms import Participant
 from protocol.effects import HoldStatus
 from protocol.errors import Invalid, NotFound, PairBlocked, WrongState
 from protocol.events import Event, Row
-from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId
+from protocol.ids import BookingId, ConversationId, Kind, PaymentId, UserId
 from protocol.money import major_number
 from protocol.notification.types import Party
 from protocol.payment.terms import checkout_path
-from protocol.registry import Command
 from protocol.roles import Role
 
 PAYMENT_WINDOW = timedelta(minutes=15)
 #: Whoever pays late in that window leaves the provider at least so long to answer, up to the start itself.
 APPROVAL_MIN = timedelta(minutes=15)
-RELEASE_AFTER = timedelta(hours=24)
 REMIND_BEFORE = timedelta(hours=1)
 
 #: Reasons of a decline that never weigh on the staff member's ranking (rule B-16).
@@ -90,6 +95,7 @@ class Booking(Actor[BookingState]):
     """One booking."""
 
     state_type: ClassVar[type[Struct]] = BookingState
+    parts = (overdue,)
 
     @property
     def _id(self) -> BookingId:
@@ -194,35 +200,35 @@ class Booking(Actor[BookingState]):
         if self.principal.user_id != self.state.customer_id:
             provider_only(self)
         self.require(*TRANSITIONS[CancelBooking])
+        timing.require_cancellable(self)
         was = self.state.status
         self.emit(BookingCancelled(by=self.principal.user_id))
         if was is not S.DECLINED:
             self.free(self.actor_id)
-        self._wind_up()
+        endings.wind_up(self)
         self._drop_timers()
         self._remark(RemarkAbout.CANCEL, RemarkAudience.PARTIES, cmd.reason)
         return self._reply()
 
     @handles(StartBooking)
     def start(self, cmd: StartBooking) -> BookingReply:
-        """Begin the job. Raises: WrongState."""
+        """Begin the job. Raises: WrongState, TooEarly."""
         provider_only(self)
         self.require(*TRANSITIONS[StartBooking])
+        timing.require_startable(self)
         self.emit(BookingStarted(at=self.now))
         self.cancel_timer("remind")
+        overdue.await_end(self)
         return self._reply()
 
     @handles(CompleteBooking)
     def complete(self, cmd: CompleteBooking) -> BookingReply:
-        """Finish the job; the money waits for the customer's word, 24 hours at most. Raises: WrongState."""
+        """Finish the job; the money waits for the customer's word, 24 hours at most. Raises: WrongState, TooEarly."""
         provider_only(self)
         self.require(*TRANSITIONS[CompleteBooking])
-        release_at = self.now + RELEASE_AFTER
-        self.emit(BookingCompleted(at=self.now, release_at=release_at))
-        self._end_thread()
-        escrow.clear(self)
-        self.set_timer("release", release_at, AutoRelease(booking_id=self._id))
-        self.free(self.actor_id)
+        timing.require_completable(self)
+        endings.complete(self, CompletionCause.PROVIDER)
+        self.cancel_timer(overdue.END_TIMER)
         return self._reply()
 
     @handles(ConfirmRelease)
@@ -246,7 +252,7 @@ class Booking(Actor[BookingState]):
             return
         self.emit(BookingExpired())
         self.free(self.actor_id)
-        self._wind_up()
+        endings.wind_up(self)
 
     @handles(LapseApproval)
     def lapse(self, cmd: LapseApproval) -> None:
@@ -259,7 +265,7 @@ class Booking(Actor[BookingState]):
         """Declined, and nobody has found another way: cancelled, refund in full. Raises: WrongState."""
         self.require(*TRANSITIONS[GiveUpBooking])
         self.emit(BookingAbandoned())
-        self._wind_up()
+        endings.wind_up(self)
 
     @handles(RemindCustomer)
     def remind(self, cmd: RemindCustomer) -> None:
@@ -269,7 +275,7 @@ class Booking(Actor[BookingState]):
 
     @handles(AutoRelease)
     def auto_release(self, cmd: AutoRelease) -> None:
-        """24 hours have passed: the money goes to the business. Raises: WrongState, HoldSpent."""
+        """The window for the customer has passed: the money goes to the business. Raises: WrongState, HoldSpent."""
         self.require(*TRANSITIONS[AutoRelease])
         if self.state.hold.status is HoldStatus.PENDING_CLEARANCE:
             escrow.release(self, ReleaseCause.TIME)
@@ -319,7 +325,9 @@ class Booking(Actor[BookingState]):
         remind_at = state.starts_at - REMIND_BEFORE
         if remind_at > self.now:
             self.set_timer("remind", remind_at, RemindCustomer(booking_id=self._id), expires_at=state.starts_at)
-        self._tell_thread(
+        overdue.await_start(self)
+        endings.tell_thread(
+            self,
             OpenConversation(
                 conversation_id=self._thread_id,
                 booking_id=self._id,
@@ -328,7 +336,7 @@ class Booking(Actor[BookingState]):
                     Participant(user_id=state.customer_id, role=Role.CUSTOMER),
                     Participant(user_id=state.staff_id, role=Role.STAFF),
                 ),
-            )
+            ),
         )
 
     def _remark(self, about: RemarkAbout, audience: RemarkAudience, text: str | None) -> None:
@@ -346,31 +354,19 @@ class Booking(Actor[BookingState]):
                 )
             )
 
-    def _tell_thread(self, command: Command) -> None:
-        """Let the booking's conversation follow; refused there, without harm, if nobody has opened one."""
-        self.send(Ref(Kind.CONVERSATION, self.actor_id), command)
-
-    def _end_thread(self) -> None:
-        self._tell_thread(CloseConversation(conversation_id=self._thread_id, ended_at=self.now))
-
     def _decline(self, reason: DeclineReason) -> None:
         state = self.state
         by = self.principal.user_id
         counted = by == state.staff_id and reason not in UNCOUNTED
         self.emit(BookingDeclined(by=by, staff_id=state.staff_id, reason_code=reason, counted=counted))
-        self._tell_thread(ReplaceMember(conversation_id=self._thread_id, leaves=state.staff_id))
+        endings.tell_thread(self, ReplaceMember(conversation_id=self._thread_id, leaves=state.staff_id))
         self.free(self.actor_id)
-        for name in ("expire", "lapse", "remind"):
+        for name in ("expire", "lapse", "remind", overdue.START_TIMER):
             self.cancel_timer(name)
         self.set_timer("give_up", state.starts_at, GiveUpBooking(booking_id=self._id))
 
-    def _wind_up(self) -> None:
-        """The promise is over, and so is the conversation in a while."""
-        self._end_thread()
-        escrow.wind_up(self)
-
     def _drop_timers(self) -> None:
-        for name in ("expire", "lapse", "remind", "give_up"):
+        for name in ("expire", "lapse", "remind", "give_up", overdue.START_TIMER):
             self.cancel_timer(name)
 
     # What it shows

@@ -7,15 +7,19 @@ from msgspec.structs import replace
 
 from actors.rules.holds import Hold
 from protocol.booking.commands import (
+    AlertOwner,
     ApproveBooking,
+    AskAboutStart,
     AutoRelease,
     CancelBooking,
     CompleteBooking,
+    CompleteOverdue,
     ConfirmRelease,
     DeclineBooking,
     ExpireBooking,
     GiveUpBooking,
     LapseApproval,
+    MarkNoShow,
     PayBooking,
     RemindCustomer,
     StartBooking,
@@ -28,13 +32,16 @@ from protocol.booking.events import (
     BookingConfirmed,
     BookingCreated,
     BookingDeclined,
+    BookingEndOverdue,
     BookingExpired,
+    BookingNoShow,
     BookingPaid,
     BookingRefunded,
     BookingReleased,
     BookingReminded,
     BookingRevived,
     BookingStarted,
+    BookingStartOverdue,
     PaymentRequested,
     PaymentReturned,
     PaymentUnplaced,
@@ -62,6 +69,10 @@ TRANSITIONS: dict[type[Command], frozenset[BookingStatus]] = {
     GiveUpBooking: frozenset({S.DECLINED}),
     RemindCustomer: frozenset({S.CONFIRMED}),
     AutoRelease: frozenset({S.COMPLETED}),
+    AskAboutStart: frozenset({S.CONFIRMED}),
+    MarkNoShow: frozenset({S.CONFIRMED}),
+    AlertOwner: frozenset({S.IN_PROGRESS}),
+    CompleteOverdue: frozenset({S.IN_PROGRESS}),
 }
 
 
@@ -198,7 +209,9 @@ def _changed(state: BookingState, event: Event) -> BookingState:  # noqa: PLR091
                 payment_version=event.payment_version,
                 unplaced=None,
             )
-        case BookingReminded():
+        case BookingNoShow():
+            return replace(state, status=S.NO_SHOW, hold=_hold_at_end(state))
+        case BookingReminded() | BookingStartOverdue() | BookingEndOverdue():
             return state
     raise AssertionError(f"a booking does not know {event.type}")
 

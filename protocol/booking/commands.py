@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from protocol.booking.terms import DeclineReason, Notes
 from protocol.booking.views import BookingReply, PaymentReply
-from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, WrongState
+from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, TooEarly, WrongState
 from protocol.ids import BookingId, Kind, PaymentId, ServiceId, UserId
 from protocol.instants import Instant
 from protocol.payment.subjects import Payable, payable
@@ -150,10 +150,10 @@ class CancelBooking(Command, frozen=True, kw_only=True):
     by=PROVIDERS,
     routes=("POST /bookings/{booking_id}/start",),
     reply=BookingReply,
-    errors=(WrongState,),
+    errors=(WrongState, TooEarly),
 )
 class StartBooking(Command, frozen=True, kw_only=True):
-    """The job begins; its timer runs on the server."""
+    """The job begins, at the earliest an hour before its start; its timer runs on the server."""
 
     booking_id: BookingId
 
@@ -164,10 +164,10 @@ class StartBooking(Command, frozen=True, kw_only=True):
     by=PROVIDERS,
     routes=("POST /bookings/{booking_id}/complete",),
     reply=BookingReply,
-    errors=(WrongState,),
+    errors=(WrongState, TooEarly),
 )
 class CompleteBooking(Command, frozen=True, kw_only=True):
-    """The job is done; the money waits 24 hours for the customer's word (rule M-5)."""
+    """The job is done, after its start; the money waits 24 hours for the customer's word (rule M-5)."""
 
     booking_id: BookingId
 
@@ -255,5 +255,33 @@ class RemindCustomer(Command, frozen=True, kw_only=True):
 @command("booking.auto_release", actor=Kind.BOOKING, by=INTERNAL)
 class AutoRelease(Command, frozen=True, kw_only=True):
     """Timer: 24 hours after completion nobody has objected."""
+
+    booking_id: BookingId
+
+
+@command("booking.ask_about_start", actor=Kind.BOOKING, by=INTERNAL)
+class AskAboutStart(Command, frozen=True, kw_only=True):
+    """Timer: two hours after the planned end the job has not started."""
+
+    booking_id: BookingId
+
+
+@command("booking.mark_no_show", actor=Kind.BOOKING, by=INTERNAL)
+class MarkNoShow(Command, frozen=True, kw_only=True):
+    """Timer: 24 hours after the question the job has still not started."""
+
+    booking_id: BookingId
+
+
+@command("booking.alert_owner", actor=Kind.BOOKING, by=INTERNAL)
+class AlertOwner(Command, frozen=True, kw_only=True):
+    """Timer: the job is in progress 12 hours past its estimate."""
+
+    booking_id: BookingId
+
+
+@command("booking.complete_overdue", actor=Kind.BOOKING, by=INTERNAL)
+class CompleteOverdue(Command, frozen=True, kw_only=True):
+    """Timer: the job is in progress 48 hours past its estimate."""
 
     booking_id: BookingId

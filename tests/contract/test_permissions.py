@@ -36,10 +36,13 @@ auth.verify_phone              401      ok       ok       ok       ok       ok
 address.drop                   401      ok       ok       ok       ok       ok
 address.list                   401      ok       ok       ok       ok       ok
 address.put                    401      ok       ok       ok       ok       ok
+booking.alert_owner            never    never    never    never    never    never
 booking.approve                401      403      ok       ok       ok       403
+booking.ask_about_start        never    never    never    never    never    never
 booking.auto_release           never    never    never    never    never    never
 booking.cancel                 401      ok       ok       ok       ok       ok
 booking.complete               401      403      ok       ok       ok       403
+booking.complete_overdue       never    never    never    never    never    never
 booking.confirm_release        401      ok       403      403      403      403
 booking.create                 401      ok       403      403      403      403
 booking.decline                401      403      ok       ok       ok       403
@@ -50,6 +53,7 @@ booking.jobs                   401      403      ok       ok       ok       403
 booking.lapse                  never    never    never    never    never    never
 booking.list                   401      ok       ok       ok       ok       ok
 booking.pay                    401      ok       403      403      403      403
+booking.mark_no_show           never    never    never    never    never    never
 booking.record_payment         never    never    never    never    never    never
 booking.record_refund          never    never    never    never    never    never
 payment.open                   never    never    never    never    never    never

@@ -13,15 +13,19 @@ from msgspec import Struct
 from actors.booking.actor import Booking
 from actors.rules import ledger
 from protocol.booking.commands import (
+    AlertOwner,
     ApproveBooking,
+    AskAboutStart,
     AutoRelease,
     CancelBooking,
     CompleteBooking,
+    CompleteOverdue,
     ConfirmRelease,
     CreateBooking,
     DeclineBooking,
     ExpireBooking,
     GiveUpBooking,
+    MarkNoShow,
     PayBooking,
     RecordPayment,
     RecordRefund,
@@ -152,6 +156,10 @@ CONFIRM_RELEASE = ConfirmRelease(booking_id=ID)
 AUTO_RELEASE = AutoRelease(booking_id=ID)
 EXPIRE = ExpireBooking(booking_id=ID)
 GIVE_UP = GiveUpBooking(booking_id=ID)
+ASK = AskAboutStart(booking_id=ID)
+NO_SHOW = MarkNoShow(booking_id=ID)
+ALERT = AlertOwner(booking_id=ID)
+COMPLETE_OVERDUE = CompleteOverdue(booking_id=ID)
 
 
 def then(
@@ -211,6 +219,8 @@ def at(status: BookingStatus) -> list[Event]:  # noqa: PLR0911  # one way a stat
             return then(at(S.DECLINED), GIVE_UP, SERVER, START)
         case S.EXPIRED:
             return then(asked_to_pay(), EXPIRE, SERVER, NOW + timedelta(minutes=15))
+        case S.NO_SHOW:
+            return then(at(S.CONFIRMED), NO_SHOW, SERVER, START + timedelta(hours=27))
 
 
 def when(

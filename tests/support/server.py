@@ -279,6 +279,7 @@ class Site:
     async def completed(self, market: Market, customer: Person, hours: int = 0) -> BookingId:
         """A booking that waits for its release."""
         booking_id = await self.confirmed(market, customer, hours)
+        await self.until(market.soon + timedelta(hours=hours))
         await market.owner.call(StartBooking(booking_id=booking_id))
         await market.owner.call(CompleteBooking(booking_id=booking_id))
         return booking_id
@@ -307,6 +308,10 @@ class Site:
         answer = await self.request("POST", "/dev/clock", None, body)
         assert answer.status == 200, answer.body
         await self.at_rest()
+
+    async def until(self, moment: datetime) -> None:
+        """Let time pass until then, unless it has come already."""
+        await self.advance(max(moment - self.node.clock.now(), timedelta()))
 
     async def at_rest(self) -> None:
         """Wait until every message between actors, and every timer that is due, was handled."""

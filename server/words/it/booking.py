@@ -56,6 +56,27 @@ TEXTS = NounTexts(
             body="{staff} ha finito {title}. Conferma per favore che tutto va bene.",
             timeline="Il lavoro è finito. Il denaro sarà sbloccato al più tardi {release_at}.",
         ),
+        "booking.completed:time": EventText(
+            timeline=(
+                "Nessuno ha concluso il lavoro, perciò vale come finito. Il denaro sarà sbloccato al più tardi "
+                "{release_at}."
+            ),
+        ),
+        "booking.start_overdue": EventText(
+            title="Il lavoro è iniziato?",
+            body="{title}, {starts_at}, non è stato iniziato. L’appuntamento ha avuto luogo?",
+            timeline="Il lavoro non è stato iniziato. Senza inizio entro {no_show_at} vale come mancata presenza.",
+        ),
+        "booking.no_show": EventText(
+            title="Non è venuto nessuno",
+            body="{staff} non ha iniziato {title}, {starts_at}. L’importo pagato torna per intero.",
+            timeline="{staff} non ha iniziato il lavoro: vale come mancata presenza.",
+        ),
+        "booking.end_overdue": EventText(
+            title="Un lavoro è ancora in corso",
+            body="{title} con {staff}, {starts_at}, ha superato di molto la fine prevista. Concludilo, per favore.",
+            timeline="Il lavoro ha superato di molto la fine prevista. Sarà concluso al più tardi {complete_at}.",
+        ),
         "booking.released": EventText(title="Denaro sbloccato", body="{amount} per {title}: importo sbloccato."),
         "booking.released:customer": EventText(
             timeline="{customer} ha confermato che va tutto bene. Importo sbloccato: {amount}.",
@@ -126,5 +147,6 @@ TEXTS = NounTexts(
         "no_staff_free": ("Nessuno è libero", "A quell’ora nessuno di chi offre il servizio è libero."),
         "slot_unavailable": ("L’orario non si può prenotare", "Questo orario non si può prenotare ({reason})."),
         "pair_blocked": ("Non disponibile", "Tra voi due non è più possibile prenotare."),
+        "too_early": ("Troppo presto", "Questo passo non è ancora possibile."),
     },
 )

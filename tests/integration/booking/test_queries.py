@@ -242,7 +242,7 @@ class TestStory:
             "Sam took the job.",
             "The booking is confirmed.",
             "The job began.",
-            "The job was done. The money is released by Sun 2 June 2030, 12:00 CEST at the latest.",
+            "The job was done. The money is released by Tue 4 June 2030, 15:30 CEST at the latest.",
             "Carla confirmed the job: 50.00 EUR was released.",
         ]
         assert [entry.version for entry in told.entries] == list(range(1, 9))

@@ -227,7 +227,7 @@ def test_a_free_service_runs_to_its_end_without_moving_money() -> None:
         (given.COMPLETE, STAFF),
         (given.CONFIRM_RELEASE, CUSTOMER),
     ):
-        decided = when(events, command, who)
+        decided = when(events, command, who, given.START)
         events = [*events, *decided.events]
         effects += decided.effects
 

@@ -127,6 +127,8 @@ class OneBooking(RuleBasedStateMachine):
             self.webhook(RecordCapture, state.price.total_minor)
             self.all_messages_arrive()
         elif state.status in NEXT:
+            if state.status in (S.CONFIRMED, S.IN_PROGRESS) and self.now < state.starts_at:
+                self.now = state.starts_at
             self.decide(*NEXT[state.status])
 
     @precondition(lambda self: self.state.payment_status is PaymentStatus.UNPAID)
@@ -233,7 +235,12 @@ class OneBooking(RuleBasedStateMachine):
 
     @invariant()
     def whatever_waits_has_a_timer_that_ends_the_waiting(self) -> None:
-        waits_for = {S.PENDING: {"expire", "lapse"}, S.DECLINED: {"give_up"}}.get(self.state.status, set())
+        waits_for = {
+            S.PENDING: {"expire", "lapse"},
+            S.DECLINED: {"give_up"},
+            S.CONFIRMED: {"start_overdue"},
+            S.IN_PROGRESS: {"end_overdue"},
+        }.get(self.state.status, set())
         if self.state.hold.status is HoldStatus.PENDING_CLEARANCE:
             waits_for = {"release"}
         assert set(self.timers) - {"remind"} <= waits_for
