@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
 from actors.booking import endings, escrow, overdue, timing
-from actors.booking.creation import booking_ask, placed
+from actors.booking.creation import booking_ask, late_ask, placed, revivable
 from actors.booking.permissions import customer_only, provider_only
 from actors.booking.state import TRANSITIONS, BookingState, S, after
 from actors.booking.views import booking_reply, booking_row
@@ -54,7 +54,7 @@ from protocol.booking.events import (
     BookingRevived,
     BookingStarted,
 )
-from protocol.booking.facts import BookingFacts, LateSlot, LateSlotAsk
+from protocol.booking.facts import BookingFacts, LateBooking
 from protocol.booking.rows import BookingNotesRow, RemarkRow
 from protocol.booking.terms import (
     CompletionCause,
@@ -68,7 +68,7 @@ from protocol.booking.views import BookingReply, BookingView, PaymentReply, book
 from protocol.conversation.commands import OpenConversation, ReplaceMember
 from protocol.conversation.terms import Participant
 from protocol.effects import HoldStatus
-from protocol.errors import Invalid, NotFound, PairBlocked, WrongState
+from protocol.errors import Invalid, WrongState
 from protocol.events import Event, Row
 from protocol.ids import BookingId, ConversationId, Kind, PaymentId, UserId
 from protocol.money import major_number
@@ -83,11 +83,6 @@ REMIND_BEFORE = timedelta(hours=1)
 
 #: Reasons of a decline that never weigh on the staff member's ranking (rule B-16).
 UNCOUNTED = frozenset({DeclineReason.SAFETY, DeclineReason.UNWELL, DeclineReason.NO_ANSWER})
-
-
-def _late_slot_ask(booking: Actor[BookingState], cmd: RecordPayment) -> LateSlotAsk:
-    state = booking.state
-    return LateSlotAsk(state.status is S.EXPIRED, state.staff_id, state.busy_from, state.busy_until)
 
 
 @actor(Kind.BOOKING)
@@ -109,10 +104,6 @@ class Booking(Actor[BookingState]):
 
         Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree.
         """
-        if not (facts.service.is_active and facts.business.is_active):
-            raise NotFound(entity="service", id=str(cmd.service_id))
-        if facts.blocked:
-            raise PairBlocked()
         self.emit(placed(cmd, facts, self._id, self.principal.user_id, self.now))
         self._hold()
         self._note(cmd)
@@ -142,12 +133,9 @@ class Booking(Actor[BookingState]):
             checkout_path=checkout_path(self.state.payment_id),
         )
 
-    @handles(RecordPayment, facts=LateSlot, asks=_late_slot_ask)
-    def record_payment(self, cmd: RecordPayment, facts: LateSlot) -> None:
-        """Take the captured payment into escrow; a late one revives the booking if its time is still free.
-
-        Rule B-5.
-        """
+    @handles(RecordPayment, facts=LateBooking, asks=late_ask)
+    def record_payment(self, cmd: RecordPayment, facts: LateBooking) -> None:
+        """Take the captured payment into escrow; a late one revives a booking that could be made now (rule B-5)."""
         state = self.state
         if cmd.payment_id != state.payment_id:
             paying.send_back(self, cmd.payment_id)
@@ -156,7 +144,7 @@ class Booking(Actor[BookingState]):
             return
         fits = (cmd.amount_minor, cmd.currency) == (state.price.total_minor, state.price.currency)
         late = state.status is S.EXPIRED
-        if late and fits and facts.free and state.starts_at > self.now:
+        if late and fits and revivable(state, facts, self.now):
             self.emit(BookingRevived(hold_id=self.new_id()))
             self._hold()
             self._secure(cmd.payment_id, cmd.payment_version)

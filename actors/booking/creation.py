@@ -8,10 +8,18 @@ from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import BusyTime, SlotReason, SlotTerms, StaffSchedule, busy_for, unavailable_reason
 from actors.rules.zones import LocalTimeError, to_instant, to_local
-from protocol.booking.commands import CreateBooking
+from protocol.booking.commands import CreateBooking, RecordPayment
 from protocol.booking.events import BookingCreated
-from protocol.booking.facts import BookingAsk, BookingFacts, BusySpan, StaffFacts
-from protocol.errors import Invalid, NoStaffFree, SlotTaken, SlotUnavailable
+from protocol.booking.facts import (
+    BookingAsk,
+    BookingFacts,
+    BusySpan,
+    LateBooking,
+    LateBookingAsk,
+    StaffFacts,
+)
+from protocol.booking.terms import BookingStatus
+from protocol.errors import Invalid, NoStaffFree, NotFound, PairBlocked, Rejected, SlotTaken, SlotUnavailable
 from protocol.ids import BookingId, UserId, human_number
 from protocol.instants import InstantError, to_utc
 from protocol.money import Money
@@ -52,8 +60,9 @@ def placed(
 ) -> BookingCreated:
     """Find the start, the staff member and the price that the booking has from now on.
 
-    Raises: Invalid, SlotTaken, SlotUnavailable, NoStaffFree.
+    Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree.
     """
+    require_offered(facts)
     if (cmd.user_lat is None) != (cmd.user_long is None):
         raise Invalid(**{"user_lat" if cmd.user_lat is None else "user_long": "missing"})
     service, business = facts.service, facts.business
@@ -88,6 +97,40 @@ def placed(
         created_at=now,
         approved=business.auto_approve,
     )
+
+
+def require_offered(facts: BookingFacts) -> None:
+    """The customer may book the service. Raises: NotFound, PairBlocked."""
+    if not (facts.service.is_active and facts.business.is_active):
+        raise NotFound(entity="service", id=str(facts.service.id))
+    if facts.blocked:
+        raise PairBlocked()
+
+
+def late_ask(booking: Actor[BookingState], cmd: RecordPayment) -> LateBookingAsk:
+    """What a late payment has to know: nothing unless the booking has expired."""
+    state = booking.state
+    if state.status is not BookingStatus.EXPIRED:
+        return LateBookingAsk(None)
+    who = (state.service_id, state.staff_id, state.customer_id)
+    return LateBookingAsk(BookingAsk(*who, state.starts_at, state.starts_at, booking.now))
+
+
+def revivable(state: BookingState, late: LateBooking, now: datetime) -> bool:
+    """Whether every rule of a new booking but the lead time holds for an expired one, as it was booked (rule B-5)."""
+    if late.facts is None or state.starts_at <= now:
+        return False
+    terms = SlotTerms(
+        duration=state.ends_at - state.starts_at,
+        buffer_before=state.starts_at - state.busy_from,
+        buffer_after=state.busy_until - state.ends_at,
+    )
+    try:
+        require_offered(late.facts)
+        choose_staff(late.facts, terms, state.starts_at, now, asked_for=state.staff_id)
+    except Rejected:
+        return False
+    return True
 
 
 def slot_terms(facts: BookingFacts) -> SlotTerms:

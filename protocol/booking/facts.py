@@ -102,17 +102,15 @@ class BookingFacts(Struct, frozen=True, kw_only=True):
         return sum(offered != staff_id for offered in self.offering)
 
 
-class LateSlotAsk(NamedTuple):
-    """The time that a booking held before it expired."""
+class LateBookingAsk(NamedTuple):
+    """What a booking that has expired would be booked by now."""
 
-    #: False: it has not expired, so nothing is looked up.
-    expired: bool
-    staff_id: UserId
-    busy_from: datetime
-    busy_until: datetime
+    #: None: it has not expired, so nothing is looked up.
+    expired: BookingAsk | None
 
 
-class LateSlot(Struct, frozen=True, kw_only=True):
-    """Whether the time of a booking that has expired is still free. May be stale: reviving claims the slot."""
+class LateBooking(Struct, frozen=True, kw_only=True):
+    """What the revival of an expired booking looks at. May be stale: reviving claims the slot."""
 
-    free: bool
+    #: None: it has not expired, or its service is gone.
+    facts: BookingFacts | None

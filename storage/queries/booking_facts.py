@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from protocol.booking.facts import RATING_PRIOR, BookingAsk, BookingFacts, BusySpan, StaffFacts
+from protocol.booking.facts import (
+    RATING_PRIOR,
+    BookingAsk,
+    BookingFacts,
+    BusySpan,
+    LateBooking,
+    LateBookingAsk,
+    StaffFacts,
+)
 from protocol.errors import NotFound
 from protocol.ids import UserId
 from storage.columns import array_text
@@ -32,6 +40,15 @@ async def load_booking_facts(sources: Sources, asks: Sequence[BookingAsk]) -> li
     if known:
         await _fill(sources.pool, known, spans)
     return [plan.facts() if isinstance(plan, _Plan) else plan for plan in plans]
+
+
+@loads(LateBooking)
+async def load_late_bookings(sources: Sources, asks: Sequence[LateBookingAsk]) -> list[LateBooking]:
+    """Look up for bookings that have expired what a new one at their time would look at."""
+    expired = [ask.expired for ask in asks if ask.expired is not None]
+    found = iter(await load_booking_facts(sources, expired) if expired else ())
+    facts = [None if ask.expired is None else next(found) for ask in asks]
+    return [LateBooking(facts=one if isinstance(one, BookingFacts) else None) for one in facts]
 
 
 class _Span(NamedTuple):

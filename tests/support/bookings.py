@@ -31,7 +31,15 @@ from protocol.booking.commands import (
     RecordRefund,
     StartBooking,
 )
-from protocol.booking.facts import RATING_PRIOR, BookingFacts, BusinessFacts, LateSlot, ServiceFacts, StaffFacts
+from protocol.booking.facts import (
+    RATING_PRIOR,
+    BookingFacts,
+    BusinessFacts,
+    BusySpan,
+    LateBooking,
+    ServiceFacts,
+    StaffFacts,
+)
 from protocol.booking.terms import BookingStatus, DeclineReason
 from protocol.events import Event
 from protocol.ids import SYSTEM, BookingId, BusinessId, PaymentId, ServiceId, UserId
@@ -140,10 +148,12 @@ def facts(
     )
 
 
-FREE = LateSlot(free=True)
-TAKEN = LateSlot(free=False)
+#: All the time that there is in these tests, taken by another booking.
+_AWAY = BusySpan(_id(99), NOW - HOUR, NOW + timedelta(days=365), NOW - HOUR, NOW + timedelta(days=365))
+FREE = LateBooking(facts=facts())
+TAKEN = LateBooking(facts=facts(worker(STAFF, busy=(_AWAY,))))
 #: Facts that let each command through.
-KNOWING: dict[type[Struct] | None, Struct] = {LateSlot: FREE, BookingFacts: facts()}
+KNOWING: dict[type[Struct] | None, Struct] = {LateBooking: FREE, BookingFacts: facts()}
 
 CREATE = CreateBooking(service_id=SERVICE_ID, start_at=START)
 PAY = PayBooking(booking_id=ID)

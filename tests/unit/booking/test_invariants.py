@@ -17,7 +17,7 @@ from actors.payment.state import PaymentState
 from actors.rules import ledger
 from protocol.booking.commands import CreateBooking
 from protocol.booking.events import BookingPaid, BookingReleased
-from protocol.booking.facts import LateSlot
+from protocol.booking.facts import LateBooking
 from protocol.booking.terms import BookingStatus, PaymentStatus
 from protocol.effects import (
     CancelTimer,
@@ -263,8 +263,8 @@ class OneBooking(RuleBasedStateMachine):
         state: PaymentState | None = replay(Payment, self.payment_events)
         return state
 
-    def late_slot(self) -> LateSlot:
-        return LateSlot(free=not self.others_have_the_time)
+    def late_booking(self) -> LateBooking:
+        return given.TAKEN if self.others_have_the_time else given.FREE
 
     def webhook(self, kind: type[RecordCapture | RecordReturn], amount_minor: int) -> None:
         assert self.state.payment_id is not None
@@ -289,7 +289,7 @@ class OneBooking(RuleBasedStateMachine):
         if message.to.kind is Kind.PAYMENT:
             self.decide_payment(command, given.SERVER)
         elif message.to.kind is Kind.BOOKING:
-            self.decide(command, given.SERVER, self.late_slot())
+            self.decide(command, given.SERVER, self.late_booking())
 
     def all_messages_arrive(self) -> None:
         while self.messages:
