@@ -108,6 +108,10 @@ class SlotTaken(Conflict):
     """The staff member's time is taken."""
 
 
+class OwnBooking(Conflict):
+    """An unpaid booking of the customer's own is at that time. Fields: ``booking_id``, ``number``."""
+
+
 class NoStaffFree(Conflict):
     """No staff member of the service is free at that time."""
 

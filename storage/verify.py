@@ -241,6 +241,15 @@ CHECKS = (
         """,
     ),
     Check(
+        "a place of an unpaid hold belongs to an unpaid booking",
+        """
+        SELECT k.scope || ' ' || k.key || ': ' || coalesce(b.status || ', ' || b.payment_status, 'no booking')
+          FROM unique_keys k LEFT JOIN bookings b ON b.id = k.owner
+         WHERE k.scope IN ('unpaid_hold', 'unpaid_hold_with')
+           AND (b.status = 'PENDING' AND b.payment_status = 'UNPAID') IS NOT true
+        """,
+    ),
+    Check(
         "no money waits without a bound",
         """
         SELECT h.subject_kind || '/' || h.subject_id || ': ' || h.remaining_minor || ' ' || h.currency

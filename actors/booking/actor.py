@@ -20,7 +20,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
-from actors.booking import endings, escrow, overdue, timing
+from actors.booking import endings, escrow, overdue, timing, unpaid
 from actors.booking.creation import booking_ask, late_ask, placed, revivable
 from actors.booking.permissions import customer_only, provider_only
 from actors.booking.state import TRANSITIONS, BookingState, S, after
@@ -76,7 +76,6 @@ from protocol.notification.types import Party
 from protocol.payment.terms import checkout_path
 from protocol.roles import Role
 
-PAYMENT_WINDOW = timedelta(minutes=15)
 #: Whoever pays late in that window leaves the provider at least so long to answer, up to the start itself.
 APPROVAL_MIN = timedelta(minutes=15)
 REMIND_BEFORE = timedelta(hours=1)
@@ -90,7 +89,7 @@ class Booking(Actor[BookingState]):
     """One booking."""
 
     state_type: ClassVar[type[Struct]] = BookingState
-    parts = (overdue,)
+    parts = (overdue, unpaid)
 
     @property
     def _id(self) -> BookingId:
@@ -102,7 +101,7 @@ class Booking(Actor[BookingState]):
     def create(self, cmd: CreateBooking, facts: BookingFacts) -> BookingReply:
         """Hold a slot for the customer.
 
-        Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree.
+        Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached.
         """
         self.emit(placed(cmd, facts, self._id, self.principal.user_id, self.now))
         self._hold()
@@ -110,7 +109,7 @@ class Booking(Actor[BookingState]):
         if self.state.price.total_minor == 0:
             self._secure(PaymentId(self.new_id()))
         else:
-            self.set_timer("expire", self.now + PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))
+            self.set_timer("expire", self.now + unpaid.PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))
         return self._reply()
 
     @handles(PayBooking)

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 from actors.actor import Actor
+from actors.booking import unpaid
 from actors.booking.state import BookingState
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
@@ -60,7 +61,7 @@ def placed(
 ) -> BookingCreated:
     """Find the start, the staff member and the price that the booking has from now on.
 
-    Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree.
+    Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached.
     """
     require_offered(facts)
     if (cmd.user_lat is None) != (cmd.user_long is None):
@@ -68,8 +69,9 @@ def placed(
     service, business = facts.service, facts.business
     terms = slot_terms(facts)
     starts_at = asked_start(cmd, business.zone)
-    staff = choose_staff(facts, terms, starts_at, now, asked_for=cmd.staff_id)
     held, job = busy_for(starts_at, terms)
+    unpaid.require_no_own(facts, job)
+    staff = choose_staff(facts, terms, starts_at, now, asked_for=cmd.staff_id)
     price = price_snapshot(
         Money(service.price_minor, service.currency),
         staff_is_owner=staff.is_owner,
@@ -96,6 +98,7 @@ def placed(
         approve_by=min(now + APPROVAL_WINDOW, starts_at - terms.lead_time),
         created_at=now,
         approved=business.auto_approve,
+        unpaid_place=unpaid.free_place(facts, now) if price.total_minor else None,
     )
 
 

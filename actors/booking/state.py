@@ -112,6 +112,8 @@ class BookingState(Struct, frozen=True, kw_only=True):
     actual_start_at: datetime | None = None
     actual_end_at: datetime | None = None
     created_at: datetime
+    #: Which of the customer's places for unpaid holds it takes.
+    unpaid_place: int | None = None
     version: int = 1
 
 
@@ -120,7 +122,10 @@ def after(state: BookingState | None, event: Event) -> BookingState:
     if isinstance(event, BookingCreated):
         return _born(event)
     assert state is not None, f"{event.type} before booking.created"
-    return replace(_changed(state, event), version=state.version + 1)
+    changed = _changed(state, event)
+    unpaid = changed.status is S.PENDING and changed.payment_status is PaymentStatus.UNPAID
+    place = changed.unpaid_place if unpaid else None
+    return replace(changed, unpaid_place=place, version=state.version + 1)
 
 
 def _born(event: BookingCreated) -> BookingState:
@@ -151,6 +156,7 @@ def _born(event: BookingCreated) -> BookingState:
         approved=event.approved,
         approve_by=event.approve_by,
         created_at=event.created_at,
+        unpaid_place=event.unpaid_place,
     )
 
 

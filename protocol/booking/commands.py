@@ -6,7 +6,17 @@ from msgspec import Meta
 
 from protocol.booking.terms import DeclineReason, Notes
 from protocol.booking.views import BookingReply, PaymentReply
-from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, TooEarly, WrongState
+from protocol.errors import (
+    Invalid,
+    LimitReached,
+    NoStaffFree,
+    OwnBooking,
+    PairBlocked,
+    SlotTaken,
+    SlotUnavailable,
+    TooEarly,
+    WrongState,
+)
 from protocol.ids import BookingId, Kind, PaymentId, ServiceId, UserId
 from protocol.instants import Instant
 from protocol.payment.subjects import Payable, payable
@@ -25,7 +35,7 @@ from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
     by=CUSTOMERS,
     routes=("POST /bookings/",),
     reply=BookingReply,
-    errors=(SlotTaken, SlotUnavailable, NoStaffFree, PairBlocked),
+    errors=(SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached, PairBlocked),
     rate=per_minute(30),
 )
 class CreateBooking(Command, frozen=True, kw_only=True):

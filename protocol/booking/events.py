@@ -37,6 +37,8 @@ class BookingCreated(Event, frozen=True, kw_only=True):
     created_at: datetime
     #: The business approves by itself.
     approved: bool = False
+    #: Which of the customer's places for unpaid holds it takes; None: it needs none.
+    unpaid_place: int | None = None
 
 
 @event("payment.requested")

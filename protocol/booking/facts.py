@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from protocol.ids import BusinessId, ServiceId, UserId
+from protocol.ids import BookingId, BusinessId, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 
@@ -85,6 +85,23 @@ class StaffFacts(Struct, frozen=True, kw_only=True):
     overrunning: bool
 
 
+class UnpaidHold(Struct, frozen=True, kw_only=True):
+    """A customer's hold that is not paid: open, or expired within a day at the business in question."""
+
+    booking_id: BookingId
+    business_id: BusinessId
+    starts_at: datetime
+    ends_at: datetime
+    created_at: datetime
+    #: Which of the customer's places it takes; None: it has expired.
+    place: int | None
+
+    @property
+    def expired(self) -> bool:
+        """Whether it is over."""
+        return self.place is None
+
+
 class BookingFacts(Struct, frozen=True, kw_only=True):
     """All that a booking decision looks at."""
 
@@ -96,6 +113,9 @@ class BookingFacts(Struct, frozen=True, kw_only=True):
     offering: tuple[UserId, ...]
     #: Whether business and customer do not deal with each other any more.
     blocked: bool
+    #: The customer's unpaid holds, and how many there may be; 0: they are not bounded, and not looked up.
+    unpaid: tuple[UnpaidHold, ...] = ()
+    unpaid_holds_max: int = 0
 
     def others_offering(self, staff_id: UserId) -> int:
         """Count the active members who offer the service beside this one: what the owner's premium hangs on."""

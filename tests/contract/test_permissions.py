@@ -135,7 +135,7 @@ ROWS: dict[str, dict[str, str]] = {name: dict(zip(ROLES, cells, strict=True)) fo
 
 #: Nothing declared has it, so whoever is let through hears of it, and nothing happens.
 UNKNOWN = "no_such_field"
-UNLIMITED = LimitsConfig(commands_per_s=10_000, command_rates=False, queries_per_s=10_000)
+UNLIMITED = LimitsConfig(commands_per_s=10_000, command_rates=False, unpaid_holds_max=0, queries_per_s=10_000)
 
 
 def test_every_declaration_has_its_row() -> None:

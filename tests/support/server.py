@@ -344,13 +344,13 @@ def codes_of(outcomes: Sequence[Any]) -> list[str]:
 def make_config(data_dir: Path, **sections: Any) -> Config:
     """Development mode on a free port, without demo data; a whole section may be given instead.
 
-    Commands' own rates are lifted: what a test does in a second, people do in an hour.
+    Commands' own rates and the bound on unpaid holds are lifted: what a test does in a second, people do in an hour.
     """
     said: dict[str, Any] = {
         "server": ServerConfig(port=0, data_dir=str(data_dir), drain_s=1),
         "auth": AuthConfig(),
         "dev": DevConfig(enabled=True, demo_data=False),
-        "limits": LimitsConfig(command_rates=False),
+        "limits": LimitsConfig(command_rates=False, unpaid_holds_max=0),
         **sections,
     }
     return Config(**said)

@@ -144,6 +144,10 @@ TEXTS = NounTexts(
     },
     errors={
         "slot_taken": ("Die Zeit ist vergeben", "Gerade hat jemand anderes diese Zeit gebucht."),
+        "own_booking": (
+            "Diese Zeit halten Sie selbst",
+            "Ihre eigene Buchung {number} liegt in dieser Zeit und wartet auf die Zahlung.",
+        ),
         "no_staff_free": ("Dann ist niemand frei", "Zu dieser Zeit ist niemand frei, der die Leistung anbietet."),
         "slot_unavailable": ("Die Zeit ist nicht buchbar", "Diese Zeit kann nicht gebucht werden ({reason})."),
         "pair_blocked": ("Nicht verfügbar", "Zwischen Ihnen beiden ist keine Buchung mehr möglich."),

@@ -134,6 +134,10 @@ TEXTS = NounTexts(
     },
     errors={
         "slot_taken": ("The time is taken", "Another booking has just taken this time."),
+        "own_booking": (
+            "You hold this time yourself",
+            "Your booking {number} at that time waits for its payment.",
+        ),
         "no_staff_free": ("Nobody is free then", "No staff member who offers the service is free at that time."),
         "slot_unavailable": ("The time cannot be booked", "This time cannot be booked ({reason})."),
         "pair_blocked": ("Not available", "The two of you do not deal with each other any more."),

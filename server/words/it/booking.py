@@ -144,6 +144,10 @@ TEXTS = NounTexts(
     },
     errors={
         "slot_taken": ("L’orario è occupato", "Qualcun altro ha appena prenotato questo orario."),
+        "own_booking": (
+            "Questo orario è già tuo",
+            "La tua prenotazione {number} a quell’ora attende il pagamento.",
+        ),
         "no_staff_free": ("Nessuno è libero", "A quell’ora nessuno di chi offre il servizio è libero."),
         "slot_unavailable": ("L’orario non si può prenotare", "Questo orario non si può prenotare ({reason})."),
         "pair_blocked": ("Non disponibile", "Tra voi due non è più possibile prenotare."),

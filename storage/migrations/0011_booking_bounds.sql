@@ -10,3 +10,6 @@ SELECT gen_random_uuid(), 'booking', b.id, 'end_overdue',
        '{"booking_id":"' || b.id || '"}', 'migration'
   FROM bookings b WHERE b.status = 'IN_PROGRESS'
     ON CONFLICT DO NOTHING;
+-- Unpaid holds that expired: how many of a customer's at a business within the last day (rule B-31).
+CREATE INDEX bookings_expired_unpaid ON bookings (customer_id, business_id, created_at)
+ WHERE status = 'EXPIRED' AND payment_status = 'UNPAID';
