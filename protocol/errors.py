@@ -112,6 +112,12 @@ class OwnBooking(Conflict):
     """An unpaid booking of the customer's own is at that time. Fields: ``booking_id``, ``number``."""
 
 
+class TermsChanged(Conflict):
+    """The booking would have other terms than the customer saw. Fields: the present ones, ``total_amount``,
+    ``total_amount_minor``, ``currency``, ``start_at``, ``end_at`` and ``staff_id``.
+    """
+
+
 class NoStaffFree(Conflict):
     """No staff member of the service is free at that time."""
 

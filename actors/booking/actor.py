@@ -101,7 +101,8 @@ class Booking(Actor[BookingState]):
     def create(self, cmd: CreateBooking, facts: BookingFacts) -> BookingReply:
         """Hold a slot for the customer.
 
-        Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached.
+        Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached,
+            TermsChanged.
         """
         self.emit(placed(cmd, facts, self._id, self.principal.user_id, self.now))
         self._hold()

@@ -20,10 +20,19 @@ from protocol.booking.facts import (
     StaffFacts,
 )
 from protocol.booking.terms import BookingStatus
-from protocol.errors import Invalid, NoStaffFree, NotFound, PairBlocked, Rejected, SlotTaken, SlotUnavailable
+from protocol.errors import (
+    Invalid,
+    NoStaffFree,
+    NotFound,
+    PairBlocked,
+    Rejected,
+    SlotTaken,
+    SlotUnavailable,
+    TermsChanged,
+)
 from protocol.ids import BookingId, UserId, human_number
 from protocol.instants import InstantError, to_utc
-from protocol.money import Money
+from protocol.money import Money, MoneyError, PriceSnapshot, from_major, major_number
 
 #: How long the provider may take to answer, unless it starts before.
 APPROVAL_WINDOW = timedelta(hours=24)
@@ -61,7 +70,8 @@ def placed(
 ) -> BookingCreated:
     """Find the start, the staff member and the price that the booking has from now on.
 
-    Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached.
+    Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached,
+        TermsChanged.
     """
     require_offered(facts)
     if (cmd.user_lat is None) != (cmd.user_long is None):
@@ -77,6 +87,7 @@ def placed(
         staff_is_owner=staff.is_owner,
         others_offering=facts.others_offering(staff.staff_id),
     )
+    _require_expected(cmd, price, job, staff)
     return BookingCreated(
         number=human_number(booking_id),
         customer_id=customer_id,
@@ -99,6 +110,30 @@ def placed(
         created_at=now,
         approved=business.auto_approve,
         unpaid_place=unpaid.free_place(facts, now) if price.total_minor else None,
+    )
+
+
+def _require_expected(cmd: CreateBooking, price: PriceSnapshot, job: Span, staff: StaffFacts) -> None:
+    """The terms are those that the customer saw (rule B-32). Raises: Invalid, TermsChanged."""
+    try:
+        amount_minor = None
+        if cmd.expected_amount is not None:
+            amount_minor = from_major(cmd.expected_amount, price.currency).amount_minor
+    except MoneyError as error:
+        raise Invalid(expected_amount=error.code) from error
+    try:
+        end_at = None if cmd.expected_end_at is None else to_utc(cmd.expected_end_at)
+    except InstantError as error:
+        raise Invalid(expected_end_at=error.code) from error
+    if amount_minor in (None, price.total_minor) and end_at in (None, job.to_at):
+        return
+    raise TermsChanged(
+        total_amount=major_number(price.total_minor, price.currency),
+        total_amount_minor=price.total_minor,
+        currency=price.currency,
+        start_at=job.from_at,
+        end_at=job.to_at,
+        staff_id=staff.staff_id,
     )
 
 

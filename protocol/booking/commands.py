@@ -14,6 +14,7 @@ from protocol.errors import (
     PairBlocked,
     SlotTaken,
     SlotUnavailable,
+    TermsChanged,
     TooEarly,
     WrongState,
 )
@@ -25,6 +26,7 @@ from protocol.places import Latitude, Longitude
 from protocol.rates import per_minute
 from protocol.registry import Command, Route, Wire, command
 from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
+from protocol.service.terms import Price
 
 
 @command(
@@ -35,7 +37,7 @@ from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
     by=CUSTOMERS,
     routes=("POST /bookings/",),
     reply=BookingReply,
-    errors=(SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached, PairBlocked),
+    errors=(SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached, TermsChanged, PairBlocked),
     rate=per_minute(30),
 )
 class CreateBooking(Command, frozen=True, kw_only=True):
@@ -55,6 +57,9 @@ class CreateBooking(Command, frozen=True, kw_only=True):
     address: Annotated[str, Meta(max_length=500)] = ""
     user_lat: Latitude | None = None
     user_long: Longitude | None = None
+    #: What the customer saw, in major units, and when it would end; refused if it is another amount or end now.
+    expected_amount: Price | None = None
+    expected_end_at: Instant | None = None
 
 
 @command(

@@ -148,6 +148,10 @@ TEXTS = NounTexts(
             "Diese Zeit halten Sie selbst",
             "Ihre eigene Buchung {number} liegt in dieser Zeit und wartet auf die Zahlung.",
         ),
+        "terms_changed": (
+            "Die Bedingungen haben sich geändert",
+            "Preis oder Zeit sind anders als angezeigt.",
+        ),
         "no_staff_free": ("Dann ist niemand frei", "Zu dieser Zeit ist niemand frei, der die Leistung anbietet."),
         "slot_unavailable": ("Die Zeit ist nicht buchbar", "Diese Zeit kann nicht gebucht werden ({reason})."),
         "pair_blocked": ("Nicht verfügbar", "Zwischen Ihnen beiden ist keine Buchung mehr möglich."),

@@ -138,6 +138,7 @@ TEXTS = NounTexts(
             "You hold this time yourself",
             "Your booking {number} at that time waits for its payment.",
         ),
+        "terms_changed": ("The terms have changed", "Price or time differ from what was shown."),
         "no_staff_free": ("Nobody is free then", "No staff member who offers the service is free at that time."),
         "slot_unavailable": ("The time cannot be booked", "This time cannot be booked ({reason})."),
         "pair_blocked": ("Not available", "The two of you do not deal with each other any more."),

@@ -148,6 +148,7 @@ TEXTS = NounTexts(
             "Questo orario è già tuo",
             "La tua prenotazione {number} a quell’ora attende il pagamento.",
         ),
+        "terms_changed": ("Le condizioni sono cambiate", "Prezzo o orario sono diversi da quelli mostrati."),
         "no_staff_free": ("Nessuno è libero", "A quell’ora nessuno di chi offre il servizio è libero."),
         "slot_unavailable": ("L’orario non si può prenotare", "Questo orario non si può prenotare ({reason})."),
         "pair_blocked": ("Non disponibile", "Tra voi due non è più possibile prenotare."),
