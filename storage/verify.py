@@ -109,7 +109,7 @@ CHECKS = (
         """
         SELECT t.kind || '/' || t.id || ': ' || t.paid || ' payouts, ' || t.taken || ' payments' FROM (
             SELECT kind, subject_id AS id, count(*) FILTER (WHERE reason IN ('release', 'refund')) AS paid,
-                   count(*) FILTER (WHERE reason = 'payment_placed') AS taken
+                   count(*) FILTER (WHERE reason IN ('payment_placed', 'wallet_paid')) AS taken
               FROM transfers GROUP BY kind, subject_id) t
          WHERE t.paid > t.taken
         """,

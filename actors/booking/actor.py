@@ -73,7 +73,7 @@ from protocol.events import Event, Row
 from protocol.ids import BookingId, ConversationId, Kind, PaymentId, UserId
 from protocol.money import major_number
 from protocol.notification.types import Party
-from protocol.payment.terms import checkout_path
+from protocol.payment.terms import PaymentMethod, checkout_path
 from protocol.roles import Role
 
 #: Whoever pays late in that window leaves the provider at least so long to answer, up to the start itself.
@@ -102,12 +102,12 @@ class Booking(Actor[BookingState]):
         """Hold a slot for the customer.
 
         Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached,
-            TermsChanged.
+            TermsChanged, InsufficientFunds.
         """
         self.emit(placed(cmd, facts, self._id, self.principal.user_id, self.now))
         self._hold()
         self._note(cmd)
-        if self.state.price.total_minor == 0:
+        if self.state.price.total_minor == 0 or self.state.payment_method is PaymentMethod.WALLET:
             self._secure(PaymentId(self.new_id()))
         else:
             self.set_timer("expire", self.now + unpaid.PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))

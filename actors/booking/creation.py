@@ -21,6 +21,7 @@ from protocol.booking.facts import (
 )
 from protocol.booking.terms import BookingStatus
 from protocol.errors import (
+    InsufficientFunds,
     Invalid,
     NoStaffFree,
     NotFound,
@@ -33,6 +34,7 @@ from protocol.errors import (
 from protocol.ids import BookingId, UserId, human_number
 from protocol.instants import InstantError, to_utc
 from protocol.money import Money, MoneyError, PriceSnapshot, from_major, major_number
+from protocol.payment.terms import PaymentMethod
 
 #: How long the provider may take to answer, unless it starts before.
 APPROVAL_WINDOW = timedelta(hours=24)
@@ -47,7 +49,8 @@ _ZONE_SPREAD = timedelta(hours=26)
 def booking_ask(booking: Actor[BookingState], cmd: CreateBooking) -> BookingAsk:
     """What the decision has to know: the service, who could do it, and their time around the asked start."""
     from_at, to_at = _around(cmd, booking.now)
-    return BookingAsk(cmd.service_id, cmd.staff_id, booking.principal.user_id, from_at, to_at, booking.now)
+    from_wallet = cmd.payment_method is PaymentMethod.WALLET
+    return BookingAsk(cmd.service_id, cmd.staff_id, booking.principal.user_id, from_at, to_at, booking.now, from_wallet)
 
 
 def _around(cmd: CreateBooking, now: datetime) -> tuple[datetime, datetime]:
@@ -71,7 +74,7 @@ def placed(
     """Find the start, the staff member and the price that the booking has from now on.
 
     Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached,
-        TermsChanged.
+        TermsChanged, InsufficientFunds.
     """
     require_offered(facts)
     if (cmd.user_lat is None) != (cmd.user_long is None):
@@ -88,6 +91,12 @@ def placed(
         others_offering=facts.others_offering(staff.staff_id),
     )
     _require_expected(cmd, price, job, staff)
+    place = None
+    if cmd.payment_method is PaymentMethod.WALLET:
+        if facts.wallet_minor < price.total_minor:
+            raise InsufficientFunds(balance_minor=facts.wallet_minor, currency=price.currency)
+    elif price.total_minor:
+        place = unpaid.free_place(facts, now)
     return BookingCreated(
         number=human_number(booking_id),
         customer_id=customer_id,
@@ -109,7 +118,7 @@ def placed(
         approve_by=min(now + APPROVAL_WINDOW, starts_at - terms.lead_time),
         created_at=now,
         approved=business.auto_approve,
-        unpaid_place=unpaid.free_place(facts, now) if price.total_minor else None,
+        unpaid_place=place,
     )
 
 

@@ -7,6 +7,7 @@ from msgspec import Meta
 from protocol.booking.terms import DeclineReason, Notes
 from protocol.booking.views import BookingReply, PaymentReply
 from protocol.errors import (
+    InsufficientFunds,
     Invalid,
     LimitReached,
     NoStaffFree,
@@ -37,7 +38,16 @@ from protocol.service.terms import Price
     by=CUSTOMERS,
     routes=("POST /bookings/",),
     reply=BookingReply,
-    errors=(SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached, TermsChanged, PairBlocked),
+    errors=(
+        SlotTaken,
+        SlotUnavailable,
+        NoStaffFree,
+        OwnBooking,
+        LimitReached,
+        TermsChanged,
+        InsufficientFunds,
+        PairBlocked,
+    ),
     rate=per_minute(30),
 )
 class CreateBooking(Command, frozen=True, kw_only=True):

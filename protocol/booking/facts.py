@@ -29,6 +29,8 @@ class BookingAsk(NamedTuple):
     around_from: datetime
     around_to: datetime
     now: datetime
+    #: Whether the customer pays from their wallet, so that its balance is looked up.
+    from_wallet: bool = False
 
 
 class ServiceFacts(Struct, frozen=True, kw_only=True):
@@ -116,6 +118,8 @@ class BookingFacts(Struct, frozen=True, kw_only=True):
     #: The customer's unpaid holds, and how many there may be; 0: they are not bounded, and not looked up.
     unpaid: tuple[UnpaidHold, ...] = ()
     unpaid_holds_max: int = 0
+    #: The balance of the customer's wallet in the service's currency, if it was looked up.
+    wallet_minor: int = 0
 
     def others_offering(self, staff_id: UserId) -> int:
         """Count the active members who offer the service beside this one: what the owner's premium hangs on."""

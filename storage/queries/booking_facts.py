@@ -19,6 +19,7 @@ from protocol.booking.facts import (
 )
 from protocol.errors import NotFound
 from protocol.ids import UserId
+from protocol.wallet.terms import WalletAccount, accounts_of
 from storage.columns import array_text
 from storage.database import Pool
 from storage.offers import Offer, OfferStaff
@@ -56,7 +57,9 @@ async def load_booking_facts(sources: Sources, asks: Sequence[BookingAsk]) -> li
     plans = [_plan(ask, offers.get(ask.service_id), spans) for ask in asks]
     known = [plan for plan in plans if isinstance(plan, _Plan)]
     if known:
-        await gather(_fill(sources.pool, known, spans), _fill_unpaid(sources, known))
+        await gather(
+            _fill(sources.pool, known, spans), _fill_unpaid(sources, known), _fill_wallets(sources.pool, known)
+        )
     return [plan.facts() if isinstance(plan, _Plan) else plan for plan in plans]
 
 
@@ -90,6 +93,7 @@ class _Plan(msgspec.Struct):
     blocked: bool = False
     unpaid: list[UnpaidHold] = []
     unpaid_holds_max: int = 0
+    wallet_minor: int = 0
 
     def facts(self) -> BookingFacts:
         return BookingFacts(
@@ -100,6 +104,7 @@ class _Plan(msgspec.Struct):
             blocked=self.blocked,
             unpaid=tuple(self.unpaid),
             unpaid_holds_max=self.unpaid_holds_max,
+            wallet_minor=self.wallet_minor,
         )
 
     def _staff(self, worker: OfferStaff, span: int) -> StaffFacts:
@@ -178,6 +183,22 @@ async def _fill_unpaid(sources: Sources, plans: Sequence[_Plan]) -> None:
                 place=place,
             )
         )
+
+
+async def _fill_wallets(pool: Pool, plans: Sequence[_Plan]) -> None:
+    """Look up the balances of those who pay from their wallet."""
+    payers = [
+        (accounts_of(WalletAccount.CUSTOMER, plan.ask.customer_id) + plan.offer.service.currency, plan)
+        for plan in plans
+        if plan.ask.from_wallet and plan.ask.customer_id is not None
+    ]
+    if not payers:
+        return
+    accounts = [account for account, _ in payers]
+    rows = await pool.fetch("SELECT account, balance_minor FROM balances WHERE account = ANY ($1)", accounts)
+    balances: dict[str, int] = {row["account"]: row["balance_minor"] for row in rows}
+    for account, plan in payers:
+        plan.wallet_minor = balances.get(account, 0)
 
 
 def _job(

@@ -127,7 +127,10 @@ TEXTS = NounTexts(
         "page.cancel.lead": "Was bezahlt wurde, geht in Ihr Guthaben.",
         "page.cancel.button": "Buchung stornieren",
         "page.cancel.done.title": "Storniert",
-        "page.cancel.done.lead": "Die Buchung ist storniert. Was bezahlt wurde, ist in Ihrem Guthaben.",
+        "page.cancel.done.lead": (
+            "Die Buchung ist storniert. Was bezahlt wurde, ist in Ihrem Guthaben. "
+            "Damit lässt sich eine weitere Buchung bezahlen."
+        ),
         "page.cancel.used.title": "Schon storniert",
         "page.cancel.used.lead": "Diese Buchung wurde bereits storniert. Es ist nichts mehr zu tun.",
         "page.cancel.late.title": "Zum Stornieren zu spät",

@@ -117,7 +117,9 @@ TEXTS = NounTexts(
         "page.cancel.lead": "What was paid goes to your wallet.",
         "page.cancel.button": "Cancel booking",
         "page.cancel.done.title": "Cancelled",
-        "page.cancel.done.lead": "The booking is cancelled. What was paid is in your wallet.",
+        "page.cancel.done.lead": (
+            "The booking is cancelled. What was paid is in your wallet. It can pay another booking."
+        ),
         "page.cancel.used.title": "Cancelled already",
         "page.cancel.used.lead": "This booking was cancelled before. There is nothing left to do.",
         "page.cancel.late.title": "Too late to cancel here",

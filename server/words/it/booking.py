@@ -127,7 +127,9 @@ TEXTS = NounTexts(
         "page.cancel.lead": "L’importo pagato va nel tuo portafoglio.",
         "page.cancel.button": "Annulla la prenotazione",
         "page.cancel.done.title": "Annullata",
-        "page.cancel.done.lead": "La prenotazione è annullata. L’importo pagato è nel tuo portafoglio.",
+        "page.cancel.done.lead": (
+            "La prenotazione è annullata. L’importo pagato è nel tuo portafoglio. Può pagare un’altra prenotazione."
+        ),
         "page.cancel.used.title": "Già annullata",
         "page.cancel.used.lead": "Questa prenotazione era già stata annullata. Non c’è altro da fare.",
         "page.cancel.late.title": "Troppo tardi per annullare",
