@@ -104,12 +104,26 @@ class WrongState(Conflict):
     """The entity's status does not allow the command. Fields: ``status``."""
 
 
+class TooEarly(Conflict):
+    """The step is possible later. Fields: ``earliest_at``."""
+
+
 class VersionMismatch(Conflict):
     """The entity does not have the version of ``if_version``. Fields: ``version``."""
 
 
 class SlotTaken(Conflict):
     """The staff member's time is taken."""
+
+
+class OwnBooking(Conflict):
+    """An unpaid booking of the customer's own is at that time. Fields: ``booking_id``, ``number``."""
+
+
+class TermsChanged(Conflict):
+    """The booking would have other terms than the customer saw. Fields: the present ones, ``total_amount``,
+    ``total_amount_minor``, ``currency``, ``start_at``, ``end_at`` and ``staff_id``.
+    """
 
 
 class NoStaffFree(Conflict):

@@ -27,6 +27,8 @@ class Sources:
     offers: OfferCache
     #: Whether push endpoints may have private addresses. Development only.
     private_endpoints: bool = False
+    #: How many unpaid holds a customer may have; 0: they are not bounded.
+    unpaid_holds_max: int = 0
 
 
 #: ``async (pool, query, principal) -> view``; the principal of a public query may be None.

@@ -109,7 +109,7 @@ CHECKS = (
         """
         SELECT t.kind || '/' || t.id || ': ' || t.paid || ' payouts, ' || t.taken || ' payments' FROM (
             SELECT kind, subject_id AS id, count(*) FILTER (WHERE reason IN ('release', 'refund')) AS paid,
-                   count(*) FILTER (WHERE reason = 'payment_placed') AS taken
+                   count(*) FILTER (WHERE reason IN ('payment_placed', 'wallet_paid')) AS taken
               FROM transfers GROUP BY kind, subject_id) t
          WHERE t.paid > t.taken
         """,
@@ -241,6 +241,26 @@ CHECKS = (
         """,
     ),
     Check(
+        "a place of an unpaid hold belongs to an unpaid booking",
+        """
+        SELECT k.scope || ' ' || k.key || ': ' || coalesce(b.status || ', ' || b.payment_status, 'no booking')
+          FROM unique_keys k LEFT JOIN bookings b ON b.id = k.owner
+         WHERE k.scope IN ('unpaid_hold', 'unpaid_hold_with')
+           AND (b.status = 'PENDING' AND b.payment_status = 'UNPAID') IS NOT true
+        """,
+    ),
+    Check(
+        "no money waits without a bound",
+        """
+        SELECT h.subject_kind || '/' || h.subject_id || ': ' || h.remaining_minor || ' ' || h.currency
+               || ' ' || h.status
+          FROM holds h
+         WHERE h.remaining_minor > 0
+           AND NOT EXISTS (SELECT FROM agenda a WHERE a.kind = h.subject_kind AND a.actor_id = h.subject_id
+                                  AND a.name <> 'remind')
+        """,
+    ),
+    Check(
         "what must happen later is in the agenda",
         """
         SELECT b.id || ': ' || b.status || ' has no timer ' || t.name
@@ -249,6 +269,8 @@ CHECKS = (
               ('expire', b.status = 'PENDING' AND b.payment_status = 'UNPAID'),
               ('lapse', b.status = 'PENDING' AND b.payment_status = 'SECURED' AND NOT b.approved),
               ('give_up', b.status = 'DECLINED'),
+              ('start_overdue', b.status = 'CONFIRMED'),
+              ('end_overdue', b.status = 'IN_PROGRESS'),
               ('release', b.escrow_status = 'PENDING_CLEARANCE')) t(name, due)
          WHERE t.due
            AND NOT EXISTS (SELECT FROM agenda a WHERE a.kind = 'booking' AND a.actor_id = b.id AND a.name = t.name)

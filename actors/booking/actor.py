@@ -9,6 +9,7 @@ staff member once it is confirmed.
        │ decline ▶ DECLINED ◀── decline ──┤                                       by the customer, or after 24 h
        └ cancel ▶ CANCELLED ◀── cancel ───┘
                      DECLINED ──cancel▶ CANCELLED, or unresolved at its start ▶ CANCELLED_BY_SYSTEM
+    A job that nobody starts or ends: see ``overdue.py``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,8 +20,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
-from actors.booking import escrow
-from actors.booking.creation import booking_ask, placed
+from actors.booking import endings, escrow, overdue, timing, unpaid
+from actors.booking.creation import booking_ask, late_ask, placed, revivable
 from actors.booking.permissions import customer_only, provider_only
 from actors.booking.state import TRANSITIONS, BookingState, S, after
 from actors.booking.views import booking_reply, booking_row
@@ -47,7 +48,6 @@ from protocol.booking.events import (
     BookingAbandoned,
     BookingApproved,
     BookingCancelled,
-    BookingCompleted,
     BookingConfirmed,
     BookingDeclined,
     BookingExpired,
@@ -56,26 +56,30 @@ from protocol.booking.events import (
     BookingStaffLeft,
     BookingStarted,
 )
-from protocol.booking.facts import BookingFacts, LateSlot, LateSlotAsk
+from protocol.booking.facts import BookingFacts, LateBooking
 from protocol.booking.rows import BookingNotesRow, RemarkRow
-from protocol.booking.terms import DeclineReason, PaymentStatus, ReleaseCause, RemarkAbout, RemarkAudience
+from protocol.booking.terms import (
+    CompletionCause,
+    DeclineReason,
+    PaymentStatus,
+    ReleaseCause,
+    RemarkAbout,
+    RemarkAudience,
+)
 from protocol.booking.views import BookingReply, BookingView, PaymentReply, booking_view
-from protocol.conversation.commands import CloseConversation, OpenConversation, ReplaceMember
+from protocol.conversation.commands import OpenConversation, ReplaceMember
 from protocol.conversation.terms import Participant
 from protocol.effects import HoldStatus
-from protocol.errors import Invalid, NotFound, PairBlocked, WrongState
+from protocol.errors import Invalid, WrongState
 from protocol.events import Event, Row
-from protocol.ids import BookingId, ConversationId, Kind, PaymentId, Ref, UserId
+from protocol.ids import BookingId, ConversationId, Kind, PaymentId, UserId
 from protocol.money import major_number
 from protocol.notification.types import Party
-from protocol.payment.terms import checkout_path
-from protocol.registry import Command
+from protocol.payment.terms import PaymentMethod, checkout_path
 from protocol.roles import Role
 
-PAYMENT_WINDOW = timedelta(minutes=15)
 #: Whoever pays late in that window leaves the provider at least so long to answer, up to the start itself.
 APPROVAL_MIN = timedelta(minutes=15)
-RELEASE_AFTER = timedelta(hours=24)
 REMIND_BEFORE = timedelta(hours=1)
 
 #: Reasons of a decline that never weigh on the staff member's ranking (rule B-16).
@@ -89,16 +93,12 @@ def provider_of(state: BookingState) -> Participant:
     return Participant(user_id=state.owner_id, role=Role.OWNER)
 
 
-def _late_slot_ask(booking: Actor[BookingState], cmd: RecordPayment) -> LateSlotAsk:
-    state = booking.state
-    return LateSlotAsk(state.status is S.EXPIRED, state.staff_id, state.busy_from, state.busy_until)
-
-
 @actor(Kind.BOOKING)
 class Booking(Actor[BookingState]):
     """One booking."""
 
     state_type: ClassVar[type[Struct]] = BookingState
+    parts = (overdue, unpaid)
 
     @property
     def _id(self) -> BookingId:
@@ -110,19 +110,16 @@ class Booking(Actor[BookingState]):
     def create(self, cmd: CreateBooking, facts: BookingFacts) -> BookingReply:
         """Hold a slot for the customer.
 
-        Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree.
+        Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached,
+            TermsChanged, InsufficientFunds.
         """
-        if not (facts.service.is_active and facts.business.is_active):
-            raise NotFound(entity="service", id=str(cmd.service_id))
-        if facts.blocked:
-            raise PairBlocked()
         self.emit(placed(cmd, facts, self._id, self.principal.user_id, self.now))
         self._hold()
         self._note(cmd)
-        if self.state.price.total_minor == 0:
+        if self.state.price.total_minor == 0 or self.state.payment_method is PaymentMethod.WALLET:
             self._secure(PaymentId(self.new_id()))
         else:
-            self.set_timer("expire", self.now + PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))
+            self.set_timer("expire", self.now + unpaid.PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))
         return self._reply()
 
     @handles(PayBooking)
@@ -145,12 +142,9 @@ class Booking(Actor[BookingState]):
             checkout_path=checkout_path(self.state.payment_id),
         )
 
-    @handles(RecordPayment, facts=LateSlot, asks=_late_slot_ask)
-    def record_payment(self, cmd: RecordPayment, facts: LateSlot) -> None:
-        """Take the captured payment into escrow; a late one revives the booking if its time is still free.
-
-        Rule B-5.
-        """
+    @handles(RecordPayment, facts=LateBooking, asks=late_ask)
+    def record_payment(self, cmd: RecordPayment, facts: LateBooking) -> None:
+        """Take the captured payment into escrow; a late one revives a booking that could be made now (rule B-5)."""
         state = self.state
         if cmd.payment_id != state.payment_id:
             paying.send_back(self, cmd.payment_id)
@@ -159,7 +153,7 @@ class Booking(Actor[BookingState]):
             return
         fits = (cmd.amount_minor, cmd.currency) == (state.price.total_minor, state.price.currency)
         late = state.status is S.EXPIRED
-        if late and fits and facts.free and state.starts_at > self.now:
+        if late and fits and revivable(state, facts, self.now):
             self.emit(BookingRevived(hold_id=self.new_id()))
             self._hold()
             self._secure(cmd.payment_id, cmd.payment_version)
@@ -203,35 +197,35 @@ class Booking(Actor[BookingState]):
         if self.principal.user_id != self.state.customer_id:
             provider_only(self)
         self.require(*TRANSITIONS[CancelBooking])
+        timing.require_cancellable(self)
         was = self.state.status
         self.emit(BookingCancelled(by=self.principal.user_id))
         if was is not S.DECLINED:
             self.free(self.actor_id)
-        self._wind_up()
+        endings.wind_up(self)
         self._drop_timers()
         self._remark(RemarkAbout.CANCEL, RemarkAudience.PARTIES, cmd.reason)
         return self._reply()
 
     @handles(StartBooking)
     def start(self, cmd: StartBooking) -> BookingReply:
-        """Begin the job. Raises: WrongState."""
+        """Begin the job. Raises: WrongState, TooEarly."""
         provider_only(self)
         self.require(*TRANSITIONS[StartBooking])
+        timing.require_startable(self)
         self.emit(BookingStarted(at=self.now))
         self.cancel_timer("remind")
+        overdue.await_end(self)
         return self._reply()
 
     @handles(CompleteBooking)
     def complete(self, cmd: CompleteBooking) -> BookingReply:
-        """Finish the job; the money waits for the customer's word, 24 hours at most. Raises: WrongState."""
+        """Finish the job; the money waits for the customer's word, 24 hours at most. Raises: WrongState, TooEarly."""
         provider_only(self)
         self.require(*TRANSITIONS[CompleteBooking])
-        release_at = self.now + RELEASE_AFTER
-        self.emit(BookingCompleted(at=self.now, release_at=release_at))
-        self._end_thread()
-        escrow.clear(self)
-        self.set_timer("release", release_at, AutoRelease(booking_id=self._id))
-        self.free(self.actor_id)
+        timing.require_completable(self)
+        endings.complete(self, CompletionCause.PROVIDER)
+        self.cancel_timer(overdue.END_TIMER)
         return self._reply()
 
     @handles(ConfirmRelease)
@@ -255,7 +249,7 @@ class Booking(Actor[BookingState]):
             return
         self.emit(BookingExpired())
         self.free(self.actor_id)
-        self._wind_up()
+        endings.wind_up(self)
 
     @handles(LapseApproval)
     def lapse(self, cmd: LapseApproval) -> None:
@@ -268,7 +262,7 @@ class Booking(Actor[BookingState]):
         """Declined, and nobody has found another way: cancelled, refund in full. Raises: WrongState."""
         self.require(*TRANSITIONS[GiveUpBooking])
         self.emit(BookingAbandoned())
-        self._wind_up()
+        endings.wind_up(self)
 
     @handles(RemindCustomer)
     def remind(self, cmd: RemindCustomer) -> None:
@@ -278,7 +272,7 @@ class Booking(Actor[BookingState]):
 
     @handles(AutoRelease)
     def auto_release(self, cmd: AutoRelease) -> None:
-        """24 hours have passed: the money goes to the business. Raises: WrongState, HoldSpent."""
+        """The window for the customer has passed: the money goes to the business. Raises: WrongState, HoldSpent."""
         self.require(*TRANSITIONS[AutoRelease])
         if self.state.hold.status is HoldStatus.PENDING_CLEARANCE:
             escrow.release(self, ReleaseCause.TIME)
@@ -328,7 +322,9 @@ class Booking(Actor[BookingState]):
         remind_at = state.starts_at - REMIND_BEFORE
         if remind_at > self.now:
             self.set_timer("remind", remind_at, RemindCustomer(booking_id=self._id), expires_at=state.starts_at)
-        self._tell_thread(
+        overdue.await_start(self)
+        endings.tell_thread(
+            self,
             OpenConversation(
                 conversation_id=self._thread_id,
                 booking_id=self._id,
@@ -337,7 +333,7 @@ class Booking(Actor[BookingState]):
                     Participant(user_id=state.customer_id, role=Role.CUSTOMER),
                     provider_of(state),
                 ),
-            )
+            ),
         )
 
     @handles(FlagStaffLeft)
@@ -363,31 +359,19 @@ class Booking(Actor[BookingState]):
                 )
             )
 
-    def _tell_thread(self, command: Command) -> None:
-        """Let the booking's conversation follow; refused there, without harm, if nobody has opened one."""
-        self.send(Ref(Kind.CONVERSATION, self.actor_id), command)
-
-    def _end_thread(self) -> None:
-        self._tell_thread(CloseConversation(conversation_id=self._thread_id, ended_at=self.now))
-
     def _decline(self, reason: DeclineReason) -> None:
         state = self.state
         by = self.principal.user_id
         counted = by == state.staff_id and reason not in UNCOUNTED
         self.emit(BookingDeclined(by=by, staff_id=state.staff_id, reason_code=reason, counted=counted))
-        self._tell_thread(ReplaceMember(conversation_id=self._thread_id, leaves=state.staff_id))
+        endings.tell_thread(self, ReplaceMember(conversation_id=self._thread_id, leaves=state.staff_id))
         self.free(self.actor_id)
-        for name in ("expire", "lapse", "remind"):
+        for name in ("expire", "lapse", "remind", overdue.START_TIMER):
             self.cancel_timer(name)
         self.set_timer("give_up", state.starts_at, GiveUpBooking(booking_id=self._id))
 
-    def _wind_up(self) -> None:
-        """The promise is over, and so is the conversation in a while."""
-        self._end_thread()
-        escrow.wind_up(self)
-
     def _drop_timers(self) -> None:
-        for name in ("expire", "lapse", "remind", "give_up"):
+        for name in ("expire", "lapse", "remind", "give_up", overdue.START_TIMER):
             self.cancel_timer(name)
 
     # What it shows

@@ -3,18 +3,38 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 from actors.actor import Actor
+from actors.booking import unpaid
 from actors.booking.state import BookingState
 from actors.rules.hours import Span
 from actors.rules.pricing import price_snapshot
 from actors.rules.slots import BusyTime, SlotReason, SlotTerms, StaffSchedule, busy_for, unavailable_reason
 from actors.rules.zones import LocalTimeError, to_instant, to_local
-from protocol.booking.commands import CreateBooking
+from protocol.booking.commands import CreateBooking, RecordPayment
 from protocol.booking.events import BookingCreated
-from protocol.booking.facts import BookingAsk, BookingFacts, BusySpan, StaffFacts
-from protocol.errors import Invalid, NoStaffFree, SlotTaken, SlotUnavailable
+from protocol.booking.facts import (
+    BookingAsk,
+    BookingFacts,
+    BusySpan,
+    LateBooking,
+    LateBookingAsk,
+    StaffFacts,
+)
+from protocol.booking.terms import BookingStatus
+from protocol.errors import (
+    InsufficientFunds,
+    Invalid,
+    NoStaffFree,
+    NotFound,
+    PairBlocked,
+    Rejected,
+    SlotTaken,
+    SlotUnavailable,
+    TermsChanged,
+)
 from protocol.ids import BookingId, UserId, human_number
 from protocol.instants import InstantError, to_utc
-from protocol.money import Money
+from protocol.money import Money, MoneyError, PriceSnapshot, from_major, major_number
+from protocol.payment.terms import PaymentMethod
 
 #: How long the provider may take to answer, unless it starts before.
 APPROVAL_WINDOW = timedelta(hours=24)
@@ -29,7 +49,8 @@ _ZONE_SPREAD = timedelta(hours=26)
 def booking_ask(booking: Actor[BookingState], cmd: CreateBooking) -> BookingAsk:
     """What the decision has to know: the service, who could do it, and their time around the asked start."""
     from_at, to_at = _around(cmd, booking.now)
-    return BookingAsk(cmd.service_id, cmd.staff_id, booking.principal.user_id, from_at, to_at, booking.now)
+    from_wallet = cmd.payment_method is PaymentMethod.WALLET
+    return BookingAsk(cmd.service_id, cmd.staff_id, booking.principal.user_id, from_at, to_at, booking.now, from_wallet)
 
 
 def _around(cmd: CreateBooking, now: datetime) -> tuple[datetime, datetime]:
@@ -52,20 +73,30 @@ def placed(
 ) -> BookingCreated:
     """Find the start, the staff member and the price that the booking has from now on.
 
-    Raises: Invalid, SlotTaken, SlotUnavailable, NoStaffFree.
+    Raises: Invalid, NotFound, PairBlocked, SlotTaken, SlotUnavailable, NoStaffFree, OwnBooking, LimitReached,
+        TermsChanged, InsufficientFunds.
     """
+    require_offered(facts)
     if (cmd.user_lat is None) != (cmd.user_long is None):
         raise Invalid(**{"user_lat" if cmd.user_lat is None else "user_long": "missing"})
     service, business = facts.service, facts.business
     terms = slot_terms(facts)
     starts_at = asked_start(cmd, business.zone)
-    staff = choose_staff(facts, terms, starts_at, now, asked_for=cmd.staff_id)
     held, job = busy_for(starts_at, terms)
+    unpaid.require_no_own(facts, job)
+    staff = choose_staff(facts, terms, starts_at, now, asked_for=cmd.staff_id)
     price = price_snapshot(
         Money(service.price_minor, service.currency),
         staff_is_owner=staff.is_owner,
         others_offering=facts.others_offering(staff.staff_id),
     )
+    _require_expected(cmd, price, job, staff)
+    place = None
+    if cmd.payment_method is PaymentMethod.WALLET:
+        if facts.wallet_minor < price.total_minor:
+            raise InsufficientFunds(balance_minor=facts.wallet_minor, currency=price.currency)
+    elif price.total_minor:
+        place = unpaid.free_place(facts, now)
     return BookingCreated(
         number=human_number(booking_id),
         customer_id=customer_id,
@@ -87,7 +118,66 @@ def placed(
         approve_by=min(now + APPROVAL_WINDOW, starts_at - terms.lead_time),
         created_at=now,
         approved=business.auto_approve,
+        unpaid_place=place,
     )
+
+
+def _require_expected(cmd: CreateBooking, price: PriceSnapshot, job: Span, staff: StaffFacts) -> None:
+    """The terms are those that the customer saw (rule B-32). Raises: Invalid, TermsChanged."""
+    try:
+        amount_minor = None
+        if cmd.expected_amount is not None:
+            amount_minor = from_major(cmd.expected_amount, price.currency).amount_minor
+    except MoneyError as error:
+        raise Invalid(expected_amount=error.code) from error
+    try:
+        end_at = None if cmd.expected_end_at is None else to_utc(cmd.expected_end_at)
+    except InstantError as error:
+        raise Invalid(expected_end_at=error.code) from error
+    if amount_minor in (None, price.total_minor) and end_at in (None, job.to_at):
+        return
+    raise TermsChanged(
+        total_amount=major_number(price.total_minor, price.currency),
+        total_amount_minor=price.total_minor,
+        currency=price.currency,
+        start_at=job.from_at,
+        end_at=job.to_at,
+        staff_id=staff.staff_id,
+    )
+
+
+def require_offered(facts: BookingFacts) -> None:
+    """The customer may book the service. Raises: NotFound, PairBlocked."""
+    if not (facts.service.is_active and facts.business.is_active):
+        raise NotFound(entity="service", id=str(facts.service.id))
+    if facts.blocked:
+        raise PairBlocked()
+
+
+def late_ask(booking: Actor[BookingState], cmd: RecordPayment) -> LateBookingAsk:
+    """What a late payment has to know: nothing unless the booking has expired."""
+    state = booking.state
+    if state.status is not BookingStatus.EXPIRED:
+        return LateBookingAsk(None)
+    who = (state.service_id, state.staff_id, state.customer_id)
+    return LateBookingAsk(BookingAsk(*who, state.starts_at, state.starts_at, booking.now))
+
+
+def revivable(state: BookingState, late: LateBooking, now: datetime) -> bool:
+    """Whether every rule of a new booking but the lead time holds for an expired one, as it was booked (rule B-5)."""
+    if late.facts is None or state.starts_at <= now:
+        return False
+    terms = SlotTerms(
+        duration=state.ends_at - state.starts_at,
+        buffer_before=state.starts_at - state.busy_from,
+        buffer_after=state.busy_until - state.ends_at,
+    )
+    try:
+        require_offered(late.facts)
+        choose_staff(late.facts, terms, state.starts_at, now, asked_for=state.staff_id)
+    except Rejected:
+        return False
+    return True
 
 
 def slot_terms(facts: BookingFacts) -> SlotTerms:

@@ -19,7 +19,7 @@ from protocol.booking.events import (
 )
 from protocol.booking.terms import PaymentStatus, ReleaseCause
 from protocol.ids import PaymentId
-from protocol.payment.terms import PaymentTerms
+from protocol.payment.terms import PaymentMethod, PaymentTerms
 
 BookingActor = Actor[BookingState]
 
@@ -50,8 +50,8 @@ def ask_for_payment(booking: BookingActor) -> None:
 
 
 def take(booking: BookingActor, payment_id: PaymentId, version: int = 0) -> None:
-    """The price is paid: into escrow. A price of 0 has no payment, and no version of one."""
-    price = booking.state.price
+    """The price is paid: into escrow. A price of 0, or one paid from the wallet, has no payment with versions."""
+    price, hold = booking.state.price, booking.state.hold
     total_minor, currency = price.total_minor, price.currency
     booking.emit(
         BookingPaid(
@@ -62,7 +62,11 @@ def take(booking: BookingActor, payment_id: PaymentId, version: int = 0) -> None
             at=booking.now,
         )
     )
-    holds.fund(booking, booking.state.hold, ledger.unallocated(currency))
+    if booking.state.payment_method is PaymentMethod.WALLET:
+        wallet = ledger.customer_wallet(booking.state.customer_id, currency)
+        holds.fund(booking, hold, wallet, ledger.WALLET_PAID)
+    else:
+        holds.fund(booking, hold, ledger.unallocated(currency), ledger.PAYMENT_PLACED)
 
 
 def send_back(booking: BookingActor, cmd: RecordPayment) -> None:

@@ -7,16 +7,20 @@ from msgspec.structs import replace
 
 from actors.rules.holds import Hold
 from protocol.booking.commands import (
+    AlertOwner,
     ApproveBooking,
+    AskAboutStart,
     AutoRelease,
     CancelBooking,
     CompleteBooking,
+    CompleteOverdue,
     ConfirmRelease,
     DeclineBooking,
     ExpireBooking,
     FlagStaffLeft,
     GiveUpBooking,
     LapseApproval,
+    MarkNoShow,
     PayBooking,
     RemindCustomer,
     StartBooking,
@@ -29,7 +33,9 @@ from protocol.booking.events import (
     BookingConfirmed,
     BookingCreated,
     BookingDeclined,
+    BookingEndOverdue,
     BookingExpired,
+    BookingNoShow,
     BookingPaid,
     BookingRefunded,
     BookingReleased,
@@ -37,6 +43,7 @@ from protocol.booking.events import (
     BookingRevived,
     BookingStaffLeft,
     BookingStarted,
+    BookingStartOverdue,
     PaymentRequested,
     PaymentReturned,
     PaymentUnplaced,
@@ -65,6 +72,10 @@ TRANSITIONS: dict[type[Command], frozenset[BookingStatus]] = {
     RemindCustomer: frozenset({S.CONFIRMED}),
     AutoRelease: frozenset({S.COMPLETED}),
     FlagStaffLeft: frozenset({S.PENDING, S.CONFIRMED, S.IN_PROGRESS}),
+    AskAboutStart: frozenset({S.CONFIRMED}),
+    MarkNoShow: frozenset({S.CONFIRMED}),
+    AlertOwner: frozenset({S.IN_PROGRESS}),
+    CompleteOverdue: frozenset({S.IN_PROGRESS}),
 }
 
 
@@ -106,6 +117,8 @@ class BookingState(Struct, frozen=True, kw_only=True):
     created_at: datetime
     #: When the staff member left the business; they are no party any more.
     staff_left_at: datetime | None = None
+    #: Which of the customer's places for unpaid holds it takes.
+    unpaid_place: int | None = None
     version: int = 1
 
     @property
@@ -119,7 +132,10 @@ def after(state: BookingState | None, event: Event) -> BookingState:
     if isinstance(event, BookingCreated):
         return _born(event)
     assert state is not None, f"{event.type} before booking.created"
-    return replace(_changed(state, event), version=state.version + 1)
+    changed = _changed(state, event)
+    unpaid = changed.status is S.PENDING and changed.payment_status is PaymentStatus.UNPAID
+    place = changed.unpaid_place if unpaid else None
+    return replace(changed, unpaid_place=place, version=state.version + 1)
 
 
 def _born(event: BookingCreated) -> BookingState:
@@ -150,6 +166,7 @@ def _born(event: BookingCreated) -> BookingState:
         approved=event.approved,
         approve_by=event.approve_by,
         created_at=event.created_at,
+        unpaid_place=event.unpaid_place,
     )
 
 
@@ -208,7 +225,9 @@ def _changed(state: BookingState, event: Event) -> BookingState:  # noqa: PLR091
                 payment_version=event.payment_version,
                 unplaced=None,
             )
-        case BookingReminded():
+        case BookingNoShow():
+            return replace(state, status=S.NO_SHOW, hold=_hold_at_end(state))
+        case BookingReminded() | BookingStartOverdue() | BookingEndOverdue():
             return state
         case BookingStaffLeft():
             return replace(state, staff_left_at=event.at)

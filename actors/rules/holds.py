@@ -37,9 +37,9 @@ def open_hold(actor: Actor[Any], hold: Hold, purpose: str) -> None:
     actor.open_hold(OpenHold(hold.hold_id, actor.ref, *terms))
 
 
-def fund(actor: Actor[Any], hold: Hold, source: str) -> None:
+def fund(actor: Actor[Any], hold: Hold, source: str, reason: str) -> None:
     """Move the amount from an account into escrow."""
-    actor.transfer(source, ledger.escrow(hold.currency), hold.amount_minor, hold.currency, "payment_placed")
+    actor.transfer(source, ledger.escrow(hold.currency), hold.amount_minor, hold.currency, reason)
     actor.move_hold(MoveHold(hold.hold_id, HoldStatus.HELD, HoldStatus.FUNDED, hold.amount_minor))
 
 

@@ -9,6 +9,8 @@ from protocol.wallet.terms import WalletAccount, accounts_of, revenue_of
 
 #: The reason of a transfer that is a business's revenue.
 RELEASE = "release"
+#: Into escrow: captured by a gateway, or from the customer's wallet.
+PAYMENT_PLACED, WALLET_PAID = "payment_placed", "wallet_paid"
 
 
 def gateway_clearing(currency: str) -> str:

@@ -6,7 +6,19 @@ from msgspec import Meta
 
 from protocol.booking.terms import DeclineReason, Notes
 from protocol.booking.views import BookingReply, PaymentReply
-from protocol.errors import Invalid, NoStaffFree, PairBlocked, SlotTaken, SlotUnavailable, WrongState
+from protocol.errors import (
+    InsufficientFunds,
+    Invalid,
+    LimitReached,
+    NoStaffFree,
+    OwnBooking,
+    PairBlocked,
+    SlotTaken,
+    SlotUnavailable,
+    TermsChanged,
+    TooEarly,
+    WrongState,
+)
 from protocol.ids import BookingId, Kind, PaymentId, ServiceId, UserId
 from protocol.instants import Instant
 from protocol.payment.subjects import Payable, payable
@@ -15,6 +27,7 @@ from protocol.places import Latitude, Longitude
 from protocol.rates import per_minute
 from protocol.registry import Command, Route, Wire, command
 from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
+from protocol.service.terms import Price
 
 
 @command(
@@ -25,7 +38,16 @@ from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
     by=CUSTOMERS,
     routes=("POST /bookings/",),
     reply=BookingReply,
-    errors=(SlotTaken, SlotUnavailable, NoStaffFree, PairBlocked),
+    errors=(
+        SlotTaken,
+        SlotUnavailable,
+        NoStaffFree,
+        OwnBooking,
+        LimitReached,
+        TermsChanged,
+        InsufficientFunds,
+        PairBlocked,
+    ),
     rate=per_minute(30),
 )
 class CreateBooking(Command, frozen=True, kw_only=True):
@@ -45,6 +67,9 @@ class CreateBooking(Command, frozen=True, kw_only=True):
     address: Annotated[str, Meta(max_length=500)] = ""
     user_lat: Latitude | None = None
     user_long: Longitude | None = None
+    #: What the customer saw, in major units, and when it would end; refused if it is another amount or end now.
+    expected_amount: Price | None = None
+    expected_end_at: Instant | None = None
 
 
 @command(
@@ -150,10 +175,10 @@ class CancelBooking(Command, frozen=True, kw_only=True):
     by=PROVIDERS,
     routes=("POST /bookings/{booking_id}/start",),
     reply=BookingReply,
-    errors=(WrongState,),
+    errors=(WrongState, TooEarly),
 )
 class StartBooking(Command, frozen=True, kw_only=True):
-    """The job begins; its timer runs on the server."""
+    """The job begins, at the earliest an hour before its start; its timer runs on the server."""
 
     booking_id: BookingId
 
@@ -164,10 +189,10 @@ class StartBooking(Command, frozen=True, kw_only=True):
     by=PROVIDERS,
     routes=("POST /bookings/{booking_id}/complete",),
     reply=BookingReply,
-    errors=(WrongState,),
+    errors=(WrongState, TooEarly),
 )
 class CompleteBooking(Command, frozen=True, kw_only=True):
-    """The job is done; the money waits 24 hours for the customer's word (rule M-5)."""
+    """The job is done, after its start; the money waits 24 hours for the customer's word (rule M-5)."""
 
     booking_id: BookingId
 
@@ -265,3 +290,31 @@ class FlagStaffLeft(Command, frozen=True, kw_only=True):
 
     booking_id: BookingId
     staff_id: UserId
+
+
+@command("booking.ask_about_start", actor=Kind.BOOKING, by=INTERNAL)
+class AskAboutStart(Command, frozen=True, kw_only=True):
+    """Timer: two hours after the planned end the job has not started."""
+
+    booking_id: BookingId
+
+
+@command("booking.mark_no_show", actor=Kind.BOOKING, by=INTERNAL)
+class MarkNoShow(Command, frozen=True, kw_only=True):
+    """Timer: 24 hours after the question the job has still not started."""
+
+    booking_id: BookingId
+
+
+@command("booking.alert_owner", actor=Kind.BOOKING, by=INTERNAL)
+class AlertOwner(Command, frozen=True, kw_only=True):
+    """Timer: the job is in progress 12 hours past its estimate."""
+
+    booking_id: BookingId
+
+
+@command("booking.complete_overdue", actor=Kind.BOOKING, by=INTERNAL)
+class CompleteOverdue(Command, frozen=True, kw_only=True):
+    """Timer: the job is in progress 48 hours past its estimate."""
+
+    booking_id: BookingId

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from protocol.booking.terms import DeclineReason, ReleaseCause
+from protocol.booking.terms import CompletionCause, DeclineReason, ReleaseCause
 from protocol.events import Event, event
 from protocol.ids import BusinessId, PaymentId, ServiceId, UserId
 from protocol.money import PriceSnapshot
@@ -37,6 +37,8 @@ class BookingCreated(Event, frozen=True, kw_only=True):
     created_at: datetime
     #: The business approves by itself.
     approved: bool = False
+    #: Which of the customer's places for unpaid holds it takes; None: it needs none.
+    unpaid_place: int | None = None
 
 
 @event("payment.requested")
@@ -172,6 +174,37 @@ class BookingCompleted(Event, frozen=True, kw_only=True):
 
     at: datetime
     release_at: datetime
+    cause: CompletionCause = CompletionCause.PROVIDER
+
+
+@event("booking.start_overdue", tell=tell({Party.CUSTOMER, Party.STAFF, Party.OWNER}, PUSH_AND_EMAIL))
+class BookingStartOverdue(Event, frozen=True, kw_only=True):
+    """The job should be over and was not started: what happened? Without a start it is a no-show by then."""
+
+    ends_at: datetime
+    no_show_at: datetime
+
+
+@event(
+    "booking.no_show",
+    tell=tell({Party.CUSTOMER, Party.STAFF, Party.OWNER}, PUSH_AND_EMAIL),
+    refetch=(
+        "customer_contact",
+        "notes",
+    ),
+)
+class BookingNoShow(Event, frozen=True, kw_only=True):
+    """The staff member did not come."""
+
+    staff_id: UserId
+
+
+@event("booking.end_overdue", tell=tell({Party.OWNER}, PUSH_AND_EMAIL))
+class BookingEndOverdue(Event, frozen=True, kw_only=True):
+    """The job is in progress long past its estimate; the server completes it by then."""
+
+    started_at: datetime
+    complete_at: datetime
 
 
 @event("booking.released", tell=tell_of_money(Party.OWNER, EMAIL_ONLY))

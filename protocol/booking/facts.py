@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from protocol.ids import BusinessId, ServiceId, UserId
+from protocol.ids import BookingId, BusinessId, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 
@@ -29,6 +29,8 @@ class BookingAsk(NamedTuple):
     around_from: datetime
     around_to: datetime
     now: datetime
+    #: Whether the customer pays from their wallet, so that its balance is looked up.
+    from_wallet: bool = False
 
 
 class ServiceFacts(Struct, frozen=True, kw_only=True):
@@ -85,6 +87,23 @@ class StaffFacts(Struct, frozen=True, kw_only=True):
     overrunning: bool
 
 
+class UnpaidHold(Struct, frozen=True, kw_only=True):
+    """A customer's hold that is not paid: open, or expired within a day at the business in question."""
+
+    booking_id: BookingId
+    business_id: BusinessId
+    starts_at: datetime
+    ends_at: datetime
+    created_at: datetime
+    #: Which of the customer's places it takes; None: it has expired.
+    place: int | None
+
+    @property
+    def expired(self) -> bool:
+        """Whether it is over."""
+        return self.place is None
+
+
 class BookingFacts(Struct, frozen=True, kw_only=True):
     """All that a booking decision looks at."""
 
@@ -96,23 +115,26 @@ class BookingFacts(Struct, frozen=True, kw_only=True):
     offering: tuple[UserId, ...]
     #: Whether business and customer do not deal with each other any more.
     blocked: bool
+    #: The customer's unpaid holds, and how many there may be; 0: they are not bounded, and not looked up.
+    unpaid: tuple[UnpaidHold, ...] = ()
+    unpaid_holds_max: int = 0
+    #: The balance of the customer's wallet in the service's currency, if it was looked up.
+    wallet_minor: int = 0
 
     def others_offering(self, staff_id: UserId) -> int:
         """Count the active members who offer the service beside this one: what the owner's premium hangs on."""
         return sum(offered != staff_id for offered in self.offering)
 
 
-class LateSlotAsk(NamedTuple):
-    """The time that a booking held before it expired."""
+class LateBookingAsk(NamedTuple):
+    """What a booking that has expired would be booked by now."""
 
-    #: False: it has not expired, so nothing is looked up.
-    expired: bool
-    staff_id: UserId
-    busy_from: datetime
-    busy_until: datetime
+    #: None: it has not expired, so nothing is looked up.
+    expired: BookingAsk | None
 
 
-class LateSlot(Struct, frozen=True, kw_only=True):
-    """Whether the time of a booking that has expired is still free. May be stale: reviving claims the slot."""
+class LateBooking(Struct, frozen=True, kw_only=True):
+    """What the revival of an expired booking looks at. May be stale: reviving claims the slot."""
 
-    free: bool
+    #: None: it has not expired, or its service is gone.
+    facts: BookingFacts | None

@@ -23,6 +23,8 @@ class BookingStatus(StrEnum):
     CANCELLED = "CANCELLED"
     CANCELLED_BY_SYSTEM = "CANCELLED_BY_SYSTEM"
     EXPIRED = "EXPIRED"
+    #: The staff member did not start the job; set by the clock only.
+    NO_SHOW = "NO_SHOW"
 
 
 class Phase(StrEnum):
@@ -43,6 +45,7 @@ PHASES: dict[BookingStatus, Phase] = {
     BookingStatus.CANCELLED: Phase.CANCELLED,
     BookingStatus.CANCELLED_BY_SYSTEM: Phase.CANCELLED,
     BookingStatus.EXPIRED: Phase.CANCELLED,
+    BookingStatus.NO_SHOW: Phase.CANCELLED,
 }
 
 
@@ -99,4 +102,11 @@ class ReleaseCause(StrEnum):
     """Why the money went to the business."""
 
     CUSTOMER = "customer"
+    TIME = "time"
+
+
+class CompletionCause(StrEnum):
+    """Why a job counts as done."""
+
+    PROVIDER = "provider"
     TIME = "time"

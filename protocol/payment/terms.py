@@ -22,6 +22,8 @@ class PaymentMethod(StrEnum):
     """How the customer pays (rule M-10)."""
 
     CARD = "card"
+    #: From the customer's wallet, at once.
+    WALLET = "wallet"
 
 
 class PaymentStage(StrEnum):

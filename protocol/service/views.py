@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from protocol.business.terms import CategoryId
 from protocol.errors import Forbidden
-from protocol.ids import BusinessId, ServiceId, UserId
+from protocol.ids import BookingId, BusinessId, ServiceId, UserId
 from protocol.money import Currency
 from protocol.registry import PAGE_LIMIT_DEFAULT, PageLimit, Query, View, query
 from protocol.roles import PUBLIC
@@ -151,6 +151,15 @@ class Explanation(View, frozen=True, kw_only=True):
     reason: Literal["blocked", "lead_time", "too_far_ahead", "hours", "staff_off", "overrun", "busy", "buffer"] | None
 
 
+class OwnHold(View, frozen=True, kw_only=True):
+    """An unpaid booking of the reader's own, which can still be paid."""
+
+    booking_id: BookingId
+    number: str
+    start_at: datetime
+    end_at: datetime
+
+
 class SlotsView(View, frozen=True, kw_only=True):
     """The bookable starts of a service."""
 
@@ -171,6 +180,8 @@ class SlotsView(View, frozen=True, kw_only=True):
     next_from: datetime | None = None
     #: Every start of the grid for every staff member, if requested; empty otherwise.
     explanations: tuple[Explanation, ...]
+    #: The reader's own unpaid bookings in the range, at any business.
+    own_holds: tuple[OwnHold, ...] = ()
 
 
 @query(

@@ -47,7 +47,12 @@ async def open_node(dsn: str, config: Config) -> AsyncIterator[Node]:
         stack.push_async_callback(close, pool)
         committers = await _open_committers(stack, dsn, config.database.committers, metrics)
         offers = OfferCache(pool)
-        sources = Sources(pool=pool, offers=offers, private_endpoints=config.push.private_endpoints)
+        sources = Sources(
+            pool=pool,
+            offers=offers,
+            private_endpoints=config.push.private_endpoints,
+            unpaid_holds_max=config.limits.unpaid_holds_max,
+        )
         runtime = Runtime(
             actors=ACTORS,
             facts=bound_loaders(sources),

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from protocol.booking.commands import (
     PayBooking,
     StartBooking,
 )
-from protocol.booking.views import GetTimeline, PaymentReply, Timeline
+from protocol.booking.views import BookingDetail, GetBooking, GetTimeline, PaymentReply, Timeline
 from protocol.conversation.commands import MarkRead, PostMessage
 from protocol.ids import BookingId, ConversationId, MessageId
 from protocol.service.views import FindSlots, ListServices, ServicePage, SlotsView
@@ -97,6 +97,9 @@ async def _story(url: str, customer: Person, staff: Person, owner: Person, *, co
     await customer.receives(console, "booking.confirmed", entity)
     await _chat(customer, staff, ConversationId(booking_id), console)
 
+    say("the clock moves on to the start")
+    booking: BookingDetail = (await customer.rest.call(GetBooking(booking_id=booking_id))).reply
+    await _advance_to(url, booking.start_at)
     say("[green]staff[/] starts and completes the job")
     await staff.client.send(StartBooking(booking_id=booking_id))
     await staff.client.send(CompleteBooking(booking_id=booking_id))
@@ -159,10 +162,13 @@ async def _release_by_time(url: str, customer: Person, staff: Person, owner: Per
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
     await _pay(url + payment.checkout_path)
     await staff.receives(console, "booking.paid", entity)
-    for command in (ApproveBooking, StartBooking, CompleteBooking):
+    await staff.client.send(ApproveBooking(booking_id=booking_id))
+    booking: BookingDetail = (await customer.rest.call(GetBooking(booking_id=booking_id))).reply
+    await _advance_to(url, booking.start_at)
+    for command in (StartBooking, CompleteBooking):
         await staff.client.send(command(booking_id=booking_id))
-    console.print("the clock moves on by 24 hours")
-    await _advance(url, timedelta(hours=24))
+    console.print("the clock moves on to 24 hours after the planned end")
+    await _advance_to(url, booking.end_at + timedelta(hours=24))
     await owner.receives(console, "booking.released", entity)
 
 
@@ -171,10 +177,14 @@ async def _pay(checkout_url: str) -> None:
         answer.raise_for_status()
 
 
-async def _advance(url: str, by: timedelta) -> None:
-    body = {"advance_s": by.total_seconds()}
-    async with aiohttp.ClientSession() as http, http.post(url + "/dev/clock", json=body) as answer:
-        answer.raise_for_status()
+async def _advance_to(url: str, moment: datetime) -> None:
+    """Move the server's clock forward, unless it is later already."""
+    async with aiohttp.ClientSession() as http:
+        async with http.get(url + "/dev/clock") as answer:
+            now = datetime.fromisoformat((await answer.json())["now"])
+        body = {"advance_s": max(moment - now, timedelta()).total_seconds()}
+        async with http.post(url + "/dev/clock", json=body) as answer:
+            answer.raise_for_status()
 
 
 @asynccontextmanager

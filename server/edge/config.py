@@ -70,6 +70,8 @@ class LimitsConfig(Section, frozen=True, kw_only=True):
     commands_per_s: Annotated[float, Meta(gt=0)] = 50.0
     #: Whether the rates that single commands declare, such as those of bookings and messages, are enforced.
     command_rates: bool = True
+    #: A customer's unpaid bookings, one at each business; 0: they are not bounded, for load tests.
+    unpaid_holds_max: Annotated[int, Meta(ge=0, le=100)] = 3
     queries_per_s: Annotated[float, Meta(gt=0)] = 100.0
     requests_per_address_per_s: Annotated[float, Meta(gt=0)] = 200.0
     connections_per_user: Annotated[int, Meta(ge=1, le=1000)] = 10

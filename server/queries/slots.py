@@ -16,12 +16,12 @@ from actors.rules.slots import SlotReason, SlotTerms, StaffSchedule
 from actors.rules.zones import first_instant
 from protocol.booking.facts import BookingAsk, BookingFacts, StaffFacts
 from protocol.errors import Invalid, NotFound
-from protocol.ids import UserId
+from protocol.ids import UserId, human_number
 from protocol.instants import INSTANT_MAX, INSTANT_MIN, InstantError, OpenHours, parse_instant
 from protocol.money import Money, major_number
 from protocol.roles import Principal, Role
 from protocol.service.terms import EXPLAINED_DAYS_MAX, SLOT_RANGE_DAYS_DEFAULT, SLOT_RANGE_DAYS_MAX
-from protocol.service.views import Explanation, FindSlots, Slot, SlotsView, StaffSlots
+from protocol.service.views import Explanation, FindSlots, OwnHold, Slot, SlotsView, StaffSlots
 from storage.database import Pool
 from storage.queries.booking_facts import load_booking_facts
 from storage.registry import Sources
@@ -91,7 +91,16 @@ def show_slots(facts: BookingFacts, range_: Span, now: datetime, *, explain: boo
         truncated=continues_at is not None,
         next_from=continues_at,
         explanations=tuple(explanations),
+        own_holds=tuple(_own_holds(facts, range_)),
     )
+
+
+def _own_holds(facts: BookingFacts, range_: Span) -> Iterable[OwnHold]:
+    """Name the reader's own unpaid bookings, so that an app goes on to pay."""
+    for hold in facts.unpaid:
+        if not hold.expired and range_.overlaps(Span(hold.starts_at, hold.ends_at)):
+            number = human_number(hold.booking_id)
+            yield OwnHold(booking_id=hold.booking_id, number=number, start_at=hold.starts_at, end_at=hold.ends_at)
 
 
 # The range

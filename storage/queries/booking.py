@@ -4,7 +4,7 @@ A list and its ``as_of`` are one statement, so of one snapshot. Who the customer
 provider only while the job is on (rule B-24).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from protocol.booking.facts import LateSlot, LateSlotAsk
 from protocol.booking.rows import BookingRow
 from protocol.booking.terms import PHASES, BookingStatus, Phase
 from protocol.booking.views import (
@@ -36,7 +35,7 @@ from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
 from storage.queries.page import AS_OF, Cursor
 from storage.queries.user import load_names
-from storage.registry import Sources, answers, loads
+from storage.registry import answers
 from storage.rights import visible
 
 visible(
@@ -59,25 +58,6 @@ _WAS_CONFIRMED = (_S.CONFIRMED, _S.IN_PROGRESS, _S.COMPLETED)
 def _quoted(statuses: Iterable[BookingStatus]) -> str:
     """The statuses as SQL constants."""
     return ", ".join(f"'{status.value}'" for status in statuses)
-
-
-# Facts
-
-_LATE_SLOTS = """
-SELECT w.expired AND NOT EXISTS (
-           SELECT FROM slots s WHERE s.staff_id = w.staff_id AND s.during && tstzrange(w.busy_from, w.busy_until))
-       AS free
-  FROM unnest($1::bool[], $2::uuid[], $3::timestamptz[], $4::timestamptz[])
-       WITH ORDINALITY w(expired, staff_id, busy_from, busy_until, ord)
- ORDER BY w.ord
-"""
-
-
-@loads(LateSlot)
-async def load_late_slots(sources: Sources, asks: Sequence[LateSlotAsk]) -> list[LateSlot]:
-    """Say of each booking whether it has expired and its time is still free."""
-    rows = await sources.pool.fetch(_LATE_SLOTS, *map(list, zip(*asks, strict=True)))
-    return [LateSlot(free=row["free"]) for row in rows]
 
 
 # One booking

@@ -1,14 +1,25 @@
 """The facts of booking decisions, many at a time: offers from memory, the staff's time always fresh."""
 
+from asyncio import gather
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
-from protocol.booking.facts import RATING_PRIOR, BookingAsk, BookingFacts, BusySpan, StaffFacts
+from protocol.booking.facts import (
+    RATING_PRIOR,
+    BookingAsk,
+    BookingFacts,
+    BusySpan,
+    LateBooking,
+    LateBookingAsk,
+    StaffFacts,
+    UnpaidHold,
+)
 from protocol.errors import NotFound
 from protocol.ids import UserId
+from protocol.wallet.terms import WalletAccount, accounts_of
 from storage.columns import array_text
 from storage.database import Pool
 from storage.offers import Offer, OfferStaff
@@ -20,6 +31,22 @@ _FRESH = (
     " $5::text::uuid[])"
 )
 _BUSY, _RUNNING = 0, 1
+#: Open unpaid holds have a key for their place; those that expired lately count at the same business.
+_UNPAID = """
+SELECT w.idx, place, b.id, b.business_id, b.starts_at, b.ends_at, b.created_at
+  FROM unnest($1::text::uuid[]) WITH ORDINALITY w(customer_id, idx)
+ CROSS JOIN generate_series(0, $4::int - 1) place
+  JOIN unique_keys k ON k.scope = 'unpaid_hold' AND k.key = w.customer_id || '/' || place
+  JOIN bookings b ON b.id = k.owner
+ UNION ALL
+SELECT w.idx, NULL, b.id, b.business_id, b.starts_at, b.ends_at, b.created_at
+  FROM unnest($1::text::uuid[], $2::text::uuid[], $3::text::timestamptz[])
+       WITH ORDINALITY w(customer_id, business_id, after_at, idx)
+  JOIN bookings b ON b.customer_id = w.customer_id AND b.business_id = w.business_id AND b.created_at > w.after_at
+                 AND b.status = 'EXPIRED' AND b.payment_status = 'UNPAID'
+"""
+#: What has expired within a day was made within a day and the time for paying.
+_EXPIRED_WITHIN = timedelta(days=1, minutes=15)
 
 
 @loads(BookingFacts)
@@ -30,8 +57,19 @@ async def load_booking_facts(sources: Sources, asks: Sequence[BookingAsk]) -> li
     plans = [_plan(ask, offers.get(ask.service_id), spans) for ask in asks]
     known = [plan for plan in plans if isinstance(plan, _Plan)]
     if known:
-        await _fill(sources.pool, known, spans)
+        await gather(
+            _fill(sources.pool, known, spans), _fill_unpaid(sources, known), _fill_wallets(sources.pool, known)
+        )
     return [plan.facts() if isinstance(plan, _Plan) else plan for plan in plans]
+
+
+@loads(LateBooking)
+async def load_late_bookings(sources: Sources, asks: Sequence[LateBookingAsk]) -> list[LateBooking]:
+    """Look up for bookings that have expired what a new one at their time would look at."""
+    expired = [ask.expired for ask in asks if ask.expired is not None]
+    found = iter(await load_booking_facts(sources, expired) if expired else ())
+    facts = [None if ask.expired is None else next(found) for ask in asks]
+    return [LateBooking(facts=one if isinstance(one, BookingFacts) else None) for one in facts]
 
 
 class _Span(NamedTuple):
@@ -53,6 +91,9 @@ class _Plan(msgspec.Struct):
     busy: dict[int, list[BusySpan]] = {}
     running: dict[UserId, datetime] = {}
     blocked: bool = False
+    unpaid: list[UnpaidHold] = []
+    unpaid_holds_max: int = 0
+    wallet_minor: int = 0
 
     def facts(self) -> BookingFacts:
         return BookingFacts(
@@ -61,6 +102,9 @@ class _Plan(msgspec.Struct):
             staff=tuple([self._staff(worker, span) for worker, span in zip(self.workers, self.spans, strict=True)]),
             offering=self.offer.offering,
             blocked=self.blocked,
+            unpaid=tuple(self.unpaid),
+            unpaid_holds_max=self.unpaid_holds_max,
+            wallet_minor=self.wallet_minor,
         )
 
     def _staff(self, worker: OfferStaff, span: int) -> StaffFacts:
@@ -112,6 +156,49 @@ async def _fill(pool: Pool, plans: Sequence[_Plan], spans: dict[_Span, int]) -> 
         taken.sort(key=lambda span: span.held_from_at)
     for plan in plans:
         plan.busy, plan.running = busy, running
+
+
+async def _fill_unpaid(sources: Sources, plans: Sequence[_Plan]) -> None:
+    """Look up the unpaid holds of the customers, if they are bounded."""
+    wanted = [plan for plan in plans if plan.ask.customer_id is not None]
+    if not sources.unpaid_holds_max or not wanted:
+        return
+    rows = await sources.pool.fetch(
+        _UNPAID,
+        array_text([plan.ask.customer_id for plan in wanted]),
+        array_text([plan.offer.business.id for plan in wanted]),
+        array_text([plan.ask.now - _EXPIRED_WITHIN for plan in wanted]),
+        sources.unpaid_holds_max,
+    )
+    for plan in wanted:
+        plan.unpaid_holds_max = sources.unpaid_holds_max
+    for idx, place, booking_id, business_id, starts_at, ends_at, created_at in rows:
+        wanted[idx - 1].unpaid.append(
+            UnpaidHold(
+                booking_id=booking_id,
+                business_id=business_id,
+                starts_at=starts_at,
+                ends_at=ends_at,
+                created_at=created_at,
+                place=place,
+            )
+        )
+
+
+async def _fill_wallets(pool: Pool, plans: Sequence[_Plan]) -> None:
+    """Look up the balances of those who pay from their wallet."""
+    payers = [
+        (accounts_of(WalletAccount.CUSTOMER, plan.ask.customer_id) + plan.offer.service.currency, plan)
+        for plan in plans
+        if plan.ask.from_wallet and plan.ask.customer_id is not None
+    ]
+    if not payers:
+        return
+    accounts = [account for account, _ in payers]
+    rows = await pool.fetch("SELECT account, balance_minor FROM balances WHERE account = ANY ($1)", accounts)
+    balances: dict[str, int] = {row["account"]: row["balance_minor"] for row in rows}
+    for account, plan in payers:
+        plan.wallet_minor = balances.get(account, 0)
 
 
 def _job(

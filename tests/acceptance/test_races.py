@@ -167,6 +167,7 @@ async def test_a_job_is_completed_once(server: Site) -> None:
     ada = await server.person("Ada")
     await server.connect(staff)
     booking_ids = [await server.confirmed(market, ada, hours=2 * number) for number in range(ROUNDS)]
+    await server.until(market.soon + timedelta(hours=2 * ROUNDS))
     for booking_id in booking_ids:
         await staff.call(StartBooking(booking_id=booking_id))
 
@@ -236,7 +237,11 @@ async def test_a_late_payment_against_a_new_customer_never_gives_the_time_twice(
 async def test_the_customers_word_and_the_24_hours_release_the_money_once(server: Site) -> None:
     market = await server.market()
     ada = await server.person("Ada", live=True)
-    booking_ids = [await server.completed(market, ada, hours=2 * number) for number in range(ROUNDS)]
+    booking_ids = [await server.confirmed(market, ada, hours=2 * number) for number in range(ROUNDS)]
+    await server.until(market.soon + timedelta(hours=2 * ROUNDS))
+    for booking_id in booking_ids:
+        await market.owner.call(StartBooking(booking_id=booking_id))
+        await market.owner.call(CompleteBooking(booking_id=booking_id))
 
     _, *outcomes = await at_once(
         [

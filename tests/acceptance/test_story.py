@@ -213,10 +213,12 @@ async def test_without_the_customers_word_24_hours_release_the_money(cast: Cast)
     server, customer, staff, owner = cast.server, *cast.everybody
     booking_id = await cast.confirmed()
     entity = f"booking/{booking_id}"
+    view = await cast.seen(customer, booking_id)
+    await server.until(view.start_at)
     await staff.send(StartBooking(booking_id=booking_id))
     await staff.send(CompleteBooking(booking_id=booking_id))
 
-    await server.advance(timedelta(hours=24) - timedelta(seconds=30))
+    await server.until(view.end_at + timedelta(hours=24) - timedelta(seconds=30))
     assert "booking.released" not in await told(customer, booking_id)
     await server.advance(timedelta(seconds=31))
 

@@ -91,10 +91,20 @@ async def test_after_every_kind_of_event_the_copy_is_the_next_snapshot(world: Si
     await world.converge()
     await staff.call(StartBooking(booking_id=talking))
     await world.converge()
+    await site.advance(timedelta(hours=1))
+    await world.converge()
     await staff.call(CompleteBooking(booking_id=talking))
     await world.converge()
-    await site.advance(timedelta(hours=24))
+    await site.advance(timedelta(hours=25))
     await world.converge()
+    await world.confirmed()
+    begun = await world.confirmed()
+    await site.advance(timedelta(hours=13, minutes=30))
+    await staff.call(StartBooking(booking_id=begun))
+    await world.converge()
+    for hours in (4, 26, 48):  # nobody starts the one, nobody ends the other
+        await site.advance(timedelta(hours=hours))
+        await world.converge()
     async with asyncio.timeout(TIMEOUT_S):  # the gateway sends the money back in its own time
         while "payment.returned" not in world.copies[0].heard:
             world.copies[0].take(await anext(world.copies[0].client.events()))

@@ -39,10 +39,13 @@ auth.verify_phone              401      ok       ok       ok       ok       ok
 address.drop                   401      ok       ok       ok       ok       ok
 address.list                   401      ok       ok       ok       ok       ok
 address.put                    401      ok       ok       ok       ok       ok
+booking.alert_owner            never    never    never    never    never    never
 booking.approve                401      403      ok       ok       ok       403
+booking.ask_about_start        never    never    never    never    never    never
 booking.auto_release           never    never    never    never    never    never
 booking.cancel                 401      ok       ok       ok       ok       ok
 booking.complete               401      403      ok       ok       ok       403
+booking.complete_overdue       never    never    never    never    never    never
 booking.confirm_release        401      ok       403      403      403      403
 booking.create                 401      ok       403      403      403      403
 booking.decline                401      403      ok       ok       ok       403
@@ -53,6 +56,7 @@ booking.jobs                   401      403      ok       ok       ok       403
 booking.lapse                  never    never    never    never    never    never
 booking.list                   401      ok       ok       ok       ok       ok
 booking.pay                    401      ok       403      403      403      403
+booking.mark_no_show           never    never    never    never    never    never
 booking.record_payment         never    never    never    never    never    never
 booking.record_refund          never    never    never    never    never    never
 payment.open                   never    never    never    never    never    never
@@ -134,7 +138,7 @@ ROWS: dict[str, dict[str, str]] = {name: dict(zip(ROLES, cells, strict=True)) fo
 
 #: Nothing declared has it, so whoever is let through hears of it, and nothing happens.
 UNKNOWN = "no_such_field"
-UNLIMITED = LimitsConfig(commands_per_s=10_000, command_rates=False, queries_per_s=10_000)
+UNLIMITED = LimitsConfig(commands_per_s=10_000, command_rates=False, unpaid_holds_max=0, queries_per_s=10_000)
 
 
 def test_every_declaration_has_its_row() -> None:

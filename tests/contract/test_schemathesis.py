@@ -48,7 +48,7 @@ CHECKS = [
 ]
 REQUEST_TIMEOUT_S = 20
 Operation = APIOperation[Any, Any, Any, Any]
-UNLIMITED = LimitsConfig(commands_per_s=1e6, command_rates=False, queries_per_s=1e6)
+UNLIMITED = LimitsConfig(commands_per_s=1e6, command_rates=False, unpaid_holds_max=0, queries_per_s=1e6)
 #: What takes most away from the world comes last, so that the others find something to ask about.
 LATE = ("delete", "put")
 

@@ -47,6 +47,7 @@ PATIENCE_S = 60
 RETRY_S = 0.02
 NO_LIMITS = {
     "GUILDWIRE_LIMITS__COMMANDS_PER_S": "100000",
+    "GUILDWIRE_LIMITS__UNPAID_HOLDS_MAX": "0",
     "GUILDWIRE_LIMITS__REQUESTS_PER_ADDRESS_PER_S": "100000",
 }
 
@@ -146,7 +147,7 @@ async def listen(client: Client, thread_id: ConversationId, notes: list[UUID]) -
 
 async def prepare(data_dir: Path) -> Plan:
     """Create a business, its customers and their conversations with a server that is not killed."""
-    limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
+    limits = LimitsConfig(commands_per_s=1e6, command_rates=False, unpaid_holds_max=0, requests_per_address_per_s=1e6)
     config = make_config(data_dir, limits=limits)
     async with open_database(config.server, config.database) as database, open_site(database.dsn, config) as site:
         market = await site.market(staff=4)

@@ -26,6 +26,7 @@ from tests.support.process import readable_directory, server_process
 
 VARIABLES = {
     "GUILDWIRE_LIMITS__COMMANDS_PER_S": "100000",
+    "GUILDWIRE_LIMITS__UNPAID_HOLDS_MAX": "0",
     "GUILDWIRE_LIMITS__QUERIES_PER_S": "100000",
     "GUILDWIRE_LIMITS__REQUESTS_PER_ADDRESS_PER_S": "100000",
     "GUILDWIRE_DEV__ENABLED": "true",

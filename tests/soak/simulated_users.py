@@ -59,7 +59,7 @@ class Plan(Struct, frozen=True):
 
 async def prepare(data_dir: Path, customers: int, staff: int) -> Plan:
     """Create a business and its users with a separate server, which stops before the soak starts."""
-    limits = LimitsConfig(commands_per_s=1e6, command_rates=False, requests_per_address_per_s=1e6)
+    limits = LimitsConfig(commands_per_s=1e6, command_rates=False, unpaid_holds_max=0, requests_per_address_per_s=1e6)
     config = make_config(data_dir, limits=limits)
     async with open_database(config.server, config.database) as database, open_site(database.dsn, config) as site:
         market = await site.market(staff=staff)

@@ -355,10 +355,10 @@ class Work:
         return MessageId(reply.message_id)
 
     async def _finish(self, customer: Person, staff: Person, booking_id: BookingId, chance: random.Random) -> None:
-        if chance.random() < 0.2:
+        started = await self.tell(staff, StartBooking(booking_id=booking_id), chance, may=("too_early",))
+        if started is None:
             await self.tell(customer, CancelBooking(booking_id=booking_id), chance)
             return
-        await self.tell(staff, StartBooking(booking_id=booking_id), chance)
         await self.tell(self.crowd.owner, CompleteBooking(booking_id=booking_id), chance)
         if chance.random() < 0.7:
             await self.tell(customer, ConfirmRelease(booking_id=booking_id), chance)

@@ -13,21 +13,33 @@ from msgspec import Struct
 from actors.booking.actor import Booking
 from actors.rules import ledger
 from protocol.booking.commands import (
+    AlertOwner,
     ApproveBooking,
+    AskAboutStart,
     AutoRelease,
     CancelBooking,
     CompleteBooking,
+    CompleteOverdue,
     ConfirmRelease,
     CreateBooking,
     DeclineBooking,
     ExpireBooking,
     GiveUpBooking,
+    MarkNoShow,
     PayBooking,
     RecordPayment,
     RecordRefund,
     StartBooking,
 )
-from protocol.booking.facts import RATING_PRIOR, BookingFacts, BusinessFacts, LateSlot, ServiceFacts, StaffFacts
+from protocol.booking.facts import (
+    RATING_PRIOR,
+    BookingFacts,
+    BusinessFacts,
+    BusySpan,
+    LateBooking,
+    ServiceFacts,
+    StaffFacts,
+)
 from protocol.booking.terms import BookingStatus, DeclineReason
 from protocol.events import Event
 from protocol.ids import SYSTEM, BookingId, BusinessId, PaymentId, ServiceId, UserId
@@ -136,10 +148,12 @@ def facts(
     )
 
 
-FREE = LateSlot(free=True)
-TAKEN = LateSlot(free=False)
+#: All the time that there is in these tests, taken by another booking.
+_AWAY = BusySpan(_id(99), NOW - HOUR, NOW + timedelta(days=365), NOW - HOUR, NOW + timedelta(days=365))
+FREE = LateBooking(facts=facts())
+TAKEN = LateBooking(facts=facts(worker(STAFF, busy=(_AWAY,))))
 #: Facts that let each command through.
-KNOWING: dict[type[Struct] | None, Struct] = {LateSlot: FREE, BookingFacts: facts()}
+KNOWING: dict[type[Struct] | None, Struct] = {LateBooking: FREE, BookingFacts: facts()}
 
 CREATE = CreateBooking(service_id=SERVICE_ID, start_at=START)
 PAY = PayBooking(booking_id=ID)
@@ -152,6 +166,10 @@ CONFIRM_RELEASE = ConfirmRelease(booking_id=ID)
 AUTO_RELEASE = AutoRelease(booking_id=ID)
 EXPIRE = ExpireBooking(booking_id=ID)
 GIVE_UP = GiveUpBooking(booking_id=ID)
+ASK = AskAboutStart(booking_id=ID)
+NO_SHOW = MarkNoShow(booking_id=ID)
+ALERT = AlertOwner(booking_id=ID)
+COMPLETE_OVERDUE = CompleteOverdue(booking_id=ID)
 
 
 def then(
@@ -211,6 +229,8 @@ def at(status: BookingStatus) -> list[Event]:  # noqa: PLR0911  # one way a stat
             return then(at(S.DECLINED), GIVE_UP, SERVER, START)
         case S.EXPIRED:
             return then(asked_to_pay(), EXPIRE, SERVER, NOW + timedelta(minutes=15))
+        case S.NO_SHOW:
+            return then(at(S.CONFIRMED), NO_SHOW, SERVER, START + timedelta(hours=27))
 
 
 def when(

@@ -1,5 +1,6 @@
 """Jobs at the salon: a booking of Carla's with Sam, brought to any status by those who bring it there."""
 
+from datetime import timedelta
 from typing import Any
 
 from protocol.booking.commands import (
@@ -72,6 +73,8 @@ async def brought_to(salon: SampleBusiness, status: BookingStatus, clock: str = 
         BookingStatus.COMPLETED: CompleteBooking,
     }
     for reached, step in steps.items():
+        if step is StartBooking:
+            await salon.node.advance(max(berlin(clock) - salon.node.clock.now(), timedelta()))
         await done(salon, step(booking_id=booking_id), salon.sam)
         if reached is status:
             break

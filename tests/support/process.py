@@ -42,6 +42,7 @@ class ServerProcess:
             "GUILDWIRE_SERVER__PORT": str(self.port),
             "GUILDWIRE_SERVER__DATA_DIR": str(data_dir),
             "GUILDWIRE_LOG__LEVEL": "warning",
+            "GUILDWIRE_LIMITS__UNPAID_HOLDS_MAX": "0",
             "GUILDWIRE_LIMITS__COMMAND_RATES": "false",  # a test does in a second what people do in an hour
             **variables,
         }

@@ -106,10 +106,10 @@ def acting(person: Principal, role: Role, business_id: BusinessId, *, manager: b
 
 
 @asynccontextmanager
-async def open_sample_business(dsn: str, pool: Pool) -> AsyncIterator[SampleBusiness]:
+async def open_sample_business(dsn: str, pool: Pool, *, unpaid_holds_max: int = 0) -> AsyncIterator[SampleBusiness]:
     """Create the business on an empty database, by commands."""
     offers = OfferCache(pool)
-    sources = Sources(pool=pool, offers=offers)
+    sources = Sources(pool=pool, offers=offers, unpaid_holds_max=unpaid_holds_max)
     import_all()
     async with make_runtime(dsn, pool, ACTORS, bound_loaders(sources)) as node:
 

@@ -279,6 +279,7 @@ class Site:
     async def completed(self, market: Market, customer: Person, hours: int = 0) -> BookingId:
         """A booking that waits for its release."""
         booking_id = await self.confirmed(market, customer, hours)
+        await self.until(market.soon + timedelta(hours=hours))
         await market.owner.call(StartBooking(booking_id=booking_id))
         await market.owner.call(CompleteBooking(booking_id=booking_id))
         return booking_id
@@ -307,6 +308,10 @@ class Site:
         answer = await self.request("POST", "/dev/clock", None, body)
         assert answer.status == 200, answer.body
         await self.at_rest()
+
+    async def until(self, moment: datetime) -> None:
+        """Let time pass until then, unless it has come already."""
+        await self.advance(max(moment - self.node.clock.now(), timedelta()))
 
     async def at_rest(self) -> None:
         """Wait until every message between actors, and every timer that is due, was handled."""
@@ -339,13 +344,13 @@ def codes_of(outcomes: Sequence[Any]) -> list[str]:
 def make_config(data_dir: Path, **sections: Any) -> Config:
     """Development mode on a free port, without demo data; a whole section may be given instead.
 
-    Commands' own rates are lifted: what a test does in a second, people do in an hour.
+    Commands' own rates and the bound on unpaid holds are lifted: what a test does in a second, people do in an hour.
     """
     said: dict[str, Any] = {
         "server": ServerConfig(port=0, data_dir=str(data_dir), drain_s=1),
         "auth": AuthConfig(),
         "dev": DevConfig(enabled=True, demo_data=False),
-        "limits": LimitsConfig(command_rates=False),
+        "limits": LimitsConfig(command_rates=False, unpaid_holds_max=0),
         **sections,
     }
     return Config(**said)

@@ -61,6 +61,29 @@ TEXTS = NounTexts(
             body="{staff} hat {title} beendet. Bitte bestätigen, dass alles passt.",
             timeline="Der Auftrag ist erledigt. Das Geld wird spätestens am {release_at} freigegeben.",
         ),
+        "booking.completed:time": EventText(
+            timeline=(
+                "Niemand hat den Auftrag beendet, darum gilt er als erledigt. Das Geld wird spätestens am {release_at} "
+                "freigegeben."
+            ),
+        ),
+        "booking.start_overdue": EventText(
+            title="Hat der Auftrag begonnen?",
+            body="{title} am {starts_at} wurde nicht begonnen. Hat der Termin stattgefunden?",
+            timeline="Der Auftrag wurde nicht begonnen. Ohne Beginn bis {no_show_at} gilt er als nicht erschienen.",
+        ),
+        "booking.no_show": EventText(
+            title="Niemand ist gekommen",
+            body="{staff} hat {title} am {starts_at} nicht begonnen. Was bezahlt wurde, geht ganz zurück.",
+            timeline="{staff} hat den Auftrag nicht begonnen: Er gilt als nicht erschienen.",
+        ),
+        "booking.end_overdue": EventText(
+            title="Ein Auftrag läuft noch",
+            body="{title} mit {staff} vom {starts_at} ist weit über das geplante Ende hinaus. Bitte abschließen.",
+            timeline=(
+                "Der Auftrag ist weit über das geplante Ende hinaus. Er wird spätestens am {complete_at} abgeschlossen."
+            ),
+        ),
         "booking.released": EventText(title="Geld freigegeben", body="{amount} für {title} sind freigegeben."),
         "booking.released:customer": EventText(timeline="{customer} war zufrieden: {amount} wurden freigegeben."),
         "booking.released:time": EventText(
@@ -109,7 +132,10 @@ TEXTS = NounTexts(
         "page.cancel.lead": "Was bezahlt wurde, geht in Ihr Guthaben.",
         "page.cancel.button": "Buchung stornieren",
         "page.cancel.done.title": "Storniert",
-        "page.cancel.done.lead": "Die Buchung ist storniert. Was bezahlt wurde, ist in Ihrem Guthaben.",
+        "page.cancel.done.lead": (
+            "Die Buchung ist storniert. Was bezahlt wurde, ist in Ihrem Guthaben. "
+            "Damit lässt sich eine weitere Buchung bezahlen."
+        ),
         "page.cancel.used.title": "Schon storniert",
         "page.cancel.used.lead": "Diese Buchung wurde bereits storniert. Es ist nichts mehr zu tun.",
         "page.cancel.late.title": "Zum Stornieren zu spät",
@@ -126,8 +152,17 @@ TEXTS = NounTexts(
     },
     errors={
         "slot_taken": ("Die Zeit ist vergeben", "Gerade hat jemand anderes diese Zeit gebucht."),
+        "own_booking": (
+            "Diese Zeit halten Sie selbst",
+            "Ihre eigene Buchung {number} liegt in dieser Zeit und wartet auf die Zahlung.",
+        ),
+        "terms_changed": (
+            "Die Bedingungen haben sich geändert",
+            "Preis oder Zeit sind anders als angezeigt.",
+        ),
         "no_staff_free": ("Dann ist niemand frei", "Zu dieser Zeit ist niemand frei, der die Leistung anbietet."),
         "slot_unavailable": ("Die Zeit ist nicht buchbar", "Diese Zeit kann nicht gebucht werden ({reason})."),
         "pair_blocked": ("Nicht verfügbar", "Zwischen Ihnen beiden ist keine Buchung mehr möglich."),
+        "too_early": ("Zu früh", "Dieser Schritt ist noch nicht möglich."),
     },
 )

@@ -57,6 +57,24 @@ TEXTS = NounTexts(
             body="{staff} has finished {title}. Please confirm that all is well.",
             timeline="The job was done. The money is released by {release_at} at the latest.",
         ),
+        "booking.completed:time": EventText(
+            timeline="Nobody ended the job, so it counts as done. The money is released by {release_at} at the latest.",
+        ),
+        "booking.start_overdue": EventText(
+            title="Has the job begun?",
+            body="{title} on {starts_at} was not started. Did it take place?",
+            timeline="The job was not started. Without a start by {no_show_at} it counts as a no-show.",
+        ),
+        "booking.no_show": EventText(
+            title="Nobody came",
+            body="{staff} did not start {title} on {starts_at}. What was paid goes back in full.",
+            timeline="{staff} did not start the job: it counts as a no-show.",
+        ),
+        "booking.end_overdue": EventText(
+            title="A job is still running",
+            body="{title} with {staff}, begun on {starts_at}, is far past its planned end. Please complete it.",
+            timeline="The job is far past its planned end. It is completed on {complete_at} at the latest.",
+        ),
         "booking.released": EventText(title="Money released", body="{amount} for {title} has been released."),
         "booking.released:customer": EventText(timeline="{customer} confirmed the job: {amount} was released."),
         "booking.released:time": EventText(timeline="Nobody objected in time: {amount} was released."),
@@ -104,7 +122,9 @@ TEXTS = NounTexts(
         "page.cancel.lead": "What was paid goes to your wallet.",
         "page.cancel.button": "Cancel booking",
         "page.cancel.done.title": "Cancelled",
-        "page.cancel.done.lead": "The booking is cancelled. What was paid is in your wallet.",
+        "page.cancel.done.lead": (
+            "The booking is cancelled. What was paid is in your wallet. It can pay another booking."
+        ),
         "page.cancel.used.title": "Cancelled already",
         "page.cancel.used.lead": "This booking was cancelled before. There is nothing left to do.",
         "page.cancel.late.title": "Too late to cancel here",
@@ -121,8 +141,14 @@ TEXTS = NounTexts(
     },
     errors={
         "slot_taken": ("The time is taken", "Another booking has just taken this time."),
+        "own_booking": (
+            "You hold this time yourself",
+            "Your booking {number} at that time waits for its payment.",
+        ),
+        "terms_changed": ("The terms have changed", "Price or time differ from what was shown."),
         "no_staff_free": ("Nobody is free then", "No staff member who offers the service is free at that time."),
         "slot_unavailable": ("The time cannot be booked", "This time cannot be booked ({reason})."),
         "pair_blocked": ("Not available", "The two of you do not deal with each other any more."),
+        "too_early": ("Too early", "This step is not possible yet."),
     },
 )

@@ -61,6 +61,27 @@ TEXTS = NounTexts(
             body="{staff} ha finito {title}. Conferma per favore che tutto va bene.",
             timeline="Il lavoro è finito. Il denaro sarà sbloccato al più tardi {release_at}.",
         ),
+        "booking.completed:time": EventText(
+            timeline=(
+                "Nessuno ha concluso il lavoro, perciò vale come finito. Il denaro sarà sbloccato al più tardi "
+                "{release_at}."
+            ),
+        ),
+        "booking.start_overdue": EventText(
+            title="Il lavoro è iniziato?",
+            body="{title}, {starts_at}, non è stato iniziato. L’appuntamento ha avuto luogo?",
+            timeline="Il lavoro non è stato iniziato. Senza inizio entro {no_show_at} vale come mancata presenza.",
+        ),
+        "booking.no_show": EventText(
+            title="Non è venuto nessuno",
+            body="{staff} non ha iniziato {title}, {starts_at}. L’importo pagato torna per intero.",
+            timeline="{staff} non ha iniziato il lavoro: vale come mancata presenza.",
+        ),
+        "booking.end_overdue": EventText(
+            title="Un lavoro è ancora in corso",
+            body="{title} con {staff}, {starts_at}, ha superato di molto la fine prevista. Concludilo, per favore.",
+            timeline="Il lavoro ha superato di molto la fine prevista. Sarà concluso al più tardi {complete_at}.",
+        ),
         "booking.released": EventText(title="Denaro sbloccato", body="{amount} per {title}: importo sbloccato."),
         "booking.released:customer": EventText(
             timeline="{customer} ha confermato che va tutto bene. Importo sbloccato: {amount}.",
@@ -111,7 +132,9 @@ TEXTS = NounTexts(
         "page.cancel.lead": "L’importo pagato va nel tuo portafoglio.",
         "page.cancel.button": "Annulla la prenotazione",
         "page.cancel.done.title": "Annullata",
-        "page.cancel.done.lead": "La prenotazione è annullata. L’importo pagato è nel tuo portafoglio.",
+        "page.cancel.done.lead": (
+            "La prenotazione è annullata. L’importo pagato è nel tuo portafoglio. Può pagare un’altra prenotazione."
+        ),
         "page.cancel.used.title": "Già annullata",
         "page.cancel.used.lead": "Questa prenotazione era già stata annullata. Non c’è altro da fare.",
         "page.cancel.late.title": "Troppo tardi per annullare",
@@ -128,8 +151,14 @@ TEXTS = NounTexts(
     },
     errors={
         "slot_taken": ("L’orario è occupato", "Qualcun altro ha appena prenotato questo orario."),
+        "own_booking": (
+            "Questo orario è già tuo",
+            "La tua prenotazione {number} a quell’ora attende il pagamento.",
+        ),
+        "terms_changed": ("Le condizioni sono cambiate", "Prezzo o orario sono diversi da quelli mostrati."),
         "no_staff_free": ("Nessuno è libero", "A quell’ora nessuno di chi offre il servizio è libero."),
         "slot_unavailable": ("L’orario non si può prenotare", "Questo orario non si può prenotare ({reason})."),
         "pair_blocked": ("Non disponibile", "Tra voi due non è più possibile prenotare."),
+        "too_early": ("Troppo presto", "Questo passo non è ancora possibile."),
     },
 )

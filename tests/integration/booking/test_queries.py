@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -14,7 +14,6 @@ from protocol.booking.commands import (
     ConfirmRelease,
     DeclineBooking,
 )
-from protocol.booking.facts import LateSlotAsk
 from protocol.booking.terms import BookingStatus, DeclineReason
 from protocol.booking.views import BookingDetail, BookingPage, GetBooking, GetTimeline, ListBookings, ListJobs, Timeline
 from protocol.errors import Forbidden, Invalid, NotFound
@@ -22,7 +21,7 @@ from protocol.ids import BookingId, BusinessId, human_number
 from protocol.roles import Principal, Role
 from server.queries.timeline import timeline
 from storage.database import Pool
-from storage.queries.booking import get_booking, list_bookings, list_jobs, listing, load_late_slots
+from storage.queries.booking import get_booking, list_bookings, list_jobs, listing
 from tests.support.jobs import ADDRESS, book, brought_to, done
 from tests.support.query_plans import generic_plan
 from tests.support.sample_business import SampleBusiness, acting, open_sample_business, sign_up
@@ -255,7 +254,7 @@ class TestStory:
             "Sam took the job.",
             "The booking is confirmed.",
             "The job began.",
-            "The job was done. The money is released by Sun 2 June 2030, 12:00 CEST at the latest.",
+            "The job was done. The money is released by Tue 4 June 2030, 15:30 CEST at the latest.",
             "Carla confirmed the job: 50.00 EUR was released.",
         ]
         assert [entry.version for entry in told.entries] == list(range(1, 9))
@@ -302,33 +301,6 @@ class TestStory:
         assert german.entries[0].text.endswith(" CEST gebucht, zu 50,00 EUR.")
         assert german.entries[-1].text == "Sam hat den Auftrag abgelehnt: zu weit entfernt."
         assert italian.entries[-1].text == "Sam ha rifiutato il lavoro: troppo lontano."
-
-
-_STATE = """
-SELECT state ->> 'status' = 'EXPIRED' AS expired, (state ->> 'staff_id')::uuid AS staff_id,
-       (state ->> 'busy_from')::timestamptz AS busy_from, (state ->> 'busy_until')::timestamptz AS busy_until
-  FROM actors WHERE kind = 'booking' AND id = $1
-"""
-
-
-class TestLateSlot:
-    async def ask(self, salon: SampleBusiness, *booking_ids: UUID) -> list[bool]:
-        rows = [row for one in booking_ids for row in await salon.pool.fetch(_STATE, one)]
-        asks = [LateSlotAsk(row["expired"], row["staff_id"], row["busy_from"], row["busy_until"]) for row in rows]
-        return [slot.free for slot in await load_late_slots(salon.sources, asks)]
-
-    async def test_the_time_of_an_expired_booking_is_free_until_somebody_takes_any_of_it(
-        self, salon: SampleBusiness
-    ) -> None:
-        late, other = await book(salon, "09:00"), await book(salon, "13:00")
-        await salon.node.advance(timedelta(minutes=15))
-        assert await self.ask(salon, other, late) == [True, True]
-
-        await book(salon, "10:05")  # collides with the buffer alone
-        assert await self.ask(salon, other, late) == [True, False]
-
-    async def test_a_booking_that_still_lives_has_no_late_slot(self, salon: SampleBusiness) -> None:
-        assert await self.ask(salon, await book(salon)) == [False]
 
 
 class TestPlans:

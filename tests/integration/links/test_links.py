@@ -145,6 +145,7 @@ async def test_a_link_ends_when_the_booking_starts(server: Site) -> None:
 
 async def test_an_action_that_is_not_possible_any_more_is_explained(server: Site) -> None:
     market, customer, booking_id, path = await scene(server)
+    await server.until(market.soon - timedelta(hours=1))
     await market.owner.call(StartBooking(booking_id=booking_id))
 
     assert (await server.request("GET", path)).status == 409

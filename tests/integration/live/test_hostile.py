@@ -25,7 +25,9 @@ CODECS = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack
 TIMEOUT_S = 10
 KNOWN_CODES = {int(code) for code in CloseCode} | {1000, 1002, 1009}
 CRASHES = ("crashed", "internal", "query_failed", "submit_failed", "flush_failed", "tick_failed", "read_failed")
-UNLIMITED = LimitsConfig(commands_per_s=1e6, command_rates=False, queries_per_s=1e6, connections_per_user=1000)
+UNLIMITED = LimitsConfig(
+    commands_per_s=1e6, command_rates=False, unpaid_holds_max=0, queries_per_s=1e6, connections_per_user=1000
+)
 
 
 def talk(url: str, codec: Codec, token: str, said: list[tuple[bytes, bool]]) -> None:

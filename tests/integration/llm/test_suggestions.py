@@ -249,6 +249,7 @@ async def test_replies_depend_on_the_status_of_the_job(server: Site, market: Mar
     await say(ada, where, "The cat is called Minka.")
     before = await suggested(market.staff[0], where)
 
+    await server.until(market.soon)
     await market.owner.call(StartBooking(booking_id=BookingId(where)))
 
     assert (await suggested(market.staff[0], where)).replies != before.replies

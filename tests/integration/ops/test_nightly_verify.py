@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.actor import ACTORS
+from protocol.booking.commands import CompleteBooking, StartBooking
 from server.ops.verify import INVARIANTS, REPLAY, verify
 from storage import verify as checks
 from storage.database import Pool
@@ -116,6 +117,22 @@ async def test_a_state_that_differs_from_its_journal_is_found(server: Site, dama
 
     assert line["sample"].startswith("business/")
     assert says in line["sample"]
+
+
+@pytest.mark.parametrize("status", ["CONFIRMED", "IN_PROGRESS", "COMPLETED"])
+async def test_money_that_waits_without_a_timer_is_found(server: Site, status: str) -> None:
+    market, customer = await server.market(), await server.person("Carla")
+    booking_id = await server.confirmed(market, customer)
+    await server.until(market.soon)
+    for reached, step in (("IN_PROGRESS", StartBooking), ("COMPLETED", CompleteBooking)):
+        if status in (reached, "COMPLETED"):
+            await market.owner.call(step(booking_id=booking_id))
+    await server.node.pool.execute("DELETE FROM agenda WHERE actor_id = $1 AND name <> 'remind'", booking_id)
+
+    found = {line["invariant"]: line["sample"] for line in await night(server)}
+
+    assert found["no money waits without a bound"].startswith(f"booking/{booking_id}: ")
+    assert "what must happen later is in the agenda" in found
 
 
 async def test_many_violations_are_counted_and_some_are_shown(pool: Pool) -> None:

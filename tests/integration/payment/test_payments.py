@@ -1,7 +1,7 @@
 """Payments through a real gateway over real HTTP: webhooks doubled, late, forged and out of order (rule W-12)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from time import time
@@ -12,12 +12,29 @@ import pytest
 
 from protocol.booking.commands import ApproveBooking, CancelBooking
 from protocol.booking.events import PaymentReturned
+from protocol.business.commands import BlockCustomer, RemoveMember, SetOpeningHours, UpdateBusiness
+from protocol.business.terms import Week
 from protocol.errors import Busy, Fault, InFlight
+from protocol.registry import Command
+from protocol.service.commands import DeactivateService, SetServiceStaff
 from server.payments.sandbox.wire import SIGNATURE_HEADER, WEBHOOK_PATH
 from server.payments.signature import TOLERANCE_S, sign
 from server.payments.webhooks import WEBHOOK_BYTES_MAX
 from storage.database import Pool
 from tests.support.payment_site import SECRETS, TIMEOUT_S, PaymentSite, open_payment_site
+from tests.support.sample_business import MONDAY, WEEK, SampleBusiness
+
+#: After which of these nobody could book the time any more.
+CHANGES: dict[str, Callable[[SampleBusiness], Command]] = {
+    "member removed": lambda salon: RemoveMember(business_id=salon.business_id, user_id=salon.sam.user_id),
+    "service inactive": lambda salon: DeactivateService(service_id=salon.cut),
+    "not their service": lambda salon: SetServiceStaff(service_id=salon.cut, staff_ids=(salon.stela.user_id,)),
+    "business inactive": lambda salon: UpdateBusiness(business_id=salon.business_id, is_active=False),
+    "day closed": lambda salon: SetOpeningHours(
+        business_id=salon.business_id, hours=Week(week=WEEK.week, closed_dates=(MONDAY,))
+    ),
+    "customer blocked": lambda salon: BlockCustomer(business_id=salon.business_id, customer_id=salon.customer.user_id),
+}
 
 
 @pytest.fixture
@@ -159,6 +176,36 @@ class TestPaying:
         assert await site.status(late) == ("EXPIRED", "REFUNDED")
         assert await site.moved() == [("payment_captured", 5_000), ("payment_returned", 5_000)]
         assert await site.salon.pool.fetchval("SELECT status FROM payments") == "REFUNDED"
+
+    @pytest.mark.parametrize("what", sorted(CHANGES))
+    async def test_a_late_payment_of_what_could_not_be_booked_now_goes_back_to_its_source(
+        self, site: PaymentSite, what: str
+    ) -> None:
+        salon = site.salon
+        late = await site.book("09:00")
+        about = await site.about(late)
+        await salon.node.advance(timedelta(minutes=15))
+        changed = await salon.do(CHANGES[what](salon))
+        assert changed.error is None, changed.error
+
+        await site.send_webhook(data=about)
+        await site.wait_for(PaymentReturned)
+
+        assert await site.status(late) == ("EXPIRED", "REFUNDED")
+        assert await site.moved() == [("payment_captured", 5_000), ("payment_returned", 5_000)]
+        assert await salon.pool.fetchval("SELECT count(*) FROM slots") == 0
+
+    async def test_a_longer_lead_time_does_not_keep_a_late_payment_out(self, site: PaymentSite) -> None:
+        late = await site.book("09:00")
+        about = await site.about(late)
+        await site.salon.node.advance(timedelta(minutes=15))
+        lead_time = UpdateBusiness(business_id=site.salon.business_id, lead_time_minutes=7 * 24 * 60)
+        assert (await site.salon.do(lead_time)).error is None
+
+        await site.send_webhook(data=about)
+        await site.at_rest()
+
+        assert await site.status(late) == ("PENDING", "SECURED")
 
     async def test_a_payment_after_the_cancellation_goes_back_to_its_source(self, site: PaymentSite) -> None:
         booking_id = await site.book()

@@ -34,7 +34,7 @@ from protocol.effects import (
     Send,
     SetTimer,
 )
-from protocol.errors import Invalid
+from protocol.errors import Invalid, TooEarly
 from protocol.events import Event
 from protocol.ids import SYSTEM, ConversationId
 from protocol.registry import Command
@@ -153,7 +153,7 @@ def test_a_decline_frees_the_time_keeps_the_money_and_gives_up_at_the_start(even
     assert of(effects, FreeSlot) == [FreeSlot(given.ID)]
     assert of(effects, MoveHold) == []
     assert moved(effects) == []
-    assert dropped(effects) == {"expire", "lapse", "remind"}
+    assert dropped(effects) == {"expire", "lapse", "remind", "start_overdue"}
     assert timers(effects) == {"give_up": START}
     assert isinstance(reply, BookingReply)
     assert reply.status is S.DECLINED
@@ -200,7 +200,7 @@ def test_cancelling_what_is_paid_gives_everything_back_to_the_wallet(who: Any) -
     assert moved(effects) == [(ESCROW, WALLET, PRICE_MINOR)]
     assert of(effects, MoveHold) == [MoveHold(given.ID, HoldStatus.FUNDED, HoldStatus.VOIDED, -PRICE_MINOR)]
     assert of(effects, FreeSlot) == [FreeSlot(given.ID)]
-    assert dropped(effects) == {"expire", "lapse", "remind", "give_up"}
+    assert dropped(effects) == {"expire", "lapse", "remind", "give_up", "start_overdue"}
     assert rows(effects, BookingRow)[0].payment_status is PaymentStatus.REFUNDED
 
 
@@ -258,7 +258,8 @@ def test_declined_unpaid_and_unresolved_at_its_start_ends_without_money() -> Non
 
 
 def test_the_customer_is_reminded_an_hour_ahead_and_never_after_the_start() -> None:
-    (remind,) = of(when(given.paid(), given.APPROVE, STAFF).effects, SetTimer)
+    effects = when(given.paid(), given.APPROVE, STAFF).effects
+    (remind,) = [timer for timer in of(effects, SetTimer) if timer.name == "remind"]
 
     assert (remind.name, remind.due_at, remind.expires_at) == ("remind", START - HOUR, START)
 
@@ -276,10 +277,39 @@ def test_the_reminder_goes_when_the_job_starts() -> None:
     assert when(confirmed, RemindCustomer(booking_id=given.ID), SERVER, START - HOUR).events == [
         BookingReminded(starts_at=START)
     ]
-    assert "remind" in dropped(when(confirmed, given.BEGIN, STAFF).effects)
+    assert "remind" in dropped(when(confirmed, given.BEGIN, STAFF, START).effects)
 
 
 # The job
+
+
+@pytest.mark.parametrize("who", [STAFF, OWNER, MANAGER], ids=["staff", "owner", "manager"])
+def test_a_job_starts_an_hour_before_its_start_and_no_earlier(who: Principal) -> None:
+    early = when(at(S.CONFIRMED), given.BEGIN, who, START - HOUR - timedelta(seconds=1))
+    started = when(at(S.CONFIRMED), given.BEGIN, who, START - HOUR)
+
+    assert isinstance(refusal(early), TooEarly)
+    assert refusal(early).fields == {"earliest_at": START - HOUR}
+    assert started.events == [BookingStarted(at=START - HOUR)]
+
+
+@pytest.mark.parametrize("who", [STAFF, OWNER, MANAGER], ids=["staff", "owner", "manager"])
+def test_a_job_is_completed_from_its_start_on(who: Principal) -> None:
+    started = given.then(at(S.CONFIRMED), given.BEGIN, STAFF, START - HOUR)
+    early = when(started, given.COMPLETE, who, START - timedelta(seconds=1))
+
+    assert isinstance(refusal(early), TooEarly)
+    assert refusal(early).fields == {"earliest_at": START}
+    assert types(when(started, given.COMPLETE, who, START).events) == [BookingCompleted]
+
+
+@pytest.mark.parametrize("status", [S.PENDING, S.CONFIRMED, S.DECLINED])
+@pytest.mark.parametrize("who", [CUSTOMER, OWNER], ids=["customer", "owner"])
+def test_cancelling_ends_at_the_start(status: BookingStatus, who: Principal) -> None:
+    late = when(at(status), given.CANCEL, who, START)
+
+    assert refusal(late).fields == {"status": status.value, "reason": "start_passed"}
+    assert BookingCancelled(by=who.user_id) in when(at(status), given.CANCEL, who, START - timedelta(seconds=1)).events
 
 
 def test_start_and_end_are_the_server_s_and_the_rest_of_the_slot_is_free() -> None:
@@ -300,6 +330,27 @@ def test_completion_does_not_release_the_money_but_sets_the_clock() -> None:
     assert of(effects, MoveHold) == [MoveHold(given.ID, HoldStatus.FUNDED, HoldStatus.PENDING_CLEARANCE, 0)]
     assert timers(effects) == {"release": START + timedelta(hours=25)}
     assert rows(effects, BookingRow)[0].escrow_status is EscrowStatus.PENDING_CLEARANCE
+
+
+@pytest.mark.parametrize(
+    ("worked", "released_after"), [(timedelta(minutes=10), HOUR), (HOUR, HOUR), (3 * HOUR, 3 * HOUR)]
+)
+def test_the_money_waits_24_hours_from_the_later_of_completion_and_planned_end(
+    worked: timedelta, released_after: timedelta
+) -> None:
+    events, effects, _ = when(at(S.IN_PROGRESS), given.COMPLETE, STAFF, START + worked)
+
+    release_at = START + released_after + timedelta(hours=24)
+    assert timers(effects) == {"release": release_at}
+    assert events == [BookingCompleted(at=START + worked, release_at=release_at)]
+
+
+def test_the_customer_releases_the_money_before_the_planned_end() -> None:
+    completed = given.then(at(S.IN_PROGRESS), given.COMPLETE, STAFF, START + timedelta(minutes=10))
+
+    (released,) = when(completed, given.CONFIRM_RELEASE, CUSTOMER, START + timedelta(minutes=11)).events
+
+    assert isinstance(released, BookingReleased)
 
 
 def test_the_customer_s_word_releases_less_commission() -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.booking.actor import Booking
 from protocol.booking.commands import CreateBooking
@@ -20,7 +21,7 @@ from protocol.effects import (
     OpenHold,
     ReserveSlot,
 )
-from protocol.errors import Invalid
+from protocol.errors import Invalid, TermsChanged
 from protocol.payment.rows import PaymentRow
 from tests.support import bookings as given
 from tests.support.actors import replay
@@ -227,7 +228,7 @@ def test_a_free_service_runs_to_its_end_without_moving_money() -> None:
         (given.COMPLETE, STAFF),
         (given.CONFIRM_RELEASE, CUSTOMER),
     ):
-        decided = when(events, command, who)
+        decided = when(events, command, who, given.START)
         events = [*events, *decided.events]
         effects += decided.effects
 
@@ -240,3 +241,49 @@ def test_a_free_service_of_a_business_that_approves_by_itself_is_confirmed_at_on
 
     assert isinstance(reply, BookingReply)
     assert reply.status is S.CONFIRMED
+
+
+# What the customer saw
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"expected_amount": 50},
+        {"expected_amount": 50.0, "expected_end_at": START + timedelta(hours=1)},
+        {"expected_end_at": START + timedelta(hours=1)},
+    ],
+)
+def test_the_terms_that_the_customer_saw_are_booked(expected: dict[str, Any]) -> None:
+    reply = when([], replace(given.CREATE, **expected), CUSTOMER, knowing=facts()).reply
+
+    assert isinstance(reply, BookingReply)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"expected_amount": 40},
+        {"expected_amount": 50.01},
+        {"expected_end_at": START + timedelta(minutes=30)},
+        {"expected_amount": 50, "expected_end_at": START + timedelta(hours=2)},
+    ],
+)
+def test_other_terms_than_the_customer_saw_are_refused_with_the_present_ones(expected: dict[str, Any]) -> None:
+    decided = when([], replace(given.CREATE, **expected), CUSTOMER, knowing=facts())
+
+    assert isinstance(refusal(decided), TermsChanged)
+    assert refusal(decided).fields == {
+        "total_amount": 50,
+        "total_amount_minor": 5_000,
+        "currency": "EUR",
+        "start_at": START,
+        "end_at": START + timedelta(hours=1),
+        "staff_id": STAFF.user_id,
+    }
+
+
+def test_an_expected_amount_has_no_more_digits_than_the_currency() -> None:
+    decided = when([], replace(given.CREATE, expected_amount=50.005), CUSTOMER, knowing=facts())
+
+    assert refusal(decided).fields == {"expected_amount": "amount_too_precise"}

@@ -17,7 +17,7 @@ from actors.payment.state import PaymentState
 from actors.rules import ledger
 from protocol.booking.commands import CreateBooking
 from protocol.booking.events import BookingPaid, BookingReleased
-from protocol.booking.facts import LateSlot
+from protocol.booking.facts import LateBooking
 from protocol.booking.terms import BookingStatus, PaymentStatus
 from protocol.effects import (
     CancelTimer,
@@ -127,6 +127,8 @@ class OneBooking(RuleBasedStateMachine):
             self.webhook(RecordCapture, state.price.total_minor)
             self.all_messages_arrive()
         elif state.status in NEXT:
+            if state.status in (S.CONFIRMED, S.IN_PROGRESS) and self.now < state.starts_at:
+                self.now = state.starts_at
             self.decide(*NEXT[state.status])
 
     @precondition(lambda self: self.state.payment_status is PaymentStatus.UNPAID)
@@ -233,7 +235,12 @@ class OneBooking(RuleBasedStateMachine):
 
     @invariant()
     def whatever_waits_has_a_timer_that_ends_the_waiting(self) -> None:
-        waits_for = {S.PENDING: {"expire", "lapse"}, S.DECLINED: {"give_up"}}.get(self.state.status, set())
+        waits_for = {
+            S.PENDING: {"expire", "lapse"},
+            S.DECLINED: {"give_up"},
+            S.CONFIRMED: {"start_overdue"},
+            S.IN_PROGRESS: {"end_overdue"},
+        }.get(self.state.status, set())
         if self.state.hold.status is HoldStatus.PENDING_CLEARANCE:
             waits_for = {"release"}
         assert set(self.timers) - {"remind"} <= waits_for
@@ -256,8 +263,8 @@ class OneBooking(RuleBasedStateMachine):
         state: PaymentState | None = replay(Payment, self.payment_events)
         return state
 
-    def late_slot(self) -> LateSlot:
-        return LateSlot(free=not self.others_have_the_time)
+    def late_booking(self) -> LateBooking:
+        return given.TAKEN if self.others_have_the_time else given.FREE
 
     def webhook(self, kind: type[RecordCapture | RecordReturn], amount_minor: int) -> None:
         assert self.state.payment_id is not None
@@ -282,7 +289,7 @@ class OneBooking(RuleBasedStateMachine):
         if message.to.kind is Kind.PAYMENT:
             self.decide_payment(command, given.SERVER)
         elif message.to.kind is Kind.BOOKING:
-            self.decide(command, given.SERVER, self.late_slot())
+            self.decide(command, given.SERVER, self.late_booking())
 
     def all_messages_arrive(self) -> None:
         while self.messages:
