@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from protocol.auth.terms import REFRESH_TOKEN_MAX, Email, Password, Phone
+from protocol.auth.terms import REFRESH_TOKEN_MAX, Email, NewPassword, Password, Phone
 from protocol.auth.views import CodeStep, Tokens
 from protocol.code.terms import ChannelUnavailable, Code, CodeInvalid, PhoneTaken
 from protocol.confidential import Confidential
@@ -27,7 +27,7 @@ class Register(Confidential, Procedure, frozen=True, kw_only=True):
     """Create an account and sign in. A new user is a customer; businesses grant other roles."""
 
     email: Email
-    password: Password
+    password: NewPassword
     name: PersonName
     phone_number: Phone | None = None
     language: Language = "en"
@@ -109,7 +109,7 @@ class ResetPassword(Confidential, Procedure, frozen=True, kw_only=True):
 
     email: Email
     code: Code | None = None
-    new_password: Password | None = None
+    new_password: NewPassword | None = None
 
 
 @procedure(
@@ -123,4 +123,4 @@ class ChangePassword(Confidential, Procedure, frozen=True, kw_only=True):
     """Change the password, given the old one; all other devices are signed out."""
 
     password: Password
-    new_password: Password
+    new_password: NewPassword

@@ -20,10 +20,14 @@ PHONE_MAX = 32
 REFRESH_TOKEN_MAX = 256
 
 
-Email = Annotated[str, Meta(max_length=EMAIL_MAX, examples=["ada@example.com"])]
+Email = Annotated[str, Meta(max_length=EMAIL_MAX, examples=["ada@example.com"], extra_json_schema={"format": "email"})]
 
 
 Password = Annotated[str, Meta(max_length=PASSWORD_MAX, description=f"{PASSWORD_MIN} to {PASSWORD_MAX} characters")]
+
+
+#: A password that is set. The schema has the lower bound.
+NewPassword = Annotated[Password, Meta(extra_json_schema={"minLength": PASSWORD_MIN})]
 
 
 Phone = Annotated[str, Meta(max_length=PHONE_MAX, description="International, with +", examples=["+49 30 901820"])]
