@@ -306,6 +306,8 @@ def _header(name: str) -> Json:
     return {"$ref": f"#/components/headers/{name}"}
 
 
+_ENTITY_TAGS = r'^(\*|(W/)?"[0-9]{1,18}"( *, *(W/)?"[0-9]{1,18}")*)$'
+
 _PARAMETERS: Json = {
     "IdempotencyKey": {
         "name": "Idempotency-Key",
@@ -316,8 +318,11 @@ _PARAMETERS: Json = {
     "IfMatch": {
         "name": "If-Match",
         "in": "header",
-        "description": "Refuse the command unless the entity has this version.",
-        "schema": {"type": "string", "pattern": '^("[0-9]+"|\\*)$'},
+        "description": (
+            "Refuse the command (`version_mismatch`) unless the entity has this version, or one of a list. Weak tags "
+            '(`W/"7"`) are the same as strong ones; `*` expects nothing.'
+        ),
+        "schema": {"type": "string", "pattern": _ENTITY_TAGS},
         "example": '"7"',
     },
 }
