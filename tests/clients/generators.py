@@ -31,7 +31,7 @@ class Generator:
     needs: tuple[str, ...]
     commands: tuple[Command, ...]
     check: Callable[[Path], list[str]] = lambda made: []
-    #: What the document must not make it say.
+    #: Words in its output that mean that it left something out.
     silent_about: tuple[str, ...] = ()
 
 
