@@ -1,7 +1,7 @@
 # `make` alone lists the targets. `make setup` needs only Python >= 3.11 and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check fast test audit run demo bench soak limits lock
+.PHONY: help setup format check fast test audit clients run demo bench soak limits lock
 
 PYTHON ?= $(shell for candidate in python3 python3.11 python3.12 python3.13 python3.14 python; do \
 	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -50,6 +50,10 @@ audit: $(STAMP) ## The long matrices: every e-mail in a browser, more rounds of 
 	GUILDWIRE_ROUNDS=5 GUILDWIRE_EXAMPLES=500 GUILDWIRE_TEST_TIMES=10 \
 		$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "audit or sized" -o faulthandler_timeout=1800
 	$(BIN)/python -m tests.support.previous_commit
+
+CLIENTS ?=
+clients: $(STAMP) ## Generate clients from both documents, compile them and book with them; needs a network (CLIENTS=…)
+	$(BIN)/python -m tests.clients $(CLIENTS)
 
 run: $(RUN_STAMP) ## Run the server with the embedded database and demo data in var/
 	$(BIN)/python -m server run

@@ -46,8 +46,8 @@ class Call(Struct):
     principal: Principal
     key: str
     done: Callable[[Outcome], None]
-    #: Refuse unless the entity has this version.
-    if_version: int | None = None
+    #: Refuse unless the entity has this version, or one of these.
+    if_version: int | frozenset[int] | None = None
     #: The agenda row that this call consumes; None: it was not sent by the agenda.
     fired: AgendaId | None = None
     #: Set when the command is refused outside its handler: the next turn only records the refusal.
@@ -62,6 +62,11 @@ class Call(Struct):
     def identity(self) -> tuple[int, str]:
         """Principal and command id, by which retries are recognised; the user id as an int, which hashes in C."""
         return self.principal.user_id.int, self.key
+
+    def fits(self, version: int) -> bool:
+        """Whether ``if_version`` allows the entity's version."""
+        expected = self.if_version
+        return expected is None or (version in expected if isinstance(expected, frozenset) else version == expected)
 
     @property
     def hash(self) -> bytes:
@@ -86,7 +91,7 @@ class Caller(Protocol):
         principal: Principal = SYSTEM_PRINCIPAL,
         *,
         key: str | None = None,
-        if_version: int | None = None,
+        if_version: int | frozenset[int] | None = None,
     ) -> Outcome: ...
 
 

@@ -165,13 +165,13 @@ class Runtime:
         principal: Principal = SYSTEM_PRINCIPAL,
         *,
         key: str | None = None,
-        if_version: int | None = None,
+        if_version: int | frozenset[int] | None = None,
     ) -> Outcome:
         """Send a command and wait for its outcome.
 
         Args:
             key: the command id, by which a retry is recognised; None makes a new one.
-            if_version: refuse unless the actor has this version.
+            if_version: refuse unless the actor has this version, or one of these.
         """
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -307,7 +307,7 @@ class Runtime:
         reply = None
         if refusal is None:
             try:
-                if call.if_version is not None and call.if_version != row.version:
+                if not call.fits(row.version):
                     raise VersionMismatch(version=row.version)
                 if handler.facts is None:
                     reply = handler.call(actor, call.command)

@@ -21,7 +21,15 @@ PHONE_MAX = 32
 REFRESH_TOKEN_MAX = 256
 
 
-Email = Annotated[str, Meta(max_length=EMAIL_MAX, examples=["ada@example.com"], extra=kind(TextKind.EMAIL))]
+Email = Annotated[
+    str,
+    Meta(
+        max_length=EMAIL_MAX,
+        examples=["ada@example.com"],
+        extra=kind(TextKind.EMAIL),
+        extra_json_schema={"format": "email"},
+    ),
+]
 
 
 Password = Annotated[

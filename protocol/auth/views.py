@@ -12,7 +12,9 @@ class Tokens(Confidential, View, frozen=True, kw_only=True):
     #: None: the client's present one stays valid.
     refresh_token: str | None
     token_type: str = "Bearer"
-    #: Seconds until the access token expires.
+    #: Seconds until the access token expires, under OAuth's name (RFC 6749 §5.1).
+    expires_in: int
+    #: The same as ``expires_in``.
     expires_in_s: int
     user: UserView
 

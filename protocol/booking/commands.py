@@ -29,6 +29,19 @@ from protocol.registry import Command, Route, Wire, command
 from protocol.roles import ANYONE, CUSTOMERS, INTERNAL, PROVIDERS
 from protocol.service.terms import Price
 
+#: A date on the business's calendar.
+ScheduledDate = Annotated[
+    str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)", extra_json_schema={"format": "date"})
+]
+#: The phases are left out of the enum: some generators refuse values that differ only in case.
+SettableStatus = Annotated[
+    str,
+    Meta(
+        description="The phases ongoing, completed and cancelled are accepted too (rule W-4)",
+        extra_json_schema={"enum": ["CONFIRMED", "IN_PROGRESS", "COMPLETED", "CANCELLED"]},
+    ),
+]
+
 
 @command(
     "booking.create",
@@ -59,7 +72,7 @@ class CreateBooking(Command, frozen=True, kw_only=True):
 
     service_id: ServiceId
     start_at: Instant | None = None
-    scheduled_date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)")] | None = None
+    scheduled_date: ScheduledDate | None = None
     scheduled_time: Annotated[str, Meta(pattern=r"^[0-9]{2}:[0-9]{2}(:[0-9]{2})?$(?!\n)")] | None = None
     staff_id: UserId | None = None
     payment_method: PaymentMethod = PaymentMethod.CARD
@@ -140,7 +153,7 @@ class ChangeStatus(Wire, frozen=True, kw_only=True):
     """An app's one route for all steps; takes a phase or a status (rule W-4)."""
 
     booking_id: BookingId
-    status: str
+    status: SettableStatus
 
     def to_command(self) -> Command:
         """Raises: Invalid, for a status that nobody can set."""

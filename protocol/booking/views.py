@@ -1,6 +1,9 @@
 """Views of bookings, and the queries that return them."""
 
 from datetime import datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
 
 from protocol.booking.rows import BookingRow
 from protocol.booking.terms import (
@@ -27,7 +30,7 @@ class CustomerContact(View, frozen=True, kw_only=True):
 
     name: str
     phone_number: str | None
-    email: str
+    email: Annotated[str, Meta(extra_json_schema={"format": "email"})]
     address: str
     latitude: float | None
     longitude: float | None
@@ -49,8 +52,9 @@ class BookingView(View, frozen=True, kw_only=True):
     title: str
     start_at: datetime
     end_at: datetime
-    scheduled_date: str
-    scheduled_time: str
+    scheduled_date: Annotated[str, Meta(extra_json_schema={"format": "date"})]
+    #: ``HH:MM``.
+    scheduled_time: Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9]{2}:[0-9]{2}$"})]
     zone: str
     total_amount: float | int
     total_amount_minor: int

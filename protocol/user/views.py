@@ -1,6 +1,9 @@
 """Views of users, and the queries that return them."""
 
 from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
 
 from protocol.ids import BusinessId, SessionId, UserId
 from protocol.registry import Query, View, query
@@ -33,7 +36,7 @@ class UserView(View, frozen=True, kw_only=True):
     """A user as they see themselves (rule P-1), with the active role."""
 
     id: UserId
-    email: str
+    email: Annotated[str, Meta(extra_json_schema={"format": "email"})]
     name: str
     phone_number: str | None
     profile_image_url: str | None

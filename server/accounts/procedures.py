@@ -211,6 +211,7 @@ class Accounts:
         return Tokens(
             access_token=self._tokens.issue(user_id, grant),
             refresh_token=refresh_token,
+            expires_in=self._tokens.lifetime_s,
             expires_in_s=self._tokens.lifetime_s,
             user=user,
         )

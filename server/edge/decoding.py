@@ -278,18 +278,6 @@ def command_id(text: str | None, name: str = "Idempotency-Key") -> str | None:
     return text
 
 
-def expected_version(text: str | None) -> int | None:
-    """Read ``If-Match: "7"``; ``*`` expects nothing. Raises: Invalid."""
-    if text is None or text == "*":
-        return None
-    digits = text[1:-1]
-    if not (
-        len(text) > 2 and text[0] == text[-1] == '"' and digits.isascii() and digits.isdigit() and len(digits) < 19
-    ):
-        raise invalid({"If-Match": "bad_format"}, note='one version in quotes, like "7"')
-    return int(digits)
-
-
 def is_token(text: str, length_max: int) -> bool:
     """Whether the text is within the length and consists of visible ASCII only."""
     return 0 < len(text) <= length_max and text.isascii() and text.isprintable() and " " not in text

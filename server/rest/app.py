@@ -12,7 +12,6 @@ from functools import cached_property
 from random import getrandbits
 from typing import Any
 
-import msgspec
 import structlog
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -28,11 +27,12 @@ from server.edge.cors import SECURITY_HEADERS, STRICT_TRANSPORT, Cors, options_r
 from server.edge.decoding import Params, is_token
 from server.edge.exchange import EXCHANGE, Exchange
 from server.edge.gate import Gate
-from server.edge.handlers import JSON_HEADERS, PlainHandler, ProcedureHandler, QueryHandler
+from server.edge.handlers import PlainHandler, ProcedureHandler, QueryHandler
 from server.edge.limits import HEADERS_MAX, KEEP_ALIVE_S, LINE_BYTES_MAX, LINGER_S, TRACE_HEADER_MAX
 from server.edge.problems import MethodNotAllowed, error_of, problem_response
 from server.edge.rates import Limiters
 from server.rest.asyncapi import build_asyncapi
+from server.rest.document import Document
 from server.rest.endpoints import (
     Commands,
     Endpoint,
@@ -47,8 +47,6 @@ from server.rest.pages import docs_pages, entrance_page, problem_page
 from server.rest.router import Router, param_names
 from server.words.languages import language_of
 
-#: A document changes only with the server's version, but clients have to revalidate it.
-DOCUMENT_HEADERS = {**JSON_HEADERS, "Cache-Control": "no-cache"}
 #: In a path, what follows these is a secret token.
 SECRET_PATHS = ("/links/", "/unsubscribe/")
 
@@ -265,29 +263,13 @@ class HttpApp:
         }
         pages = docs_pages() | {
             ("GET", "/"): entrance_page(document | raw | dict(links), self._version),
-            ("GET", "/openapi.json"): self._openapi_page,
-            ("GET", "/asyncapi.json"): self._asyncapi_page,
+            ("GET", "/openapi.json"): Document(lambda: self.openapi).serve,
+            ("GET", "/asyncapi.json"): Document(lambda: self.asyncapi).serve,
             ("GET", "/problems/{code}"): problem_page,
         }
         for (method, path), handler in pages.items():
             if not self._router.has(method, path):
                 self._router.add(method, path, plain_endpoint(handler, param_names(path)))
-
-    async def _openapi_page(self, request: BaseRequest) -> StreamResponse:
-        """The API for machines."""
-        return Response(body=self._openapi_json, headers=DOCUMENT_HEADERS)
-
-    async def _asyncapi_page(self, request: BaseRequest) -> StreamResponse:
-        """The live protocol for machines."""
-        return Response(body=self._asyncapi_json, headers=DOCUMENT_HEADERS)
-
-    @cached_property
-    def _openapi_json(self) -> bytes:
-        return msgspec.json.encode(self.openapi)
-
-    @cached_property
-    def _asyncapi_json(self) -> bytes:
-        return msgspec.json.encode(self.asyncapi)
 
 
 def _locations(declarations: Iterable[Declaration]) -> dict[Kind, str]:

@@ -31,6 +31,7 @@ from protocol.frames import (
 from protocol.registry import Declaration, Mode
 from protocol.topics import ONLINE, TYPING
 from server.edge.event_route import EVENTS_PATH, SOCKET_PATH
+from server.rest.dialect import used
 from server.rest.endpoints import is_internal
 from server.rest.schemas import Schemas
 
@@ -99,7 +100,7 @@ def build_asyncapi(declarations: Iterable[Declaration], *, version: str) -> Json
         "channels": writer.channels(),
         "operations": writer.operations(),
         "components": {
-            "schemas": dict(sorted(writer.schemas.components.items())),
+            "schemas": used(writer.schemas.components, writer.messages),
             "messages": writer.messages,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "The access token of a session."},
@@ -113,6 +114,8 @@ def build_asyncapi(declarations: Iterable[Declaration], *, version: str) -> Json
     }
     plain: Json = msgspec.json.decode(msgspec.json.encode(document))
     _drop_discriminators(plain)
+    for name, schema in plain["components"]["schemas"].items():
+        _name_enums(schema, name)
     return plain
 
 
@@ -124,7 +127,16 @@ _CHANGES = (
     "The public fields of the entity's view that changed, as the view has them. Put them over what you hold if its "
     "version is this one's predecessor; else fetch the entity again. The first event has the whole view."
 )
+_EITHER = "May be left out if `to` names the entity."
 _REFETCH = "Fields of the view that may look different now and that no event carries; `*`: all of them."
+
+_REDACTED: Json = {
+    "title": "Redacted",
+    "description": "An event that the user may no longer see.",
+    "type": "object",
+    "properties": {"redacted": {"type": "boolean", "const": True}},
+    "required": ["redacted"],
+}
 
 
 class _Writer:
@@ -145,6 +157,7 @@ class _Writer:
         contents = [event.content for event in events if event.content is not None]
         self.schemas = Schemas([*structs, *events, *dict.fromkeys(contents)], _SHOWN_FOR)
         self.messages: Json = {}
+        self._redacted = self._component(_REDACTED)
         self._in = [self._frame("in", frame) for frame in _PLAIN_IN]
         self._out = [self._frame("out", frame) for frame in _PLAIN_OUT]
         self._asked = {declaration.name: self._sent(declaration) for declaration in sendable}
@@ -204,22 +217,25 @@ class _Writer:
         return self._message(f"{direction}.{tag}", _first_line(frame), self.schemas.ref(frame))
 
     def _sent(self, declaration: Declaration) -> str:
-        payload = self._with_data(_ASKED[declaration.mode], {"name": {"const": declaration.name}})
-        if declaration.key is None:
-            payload["allOf"].append({"properties": {"data": self.schemas.ref(declaration.type)}})
-        else:
-            payload["allOf"].append(self._addressed(declaration, declaration.key))
-        return self._message(f"{declaration.mode.value}.{declaration.name}", _first_line(declaration.type), payload)
+        mode = declaration.mode.value
+        data = self.schemas.ref(declaration.type)
+        if declaration.key is not None:
+            data = self._addressed(declaration, declaration.key)
+        said = {"name": _constant(declaration.name), "data": data}
+        payload = self._filled(f"{mode.capitalize()}{declaration.type.__name__}", _ASKED[declaration.mode], said)
+        return self._message(f"{mode}.{declaration.name}", _first_line(declaration.type), payload)
 
     def _addressed(self, declaration: Declaration, key: str) -> Json:
-        """The id of the command's entity is in ``to`` or in its data."""
+        """The data of a command whose entity is named in ``to`` or in the data."""
+        name = f"{declaration.type.__name__}Data"
         whole = self.schemas.components[declaration.type.__name__]
-        rest = {**whole, "required": [name for name in whole.get("required", ()) if name != key]}
-        in_data = {"properties": {"data": {"required": [key]}}}
-        return {"properties": {"data": rest}, "anyOf": [{"required": ["to"]}, in_data]}
+        properties = {**whole["properties"], key: {**whole["properties"][key], "description": _EITHER}}
+        required = [required for required in whole.get("required", ()) if required != key]
+        return self._component({**whole, "title": name, "properties": properties, "required": required})
 
     def _reply(self, declaration: Declaration) -> str:
-        payload = self._with_data(ReplyFrame, {"data": self.schemas.ref(declaration.reply)})
+        said = {"data": self.schemas.ref(declaration.reply)}
+        payload = self._filled(f"Reply{declaration.type.__name__}", ReplyFrame, said)
         return self._message(f"reply.{declaration.name}", f"The answer to {declaration.name}.", payload)
 
     def _event(self, event: type[Event]) -> str:
@@ -227,21 +243,32 @@ class _Writer:
         if event.content is not None:
             beside["content"] = self.schemas.ref(event.content)
         if event.refetch:
-            beside["refetch"] = {"const": list(event.refetch), "description": _REFETCH}
-        data: Json = {"allOf": [self.schemas.ref(event), {"properties": beside}]}
-        redacted = {"type": "object", "properties": {"redacted": {"const": True}}, "required": ["redacted"]}
-        payload = self._with_data(EventFrame, {"type": {"const": event.type}, "data": {"anyOf": [data, redacted]}})
+            item = {"type": "string", "enum": list(event.refetch)}
+            beside["refetch"] = {"type": "array", "items": item, "description": _REFETCH}
+        data = self.schemas.components[event.__name__]
+        data["properties"] = data.get("properties", {}) | beside
+        said = {"type": _constant(event.type), "data": {"anyOf": [self.schemas.ref(event), self._redacted]}}
+        payload = self._filled(f"Event{event.__name__}", EventFrame, said)
         return self._message(f"event.{event.type}", _first_line(event), payload)
 
     def _signal(self, name: str, properties: Json) -> str:
-        data = {"type": "object", "properties": properties}
-        payload = self._with_data(EventFrame, {"type": {"const": name}, "data": data})
+        title = "".join(word.capitalize() for word in name.split("."))
+        data = self._component({"title": title, "type": "object", "properties": properties})
+        payload = self._filled(f"Ephemeral{title}", EventFrame, {"type": _constant(name), "data": data})
         return self._message(
             f"ephemeral.{name}", "Ephemeral: heard by subscription, without a number, never kept.", payload
         )
 
-    def _with_data(self, frame: StructType, said: Json) -> Json:
-        return {"allOf": [self.schemas.ref(frame), {"properties": said}]}
+    def _filled(self, title: str, frame: StructType, said: Json) -> Json:
+        """A frame with its name and data as a schema of its own: generators make a named model of it."""
+        whole = self.schemas.components[frame.__name__]
+        return self._component({**whole, "title": title, "properties": whole["properties"] | said})
+
+    def _component(self, schema: Json) -> Json:
+        name = schema["title"]
+        assert name not in self.schemas.components, f"two schemas are named {name}"
+        self.schemas.components[name] = schema
+        return _ref("components/schemas", name)
 
     def _message(self, name: str, summary: str, payload: Json) -> str:
         self.messages[name] = {"name": name, "summary": summary, "payload": payload}
@@ -262,6 +289,10 @@ def _in_channel(channel: str, messages: Iterable[str]) -> list[Json]:
     return [_ref(f"channels/{channel}/messages", name) for name in messages]
 
 
+def _constant(text: str) -> Json:
+    return {"type": "string", "const": text}
+
+
 def _ref(place: str, name: str) -> Json:
     return {"$ref": f"#/{place}/{name}"}
 
@@ -280,3 +311,15 @@ def _drop_discriminators(node: Any) -> None:
     elif isinstance(node, list):
         for part in node:
             _drop_discriminators(part)
+
+
+def _name_enums(schema: Json, owner: str) -> None:
+    """Give the enums of a component's properties a title; an enum of one value becomes a constant."""
+    for name, described in schema.get("properties", {}).items():
+        title = owner + "".join(word.capitalize() for word in name.split("_"))
+        for one in (described, described.get("items"), *described.get("anyOf", ())):
+            if isinstance(one, dict) and isinstance(one.get("enum"), list):
+                if len(one["enum"]) == 1 and isinstance(one["enum"][0], str):
+                    one.update(_constant(one.pop("enum")[0]))
+                else:
+                    one.setdefault("title", title)

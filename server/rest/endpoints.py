@@ -18,8 +18,9 @@ from protocol.registry import BY_TYPE, Command, Declaration, Procedure, Query, R
 from protocol.roles import INTERNAL, Principal
 from server.edge.bodies import read_json
 from server.edge.context import RequestContext
-from server.edge.decoding import BodyDecoder, Params, QueryDecoder, command_id, decode_body, expected_version, unescaped
+from server.edge.decoding import BodyDecoder, Params, QueryDecoder, command_id, decode_body, unescaped
 from server.edge.echoes import echoed
+from server.edge.entity_tags import Versions, expected_versions
 from server.edge.exchange import EXCHANGE
 from server.edge.gate import Gate
 from server.edge.guards import invalid
@@ -66,7 +67,7 @@ class Commands:
             principal = self._gate.admit(request, declaration)
             headers = request.headers
             key = command_id(headers.get("Idempotency-Key"))
-            if_version = expected_version(headers.get("If-Match"))
+            if_version = expected_versions(headers.get("If-Match"))
             command = decode(await read_json(request), params)
             sent = declaration
             if route.wire is not None:  # a wire struct may convert to another command than the declared one
@@ -94,7 +95,7 @@ class Commands:
             declaration, body = bodies[envelope.name]
             self._gate.allow(principal, declaration)
             key = _one("id", command_id(envelope.id, "id"), command_id(request.headers.get("Idempotency-Key")))
-            if_version = _one("if_version", envelope.if_version, expected_version(request.headers.get("If-Match")))
+            if_version = _one("if_version", envelope.if_version, expected_versions(request.headers.get("If-Match")))
             command = body(bytes(envelope.data), params, "data")
             self._gate.count(principal, declaration)
             return await self._send(declaration, command, principal, key, if_version)
@@ -102,7 +103,12 @@ class Commands:
         return answer
 
     async def _send(
-        self, declaration: Declaration, command: Command, principal: Principal, key: str | None, if_version: int | None
+        self,
+        declaration: Declaration,
+        command: Command,
+        principal: Principal,
+        key: str | None,
+        if_version: Versions | None,
     ) -> StreamResponse:
         to = target_of(declaration, command, principal, self._runtime.new_id)
         outcome = await self._runtime.call(command, to, principal, key=key, if_version=if_version)

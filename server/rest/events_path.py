@@ -102,7 +102,12 @@ def _refusals(errors: Iterable[type[GuildwireError]]) -> Json:
 
 def _refusal(status: int, errors: list[type[GuildwireError]]) -> Json:
     codes = {error.code: (error.__doc__ or "").strip().partition("\n")[0] for error in errors}
-    narrowed = {"properties": {"code": {"enum": sorted(codes)}, "status": {"const": status}}}
+    narrowed = {
+        "properties": {
+            "code": {"type": "string", "enum": sorted(codes)},
+            "status": {"type": "integer", "enum": [status]},
+        }
+    }
     described: Json = {
         "description": "\n".join(f"* `{code}`: {about}" for code, about in sorted(codes.items())),
         "content": {problems.MEDIA_TYPE: {"schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}}},

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, derived from the registry: it documents exactly what is declared."""
 
 import inspect
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -30,6 +31,7 @@ from server.edge import problems
 from server.edge.bodies import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 from server.edge.decoding import BodyDecoder
 from server.edge.limits import COMMAND_ID_MAX
+from server.rest.dialect import used
 from server.rest.endpoints import Envelope, is_internal
 from server.rest.router import shape_of
 from server.rest.schemas import Schemas
@@ -88,7 +90,7 @@ def build_document(
         "security": [{"bearer": []}],
         "paths": dict(sorted(items.items())),
         "components": {
-            "schemas": dict(sorted(writer.schemas.components.items())),
+            "schemas": used(writer.schemas.components, items, writer.responses),
             "responses": dict(sorted(writer.responses.items())),
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
@@ -126,16 +128,20 @@ class _Writer:
             number: 0 for the canonical route.
             names: path parameter → its name in the path's template, which routes of other declarations share.
         """
-        summary, _, rest = inspect.cleandoc(declaration.doc or declaration.name).partition("\n")
+        doc = (route.wire.__doc__ if route.wire else None) or declaration.doc or declaration.name
+        summary, _, rest = inspect.cleandoc(doc).partition("\n")
+        alias = f"An alias of `{declaration.name}`, for apps that use this path." if number else ""
         described: Json = {
-            "operationId": declaration.name + (f".{number + 1}" if number else ""),
+            "operationId": _alias(declaration, route) if number else declaration.name,
             "summary": summary,
-            "description": "\n\n".join(filter(None, [rest.strip(), _who(declaration)])),
+            "description": "\n\n".join(filter(None, [rest.strip(), alias, _who(declaration)])),
             "tags": [_noun(declaration)],
             "parameters": self._parameters(declaration, route, names),
             "responses": self._responses(declaration, route),
             "x-roles": sorted(declaration.by),
         }
+        if number:
+            described["x-alias-of"] = declaration.name
         if declaration.rate is not None:
             described["x-rate"] = {"times": declaration.rate.burst, "window_s": declaration.rate.window_s}
         if body := self._body(declaration, route):
@@ -152,7 +158,7 @@ class _Writer:
                 self.schemas.ref(Envelope),
                 {
                     "properties": {
-                        "name": {"enum": [declaration.name for declaration in commands]},
+                        "name": {"type": "string", "enum": [declaration.name for declaration in commands]},
                         "data": {"anyOf": [self.schemas.ref(declaration.type) for declaration in commands]},
                     }
                 },
@@ -163,13 +169,14 @@ class _Writer:
             "headers": _COMMAND_HEADERS,
             "content": {"application/json": {"schema": {"type": "object"}}},
         }
+        created = reply | {"description": "The reply of a command that creates something."}
         return {
             "operationId": "commands.send",
             "summary": "Send any command by its name, in the envelope of the WebSocket.",
             "tags": ["transport"],
             "parameters": [_parameter("IdempotencyKey"), _parameter("IfMatch")],
             "requestBody": {"required": True, "content": {"application/json": {"schema": fitting}}},
-            "responses": {"2XX": reply} | self._refusals(errors),
+            "responses": {"200": reply, "201": created} | self._refusals(errors),
         }
 
     def _parameters(self, declaration: Declaration, route: Route, names: Mapping[str, str]) -> list[Json]:
@@ -233,7 +240,12 @@ class _Writer:
             schema = {
                 "allOf": [
                     self.schemas.ref(problems.Problem),
-                    {"properties": {"code": {"enum": sorted(errors)}, "status": {"const": status}}},
+                    {
+                        "properties": {
+                            "code": {"type": "string", "enum": sorted(errors)},
+                            "status": {"type": "integer", "enum": [status]},
+                        }
+                    },
                 ]
             }
             self.responses[name] = {
@@ -243,6 +255,12 @@ class _Writer:
             if status in _STATUS_HEADERS:
                 self.responses[name]["headers"] = _STATUS_HEADERS[status]
         return {"$ref": f"#/components/responses/{name}"}
+
+
+def _alias(declaration: Declaration, route: Route) -> str:
+    """The operation id of a further route, from its method and path: ``booking.cancel.put_bookings_status``."""
+    words = [part for part in re.split(r"\W+", re.sub(r"{\w+}", "", route.path)) if part]
+    return f"{declaration.name}.{'_'.join([route.method.lower(), *words])}"
 
 
 def _target(declaration: Declaration, route: Route) -> type[Struct]:
@@ -288,6 +306,8 @@ def _header(name: str) -> Json:
     return {"$ref": f"#/components/headers/{name}"}
 
 
+_ENTITY_TAGS = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+
 _PARAMETERS: Json = {
     "IdempotencyKey": {
         "name": "Idempotency-Key",
@@ -298,8 +318,11 @@ _PARAMETERS: Json = {
     "IfMatch": {
         "name": "If-Match",
         "in": "header",
-        "description": "Refuse the command unless the entity has this version.",
-        "schema": {"type": "string", "pattern": '^("[0-9]+"|\\*)$'},
+        "description": (
+            "Refuse the command (`version_mismatch`) unless the entity has this version, or one of a list. Weak tags "
+            '(`W/"7"`) are the same as strong ones; `*` expects nothing.'
+        ),
+        "schema": {"type": "string", "pattern": _ENTITY_TAGS},
         "example": '"7"',
     },
 }

@@ -11,6 +11,7 @@ from string import Template
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from protocol.errors import ERRORS, NotFound
+from server.edge.entity_tags import names
 from server.edge.exchange import EXCHANGE
 from server.edge.handlers import PlainHandler
 from server.words.languages import ENGLISH
@@ -76,16 +77,16 @@ async def problem_page(request: BaseRequest) -> StreamResponse:
 
 def _file(name: str, media_type: str, *, cached: bool) -> PlainHandler:
     body = (WEB / name).read_bytes()
-    etag = f'"{blake2b(body, digest_size=8).hexdigest()}"'
+    tag = blake2b(body, digest_size=8).hexdigest()
     headers = {
         "Content-Type": media_type,
-        "ETag": etag,
+        "ETag": f'"{tag}"',
         "Cache-Control": f"public, max-age={ASSET_MAX_AGE_S}" if cached else "no-cache",
         "Content-Security-Policy": PAGE_POLICY,
     }
 
     async def serve(request: BaseRequest) -> StreamResponse:
-        if request.headers.get("If-None-Match") == etag:
+        if names(request.headers.get("If-None-Match"), tag):
             return Response(status=304, headers=headers)
         return Response(body=body, headers=headers)
 

@@ -1,7 +1,8 @@
 """The router: finds the target of a method and path by dictionary lookups.
 
-It is built once from the registry. A trailing slash makes no difference; a literal segment takes precedence over a
-parameter. Routes are not tried one after the other, so the number of routes does not matter.
+It is built once from the registry. A trailing slash makes no difference. A literal segment takes precedence over a
+parameter, for all methods: a path that ends at a literal has the methods of that literal only. Routes are not tried one
+after the other, so the number of routes does not matter.
 """
 
 from collections.abc import Iterator
@@ -83,14 +84,13 @@ class Router(Generic[T]):
         return None if target is None else (target, tuple(params))
 
     def _backtracking(self, method: str, segments: list[str]) -> tuple[T, Params] | None:
-        for ends, params in _matches(self._root, segments, 0, _NO_PARAMS):
-            if method in ends:
-                return ends[method], params
-        return None
+        ends, params = next(_matches(self._root, segments, 0, _NO_PARAMS), ({}, _NO_PARAMS))
+        return (ends[method], params) if method in ends else None
 
     def methods(self, path: str) -> list[str]:
         """Return the methods of a path, sorted; none if there is no such path."""
-        return sorted({method for ends, _ in _matches(self._root, _segments(path), 0, _NO_PARAMS) for method in ends})
+        ends, _ = next(_matches(self._root, _segments(path), 0, _NO_PARAMS), ({}, _NO_PARAMS))
+        return sorted(ends)
 
 
 def _segments(path: str) -> list[str]:

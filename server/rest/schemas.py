@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
+from server.rest.dialect import plain
+
 REF = "#/components/schemas/{name}"
 
 
@@ -23,7 +25,8 @@ class Schemas:
 
     def __init__(self, structs: Iterable[type[Struct]], notes_from: dict[type[Struct], type[Struct]]) -> None:
         known = list(dict.fromkeys(_reached(list(structs))))
-        refs, self.components = msgspec.json.schema_components(known, ref_template=REF, schema_hook=lambda _: {})
+        refs, components = msgspec.json.schema_components(known, ref_template=REF, schema_hook=lambda _: {})
+        self.components: dict[str, Any] = plain(components)
         self._names = {kind: ref["$ref"].rpartition("/")[2] for kind, ref in zip(known, refs, strict=True)}
         for kind, name in self._names.items():
             source: type[Struct] = getattr(kind, "notes_from", kind)

@@ -87,6 +87,42 @@ def test_the_stream_tells_every_kind_of_frame_that_it_has_a_golden_text_of(docum
             assert name in told, path.name
 
 
+def test_every_message_is_a_flat_schema_with_a_name_of_its_own(document: dict[str, Any]) -> None:
+    """Else generators merge the frames of all messages, or number the models."""
+    messages, schemas = document["components"]["messages"], document["components"]["schemas"]
+    payloads = [
+        message["payload"]["$ref"].rpartition("/")[2]
+        for name, message in messages.items()
+        if "." in name and name.partition(".")[0] not in ("in", "out")
+    ]
+    booked = schemas["EventBookingCreated"]["properties"]
+
+    assert len(set(payloads)) == len(payloads)
+    assert [name for name in payloads if schemas[name]["title"] != name or schemas[name]["type"] != "object"] == []
+    assert "allOf" not in json.dumps(document)
+    assert messages["event.booking.created"]["payload"] == {"$ref": "#/components/schemas/EventBookingCreated"}
+    assert booked["type"] == {"type": "string", "const": "booking.created"}
+    assert booked["data"] == {
+        "anyOf": [{"$ref": "#/components/schemas/BookingCreated"}, {"$ref": "#/components/schemas/Redacted"}]
+    }
+    assert {"customer_id", "changes"} <= schemas["BookingCreated"]["properties"].keys()
+
+
+def test_every_schema_is_used_and_its_enums_have_names(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    inside = [
+        one
+        for schema in schemas.values()
+        for described in schema.get("properties", {}).values()
+        for one in (described, described.get("items", {}), *described.get("anyOf", ()))
+        if isinstance(one, dict) and "enum" in one
+    ]
+
+    assert {ref for ref in refs(document) if "/schemas/" in ref} == {f"#/components/schemas/{name}" for name in schemas}
+    assert len(inside) > 5
+    assert [one for one in inside if "title" not in one] == []
+
+
 def test_it_has_the_shape_of_version_3(document: dict[str, Any]) -> None:
     assert document["asyncapi"] == ASYNCAPI_VERSION == "3.0.0"
     assert set(document) <= {

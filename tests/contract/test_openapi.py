@@ -4,9 +4,11 @@ import importlib
 import json
 import pkgutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import ValidationError, validate
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -57,7 +59,7 @@ def test_every_operation_has_a_name_of_its_own_and_a_summary(declarations: list[
 
 
 def test_a_rate_of_its_own_is_said_to_machines_and_to_people() -> None:
-    described = {name.partition(".2")[0]: said for name, said in _by_name(list(BY_NAME.values())).items()}
+    described = {said.get("x-alias-of", name): said for name, said in _by_name(list(BY_NAME.values())).items()}
     rates = {name: declared.rate for name, declared in BY_NAME.items() if declared.rate is not None}
 
     assert {name for name, said in described.items() if "x-rate" in said} == set(rates)
@@ -95,19 +97,86 @@ def test_every_parameter_of_a_path_is_described(declarations: list[Declaration])
         assert described == inside, path
 
 
-def test_no_pattern_lets_a_line_feed_by() -> None:
-    """``$`` alone also fits before one at the end."""
-    bad = []
-    open_ends: list[Any] = [build_document(BY_NAME.values(), version="1")["components"]["schemas"]]
-    while open_ends:
-        node = open_ends.pop()
-        if isinstance(node, dict):
-            open_ends += node.values()
-            bad += [node["pattern"]] if str(node.get("pattern", "")).endswith("$") else []
-        elif isinstance(node, list):
-            open_ends += node
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object inside a document."""
+    if isinstance(node, dict):
+        yield node
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from nodes(part)
 
-    assert not bad
+
+def test_no_declared_pattern_lets_a_line_feed_by() -> None:
+    """In Python ``$`` alone also matches before one at the end."""
+    _, declared = msgspec.json.schema_components([one.type for one in BY_NAME.values()], schema_hook=lambda _: {})
+    patterns = {node["pattern"] for node in nodes(declared) if isinstance(node.get("pattern"), str)}
+
+    assert len(patterns) > 5
+    assert [pattern for pattern in patterns if pattern.endswith("$")] == []
+
+
+def test_the_document_has_nothing_that_client_generators_get_wrong() -> None:
+    document = build_document(BY_NAME.values(), version="1", paths=events_path())
+    found = list(nodes(document))
+    kinds = [{option.get("type") for option in node["anyOf"]} for node in found if isinstance(node.get("anyOf"), list)]
+    spelled = [node["enum"] for node in found if isinstance(node.get("enum"), list)]
+
+    assert [one for one in kinds if {"integer", "number"} <= one] == []
+    assert [node for node in found if isinstance(node.get("prefixItems"), list) or node.get("items") is False] == []
+    assert [node["pattern"] for node in found if "(?" in str(node.get("pattern", ""))] == []
+    assert [values for values in spelled if len({str(value).lower() for value in values}) < len(values)] == []
+    statuses = {status for _, _, operation in operations(document) for status in operation["responses"]}
+    assert all(status.isdigit() for status in statuses)
+    assert [node for node in found if node.get("const") in statuses or isinstance(node.get("const"), int)] == []
+
+
+def test_an_amount_of_money_is_a_number_and_a_week_has_seven_days() -> None:
+    schemas = build_document(BY_NAME.values(), version="1")["components"]["schemas"]
+    week = schemas["Week"]["properties"]["week"]
+
+    assert schemas["BookingDetail"]["properties"]["total_amount"] == {"type": "number"}
+    assert schemas["CreateService"]["properties"]["price"] == {"type": "number", "minimum": 0}
+    assert (week["minItems"], week["maxItems"], week["items"]["items"]["$ref"]) == (
+        7,
+        7,
+        "#/components/schemas/LocalSpan",
+    )
+
+
+def test_what_a_form_needs_is_in_the_schema() -> None:
+    schemas = build_document(BY_NAME.values(), version="1")["components"]["schemas"]
+    sign_up, created = schemas["Register"]["properties"], schemas["BookingDetail"]["properties"]
+
+    assert (sign_up["email"]["format"], sign_up["password"]["minLength"]) == ("email", 8)
+    assert "minLength" not in schemas["SignIn"]["properties"]["password"]
+    assert created["scheduled_date"]["format"] == "date"
+    assert schemas["ChangeStatusBody"]["properties"]["status"]["enum"] == [
+        "CONFIRMED",
+        "IN_PROGRESS",
+        "COMPLETED",
+        "CANCELLED",
+    ]
+
+
+def test_every_component_is_referred_to() -> None:
+    document = build_document(BY_NAME.values(), version="1", paths=events_path())
+    referred = {node["$ref"].rpartition("/")[2] for node in nodes(document) if isinstance(node.get("$ref"), str)}
+
+    assert document["components"]["schemas"].keys() <= referred
+    assert document["components"]["responses"].keys() <= referred
+
+
+def test_each_command_has_one_canonical_operation_and_an_alias_says_whose_it_is() -> None:
+    described = _by_name(list(BY_NAME.values()))
+    aliases = {name: said["x-alias-of"] for name, said in described.items() if "x-alias-of" in said}
+
+    assert aliases["booking.cancel.put_bookings_status"] == "booking.cancel"
+    assert described.keys() - aliases.keys() == {
+        *(name for name, one in BY_NAME.items() if one.routes),
+        "commands.send",
+    }
+    for name, canonical in aliases.items():
+        assert canonical in described
+        assert f"`{canonical}`" in described[name]["description"]
 
 
 def test_internal_commands_are_nowhere(declarations: list[Declaration]) -> None:
@@ -148,7 +217,8 @@ def test_a_further_route_has_its_own_body_and_name() -> None:
     reference = renames["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     body = document["components"]["schemas"][reference.rpartition("/")[2]]
 
-    assert renames["operationId"] == "gadget.rename.2"
+    assert renames["operationId"] == "gadget.rename.put_gadget_names"
+    assert renames["x-alias-of"] == "gadget.rename"
     assert list(body["properties"]) == ["newLabel"]
 
 

@@ -158,7 +158,7 @@ class TestSignUp:
             False,
             None,
         )
-        assert (tokens.token_type, tokens.expires_in_s) == ("Bearer", ACCESS_S)
+        assert (tokens.token_type, tokens.expires_in_s, tokens.expires_in) == ("Bearer", ACCESS_S, ACCESS_S)
         seen = await current_user(pool, CurrentUser(), who)
         assert (seen.id, seen.email, seen.name, seen.phone_number) == (
             who.user_id,

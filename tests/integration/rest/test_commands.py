@@ -128,7 +128,22 @@ async def test_a_command_for_another_version_is_refused(http: Http) -> None:
     assert any_version.headers["ETag"] == '"3"'
 
 
-@pytest.mark.parametrize("version", ["1", '"one"', 'W/"1"', '""', '"-1"', '"' + "9" * 30 + '"'])
+@pytest.mark.parametrize("tags", ['W/"1"', '"7", "1"', ' "7" ,, W/"1"', '"1-gzip"', "*"])
+async def test_weak_tags_and_lists_are_versions_too(http: Http, tags: str) -> None:
+    answer = await rename(http, await made(http), "desk", If_Match=tags)
+
+    assert answer.headers["ETag"] == '"2"'
+
+
+@pytest.mark.parametrize("tags", ['"one"', '""', '"-1"', '"' + "9" * 30 + '"', '"2", W/"3"', 'W/"2"'])
+async def test_tags_that_the_entity_does_not_have_refuse_the_command(http: Http, tags: str) -> None:
+    answer = await rename(http, await made(http), "desk", If_Match=tags)
+
+    assert answer.problem["code"] == "version_mismatch"
+    assert answer.problem["fields"] == {"version": 1}
+
+
+@pytest.mark.parametrize("version", ["1", '"1', 'w/"1"', '"1" "2"', '*, "1"', "", ","])
 async def test_an_invalid_expected_version_is_refused(http: Http, version: str) -> None:
     answer = await rename(http, str(uuid4()), "desk", If_Match=version)
 

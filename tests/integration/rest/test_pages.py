@@ -82,6 +82,31 @@ async def test_an_unchanged_asset_is_not_sent_again(http: Http) -> None:
     assert again.body == b""
 
 
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json"])
+async def test_an_unchanged_document_is_not_sent_again(http: Http, path: str) -> None:
+    first = await http.send("GET", path)
+    tag = first.headers["ETag"]
+    same = [await http.send("GET", path, headers={"If-None-Match": sent}) for sent in (tag, f'"other", {tag[2:]}', "*")]
+    other = await http.send("GET", path, headers={"If-None-Match": '"other"'})
+
+    assert tag.startswith('W/"')
+    assert [(answer.status, answer.body, answer.headers["ETag"]) for answer in same] == [(304, b"", tag)] * 3
+    assert (other.status, other.body) == (200, first.body)
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json"])
+async def test_a_document_is_compressed_for_those_who_accept_it(http: Http, path: str) -> None:
+    plain = await http.send("GET", path, headers={"Accept-Encoding": "br, gzip;q=0, *"})
+    small = await http.send("GET", path, headers={"Accept-Encoding": "br;q=1.0, gzip;q=0.8"})
+
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert int(small.headers["Content-Length"]) < len(plain.body) / 4
+    assert small.body == plain.body
+    assert "Accept-Encoding" in plain.headers["Vary"]
+    assert plain.headers["ETag"] == small.headers["ETag"]
+
+
 async def test_the_type_of_a_problem_links_to_its_explanation(http: Http) -> None:
     problem = (await http.send("GET", "/nothing")).problem
     page = await http.send("GET", problem["type"])

@@ -21,6 +21,7 @@ from storage.database import Pool
 from tests.support.gadget_actor import declared_gadgets
 from tests.support.http_server import REQUEST_TIMEOUT_S, Http, gadget_app, gadget_server, serve
 from tests.support.runtime import make_runtime
+from tests.support.server import Site
 
 JSON = {"Content-Type": "application/json"}
 
@@ -71,6 +72,18 @@ async def test_a_method_that_is_not_allowed_names_those_that_are(http: Http) -> 
     assert answer.status == 405
     assert answer.problem["code"] == "method_not_allowed"
     assert answer.headers["Allow"] == "GET, POST, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PATCH", "/providers/jobs/"), ("PUT", "/services/categories/"), ("DELETE", "/services/categories")],
+)
+async def test_a_word_of_a_path_is_not_taken_for_an_id(server: Site, method: str, path: str) -> None:
+    refused = await server.request(method, path)
+    options = await server.request("OPTIONS", path)
+
+    assert (refused.status, refused.json["code"]) == (405, "method_not_allowed")
+    assert refused.headers["Allow"] == options.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 async def test_head_answers_like_get_without_the_body(http: Http) -> None:
