@@ -31,6 +31,7 @@ from server.live.hub.hub import Hub
 from server.live.part import open_live
 from server.llm.part import open_llm
 from server.ops.database import Database, open_database
+from server.ops.demo_accounts import refuse_demo_accounts
 from server.ops.jobs import Jobs
 from server.ops.part import open_ops
 from server.ops.pid_file import Running, remove_pid_file, write_pid_file
@@ -58,6 +59,8 @@ class Server:
     jobs: Jobs
     delivery: DeliveryPipeline
     url: str
+    #: Host and port on which it listens.
+    listens_at: tuple[str, int]
 
 
 async def serve(config: Config, console: Console) -> int:
@@ -122,6 +125,8 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
     assert_complete()
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(open_node(dsn, config))
+        if not config.dev.enabled:
+            await refuse_demo_accounts(node.pool)
         context = _context(config, node)
         parts = Parts(node, dict(ANSWERS))
 
@@ -151,7 +156,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         for part in parts.opened:
             await part.start()
             node.tasks += part.tasks()
-        yield Server(node, live.hub, ops.runner, pipeline, rest.listener.url)
+        yield Server(node, live.hub, ops.runner, pipeline, rest.listener.url, rest.listener.address)
 
 
 def _context(config: Config, node: Node) -> Context:

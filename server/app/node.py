@@ -15,6 +15,7 @@ from server.edge.adapter_error import AdapterError
 from server.edge.metrics import Metrics
 from server.edge.node import Committers, Node
 from server.edge.secret_file import UnusableKey
+from server.ops.demo_accounts import DemoAccountsError
 from storage.actors import load_replies, load_states
 from storage.agenda import load_due, quarantine
 from storage.commit import Committer, connect_committer
@@ -30,6 +31,7 @@ STARTUP_ERRORS = (
     AdapterError,
     ClusterError,
     DatabaseUnreachable,
+    DemoAccountsError,
     MigrationError,
     OSError,
     InstallationError,

@@ -22,7 +22,10 @@ from server.llm.asking import Model
 from server.llm.config import LlmConfig
 from server.llm.service import model_of
 from server.ops.config import DatabaseConfig
+from server.ops.demo_accounts import DEMO_DOMAIN, describe
+from server.ops.pid_file import read_pid_file
 from storage.database import connect_pool
+from storage.queries.demo import count_accounts_at
 
 DISK_FREE_MIN_BYTES = 1024**3
 CLOCK_SKEW_MAX_S = 2.0
@@ -77,6 +80,9 @@ async def examine(config: Sections) -> AsyncIterator[Diagnosis]:
             yield found
     else:
         yield Diagnosis("database", True, "embedded Postgres in the data folder")
+    running = read_pid_file(Path(config.server.data_dir))
+    async for found in _demo_accounts(config, config.database.url or (running.dsn if running else "")):
+        yield found
     async for found in _channels(config):
         yield found
     yield await _language_model(config)
@@ -109,8 +115,29 @@ def _port(host: str, port: int) -> Diagnosis:
 
 
 def _development(config: Sections) -> Diagnosis:
-    detail = "on: sandbox gateway and demo accounts" if config.dev.enabled else "off"
-    return Diagnosis("development mode", not config.dev.enabled, detail, fatal=False)
+    if not config.dev.enabled:
+        return Diagnosis("development mode", True, "off")
+    if not config.server.is_local:
+        detail = "on, and others can reach it: everyone may sign in as an admin and read /dev/mailbox"
+        return Diagnosis("development mode", False, detail)
+    return Diagnosis("development mode", False, "on: sandbox gateway and demo accounts", fatal=False)
+
+
+async def _demo_accounts(config: Sections, dsn: str) -> AsyncIterator[Diagnosis]:
+    """Look for demo accounts in a database that can be read without starting one."""
+    if config.dev.enabled or not dsn:
+        return
+    try:
+        pool = await connect_pool(dsn, size_min=1, size_max=1, startup_wait_s=5.0)
+    except Exception:  # reported by the check of the database
+        return
+    try:
+        if await pool.fetchval("SELECT to_regclass('unique_keys') IS NULL"):
+            return  # no server has used it yet
+        count = await count_accounts_at(pool, DEMO_DOMAIN)
+        yield Diagnosis("demo accounts", not count, describe(count) if count else "none")
+    finally:
+        await pool.close()
 
 
 async def _channels(config: Sections) -> AsyncIterator[Diagnosis]:

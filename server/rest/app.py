@@ -29,7 +29,8 @@ from server.edge.decoding import Params, is_token
 from server.edge.exchange import EXCHANGE, Exchange
 from server.edge.gate import Gate
 from server.edge.handlers import JSON_HEADERS, PlainHandler, ProcedureHandler, QueryHandler
-from server.edge.limits import HEADERS_MAX, KEEP_ALIVE_S, LINE_BYTES_MAX, LINGER_S, TRACE_HEADER_MAX
+from server.edge.hosts import ANY_HOST, Hosts, Misdirected
+from server.edge.limits import ECHO_MAX, HEADERS_MAX, KEEP_ALIVE_S, LINE_BYTES_MAX, LINGER_S, TRACE_HEADER_MAX
 from server.edge.problems import MethodNotAllowed, error_of, problem_response
 from server.edge.rates import Limiters
 from server.rest.asyncapi import build_asyncapi
@@ -67,6 +68,7 @@ class HttpApp:
         extra: (method, path) → a plain aiohttp handler, which takes precedence over our own pages. ``{name...}`` at
             the end of the path matches the rest. Parameters are in ``request[EXCHANGE].path_params``.
         allowed_origins: origins whose scripts may call; ``*`` for all.
+        hosts: which values of ``Host`` are served; by default all.
         trusted_proxies: networks whose ``X-Forwarded-For`` is trusted.
         https: whether clients reach the server by TLS only.
         links: address → (title, description) for the entrance page, beside the documentation.
@@ -86,6 +88,7 @@ class HttpApp:
         extra: Mapping[tuple[str, str], PlainHandler] | None = None,
         limiters: Limiters | None = None,
         allowed_origins: Iterable[str] = (),
+        hosts: Hosts | None = None,
         trusted_proxies: Iterable[str] = LOOPBACK,
         https: bool = False,
         version: str = "0",
@@ -101,6 +104,7 @@ class HttpApp:
         self._outages = outages
         self._addresses = Addresses(trusted_proxies)
         self._cors = Cors(allowed_origins)
+        self._hosts = hosts or Hosts([ANY_HOST])
         self._https = https
         self._router: Router[Endpoint] = Router()
         gate = Gate(authenticate, self.limiters)
@@ -160,6 +164,9 @@ class HttpApp:
     # Routing
 
     def _find(self, request: BaseRequest, exchange: Exchange) -> tuple[Endpoint, Params]:
+        host = request.headers.get("Host")  # absent in HTTP/1.0
+        if host is not None and not self._hosts.allows(host):
+            raise Misdirected(host=host[:ECHO_MAX])
         key = limited_as(exchange.address)
         if key is not None:
             self.limiters.requests.take(key)

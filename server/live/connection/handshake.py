@@ -9,7 +9,6 @@ import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from hashlib import sha1
-from urllib.parse import urlsplit
 
 from aiohttp.web import BaseRequest, StreamResponse
 
@@ -17,6 +16,7 @@ from protocol.errors import RETRY_AFTER_S, Forbidden, Malformed, Unavailable
 from protocol.frames import CloseCode
 from server.edge.addresses import limited_as
 from server.edge.exchange import EXCHANGE
+from server.edge.hosts import is_own_origin
 from server.live.connection.codec import CODECS, JSON, Codec
 from server.live.connection.websocket import WebSocket
 from server.live.hub.hub import Hub
@@ -68,7 +68,7 @@ class WebSocketEndpoint:
 def check_origin(request: BaseRequest, allowed: Callable[[str], bool]) -> None:
     """Allow browsers from this host and from allowed origins; programs send no origin. Raises: Forbidden."""
     origin = request.headers.get("Origin")
-    if origin is None or urlsplit(origin).netloc.lower() == request.host.lower() or allowed(origin):
+    if origin is None or is_own_origin(origin, request.host) or allowed(origin):
         return
     raise Forbidden(reason="origin")
 
