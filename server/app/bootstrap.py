@@ -153,10 +153,16 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         rest = add(open_rest(context, accounts.tokens.verify, parts))
         ops = add(open_ops(context, config.retention, parts.jobs, draining=lambda: live.hub.draining))
         check_answers(parts.queries)
+        _measure_queries(parts)
         for part in parts.opened:
             await part.start()
             node.tasks += part.tasks()
         yield Server(node, live.hub, ops.runner, pipeline, rest.listener.url, rest.listener.address)
+
+
+def _measure_queries(parts: Parts) -> None:
+    for query, handler in parts.queries.items():
+        parts.queries[query] = parts.node.metrics.measured(query, handler)
 
 
 def _context(config: Config, node: Node) -> Context:

@@ -55,7 +55,9 @@ def open_ops(
     ]
     runner = Jobs(jobs, dsn=node.dsn, pool=node.pool, now=node.clock.now, metrics=job_metrics)
     text = "Requests, commands and queries refused by a rate limit, by the limit's name"
-    node.metrics.count("rate_limited", text, lambda: context.limiters.refused_total, "limit")
+    node.metrics.total("rate_limited", text, lambda: context.limiters.refused_total, "limit")
+
+    node.metrics.build_info(context.version)
 
     async def start() -> None:
         node.agenda.every("ledger metrics", SEAL_EVERY_S, sealer.refresh)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from random import getrandbits
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -43,6 +44,7 @@ from server.rest.endpoints import (
     procedure_endpoint,
     query_endpoint,
 )
+from server.rest.metrics import NO_ROUTE, HttpMetrics
 from server.rest.openapi import ENVELOPE_PATH, build_document
 from server.rest.pages import docs_pages, entrance_page, problem_page
 from server.rest.router import Router, param_names
@@ -75,6 +77,7 @@ class HttpApp:
         paths: OpenAPI path items for extra handlers.
         outages: exceptions that mean that the database is unavailable.
         declarations: what is served; by default the whole registry.
+        metrics: counts the requests.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class HttpApp:
         paths: Mapping[str, dict[str, Any]] | None = None,
         outages: tuple[type[BaseException], ...] = (OSError, TimeoutError),
         declarations: Iterable[Declaration] | None = None,
+        metrics: HttpMetrics | None = None,
     ) -> None:
         self.limiters = limiters or Limiters()
         self._declarations = list(BY_NAME.values() if declarations is None else declarations)
@@ -106,11 +110,12 @@ class HttpApp:
         self._cors = Cors(allowed_origins)
         self._hosts = hosts or Hosts([ANY_HOST])
         self._https = https
-        self._router: Router[Endpoint] = Router()
+        self._router: Router[tuple[Endpoint, str]] = Router()
+        self._metrics = metrics or HttpMetrics()
         gate = Gate(authenticate, self.limiters)
         self._add_declarations(gate, runtime, queries, procedures, pool)
         for (method, path), handler in (extra or {}).items():
-            self._router.add(method, path, plain_endpoint(handler, param_names(path)))
+            self._add(method, path, plain_endpoint(handler, param_names(path)))
         self._add_pages(links or {})
 
     @cached_property
@@ -143,27 +148,30 @@ class HttpApp:
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request; every exception becomes a response."""
+        began_s, route = perf_counter(), NO_ROUTE
         request_id = _request_id(request)
         exchange = Exchange(request_id, self._addresses.of(request), self._mark)
         request[EXCHANGE] = exchange
         try:
-            endpoint, params = self._find(request, exchange)
+            (endpoint, route), params = self._find(request, exchange)
             response = await endpoint(request, params)
         except HTTPException as raised:
             refusal = error_of(raised)
             if refusal is None:
                 self._mark(request, raised)
+                self._metrics.finished(request.method, route, raised.status, perf_counter() - began_s)
                 raise
             response = self._problem(request, refusal, request_id)
         except Exception as error:
             response = self._problem(request, error, request_id)
         if not response.prepared:
             self._mark(request, response)
+        self._metrics.finished(request.method, route, response.status, perf_counter() - began_s)
         return response
 
     # Routing
 
-    def _find(self, request: BaseRequest, exchange: Exchange) -> tuple[Endpoint, Params]:
+    def _find(self, request: BaseRequest, exchange: Exchange) -> tuple[tuple[Endpoint, str], Params]:
         host = request.headers.get("Host")  # absent in HTTP/1.0
         if host is not None and not self._hosts.allows(host):
             raise Misdirected(host=host[:ECHO_MAX])
@@ -176,7 +184,7 @@ class HttpApp:
         found = self._router.find(method, path)
         if found is None and method == "HEAD":
             found = self._router.find("GET", path)
-        return found or (self._fallback(method, path), ())
+        return found or ((self._fallback(method, path), NO_ROUTE), ())
 
     def _fallback(self, method: str, path: str) -> Endpoint:
         methods = self._router.methods(path)
@@ -261,8 +269,11 @@ class HttpApp:
                     endpoint = query_endpoint(declaration, route, queries[kind], pool, gate)
                 else:
                     endpoint = procedure_endpoint(declaration, route, procedures[kind], gate)
-                self._router.add(route.method, route.path, endpoint)
-        self._router.add("POST", ENVELOPE_PATH, commands.envelope(sendable))
+                self._add(route.method, route.path, endpoint)
+        self._add("POST", ENVELOPE_PATH, commands.envelope(sendable))
+
+    def _add(self, method: str, path: str, endpoint: Endpoint) -> None:
+        self._router.add(method, path, (endpoint, path))
 
     def _add_pages(self, links: Mapping[str, tuple[str, str]]) -> None:
         document = {"/docs": ("API", "Every operation, with a form to try it")}
@@ -278,7 +289,7 @@ class HttpApp:
         }
         for (method, path), handler in pages.items():
             if not self._router.has(method, path):
-                self._router.add(method, path, plain_endpoint(handler, param_names(path)))
+                self._add(method, path, plain_endpoint(handler, param_names(path)))
 
     async def _openapi_page(self, request: BaseRequest) -> StreamResponse:
         """The API for machines."""

@@ -11,6 +11,7 @@ from server.edge.hosts import hosts_of
 from server.edge.part import Context, Part, Parts
 from server.rest.app import HttpApp
 from server.rest.events_path import events_path
+from server.rest.metrics import HttpMetrics
 from storage.database import OUTAGES
 
 #: At a stop, requests and sockets that are still open this long after the time to drain are cut.
@@ -35,6 +36,7 @@ class Listener:
     url: str = ""
     #: Where it listens, with the actual port; empty until then.
     address: tuple[str, int] = ("", 0)
+    metrics: HttpMetrics = field(default_factory=HttpMetrics, init=False)
     _runner: web.ServerRunner | None = field(default=None, init=False)
     _listens: bool = field(default=False, init=False)
 
@@ -79,6 +81,7 @@ class Listener:
             links=parts.pages,
             paths=events_path(),
             outages=OUTAGES,
+            metrics=self.metrics,
         )
 
 
@@ -92,7 +95,7 @@ class RestPart(Part):
 def open_rest(context: Context, authenticate: Callable[[str], Principal], parts: Parts) -> RestPart:
     """Open the listener; it serves what the parts offer when it starts."""
     listener = Listener(context, authenticate, parts)
-    return RestPart(listener=listener, start=listener.start, stop=listener.stop)
+    return RestPart(listener=listener, metrics=[listener.metrics], start=listener.start, stop=listener.stop)
 
 
 def _url(server: ServerConfig, address: tuple[str, int]) -> str:

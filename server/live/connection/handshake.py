@@ -62,7 +62,7 @@ class WebSocketEndpoint:
             hub.remove(socket)
         elif codec is None:
             socket.close(CloseCode.VERSION)
-        return StreamResponse()  # aiohttp does not send it: its connection is lost
+        return StreamResponse(status=101)  # aiohttp does not send it: its connection is lost
 
 
 def check_origin(request: BaseRequest, allowed: Callable[[str], bool]) -> None:
