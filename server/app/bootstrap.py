@@ -19,7 +19,7 @@ from server.accounts.part import open_accounts
 from server.app.config import Config
 from server.app.node import open_node
 from server.app.nouns import check_answers
-from server.app.startup_banner import make_demo_data, print_banner
+from server.app.startup_banner import Screen, make_demo_data
 from server.delivery.part import open_delivery
 from server.delivery.pipeline import DeliveryPipeline
 from server.edge.job import Daily
@@ -35,6 +35,8 @@ from server.ops.demo_accounts import refuse_demo_accounts
 from server.ops.jobs import Jobs
 from server.ops.part import open_ops
 from server.ops.pid_file import Running, remove_pid_file, write_pid_file
+from server.ops.port import check_port
+from server.ops.systemd import READY, STOPPING, Systemd
 from server.payments.part import open_payments
 from server.queries.part import open_queries
 from server.rest.part import open_rest
@@ -67,20 +69,31 @@ async def serve(config: Config, console: Console) -> int:
     """Run the server until SIGINT or SIGTERM, then stop it in order; returns the exit code."""
     data_dir = Path(config.server.data_dir)
     stop = asyncio.Event()
+    screen, systemd = Screen(console, json=config.log.format == "json"), Systemd(os.environ)
+    check_port(config.server)
     _raise_file_limit()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_database(config.server, config.database) as database, open_server(config, database.dsn) as server:
         if config.dev.enabled and config.dev.demo_data:
-            await make_demo_data(server.node, console)
+            await make_demo_data(server.node, screen)
         _tune_garbage_collection()
-        write_pid_file(data_dir, Running(url=server.url, dsn=database.dsn, pid=os.getpid()))
-        print_banner(server.url, config, console)
+        write_pid_file(data_dir, _running(server, database))
+        screen.ready(server.url, config)
+        systemd.notify(READY)
+        watchdog = asyncio.create_task(systemd.watch(), name="systemd watchdog")
         lost = await _wait_for_stop(stop, database)
+        systemd.notify(STOPPING)
         remove_pid_file(data_dir)
-        console.print("stopping: finishing requests under way first")
-    console.print("stopped")
+        screen.stopping()
+    watchdog.cancel()
+    screen.stopped()
     return 1 if lost else 0
+
+
+def _running(server: Server, database: Database) -> Running:
+    host, port = server.listens_at
+    return Running(url=server.url, listens_at=f"{host}:{port}", dsn=database.dsn, pid=os.getpid())
 
 
 def _raise_file_limit() -> None:

@@ -23,7 +23,7 @@ from server.llm.config import LlmConfig
 from server.llm.service import model_of
 from server.ops.config import DatabaseConfig
 from server.ops.demo_accounts import DEMO_DOMAIN, describe
-from server.ops.pid_file import read_pid_file
+from server.ops.pid_file import Running, read_pid_file
 from storage.database import connect_pool
 from storage.queries.demo import count_accounts_at
 
@@ -73,14 +73,14 @@ async def examine(config: Sections) -> AsyncIterator[Diagnosis]:
     yield Diagnosis("python", sys.version_info >= (3, 11), version)
     yield _data_dir(Path(config.server.data_dir))
     yield _keys(config.server.keys_dir)
-    yield _port(config.server.host, config.server.port)
+    running = read_pid_file(Path(config.server.data_dir))
+    yield _port(config.server.host, config.server.port, running)
     yield _development(config)
     if config.database.url:
         async for found in _database(config.database.url):
             yield found
     else:
         yield Diagnosis("database", True, "embedded Postgres in the data folder")
-    running = read_pid_file(Path(config.server.data_dir))
     async for found in _demo_accounts(config, config.database.url or (running.dsn if running else "")):
         yield found
     async for found in _channels(config):
@@ -103,7 +103,7 @@ def _keys(path: Path) -> Diagnosis:
     return Diagnosis("signing keys", not loose, f"others can read {', '.join(loose)}" if loose else f"{path}")
 
 
-def _port(host: str, port: int) -> Diagnosis:
+def _port(host: str, port: int, running: Running | None) -> Diagnosis:
     try:
         with socket.create_connection((host, port), timeout=PORT_TIMEOUT_S):
             taken = True
@@ -111,6 +111,8 @@ def _port(host: str, port: int) -> Diagnosis:
         return Diagnosis("port", False, f"{host} is not an address of this machine")
     except OSError:  # nothing listens there, or the port is 0
         taken = False
+    if taken and running is not None and running.listens_at == f"{host}:{port}":
+        return Diagnosis("port", True, f"{host}:{port} is that of the running server (process id {running.pid})")
     return Diagnosis("port", not taken, f"{host}:{port} is {'taken (is a server running?)' if taken else 'free'}")
 
 

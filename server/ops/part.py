@@ -82,7 +82,11 @@ def _routes(context: Context, draining: Callable[[], bool]) -> Mapping[RouteKey,
     async def metrics(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=node.metrics.render(), headers={"Content-Type": node.metrics.content_type})
 
-    return {("GET", "/health"): health.health, ("GET", "/ready"): health.ready, ("GET", "/metrics"): metrics}
+    return {
+        **{("GET", path): health.health for path in ("/health", "/healthz", "/livez")},
+        **{("GET", path): health.ready for path in ("/ready", "/readyz")},
+        ("GET", "/metrics"): metrics,
+    }
 
 
 def _dev_routes(context: Context) -> Mapping[RouteKey, PlainHandler]:

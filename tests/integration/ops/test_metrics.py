@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from protocol.booking.views import GetBooking
 from protocol.delivery.channels import Channel
+from protocol.ids import BookingId
 from protocol.registry import BY_NAME, Mode
 from tests.support.server import Site
 
@@ -48,7 +50,7 @@ async def test_unknown_paths_and_methods_make_no_series_of_their_own(server: Sit
 async def test_queries_are_counted_by_outcome_over_every_transport(server: Site) -> None:
     ada = await server.person("Ada", live=True)
     await server.request("GET", "/notifications/", ada)
-    missing = BY_NAME["booking.get"].type(booking_id=ada.id)
+    missing = GetBooking(booking_id=BookingId(ada.id))
     for _ in range(2):
         with pytest.raises(Exception, match="not_found"):
             await ada.phone.ask(missing)
