@@ -163,7 +163,7 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         live = add(open_live(context, config.limits, accounts.tokens, parts.queries))
         add(open_queries(context, llm.model))
         add(open_payments(context, config.payments))
-        rest = add(open_rest(context, accounts.tokens.verify, parts))
+        rest = add(open_rest(context, accounts.tokens.verify, parts, config.limits.connections_per_address))
         ops = add(open_ops(context, config.retention, parts.jobs, draining=lambda: live.hub.draining))
         check_answers(parts.queries)
         _measure_queries(parts)

@@ -35,6 +35,7 @@ from server.edge.limits import ECHO_MAX, HEADERS_MAX, KEEP_ALIVE_S, LINE_BYTES_M
 from server.edge.problems import MethodNotAllowed, error_of, problem_response
 from server.edge.rates import Limiters
 from server.rest.asyncapi import build_asyncapi
+from server.rest.connections import HttpServer
 from server.rest.endpoints import (
     Commands,
     Endpoint,
@@ -78,6 +79,7 @@ class HttpApp:
         outages: exceptions that mean that the database is unavailable.
         declarations: what is served; by default the whole registry.
         metrics: counts the requests.
+        connections_per_address: connections of one address that serve HTTP.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class HttpApp:
         outages: tuple[type[BaseException], ...] = (OSError, TimeoutError),
         declarations: Iterable[Declaration] | None = None,
         metrics: HttpMetrics | None = None,
+        connections_per_address: int = 500,
     ) -> None:
         self.limiters = limiters or Limiters()
         self._declarations = list(BY_NAME.values() if declarations is None else declarations)
@@ -112,6 +115,7 @@ class HttpApp:
         self._https = https
         self._router: Router[tuple[Endpoint, str]] = Router()
         self._metrics = metrics or HttpMetrics()
+        self._connections_per_address = connections_per_address
         gate = Gate(authenticate, self.limiters)
         self._add_declarations(gate, runtime, queries, procedures, pool)
         for (method, path), handler in (extra or {}).items():
@@ -133,8 +137,10 @@ class HttpApp:
 
         ``await runner.cleanup()`` stops listening, lets requests under way finish within the timeout, then closes.
         """
-        server = web.Server(
+        server = HttpServer(
             self.handle,
+            per_address_max=self._connections_per_address,
+            unlimited=self._addresses.is_proxy,
             access_log=None,
             logger=_protocol_log,
             keepalive_timeout=KEEP_ALIVE_S,
@@ -144,6 +150,7 @@ class HttpApp:
             lingering_time=LINGER_S,
             auto_decompress=False,
         )
+        self._metrics.connections = server.refused_total
         return web.ServerRunner(server, shutdown_timeout=shutdown_timeout_s)
 
     async def handle(self, request: BaseRequest) -> StreamResponse:

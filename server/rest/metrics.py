@@ -1,7 +1,7 @@
 """The metrics of HTTP requests, by route."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -19,6 +19,8 @@ class HttpMetrics(Collector):
     """Requests by method, route template and status: paths and methods of clients never become labels."""
 
     def __init__(self) -> None:
+        #: Connections that were cut before their first request, by reason.
+        self.connections: Mapping[str, int] = {}
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._seconds: defaultdict[tuple[str, str], Histogram] = defaultdict(lambda: Histogram(REQUEST_BUCKETS_S))
 
@@ -37,6 +39,11 @@ class HttpMetrics(Collector):
         for (method, route, status), count in self._requests.items():
             requests.add_metric([method, route, str(status)], count)
         yield requests
+        text = "TCP connections cut before a request: too many of an address, no file left, headers not in time"
+        cut = CounterMetricFamily("guildwire_http_connections_cut", text, labels=["reason"])
+        for reason, count in self.connections.items():
+            cut.add_metric([reason.removeprefix("tcp_")], count)
+        yield cut
         text = "From a request's headers to its response; of a stream, to its end"
         seconds = HistogramMetricFamily("guildwire_http_request_seconds", text, labels=["method", "route"])
         for (method, route), histogram in self._seconds.items():

@@ -32,6 +32,7 @@ class Listener:
     context: Context
     authenticate: Callable[[str], Principal]
     parts: Parts
+    connections_per_address: int
     #: The address under which clients reach the server; empty until it listens.
     url: str = ""
     #: Where it listens, with the actual port; empty until then.
@@ -82,6 +83,7 @@ class Listener:
             paths=events_path(),
             outages=OUTAGES,
             metrics=self.metrics,
+            connections_per_address=self.connections_per_address,
         )
 
 
@@ -92,9 +94,11 @@ class RestPart(Part):
     listener: Listener
 
 
-def open_rest(context: Context, authenticate: Callable[[str], Principal], parts: Parts) -> RestPart:
+def open_rest(
+    context: Context, authenticate: Callable[[str], Principal], parts: Parts, connections_per_address: int = 500
+) -> RestPart:
     """Open the listener; it serves what the parts offer when it starts."""
-    listener = Listener(context, authenticate, parts)
+    listener = Listener(context, authenticate, parts, connections_per_address)
     return RestPart(listener=listener, metrics=[listener.metrics], start=listener.start, stop=listener.stop)
 
 
