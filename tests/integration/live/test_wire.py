@@ -19,7 +19,7 @@ from tests.support.wire import frame
 ADA = UserId(UUID(int=1))
 ada = acting(ADA)
 HANDSHAKE = {
-    "Host": "guildwire.test",
+    "Host": "localhost",
     "Upgrade": "websocket",
     "Connection": "keep-alive, Upgrade",
     "Sec-WebSocket-Version": "13",
