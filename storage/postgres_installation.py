@@ -39,6 +39,10 @@ class InstallationError(Exception):
     """The embedded database cannot run from the configured directory."""
 
 
+class InstallationInUse(InstallationError):  # as the errors of the protocol
+    """Another process runs the embedded database of this directory."""
+
+
 class PopenAccount(TypedDict, total=False):
     """The arguments of subprocess.Popen that change the user."""
 
@@ -217,7 +221,7 @@ def _lock(home: Path) -> int:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock_fd)
-        raise InstallationError(f"the database in {home} is already in use by another process") from None
+        raise InstallationInUse(f"the database in {home} is already in use") from None
     return lock_fd
 
 

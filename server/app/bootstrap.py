@@ -19,7 +19,7 @@ from server.accounts.part import open_accounts
 from server.app.config import Config
 from server.app.node import open_node
 from server.app.nouns import check_answers
-from server.app.startup_banner import make_demo_data, print_banner
+from server.app.startup_banner import Screen, make_demo_data
 from server.delivery.part import open_delivery
 from server.delivery.pipeline import DeliveryPipeline
 from server.edge.job import Daily
@@ -31,9 +31,12 @@ from server.live.hub.hub import Hub
 from server.live.part import open_live
 from server.llm.part import open_llm
 from server.ops.database import Database, open_database
+from server.ops.demo_accounts import refuse_demo_accounts
 from server.ops.jobs import Jobs
 from server.ops.part import open_ops
 from server.ops.pid_file import Running, remove_pid_file, write_pid_file
+from server.ops.port import check_port
+from server.ops.systemd import READY, STOPPING, Systemd
 from server.payments.part import open_payments
 from server.queries.part import open_queries
 from server.rest.part import open_rest
@@ -58,26 +61,39 @@ class Server:
     jobs: Jobs
     delivery: DeliveryPipeline
     url: str
+    #: Host and port on which it listens.
+    listens_at: tuple[str, int]
 
 
 async def serve(config: Config, console: Console) -> int:
     """Run the server until SIGINT or SIGTERM, then stop it in order; returns the exit code."""
     data_dir = Path(config.server.data_dir)
     stop = asyncio.Event()
+    screen, systemd = Screen(console, json=config.log.format == "json"), Systemd(os.environ)
+    check_port(config.server)
     _raise_file_limit()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_database(config.server, config.database) as database, open_server(config, database.dsn) as server:
         if config.dev.enabled and config.dev.demo_data:
-            await make_demo_data(server.node, console)
+            await make_demo_data(server.node, screen)
         _tune_garbage_collection()
-        write_pid_file(data_dir, Running(url=server.url, dsn=database.dsn, pid=os.getpid()))
-        print_banner(server.url, config, console)
+        write_pid_file(data_dir, _running(server, database))
+        screen.ready(server.url, config)
+        systemd.notify(READY)
+        watchdog = asyncio.create_task(systemd.watch(), name="systemd watchdog")
         lost = await _wait_for_stop(stop, database)
+        systemd.notify(STOPPING)
         remove_pid_file(data_dir)
-        console.print("stopping: finishing requests under way first")
-    console.print("stopped")
+        screen.stopping()
+    watchdog.cancel()
+    screen.stopped()
     return 1 if lost else 0
+
+
+def _running(server: Server, database: Database) -> Running:
+    host, port = server.listens_at
+    return Running(url=server.url, listens_at=f"{host}:{port}", dsn=database.dsn, pid=os.getpid())
 
 
 def _raise_file_limit() -> None:
@@ -122,6 +138,8 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
     assert_complete()
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(open_node(dsn, config))
+        if not config.dev.enabled:
+            await refuse_demo_accounts(node.pool)
         context = _context(config, node)
         parts = Parts(node, dict(ANSWERS))
 
@@ -145,13 +163,19 @@ async def open_server(config: Config, dsn: str) -> AsyncIterator[Server]:
         live = add(open_live(context, config.limits, accounts.tokens, parts.queries))
         add(open_queries(context, llm.model))
         add(open_payments(context, config.payments))
-        rest = add(open_rest(context, accounts.tokens.verify, parts))
+        rest = add(open_rest(context, accounts.tokens.verify, parts, config.limits.connections_per_address))
         ops = add(open_ops(context, config.retention, parts.jobs, draining=lambda: live.hub.draining))
         check_answers(parts.queries)
+        _measure_queries(parts)
         for part in parts.opened:
             await part.start()
             node.tasks += part.tasks()
-        yield Server(node, live.hub, ops.runner, pipeline, rest.listener.url)
+        yield Server(node, live.hub, ops.runner, pipeline, rest.listener.url, rest.listener.address)
+
+
+def _measure_queries(parts: Parts) -> None:
+    for query, handler in parts.queries.items():
+        parts.queries[query] = parts.node.metrics.measured(query, handler)
 
 
 def _context(config: Config, node: Node) -> Context:

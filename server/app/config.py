@@ -14,7 +14,7 @@ import msgspec
 
 from server.accounts.config import AuthConfig
 from server.delivery.config import DeliveriesConfig, EmailConfig, PushConfig, SmsConfig
-from server.edge.config import ConfigError, DevConfig, LimitsConfig, Section, ServerConfig, is_loopback
+from server.edge.config import ConfigError, DevConfig, LimitsConfig, Section, ServerConfig
 from server.llm.config import LlmConfig
 from server.ops.config import DatabaseConfig, JobsConfig, LogConfig, RetentionConfig
 from server.payments.config import PaymentsConfig
@@ -62,9 +62,10 @@ class Config(Section, frozen=True, kw_only=True):
         for name in self.__struct_fields__:
             section: Section = getattr(self, name)
             section.check()
-        if self.dev.enabled and not is_loopback(self.server.host) and not self.dev.allow_non_loopback:
+        if self.dev.enabled and not self.server.is_local and not self.dev.allow_non_loopback:
             raise ConfigError(
-                f"dev.enabled: not on {self.server.host or 'all addresses'}, which others can reach;"
+                f"dev.enabled: not on {self.server.public_url or self.server.host or 'all addresses'}, which others can"
+                " reach;"
                 " set dev.enabled = false, or dev.allow_non_loopback = true if that is intended"
             )
 

@@ -15,6 +15,8 @@ from server.edge.adapter_error import AdapterError
 from server.edge.metrics import Metrics
 from server.edge.node import Committers, Node
 from server.edge.secret_file import UnusableKey
+from server.ops.demo_accounts import DemoAccountsError
+from server.ops.port import CannotListenError
 from storage.actors import load_replies, load_states
 from storage.agenda import load_due, quarantine
 from storage.commit import Committer, connect_committer
@@ -28,8 +30,10 @@ from storage.registry import Sources, bound_loaders
 #: Errors that prevent a start and are not bugs; their messages are for the operator.
 STARTUP_ERRORS = (
     AdapterError,
+    CannotListenError,
     ClusterError,
     DatabaseUnreachable,
+    DemoAccountsError,
     MigrationError,
     OSError,
     InstallationError,

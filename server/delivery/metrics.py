@@ -69,7 +69,10 @@ class DeliveryMetrics(Collector):
         queue = GaugeMetricFamily("guildwire_deliveries", text, labels=["channel", "state"])
         text = "How long the oldest due delivery has been waiting"
         overdue = GaugeMetricFamily("guildwire_deliveries_overdue_seconds", text, labels=["channel"])
-        for one in self._queue:
+        # A channel with an empty queue has its series too: the first dead message would else be no increase.
+        empty = [QueueDepth(channel=channel, waiting=0, sending=0, dead=0, due_at=None) for channel in Channel]
+        depths = {one.channel: one for one in (*empty, *self._queue)}
+        for one in depths.values():
             for state, count in (("waiting", one.waiting), ("sending", one.sending), ("dead", one.dead)):
                 queue.add_metric([one.channel, state], count)
             late_s = 0.0 if one.due_at is None else max(0.0, (self._now() - one.due_at).total_seconds())

@@ -32,6 +32,10 @@ class Addresses:
 
         self._trusted = trusted
 
+    def is_proxy(self, address: str) -> bool:
+        """Whether connections of this address are those of a trusted proxy, or of a Unix socket."""
+        return not address or self._trusted(address)
+
     def of(self, request: BaseRequest) -> str:
         """Return the client's address; empty for a Unix socket without a proxy."""
         peer = request.remote or ""

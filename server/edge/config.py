@@ -4,14 +4,17 @@ A section is one table of config.toml. Each part declares its own in its ``confi
 and loads them.
 """
 
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[int, Meta(ge=1)]
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^/\s]+.*)?$(?!\n)")]
 
 
@@ -37,6 +40,8 @@ class ServerConfig(Section, frozen=True, kw_only=True):
     public_url: HttpUrl = ""
     #: Origins whose scripts may call and connect; ``*`` for all. The server's own origin is always allowed.
     allowed_origins: tuple[str, ...] = ()
+    #: Further names in ``Host`` that are served, beside that of public_url, localhost and IP addresses; ``*`` for all.
+    allowed_hosts: tuple[str, ...] = ()
     #: Networks whose X-Forwarded-For is trusted.
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     #: How long open requests and connections may take to finish when the server stops.
@@ -55,8 +60,17 @@ class ServerConfig(Section, frozen=True, kw_only=True):
         """The folder of the keys and secrets."""
         return Path(self.data_dir) / "keys"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the server: by the address it listens on, and by its public one."""
+        public = urlsplit(self.public_url).hostname
+        return is_loopback(self.host) and (public is None or is_loopback(public))
+
     def check(self) -> None:
-        """Check the proxies' networks. Raises: ConfigError."""
+        """Check the proxies' networks and the names of hosts. Raises: ConfigError."""
+        for name in self.allowed_hosts:
+            if name != "*" and not _HOST_NAME.fullmatch(name):
+                raise ConfigError(f"server.allowed_hosts: {name} is not a host name without a port")
         for proxy in self.trusted_proxies:
             try:
                 ip_network(proxy)
@@ -85,7 +99,7 @@ class DevConfig(Section, frozen=True, kw_only=True):
 
     enabled: bool = False
     demo_data: bool = True
-    #: Confirms that development mode is intended although the host is not loopback.
+    #: Confirms that development mode is intended although the host or public_url is not loopback.
     allow_non_loopback: bool = False
 
 
@@ -94,4 +108,4 @@ def is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host == "localhost" or host.endswith(".localhost")

@@ -8,6 +8,14 @@ BODY_BYTES_MAX = 64 * 1024
 BODY_TIMEOUT_S = 20.0
 
 
+#: How long a new connection may take until its first request's headers are complete.
+HEADERS_TIMEOUT_S = 10.0
+
+
+#: Open files that new connections leave to the database, logs and keys.
+SPARE_FILES = 128
+
+
 #: The request line, and one header line.
 LINE_BYTES_MAX = 8_190
 

@@ -5,7 +5,11 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from protocol.frames import CloseCode, OpenOutcome
 from server.live.hub.hub import Hub
+
+#: Why a connection ended that the client closed.
+_BY_CLIENT = "client"
 
 
 class LiveMetrics(Collector):
@@ -24,9 +28,11 @@ class LiveMetrics(Collector):
         text = "Bytes that wait for all clients together"
         yield GaugeMetricFamily("guildwire_socket_queue_bytes", text, value=hub.queue_bytes)
         text = "Connections that found no place, by whose bound was reached"
-        yield _by("connections_refused", text, "bound", hub.limiter.refused_total)
-        yield _by("sessions_opened", "Sessions, by how they began: fresh, resumed, reset", "outcome", hub.opened_total)
-        yield _by("sockets_closed", "Connections, by why they ended", "reason", hub.closed_total)
+        yield _total("connections_refused", text, "bound", hub.limiter.refused_total)
+        opened = {outcome.value: hub.opened_total[outcome.value] for outcome in OpenOutcome}
+        yield _total("sessions_opened", "Sessions, by how they began: fresh, resumed, reset", "outcome", opened)
+        reasons = dict.fromkeys((_BY_CLIENT, *(code.reason for code in CloseCode)), 0)
+        yield _total("sockets_closed", "Connections, by why they ended", "reason", {**reasons, **hub.closed_total})
 
     def _frames(self) -> Metric:
         text = "Frames of clients (in) and for them (out); over plain HTTP clients send none"
@@ -35,6 +41,13 @@ class LiveMetrics(Collector):
             frames.add_metric([transport, "in"], traffic.frames_in)
             frames.add_metric([transport, "out"], traffic.frames_out)
         return frames
+
+
+def _total(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"guildwire_{name}", text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family
 
 
 def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:

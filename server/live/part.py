@@ -9,6 +9,7 @@ from server.edge.config import LimitsConfig
 from server.edge.cors import Cors
 from server.edge.event_route import EVENTS_PATH, SOCKET_PATH
 from server.edge.handlers import QueryHandler
+from server.edge.hosts import origin_of
 from server.edge.part import Context, Part
 from server.live.connection.events_endpoint import EventsEndpoint
 from server.live.connection.handshake import WebSocketEndpoint
@@ -49,7 +50,8 @@ def open_live(
     )
     tokens.on_revoked, tokens.on_invalidated, tokens.on_retired = hub.revoke, hub.outdate, hub.outdate_all
     events = EventsEndpoint(hub, tokens.verify, context.limiters)
-    sockets = WebSocketEndpoint(hub, Cors(context.server.allowed_origins).allows)
+    origins = (*context.server.allowed_origins, origin_of(context.server.url))
+    sockets = WebSocketEndpoint(hub, Cors(origins).allows)
     return LivePart(
         hub=hub,
         routes={("GET", SOCKET_PATH): sockets.handle, ("GET", EVENTS_PATH): events.handle},

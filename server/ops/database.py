@@ -8,8 +8,10 @@ from pathlib import Path
 
 from server.edge.config import ServerConfig
 from server.ops.config import DatabaseConfig
+from server.ops.port import by, other_server
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
+from storage.postgres_installation import InstallationInUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,11 @@ async def open_database(server: ServerConfig, database: DatabaseConfig) -> Async
         if not dsn:
             postgres = EmbeddedPostgres(Path(server.data_dir) / "postgres")
             stack.push_async_callback(postgres.stop)
-            dsn, lost = await postgres.start(), postgres.wait_lost
+            try:
+                dsn, lost = await postgres.start(), postgres.wait_lost
+            except InstallationInUse as error:
+                who = by(other_server(Path(server.data_dir))) or " by another process"
+                raise InstallationInUse(f"{error}{who}") from None
         await migrate(dsn)
         yield Database(dsn, lost)
 

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from server.edge.bodies import read_body
+from server.edge.bodies import UnsupportedMediaType, read_json
 from server.edge.decoding import decode_body
 from server.edge.node import Node
 
@@ -36,7 +36,9 @@ class MovableClock:
         return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
     async def advance(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Move the clock forward; timers that become due fire. Raises: Malformed, Invalid."""
-        body = decode_body(_advance, await read_body(request))
+        """Move the clock forward; timers that become due fire. Raises: Malformed, Invalid, UnsupportedMediaType."""
+        if "Content-Type" not in request.headers:  # a page of another site may send that without a preflight
+            raise UnsupportedMediaType(header="Content-Type", supported="application/json; charset=utf-8")
+        body = decode_body(_advance, await read_json(request))
         await self._node.advance(timedelta(seconds=body.advance_s))
         return await self.show(request)

@@ -23,7 +23,10 @@ from server.llm.asking import Model
 from server.llm.config import LlmConfig
 from server.llm.service import model_of
 from server.ops.config import DatabaseConfig
+from server.ops.demo_accounts import DEMO_DOMAIN, describe
+from server.ops.pid_file import Running, read_pid_file
 from storage.database import connect_pool
+from storage.queries.demo import count_accounts_at
 
 DISK_FREE_MIN_BYTES = 1024**3
 CLOCK_SKEW_MAX_S = 2.0
@@ -72,13 +75,16 @@ async def examine(config: Sections) -> AsyncIterator[Diagnosis]:
     yield Diagnosis("time zones", True, f"rules of tzdata {ZONES_VERSION}")
     yield _data_dir(Path(config.server.data_dir))
     yield _keys(config.server.keys_dir)
-    yield _port(config.server.host, config.server.port)
+    running = read_pid_file(Path(config.server.data_dir))
+    yield _port(config.server.host, config.server.port, running)
     yield _development(config)
     if config.database.url:
         async for found in _database(config.database.url):
             yield found
     else:
         yield Diagnosis("database", True, "embedded Postgres in the data folder")
+    async for found in _demo_accounts(config, config.database.url or (running.dsn if running else "")):
+        yield found
     async for found in _channels(config):
         yield found
     yield await _language_model(config)
@@ -99,7 +105,7 @@ def _keys(path: Path) -> Diagnosis:
     return Diagnosis("signing keys", not loose, f"others can read {', '.join(loose)}" if loose else f"{path}")
 
 
-def _port(host: str, port: int) -> Diagnosis:
+def _port(host: str, port: int, running: Running | None) -> Diagnosis:
     try:
         with socket.create_connection((host, port), timeout=PORT_TIMEOUT_S):
             taken = True
@@ -107,12 +113,35 @@ def _port(host: str, port: int) -> Diagnosis:
         return Diagnosis("port", False, f"{host} is not an address of this machine")
     except OSError:  # nothing listens there, or the port is 0
         taken = False
+    if taken and running is not None and running.listens_at == f"{host}:{port}":
+        return Diagnosis("port", True, f"{host}:{port} is that of the running server (process id {running.pid})")
     return Diagnosis("port", not taken, f"{host}:{port} is {'taken (is a server running?)' if taken else 'free'}")
 
 
 def _development(config: Sections) -> Diagnosis:
-    detail = "on: sandbox gateway and demo accounts" if config.dev.enabled else "off"
-    return Diagnosis("development mode", not config.dev.enabled, detail, fatal=False)
+    if not config.dev.enabled:
+        return Diagnosis("development mode", True, "off")
+    if not config.server.is_local:
+        detail = "on, and others can reach it: everyone may sign in as an admin and read /dev/mailbox"
+        return Diagnosis("development mode", False, detail)
+    return Diagnosis("development mode", False, "on: sandbox gateway and demo accounts", fatal=False)
+
+
+async def _demo_accounts(config: Sections, dsn: str) -> AsyncIterator[Diagnosis]:
+    """Look for demo accounts in a database that can be read without starting one."""
+    if config.dev.enabled or not dsn:
+        return
+    try:
+        pool = await connect_pool(dsn, size_min=1, size_max=1, startup_wait_s=5.0)
+    except Exception:  # reported by the check of the database
+        return
+    try:
+        if await pool.fetchval("SELECT to_regclass('unique_keys') IS NULL"):
+            return  # no server has used it yet
+        count = await count_accounts_at(pool, DEMO_DOMAIN)
+        yield Diagnosis("demo accounts", not count, describe(count) if count else "none")
+    finally:
+        await pool.close()
 
 
 async def _channels(config: Sections) -> AsyncIterator[Diagnosis]:

@@ -9,7 +9,10 @@ from prometheus_client.registry import Collector
 
 
 class JobMetrics(Collector):
-    """Metrics by job: the last success is read from the database; the others are of this process."""
+    """Metrics by job. The last success is read from the database; the others are of this process.
+
+    The label is ``task``: Prometheus has a label ``job`` of its own.
+    """
 
     def __init__(self) -> None:
         self._last_success_s: dict[str, float] = {}
@@ -20,6 +23,7 @@ class JobMetrics(Collector):
     def loaded(self, job: str, succeeded_at: datetime | None, took_s: float | None) -> None:
         """Record a job's last success on any node, as loaded from the database."""
         self._failures[job] += 0
+        self._last_success_s.setdefault(job, 0.0)  # an alert on a job that never succeeds needs its series
         if succeeded_at is not None:
             self._last_success_s[job] = succeeded_at.timestamp()
             self._took_s[job] = took_s or 0.0
@@ -35,22 +39,22 @@ class JobMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Build the metric families at each scrape."""
-        text = "When a background job last succeeded on any node, in seconds since 1970"
-        successes = GaugeMetricFamily("guildwire_job_last_success_timestamp_seconds", text, labels=["job"])
+        text = "When a background job last succeeded on any node, in seconds since 1970; 0 if it never did"
+        successes = GaugeMetricFamily("guildwire_job_last_success_timestamp_seconds", text, labels=["task"])
         for job, at_s in self._last_success_s.items():
             successes.add_metric([job], at_s)
         yield successes
         text = "How long a background job's last successful run took"
-        durations = GaugeMetricFamily("guildwire_job_duration_seconds", text, labels=["job"])
+        durations = GaugeMetricFamily("guildwire_job_duration_seconds", text, labels=["task"])
         for job, took_s in self._took_s.items():
             durations.add_metric([job], took_s)
         yield durations
-        failures = CounterMetricFamily("guildwire_job_failures", "Runs of background jobs that failed", labels=["job"])
+        failures = CounterMetricFamily("guildwire_job_failures", "Runs of background jobs that failed", labels=["task"])
         for job, count in self._failures.items():
             failures.add_metric([job], count)
         yield failures
         text = "What background jobs removed or made, by name"
-        counts = CounterMetricFamily("guildwire_job_items", text, labels=["job", "what"])
+        counts = CounterMetricFamily("guildwire_job_items", text, labels=["task", "what"])
         for (job, what), count in self._counts.items():
             counts.add_metric([job, what], count)
         yield counts

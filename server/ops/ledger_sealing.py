@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from prometheus_client import Counter
-
 from server.edge.metrics import Metrics
 from storage.database import Pool
 from storage.seal import Tail, read_tail, seal
@@ -18,9 +16,8 @@ class LedgerSealer:
     def __init__(self, pool: Pool, metrics: Metrics) -> None:
         self._pool = pool
         self._tail = Tail(0, 0.0, 0)
-        self._sealed = Counter(
-            "guildwire_ledger_sealed", "Transfers that this process has sealed", registry=metrics.registry
-        )
+        self._sealed = 0
+        metrics.total("ledger_sealed", "Transfers that this process has sealed", lambda: {"": self._sealed})
         metrics.gauge("ledger_last_seal", "The number of the newest seal", lambda: self._tail.last_seal)
         metrics.gauge("ledger_unsealed", "Transfers that no seal covers yet", lambda: self._tail.waiting)
         text = "Age of the oldest transfer without a seal at the last look-up"
@@ -29,7 +26,7 @@ class LedgerSealer:
     async def run(self, now: datetime) -> dict[str, int]:
         """Seal the transfers that have no seal yet; one node at a time does so."""
         done = await seal(self._pool)
-        self._sealed.inc(done.transfers)
+        self._sealed += done.transfers
         await self.refresh()
         return {"seals": done.seals, "transfers": done.transfers}
 

@@ -41,13 +41,13 @@ class NightlyAudit(Collector):
         self._last_run_s, self._broken = at.timestamp(), broken
 
     def collect(self) -> Iterator[Metric]:
-        """Build the metric families; empty before the first audit."""
+        """Build the metric families; before the first audit its time is 0, and no violations are known."""
         text = "Rows that violated an invariant in the last audit"
         violations = GaugeMetricFamily("guildwire_verify_violations", text, labels=["invariant"])
-        text = "When the last audit ran, in seconds since 1970"
+        text = "When the last audit ran, in seconds since 1970; 0 if none did"
         last_run = GaugeMetricFamily("guildwire_verify_last_run_timestamp_seconds", text)
+        last_run.add_metric([], self._last_run_s or 0.0)
         if self._last_run_s is not None:
-            last_run.add_metric([], self._last_run_s)
             for invariant in INVARIANTS:
                 violations.add_metric([invariant], self._broken.get(invariant, 0))
         yield violations

@@ -56,7 +56,9 @@ def open_ops(
     ]
     runner = Jobs(jobs, dsn=node.dsn, pool=node.pool, now=node.clock.now, metrics=job_metrics)
     text = "Requests, commands and queries refused by a rate limit, by the limit's name"
-    node.metrics.count("rate_limited", text, lambda: context.limiters.refused_total, "limit")
+    node.metrics.total("rate_limited", text, lambda: context.limiters.refused_total, "limit")
+
+    node.metrics.build_info(context.version)
 
     text = "The version of the time zone rules; always 1"
     node.metrics.count("tzdata", text, lambda: {ZONES_VERSION: 1}, "version")
@@ -84,7 +86,11 @@ def _routes(context: Context, draining: Callable[[], bool]) -> Mapping[RouteKey,
     async def metrics(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=node.metrics.render(), headers={"Content-Type": node.metrics.content_type})
 
-    return {("GET", "/health"): health.health, ("GET", "/ready"): health.ready, ("GET", "/metrics"): metrics}
+    return {
+        **{("GET", path): health.health for path in ("/health", "/healthz", "/livez")},
+        **{("GET", path): health.ready for path in ("/ready", "/readyz")},
+        ("GET", "/metrics"): metrics,
+    }
 
 
 def _dev_routes(context: Context) -> Mapping[RouteKey, PlainHandler]:

@@ -13,6 +13,8 @@ class Running(Struct, frozen=True, kw_only=True):
     """The address, database and process of a running server."""
 
     url: str
+    #: Host and port on which it listens; behind a proxy they differ from ``url``.
+    listens_at: str = ""
     dsn: str
     pid: int
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from random import getrandbits
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -28,10 +29,12 @@ from server.edge.decoding import Params, is_token
 from server.edge.exchange import EXCHANGE, Exchange
 from server.edge.gate import Gate
 from server.edge.handlers import PlainHandler, ProcedureHandler, QueryHandler
-from server.edge.limits import HEADERS_MAX, KEEP_ALIVE_S, LINE_BYTES_MAX, LINGER_S, TRACE_HEADER_MAX
+from server.edge.hosts import ANY_HOST, Hosts, Misdirected
+from server.edge.limits import ECHO_MAX, HEADERS_MAX, KEEP_ALIVE_S, LINE_BYTES_MAX, LINGER_S, TRACE_HEADER_MAX
 from server.edge.problems import MethodNotAllowed, error_of, problem_response
 from server.edge.rates import Limiters
 from server.rest.asyncapi import build_asyncapi
+from server.rest.connections import HttpServer
 from server.rest.document import Document
 from server.rest.endpoints import (
     Commands,
@@ -42,6 +45,7 @@ from server.rest.endpoints import (
     procedure_endpoint,
     query_endpoint,
 )
+from server.rest.metrics import NO_ROUTE, HttpMetrics
 from server.rest.openapi import ENVELOPE_PATH, build_document
 from server.rest.pages import docs_pages, entrance_page, problem_page
 from server.rest.router import Router, param_names
@@ -65,12 +69,15 @@ class HttpApp:
         extra: (method, path) → a plain aiohttp handler, which takes precedence over our own pages. ``{name...}`` at
             the end of the path matches the rest. Parameters are in ``request[EXCHANGE].path_params``.
         allowed_origins: origins whose scripts may call; ``*`` for all.
+        hosts: which values of ``Host`` are served; by default all.
         trusted_proxies: networks whose ``X-Forwarded-For`` is trusted.
         https: whether clients reach the server by TLS only.
         links: address → (title, description) for the entrance page, beside the documentation.
         paths: OpenAPI path items for extra handlers.
         outages: exceptions that mean that the database is unavailable.
         declarations: what is served; by default the whole registry.
+        metrics: counts the requests.
+        connections_per_address: connections of one address that serve HTTP.
     """
 
     def __init__(
@@ -84,6 +91,7 @@ class HttpApp:
         extra: Mapping[tuple[str, str], PlainHandler] | None = None,
         limiters: Limiters | None = None,
         allowed_origins: Iterable[str] = (),
+        hosts: Hosts | None = None,
         trusted_proxies: Iterable[str] = LOOPBACK,
         https: bool = False,
         version: str = "0",
@@ -91,6 +99,8 @@ class HttpApp:
         paths: Mapping[str, dict[str, Any]] | None = None,
         outages: tuple[type[BaseException], ...] = (OSError, TimeoutError),
         declarations: Iterable[Declaration] | None = None,
+        metrics: HttpMetrics | None = None,
+        connections_per_address: int = 500,
     ) -> None:
         self.limiters = limiters or Limiters()
         self._declarations = list(BY_NAME.values() if declarations is None else declarations)
@@ -99,12 +109,15 @@ class HttpApp:
         self._outages = outages
         self._addresses = Addresses(trusted_proxies)
         self._cors = Cors(allowed_origins)
+        self._hosts = hosts or Hosts([ANY_HOST])
         self._https = https
-        self._router: Router[Endpoint] = Router()
+        self._router: Router[tuple[Endpoint, str]] = Router()
+        self._metrics = metrics or HttpMetrics()
+        self._connections_per_address = connections_per_address
         gate = Gate(authenticate, self.limiters)
         self._add_declarations(gate, runtime, queries, procedures, pool)
         for (method, path), handler in (extra or {}).items():
-            self._router.add(method, path, plain_endpoint(handler, param_names(path)))
+            self._add(method, path, plain_endpoint(handler, param_names(path)))
         self._add_pages(links or {})
 
     @cached_property
@@ -122,8 +135,10 @@ class HttpApp:
 
         ``await runner.cleanup()`` stops listening, lets requests under way finish within the timeout, then closes.
         """
-        server = web.Server(
+        server = HttpServer(
             self.handle,
+            per_address_max=self._connections_per_address,
+            unlimited=self._addresses.is_proxy,
             access_log=None,
             logger=_protocol_log,
             keepalive_timeout=KEEP_ALIVE_S,
@@ -133,31 +148,38 @@ class HttpApp:
             lingering_time=LINGER_S,
             auto_decompress=False,
         )
+        self._metrics.connections = server.refused_total
         return web.ServerRunner(server, shutdown_timeout=shutdown_timeout_s)
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request; every exception becomes a response."""
+        began_s, route = perf_counter(), NO_ROUTE
         request_id = _request_id(request)
         exchange = Exchange(request_id, self._addresses.of(request), self._mark)
         request[EXCHANGE] = exchange
         try:
-            endpoint, params = self._find(request, exchange)
+            (endpoint, route), params = self._find(request, exchange)
             response = await endpoint(request, params)
         except HTTPException as raised:
             refusal = error_of(raised)
             if refusal is None:
                 self._mark(request, raised)
+                self._metrics.finished(request.method, route, raised.status, perf_counter() - began_s)
                 raise
             response = self._problem(request, refusal, request_id)
         except Exception as error:
             response = self._problem(request, error, request_id)
         if not response.prepared:
             self._mark(request, response)
+        self._metrics.finished(request.method, route, response.status, perf_counter() - began_s)
         return response
 
     # Routing
 
-    def _find(self, request: BaseRequest, exchange: Exchange) -> tuple[Endpoint, Params]:
+    def _find(self, request: BaseRequest, exchange: Exchange) -> tuple[tuple[Endpoint, str], Params]:
+        host = request.headers.get("Host")  # absent in HTTP/1.0
+        if host is not None and not self._hosts.allows(host):
+            raise Misdirected(host=host[:ECHO_MAX])
         key = limited_as(exchange.address)
         if key is not None:
             self.limiters.requests.take(key)
@@ -167,7 +189,7 @@ class HttpApp:
         found = self._router.find(method, path)
         if found is None and method == "HEAD":
             found = self._router.find("GET", path)
-        return found or (self._fallback(method, path), ())
+        return found or ((self._fallback(method, path), NO_ROUTE), ())
 
     def _fallback(self, method: str, path: str) -> Endpoint:
         methods = self._router.methods(path)
@@ -252,8 +274,11 @@ class HttpApp:
                     endpoint = query_endpoint(declaration, route, queries[kind], pool, gate)
                 else:
                     endpoint = procedure_endpoint(declaration, route, procedures[kind], gate)
-                self._router.add(route.method, route.path, endpoint)
-        self._router.add("POST", ENVELOPE_PATH, commands.envelope(sendable))
+                self._add(route.method, route.path, endpoint)
+        self._add("POST", ENVELOPE_PATH, commands.envelope(sendable))
+
+    def _add(self, method: str, path: str, endpoint: Endpoint) -> None:
+        self._router.add(method, path, (endpoint, path))
 
     def _add_pages(self, links: Mapping[str, tuple[str, str]]) -> None:
         document = {"/docs": ("API", "Every operation, with a form to try it")}
@@ -269,7 +294,7 @@ class HttpApp:
         }
         for (method, path), handler in pages.items():
             if not self._router.has(method, path):
-                self._router.add(method, path, plain_endpoint(handler, param_names(path)))
+                self._add(method, path, plain_endpoint(handler, param_names(path)))
 
 
 def _locations(declarations: Iterable[Declaration]) -> dict[Kind, str]:

@@ -7,9 +7,11 @@ from aiohttp import web
 
 from protocol.roles import Principal
 from server.edge.config import ServerConfig
+from server.edge.hosts import hosts_of
 from server.edge.part import Context, Part, Parts
 from server.rest.app import HttpApp
 from server.rest.events_path import events_path
+from server.rest.metrics import HttpMetrics
 from storage.database import OUTAGES
 
 #: At a stop, requests and sockets that are still open this long after the time to drain are cut.
@@ -30,8 +32,12 @@ class Listener:
     context: Context
     authenticate: Callable[[str], Principal]
     parts: Parts
+    connections_per_address: int
     #: The address under which clients reach the server; empty until it listens.
     url: str = ""
+    #: Where it listens, with the actual port; empty until then.
+    address: tuple[str, int] = ("", 0)
+    metrics: HttpMetrics = field(default_factory=HttpMetrics, init=False)
     _runner: web.ServerRunner | None = field(default=None, init=False)
     _listens: bool = field(default=False, init=False)
 
@@ -42,7 +48,8 @@ class Listener:
         await self._runner.setup()
         await web.TCPSite(self._runner, server.host, server.port, backlog=CONNECTING_MAX).start()
         self._listens = True
-        self.url = _url(server, self._runner)
+        self.address = self._runner.addresses[0][:2]
+        self.url = _url(server, self.address)
         for part in self.parts.opened:
             part.listening(self.url)
 
@@ -68,12 +75,15 @@ class Listener:
             extra=parts.routes,
             limiters=context.limiters,
             allowed_origins=context.server.allowed_origins,
+            hosts=hosts_of(context.server),
             trusted_proxies=context.server.trusted_proxies,
             https=context.server.url.startswith("https"),
             version=context.version,
             links=parts.pages,
             paths=events_path(),
             outages=OUTAGES,
+            metrics=self.metrics,
+            connections_per_address=self.connections_per_address,
         )
 
 
@@ -84,15 +94,17 @@ class RestPart(Part):
     listener: Listener
 
 
-def open_rest(context: Context, authenticate: Callable[[str], Principal], parts: Parts) -> RestPart:
+def open_rest(
+    context: Context, authenticate: Callable[[str], Principal], parts: Parts, connections_per_address: int = 500
+) -> RestPart:
     """Open the listener; it serves what the parts offer when it starts."""
-    listener = Listener(context, authenticate, parts)
-    return RestPart(listener=listener, start=listener.start, stop=listener.stop)
+    listener = Listener(context, authenticate, parts, connections_per_address)
+    return RestPart(listener=listener, metrics=[listener.metrics], start=listener.start, stop=listener.stop)
 
 
-def _url(server: ServerConfig, runner: web.ServerRunner) -> str:
+def _url(server: ServerConfig, address: tuple[str, int]) -> str:
     """The configured public address; else the one that the server listens on, with its actual port."""
     if server.public_url:
         return server.url
-    host, port = runner.addresses[0][:2]
+    host, port = address
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

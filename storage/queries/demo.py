@@ -14,6 +14,12 @@ async def find_accounts(pool: Pool, emails: Collection[str]) -> dict[str, UserId
     return {row["key"]: row["owner"] for row in rows}
 
 
+async def count_accounts_at(pool: Pool, domain: str) -> int:
+    """Count the accounts whose e-mail address is of that domain."""
+    text = "SELECT count(*) FROM unique_keys WHERE scope = 'email' AND key LIKE '%@' || $1"
+    return int(await pool.fetchval(text, domain))
+
+
 async def find_businesses(pool: Pool, owner_ids: Collection[UserId]) -> dict[UserId, BusinessId]:
     """Find the first business of each of these owners."""
     rows = await pool.fetch(

@@ -23,7 +23,7 @@ from protocol.registry import BY_NAME
 from server.app.bootstrap import VERSION
 from server.app.cli import app
 from server.app.config import Config
-from server.app.startup_banner import print_banner
+from server.app.startup_banner import Screen
 from server.demo.marketplace import make_marketplace
 from server.edge.config import DevConfig
 from storage.database import Pool
@@ -191,7 +191,7 @@ def test_excerpts_are_what_the_file_says(document: Path) -> None:
 
 def test_the_readme_shows_what_a_start_prints() -> None:
     screen = io.StringIO()
-    print_banner(ADDRESS, Config(dev=DevConfig(enabled=True)), Console(file=screen, width=120))
+    Screen(Console(file=screen, width=40)).ready(ADDRESS, Config(dev=DevConfig(enabled=True)))
 
     printed = "\n".join(line.rstrip() for line in screen.getvalue().strip().splitlines())
     assert any(printed == block.strip() for block in blocks(README, ""))

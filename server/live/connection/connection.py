@@ -27,6 +27,7 @@ from server.live.limits import Limits
 from server.live.session.effects import (
     Authenticate,
     Close,
+    Probe,
     ReadPage,
     ReadPosition,
     Reauthenticate,
@@ -198,6 +199,9 @@ class Connection:
         """End the connection after what was sent before."""
         raise NotImplementedError
 
+    def _probe(self) -> None:
+        """Ask the client's library for a sign of life, where the transport has one."""
+
     async def _drained(self) -> None:
         """Wait until the client has caught up."""
 
@@ -256,6 +260,8 @@ class Connection:
                         self._spawn(self._read_position(effect))
                     case ReadPage():
                         self._spawn(self._read_page(effect))
+                    case Probe():
+                        self._probe()
                     case Close():
                         self._close(effect.code)
                     case _:

@@ -6,10 +6,10 @@ none of them is needed: the TCP connection gets ``WebSocket`` as its protocol, a
 
 import asyncio
 import binascii
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from hashlib import sha1
-from urllib.parse import urlsplit
 
 from aiohttp.web import BaseRequest, StreamResponse
 
@@ -17,12 +17,15 @@ from protocol.errors import RETRY_AFTER_S, Forbidden, Malformed, Unavailable
 from protocol.frames import CloseCode
 from server.edge.addresses import limited_as
 from server.edge.exchange import EXCHANGE
+from server.edge.hosts import is_own_origin
 from server.live.connection.codec import CODECS, JSON, Codec
 from server.live.connection.websocket import WebSocket
 from server.live.hub.hub import Hub
 
 VERSION = "13"
 _KEY_BYTES = 16
+#: A token (RFC 9110 §5.6.2), as names of subprotocols are.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 #: RFC 6455 §1.3.
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -47,8 +50,8 @@ class WebSocketEndpoint:
         if hub.draining:
             raise Unavailable(retry_after_s=RETRY_AFTER_S)
         check_origin(request, self._origin_allowed)
-        codec = choose_codec(request)
-        response = accept(request, None if codec is None else codec.subprotocol)
+        codec, subprotocol = choose_codec(request)
+        response = accept(request, subprotocol)
         key = limited_as(request[EXCHANGE].address)
         socket = WebSocket(hub=hub, codec=codec or JSON, limits=hub.limits, limiter_key=key)
         hub.limiter.enter(key)
@@ -62,28 +65,35 @@ class WebSocketEndpoint:
             hub.remove(socket)
         elif codec is None:
             socket.close(CloseCode.VERSION)
-        return StreamResponse()  # aiohttp does not send it: its connection is lost
+        return StreamResponse(status=101)  # aiohttp does not send it: its connection is lost
 
 
 def check_origin(request: BaseRequest, allowed: Callable[[str], bool]) -> None:
     """Allow browsers from this host and from allowed origins; programs send no origin. Raises: Forbidden."""
     origin = request.headers.get("Origin")
-    if origin is None or urlsplit(origin).netloc.lower() == request.host.lower() or allowed(origin):
+    if origin is None or is_own_origin(origin, request.host) or allowed(origin):
         return
     raise Forbidden(reason="origin")
 
 
-def choose_codec(request: BaseRequest) -> Codec | None:
-    """Choose the first offered subprotocol that is supported; None if none is offered. Raises: Malformed."""
+def choose_codec(request: BaseRequest) -> tuple[Codec | None, str | None]:
+    """Choose the first offered subprotocol that is supported; returns its codec and name.
+
+    Without one the codec is None, and the name is one that the client offered: a browser takes no connection without
+    it, and its script would see 1006, which means "reconnect", rather than the close code.
+    Raises: Malformed, for a name that is not a token.
+    """
     offered = [
         name.strip() for value in request.headers.getall("Sec-WebSocket-Protocol", []) for name in value.split(",")
     ]
-    if not offered:
-        return None
     for name in offered:
         if name in CODECS:
-            return CODECS[name]
-    raise Malformed(reason="unknown_subprotocol", supported=sorted(CODECS))
+            return CODECS[name], name
+    if not offered:
+        return None, None
+    if not _TOKEN.fullmatch(offered[0]):
+        raise Malformed(reason="subprotocol")
+    return None, offered[0]
 
 
 def accept(request: BaseRequest, subprotocol: str | None) -> bytes:

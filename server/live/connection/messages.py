@@ -13,7 +13,11 @@ import msgspec
 CONTINUATION, CLOSE, PING, PONG = 0x0, 0x8, 0x9, 0xA
 TEXT, BINARY = 0x1, 0x2
 
-PROTOCOL_ERROR, TOO_BIG = 1002, 1009
+NORMAL, PROTOCOL_ERROR, BAD_TEXT, TOO_BIG = 1000, 1002, 1007, 1009
+
+#: Codes that a close frame may have (RFC 6455 §7.4): of the registry without 1004 to 1006 and 1015, and private ones.
+CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)))
+_CODE_BYTES = 2
 
 #: Fragments of one message; empty ones cost time and do not count towards its bound in bytes.
 FRAGMENTS_MAX = 1_024
@@ -134,6 +138,20 @@ class MessageReader:
             return None
         whole, self._fragments = bytes(self._fragments), None
         return Message(self._opcode, whole)
+
+
+def close_code(payload: bytes) -> int:
+    """Return the code of a client's close frame; an empty frame closes normally. Raises: BrokenMessage."""
+    if not payload:
+        return NORMAL
+    code = int.from_bytes(payload[:_CODE_BYTES], "big")
+    if len(payload) < _CODE_BYTES or code not in CLOSE_CODES:
+        raise BrokenMessage(PROTOCOL_ERROR, "not a code of a close frame")
+    try:
+        payload[_CODE_BYTES:].decode()
+    except UnicodeDecodeError:
+        raise BrokenMessage(BAD_TEXT, "the reason is not UTF-8") from None
+    return code
 
 
 def unmask(mask: bytes, data: bytes | bytearray) -> bytes:

@@ -16,7 +16,7 @@ from server.live.limits import Limits
 HEADERS_MAX = 4_096
 
 _FIN = 0x80
-_CLOSE, _PONG = 0x8, 0xA
+_CLOSE, _PING, _PONG = 0x8, 0x9, 0xA
 _SHORT_MAX, _MEDIUM_MAX = 125, 0xFFFF
 
 
@@ -80,6 +80,10 @@ class Outgoing:
         """Add the close frame to the next write; the caller adds nothing after it."""
         payload = code.to_bytes(2, "big") + reason.encode()
         self._parts += (message_header(_CLOSE, len(payload)), payload)
+
+    def add_ping(self) -> None:
+        """Add a WebSocket ping to the next write."""
+        self._parts.append(message_header(_PING, 0))
 
     def add_pong(self, payload: bytes) -> None:
         """Add a WebSocket pong to the next write."""

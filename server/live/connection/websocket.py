@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from protocol.frames import CloseCode
 from server.live.connection.codec import Codec
 from server.live.connection.connection import Connection
-from server.live.connection.messages import CLOSE, PING, PONG, BrokenMessage, Message, MessageReader
+from server.live.connection.messages import CLOSE, PING, PONG, BrokenMessage, Message, MessageReader, close_code
 from server.live.connection.outgoing import Outgoing
 from server.live.limits import Limits
 from server.live.session.session import State
@@ -14,7 +14,6 @@ from server.live.session.session import State
 if TYPE_CHECKING:  # the hub imports connections
     from server.live.hub.hub import Hub
 
-NORMAL = 1000
 _OPENING = (State.AUTHENTICATING, State.OPENING)
 
 
@@ -68,6 +67,10 @@ class WebSocket(Connection, asyncio.Protocol):
 
     def _origin(self) -> str:
         return self.limiter_key or "loopback"
+
+    def _probe(self) -> None:
+        self.outgoing.add_ping()
+        self._hub.flush_soon(self)
 
     async def _drained(self) -> None:
         if self._writable is not None:
@@ -144,9 +147,10 @@ class WebSocket(Connection, asyncio.Protocol):
         self._start_closing()
 
     def _answer_close(self, payload: bytes) -> None:
-        """The client closes, or answers our close frame."""
+        """The client closes, or answers our close frame. Raises: BrokenMessage."""
+        code = close_code(payload)
         self.session.connection_lost()
-        self._send_close(int.from_bytes(payload[:2], "big") or NORMAL, "")
+        self._send_close(code, "")
         self._start_closing()
         self._transport.close()
 

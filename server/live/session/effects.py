@@ -102,6 +102,10 @@ class ReadPage(Struct, frozen=True):
     after: int
 
 
+class Probe(Struct, frozen=True):
+    """Ask the transport itself for a sign of life, beside the frame ``ping``: libraries answer it by themselves."""
+
+
 class Close(Struct, frozen=True):
     """Close the connection after everything that was sent before."""
 
@@ -120,5 +124,6 @@ Effect = (
     | Reauthenticate
     | ReadPosition
     | ReadPage
+    | Probe
     | Close
 )

@@ -48,6 +48,7 @@ from server.live.session.effects import (
     Authenticate,
     Close,
     Effect,
+    Probe,
     ReadPage,
     ReadPosition,
     Reauthenticate,
@@ -430,6 +431,7 @@ class Session:
                 self._finish(CloseCode.SHUTDOWN)
             case Timer.PING:
                 self._send(Ping())
+                self.effects.append(Probe())
                 self._deadlines.setdefault(Timer.PONG, now + self._limits.pong_s)
                 self._set_timer(Timer.PING, now + self._heartbeat_s)
             case Timer.GAP:

@@ -73,7 +73,7 @@ class Frame:
 def make_frame(change: Change) -> Frame:
     """Compute everything that a screen shows."""
     outcomes = change.increase_by("guildwire_commands_total", "outcome")
-    limited = change.increase("guildwire_rate_limited") or 0.0  # refused before they became commands
+    limited = change.increase("guildwire_rate_limited_total") or 0.0  # refused before they became commands
     outcomes[RATE_LIMITED] = outcomes.get(RATE_LIMITED, 0.0) + limited
     bad = {code: count / change.elapsed_s for code, count in outcomes.items() if code not in GOOD and count}
     return Frame(

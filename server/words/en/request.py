@@ -4,6 +4,7 @@ from server.words.texts import NounTexts
 
 TEXTS = NounTexts(
     errors={
+        "misdirected": ("Not this server", "The server does not answer for the host “{host}”."),
         "method_not_allowed": ("Method not allowed", "This address answers to {allowed} only."),
         "not_acceptable": ("Not acceptable", "This address answers in none of the media types asked for."),
         "request_timeout": ("The request took too long", "The body did not arrive in time."),

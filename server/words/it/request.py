@@ -4,6 +4,7 @@ from server.words.texts import NounTexts
 
 TEXTS = NounTexts(
     errors={
+        "misdirected": ("Non questo server", "Il server non risponde per l’host «{host}»."),
         "method_not_allowed": ("Metodo non consentito", "Questo indirizzo accetta solo {allowed}."),
         "not_acceptable": (
             "Non accettabile",

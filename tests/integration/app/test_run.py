@@ -1,18 +1,24 @@
 """``python -m server run`` as a process: it starts, prints its address, stops in order, and starts again."""
 
 import asyncio
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
 
 from protocol.frames import CloseCode, OpenOutcome
 from protocol.user.views import CurrentUser
+from server.app.config import Config
 from server.client import Client, Rest
+from server.edge.config import ServerConfig
+from server.ops.doctor import examine
 from server.ops.pid_file import PID_FILE, read_pid_file
+from server.ops.systemd import READY, STOPPING, WATCHDOG
 from storage.database import Pool
 from tests.support.live_server import Client as Line
 from tests.support.live_server import connect_client
@@ -118,11 +124,90 @@ async def test_a_second_server_at_the_same_address_or_folder_is_refused(process:
     code, said = await refused_start(process)
 
     assert code == REFUSED
-    assert "address already in use" in said
+    where = f"127.0.0.1:{process.port} is in use by the running server {process.url} (process id {process.pid})"
+    assert said == f"CannotListenError: {where}; set another port by GUILDWIRE_SERVER__PORT or server.port\n"
     assert "Traceback" not in said
     assert read_pid_file(process.data_dir) == running
     async with Rest(running.url) as rest:
         assert (await rest.sign_up(EMAIL, PASSWORD, "Ada")).user.email == EMAIL
+    await process.stop()
+
+
+async def test_a_taken_port_is_named_before_a_database_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        async with server_process(tmp_path, GUILDWIRE_SERVER__PORT=str(port)) as process:
+            code, said = await refused_start(process)
+
+    assert code == REFUSED
+    assert f"127.0.0.1:{port} is in use; set another port by GUILDWIRE_SERVER__PORT" in said
+    assert not (tmp_path / "postgres").exists()
+
+
+async def test_a_second_server_of_a_data_folder_is_told_who_uses_it() -> None:
+    with readable_directory() as data_dir:
+        async with server_process(data_dir) as process, server_process(data_dir) as second:
+            await process.start()
+
+            code, said = await refused_start(second)
+
+            assert code == REFUSED
+            assert f"is already in use by the running server {process.url} (process id {process.pid})" in said
+            await process.stop()
+
+
+async def test_systemd_is_told_that_the_server_is_ready_alive_and_stopping(
+    database_dsn: str, tmp_path: Path, unused_address: str
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(unused_address)
+        manager.settimeout(TIMEOUT_S)
+        variables = {"NOTIFY_SOCKET": unused_address, "WATCHDOG_USEC": "100000"}
+        async with server_process(tmp_path, GUILDWIRE_DATABASE__URL=database_dsn, **variables) as process:
+            await process.start()
+            received = [await asyncio.to_thread(manager.recv, 100) for _ in range(3)]
+            await process.stop()
+            manager.setblocking(False)
+            while received[-1] != STOPPING:
+                received.append(manager.recv(100))
+
+    assert received[:3] == [READY, WATCHDOG, WATCHDOG]
+
+
+@pytest.fixture
+def unused_address() -> Iterator[str]:
+    """The address of a Unix socket, short enough for one."""
+    with TemporaryDirectory(prefix="gw-") as folder:
+        yield f"{folder}/notify"
+
+
+async def test_with_json_logs_a_start_and_a_stop_are_log_lines(database_dsn: str, tmp_path: Path) -> None:
+    variables = {"GUILDWIRE_LOG__FORMAT": "json", "GUILDWIRE_LOG__LEVEL": "info"}
+    async with server_process(tmp_path, GUILDWIRE_DATABASE__URL=database_dsn, **variables) as process:
+        await process.start()
+        await process.stop()
+
+        events = [msgspec.json.decode(line) for line in process.log.splitlines()]
+
+    (ready,) = [event for event in events if event["event"] == "server.ready"]
+    assert (ready["url"], ready["development"]) == (process.url, False)
+    assert [event["event"] for event in events][-1] == "server.stopped"
+
+
+async def test_the_banner_is_not_wrapped_in_a_pipe(process: ServerProcess) -> None:
+    await process.start()
+    await process.stop()
+
+    assert f"health    {process.url}/ready   metrics {process.url}/metrics\n" in process.log
+
+
+async def test_doctor_recognises_the_running_server_s_port(process: ServerProcess) -> None:
+    await process.start()
+    config = Config(server=ServerConfig(port=process.port, data_dir=str(process.data_dir)))
+
+    (found,) = [each async for each in examine(config) if each.name == "port"]
+
+    assert (found.ok, f"process id {process.pid}" in found.detail) == (True, True)
     await process.stop()
 
 

@@ -64,7 +64,7 @@ async def test_all_transports_draw_on_one_rate(site: Site) -> None:
         other = await by_socket(line, "o", {})
 
     page = (await site.request("GET", "/metrics")).body.decode()
-    assert 'guildwire_rate_limited{limit="business.register"} 3.0' in page
+    assert 'guildwire_rate_limited_total{limit="business.register"} 3.0' in page
     for answer in refused:
         assert answer.status == 429
         assert answer.headers["Content-Type"] == "application/problem+json"

@@ -19,7 +19,7 @@ from tests.support.wire import frame
 ADA = UserId(UUID(int=1))
 ada = acting(ADA)
 HANDSHAKE = {
-    "Host": "guildwire.test",
+    "Host": "localhost",
     "Upgrade": "websocket",
     "Connection": "keep-alive, Upgrade",
     "Sec-WebSocket-Version": "13",
@@ -166,6 +166,48 @@ async def test_invalid_bytes_are_answered_with_a_close_code(live: LiveServer, da
             rest = await wire.reader.read()
 
     assert (opcode, int.from_bytes(payload[:2], "big"), rest) == (CLOSE, code, b"")
+
+
+@pytest.mark.parametrize(
+    ("close", "code"),
+    [
+        (b"", 1000),
+        (b"\x03\xe8bye", 1000),
+        (b"\x0b\xb8", 3000),
+        (b"\x03", 1002),
+        *[(number.to_bytes(2, "big"), 1002) for number in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)],
+        (b"\x03\xe8\xff", 1007),
+    ],
+)
+async def test_a_close_frame_is_answered_by_its_code_or_by_what_is_wrong_with_it(
+    live: LiveServer, close: bytes, code: int
+) -> None:
+    async with connected(live) as wire:
+        await wire.opens(live)
+        wire.writer.write(frame(close, CLOSE))
+        opcode, payload = await wire.take()
+
+    assert (opcode, int.from_bytes(payload[:2], "big")) == (CLOSE, code)
+
+
+async def test_a_client_that_only_answers_websocket_pings_stays(node: Node) -> None:
+    limits = Limits(heartbeat_s=0.05, pong_s=0.2)
+    async with open_live(node, limits=limits) as live, live.client(ada) as client:  # the library answers pings itself
+        pings = [await client.until("ping") for _ in range(10)]
+
+        assert len(pings) == 10
+        assert live.hub.connection_count == 1
+
+
+async def test_a_client_that_answers_no_ping_of_either_kind_is_closed(node: Node) -> None:
+    async with open_live(node, limits=Limits(heartbeat_s=0.05, pong_s=0.05)) as live, connected(live) as wire:
+        await wire.opens(live)
+        messages = [await wire.take()]
+        while messages[-1][0] != CLOSE:
+            messages.append(await wire.take())
+
+    assert (PING, b"") in messages
+    assert messages[-1] == (CLOSE, (4002).to_bytes(2, "big") + b"no_pong")
 
 
 async def test_a_client_that_keeps_sending_after_invalid_bytes_is_cut(node: Node) -> None:

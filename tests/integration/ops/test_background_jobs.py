@@ -190,7 +190,7 @@ async def test_one_of_two_nodes_runs_a_job(database_dsn: str) -> None:
         await other.at(NIGHT + timedelta(minutes=5))  # the first node has run it
 
         assert (len(first.runs), len(second.runs)) == (1, 0)
-        assert other.metric("last_success_timestamp_seconds", job="sweep") is not None
+        assert other.metric("last_success_timestamp_seconds", task="sweep") is not None
 
 
 async def test_another_node_makes_up_an_unfinished_run(database_dsn: str) -> None:
@@ -228,7 +228,7 @@ async def test_a_claim_ends_with_its_connection_and_the_run_with_its_claim(datab
                 assert claimed is not None, "the lock has leaked"
             await node.settled()
         assert work.cut
-        assert node.metric("failures_total", job="sweep") == 1
+        assert node.metric("failures_total", task="sweep") == 1
         assert [line["event"] for line in logs] == ["job.claim_lost"]
 
         work.go.set()
@@ -261,7 +261,7 @@ async def test_a_failed_run_is_logged_counted_and_retried_later(database_dsn: st
         with capture_logs() as logs:
             await node.at(NIGHT)
         assert [(line["event"], line["log_level"], line["job"]) for line in logs] == [("job.failed", "error", "sweep")]
-        assert node.metric("failures_total", job="sweep") == 1
+        assert node.metric("failures_total", task="sweep") == 1
         assert "no luck" in (await job_row(pool))["error"]
 
         work.error = None
@@ -310,22 +310,22 @@ async def test_a_run_is_shown_by_one_log_line_and_by_metrics(database_dsn: str, 
 
         (line,) = logs
         assert (line["event"], line["log_level"], line["job"], line["rows"]) == ("job.done", "info", "sweep", 7)
-        assert node.metric("items_total", job="sweep", what="rows") == 7
-        assert node.metric("failures_total", job="sweep") == 0
+        assert node.metric("items_total", task="sweep", what="rows") == 7
+        assert node.metric("failures_total", task="sweep") == 0
         succeeded_at = (await job_row(pool))["succeeded_at"]
-        assert node.metric("last_success_timestamp_seconds", job="sweep") == succeeded_at.timestamp()
-        assert node.metric("duration_seconds", job="sweep") == (await job_row(pool))["took_s"]
+        assert node.metric("last_success_timestamp_seconds", task="sweep") == succeeded_at.timestamp()
+        assert node.metric("duration_seconds", task="sweep") == (await job_row(pool))["took_s"]
 
 
 async def test_the_last_success_is_known_after_a_restart(database_dsn: str) -> None:
     async with host(database_dsn, Job("sweep", NIGHTLY, Work())) as node:
         await node.at(NIGHT)
-        before = node.metric("last_success_timestamp_seconds", job="sweep")
+        before = node.metric("last_success_timestamp_seconds", task="sweep")
 
     async with host(database_dsn, Job("sweep", NIGHTLY, Work()), now=NIGHT) as node:
         await node.settled()
         assert before is not None
-        assert node.metric("last_success_timestamp_seconds", job="sweep") == before
+        assert node.metric("last_success_timestamp_seconds", task="sweep") == before
 
 
 # The scheduler

@@ -33,6 +33,15 @@ async def test_an_invalid_request_is_refused_by_field(server: Site, body: Any, f
 
 async def test_a_body_that_is_not_utf8_is_malformed(server: Site) -> None:
     async with server._http.post(
-        f"{server.url}/dev/clock", headers={"Content-Type": "text/plain"}, data=b"\xff"
+        f"{server.url}/dev/clock", headers={"Content-Type": "application/json"}, data=b"\xff"
     ) as answer:
         assert answer.status == 400
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_a_body_that_a_page_of_another_site_can_send_is_refused(server: Site, media_type: str) -> None:
+    headers = {"Content-Type": media_type} if media_type else {}
+    async with server._http.post(
+        f"{server.url}/dev/clock", headers=headers, data=b'{"advance_s": 1}', skip_auto_headers=("Content-Type",)
+    ) as answer:
+        assert answer.status == 415

@@ -303,7 +303,7 @@ class TestWebhooks:
     ) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.http.port)
         try:
-            writer.write(f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: x\r\n{announced}".encode())
+            writer.write(f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\n{announced}".encode())
             async with asyncio.timeout(TIMEOUT_S):
                 status = await reader.readline()
         finally:

@@ -147,6 +147,25 @@ def test_development_is_refused_where_others_can_reach_it(host: str) -> None:
         load_config(None, {"GUILDWIRE_DEV__ENABLED": "true", "GUILDWIRE_SERVER__HOST": host})
 
 
+def test_development_is_refused_behind_a_proxy_that_others_can_reach() -> None:
+    environ = {"GUILDWIRE_DEV__ENABLED": "true", "GUILDWIRE_SERVER__PUBLIC_URL": "https://shop.example"}
+
+    with pytest.raises(ConfigError, match=r"dev\.enabled: not on https://shop\.example"):
+        load_config(None, environ)
+    assert load_config(None, {**environ, "GUILDWIRE_DEV__ALLOW_NON_LOOPBACK": "true"}).dev.enabled
+
+
+def test_development_is_allowed_behind_a_proxy_on_this_machine() -> None:
+    environ = {"GUILDWIRE_DEV__ENABLED": "true", "GUILDWIRE_SERVER__PUBLIC_URL": "https://localhost:19443"}
+
+    assert load_config(None, environ).dev.enabled
+
+
+def test_an_allowed_host_has_no_port() -> None:
+    with pytest.raises(ConfigError, match=r"server\.allowed_hosts: shop\.example:443 is not a host name"):
+        load_config(None, {"GUILDWIRE_SERVER__ALLOWED_HOSTS": "shop.example:443"})
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
 def test_development_is_allowed_on_this_machine(host: str) -> None:
     assert load_config(None, {"GUILDWIRE_DEV__ENABLED": "true", "GUILDWIRE_SERVER__HOST": host}).dev.enabled

@@ -26,8 +26,8 @@ guildwire_commit_batch_size_bucket{le="+Inf"} 10
 guildwire_commit_batch_size_count 10
 guildwire_commit_batch_size_sum 10
 # TYPE guildwire_turn_reruns counter
-# TYPE guildwire_rate_limited gauge
-guildwire_rate_limited{limit="commands_per_user"} 4
+# TYPE guildwire_rate_limited counter
+guildwire_rate_limited_total{limit="commands_per_user"} 4
 # TYPE guildwire_sockets gauge
 guildwire_sockets{transport="json"} 7
 guildwire_sockets{transport="poll"} 0
@@ -62,9 +62,9 @@ guildwire_commit_batch_size_bucket{le="+Inf"} 20
 guildwire_commit_batch_size_count 20
 guildwire_commit_batch_size_sum 50
 # TYPE guildwire_turn_reruns counter
-# TYPE guildwire_rate_limited gauge
-guildwire_rate_limited{limit="commands_per_user"} 5
-guildwire_rate_limited{limit="booking.create"} 1
+# TYPE guildwire_rate_limited counter
+guildwire_rate_limited_total{limit="commands_per_user"} 5
+guildwire_rate_limited_total{limit="booking.create"} 1
 # TYPE guildwire_sockets gauge
 guildwire_sockets{transport="json"} 9
 guildwire_sockets{transport="poll"} 0
