@@ -15,8 +15,8 @@ from protocol.roles import Role
 SESSIONS_MAX = 10
 
 
-#: Roles of one user; the same role for two businesses counts twice.
-MEMBERSHIPS_MAX = 32
+#: Businesses of others in which a user works, accepted invitations included.
+EMPLOYMENTS_MAX = 14
 
 
 NAME_MAX = 100

@@ -160,7 +160,7 @@ def _business_record(row: asyncpg.Record) -> BusinessRecord:
 
 
 _MEMBERS = """
-SELECT EXISTS (SELECT FROM users u WHERE u.user_id = w.user_id) AS user_exists, to_jsonb(m)::text AS member,
+SELECT to_jsonb(m)::text AS member,
        ARRAY(SELECT s.id FROM service_staff o JOIN services s ON s.id = o.service_id
               WHERE o.staff_id = w.user_id AND s.business_id = w.business_id) AS service_ids
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY w(business_id, user_id, ord)
@@ -175,7 +175,6 @@ async def load_member_records(sources: Sources, asks: Sequence[MemberAsk]) -> li
     rows = await sources.pool.fetch(_MEMBERS, [ask.business_id for ask in asks], [ask.user_id for ask in asks])
     return [
         MemberRecord(
-            user_exists=row["user_exists"],
             row=_member.decode(row["member"]) if row["member"] else None,
             service_ids=tuple(row["service_ids"]),
         )
