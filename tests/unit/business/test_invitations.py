@@ -108,7 +108,7 @@ def rows(decided: Decided, kind: type[Any]) -> list[Any]:
 
 def refusal(decided: Decided, kind: type[Exception]) -> dict[str, Any]:
     assert isinstance(decided.reply, kind), decided.reply
-    fields: dict[str, Any] = decided.reply.fields  # type: ignore[attr-defined]  # refusals have fields
+    fields: dict[str, Any] = decided.reply.fields
     return fields
 
 
