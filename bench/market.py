@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from msgspec import Struct
 
 from actors.runtime.call import SYSTEM_PRINCIPAL
-from protocol.business.commands import AddMember, RegisterBusiness
+from protocol.business.commands import AcceptInvitation, AddMember, RegisterBusiness
 from protocol.business.terms import MemberRole, Week
 from protocol.conversation.commands import OpenConversation
 from protocol.conversation.terms import Participant
@@ -21,7 +21,7 @@ from protocol.user.views import SessionGrant
 from server.accounts.bulk import NewAccount, make_accounts
 from server.accounts.tokens import TokenService
 from server.edge.node import Node
-from storage.queries.demo import has_messages_under_way
+from storage.queries.demo import find_invitation, has_messages_under_way
 
 BUSINESSES = 5
 STAFF_EACH = 10
@@ -116,6 +116,11 @@ class _Builder:
         owner = _acting(owner_id, Role.OWNER, business_id)
         for user_id in staff:
             await self._send(AddMember(business_id=business_id, user_id=user_id, role=MemberRole.STAFF), owner)
+            invitation_id = await find_invitation(self._node.pool, business_id, user_id)
+            assert invitation_id is not None, "the invitation was made"
+            await self._send(AcceptInvitation(invitation_id=invitation_id), _acting(user_id, Role.CUSTOMER))
+        await self.settle()
+        for user_id in staff:
             service = CreateService(
                 category_id="repair",
                 title="Repair",

@@ -18,6 +18,7 @@ AgendaId = NewType("AgendaId", UUID)
 NotificationId = NewType("NotificationId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 DeviceId = NewType("DeviceId", UUID)
+InvitationId = NewType("InvitationId", UUID)
 #: A hash of the suggestion, so that equal suggestions have equal ids.
 SuggestionId = NewType("SuggestionId", UUID)
 

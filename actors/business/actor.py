@@ -1,13 +1,14 @@
 """A business: its settings, opening hours, members and services.
 
-Owns the members with their rights, the services and the staff who do them (``services.py``), opening and working
-hours, and the list of blocked customers. Its events go to the owner, the managers and the members concerned, and it
-sends each member's user actor the roles that they have here. Bookings read the services when they are made and keep the
-agreed terms; the business sends them nothing.
+Owns the members with their rights, the invitations (``invitations.py``), the services and the staff who do them
+(``services.py``), opening and working hours, and the list of blocked customers. Its events go to the owner, the
+managers and the members concerned, and it sends each member's user actor the roles that they have here. Bookings read
+the services when they are made and keep the agreed terms; the business sends them nothing.
 
     register ──▶ active ◀── update is_active ──▶ inactive (its services can be neither booked nor found)
 
-    a member:   add ──▶ active ◀─ update ─▶ … ── remove ──▶ inactive (may be added again); the owner stays
+    a member:   invited ── accepts ──▶ active ◀─ update ─▶ … ── remove ──▶ inactive (may be invited again);
+                the owner stays
 """
 
 from collections.abc import Iterable
@@ -17,14 +18,14 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from actors.actor import Actor, actor, handles
-from actors.business import leaving, services
-from actors.business.permissions import emit_to_managers, managers_only
+from actors.business import invitations, leaving, services
+from actors.business.membership import grant, put_member
+from actors.business.permissions import emit_to_managers, managers_only, owner_only
 from actors.business.state import BusinessState, Member, after
 from actors.business.validation import Validator, business_row, changes
 from actors.records import records_of
 from actors.rules.commission import COMMISSION_BP_DEFAULT
 from protocol.business.commands import (
-    AddMember,
     BlockCustomer,
     RegisterBusiness,
     RemoveMember,
@@ -39,22 +40,20 @@ from protocol.business.events import (
     BusinessCustomerBlocked,
     BusinessCustomerUnblocked,
     BusinessHoursChanged,
-    BusinessMemberAdded,
     BusinessMemberChanged,
     BusinessMemberRemoved,
     BusinessRegistered,
     BusinessUpdated,
 )
-from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord
+from protocol.business.facts import BusinessRecord, MemberAsk, MemberRecord, OwnerAsk, OwnerRecord
 from protocol.business.rows import BlockedPairRow, BusinessMemberRow, BusinessRow
-from protocol.business.terms import MEMBERS_MAX, AlreadyMember, OwnerStays
+from protocol.business.terms import OWNED_MAX, OWNED_PLACE, OwnerStays
 from protocol.business.views import BusinessReply, MemberRemovedReply, MemberReply
 from protocol.errors import Forbidden, LimitReached, NotFound
 from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
-from protocol.instants import OpenHours
 from protocol.registry import Command
 from protocol.roles import Role
-from protocol.user.commands import GrantRole, RevokeRole
+from protocol.user.commands import RevokeRole
 
 #: Fields of ``UpdateBusiness`` that are copied into the row.
 _SETTINGS = (
@@ -69,7 +68,11 @@ def _own_id(business: Actor[BusinessState], cmd: Command) -> BusinessId:
     return BusinessId(business.actor_id)
 
 
-def _member_ask(business: Actor[BusinessState], cmd: AddMember | UpdateMember | RemoveMember) -> MemberAsk:
+def _owner_ask(business: Actor[BusinessState], cmd: RegisterBusiness) -> OwnerAsk:
+    return OwnerAsk(business.principal.user_id)
+
+
+def _member_ask(business: Actor[BusinessState], cmd: UpdateMember | RemoveMember) -> MemberAsk:
     return MemberAsk(BusinessId(business.actor_id), cmd.user_id)
 
 
@@ -82,13 +85,13 @@ class Business(Actor[BusinessState]):
     """One business; its services are a part of their own."""
 
     state_type: ClassVar[type[Struct]] = BusinessState
-    parts = (services, leaving, records_of(Kind.BUSINESS))
+    parts = (invitations, leaving, services, records_of(Kind.BUSINESS))
 
     # Settings
 
-    @handles(RegisterBusiness)
-    def register(self, cmd: RegisterBusiness) -> BusinessReply:
-        """Register the business; the sender becomes its owner. Raises: Invalid."""
+    @handles(RegisterBusiness, facts=OwnerRecord, asks=_owner_ask)
+    def register(self, cmd: RegisterBusiness, facts: OwnerRecord) -> BusinessReply:
+        """Register the business; the sender becomes its owner. Raises: Invalid, LimitReached."""
         check = Validator()
         check.names(name=cmd.name, city=cmd.city)
         check.category(cmd.category_id)
@@ -98,7 +101,10 @@ class Business(Actor[BusinessState]):
         hours = check.hours("hours", cmd.hours, cmd.zone)
         check.raise_problems()
         assert hours is not None, "checked"
+        if facts.owned >= OWNED_MAX:
+            raise LimitReached(limit="businesses", max=OWNED_MAX)
         owner_id = self.principal.user_id
+        self.claim_key(OWNED_PLACE, f"{owner_id}/{facts.owned}")
         self.emit(
             BusinessRegistered(
                 owner_id=owner_id,
@@ -110,8 +116,8 @@ class Business(Actor[BusinessState]):
             )
         )
         self.put(business_row(cmd, self._id, owner_id, hours, self.now))
-        self._put_member(owner_id, bio="", working=None)
-        self._grant(owner_id)
+        put_member(self, owner_id, bio="", working=None)
+        grant(self, owner_id)
         return self._reply()
 
     @handles(UpdateBusiness, facts=BusinessRecord, asks=_own_id)
@@ -152,31 +158,6 @@ class Business(Actor[BusinessState]):
 
     # Members
 
-    @handles(AddMember, facts=MemberRecord, asks=_member_ask)
-    def add_member(self, cmd: AddMember, facts: MemberRecord) -> MemberReply:
-        """Add a user as a member. Raises: Invalid, Forbidden, NotFound, AlreadyMember, LimitReached."""
-        managers_only(self)
-        check = Validator()
-        role = Role(cmd.role)
-        check.manager_right(role, cmd.manager)
-        working = check.hours("working", cmd.working, self.state.zone)
-        check.raise_problems()
-        if cmd.manager:
-            self._owner_only()
-        if not facts.user_exists:
-            raise NotFound(entity="user", id=str(cmd.user_id))
-        if cmd.user_id in self.state.members:
-            raise AlreadyMember(user_id=str(cmd.user_id))
-        if len(self.state.members) >= MEMBERS_MAX:
-            raise LimitReached(limit="members", max=MEMBERS_MAX)
-        serves = role is Role.STAFF
-        emit_to_managers(
-            self, BusinessMemberAdded(user_id=cmd.user_id, role=role, manager=cmd.manager, serves=serves), cmd.user_id
-        )
-        self._put_member(cmd.user_id, bio=cmd.bio, working=working)
-        self._grant(cmd.user_id)
-        return self._member_reply(cmd.user_id)
-
     @handles(UpdateMember, facts=MemberRecord, asks=_member_ask)
     def update_member(self, cmd: UpdateMember, facts: MemberRecord) -> MemberReply:
         """Change a member's role, rights or bio. Raises: Invalid, Forbidden, NotFound, OwnerStays."""
@@ -185,7 +166,7 @@ class Business(Actor[BusinessState]):
         if becomes != was or cmd.user_id != self.principal.user_id:
             managers_only(self)
         if becomes.manager != was.manager or (was.manager and cmd.user_id != self.principal.user_id):
-            self._owner_only()
+            owner_only(self)
         row = _own(facts.row)
         bio = row.bio if isinstance(cmd.bio, UnsetType) else cmd.bio
         if becomes == was and bio == row.bio:
@@ -200,7 +181,7 @@ class Business(Actor[BusinessState]):
         if becomes.role is not was.role:
             self._revoke(cmd.user_id, was.role)
         if (becomes.role, becomes.manager) != (was.role, was.manager):
-            self._grant(cmd.user_id)
+            grant(self, cmd.user_id)
         return self._member_reply(cmd.user_id)
 
     @handles(RemoveMember, facts=MemberRecord, asks=_member_ask)
@@ -210,7 +191,7 @@ class Business(Actor[BusinessState]):
         if cmd.user_id != self.principal.user_id:
             managers_only(self)
             if member.manager:
-                self._owner_only()
+                owner_only(self)
         if cmd.user_id == self.state.owner_id:
             raise OwnerStays()
         emit_to_managers(self, BusinessMemberRemoved(user_id=cmd.user_id), cmd.user_id)
@@ -252,11 +233,6 @@ class Business(Actor[BusinessState]):
 
     # Guards
 
-    def _owner_only(self) -> None:
-        """Raises: Forbidden."""
-        if self.principal.user_id != self.state.owner_id:
-            raise Forbidden(reason="owner_only")
-
     def _member(self, user_id: UserId) -> Member:
         """The member of that id, if the sender is a member too. Raises: NotFound, Forbidden."""
         if self.principal.user_id not in self.state.members:
@@ -285,23 +261,6 @@ class Business(Actor[BusinessState]):
 
     # Effects
 
-    def _put_member(self, user_id: UserId, *, bio: str, working: OpenHours | None) -> None:
-        """Write the row of a new member."""
-        member = self.state.members[user_id]
-        self.put(
-            BusinessMemberRow(
-                business_id=self._id,
-                user_id=user_id,
-                role=member.role,
-                manager=member.manager,
-                serves=member.serves,
-                active=True,
-                bio=bio,
-                working=working,
-                joined_at=self.now,
-            )
-        )
-
     def _move_clocks(self, zone: str, members: Iterable[BusinessMemberRow]) -> None:
         """Move working hours to a new zone of the business; the local times stay."""
         for member in members:
@@ -311,12 +270,6 @@ class Business(Actor[BusinessState]):
     def _end_offers(self, user_id: UserId, service_ids: Iterable[ServiceId]) -> None:
         for service_id in service_ids:
             self.drop("service_staff", service_id=service_id, staff_id=user_id)
-
-    def _grant(self, user_id: UserId) -> None:
-        """Send a member's user actor the role that they have here."""
-        member = self.state.members[user_id]
-        grant = GrantRole(user_id=user_id, role=member.role, business_id=self._id, manager=member.manager)
-        self.send(Ref(Kind.USER, user_id), grant)
 
     def _revoke(self, user_id: UserId, role: Role) -> None:
         self.send(Ref(Kind.USER, user_id), RevokeRole(user_id=user_id, role=role, business_id=self._id))

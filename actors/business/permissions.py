@@ -14,6 +14,12 @@ def managers_only(business: Actor[BusinessState]) -> None:
         raise Forbidden(reason="managers_only")
 
 
+def owner_only(business: Actor[BusinessState]) -> None:
+    """Require the owner. Raises: Forbidden."""
+    if business.principal.user_id != business.state.owner_id:
+        raise Forbidden(reason="owner_only")
+
+
 def emit_to_managers(business: Actor[BusinessState], event: Event, *concerned: UserId) -> None:
     """Emit an event to the managers and the members concerned."""
     business.emit(event, to=[*business.state.managers(), *concerned])

@@ -14,8 +14,9 @@ from protocol.business.events import (
     BusinessRegistered,
     BusinessUpdated,
 )
+from protocol.business.terms import InvitationStatus
 from protocol.events import Event
-from protocol.ids import UserId
+from protocol.ids import InvitationId, UserId
 from protocol.money import Currency
 from protocol.roles import Role
 
@@ -36,6 +37,41 @@ class Services(Struct, frozen=True):
     made: int = 0
 
 
+class Invited(Struct, frozen=True, array_like=True):
+    """An invitation that was neither accepted nor has expired."""
+
+    invitation_id: InvitationId
+    role: Role
+    manager: bool
+    #: The invited person's place for an open invitation.
+    place: int
+    status: InvitationStatus = InvitationStatus.INVITED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was neither declined nor withdrawn."""
+        return self.status is InvitationStatus.INVITED
+
+
+class Invitations(Struct, frozen=True):
+    """The invitations of the business, by the invited person."""
+
+    people: dict[UserId, Invited] = {}
+
+    @property
+    def open(self) -> int:
+        """How many can be accepted: each of them keeps a member's place."""
+        return sum(one.is_open for one in self.people.values())
+
+    def find(self, invitation_id: InvitationId) -> tuple[UserId, Invited] | None:
+        """The invitation of that id, and the person."""
+        return next((item for item in self.people.items() if item[1].invitation_id == invitation_id), None)
+
+    def without(self, user_id: UserId) -> "Invitations":
+        """A copy without the invitation of that person."""
+        return Invitations({one: invited for one, invited in self.people.items() if one != user_id})
+
+
 class BusinessState(Struct, frozen=True, kw_only=True):
     """A business: about 60 bytes for each member, and nothing that grows with services or customers."""
 
@@ -47,6 +83,7 @@ class BusinessState(Struct, frozen=True, kw_only=True):
     is_active: bool = True
     members: dict[UserId, Member]
     services: Services = Services()
+    invitations: Invitations = Invitations()
 
     def managers(self) -> list[UserId]:
         """The owner, and the employees with the manager right."""
@@ -73,7 +110,10 @@ def after(state: BusinessState | None, event: Event) -> BusinessState:
             return replace(state, zone=event.zone, is_active=event.is_active)
         case BusinessMemberAdded() | BusinessMemberChanged():
             member = Member(event.role, event.manager, event.serves)
-            return replace(state, members={**state.members, event.user_id: member})
+            invitations = state.invitations
+            if isinstance(event, BusinessMemberAdded):
+                invitations = invitations.without(event.user_id)
+            return replace(state, members={**state.members, event.user_id: member}, invitations=invitations)
         case BusinessMemberRemoved():
             left = {user_id: member for user_id, member in state.members.items() if user_id != event.user_id}
             return replace(state, members=left)

@@ -20,11 +20,11 @@ from msgspec import Struct
 
 from actors.actor import Actor, actor, handles
 from actors.records import records_of
-from actors.user import codes, devices, disabling, notifications, rotation
+from actors.user import codes, devices, disabling, invitations, notifications, rotation
 from actors.user.rotation import Presented, classify
 from actors.user.state import SessionState, UserState, after
 from protocol.code.terms import UNIQUE_PHONE
-from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Unauthenticated
+from protocol.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from protocol.events import Row
 from protocol.ids import BusinessId, Kind, SessionId, UserId
 from protocol.notification.types import Party
@@ -53,7 +53,6 @@ from protocol.user.events import (
 )
 from protocol.user.rows import Credentials, Person, UserRow
 from protocol.user.terms import (
-    MEMBERSHIPS_MAX,
     SESSIONS_MAX,
     UNIQUE_EMAIL,
     AccountDisabled,
@@ -71,7 +70,7 @@ class User(Actor[UserState]):
     """One user: roles and sessions here, the rest in parts."""
 
     state_type: ClassVar[type[Struct]] = UserState
-    parts = (rotation, disabling, codes, devices, notifications, records_of(Kind.USER))
+    parts = (rotation, disabling, codes, devices, invitations, notifications, records_of(Kind.USER))
 
     # The account
 
@@ -199,7 +198,7 @@ class User(Actor[UserState]):
 
     @handles(GrantRole)
     def grant_role(self, command: GrantRole) -> None:
-        """Grant a role, for a business or the operator. Raises: Invalid, LimitReached."""
+        """Grant a role, for a business or the operator; its bound was checked before. Raises: Invalid."""
         wanted = Membership(command.role, command.business_id, command.manager or command.role is Role.OWNER)
         if command.role not in {*PROVIDERS, Role.ADMIN}:
             raise Invalid(role="not_granted")
@@ -208,8 +207,6 @@ class User(Actor[UserState]):
         has = self.state.membership(wanted.acting)
         if has == wanted:
             return
-        if has is None and len(self.state.memberships) >= MEMBERSHIPS_MAX:
-            raise LimitReached(limit="memberships")
         narrowed = has is not None and has.manager
         self.emit(
             RoleGranted(
@@ -217,6 +214,7 @@ class User(Actor[UserState]):
                 business_id=wanted.business_id,
                 manager=wanted.manager,
                 roles_version=self.state.roles_version + 1 if narrowed else None,
+                by_invitation=has is None and wanted.role in (Role.EMPLOYEE, Role.STAFF),
             )
         )
 

@@ -10,7 +10,7 @@ from protocol.code.events import EmailVerified, PasswordChanged, PhoneVerified
 from protocol.code.terms import Purpose
 from protocol.device.terms import Platform
 from protocol.events import Event
-from protocol.ids import DeviceId, SessionId
+from protocol.ids import BusinessId, DeviceId, InvitationId, SessionId
 from protocol.roles import Role
 from protocol.user.events import (
     RoleGranted,
@@ -150,6 +150,16 @@ class Notifications(Struct, frozen=True, omit_defaults=True):
     read_until: datetime | None = None
 
 
+class Joining(Struct, frozen=True, omit_defaults=True):
+    """Accepted invitations whose role has not arrived yet."""
+
+    accepted: dict[BusinessId, InvitationId] = {}
+
+    def without(self, business_id: BusinessId | None) -> "Joining":
+        """A copy without the invitation of that business."""
+        return Joining({one: accepted for one, accepted in self.accepted.items() if one != business_id})
+
+
 class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The state of a user; each part has a struct of its own."""
 
@@ -170,6 +180,9 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     devices: Devices = Devices()
     codes: Codes = Codes()
     notifications: Notifications = Notifications()
+    joining: Joining = Joining()
+    #: Memberships by invitation, which are no default.
+    invited: tuple[Acting, ...] = ()
 
     def session(self, session_id: SessionId | None) -> SessionState | None:
         """The session of that id; None: there is none, or it has ended."""
@@ -181,10 +194,16 @@ class UserState(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def usual(self) -> Acting:
-        """The active role of a new session: the one chosen last, else the first of ``PRECEDENCE``."""
+        """The active role of a new session: the one chosen last, else the first that came by no invitation."""
         if self.chosen is not None and self.membership(self.chosen):
             return self.chosen
-        return min(self.memberships, key=lambda one: PRECEDENCE.index(one.role)).acting
+        own = [one for one in self.memberships if one.acting not in self.invited]
+        return min(own, key=lambda one: PRECEDENCE.index(one.role)).acting
+
+    @property
+    def employments(self) -> int:
+        """How many businesses of others the user works in, accepted invitations included."""
+        return sum(one.role in (Role.EMPLOYEE, Role.STAFF) for one in self.memberships) + len(self.joining.accepted)
 
 
 def after(state: Any, event: Event) -> Any:
@@ -238,7 +257,11 @@ def _with_role_event(state: UserState, event: RoleGranted | RoleRevoked | RoleSw
     match event:
         case RoleGranted():
             granted = Membership(event.role, event.business_id, event.manager)
-            return _with_role(state, granted, event.roles_version)
+            known = state.membership(granted.acting) is not None
+            joined = replace(state, joining=state.joining.without(event.business_id))
+            if event.by_invitation and not known:
+                joined = replace(joined, invited=(*state.invited, granted.acting))
+            return _with_role(joined, granted, event.roles_version)
         case RoleRevoked():
             return _without_role(state, event)
         case RoleSwitched():
@@ -260,6 +283,7 @@ def _without_role(state: UserState, event: RoleRevoked) -> UserState:
         memberships=tuple(one for one in state.memberships if one.acting != gone),
         sessions=tuple(replace(one, acting=Acting()) if one.acting == gone else one for one in state.sessions),
         chosen=None if state.chosen == gone else state.chosen,
+        invited=tuple(one for one in state.invited if one != gone),
         roles_version=event.roles_version,
     )
 

@@ -6,6 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from protocol.business.terms import (
     DEFAULT_WEEK,
+    AlreadyInvited,
     AlreadyMember,
     Bio,
     BusinessName,
@@ -17,9 +18,9 @@ from protocol.business.terms import (
     OwnerStays,
     Week,
 )
-from protocol.business.views import BusinessReply, MemberRemovedReply, MemberReply
+from protocol.business.views import BusinessReply, InvitationReply, MemberRemovedReply, MemberReply
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
-from protocol.ids import BusinessId, Kind, UserId
+from protocol.ids import BusinessId, InvitationId, Kind, UserId
 from protocol.instants import ZoneName
 from protocol.money import Currency
 from protocol.places import Latitude, Longitude
@@ -38,7 +39,7 @@ from protocol.roles import ANYONE, INTERNAL, PROVIDERS, Role
     by=ANYONE,
     routes=("POST /providers/register/",),
     reply=BusinessReply,
-    errors=(Invalid,),
+    errors=(Invalid, LimitReached),
     rate=per_hour(20),
 )
 class RegisterBusiness(Command, frozen=True, kw_only=True):
@@ -108,12 +109,15 @@ class SetOpeningHours(Command, frozen=True, kw_only=True):
     by=PROVIDERS,
     status=201,
     routes=("POST /providers/{business_id}/members",),
-    reply=MemberReply,
-    errors=(Invalid, Forbidden, NotFound, AlreadyMember, LimitReached),
+    reply=InvitationReply,
+    errors=(Invalid, Forbidden, AlreadyMember, AlreadyInvited, LimitReached),
     rate=per_minute(60),
 )
 class AddMember(Command, frozen=True, kw_only=True):
-    """Add a user as a member. Only the owner grants the manager right."""
+    """Invite a user to become a member (rule P-11). Only the owner grants the manager right.
+
+    The reply is the same whether or not the user exists.
+    """
 
     business_id: BusinessId
     user_id: UserId
@@ -122,6 +126,72 @@ class AddMember(Command, frozen=True, kw_only=True):
     bio: Bio = ""
     #: None: whenever the business is open.
     working: Week | None = None
+
+
+@command(
+    "business.withdraw_invitation",
+    actor=Kind.BUSINESS,
+    by=PROVIDERS,
+    routes=("DELETE /providers/{business_id}/invitations/{invitation_id}",),
+    errors=(Forbidden, NotFound),
+)
+class WithdrawInvitation(Command, frozen=True, kw_only=True):
+    """Withdraw an open invitation. The same person can be invited again when it would have expired."""
+
+    business_id: BusinessId
+    invitation_id: InvitationId
+
+
+@command(
+    "invitation.accept",
+    actor=Kind.USER,
+    by=ANYONE,
+    routes=("POST /invitations/{invitation_id}/accept",),
+    reply=InvitationReply,
+    errors=(NotFound, LimitReached),
+)
+class AcceptInvitation(Command, frozen=True, kw_only=True):
+    """Become a member of the business that invited me. The active role and the default one stay."""
+
+    invitation_id: InvitationId
+
+
+@command(
+    "invitation.decline",
+    actor=Kind.USER,
+    by=ANYONE,
+    routes=("POST /invitations/{invitation_id}/decline",),
+    errors=(NotFound,),
+)
+class DeclineInvitation(Command, frozen=True, kw_only=True):
+    """Decline an invitation."""
+
+    invitation_id: InvitationId
+
+
+@command("business.admit", actor=Kind.BUSINESS, by=INTERNAL)
+class AdmitMember(Command, frozen=True, kw_only=True):
+    """The invited person has accepted: they become a member, if the invitation still stands."""
+
+    business_id: BusinessId
+    invitation_id: InvitationId
+    user_id: UserId
+
+
+@command("business.record_decline", actor=Kind.BUSINESS, by=INTERNAL)
+class RecordDecline(Command, frozen=True, kw_only=True):
+    """The invited person has declined."""
+
+    business_id: BusinessId
+    invitation_id: InvitationId
+
+
+@command("business.expire_invitation", actor=Kind.BUSINESS, by=INTERNAL)
+class ExpireInvitation(Command, frozen=True, kw_only=True):
+    """Delete an invitation whose time is over (a timer)."""
+
+    business_id: BusinessId
+    invitation_id: InvitationId
 
 
 @command(

@@ -1,7 +1,10 @@
 """Events of businesses: what happened, in the past tense."""
 
+from datetime import datetime
+
+from protocol.business.terms import InvitationStatus
 from protocol.events import Event, event
-from protocol.ids import UserId
+from protocol.ids import InvitationId, UserId
 from protocol.money import Currency
 from protocol.roles import Role
 
@@ -34,9 +37,39 @@ class BusinessHoursChanged(Event, frozen=True, kw_only=True):
     """The opening hours changed."""
 
 
+@event("business.member_invited")
+class BusinessMemberInvited(Event, frozen=True, kw_only=True):
+    """A person was invited to become a member."""
+
+    invitation_id: InvitationId
+    user_id: UserId
+    role: Role
+    manager: bool
+    #: The person's place for an open invitation.
+    place: int
+    expires_at: datetime
+
+
+@event("business.invitation_closed")
+class BusinessInvitationClosed(Event, frozen=True, kw_only=True):
+    """An invitation was declined or withdrawn."""
+
+    invitation_id: InvitationId
+    user_id: UserId
+    status: InvitationStatus
+
+
+@event("business.invitation_expired")
+class BusinessInvitationExpired(Event, frozen=True, kw_only=True):
+    """The time of an invitation is over, and it was deleted."""
+
+    invitation_id: InvitationId
+    user_id: UserId
+
+
 @event("business.member_added")
 class BusinessMemberAdded(Event, frozen=True, kw_only=True):
-    """A member was added."""
+    """A person became a member: they accepted the invitation."""
 
     user_id: UserId
     role: Role

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from protocol.business.rows import BusinessMemberRow, BusinessRow
+from protocol.business.rows import BusinessMemberRow, BusinessRow, InvitationRow
 from protocol.business.views import OpenBooking
-from protocol.ids import BusinessId, Ref, ServiceId, UserId
+from protocol.ids import BusinessId, InvitationId, Ref, ServiceId, UserId
 
 #: Entities that one decision takes a leaver out of, and open bookings named in a reply.
 LEAVER_PAGE = 50
@@ -32,7 +32,6 @@ class BusinessRecord(Struct, frozen=True, kw_only=True):
 class MemberRecord(Struct, frozen=True, kw_only=True):
     """A user and their membership of the business."""
 
-    user_exists: bool
     #: None: never was a member.
     row: BusinessMemberRow | None
     #: The business's services that the user does.
@@ -59,3 +58,42 @@ class LeaverWork(Struct, frozen=True, kw_only=True):
     refs: tuple[Ref, ...]
     #: The id after which the next page starts; None: this is the last one.
     next_after: UUID | None
+
+
+# Rows of others: what must hold is a claim as well
+
+
+class OwnerAsk(NamedTuple):
+    """A person who registers a business."""
+
+    user_id: UserId
+
+
+class OwnerRecord(Struct, frozen=True, kw_only=True):
+    """How many businesses the person owns."""
+
+    owned: int
+
+
+class InviteeAsk(NamedTuple):
+    """A person who is to be invited; they need not exist."""
+
+    user_id: UserId
+
+
+class InviteeRecord(Struct, frozen=True, kw_only=True):
+    """The places that the person's open invitations take."""
+
+    taken: tuple[int, ...]
+
+
+class InvitationAsk(NamedTuple):
+    """An invitation."""
+
+    invitation_id: InvitationId
+
+
+class InvitationRecord(Struct, frozen=True, kw_only=True):
+    """The row of an invitation; None: there is none of that id, or it was accepted or has expired."""
+
+    row: InvitationRow | None

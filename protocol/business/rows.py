@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import ClassVar
 
+from protocol.business.terms import InvitationStatus
 from protocol.events import Row
-from protocol.ids import BusinessId, UserId
+from protocol.ids import BusinessId, InvitationId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 from protocol.roles import Role
@@ -53,6 +54,26 @@ class BusinessMemberRow(Row, frozen=True, kw_only=True):
     #: None: whenever the business is open.
     working: OpenHours | None
     joined_at: datetime
+
+
+class InvitationRow(Row, frozen=True, kw_only=True):
+    """An invitation to become a member; deleted when it is accepted or its time is over."""
+
+    table: ClassVar[str] = "invitations"
+    key: ClassVar[tuple[str, ...]] = ("id",)
+
+    id: InvitationId
+    business_id: BusinessId
+    user_id: UserId
+    place: int
+    role: Role
+    manager: bool
+    bio: str
+    #: None: whenever the business is open.
+    working: OpenHours | None
+    status: InvitationStatus
+    invited_at: datetime
+    expires_at: datetime
 
 
 class BlockedPairRow(Row, frozen=True, kw_only=True):

@@ -1,11 +1,12 @@
 """Terms of businesses: bounds, enums, small structs and refusals."""
 
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from protocol.effects import UniqueKey
 from protocol.errors import Conflict
 from protocol.instants import CLOSED_DATES_MAX, DaySpans, LocalSpan, OpenHours
 from protocol.roles import Role
@@ -13,6 +14,22 @@ from protocol.texts import TextKind, kind
 
 #: Members of one business, the owner included.
 MEMBERS_MAX = 50
+
+
+#: Invitations that a business keeps: open ones, and those declined or withdrawn that have not expired yet.
+INVITATIONS_MAX = 50
+
+
+#: Open invitations of one person, of all businesses.
+INVITATIONS_OF_PERSON_MAX = 20
+
+
+#: Businesses that one person owns.
+OWNED_MAX = 16
+
+
+#: How long an invitation can be accepted. Until then the business cannot invite the same person again.
+INVITATION_LIFETIME = timedelta(days=14)
 
 
 LEAD_TIME_MINUTES_MAX = 365 * 24 * 60
@@ -46,6 +63,16 @@ class MemberRole(StrEnum):
     STAFF = Role.STAFF.value
 
 
+class InvitationStatus(StrEnum):
+    """What an invitation's business sees of it."""
+
+    INVITED = "invited"
+    #: The invited person accepted; they are a member within moments.
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
 class Week(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Weekly hours in the business's own zone."""
 
@@ -68,3 +95,15 @@ class OwnerStays(Conflict):
 
 class AlreadyMember(Conflict):
     """The user is a member already."""
+
+
+class AlreadyInvited(Conflict):
+    """The business has invited this person before, and that invitation has not expired. Fields: ``status``."""
+
+
+#: A person's place for an open invitation.
+INVITATION_PLACE = UniqueKey("invitation_place", taken=Conflict)
+
+
+#: An owner's place for a business.
+OWNED_PLACE = UniqueKey("owned_place", taken=Conflict)

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Literal
 
-from protocol.ids import BookingId, BusinessId, ServiceId, UserId
+from protocol.business.terms import InvitationStatus
+from protocol.ids import BookingId, BusinessId, InvitationId, ServiceId, UserId
 from protocol.instants import OpenHours
 from protocol.money import Currency
 from protocol.registry import Query, View, query
-from protocol.roles import PROVIDERS, PUBLIC, Role
+from protocol.roles import ANYONE, PROVIDERS, PUBLIC, Role
 
 # Replies
 
@@ -44,6 +45,20 @@ class MemberReply(View, frozen=True, kw_only=True):
     role: Role
     manager: bool
     serves: bool
+
+
+class InvitationReply(View, frozen=True, kw_only=True):
+    """The reply to a command about an invitation. Holds no data of the invited person."""
+
+    invitation_id: InvitationId
+    business_id: BusinessId
+    user_id: UserId
+    role: Role
+    manager: bool
+    #: Does jobs, as staff do.
+    serves: bool
+    status: InvitationStatus
+    expires_at: datetime
 
 
 # Queries
@@ -124,3 +139,57 @@ class GetAvailability(Query, frozen=True, kw_only=True):
 
     #: None: the sender.
     staff_id: UserId | None = None
+
+
+class MyInvitation(View, frozen=True, kw_only=True):
+    """An open invitation, as the invited person sees it."""
+
+    id: InvitationId
+    business_id: BusinessId
+    business_name: str
+    role: Role
+    manager: bool
+    invited_at: datetime
+    expires_at: datetime
+
+
+class MyInvitations(View, frozen=True, kw_only=True):
+    """The open invitations of the sender, newest first."""
+
+    items: tuple[MyInvitation, ...]
+
+
+class InvitationView(View, frozen=True, kw_only=True):
+    """An invitation as the business sees it, without data of the invited person."""
+
+    id: InvitationId
+    user_id: UserId
+    role: Role
+    manager: bool
+    status: InvitationStatus
+    invited_at: datetime
+    expires_at: datetime
+
+
+class InvitationList(View, frozen=True, kw_only=True):
+    """The invitations of a business that have not expired, newest first."""
+
+    business_id: BusinessId
+    items: tuple[InvitationView, ...]
+
+
+@query("invitation.list", by=ANYONE, view=MyInvitations, routes=("GET /invitations/",))
+class ListMyInvitations(Query, frozen=True, kw_only=True):
+    """The open invitations to become a member of a business."""
+
+
+@query(
+    "business.invitations",
+    by=PROVIDERS,
+    view=InvitationList,
+    routes=("GET /providers/{business_id}/invitations",),
+)
+class ListInvitations(Query, frozen=True, kw_only=True):
+    """The invitations of a business, to its managers."""
+
+    business_id: BusinessId

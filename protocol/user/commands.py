@@ -1,8 +1,9 @@
 """Commands to users."""
 
 from protocol.confidential import Confidential
-from protocol.errors import EmailTaken, Forbidden, LimitReached, NotFound, Unauthenticated
-from protocol.ids import BusinessId, Kind, SessionId, UserId
+from protocol.errors import EmailTaken, Forbidden, NotFound, Unauthenticated
+from protocol.ids import BusinessId, InvitationId, Kind, SessionId, UserId
+from protocol.instants import Instant
 from protocol.registry import Command, command
 from protocol.roles import ANYONE, INTERNAL, Role
 from protocol.user.terms import AccountDisabled, Device
@@ -112,7 +113,7 @@ class EnableUser(Command, frozen=True, kw_only=True):
     user_id: UserId
 
 
-@command("user.grant_role", actor=Kind.USER, by=INTERNAL, errors=(NotFound, LimitReached))
+@command("user.grant_role", actor=Kind.USER, by=INTERNAL, errors=(NotFound,))
 class GrantRole(Command, frozen=True, kw_only=True):
     """Grant a role; repeating it changes only the manager right."""
 
@@ -121,6 +122,27 @@ class GrantRole(Command, frozen=True, kw_only=True):
     #: None for admins.
     business_id: BusinessId | None = None
     manager: bool = False
+
+
+@command("user.inform_of_invitation", actor=Kind.USER, by=INTERNAL, errors=(NotFound,))
+class InformOfInvitation(Command, frozen=True, kw_only=True):
+    """A business invites the user."""
+
+    user_id: UserId
+    invitation_id: InvitationId
+    business_id: BusinessId
+    role: Role
+    manager: bool
+    expires_at: Instant
+
+
+@command("user.end_joining", actor=Kind.USER, by=INTERNAL, errors=(NotFound,))
+class EndJoining(Command, frozen=True, kw_only=True):
+    """The invitation that the user accepted no longer stood."""
+
+    user_id: UserId
+    invitation_id: InvitationId
+    business_id: BusinessId
 
 
 @command("user.revoke_role", actor=Kind.USER, by=INTERNAL, errors=(NotFound, Forbidden))

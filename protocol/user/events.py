@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from protocol.events import Event, event
-from protocol.ids import BusinessId, SessionId, UserId
-from protocol.notification.types import EMAIL_ONLY, PUSH_AND_EMAIL, Importance, Party, tell
+from protocol.ids import BusinessId, InvitationId, SessionId, UserId
+from protocol.notification.types import EMAIL_ONLY, PUSH_AND_EMAIL, PUSH_ONLY, Importance, Party, tell
 from protocol.roles import Role
 from protocol.user.terms import RevokeReason
 
@@ -104,6 +104,44 @@ class RoleGranted(Event, frozen=True, kw_only=True):
     manager: bool = False
     #: Set if the manager right was revoked: access tokens of an earlier version are invalid.
     roles_version: int | None = None
+    #: The role came by an invitation: it does not become the default active role.
+    by_invitation: bool = False
+
+
+@event(
+    "user.invited",
+    tell=tell(
+        {Party.SELF},
+        PUSH_AND_EMAIL,
+        routing=lambda event: (PUSH_AND_EMAIL if event.by_email else PUSH_ONLY, Importance.TIMELY),
+    ),
+)
+class UserInvited(Event, frozen=True, kw_only=True):
+    """A business invited the user to become a member."""
+
+    invitation_id: InvitationId
+    business_id: BusinessId
+    role: Role
+    manager: bool
+    #: Whether the user's e-mail address is verified; to others nothing is sent.
+    by_email: bool
+    expires_at: datetime
+
+
+@event("user.joining")
+class UserJoining(Event, frozen=True, kw_only=True):
+    """The user accepted an invitation; the role follows."""
+
+    invitation_id: InvitationId
+    business_id: BusinessId
+
+
+@event("user.not_joined", tell=tell({Party.SELF}))
+class UserNotJoined(Event, frozen=True, kw_only=True):
+    """The invitation was withdrawn or over before the acceptance arrived: the user gets no role."""
+
+    invitation_id: InvitationId
+    business_id: BusinessId
 
 
 @event("role.revoked")

@@ -16,8 +16,8 @@ from protocol.texts import TextKind, kind
 SESSIONS_MAX = 10
 
 
-#: Roles of one user; the same role for two businesses counts twice.
-MEMBERSHIPS_MAX = 32
+#: Businesses of others in which a user works, accepted invitations included.
+EMPLOYMENTS_MAX = 14
 
 
 NAME_MAX = 100

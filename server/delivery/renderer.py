@@ -1,26 +1,31 @@
 """Renders notifications in their reader's language, with names, times and amounts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from msgspec.structs import asdict
 
 from protocol.events import Event
-from protocol.ids import SYSTEM, Kind, UserId
+from protocol.ids import SYSTEM, BusinessId, Kind, UserId
 from protocol.money import Money
 from protocol.notice.events import NotificationSent
 from protocol.notice.rows import Notice
 from protocol.notification.views import NotificationView
+from protocol.user.events import UserInvited, UserNotJoined
 from server.words.defusing import defused
 from server.words.languages import Language, Text
 from storage.database import Pool
+from storage.queries.invitation import load_business_names
 from storage.queries.notification import BookingSummary, NotificationRecord, load_bookings, load_notices
 from storage.queries.user import load_names
 
 #: Kinds of entity whose id is a booking's: a conversation has the id of its booking.
 _BOOKED = frozenset({Kind.BOOKING, Kind.CONVERSATION})
+
+#: Events whose texts name a business.
+_INVITING = (UserInvited, UserNotJoined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class NotificationContext:
     names: Mapping[UserId, str]
     #: Notices that were not erased.
     notices: Mapping[UUID, Notice]
+    #: Names of businesses that invitations are from.
+    businesses: Mapping[BusinessId, str] = field(default_factory=dict)
 
     def is_visible(self, record: NotificationRecord) -> bool:
         """Whether the reader may still see the event, and its notice was not erased."""
@@ -44,7 +51,9 @@ async def load_notification_context(pool: Pool, records: Sequence[NotificationRe
     notice_ids = [one.event.notice_id for one in records if isinstance(one.event, NotificationSent)]
     found = await load_notices(pool, notice_ids) if notice_ids else []
     notices = {one.id: one for one in found if isinstance(one, Notice)}
-    return NotificationContext(bookings, await load_names(pool, _user_ids(records, bookings)), notices)
+    inviting = [one.event.business_id for one in records if isinstance(one.event, _INVITING)]
+    businesses = await load_business_names(pool, inviting) if inviting else {}
+    return NotificationContext(bookings, await load_names(pool, _user_ids(records, bookings)), notices, businesses)
 
 
 def _user_ids(records: Sequence[NotificationRecord], bookings: Mapping[Any, BookingSummary]) -> Iterator[UserId]:
@@ -104,6 +113,8 @@ class NotificationRenderer:
                 "customer": self._name(booking.customer_id),
                 "staff": self._name(fields.get("staff_id", booking.staff_id)),
             }
+        if isinstance(event, _INVITING):
+            texts["business"] = self.context.businesses.get(event.business_id, "…")
         by = _by(event)
         if by is not None:
             texts["by"] = self._name(by)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from actors.runtime.call import SYSTEM_PRINCIPAL
 from actors.runtime.turns import Runtime
-from protocol.business.commands import AddMember
+from protocol.business.commands import AcceptInvitation, AddMember
 from protocol.ids import BusinessId, Ref, UserId
 from protocol.registry import BY_TYPE, Command
 from protocol.roles import Principal, Role
@@ -26,6 +26,7 @@ from storage.database import Pool
 from storage.queries.demo import (
     find_accounts,
     find_businesses,
+    find_invitation,
     find_members,
     find_titles,
     has_messages_under_way,
@@ -121,7 +122,7 @@ class _Builder:
     async def members(
         self, planned: Iterable[PlannedBusiness], owners: dict[str, Principal], people: dict[str, UserId]
     ) -> None:
-        """Add the members to the businesses."""
+        """Invite the members to the businesses; each accepts."""
         found = await find_members(self.node.pool, [_acting(owner) for owner in owners.values()])
 
         async def add(work: tuple[Principal, PlannedMember]) -> None:
@@ -136,10 +137,21 @@ class _Builder:
                     bio=member.bio,
                     working=member.working,
                 )
-                await self._send(command, owner)
+                await self._join(command, owner)
             self._count(1, "people")
 
         await _each([(owners[one.owner.email], member) for one in planned for member in one.members], add)
+        await self.settle()
+
+    async def _join(self, invite: AddMember, owner: Principal) -> None:
+        """Invite a person, unless an interrupted run has, and accept for them."""
+        pool, business_id, user_id = self.node.pool, invite.business_id, invite.user_id
+        invitation_id = await find_invitation(pool, business_id, user_id)
+        if invitation_id is None:
+            await self._send(invite, owner)
+            invitation_id = await find_invitation(pool, business_id, user_id)
+            assert invitation_id is not None, "the invitation was made"
+        await self._send(AcceptInvitation(invitation_id=invitation_id), _customer(user_id))
 
     async def services(
         self, planned: Iterable[PlannedBusiness], owners: dict[str, Principal], people: dict[str, UserId]

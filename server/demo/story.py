@@ -30,6 +30,7 @@ from protocol.booking.commands import (
 from protocol.booking.views import BookingDetail, GetBooking, GetTimeline, PaymentReply, Timeline
 from protocol.conversation.commands import MarkRead, PostMessage
 from protocol.ids import BookingId, ConversationId, MessageId
+from protocol.roles import Role
 from protocol.service.views import FindSlots, ListServices, ServicePage, SlotsView
 from protocol.user.views import CurrentUser, UserView
 from protocol.wallet.views import GetBalance, WalletBalance
@@ -72,9 +73,9 @@ async def play(url: str, console: Console) -> int:
         people = [
             await stack.enter_async_context(_person(url, *who))
             for who in (
-                ("customer", "cyan", CUSTOMER_EMAIL),
-                ("staff", "green", STAFF_EMAIL),
-                ("owner", "yellow", OWNER_EMAIL),
+                ("customer", "cyan", CUSTOMER_EMAIL, Role.CUSTOMER),
+                ("staff", "green", STAFF_EMAIL, Role.STAFF),
+                ("owner", "yellow", OWNER_EMAIL, Role.OWNER),
             )
         ]
         await _story(url, *people, console=console)
@@ -188,9 +189,10 @@ async def _advance_to(url: str, moment: datetime) -> None:
 
 
 @asynccontextmanager
-async def _person(url: str, name: str, colour: str, email: str) -> AsyncIterator[Person]:
+async def _person(url: str, name: str, colour: str, email: str, role: Role) -> AsyncIterator[Person]:
     async with Rest(url) as rest:
         await rest.sign_in(email, DEMO_PASSWORD)
+        await rest.act_as(role)
         async with Client(rest, device=f"demo-{name}") as client:
             yield Person(name, colour, rest, client)
 

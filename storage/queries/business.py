@@ -164,7 +164,7 @@ def _business_record(row: asyncpg.Record) -> BusinessRecord:
 
 
 _MEMBERS = f"""
-SELECT EXISTS (SELECT FROM users u WHERE u.user_id = w.user_id) AS user_exists, to_jsonb(m)::text AS member,
+SELECT to_jsonb(m)::text AS member,
        coalesce((SELECT jsonb_agg(jsonb_build_object('id', b.id, 'number', b.number) ORDER BY b.id) FROM (
            SELECT id, number FROM bookings
             WHERE staff_id = w.user_id AND business_id = w.business_id AND status IN ({OPEN_JOBS})
@@ -183,7 +183,6 @@ async def load_member_records(sources: Sources, asks: Sequence[MemberAsk]) -> li
     rows = await sources.pool.fetch(_MEMBERS, [ask.business_id for ask in asks], [ask.user_id for ask in asks])
     return [
         MemberRecord(
-            user_exists=row["user_exists"],
             row=_member.decode(row["member"]) if row["member"] else None,
             service_ids=tuple(row["service_ids"]),
             open_bookings=_open_bookings.decode(row["open_bookings"]),

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from protocol.ids import BusinessId, UserId
+from protocol.ids import BusinessId, InvitationId, UserId
 from protocol.roles import Role
 from storage.database import Pool
 
@@ -34,6 +34,16 @@ async def find_members(pool: Pool, business_ids: Collection[BusinessId]) -> set[
     """Find the present and former members of these businesses."""
     rows = await pool.fetch("SELECT business_id, user_id FROM members WHERE business_id = ANY ($1)", list(business_ids))
     return {(row["business_id"], row["user_id"]) for row in rows}
+
+
+async def find_invitation(pool: Pool, business_id: BusinessId, user_id: UserId) -> InvitationId | None:
+    """Find the open invitation of a user to a business."""
+    found: InvitationId | None = await pool.fetchval(
+        "SELECT id FROM invitations WHERE business_id = $1 AND user_id = $2 AND status = 'invited'",
+        business_id,
+        user_id,
+    )
+    return found
 
 
 async def find_titles(pool: Pool, business_ids: Collection[BusinessId]) -> set[tuple[BusinessId, str]]:

@@ -104,7 +104,7 @@ async def cast(server: Site) -> AsyncIterator[Cast]:
         business_id = (await owner.call(register)).business_id
         await server.at_rest()
         owner = await acting(server, owner, Role.OWNER)
-        await owner.call(AddMember(business_id=business_id, user_id=staff.id, role=MemberRole.STAFF))
+        await server.join(owner, staff, AddMember(business_id=business_id, user_id=staff.id, role=MemberRole.STAFF))
         await owner.call(CreateService(category_id="hair", title="Cut", price=80, duration_minutes=60))
         await server.at_rest()
         staff = await acting(server, staff, Role.STAFF)

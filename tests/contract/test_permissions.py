@@ -67,6 +67,16 @@ booking.remind                 never    never    never    never    never    neve
 booking.start                  401      403      ok       ok       ok       403
 booking.timeline               401      ok       ok       ok       ok       ok
 business.add_member            401      403      ok       ok       ok       403
+business.admit                 never    never    never    never    never    never
+business.expire_invitation     never    never    never    never    never    never
+business.invitations           401      403      ok       ok       ok       403
+business.record_decline        never    never    never    never    never    never
+business.withdraw_invitation   401      403      ok       ok       ok       403
+invitation.accept              401      ok       ok       ok       ok       ok
+invitation.decline             401      ok       ok       ok       ok       ok
+invitation.list                401      ok       ok       ok       ok       ok
+user.end_joining               never    never    never    never    never    never
+user.inform_of_invitation      never    never    never    never    never    never
 business.availability          401      403      ok       ok       ok       403
 business.block_customer        401      403      ok       ok       ok       403
 business.get                   ok       ok       ok       ok       ok       ok

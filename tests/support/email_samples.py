@@ -28,13 +28,24 @@ from protocol.code.terms import EMAIL_CHANGED
 from protocol.delivery.channels import Channel
 from protocol.delivery.terms import DIGEST
 from protocol.events import Event
-from protocol.ids import BookingId, DeliveryId, Kind, NotificationId, PaymentId, Ref, SessionId, UserId
+from protocol.ids import (
+    BookingId,
+    BusinessId,
+    DeliveryId,
+    InvitationId,
+    Kind,
+    NotificationId,
+    PaymentId,
+    Ref,
+    SessionId,
+    UserId,
+)
 from protocol.notice.events import NotificationSent
 from protocol.notice.rows import Notice
 from protocol.notification.terms import Reader
 from protocol.preference.rows import NotificationPreferences
 from protocol.roles import Role
-from protocol.user.events import SessionOpened, SessionRevoked
+from protocol.user.events import SessionOpened, SessionRevoked, UserInvited
 from protocol.user.terms import RevokeReason
 from server.delivery.channels.email.content import EmailContent, EmailWriter
 from server.delivery.context import DeliveryContext
@@ -60,6 +71,7 @@ NAMES = {CARLA: "Carla O’Connor-Weiß", STAFF: "Zoë Ångström", OWNER: "Olga
 ADDRESS = "Donaudampfschifffahrtsgesellschaftskapitänsweg 12b, 10115 Berlin"
 
 #: Event and recipient.
+SALON = BusinessId(UUID(int=4))
 _PAYMENT: dict[str, Any] = {"payment_id": PaymentId(UUID(int=0xFA)), "amount_minor": 123_456, "currency": "EUR"}
 _EVENTS: tuple[tuple[Event, UserId], ...] = (
     (BookingPaid(**_PAYMENT, at=NOW), OWNER),
@@ -80,6 +92,17 @@ _EVENTS: tuple[tuple[Event, UserId], ...] = (
     (PaymentReturned(**_PAYMENT), CARLA),
     (
         SessionOpened(session_id=SessionId(UUID(int=2)), device="Firefox", role=Role.CUSTOMER, expires_at=NOW, at=NOW),
+        CARLA,
+    ),
+    (
+        UserInvited(
+            invitation_id=InvitationId(UUID(int=3)),
+            business_id=SALON,
+            role=Role.STAFF,
+            manager=False,
+            by_email=True,
+            expires_at=NOW + timedelta(days=14),
+        ),
         CARLA,
     ),
     (PasswordChanged(by_code=True, password_version=2, at=NOW), CARLA),
@@ -183,6 +206,7 @@ CONTEXT = NotificationContext(
             at=NOW,
         )
     },
+    {SALON: "Ümläut & Söhne, Klavierbau"},
 )
 BOOKING_VIEW = BookingEmailView(
     id=BOOKING,

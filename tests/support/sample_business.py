@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypedDict
 
+import msgspec
+
 from actors.actor import ACTORS
 from actors.rules.zones import to_instant
 from actors.runtime.call import Outcome, Published
-from protocol.business.commands import AddMember, RegisterBusiness
+from protocol.business.commands import AcceptInvitation, AddMember, RegisterBusiness
 from protocol.business.terms import MemberRole, Week
+from protocol.business.views import InvitationReply
 from protocol.ids import BusinessId, ServiceId, UserId
 from protocol.instants import LocalSpan
 from protocol.registry import Command, Query
@@ -126,8 +129,8 @@ async def open_sample_business(dsn: str, pool: Pool, *, unpaid_holds_max: int = 
         business_id = BusinessId((await node.send(register, olga)).to.id)
         owner = acting(olga, Role.OWNER, business_id, manager=True)
         for person in (sam, stela):
-            added = AddMember(business_id=business_id, user_id=person.user_id, role=MemberRole.STAFF)
-            assert (await node.send(added, owner)).error is None
+            invite = AddMember(business_id=business_id, user_id=person.user_id, role=MemberRole.STAFF)
+            await join(node, owner, person, invite)
         salon = SampleBusiness(
             node,
             pool,
@@ -141,6 +144,16 @@ async def open_sample_business(dsn: str, pool: Pool, *, unpaid_holds_max: int = 
         )
         await node.at_rest()
         yield salon
+
+
+async def join(node: Node, manager: Principal, person: Principal, invite: AddMember) -> None:
+    """Make a user a member: the manager invites them, and they accept."""
+    invited = await node.send(invite, manager)
+    assert invited.error is None, invited.error
+    invitation_id = msgspec.json.decode(invited.reply, type=InvitationReply).invitation_id
+    accepted = await node.send(AcceptInvitation(invitation_id=invitation_id), person)
+    assert accepted.error is None, accepted.error
+    await node.at_rest()
 
 
 async def offer(node: Node, owner: Principal, **changes: Any) -> ServiceId:

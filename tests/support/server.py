@@ -32,7 +32,7 @@ from protocol.booking.commands import (
     StartBooking,
 )
 from protocol.booking.views import BookingReply, PaymentReply
-from protocol.business.commands import AddMember, RegisterBusiness
+from protocol.business.commands import AcceptInvitation, AddMember, RegisterBusiness
 from protocol.business.terms import MemberRole, Week
 from protocol.errors import GuildwireError
 from protocol.ids import BookingId, BusinessId, PaymentId, Ref, ServiceId, UserId
@@ -235,22 +235,32 @@ class Site:
         await self.at_rest()
         owner = await self.sign_in(owner.me.email)
         for worker in workers:
-            await owner.call(AddMember(business_id=business_id, user_id=worker.id, role=MemberRole.STAFF))
+            await self.join(owner, worker, AddMember(business_id=business_id, user_id=worker.id, role=MemberRole.STAFF))
         said = {"category_id": "repair", "title": "Repair", "price": price, "duration_minutes": 60, **service}
         await owner.call(CreateService(**said))
         await self.at_rest()
         page = await owner.call(ListServices(business_id=business_id))
-        workers = [await self.sign_in(worker.me.email) for worker in workers]
+        workers = [await self.sign_in_as(worker, Role.STAFF) for worker in workers]
         return Market(business_id, page.items[0].id, owner, workers)
 
     async def employ(self, market: Market, *, manager: bool = False) -> Person:
         """Add a user to the business as an employee."""
         person = await self.person("Emil Employee")
-        await market.owner.call(
-            AddMember(business_id=market.business_id, user_id=person.id, role=MemberRole.EMPLOYEE, manager=manager)
-        )
+        invite = AddMember(business_id=market.business_id, user_id=person.id, role=MemberRole.EMPLOYEE, manager=manager)
+        await self.join(market.owner, person, invite)
+        return await self.sign_in_as(person, Role.EMPLOYEE)
+
+    async def join(self, manager: Person, person: Person, invite: AddMember) -> None:
+        """Make a user a member: the manager invites them, and they accept."""
+        invitation_id = (await manager.call(invite)).invitation_id
+        await person.call(AcceptInvitation(invitation_id=invitation_id))
         await self.at_rest()
-        return await self.sign_in(person.me.email)
+
+    async def sign_in_as(self, person: Person, role: Role) -> Person:
+        """Sign a user in once more, and act in a role from then on."""
+        person = await self.sign_in(person.me.email)
+        await person.rest.act_as(role)
+        return person
 
     async def system(self, command: Command, principal: Principal = SYSTEM_PRINCIPAL, **options: Any) -> Any:
         """Send a command that only the server itself sends; raises its refusal."""

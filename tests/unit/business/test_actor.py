@@ -12,7 +12,6 @@ from actors.business.actor import Business
 from actors.business.state import BusinessState, Member, Services
 from actors.rules.pricing import price_snapshot
 from protocol.business.commands import (
-    AddMember,
     BlockCustomer,
     RegisterBusiness,
     ReleaseLeaver,
@@ -34,10 +33,10 @@ from protocol.business.events import (
     BusinessRegistered,
     BusinessUpdated,
 )
-from protocol.business.facts import BusinessRecord, MemberRecord
+from protocol.business.facts import BusinessRecord, MemberRecord, OwnerRecord
 from protocol.business.rows import BlockedPairRow, BusinessMemberRow, BusinessRow
-from protocol.business.terms import MEMBERS_MAX, AlreadyMember, MemberRole, OwnerStays, Week
-from protocol.effects import DropRow, PutRow, Send, SetTimer
+from protocol.business.terms import OWNED_MAX, OWNED_PLACE, MemberRole, OwnerStays, Week
+from protocol.effects import ClaimKey, DropRow, PutRow, Send, SetTimer
 from protocol.errors import Forbidden, Invalid, LimitReached, NotFound
 from protocol.events import Event, Row
 from protocol.ids import BusinessId, Kind, Ref, ServiceId, UserId
@@ -82,6 +81,7 @@ STAFF = acting(SAM, Role.STAFF)
 OUTSIDER = acting(STRANGER, Role.OWNER, manager=True)
 ADMIN = acting(STRANGER, Role.ADMIN, None)
 NEWCOMER = acting(OLGA, Role.CUSTOMER, None)
+FIRST = OwnerRecord(owned=0)
 
 REGISTER = RegisterBusiness(name="Salon Olga", category_id="hair", city="Berlin", zone="Europe/Berlin", currency="EUR")
 BUSINESS_ROW = BusinessRow(
@@ -139,7 +139,7 @@ def member_row(user_id: UserId, role: Role = Role.STAFF, *, manager: bool = Fals
 
 
 def known(row: BusinessMemberRow | None, *service_ids: ServiceId) -> MemberRecord:
-    return MemberRecord(user_exists=True, row=row, service_ids=service_ids)
+    return MemberRecord(row=row, service_ids=service_ids)
 
 
 def given_team(command: Command, principal: Principal = OWNER, facts: Any = None, *events: Event) -> Decided:
@@ -170,7 +170,7 @@ def audience(command: Command, principal: Principal, facts: Any = None) -> list[
 
 class TestRegistration:
     def test_the_sender_owns_the_business_and_serves_in_it(self) -> None:
-        decided = decide(Business, [], REGISTER, NEWCOMER, NOW)
+        decided = decide(Business, [], REGISTER, NEWCOMER, NOW, FIRST)
 
         assert decided.events == [REGISTERED]
         business, member = rows(decided)
@@ -179,13 +179,23 @@ class TestRegistration:
         assert member == member_row(OLGA, Role.OWNER, manager=True, serves=True)
 
     def test_the_owner_is_told_to_be_one(self) -> None:
-        decided = decide(Business, [], REGISTER, NEWCOMER, NOW)
+        decided = decide(Business, [], REGISTER, NEWCOMER, NOW, FIRST)
 
         grant = GrantRole(user_id=OLGA, role=Role.OWNER, business_id=SALON, manager=True)
         assert sent(decided) == [(Ref(Kind.USER, OLGA), grant)]
 
+    def test_the_owner_s_bound_is_claimed_before_the_business_exists(self) -> None:
+        decided = decide(Business, [], REGISTER, NEWCOMER, NOW, OwnerRecord(owned=3))
+
+        assert ClaimKey(OWNED_PLACE, f"{OLGA}/3", SALON) in decided.effects
+
+    def test_one_person_s_businesses_are_bounded(self) -> None:
+        decided = decide(Business, [], REGISTER, NEWCOMER, NOW, OwnerRecord(owned=OWNED_MAX))
+
+        assert refusal(decided, LimitReached) == {"limit": "businesses", "max": OWNED_MAX}
+
     def test_hours_default_to_nine_to_five_on_weekdays_in_its_own_zone(self) -> None:
-        business = rows(decide(Business, [], REGISTER, NEWCOMER, NOW))[0]
+        business = rows(decide(Business, [], REGISTER, NEWCOMER, NOW, FIRST))[0]
 
         assert isinstance(business, BusinessRow)
         assert business.hours == OpenHours(zone="Europe/Berlin", week=(*(NINE_TO_FIVE,) * 5, (), ()))
@@ -205,14 +215,18 @@ class TestRegistration:
         ],
     )
     def test_what_does_not_fit_is_named(self, changed: dict[str, Any], field: str, problem: str) -> None:
-        decided = decide(Business, [], msgspec.structs.replace(REGISTER, **changed), NEWCOMER, NOW)
+        decided = decide(Business, [], msgspec.structs.replace(REGISTER, **changed), NEWCOMER, NOW, FIRST)
 
         assert refusal(decided, Invalid) == {field: problem}
 
     def test_everything_that_does_not_fit_is_named_at_once(self) -> None:
         command = msgspec.structs.replace(REGISTER, zone="Nowhere", currency="XYZ", name=" ")
 
-        assert set(refusal(decide(Business, [], command, NEWCOMER, NOW), Invalid)) == {"zone", "currency", "name"}
+        assert set(refusal(decide(Business, [], command, NEWCOMER, NOW, FIRST), Invalid)) == {
+            "zone",
+            "currency",
+            "name",
+        }
 
 
 class TestSettings:
@@ -281,58 +295,6 @@ class TestSettings:
 
 
 class TestPeople:
-    def test_a_new_member_gets_a_row_and_the_role(self) -> None:
-        command = AddMember(business_id=SALON, user_id=STRANGER, role=MemberRole.STAFF, bio="Curls", working=WEEK)
-
-        decided = given_team(command, MANAGER, known(None))
-
-        assert decided.events == [BusinessMemberAdded(user_id=STRANGER, role=Role.STAFF, manager=False, serves=True)]
-        assert rows(decided) == [member_row(STRANGER, bio="Curls", working=HOURS)]
-        grant = GrantRole(user_id=STRANGER, role=Role.STAFF, business_id=SALON)
-        assert sent(decided) == [(Ref(Kind.USER, STRANGER), grant)]
-
-    def test_managers_and_the_new_member_hear_of_it(self) -> None:
-        command = AddMember(business_id=SALON, user_id=STRANGER, role=MemberRole.STAFF)
-
-        assert audience(command, OWNER, known(None)) == [OLGA, MARTA, STRANGER]
-
-    def test_a_member_has_an_account(self) -> None:
-        facts = MemberRecord(user_exists=False, row=None, service_ids=())
-
-        decided = given_team(AddMember(business_id=SALON, user_id=STRANGER, role=MemberRole.STAFF), OWNER, facts)
-
-        assert refusal(decided, NotFound)["entity"] == "user"
-
-    def test_a_member_cannot_be_added_twice(self) -> None:
-        decided = given_team(
-            AddMember(business_id=SALON, user_id=SAM, role=MemberRole.EMPLOYEE), OWNER, known(member_row(SAM))
-        )
-
-        refusal(decided, AlreadyMember)
-
-    def test_only_employees_are_managers(self) -> None:
-        command = AddMember(business_id=SALON, user_id=STRANGER, role=MemberRole.STAFF, manager=True)
-
-        assert refusal(given_team(command, OWNER, known(None)), Invalid) == {"manager": "employees_only"}
-
-    def test_only_the_owner_makes_managers(self) -> None:
-        command = AddMember(business_id=SALON, user_id=STRANGER, role=MemberRole.EMPLOYEE, manager=True)
-
-        assert refusal(given_team(command, MANAGER, known(None)), Forbidden) == {"reason": "owner_only"}
-        assert sent(given_team(command, OWNER, known(None)))
-
-    def test_the_number_of_members_is_bounded(self) -> None:
-        crowd = [
-            BusinessMemberAdded(user_id=UserId(UUID(int=number)), role=Role.STAFF, manager=False, serves=True)
-            for number in range(100, 100 + MEMBERS_MAX - len(TEAM))
-        ]
-
-        decided = given_team(
-            AddMember(business_id=SALON, user_id=STRANGER, role=MemberRole.STAFF), OWNER, known(None), *crowd
-        )
-
-        assert refusal(decided, LimitReached)["limit"] == "members"
-
     def test_another_role_takes_the_old_one_back_and_ends_the_jobs_that_go_with_it(self) -> None:
         command = UpdateMember(business_id=SALON, user_id=SAM, role=MemberRole.EMPLOYEE)
 

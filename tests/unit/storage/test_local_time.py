@@ -1,4 +1,4 @@
-"""Postgres is asked for no local time: it has zone rules of its own, of another version (decision 0025)."""
+"""Postgres is asked for no local time: it has zone rules of its own, of another version (decision 0026)."""
 
 import re
 

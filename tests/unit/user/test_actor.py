@@ -17,7 +17,7 @@ from actors.user.actor import User
 from actors.user.state import UserState
 from protocol.delivery.channels import Channel
 from protocol.effects import ClaimKey, Effect, PutRow
-from protocol.errors import Forbidden, Invalid, LimitReached, NotFound, Rejected, Unauthenticated
+from protocol.errors import Forbidden, Invalid, NotFound, Rejected, Unauthenticated
 from protocol.events import Event
 from protocol.ids import SYSTEM, BusinessId, SessionId, UserId
 from protocol.notice.commands import TakeNotice
@@ -53,7 +53,6 @@ from protocol.user.events import (
 from protocol.user.rows import Credentials, Person, UserRow
 from protocol.user.terms import (
     DEVICE_MARKS_MAX,
-    MEMBERSHIPS_MAX,
     REFRESH_GRACE_S,
     REFRESH_PASSED_OVER_MAX,
     REFRESH_SIBLINGS_MAX,
@@ -525,12 +524,6 @@ class TestRoles:
         self, role: Role, business_id: BusinessId | None
     ) -> None:
         assert isinstance(tell(self.EVENTS, self.grant(role, business_id)).reply, Invalid)
-
-    def test_roles_are_bounded(self) -> None:
-        businesses = [BusinessId(UUID(int=number)) for number in range(MEMBERSHIPS_MAX - 1)]
-        events = [*self.EVENTS, *(granted(Role.STAFF, business_id) for business_id in businesses)]
-
-        assert isinstance(tell(events, self.grant(Role.STAFF, SALON)).reply, LimitReached)
 
     def test_a_role_taken_back_makes_earlier_access_tokens_stale(self) -> None:
         events: list[Event] = [*self.EVENTS, granted(Role.STAFF, SALON)]
