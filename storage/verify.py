@@ -261,6 +261,19 @@ CHECKS = (
         """,
     ),
     Check(
+        "a member of a business's conversation works there",
+        """
+        SELECT 'conversation/' || c.conversation_id || ': user/' || c.user_id || ' as ' || c.role
+          FROM conversation_members c JOIN conversations t ON t.id = c.conversation_id
+         WHERE t.business_id IS NOT NULL AND c.role IN ('staff', 'employee', 'owner')
+           AND NOT EXISTS (SELECT FROM members m
+                            WHERE m.business_id = t.business_id AND m.user_id = c.user_id AND m.active)
+           AND NOT EXISTS (SELECT FROM agenda a WHERE a.kind = 'conversation' AND a.actor_id = t.id
+                                  OR a.kind = 'business' AND a.actor_id = t.business_id
+                                     AND a.command = 'business.release_leaver')
+        """,
+    ),
+    Check(
         "what must happen later is in the agenda",
         """
         SELECT b.id || ': ' || b.status || ' has no timer ' || t.name

@@ -135,6 +135,17 @@ async def test_money_that_waits_without_a_timer_is_found(server: Site, status: s
     assert "what must happen later is in the agenda" in found
 
 
+async def test_a_former_member_who_is_still_in_a_conversation_is_found(server: Site) -> None:
+    market, customer = await server.market(), await server.person("Carla")
+    booking_id = await server.confirmed(market, customer)
+    await server.node.pool.execute("UPDATE members SET active = false WHERE user_id = $1", market.staff[0].id)
+
+    found = {line["invariant"]: line["sample"] for line in await night(server)}
+
+    sample = found["a member of a business's conversation works there"]
+    assert sample == f"conversation/{booking_id}: user/{market.staff[0].id} as staff"
+
+
 async def test_many_violations_are_counted_and_some_are_shown(pool: Pool) -> None:
     for _ in range(SAMPLES_MAX + 3):
         await break_a_balance(pool)
