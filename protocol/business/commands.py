@@ -40,7 +40,7 @@ from protocol.roles import ANYONE, INTERNAL, PROVIDERS, Role
     routes=("POST /providers/register/",),
     reply=BusinessReply,
     errors=(Invalid, LimitReached),
-    rate=per_hour(20),
+    rate=per_hour(10),
 )
 class RegisterBusiness(Command, frozen=True, kw_only=True):
     """Register a business. The sender becomes its owner, and may act for it from the next token on."""

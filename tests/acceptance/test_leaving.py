@@ -50,8 +50,8 @@ class Parting:
     async def employed_elsewhere(self) -> Person:
         """The staff member, who now works for another business."""
         other = await self.server.market()
-        await other.owner.call(AddMember(business_id=other.business_id, user_id=self.staff.id, role=MemberRole.STAFF))
-        await self.server.at_rest()
+        invite = AddMember(business_id=other.business_id, user_id=self.staff.id, role=MemberRole.STAFF)
+        await self.server.join(other.owner, await self.again(), invite)
         person = await self.again()
         await person.rest.act_as(Role.STAFF, other.business_id)
         return person

@@ -30,7 +30,7 @@ SHOWN = {
     type_
     for type_, event in EVENTS.items()
     if event.__module__ in (protocol.booking.events.__name__, protocol.conversation.events.__name__)
-}
+} - {"booking.staff_left"}  # it ends the connections of its staff member; tests/acceptance/test_leaving.py has it
 STEPS = 160
 LOOK_EVERY = 10
 

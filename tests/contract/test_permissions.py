@@ -21,6 +21,9 @@ from tests.support.server import Person, Response, Site, make_config, open_site
 #: ok: let through. 401: no token. 403: not in this role. never: the server's own, whoever asks.
 TABLE = """
 declaration                    nobody   customer staff    employee owner    admin
+booking.staff_left             never    never    never    never    never    never
+business.release_leaver        never    never    never    never    never    never
+conversation.hand_over         never    never    never    never    never    never
 user.disable                   401      403      403      403      403      ok
 user.enable                    401      403      403      403      403      ok
 auth.change_password           401      ok       ok       ok       ok       ok

@@ -29,7 +29,7 @@ EMAIL = "ada@people.test"
 #: What the command line answers when a start was refused.
 REFUSED = 2
 #: Sent in one go, so that a stop finds some of them under way.
-COMMANDS = 60
+COMMANDS = 20
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ async def test_commands_accepted_before_a_stop_get_their_replies(process: Server
     async with AsyncExitStack() as stack:
         (client,) = await lines(running.url, await signed_up(running.url, stack), stack, 1)
         for number in range(COMMANDS):
-            data = {"name": "Workshop", "category_id": "repair", "city": "Berlin", "zone": "UTC", "currency": "EUR"}
-            await client.send(frame="command", id=str(number), name="business.register", data=data)
+            data = {"label": f"Home {number}", "street": "Hauptstraße 1", "city": "Berlin", "country": "DE"}
+            await client.send(frame="command", id=str(number), name="address.put", data=data)
         await client.answer("0")
         stopping = asyncio.create_task(process.stop())
         assert await client.end() == (CloseCode.SHUTDOWN, "shutdown")
@@ -99,7 +99,7 @@ async def test_commands_accepted_before_a_stop_get_their_replies(process: Server
     frames = [msgspec.json.decode(raw) for raw in client.raw]
     assert not [frame for frame in frames if frame["frame"] == "error"]
     answered = [frame for frame in frames if frame["frame"] == "reply"]
-    assert len(answered) == await pool.fetchval("SELECT count(*) FROM businesses")
+    assert len(answered) == await pool.fetchval("SELECT count(*) FROM addresses")
 
 
 async def test_a_client_survives_a_restart(process: ServerProcess) -> None:

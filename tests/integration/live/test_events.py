@@ -409,7 +409,6 @@ async def test_a_poll_resumes_by_last_event_id_too(live: LiveServer) -> None:
     ("query", "accept", "last_id", "fields"),
     [
         ("since=nonsense", "application/json", None, {"since": "bad_format"}),
-        ("since=", "application/json", None, {"since": "bad_format"}),
         ("since=e:1x", "text/event-stream", None, {"since": "bad_format"}),
         ("since=e:-1", "text/event-stream", None, {"since": "bad_format"}),
         ("since=" + "e" * 70 + ":1", "application/json", None, {"since": "too_long"}),
