@@ -17,7 +17,7 @@ from storage.database import Pool, connect_pool
 from storage.deliveries import routing_round
 from tests.support.faults import until
 from tests.support.process import readable_directory, server_process
-from tests.support.server import Site, make_config, open_site
+from tests.support.server import PASSWORD, Site, make_config, open_site
 from tests.support.sizes import few_or_many
 from tests.support.smtp import MailServer, mail_server
 
@@ -64,8 +64,11 @@ async def opened(dsn: str) -> AsyncIterator[Pool]:
 
 
 async def notified_user(site: Site) -> tuple[UserId, NotificationId]:
-    """A user with a notification of a sign-in."""
+    """A user with a notification of a sign-in on a device not seen before."""
     person = await site.person("Carla Customer")
+    body = {"email": person.me.email, "password": PASSWORD}
+    answer = await site.request("POST", "/auth/signin/", None, body, **{"User-Agent": "Tablet"})
+    assert answer.status == 200, answer.body
     found = "SELECT id FROM notifications WHERE user_id = $1"
 
     async def is_notified() -> bool:

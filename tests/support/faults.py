@@ -39,7 +39,7 @@ CHUNK_BYTES = 65_536
 WAITING_FOR_LOCKS = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )
-NO_LIMITS = LimitsConfig(commands_per_s=1e6, requests_per_address_per_s=1e6)
+NO_LIMITS = LimitsConfig(commands_per_s=1e6, requests_per_address_per_s=1e6, unpaid_holds_max=0)
 
 
 def patient_config(data_dir: Path, **sections: Any) -> Config:

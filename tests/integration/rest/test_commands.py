@@ -209,11 +209,11 @@ async def test_a_body_cannot_override_its_path(http: Http) -> None:
 async def test_a_route_may_have_a_wire_struct_of_its_own(http: Http) -> None:
     gadget_id = await made(http)
     answer = await http.send("PUT", f"/gadget-names/{gadget_id}/", json={"newLabel": "desk"}, token="customer")
-    unknown = await http.send("PUT", f"/gadget-names/{gadget_id}", json={"label": "desk"}, token="customer")
+    unknown = await http.send("PUT", f"/gadget-names/{gadget_id}", json={"title": "desk"}, token="customer")
     refused = await http.send("PUT", f"/gadget-names/{gadget_id}", json={"newLabel": "forbidden"}, token="customer")
 
     assert answer.json == {"id": gadget_id, "label": "desk"}
-    assert unknown.problem["fields"] == {"newLabel": "missing", "label": "unknown_field"}
+    assert unknown.problem["fields"] == {"newLabel": "missing", "title": "unknown_field"}
     assert refused.problem["code"] == "invalid"
     assert "never fits" in refused.problem["detail"]
 
