@@ -35,7 +35,7 @@ from protocol.business.terms import (
     AlreadyMember,
     InvitationStatus,
 )
-from protocol.business.views import InvitationReply
+from protocol.business.views import InvitationReply, invitation_reply
 from protocol.errors import LimitReached, NotFound
 from protocol.ids import BusinessId, InvitationId, Kind, Ref, UserId
 from protocol.instants import OpenHours
@@ -88,7 +88,7 @@ def invite(business: Actor[BusinessState], cmd: AddMember, facts: InviteeRecord)
     expire = ExpireInvitation(business_id=row.business_id, invitation_id=row.id)
     business.set_timer(_timer(row.id), row.expires_at, expire)
     business.send(Ref(Kind.USER, row.user_id), _information(row))
-    return _reply(row)
+    return invitation_reply(row)
 
 
 def _bounds(state: BusinessState, user_id: UserId) -> None:
@@ -127,19 +127,6 @@ def _information(row: InvitationRow) -> InformOfInvitation:
         business_id=row.business_id,
         role=row.role,
         manager=row.manager,
-        expires_at=row.expires_at,
-    )
-
-
-def _reply(row: InvitationRow) -> InvitationReply:
-    return InvitationReply(
-        invitation_id=row.id,
-        business_id=row.business_id,
-        user_id=row.user_id,
-        role=row.role,
-        manager=row.manager,
-        serves=row.role is Role.STAFF,
-        status=row.status,
         expires_at=row.expires_at,
     )
 

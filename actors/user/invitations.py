@@ -1,4 +1,4 @@
-"""Invitations to a business: the user hears of one, and accepts or declines it.
+"""Invitations to a business: the user is notified of one, and accepts or declines it.
 
 The user decides first: the bound on the businesses that they work in is checked here, before anything exists. The
 business then admits them, or answers with EndJoining if the invitation no longer stands.
@@ -16,10 +16,9 @@ from protocol.business.commands import AcceptInvitation, AdmitMember, DeclineInv
 from protocol.business.facts import InvitationAsk, InvitationRecord
 from protocol.business.rows import InvitationRow
 from protocol.business.terms import InvitationStatus
-from protocol.business.views import InvitationReply
+from protocol.business.views import InvitationReply, invitation_reply
 from protocol.errors import LimitReached, NotFound
 from protocol.ids import InvitationId, Kind, Ref, UserId
-from protocol.roles import Role
 from protocol.user.commands import EndJoining, InformOfInvitation
 from protocol.user.events import UserInvited, UserJoining, UserNotJoined
 from protocol.user.terms import EMPLOYMENTS_MAX
@@ -60,16 +59,7 @@ def accept(user: Actor[UserState], cmd: AcceptInvitation, facts: InvitationRecor
             Ref(Kind.BUSINESS, row.business_id),
             AdmitMember(business_id=row.business_id, invitation_id=row.id, user_id=row.user_id),
         )
-    return InvitationReply(
-        invitation_id=row.id,
-        business_id=row.business_id,
-        user_id=row.user_id,
-        role=row.role,
-        manager=row.manager,
-        serves=row.role is Role.STAFF,
-        status=InvitationStatus.ACCEPTED,
-        expires_at=row.expires_at,
-    )
+    return invitation_reply(replace(row, status=InvitationStatus.ACCEPTED))
 
 
 @handles(DeclineInvitation, facts=InvitationRecord, asks=_ask)

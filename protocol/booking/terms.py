@@ -91,7 +91,7 @@ class RemarkAbout(StrEnum):
 
 
 class RemarkAudience(StrEnum):
-    """Who may read a remark, beside whoever wrote it."""
+    """Who may read a remark, beside its author."""
 
     PARTIES = "parties"
     #: Managers of the business only.

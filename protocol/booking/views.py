@@ -86,7 +86,7 @@ class Remark(View, frozen=True, kw_only=True):
 class BookingDetail(BookingView, frozen=True, kw_only=True):
     """One booking whole."""
 
-    #: The customer's notes; None for whoever may not see them.
+    #: The customer's notes; None for readers who may not see them.
     notes: str | None
     customer_contact: CustomerContact | None
     #: Oldest first; those that the reader may see.
@@ -154,7 +154,7 @@ class ListJobs(Query, frozen=True, kw_only=True):
 
 @query("booking.timeline", by=ANYONE, view=Timeline, routes=("GET /bookings/{booking_id}/timeline",))
 class GetTimeline(Query, frozen=True, kw_only=True):
-    """The journal in human terms, to whoever may see the booking."""
+    """The journal in human terms, for those who may see the booking."""
 
     booking_id: BookingId
 

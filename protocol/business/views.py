@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from protocol.business.rows import InvitationRow
 from protocol.business.terms import InvitationStatus
 from protocol.ids import BookingId, BusinessId, InvitationId, ServiceId, UserId
 from protocol.instants import OpenHours
@@ -14,7 +15,7 @@ from protocol.roles import ANYONE, PROVIDERS, PUBLIC, Role
 
 
 class OpenBooking(View, frozen=True, kw_only=True):
-    """A booking that somebody has to see to."""
+    """A booking whose staff member left, for the managers to see to."""
 
     id: BookingId
     number: str
@@ -59,6 +60,20 @@ class InvitationReply(View, frozen=True, kw_only=True):
     serves: bool
     status: InvitationStatus
     expires_at: datetime
+
+
+def invitation_reply(row: InvitationRow) -> InvitationReply:
+    """The reply that shows an invitation as its row has it."""
+    return InvitationReply(
+        invitation_id=row.id,
+        business_id=row.business_id,
+        user_id=row.user_id,
+        role=row.role,
+        manager=row.manager,
+        serves=row.role is Role.STAFF,
+        status=row.status,
+        expires_at=row.expires_at,
+    )
 
 
 # Queries

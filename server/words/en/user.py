@@ -34,7 +34,7 @@ TEXTS = NounTexts(
         "page.not_me.button": "Sign it out",
         "page.not_me.done.title": "Signed out",
         "page.not_me.done.lead": (
-            "That device is signed out. Now set a new password in the app: somebody may know yours."
+            "That device is signed out. Now set a new password in the app, since another person may know yours."
         ),
         "page.not_me.used.title": "Signed out already",
         "page.not_me.used.lead": (

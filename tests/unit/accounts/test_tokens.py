@@ -160,8 +160,8 @@ class TestVerify:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"iss": "somebody"},
-            {"aud": "somebody"},
+            {"iss": "another server"},
+            {"aud": "another service"},
             {"aud": ["guildwire"]},
             {"sub": "ada"},
             {"sid": None},
