@@ -1,7 +1,7 @@
 """TCP connections of the HTTP server, before they have sent a request: how many, and for how long.
 
-The limits of sockets and of requests apply once a client has sent its headers. A client that only connects, or never ends its
-headers, is bounded here, so that it cannot use up the open files of the process.
+The limits of sockets and of requests apply once a client has sent its headers. A client that only connects, or never
+ends its headers, is bounded here, so that it cannot use up the open files of the process.
 """
 
 import asyncio
