@@ -59,6 +59,7 @@ from protocol.booking.events import (
 from protocol.booking.facts import BookingFacts, LateBooking
 from protocol.booking.rows import BookingNotesRow, RemarkRow
 from protocol.booking.terms import (
+    PAYMENT_WINDOW,
     CompletionCause,
     DeclineReason,
     PaymentStatus,
@@ -119,7 +120,7 @@ class Booking(Actor[BookingState]):
         if self.state.price.total_minor == 0 or self.state.payment_method is PaymentMethod.WALLET:
             self._secure(PaymentId(self.new_id()))
         else:
-            self.set_timer("expire", self.now + unpaid.PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))
+            self.set_timer("expire", self.now + PAYMENT_WINDOW, ExpireBooking(booking_id=self._id))
         return self._reply()
 
     @handles(PayBooking)

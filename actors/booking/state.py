@@ -48,7 +48,7 @@ from protocol.booking.events import (
     PaymentReturned,
     PaymentUnplaced,
 )
-from protocol.booking.terms import BookingStatus, DeclineReason, PaymentStatus
+from protocol.booking.terms import NEEDS_STAFF, BookingStatus, DeclineReason, PaymentStatus
 from protocol.effects import HoldStatus
 from protocol.events import Event
 from protocol.ids import BusinessId, PaymentId, ServiceId, UserId
@@ -71,7 +71,7 @@ TRANSITIONS: dict[type[Command], frozenset[BookingStatus]] = {
     GiveUpBooking: frozenset({S.DECLINED}),
     RemindCustomer: frozenset({S.CONFIRMED}),
     AutoRelease: frozenset({S.COMPLETED}),
-    FlagStaffLeft: frozenset({S.PENDING, S.CONFIRMED, S.IN_PROGRESS}),
+    FlagStaffLeft: NEEDS_STAFF,
     AskAboutStart: frozenset({S.CONFIRMED}),
     MarkNoShow: frozenset({S.CONFIRMED}),
     AlertOwner: frozenset({S.IN_PROGRESS}),

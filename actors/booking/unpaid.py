@@ -4,21 +4,19 @@ An unpaid hold takes one of the customer's places, and the one place of the cust
 the commit claims; they are released when the hold is paid or ends.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from actors.actor import Actor, derives
 from actors.booking.state import BookingState
 from actors.rules.hours import Span
 from protocol.booking.facts import BookingFacts, UnpaidHold
+from protocol.booking.terms import EXPIRED_WITHIN, PAYMENT_WINDOW
 from protocol.effects import UniqueKey
 from protocol.errors import Conflict, LimitReached, OwnBooking
 from protocol.ids import human_number
 
-#: How long a slot is held for a payment.
-PAYMENT_WINDOW = timedelta(minutes=15)
-#: So many unpaid holds of a customer may expire at one business within the time before the next one has to wait.
+#: So many unpaid holds of a customer may expire at one business, within ``EXPIRED_WITHIN``, before the next one waits.
 EXPIRED_MAX = 2
-EXPIRED_WITHIN = timedelta(days=1)
 
 # Never returned: with facts a lost claim causes a rerun.
 PLACE = UniqueKey("unpaid_hold", taken=Conflict)

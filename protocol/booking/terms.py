@@ -1,5 +1,6 @@
 """The words of a booking: statuses, phases, methods and reasons."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -56,6 +57,15 @@ class PaymentStatus(StrEnum):
     SECURED = "SECURED"
     REFUNDING = "REFUNDING"
     REFUNDED = "REFUNDED"
+
+
+#: A booking in one of these needs its staff member.
+NEEDS_STAFF = frozenset({BookingStatus.PENDING, BookingStatus.CONFIRMED, BookingStatus.IN_PROGRESS})
+
+#: How long a slot is held for a payment.
+PAYMENT_WINDOW = timedelta(minutes=15)
+#: Unpaid holds that expired at one business within this time count against the next one.
+EXPIRED_WITHIN = timedelta(days=1)
 
 
 class DeclineReason(StrEnum):

@@ -54,7 +54,7 @@ class LeaverWork(Struct, frozen=True, kw_only=True):
     It may be stale at commit: a booking that was being made for them is committed later. A second look finds it.
     """
 
-    #: Open bookings and conversations, at most ``LEAVER_PAGE`` ids of either.
+    #: Open bookings and conversations, at most ``LEAVER_PAGE``.
     refs: tuple[Ref, ...]
     #: The id after which the next page starts; None: this is the last one.
     next_after: UUID | None

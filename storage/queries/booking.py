@@ -33,6 +33,7 @@ from protocol.ids import BookingId, Kind, UserId, read_number
 from protocol.instants import Instant
 from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
+from storage.queries.constants import constants
 from storage.queries.page import AS_OF, Cursor
 from storage.queries.user import load_names
 from storage.registry import answers
@@ -55,11 +56,6 @@ _JOB_IS_ON = frozenset({_S.CONFIRMED, _S.IN_PROGRESS})
 _WAS_CONFIRMED = (_S.CONFIRMED, _S.IN_PROGRESS, _S.COMPLETED)
 
 
-def _quoted(statuses: Iterable[BookingStatus]) -> str:
-    """The statuses as SQL constants."""
-    return ", ".join(f"'{status.value}'" for status in statuses)
-
-
 # One booking
 
 _COLUMNS = """b.id, b.number, b.status, b.customer_id, b.business_id, b.staff_id, b.service_id, b.title, b.starts_at,
@@ -71,7 +67,7 @@ _ONE = f"""
 SELECT {AS_OF}, {_COLUMNS}, n.notes, n.address, n.latitude, n.longitude, p.name, p.phone_number, p.email, r.remarks,
        EXISTS (SELECT FROM bookings o
                 WHERE o.customer_id = b.customer_id AND o.business_id = b.business_id
-                  AND o.status IN ({_quoted(_WAS_CONFIRMED)})) AS was_confirmed
+                  AND o.status IN ({constants(_WAS_CONFIRMED)})) AS was_confirmed
   FROM bookings b
   LEFT JOIN booking_notes n ON n.booking_id = b.id
   LEFT JOIN people p ON p.user_id = b.customer_id
@@ -209,7 +205,7 @@ def _which(status: str | None) -> str:
         statuses = [one for one, phase in PHASES.items() if phase == status]
     else:
         raise Invalid(status="unknown_value")
-    return f"b.status IN ({_quoted(statuses)})"
+    return f"b.status IN ({constants(statuses)})"
 
 
 # The journal

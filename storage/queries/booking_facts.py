@@ -17,6 +17,7 @@ from protocol.booking.facts import (
     StaffFacts,
     UnpaidHold,
 )
+from protocol.booking.terms import EXPIRED_WITHIN, PAYMENT_WINDOW
 from protocol.errors import NotFound
 from protocol.ids import UserId
 from protocol.wallet.terms import WalletAccount, accounts_of
@@ -46,7 +47,7 @@ SELECT w.idx, NULL, b.id, b.business_id, b.starts_at, b.ends_at, b.created_at
                  AND b.status = 'EXPIRED' AND b.payment_status = 'UNPAID'
 """
 #: What has expired within a day was made within a day and the time for paying.
-_EXPIRED_WITHIN = timedelta(days=1, minutes=15)
+_MADE_WITHIN = EXPIRED_WITHIN + PAYMENT_WINDOW
 
 
 @loads(BookingFacts)
@@ -167,7 +168,7 @@ async def _fill_unpaid(sources: Sources, plans: Sequence[_Plan]) -> None:
         _UNPAID,
         array_text([plan.ask.customer_id for plan in wanted]),
         array_text([plan.offer.business.id for plan in wanted]),
-        array_text([plan.ask.now - _EXPIRED_WITHIN for plan in wanted]),
+        array_text([plan.ask.now - _MADE_WITHIN for plan in wanted]),
         sources.unpaid_holds_max,
     )
     for plan in wanted:

@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from protocol.booking.facts import RATING_PRIOR
+from protocol.booking.terms import NEEDS_STAFF
 from protocol.business.facts import LEAVER_PAGE, BusinessRecord, LeaverAsk, LeaverWork, MemberAsk, MemberRecord
 from protocol.business.rows import BusinessMemberRow, BusinessRow
 from protocol.business.views import (
@@ -23,6 +24,7 @@ from protocol.ids import BusinessId, Kind, Ref
 from protocol.roles import Principal, Role
 from storage.database import Pool
 from storage.offers import decode_hours
+from storage.queries.constants import constants
 from storage.queries.page import AS_OF
 from storage.registry import Sources, answers, loads
 from storage.rights import visible
@@ -35,8 +37,6 @@ visible(
 _business = msgspec.json.Decoder(BusinessRow)
 _members = msgspec.json.Decoder(tuple[BusinessMemberRow, ...])
 _open_bookings = msgspec.json.Decoder(tuple[OpenBooking, ...])
-#: Statuses of bookings that still need their staff member, as SQL constants.
-OPEN_JOBS = "'PENDING', 'CONFIRMED', 'IN_PROGRESS'"
 _member = msgspec.json.Decoder(BusinessMemberRow)
 
 
@@ -167,7 +167,7 @@ _MEMBERS = f"""
 SELECT to_jsonb(m)::text AS member,
        coalesce((SELECT jsonb_agg(jsonb_build_object('id', b.id, 'number', b.number) ORDER BY b.id) FROM (
            SELECT id, number FROM bookings
-            WHERE staff_id = w.user_id AND business_id = w.business_id AND status IN ({OPEN_JOBS})
+            WHERE staff_id = w.user_id AND business_id = w.business_id AND status IN ({constants(NEEDS_STAFF)})
             ORDER BY id LIMIT {LEAVER_PAGE}) b), '[]')::text AS open_bookings,
        ARRAY(SELECT s.id FROM service_staff o JOIN services s ON s.id = o.service_id
               WHERE o.staff_id = w.user_id AND s.business_id = w.business_id) AS service_ids
@@ -191,23 +191,18 @@ async def load_member_records(sources: Sources, asks: Sequence[MemberAsk]) -> li
     ]
 
 
-#: A booking and its conversation have one id, so a page by id never parts them.
 _LEAVERS = f"""
-SELECT w.ord, l.kind, l.id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY
-       w(business_id, user_id, after, ord)
+SELECT w.ord, l.kind, l.id
+  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY w(business_id, user_id, after, ord)
  CROSS JOIN LATERAL (
-    SELECT p.id, k.kind FROM (
-        SELECT DISTINCT id FROM (
-            SELECT b.id FROM bookings b
-             WHERE b.staff_id = w.user_id AND b.business_id = w.business_id AND b.status IN ({OPEN_JOBS})
-               AND b.staff_left_at IS NULL
-            UNION ALL
-            SELECT c.conversation_id FROM conversation_members c JOIN conversations t ON t.id = c.conversation_id
-             WHERE c.user_id = w.user_id AND t.business_id = w.business_id AND c.role <> 'customer') a
-         WHERE w.after IS NULL OR a.id > w.after ORDER BY id LIMIT {LEAVER_PAGE} + 1) p
-    CROSS JOIN (VALUES ('booking'), ('conversation')) k(kind)
-     WHERE CASE k.kind WHEN 'booking' THEN EXISTS (SELECT FROM bookings b WHERE b.id = p.id)
-                       ELSE EXISTS (SELECT FROM conversations t WHERE t.id = p.id) END) l
+    SELECT 'booking' AS kind, b.id FROM bookings b
+     WHERE b.staff_id = w.user_id AND b.business_id = w.business_id AND b.status IN ({constants(NEEDS_STAFF)})
+       AND b.staff_left_at IS NULL AND (w.after IS NULL OR b.id > w.after)
+    UNION ALL
+    SELECT 'conversation', t.id FROM conversation_members c JOIN conversations t ON t.id = c.conversation_id
+     WHERE c.user_id = w.user_id AND c.role <> 'customer' AND t.business_id = w.business_id
+       AND (w.after IS NULL OR t.id > w.after)
+     ORDER BY id, kind LIMIT {LEAVER_PAGE} + 1) l
  ORDER BY w.ord, l.id, l.kind
 """
 
@@ -220,9 +215,11 @@ async def load_leaver_work(sources: Sources, asks: Sequence[LeaverAsk]) -> list[
 
 
 def _work(rows: Sequence[asyncpg.Record]) -> LeaverWork:
-    ids = list(dict.fromkeys([row["id"] for row in rows]))
-    page = set(ids[:LEAVER_PAGE])
+    """A page; a booking and its conversation have one id, and the last id of a full page is left to the next one."""
+    page = rows
+    if len(rows) > LEAVER_PAGE:
+        page = [row for row in rows if row["id"] != rows[-1]["id"]]
     return LeaverWork(
-        refs=tuple([Ref(Kind(row["kind"]), row["id"]) for row in rows if row["id"] in page]),
-        next_after=ids[LEAVER_PAGE - 1] if len(ids) > LEAVER_PAGE else None,
+        refs=tuple([Ref(Kind(row["kind"]), row["id"]) for row in page]),
+        next_after=page[-1]["id"] if len(page) < len(rows) else None,
     )

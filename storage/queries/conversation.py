@@ -31,12 +31,13 @@ from protocol.ids import BusinessId, ConversationId, Kind, MessageId, UserId
 from protocol.instants import Instant
 from protocol.roles import PROVIDERS, Principal, Role
 from storage.database import Pool
+from storage.queries.constants import constants
 from storage.queries.page import AS_OF, Cursor
 from storage.registry import Sources, answers, loads
 from storage.rights import visible
 
 #: The roles of members of a business, as SQL constants.
-OF_BUSINESS = ", ".join(f"'{role.value}'" for role in sorted(PROVIDERS))
+OF_BUSINESS = constants(PROVIDERS)
 
 visible(
     Kind.CONVERSATION,
