@@ -7,10 +7,9 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,28 +37,42 @@ from server.client import Client, Event, Rest
 from server.demo.accounts import CUSTOMER_EMAIL, DEMO_PASSWORD, OWNER_EMAIL, STAFF_EMAIL
 from server.ops.pid_file import read_pid_file
 
+#: Prints one line, with markup.
+Say = Callable[[str], None]
+
 #: How long the server may take to start, and the events of one step to arrive.
 START_TIMEOUT_S = 120
 STEP_TIMEOUT_S = 30
 
 
-@dataclass
 class Person:
-    """One user with a live client."""
+    """One user with a live client, whose events are printed as they come."""
 
-    name: str
-    colour: str
-    rest: Rest
-    client: Client
+    def __init__(self, name: str, colour: str, rest: Rest, client: Client) -> None:
+        self.name, self.colour = name, colour
+        self.rest, self.client = rest, client
+        self._events: list[Event] = []
+        #: Of these events ``receives`` has taken notice.
+        self._taken = 0
+        self._arrived = asyncio.Condition()
 
-    async def receives(self, console: Console, type_: str, entity: str) -> Event:
-        """Wait for an event of an entity, and print all events received until then."""
-        async with asyncio.timeout(STEP_TIMEOUT_S):
-            async for event in self.client.events():
-                console.print(f"  [{self.colour}]{self.name:9}[/] ⟵ #{event.seq:<4} {event.type}")
-                if event.type == type_ and event.entity == entity:
-                    return event
-        raise AssertionError("unreachable")
+    async def listen(self, say: Say) -> None:
+        """Print each event when it arrives; never ends by itself."""
+        async for event in self.client.events():
+            say(f"  [{self.colour}]{self.name:9}[/] ⟵ #{event.seq:<4} {event.type}")
+            async with self._arrived:
+                self._events.append(event)
+                self._arrived.notify_all()
+
+    async def receives(self, type_: str, entity: str) -> Event:
+        """Wait for an event of an entity, after the one waited for last."""
+        async with asyncio.timeout(STEP_TIMEOUT_S), self._arrived:
+            while True:
+                for at, event in enumerate(self._events[self._taken :], self._taken + 1):
+                    if event.type == type_ and event.entity == entity:
+                        self._taken = at
+                        return event
+                await self._arrived.wait()
 
 
 async def play(url: str, console: Console) -> int:
@@ -78,25 +91,27 @@ async def play(url: str, console: Console) -> int:
                 ("owner", "yellow", OWNER_EMAIL, Role.OWNER),
             )
         ]
-        await _story(url, *people, console=console)
+        say = partial(console.print, soft_wrap=True)
+        listeners = [asyncio.create_task(person.listen(say)) for person in people]
+        stack.callback(lambda: [listener.cancel() for listener in listeners])
+        await _story(url, *people, say=say)
         return await _verify(own, console)
 
 
-async def _story(url: str, customer: Person, staff: Person, owner: Person, *, console: Console) -> None:
-    say = partial(console.print, soft_wrap=True)
-    booking_id = await _book(customer, staff, console)
+async def _story(url: str, customer: Person, staff: Person, owner: Person, *, say: Say) -> None:
+    booking_id = await _book(customer, staff, say)
     entity = f"booking/{booking_id}"
-    await staff.receives(console, "booking.created", entity)
+    await staff.receives("booking.created", entity)
 
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
     say(f"[cyan]customer[/] pays {payment.amount} {payment.currency} at the sandbox payment gateway")
     await _pay(url + payment.checkout_path)
-    await staff.receives(console, "booking.paid", entity)
+    await staff.receives("booking.paid", entity)
 
     say("[green]staff[/] approves")
     await staff.client.send(ApproveBooking(booking_id=booking_id))
-    await customer.receives(console, "booking.confirmed", entity)
-    await _chat(customer, staff, ConversationId(booking_id), console)
+    await customer.receives("booking.confirmed", entity)
+    await _chat(customer, staff, ConversationId(booking_id), say)
 
     say("the clock moves on to the start")
     booking: BookingDetail = (await customer.rest.call(GetBooking(booking_id=booking_id))).reply
@@ -104,13 +119,13 @@ async def _story(url: str, customer: Person, staff: Person, owner: Person, *, co
     say("[green]staff[/] starts and completes the job")
     await staff.client.send(StartBooking(booking_id=booking_id))
     await staff.client.send(CompleteBooking(booking_id=booking_id))
-    completed = await customer.receives(console, "booking.completed", entity)
-    say(f"  the money is in clearance until {completed.data['release_at']}")
+    completed = await customer.receives("booking.completed", entity)
+    say(f"  the money is in clearance until {_when(datetime.fromisoformat(completed.data['release_at']))}")
 
     say("[cyan]customer[/] confirms")
     await customer.client.send(ConfirmRelease(booking_id=booking_id))
-    await owner.receives(console, "booking.released", entity)
-    await _release_by_time(url, customer, staff, owner, console)
+    await owner.receives("booking.released", entity)
+    await _release_by_time(url, customer, staff, owner, say)
 
     wallet: WalletBalance = (await owner.rest.call(GetBalance())).reply
     say(f"\n[bold]the owner's wallet[/]  {wallet.available_payout} {wallet.currency}, less 10 % commission")
@@ -120,7 +135,7 @@ async def _story(url: str, customer: Person, staff: Person, owner: Person, *, co
         say(f"  {entry.at:%H:%M:%S}  {entry.text}")
 
 
-async def _book(customer: Person, staff: Person, console: Console) -> BookingId:
+async def _book(customer: Person, staff: Person, say: Say) -> BookingId:
     """Book the staff member's first free slot."""
     me: UserView = (await staff.rest.call(CurrentUser())).reply
     services: ServicePage = (await customer.rest.call(ListServices(business_id=me.business_id, limit=50))).reply
@@ -131,46 +146,50 @@ async def _book(customer: Person, staff: Person, console: Console) -> BookingId:
             break
     else:
         raise AssertionError("the demo staff member has no free slot")
-    console.print(f"[cyan]customer[/] books {escape(f'{service.title!r} of {service.business_name}')} at {start_at}")
+    say(f"[cyan]customer[/] books {escape(f'{service.title!r} of {service.business_name}')} at {_when(start_at)}")
     command = CreateBooking(
         service_id=service.id, staff_id=me.id, start_at=start_at, notes="Second floor, please ring."
     )
     reply = (await customer.client.send(command)).reply
-    console.print(f"  held: {reply.number}, {reply.total_amount} {reply.currency}, {reply.status}")
+    say(f"  held: {reply.number}, {reply.total_amount} {reply.currency}, {reply.status}")
     return BookingId(reply.booking_id)
 
 
-async def _chat(customer: Person, staff: Person, conversation_id: ConversationId, console: Console) -> None:
-    console.print("customer and staff exchange messages")
+async def _chat(customer: Person, staff: Person, conversation_id: ConversationId, say: Say) -> None:
+    say("customer and staff exchange messages")
     entity = f"conversation/{conversation_id}"
-    await staff.receives(console, "conversation.opened", entity)
+    await staff.receives("conversation.opened", entity)
     await customer.client.send(PostMessage(conversation_id=conversation_id, text="Hello! Is there a parking space?"))
-    message = await staff.receives(console, "message.posted", entity)
-    console.print(f"    “{escape(message.data['content']['text'])}”")
+    message = await staff.receives("message.posted", entity)
+    say(f"    “{escape(message.data['content']['text'])}”")
     message_id = MessageId(message.data["message_id"])
     await staff.client.send(MarkRead(conversation_id=conversation_id, message_id=message_id))
-    await customer.receives(console, "messages.read", entity)
+    await customer.receives("messages.read", entity)
     await staff.client.send(PostMessage(conversation_id=conversation_id, text="Yes, right behind the house."))
-    message = await customer.receives(console, "message.posted", entity)
-    console.print(f"    “{escape(message.data['content']['text'])}”")
+    message = await customer.receives("message.posted", entity)
+    say(f"    “{escape(message.data['content']['text'])}”")
 
 
-async def _release_by_time(url: str, customer: Person, staff: Person, owner: Person, console: Console) -> None:
+async def _release_by_time(url: str, customer: Person, staff: Person, owner: Person, say: Say) -> None:
     """A second booking, which the customer does not confirm: the money is released after 24 hours."""
-    console.print("\na second booking, which the customer does not confirm")
-    booking_id = await _book(customer, staff, console)
+    say("\na second booking, which the customer does not confirm")
+    booking_id = await _book(customer, staff, say)
     entity = f"booking/{booking_id}"
     payment: PaymentReply = (await customer.client.send(PayBooking(booking_id=booking_id))).reply
     await _pay(url + payment.checkout_path)
-    await staff.receives(console, "booking.paid", entity)
+    await staff.receives("booking.paid", entity)
     await staff.client.send(ApproveBooking(booking_id=booking_id))
     booking: BookingDetail = (await customer.rest.call(GetBooking(booking_id=booking_id))).reply
     await _advance_to(url, booking.start_at)
     for command in (StartBooking, CompleteBooking):
         await staff.client.send(command(booking_id=booking_id))
-    console.print("the clock moves on to 24 hours after the planned end")
+    say("the clock moves on to 24 hours after the planned end")
     await _advance_to(url, booking.end_at + timedelta(hours=24))
-    await owner.receives(console, "booking.released", entity)
+    await owner.receives("booking.released", entity)
+
+
+def _when(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%a %d %b %Y, %H:%M} UTC"
 
 
 async def _pay(checkout_url: str) -> None:
@@ -229,7 +248,7 @@ def _environment(data_dir: Path) -> dict[str, str]:
 
 async def _verify(data_dir: Path | None, console: Console) -> int:
     if data_dir is None:
-        console.print("run `server verify` with that server's data folder to audit its database")
+        console.print("run `server verify` with that server's data folder to audit its database", soft_wrap=True)
         return 0
     environ = os.environ | _environment(data_dir)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "server", "verify", env=environ)

@@ -222,8 +222,10 @@ async def test_the_shell_example_of_the_readme_books(server: Site, tmp_path: Pat
     example.write_text(source.replace(ADDRESS, server.url))
     await make_marketplace(server.node, lambda done, total, what: None)
 
-    booked = msgspec.json.decode(await run("sh", "-eu", str(example)))
+    head, _, body = (await run("sh", "-eu", str(example))).partition("\r\n\r\n")
 
+    assert head.startswith("HTTP/1.1 201 ")
+    booked = msgspec.json.decode(body)
     assert booked["status"] == "PENDING"
 
 
