@@ -6,7 +6,6 @@ Rules N-2, N-4.
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -21,6 +20,7 @@ from actors.rules.quiet_hours import (
     next_noisy,
 )
 from protocol.ids import UserId
+from protocol.instants import zone_info
 from protocol.preference.rows import NotificationPreferences
 from protocol.preference.terms import ContactTimes, PartOfDay, QuietHours
 from tests.support.preference_strategies import instants, preferences_of_all_kinds
@@ -154,7 +154,7 @@ def test_a_day_that_had_its_digest_has_no_other_when_hour_or_zone_change() -> No
 
 def shown_quiet(at: datetime, preferences: NotificationPreferences) -> bool:
     """Whether the wall clock shows a time at which its reader does not want to be disturbed."""
-    local = at.astimezone(ZoneInfo(preferences.zone))
+    local = at.astimezone(zone_info(preferences.zone))
     shown = f"{local:%H:%M}"
     if (quiet := preferences.quiet_hours) is not None:
         over_midnight = quiet.from_time > quiet.until_time
@@ -191,5 +191,5 @@ def test_a_digest_is_due_within_a_day_and_belongs_to_one_day(
     day, due_at = next_digest(at, preferences)
 
     assert timedelta(seconds=DIGEST_CLOSES_S) <= due_at - at <= timedelta(hours=26)
-    assert due_at.astimezone(ZoneInfo(preferences.zone)).date() == day
+    assert due_at.astimezone(zone_info(preferences.zone)).date() == day
     assert next_digest(due_at, preferences)[0] == day + timedelta(days=1)
